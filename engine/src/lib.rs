@@ -1,1 +1,11 @@
-//! x
+//! Ringwire: a thread-per-core peer-to-peer engine on io_uring that speaks the
+//! Tendermint/CometBFT wire.
+
+pub mod buffer;
+pub mod config;
+pub mod conn;
+pub mod error;
+pub mod peer;
+pub mod reactor;
+pub mod switch;
+pub mod time;

@@ -1,0 +1,96 @@
+//! Configuration: a plain documented struct with defaults, checked once.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ringwire_codec::{NetAddress, NodeId};
+use thiserror::Error;
+
+/// Everything the pure rooms of a node need to know. Units are in the names or types; the keys and
+/// defaults are CometBFT's `[p2p]` section where it has them (reference map §1.1).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Chain id: only nodes of the same network talk to each other.
+    pub network: String,
+    /// Human name of the node, printable ASCII.
+    pub moniker: String,
+    /// Software version announced.
+    pub version: String,
+    /// Address to listen on. Port 0 takes any free port.
+    pub listen_addr: SocketAddr,
+    /// What NodeInfo advertises instead of the listen address, `host:port`.
+    pub external_address: Option<String>,
+    /// Peers to keep connected for good.
+    pub persistent_peers: Vec<NetAddress>,
+    /// Ids that pass the inbound and outbound limits.
+    pub unconditional_peer_ids: Vec<NodeId>,
+    /// Inbound peers at most, unconditional ones not counted.
+    pub max_num_inbound_peers: usize,
+    /// Outbound peers at most that discovery dials; persistent ones not counted.
+    pub max_num_outbound_peers: usize,
+    /// Handshakes in progress at most, inbound.
+    pub max_num_handshakes: usize,
+    /// Whether several peers may share an address.
+    pub allow_duplicate_ip: bool,
+    /// Time for resolving and connecting.
+    pub dial_timeout: Duration,
+    /// Time for each of the two steps after connecting: secret connection, NodeInfo.
+    pub handshake_timeout: Duration,
+    /// Upper bound of the random pause before a dial.
+    pub dial_jitter: Duration,
+    /// Cap of the reconnect backoff of persistent peers; zero means none.
+    pub persistent_peers_max_dial_period: Duration,
+    /// Payload bytes of the largest packet we accept and send on CometBFT framing.
+    pub max_packet_msg_payload_size: usize,
+    /// Bytes per second to one peer; zero means unlimited.
+    pub send_rate: u64,
+    /// Bytes per second from one peer; zero means unlimited.
+    pub recv_rate: u64,
+    /// Pause between pings.
+    pub ping_interval: Duration,
+    /// Time a peer has to answer a ping.
+    pub pong_timeout: Duration,
+    /// Whether wide records are offered to peers that speak them.
+    pub wide_records: bool,
+    /// Plaintext bytes of the largest wide record we accept, at most 65 536.
+    pub wide_record_bytes_max: usize,
+}
+
+/// A setting that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{key}: {problem}")]
+pub struct ConfigError {
+    /// The setting, as it is written in config.toml.
+    pub key: &'static str,
+    /// What is wrong and how to mend it.
+    pub problem: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            network: String::from("ringwire"),
+            moniker: String::from("anonymous"),
+            version: String::from(env!("CARGO_PKG_VERSION")),
+            listen_addr: SocketAddr::from(([0, 0, 0, 0], 26_656)),
+            external_address: None,
+            persistent_peers: Vec::new(),
+            unconditional_peer_ids: Vec::new(),
+            max_num_inbound_peers: 40,
+            max_num_outbound_peers: 10,
+            max_num_handshakes: 64,
+            allow_duplicate_ip: false,
+            dial_timeout: Duration::from_secs(3),
+            handshake_timeout: Duration::from_secs(20),
+            dial_jitter: Duration::from_secs(3),
+            persistent_peers_max_dial_period: Duration::ZERO,
+            max_packet_msg_payload_size: 1024,
+            send_rate: 5_120_000,
+            recv_rate: 5_120_000,
+            ping_interval: Duration::from_secs(60),
+            pong_timeout: Duration::from_secs(45),
+            wide_records: true,
+            wide_record_bytes_max: 65_536,
+        }
+    }
+}

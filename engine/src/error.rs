@@ -1,0 +1,205 @@
+//! Errors that more than one room speaks of: why a peer was closed, why it was refused, why a
+//! message was not taken. Each says whose fault it is.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use ringwire_codec::secret::handshake::HandshakeError;
+use ringwire_codec::{ChannelId, NodeId, NodeInfoError};
+use thiserror::Error;
+
+use crate::conn::ConnError;
+use crate::reactor::ReactorError;
+
+/// Whose fault something is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blame {
+    /// The remote broke a rule.
+    Peer,
+    /// We did, or our application or operator decided so.
+    Local,
+    /// Nobody: the network between.
+    Network,
+}
+
+/// Why the network failed us. What the operating system said is kept as text: the pure rooms know
+/// no error numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// The remote closed its side.
+    #[error("the remote closed the connection")]
+    Eof,
+    /// A read, write or connect failed.
+    #[error("{operation} failed: {message}")]
+    Io {
+        /// "connect", "recv" or "send".
+        operation: &'static str,
+        /// The operating system's words.
+        message: String,
+    },
+    /// A dial took longer than `dial_timeout`.
+    #[error("no connection within the dial timeout")]
+    DialTimeout,
+    /// A host name did not resolve.
+    #[error("cannot resolve {host}: {message}")]
+    Resolve {
+        /// The name asked for.
+        host: String,
+        /// The resolver's words.
+        message: String,
+    },
+}
+
+/// Why a connection was not admitted (the reference's `ErrRejected` and its flags).
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Reject {
+    /// A connection filter said no, or did not answer in time.
+    #[error("filtered: {0}")]
+    Filtered(String),
+    /// We are connected to this id already, or this connection lost a simultaneous dial.
+    #[error("already connected to {0}")]
+    DuplicateId(NodeId),
+    /// The limit of connections from one address is reached.
+    #[error("too many connections from {0}")]
+    DuplicateIp(IpAddr),
+    /// The remote is ourselves.
+    #[error("the remote has our own key: we dialed ourselves")]
+    IsSelf,
+    /// The authenticated id is not the one its NodeInfo claims.
+    #[error("NodeInfo says {claimed}, the key says {actual}")]
+    IdMismatch {
+        /// What NodeInfo said.
+        claimed: String,
+        /// What the handshake proved.
+        actual: NodeId,
+    },
+    /// NodeInfo breaks a rule, or the networks do not match.
+    #[error("NodeInfo refused: {0}")]
+    NodeInfo(#[from] NodeInfoError),
+    /// No room for another inbound peer.
+    #[error("no room for another inbound peer (limit {0})")]
+    InboundFull(usize),
+    /// No room for another outbound peer.
+    #[error("no room for another outbound peer (limit {0})")]
+    OutboundFull(usize),
+    /// Too many handshakes are in progress.
+    #[error("too many handshakes in progress (limit {0})")]
+    HandshakesFull(usize),
+    /// The id or address is banned.
+    #[error("banned")]
+    Banned,
+    /// The node is shutting down.
+    #[error("the node is shutting down")]
+    Stopping,
+}
+
+/// Why a peer, or a connection on its way to become one, was closed. Carried by logs and by
+/// `remove_peer`.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The secret connection could not be set up.
+    #[error("handshake: {0}")]
+    Handshake(#[from] HandshakeError),
+    /// Handshake or NodeInfo exchange took too long.
+    #[error("no handshake within {0:?}")]
+    HandshakeTimeout(std::time::Duration),
+    /// The connection was set up and then not admitted.
+    #[error("rejected: {0}")]
+    Rejected(#[from] Reject),
+    /// The peer broke a rule of the established connection.
+    #[error("connection: {0}")]
+    Connection(#[from] ConnError),
+    /// The network failed or the remote went away.
+    #[error("network: {0}")]
+    Network(#[from] NetworkError),
+    /// A reactor asked for it.
+    #[error("reactor {reactor}: {error}")]
+    Reactor {
+        /// Name of the reactor.
+        reactor: String,
+        /// What it said.
+        error: ReactorError,
+    },
+    /// A reactor panicked while it dealt with this peer.
+    #[error("reactor {reactor} panicked: {message}")]
+    ReactorPanic {
+        /// Name of the reactor.
+        reactor: String,
+        /// The panic's message.
+        message: String,
+    },
+    /// The application or operator asked for it.
+    #[error("stopped by the application")]
+    Stopped,
+    /// The node shuts down.
+    #[error("the node shuts down")]
+    Shutdown,
+}
+
+impl CloseReason {
+    /// Whose fault it was.
+    pub fn blame(&self) -> Blame {
+        match self {
+            CloseReason::Handshake(_) | CloseReason::HandshakeTimeout(_) => Blame::Peer,
+            CloseReason::Rejected(_) => Blame::Peer,
+            CloseReason::Connection(error) => error.blame(),
+            CloseReason::Network(_) => Blame::Network,
+            CloseReason::Reactor { .. } => Blame::Peer,
+            CloseReason::ReactorPanic { .. } | CloseReason::Stopped | CloseReason::Shutdown => {
+                Blame::Local
+            }
+        }
+    }
+
+    /// Whether a peer that is not persistent is dialed again all the same (item 59).
+    pub fn is_transient(&self) -> bool {
+        matches!(self, CloseReason::Reactor { error, .. } if error.transient)
+    }
+}
+
+/// Why a message was not queued at once. The message comes back where it can be sent again.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TrySendError {
+    /// The channel's queue is full.
+    #[error("the queue of the channel is full")]
+    Full(Bytes),
+    /// The peer is not connected (any more).
+    #[error("the peer is not connected")]
+    NotConnected(Bytes),
+    /// No channel of that id is registered here.
+    #[error("channel {0} is not registered on this node")]
+    UnknownChannel(ChannelId),
+    /// The peer did not announce the channel; it would hang up on us.
+    #[error("the peer does not speak channel {0}")]
+    PeerLacksChannel(ChannelId),
+    /// The message is longer than the channel allows.
+    #[error("message of {len} bytes is over the channel's maximum of {max}")]
+    TooLong {
+        /// Bytes of the message.
+        len: usize,
+        /// The channel's `recv_message_capacity`.
+        max: usize,
+    },
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping(Bytes),
+}
+
+/// Why an awaited send failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The message could not be queued at all.
+    #[error(transparent)]
+    Refused(#[from] TrySendError),
+    /// No room until the deadline.
+    #[error("no room in the queue of the channel until the deadline")]
+    Timeout,
+    /// The peer was closed while the message waited for room.
+    #[error("the peer was closed while the message waited")]
+    Closed,
+}

@@ -1,0 +1,186 @@
+//! Reactors: where an application meets its peers.
+//!
+//! A reactor owns one or more channels. Every shard runs an instance of its own, made by the
+//! factory given to the builder, and that instance sees only the peers of its shard; so there is
+//! nothing to lock. Calls follow the reference's grammar (reference map §1.2):
+//!
+//! ```text
+//! start ( init_peer receive* ( add_peer receive* )? remove_peer )* stop        per peer, in order
+//! ```
+//!
+//! `receive` may come before `add_peer`, never before `init_peer`; `init_peer` of a peer that came
+//! back is never called before `remove_peer` of its former life has returned. A reactor that
+//! returns an error, or panics, costs the peer at hand, never the node.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringwire_codec::{ChannelId, NodeId};
+use thiserror::Error;
+
+use crate::error::{CloseReason, TrySendError};
+use crate::peer::{PeerInfo, PeerKey, ShardId};
+use crate::time::Instant;
+
+/// A channel as its reactor declares it. Both sides must agree on the id and the maximum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelDescriptor {
+    /// The channel's id on the wire.
+    pub id: ChannelId,
+    /// Weight of the channel when several have something to send; 1 to 1000.
+    pub priority: u16,
+    /// Messages that may wait to be sent to one peer before `Full` is the answer.
+    pub send_queue_capacity: usize,
+    /// Messages that may wait to be received from one peer before it is read no more.
+    pub recv_queue_capacity: usize,
+    /// Bytes of the largest message accepted; a longer one closes the peer.
+    pub recv_message_capacity: usize,
+}
+
+impl ChannelDescriptor {
+    /// A channel with the reference's defaults: queue of 1, messages up to 21 MiB (§1.5).
+    pub fn new(id: ChannelId, priority: u16) -> Self {
+        ChannelDescriptor {
+            id,
+            priority,
+            send_queue_capacity: 1,
+            recv_queue_capacity: 64,
+            recv_message_capacity: 22_020_096,
+        }
+    }
+}
+
+/// One message from one peer.
+#[derive(Clone, Debug)]
+pub struct Envelope<'a> {
+    /// Who sent it.
+    pub from: &'a PeerInfo,
+    /// On which channel.
+    pub channel: ChannelId,
+    /// The whole message. Keeping it may keep a receive buffer alive; messages under
+    /// [`crate::buffer::COPY_OUT_BYTES`] are always copies of their own.
+    pub message: Bytes,
+}
+
+/// Why a reactor wants a peer gone.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct ReactorError {
+    /// What the peer did, for the log and for `remove_peer`.
+    pub message: String,
+    /// Whether the fault passes: a transient one lets the switch dial the peer again (item 59).
+    pub transient: bool,
+}
+
+impl ReactorError {
+    /// A lasting fault of the peer.
+    pub fn new(message: impl Into<String>) -> Self {
+        ReactorError { message: message.into(), transient: false }
+    }
+
+    /// A fault that may be gone at the next connection.
+    pub fn transient(message: impl Into<String>) -> Self {
+        ReactorError { message: message.into(), transient: true }
+    }
+}
+
+/// What instances of one reactor tell each other across the shards of a node. Only the reference
+/// to `body` travels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Meaning of the note, private to the reactor.
+    pub kind: u32,
+    /// A content id, or zeros.
+    pub digest: [u8; 32],
+    /// The peer it is about, if any.
+    pub peer: Option<NodeId>,
+    /// Payload.
+    pub body: Bytes,
+}
+
+/// What a reactor may do while it is called. Implemented by the switch.
+pub trait Context {
+    /// The time of this turn.
+    fn now(&self) -> Instant;
+    /// The shard this instance lives on.
+    fn shard(&self) -> ShardId;
+    /// How many shards the node has.
+    fn shard_count(&self) -> u16;
+    /// This node's id.
+    fn node_id(&self) -> NodeId;
+    /// The admitted peers of this shard.
+    fn peers(&self) -> Vec<PeerKey>;
+    /// What is known of a peer of this shard.
+    fn peer(&self, key: PeerKey) -> Option<&PeerInfo>;
+    /// Queues `message` for one peer of this shard, or says why not and hands it back.
+    fn try_send(
+        &mut self,
+        peer: PeerKey,
+        channel: ChannelId,
+        message: Bytes,
+    ) -> Result<(), TrySendError>;
+    /// Queues `message` for every peer, on all shards, that has the channel and room for it.
+    /// Returns how many peers of this shard took it.
+    fn try_broadcast(&mut self, channel: ChannelId, message: Bytes) -> usize;
+    /// Hands a message to the application's subscriptions of `channel`.
+    fn deliver(&mut self, from: NodeId, channel: ChannelId, message: Bytes);
+    /// Sends a note to the instance of this reactor on another shard (or this one).
+    fn send_note(&mut self, to: ShardId, note: Note);
+    /// Asks for [`Reactor::handle_timeout`] with `token` once `after` has passed.
+    fn set_timer(&mut self, after: Duration, token: u64);
+    /// Closes a peer of this shard after this call returns.
+    fn stop_peer(&mut self, peer: PeerKey, error: ReactorError);
+    /// Closes a peer after what is queued has been sent; it is not dialed again.
+    fn stop_peer_gracefully(&mut self, peer: PeerKey);
+}
+
+/// A protocol over the engine's channels. See the module's grammar for the order of calls.
+#[allow(unused_variables, reason = "default bodies ignore their arguments")]
+pub trait Reactor {
+    /// The channels this reactor owns. Asked once, before `start`.
+    fn channels(&self) -> Vec<ChannelDescriptor>;
+
+    /// The engine runs.
+    fn start(&mut self, cx: &mut dyn Context) {}
+
+    /// A peer is about to be started: make room for its state. No sending yet.
+    fn init_peer(&mut self, peer: &PeerInfo) {}
+
+    /// The peer is up.
+    fn add_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {}
+
+    /// Raw look at a message before `receive`; an error closes the peer (item 66).
+    fn filter_message(
+        &mut self,
+        from: &PeerInfo,
+        channel: ChannelId,
+        message: &[u8],
+    ) -> Result<(), ReactorError> {
+        Ok(())
+    }
+
+    /// A message came. Must not block: the whole shard waits. An error closes the peer.
+    fn receive(&mut self, cx: &mut dyn Context, envelope: Envelope<'_>)
+    -> Result<(), ReactorError>;
+
+    /// A channel of a peer that answered `Full` has room again.
+    fn handle_room(&mut self, cx: &mut dyn Context, peer: PeerKey, channel: ChannelId) {}
+
+    /// The application published `message` on a channel of this reactor; called on one shard.
+    /// The default sends it to every peer that has room.
+    fn publish(&mut self, cx: &mut dyn Context, channel: ChannelId, message: Bytes) {
+        cx.try_broadcast(channel, message);
+    }
+
+    /// A note from an instance on another shard.
+    fn handle_note(&mut self, cx: &mut dyn Context, from: ShardId, note: Note) {}
+
+    /// A timer set with [`Context::set_timer`] is due.
+    fn handle_timeout(&mut self, cx: &mut dyn Context, token: u64) {}
+
+    /// The peer is gone. Its key finds nobody any more.
+    fn remove_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo, reason: &CloseReason) {}
+
+    /// The engine stops; peers are already gone.
+    fn stop(&mut self) {}
+}

@@ -1,0 +1,237 @@
+//! What a shard's switch and the world tell each other.
+//!
+//! The switch is a value: it is *told* with its `handle_*` methods, *asked* when it wants to be
+//! woken, and *drained* of [`Output`]s. The shell carries them out on a ring, the simulation on
+//! modelled links; neither takes a decision of its own.
+//!
+//! ```text
+//!   accepted, connected, received, sent, closed ──▶ ┌────────┐ ──▶ Dial, Transmit, Read, Close
+//!   mesh messages, commands, adopted connections ─▶ │ Switch │ ──▶ Mesh, Move, Reply, Event
+//!   timeout ──────────────────────────────────────▶ └────────┘ ──▶ deliveries (pulled)
+//! ```
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use ringwire_codec::net_address::Host;
+use ringwire_codec::{ChannelId, NetAddress, NodeId};
+use smallvec::SmallVec;
+
+use crate::error::{CloseReason, NetworkError, SendError};
+use crate::peer::{PeerInfo, PeerKey, ShardId};
+use crate::switch::{Parcel, ShardMessage};
+
+/// The shell's name of a socket on one shard. Opaque to the switch; never used again by the shell
+/// after [`Output::Close`] or [`Output::Move`] of that link was carried out.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LinkId(pub u64);
+
+/// The switch's name of a dial in progress.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct DialId(pub u64);
+
+/// Sealed bytes in order, ready for one vectored write. The shell writes all of them, then gives
+/// the buffers back with `handle_sent`.
+pub type Transmit = SmallVec<[BytesMut; 8]>;
+
+/// How a link is to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReadMode {
+    /// One receive, then wait for the next `Read`: during the handshake, so that nothing is in
+    /// flight when the connection moves to its home shard.
+    Once,
+    /// Receive until told otherwise.
+    Stream,
+    /// Receive nothing: a reactor or subscription is full, TCP pushes back.
+    Pause,
+}
+
+/// What the shell must do for the switch, in order.
+#[derive(Debug)]
+pub enum Output {
+    /// Resolve and connect; answer `handle_connected` or `handle_dial_failed`.
+    Dial {
+        /// Name of the attempt.
+        dial: DialId,
+        /// Where to.
+        host: Host,
+        /// TCP port.
+        port: u16,
+        /// Time for resolving and connecting together.
+        timeout: Duration,
+    },
+    /// Forget a dial; its outcome is not reported any more (a connected socket is closed).
+    CancelDial(DialId),
+    /// Write all buffers; answer `handle_sent`. At most one per link is in flight.
+    Transmit {
+        /// Where to.
+        link: LinkId,
+        /// What.
+        buffers: Transmit,
+    },
+    /// Change how a link is read.
+    Read {
+        /// Which link.
+        link: LinkId,
+        /// How from now on.
+        mode: ReadMode,
+    },
+    /// Close the socket as soon as a transmit in flight has ended (or its time is up). Nothing is
+    /// reported about this link any more.
+    Close {
+        /// Which link.
+        link: LinkId,
+    },
+    /// Hand socket and parcel to another shard, which calls `handle_adopted`. Nothing is in
+    /// flight on the link.
+    Move {
+        /// Which link.
+        link: LinkId,
+        /// Its new home.
+        to: ShardId,
+        /// Session keys, bytes read so far, NodeInfo.
+        parcel: Box<Parcel>,
+    },
+    /// Carry a message to another shard of the same node, in order, without loss.
+    Mesh {
+        /// Receiver.
+        to: ShardId,
+        /// The message.
+        message: ShardMessage,
+    },
+    /// The outcome of a command that carried a token.
+    Reply {
+        /// The token it came with.
+        token: ReplyToken,
+        /// What became of it.
+        reply: Reply,
+    },
+    /// Something an observer wants to know.
+    Event(Event),
+}
+
+/// Opaque number by which the shell finds who waits for a reply.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ReplyToken(pub u64);
+
+/// The outcome of a command.
+#[derive(Debug)]
+pub enum Reply {
+    /// Of [`Command::Send`].
+    Send(Result<(), SendError>),
+    /// Of [`Command::Dial`]: connected and admitted, or why not.
+    Dial(Result<NodeId, CloseReason>),
+}
+
+/// What an application asks of one shard.
+#[derive(Debug)]
+pub enum Command {
+    /// Queue a message for a peer of this shard. Without a deadline it waits for room as long as
+    /// the peer lives.
+    Send {
+        /// Receiver.
+        peer: NodeId,
+        /// Channel.
+        channel: ChannelId,
+        /// Payload.
+        message: Bytes,
+        /// How long it may wait for room, from now.
+        timeout: Option<Duration>,
+        /// Who wants to know.
+        token: Option<ReplyToken>,
+    },
+    /// Queue a message for every peer of this shard that has the channel and room for it.
+    Broadcast {
+        /// Channel.
+        channel: ChannelId,
+        /// Payload.
+        message: Bytes,
+    },
+    /// Hand a message to the reactor that owns the channel.
+    Publish {
+        /// Channel.
+        channel: ChannelId,
+        /// Payload.
+        message: Bytes,
+    },
+    /// Dial an address once (coordinator only); `persistent` keeps it connected for good.
+    Dial {
+        /// Whom.
+        address: NetAddress,
+        /// Whether to reconnect whenever it goes away.
+        persistent: bool,
+        /// Who wants to know.
+        token: Option<ReplyToken>,
+    },
+    /// Close a peer of this shard, after what is queued was sent. It is not dialed again.
+    StopPeer {
+        /// Whom.
+        peer: NodeId,
+    },
+    /// Send what was accepted, say goodbye, refuse everything new. The switch reports
+    /// [`Event::Stopped`] when its last link is closed or `within` has passed.
+    Shutdown {
+        /// Time for flushing.
+        within: Duration,
+    },
+}
+
+/// What happened, for logs, metrics and the handle's directory of peers.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A peer was admitted on this shard (its home).
+    PeerAdded(PeerInfo),
+    /// A peer of this shard is gone.
+    PeerRemoved {
+        /// Who.
+        peer: PeerInfo,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A connection ended before it became a peer.
+    ConnectionRefused {
+        /// The socket's remote address.
+        remote_addr: SocketAddr,
+        /// Who it was, if that was known.
+        id: Option<NodeId>,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A dial failed; `retry_in` tells when the next attempt is due, if there is one.
+    DialFailed {
+        /// Whom we dialed.
+        address: NetAddress,
+        /// Why it failed.
+        error: NetworkError,
+        /// Pause before the next attempt.
+        retry_in: Option<Duration>,
+    },
+    /// A persistent peer was given up after the last attempt of the second phase.
+    GaveUp(NetAddress),
+    /// The switch has nothing more to do: all links are closed.
+    Stopped,
+}
+
+/// A message for the application's subscriptions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Who sent it, or who first brought it, when it was gossiped.
+    pub peer: NodeId,
+    /// Channel.
+    pub channel: ChannelId,
+    /// Payload.
+    pub message: Bytes,
+}
+
+/// How full the send queue of one channel of one peer is; shared with the handle so that a full
+/// queue is an answer and not a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueGauge {
+    /// Whose queue.
+    pub peer: PeerKey,
+    /// Which channel.
+    pub channel: ChannelId,
+    /// Messages waiting.
+    pub queued: usize,
+}
