@@ -20,6 +20,8 @@ pub type ReactorFactory = Box<dyn Fn(ShardId) -> Box<dyn Reactor> + Send + Sync>
 pub struct SwitchConfig {
     /// Checked configuration of the node.
     pub config: std::sync::Arc<Config>,
+    /// The node's identity.
+    pub node_key: ringwire_codec::NodeKey,
     /// This shard.
     pub shard: ShardId,
     /// Shards of the node.
