@@ -33,14 +33,23 @@ pub struct Delimited<'a> {
 /// that is not a varint of 64 bits.
 #[inline]
 pub fn decode(bytes: &[u8], max: usize) -> Result<Option<Delimited<'_>>, DecodeError> {
-    let Some((len, prefix_len)) = varint::decode(bytes)? else { return Ok(None) };
+    let Some((len, prefix_len)) = varint::decode(bytes)? else {
+        return Ok(None);
+    };
     if len > max as u64 {
-        return Err(DecodeError::TooLong { what: "delimited message", len, max: max as u64 });
+        return Err(DecodeError::TooLong {
+            what: "delimited message",
+            len,
+            max: max as u64,
+        });
     }
     // `len` fits, as it is not over `max`; the sum is compared by subtraction, so it cannot wrap.
     let len = len as usize;
     let after_prefix = &bytes[prefix_len..];
-    Ok(after_prefix.get(..len).map(|body| Delimited { body, consumed: prefix_len + len }))
+    Ok(after_prefix.get(..len).map(|body| Delimited {
+        body,
+        consumed: prefix_len + len,
+    }))
 }
 
 /// The number of bytes that a body of `body_len` bytes takes together with its prefix.
@@ -63,7 +72,9 @@ pub fn encode(body: &[u8], buf: &mut impl BufMut) {
 #[doc(hidden)]
 pub fn fuzz_delimited(bytes: &[u8]) {
     const MAX: usize = 300;
-    let Ok(Some(message)) = decode(bytes, MAX) else { return };
+    let Ok(Some(message)) = decode(bytes, MAX) else {
+        return;
+    };
     assert!(message.body.len() <= MAX && message.consumed <= bytes.len());
     let mut written = Vec::new();
     encode(message.body, &mut written);
@@ -103,17 +114,27 @@ mod tests {
     fn a_body_at_the_limit_passes_and_one_byte_more_is_refused() {
         let bytes = encoded(&[1; 200]);
         assert_eq!(decode(&bytes, 200).unwrap().unwrap().body.len(), 200);
-        let too_long = DecodeError::TooLong { what: "delimited message", len: 200, max: 199 };
+        let too_long = DecodeError::TooLong {
+            what: "delimited message",
+            len: 200,
+            max: 199,
+        };
         assert_eq!(decode(&bytes, 199), Err(too_long));
     }
 
     // Conformance item 96.
     #[test]
     fn a_length_over_the_limit_is_refused_before_the_body_has_come() {
-        assert!(matches!(decode(&[0xc8, 0x01], 199), Err(DecodeError::TooLong { len: 200, .. })));
+        assert!(matches!(
+            decode(&[0xc8, 0x01], 199),
+            Err(DecodeError::TooLong { len: 200, .. })
+        ));
         let mut longest = [0xff; 10];
         longest[9] = 1;
-        assert!(matches!(decode(&longest, usize::MAX - 1), Err(DecodeError::TooLong { .. })));
+        assert!(matches!(
+            decode(&longest, usize::MAX - 1),
+            Err(DecodeError::TooLong { .. })
+        ));
     }
 
     // Conformance item 96.

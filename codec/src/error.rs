@@ -119,7 +119,11 @@ mod tests {
 
     #[test]
     fn an_error_names_field_rule_and_blame() {
-        let error = DecodeError::OutOfRange { field: "packet_msg.channel_id", value: 1025, max: 255 };
+        let error = DecodeError::OutOfRange {
+            field: "packet_msg.channel_id",
+            value: 1025,
+            max: 255,
+        };
         assert_eq!(error.to_string(), "packet_msg.channel_id: 1025 is over 255");
         assert_eq!(error.blame(), Blame::Peer);
     }

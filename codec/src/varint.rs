@@ -91,7 +91,9 @@ fn decode_long(bytes: &[u8]) -> Result<Option<(u64, usize)>, DecodeError> {
 /// Fuzz target: whatever is read can be written and read again.
 #[doc(hidden)]
 pub fn fuzz_varint(bytes: &[u8]) {
-    let Ok(Some((value, len))) = decode(bytes) else { return };
+    let Ok(Some((value, len))) = decode(bytes) else {
+        return;
+    };
     assert!(len <= bytes.len().min(VARINT_BYTES_MAX));
     let mut written = Vec::new();
     encode(value, &mut written);
@@ -117,7 +119,10 @@ mod tests {
         assert_eq!(encoded(127), [0x7f]);
         assert_eq!(encoded(128), [0x80, 0x01]);
         assert_eq!(encoded(300), [0xac, 0x02]);
-        assert_eq!(encoded(u64::MAX), [255, 255, 255, 255, 255, 255, 255, 255, 255, 1]);
+        assert_eq!(
+            encoded(u64::MAX),
+            [255, 255, 255, 255, 255, 255, 255, 255, 255, 1]
+        );
     }
 
     #[test]
