@@ -1,8 +1,8 @@
 //! The file of a node key: losing it means losing the node's name, so it is written with care.
 //!
 //! ```text
-//! create a new temporary file beside it, mode 0600 → write → fsync → link to the name → fsync the
-//! directory → remove the temporary name
+//! new temporary file beside it, mode 0600 → write → fsync → link to the name
+//!                                  → remove the temporary name → fsync the directory
 //! ```
 //!
 //! The link fails when the name is taken, so a key is never overwritten, not even by two nodes

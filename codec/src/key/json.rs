@@ -9,7 +9,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::pair::{NodeKey, PUBLIC_KEY_BYTES, SEED_BYTES};
@@ -57,7 +57,7 @@ pub enum KeyFormatError {
     PublicKeyMismatch,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Document<'a> {
     #[serde(borrow)]
     priv_key: TypedKey<'a>,
@@ -65,7 +65,7 @@ struct Document<'a> {
 
 /// Borrowed fields keep the secret in the one buffer that gets wiped. A writer of JSON escapes
 /// neither base64 nor the type, so a text that needs unescaping is not a key file.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct TypedKey<'a> {
     #[serde(rename = "type")]
     kind: &'a str,

@@ -24,14 +24,18 @@ use x25519_dalek::{PublicKey as EphemeralKey, StaticSecret};
 use zeroize::Zeroize as _;
 
 use super::auth::{AUTH_BODY_MAX, AUTH_BYTES, AuthMessage};
-use super::frame::{FRAME_HEADER, FRAME_SEALED, FrameError, FrameOpener, FrameSealer};
-use super::record::{RecordOpener, RecordSealer};
-use super::schedule::{FrameKeys, SharedSecret, WideKeys};
+use super::frame::{FRAME_HEADER, FRAME_SEALED, FrameOpener, FrameSealer};
+use super::schedule::{FrameKeys, SharedSecret};
 use super::transcript::{CHALLENGE_BYTES, challenge};
 use crate::delimited;
-use crate::error::{Blame, DecodeError};
 use crate::id::NodeId;
-use crate::key::{NodeKey, PublicKey};
+use crate::key::NodeKey;
+
+mod error;
+mod session;
+
+pub use error::{HandshakeError, HandshakeStage};
+pub use session::Session;
 
 /// Bytes of the ephemeral key message: length, field tag, field length, key.
 pub const EPHEMERAL_BYTES: usize = 35;
@@ -42,165 +46,6 @@ pub const AUTH_FRAMES_MAX: usize = 128;
 
 /// What stands before the key in the ephemeral key message.
 const EPHEMERAL_PREFIX: [u8; 3] = [0x22, 0x0a, 0x20];
-
-/// Which message of the peer a handshake waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum HandshakeStage {
-    /// The peer's ephemeral key, in clear.
-    EphemeralKey,
-    /// The peer's proof of identity, sealed.
-    Authentication,
-}
-
-/// Why a handshake failed. It cannot be continued after any of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum HandshakeError {
-    /// The stream ended before the handshake did.
-    #[error("handshake: the connection ended while waiting for the peer's {0}")]
-    Closed(HandshakeStage),
-    /// The first bytes are not an ephemeral key message; most often the peer speaks something else.
-    #[error(
-        "handshake: byte {offset} of the ephemeral key message is {found:#04x}, \
-         must be {expected:#04x}"
-    )]
-    EphemeralMalformed {
-        /// Position of the byte, from 0.
-        offset: usize,
-        /// The byte found.
-        found: u8,
-        /// The byte that must stand there.
-        expected: u8,
-    },
-    /// The peer sent our own ephemeral key back.
-    #[error("handshake: the peer's ephemeral key is our own, sent back")]
-    EphemeralReflected,
-    /// The peer's ephemeral key is a point of low order, which makes the secret known to everyone.
-    #[error("handshake: the peer's ephemeral key is of low order")]
-    EphemeralLowOrder,
-    /// A frame of the authentication could not be opened.
-    #[error("handshake: authentication: {0}")]
-    AuthFrame(FrameError),
-    /// The authentication message took too many frames.
-    #[error("handshake: authentication is spread over more than {AUTH_FRAMES_MAX} frames")]
-    AuthTooManyFrames,
-    /// The authentication message breaks a rule of its format.
-    #[error("handshake: authentication: {0}")]
-    AuthMalformed(DecodeError),
-    /// The peer's signature is not its key's over our challenge.
-    #[error("handshake: authentication: the signature over the challenge does not verify")]
-    BadSignature,
-    /// Another node answered than the one that was dialed.
-    #[error("handshake: dialed node {expected}, but node {found} answered")]
-    WrongId {
-        /// The id that was dialed.
-        expected: NodeId,
-        /// The id that was proven.
-        found: NodeId,
-    },
-    /// The handshake has already ended.
-    #[error("handshake: told about bytes after its end")]
-    Over,
-}
-
-impl HandshakeError {
-    /// What the handshake was waiting for when it failed; `None` when it was over.
-    #[must_use]
-    pub const fn stage(&self) -> Option<HandshakeStage> {
-        match self {
-            Self::Closed(stage) => Some(*stage),
-            Self::EphemeralMalformed { .. }
-            | Self::EphemeralReflected
-            | Self::EphemeralLowOrder => Some(HandshakeStage::EphemeralKey),
-            Self::Over => None,
-            _ => Some(HandshakeStage::Authentication),
-        }
-    }
-
-    /// Whose fault it is. A wrong id is counted as the network's: the address may have been given to
-    /// another node in good faith, which then did nothing wrong.
-    #[must_use]
-    pub const fn blame(&self) -> Blame {
-        match self {
-            Self::Closed(_) | Self::WrongId { .. } => Blame::Network,
-            Self::AuthFrame(error) => error.blame(),
-            Self::Over => Blame::Local,
-            _ => Blame::Peer,
-        }
-    }
-}
-
-impl std::fmt::Display for HandshakeStage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::EphemeralKey => "ephemeral key",
-            Self::Authentication => "authentication",
-        })
-    }
-}
-
-/// A connection whose other end is known: what the handshake leaves behind.
-///
-/// It is `Send`: it moves once, to the shard of its peer.
-pub struct Session {
-    /// The peer's identity, proven.
-    pub remote_key: PublicKey,
-    /// The id of [`Session::remote_key`].
-    pub remote_id: NodeId,
-    /// Seals what we send; frame 0 was our authentication.
-    pub sealer: FrameSealer,
-    /// Opens what we receive.
-    pub opener: FrameOpener,
-    /// What both sides signed; the same on both.
-    pub challenge: [u8; CHALLENGE_BYTES],
-    /// The secret under all keys; drop it as soon as the wide keys are derived or not wanted.
-    pub shared_secret: SharedSecret,
-    /// Whether our ephemeral key is the smaller one.
-    pub local_is_lower: bool,
-    /// Plaintext that followed the authentication within its last frame, at most one frame's data.
-    /// No known node sends any, but the reference would read it, so it is the start of what comes
-    /// next.
-    pub early_data: Bytes,
-}
-
-impl Session {
-    /// The wide record layer of this connection, once both sides have offered it.
-    ///
-    /// The messages are the protobuf bytes of both NodeInfos as they travelled, without lengths;
-    /// `plain_max` is the agreed maximum of plaintext bytes.
-    ///
-    /// # Panics
-    /// As [`RecordSealer::new`] and [`WideKeys::derive`].
-    #[must_use]
-    pub fn wide_records(
-        &self,
-        local_node_info: &[u8],
-        remote_node_info: &[u8],
-        plain_max: usize,
-    ) -> (RecordSealer, RecordOpener) {
-        let (lower, upper) = match self.local_is_lower {
-            true => (local_node_info, remote_node_info),
-            false => (remote_node_info, local_node_info),
-        };
-        let keys = WideKeys::derive(&self.shared_secret, &self.challenge, lower, upper);
-        let (send, recv) = match self.local_is_lower {
-            true => (&keys.lower_to_upper, &keys.upper_to_lower),
-            false => (&keys.upper_to_lower, &keys.lower_to_upper),
-        };
-        (
-            RecordSealer::new(send, plain_max),
-            RecordOpener::new(recv, plain_max),
-        )
-    }
-}
-
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session")
-            .field("remote_id", &self.remote_id)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What came of the bytes that a handshake was told about.
 #[derive(Debug)]
@@ -364,10 +209,7 @@ impl Secured {
             (remote, &own.public)
         };
         let keys = FrameKeys::derive(&shared_secret);
-        let (send, recv) = match local_is_lower {
-            true => (&keys.lower_to_upper, &keys.upper_to_lower),
-            false => (&keys.upper_to_lower, &keys.lower_to_upper),
-        };
+        let (send, recv) = keys.send_and_recv(local_is_lower);
         Ok(Self {
             sealer: FrameSealer::new(send),
             opener: FrameOpener::new(recv),

@@ -18,12 +18,14 @@
 //! | [`aead`] | the seam to the two libraries that do the cryptography |
 //!
 //! What is promised: a peer that completes the handshake holds the private key of the id it is known
-//! by; every byte after the ephemeral keys is secret and cannot be changed, cut, repeated or
-//! reordered without an error; old traffic stays secret when a node key is lost later, because the
-//! ephemeral secrets are gone. What is not: lengths and times of frames are visible, and whoever
-//! answers first learns nothing but shows its identity to an unknown dialer.
+//! by; every byte after the ephemeral keys is secret and cannot be changed, repeated, reordered or
+//! left out without an error; old traffic stays secret when a node key is lost later, because the
+//! ephemeral secrets are gone by then. What is not: the number, times and (for records) lengths of
+//! envelopes are visible, a node proves its identity to whoever connects, before it knows who that
+//! is, and a stream that simply ends is not told apart from one that was cut.
 //!
-//! Secrets are wiped when they are dropped.
+//! The secrets this room holds itself are wiped when they are dropped; what the libraries keep inside
+//! an expanded key is theirs to wipe.
 
 pub mod aead;
 pub mod auth;

@@ -84,6 +84,12 @@ impl FrameKeys {
         keys.lower_to_upper.copy_from_slice(&okm[KEY_BYTES..]);
         keys
     }
+
+    /// The key we seal with and the one we open with.
+    #[must_use]
+    pub const fn send_and_recv(&self, local_is_lower: bool) -> KeyPair<'_> {
+        by_side(local_is_lower, &self.lower_to_upper, &self.upper_to_lower)
+    }
 }
 
 /// The two keys of the wide records of a connection; wiped on drop.
@@ -123,6 +129,27 @@ impl WideKeys {
             lower_to_upper: key(SIDE_LOWER),
             upper_to_lower: key(SIDE_UPPER),
         }
+    }
+
+    /// The key we seal with and the one we open with.
+    #[must_use]
+    pub const fn send_and_recv(&self, local_is_lower: bool) -> KeyPair<'_> {
+        by_side(local_is_lower, &self.lower_to_upper, &self.upper_to_lower)
+    }
+}
+
+/// The key to seal with, then the key to open with.
+pub type KeyPair<'a> = (&'a [u8; KEY_BYTES], &'a [u8; KEY_BYTES]);
+
+const fn by_side<'a>(
+    local_is_lower: bool,
+    lower_to_upper: &'a [u8; KEY_BYTES],
+    upper_to_lower: &'a [u8; KEY_BYTES],
+) -> KeyPair<'a> {
+    if local_is_lower {
+        (lower_to_upper, upper_to_lower)
+    } else {
+        (upper_to_lower, lower_to_upper)
     }
 }
 

@@ -5,7 +5,6 @@
 //! one is worthless to the other.
 
 use merlin::Transcript;
-use zeroize::Zeroizing;
 
 use super::schedule::SharedSecret;
 
@@ -25,8 +24,7 @@ pub fn challenge(
     let mut transcript = Transcript::new(b"TENDERMINT_SECRET_CONNECTION_TRANSCRIPT_HASH");
     transcript.append_message(b"EPHEMERAL_LOWER_PUBLIC_KEY", lower);
     transcript.append_message(b"EPHEMERAL_UPPER_PUBLIC_KEY", upper);
-    let secret = Zeroizing::new(*secret.as_bytes());
-    transcript.append_message(b"DH_SECRET", secret.as_slice());
+    transcript.append_message(b"DH_SECRET", secret.as_bytes());
     let mut challenge = [0; CHALLENGE_BYTES];
     transcript.challenge_bytes(b"SECRET_CONNECTION_MAC", &mut challenge);
     challenge

@@ -3,7 +3,9 @@
 use sha2::{Digest, Sha256};
 
 use super::super::duplex::run_pair;
+use super::super::frame::FrameError;
 use super::*;
+use crate::error::{Blame, DecodeError};
 
 const EPHEMERAL_A: [u8; 32] = [0x11; 32];
 const EPHEMERAL_B: [u8; 32] = [0x22; 32];

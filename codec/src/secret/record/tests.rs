@@ -48,13 +48,14 @@ fn the_header_says_how_much_to_wait_for_as_soon_as_it_has_come() {
 fn a_length_at_the_agreed_maximum_passes_and_one_more_is_refused_at_once() {
     let (_, opener) = pair(100);
     assert_eq!(opener.sealed_len(&100_u32.to_le_bytes()), Ok(Some(120)));
-    let too_long = |len| Err(RecordError::TooLong { len, max: 100 });
-    assert_eq!(opener.sealed_len(&101_u32.to_le_bytes()), too_long(101));
-    assert_eq!(opener.sealed_len(&[0xff; 4]), too_long(u32::MAX));
+    let too_long = |len| RecordError::TooLong { len, max: 100 };
     assert_eq!(
-        pair(100).1.open(&mut sealed(&mut pair(101).0, &[0; 101])),
-        too_long(101).map(|_: Option<usize>| 0..0)
+        opener.sealed_len(&101_u32.to_le_bytes()),
+        Err(too_long(101))
     );
+    assert_eq!(opener.sealed_len(&[0xff; 4]), Err(too_long(u32::MAX)));
+    let mut record = sealed(&mut pair(101).0, &[0; 101]);
+    assert_eq!(pair(100).1.open(&mut record), Err(too_long(101)));
 }
 
 #[test]
