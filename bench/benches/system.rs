@@ -29,7 +29,7 @@ struct Options {
     /// Runs of each contender.
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// CPUs of sender and receiver.
+    /// CPUs of the limit's sender and receiver.
     #[arg(long, default_values_t = [0, 1], num_args = 2)]
     cpus: Vec<usize>,
     /// Also write the figures to a file.
@@ -94,19 +94,23 @@ fn name_of(framing: Framing) -> &'static str {
     }
 }
 
-fn setup(options: &Options, framing: Framing, polled: bool) -> Setup {
+fn cpus(options: &Options) -> [usize; 2] {
+    [options.cpus[0], options.cpus[1]]
+}
+
+fn setup(framing: Framing, polled: bool) -> Setup {
     let busy_poll = if polled { Duration::from_micros(50) } else { Duration::ZERO };
-    Setup { framing, cpus: [options.cpus[0], options.cpus[1]], busy_poll }
+    Setup { framing, busy_poll }
 }
 
 fn drain(options: &Options, framing: Framing, message_bytes: usize) -> Row {
     let total: usize = if options.quick { 64 << 20 } else { 1 << 30 };
-    let setup = setup(options, framing, true);
+    let setup = setup(framing, true);
     let rate = |sample: &Sample| total as f64 / 1e6 / sample.wall.as_secs_f64();
     let cpu = |sample: &Sample| sample.cpu.as_secs_f64() / (total as f64 / (1u64 << 30) as f64);
     let (mut limits, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..options.runs {
-        limits.push(limit::drain(framing, total, setup.cpus).expect("loopback works"));
+        limits.push(limit::drain(framing, total, cpus(options)).expect("loopback works"));
         let ran = engine::drain(setup, message_bytes, total / message_bytes);
         ours.push(ran.expect("the engine starts on this machine"));
     }
@@ -128,10 +132,10 @@ fn drain(options: &Options, framing: Framing, message_bytes: usize) -> Row {
 
 fn ping_pong(options: &Options, framing: Framing, polled: bool) -> Vec<Row> {
     let rounds = if options.quick { 500 } else { 20_000 };
-    let setup = setup(options, framing, polled);
+    let setup = setup(framing, polled);
     let (mut limits, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..options.runs {
-        let ran = limit::ping_pong(framing, rounds, polled, setup.cpus);
+        let ran = limit::ping_pong(framing, rounds, polled, cpus(options));
         limits.push(ran.expect("loopback works"));
         let ran = engine::ping_pong(setup, rounds);
         ours.push(ran.expect("the engine starts on this machine"));

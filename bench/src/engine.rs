@@ -33,8 +33,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Setup {
     /// Record layer.
     pub framing: Framing,
-    /// CPU of the dialing node, CPU of the listening node.
-    pub cpus: [usize; 2],
     /// Longest busy-poll before a shard sleeps.
     pub busy_poll: Duration,
 }
@@ -63,7 +61,8 @@ fn descriptor() -> ChannelDescriptor {
 }
 
 impl Pair {
-    /// Two nodes, one dialing the other, each on its CPU.
+    /// Two nodes, one dialing the other. The engines of a process take the CPUs in turn, so each
+    /// has one of its own where there are two.
     fn connect<D, L>(
         setup: Setup,
         dialer: impl Fn() -> D + Send + Sync + 'static,
@@ -75,13 +74,11 @@ impl Pair {
     {
         let listener = Engine::builder(config(setup))
             .node_key(NodeKey::from_seed([2; 32]))
-            .cpus(vec![setup.cpus[1]])
             .busy_poll(setup.busy_poll)
             .reactor("listener", move |_| listener())
             .start()?;
         let dialer = Engine::builder(config(setup))
             .node_key(NodeKey::from_seed([1; 32]))
-            .cpus(vec![setup.cpus[0]])
             .busy_poll(setup.busy_poll)
             .reactor("dialer", move |_| dialer())
             .start()?;
