@@ -13,4 +13,4 @@ pub mod send;
 pub use layer::{LayerError, Opener, Sealer};
 pub use pool::{BufferPool, COPY_OUT_BYTES, Chunk, PoolLimits};
 pub use recv::{JoinCounters, RecvBuf};
-pub use send::SendBuf;
+pub use send::{SendBuf, Transmit};

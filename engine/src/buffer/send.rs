@@ -16,6 +16,7 @@
 
 use bytes::BytesMut;
 use ringwire_codec::secret::{FRAME_DATA_MAX, FRAME_SEALED, RECORD_PLAIN_MAX};
+use smallvec::SmallVec;
 
 use super::layer::{LayerError, Sealer};
 use super::pool::SEND_BYTES;
@@ -32,6 +33,9 @@ pub const FRAMES_ROOM: usize = FRAMES_MAX * FRAME_DATA_MAX;
 const _: () = assert!(FRAMES_MAX * FRAME_SEALED <= SEND_BYTES);
 const _: () = assert!(HEADER_BYTES + RECORD_PLAIN_MAX + TAG_BYTES <= SEND_BYTES);
 const _: () = assert!(HEADER_BYTES + FRAME_DATA_MAX + TAG_BYTES == FRAME_SEALED);
+
+/// Sealed bytes in order, ready for one vectored write. Whoever writes them gives the buffers back.
+pub type Transmit = SmallVec<[BytesMut; 8]>;
 
 /// One send buffer being filled.
 #[derive(Debug)]
@@ -92,15 +96,15 @@ impl SendBuf {
         self.invariants();
     }
 
-    /// Seals all that was put and cuts the buffer to it. `None` if nothing was put: an empty frame
-    /// tells the peer nothing and an empty record is forbidden.
+    /// Seals all that was put and cuts the buffer to it.
     ///
     /// # Errors
     /// The direction has used up its nonces.
-    pub fn seal(mut self, sealer: &mut Sealer) -> Result<Option<BytesMut>, LayerError> {
-        if self.written == 0 {
-            return Ok(None);
-        }
+    ///
+    /// # Panics
+    /// If nothing was put: an empty frame tells the peer nothing and an empty record is forbidden.
+    pub fn seal(mut self, sealer: &mut Sealer) -> Result<BytesMut, LayerError> {
+        assert!(self.written > 0, "a buffer is begun when there is something to write");
         let sealed_bytes = match sealer {
             Sealer::Comet(frames) => {
                 let mut left = self.written;
@@ -119,12 +123,7 @@ impl SendBuf {
             }
         };
         self.bytes.truncate(sealed_bytes);
-        Ok(Some(self.bytes))
-    }
-
-    /// Takes the buffer back unsealed, whatever was put.
-    pub fn into_bytes(self) -> BytesMut {
-        self.bytes
+        Ok(self.bytes)
     }
 
     /// Where the unit of that number starts. A record is alone in its buffer.
