@@ -135,8 +135,12 @@ impl BufferPool {
         Some(BytesMut::zeroed(CHUNK_BYTES))
     }
 
-    /// Takes a chunk back, or what is left of it after slices were cut off its front.
+    /// Takes a chunk back, or what is left of it after slices were cut off its front. One more than
+    /// were made is not ours (a simulated link makes its own) and is dropped.
     pub fn give_back_chunk(&mut self, mut remainder: BytesMut) {
+        if self.chunks_idle.len() + self.chunks_lent.len() == self.chunks_made {
+            return;
+        }
         if remainder.len() == CHUNK_BYTES {
             self.chunks_idle.push(remainder);
             return;

@@ -128,7 +128,8 @@ impl Channel {
     /// Payload bytes that fit in `room` together with their header.
     fn payload_room(&self, room: usize, payload_max: usize) -> Option<usize> {
         let id = self.descriptor.id;
-        let payload_max = payload_max - usize::from(id.0 >= LONG_ID);
+        // At least one byte, so that a message always gets on.
+        let payload_max = payload_max.saturating_sub(usize::from(id.0 >= LONG_ID)).max(1);
         room.checked_sub(packet_header_len(id, true, payload_max)).map(|room| room.min(payload_max))
     }
 

@@ -10,13 +10,13 @@
 //!
 //! * [`upgrade`]: secret handshake, NodeInfo exchange, agreement on the record layer
 //! * [`mconnection`]: the established connection, a short list that asks the parts below in order
-//! * [`channel`]: queue and cursor of what is sent, gathering of what is received
+//! * `channel`: queue and cursor of what is sent, gathering of what is received
 //! * [`scheduler`]: whose packet is next
 //! * [`heartbeat`]: pings, pongs, and the deadline of the answer
 //! * [`flow`]: token buckets for both directions
 //! * [`status`], [`error`]: what is known of a connection, and why it was closed
 
-pub mod channel;
+mod channel;
 pub mod error;
 pub mod flow;
 pub mod heartbeat;
@@ -24,6 +24,9 @@ pub mod mconnection;
 pub mod scheduler;
 pub mod status;
 pub mod upgrade;
+
+#[cfg(test)]
+mod testing;
 
 pub use error::ConnError;
 pub use mconnection::{MConnection, MConnectionConfig};

@@ -31,9 +31,10 @@
 //!
 //! Decisions are per packet, in integers, O(channels) over a handful of channels side by side.
 
-/// Virtual units of one byte at priority 1. Shares are exact to one part in 65 536 of a byte.
-const UNITS_PER_BYTE: u64 = 1 << 16;
-/// Tags are moved back towards zero when the clock gets here: after 70 TB at priority 1, and far
+/// Virtual units of one byte at priority 1. At priority 1000 there are still 16 777 of them, so the
+/// rounding of a weight changes a share by less than one part in ten thousand.
+const UNITS_PER_BYTE: u64 = 1 << 24;
+/// Tags are moved back towards zero when the clock gets here: after 256 GiB at priority 1, and far
 /// enough from the end that no packet can overflow it.
 const REBASE_AT: u64 = 1 << 62;
 

@@ -22,10 +22,11 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use ringwire_codec::node_info::NODE_INFO_BYTES_MAX;
-use ringwire_codec::packet::{PACKET_HEADER_MAX, accepted_body_max};
+use ringwire_codec::packet::accepted_body_max;
 use ringwire_codec::secret::frame::FRAME_HEADER;
 use ringwire_codec::secret::{
-    FRAME_DATA_MAX, FRAME_SEALED, FrameSealer, Handshake, Progress, Session,
+    FRAME_DATA_MAX, FRAME_SEALED, FrameError, FrameSealer, Handshake, Progress, RECORD_PLAIN_MAX,
+    Session,
 };
 use ringwire_codec::{Agreed, Extension, NodeId, NodeInfo, NodeKey, PublicKey, delimited};
 
@@ -85,13 +86,12 @@ impl AgreedLimits {
         }
     }
 
-    /// Limits of wide records. A packet of the largest payload fits the largest record.
+    /// Limits of wide records; what was agreed makes the largest packet fit the largest record.
     pub fn wide(agreed: &Agreed) -> Self {
-        let record_room = agreed.record_bytes_max as usize - PACKET_HEADER_MAX;
-        let payload_max = record_room.min(agreed.packet_payload_max as usize);
+        let payload_max = agreed.packet_payload_max as usize;
         AgreedLimits {
             payload_send_max: payload_max,
-            packet_body_max: accepted_body_max(agreed.packet_payload_max as usize),
+            packet_body_max: accepted_body_max(payload_max),
             gossip_features: agreed.gossip_features,
         }
     }
@@ -245,10 +245,7 @@ impl Upgrade {
     }
 
     /// Puts our NodeInfo into as many frames as it takes.
-    fn seal_node_info(
-        &mut self,
-        sealer: &mut FrameSealer,
-    ) -> Result<(), ringwire_codec::secret::FrameError> {
+    fn seal_node_info(&mut self, sealer: &mut FrameSealer) -> Result<(), FrameError> {
         let frames = self.local.encoded.len().div_ceil(FRAME_DATA_MAX);
         let mut sealed = BytesMut::zeroed(frames * FRAME_SEALED);
         let data = self.local.encoded.chunks(FRAME_DATA_MAX);
@@ -326,7 +323,7 @@ impl Upgrade {
     }
 
     fn wide_layer(&mut self, session: &Session, agreed: &Agreed, remote: &[u8]) -> RecordLayer {
-        let plain_max = agreed.record_bytes_max as usize;
+        let plain_max = RECORD_PLAIN_MAX.min(agreed.record_bytes_max as usize);
         let local = body_of(&self.local.encoded);
         let (sealer, opener) = session.wide_records(local, remote, plain_max);
         RecordLayer {
