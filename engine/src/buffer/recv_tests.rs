@@ -14,9 +14,18 @@ fn layer(wide: bool) -> (Sealer, Opener) {
     if wide {
         let sealer = RecordSealer::new(&KEY, RECORD_MAX);
         let opener = RecordOpener::new(&KEY, RECORD_MAX);
-        return (Sealer::Wide { sealer, plain_max: RECORD_MAX }, Opener::Wide(opener));
+        return (
+            Sealer::Wide {
+                sealer,
+                plain_max: RECORD_MAX,
+            },
+            Opener::Wide(opener),
+        );
     }
-    (Sealer::Comet(FrameSealer::new(&KEY)), Opener::Comet(FrameOpener::new(&KEY)))
+    (
+        Sealer::Comet(FrameSealer::new(&KEY)),
+        Opener::Comet(FrameOpener::new(&KEY)),
+    )
 }
 
 fn pool() -> BufferPool {
@@ -45,7 +54,11 @@ fn chunk(bytes: &[u8], pool: &mut BufferPool) -> Chunk {
     let mut buffer = pool.take_chunk().expect("within the budget");
     let end = RECV_HEADROOM + bytes.len();
     buffer[RECV_HEADROOM..end].copy_from_slice(bytes);
-    Chunk { bytes: buffer, start: RECV_HEADROOM, end }
+    Chunk {
+        bytes: buffer,
+        start: RECV_HEADROOM,
+        end,
+    }
 }
 
 /// Opens all there is without consuming, as for one packet larger than everything.
@@ -67,8 +80,14 @@ fn a_packet_larger_than_any_chunk_grows_a_buffer_and_lies_in_one_piece() {
     }
     assert!(recv.plain() == plain);
     let copied = recv.counters().joined_bytes;
-    assert!(copied < 4 * sealed.len() as u64, "each byte is copied a bounded number of times");
-    assert_eq!(recv.take(plain.len(), 1000, &mut pool), plain[plain.len() - 1000..]);
+    assert!(
+        copied < 4 * sealed.len() as u64,
+        "each byte is copied a bounded number of times"
+    );
+    assert_eq!(
+        recv.take(plain.len(), 1000, &mut pool),
+        plain[plain.len() - 1000..]
+    );
     recv.release(&mut pool);
     assert_eq!(recv.backlog_bytes(), 0);
 }
@@ -140,7 +159,11 @@ fn the_padding_of_a_frame_is_zero_and_the_last_one_is_short() {
     let first_len = opener.open(first).expect("just sealed").len();
     let last_range = opener.open(last).expect("just sealed");
     assert_eq!((first_len, last_range.len()), (1024, 76));
-    assert!(last[last_range.end..FRAME_SEALED - 16].iter().all(|byte| *byte == 0));
+    assert!(
+        last[last_range.end..FRAME_SEALED - 16]
+            .iter()
+            .all(|byte| *byte == 0)
+    );
 }
 
 #[test]

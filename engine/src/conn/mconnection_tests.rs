@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use ringwire_codec::DecodeError;
 use ringwire_codec::packet::PacketHeader;
 use ringwire_codec::secret::{FRAME_SEALED, FrameError, RecordError};
-use ringwire_codec::DecodeError;
 
 use super::super::testing::*;
 use super::*;
@@ -21,7 +21,9 @@ fn at(seconds: u64) -> Instant {
 fn seal(sender: &mut End, plain: &[u8]) -> Vec<u8> {
     let mut buf = SendBuf::new(sender.pool.take_send(), &sender.conn.sealer);
     buf.put(plain);
-    buf.seal(&mut sender.conn.sealer).expect("nonces are left").to_vec()
+    buf.seal(&mut sender.conn.sealer)
+        .expect("nonces are left")
+        .to_vec()
 }
 
 fn packet(channel: u8, eof: bool, data: &[u8]) -> Vec<u8> {
@@ -48,10 +50,15 @@ fn error_after(offer: Offer, plain: &[u8]) -> ConnError {
 fn a_flush_sends_all_that_was_queued_whatever_the_rate_and_takes_nothing_more() {
     for offer in BOTH {
         let (a, b) = layers(offer);
-        let slow = MConnectionConfig { send_rate: 1000, ..config() };
+        let slow = MConnectionConfig {
+            send_rate: 1000,
+            ..config()
+        };
         let (mut a, mut b) = (End::new(a, slow), End::new(b, config()));
         for n in 0..8 {
-            a.conn.try_send(DATA, message(n, 200_000)).expect("the queue has room");
+            a.conn
+                .try_send(DATA, message(n, 200_000))
+                .expect("the queue has room");
         }
         assert!(!a.conn.is_flushed());
         a.conn.begin_flush();
@@ -75,7 +82,9 @@ fn what_is_sent_arrives_and_an_unknown_channel_is_an_answer() {
     for offer in BOTH {
         let (mut a, mut b) = pair(offer);
         let text = Bytes::from_static(b"Spider-Man");
-        a.conn.try_send(VOTE, text.clone()).expect("the queue has room");
+        a.conn
+            .try_send(VOTE, text.clone())
+            .expect("the queue has room");
         let unknown = ChannelId(0x77);
         let refused = a.conn.try_send(unknown, text.clone());
         assert_eq!(refused, Err(TrySendError::UnknownChannel(unknown)));
@@ -88,17 +97,33 @@ fn what_is_sent_arrives_and_an_unknown_channel_is_an_answer() {
 #[test]
 fn the_status_has_each_channel_with_its_queue_and_what_was_sent() {
     let (mut a, _) = pair(Offer::Comet);
-    assert!(a.conn.status(at(9)).channels.iter().all(|channel| channel.send_queue_size == 0));
-    a.conn.try_send(VOTE, message(0, 300)).expect("the queue has room");
-    a.conn.try_send(VOTE, message(1, 300)).expect("the queue has room");
+    assert!(
+        a.conn
+            .status(at(9))
+            .channels
+            .iter()
+            .all(|channel| channel.send_queue_size == 0)
+    );
+    a.conn
+        .try_send(VOTE, message(0, 300))
+        .expect("the queue has room");
+    a.conn
+        .try_send(VOTE, message(1, 300))
+        .expect("the queue has room");
     let vote = |end: &End| end.conn.status(at(9)).channels[1];
     assert_eq!((vote(&a).id, vote(&a).send_queue_size), (VOTE, 2));
     a.transmit_all(at(9));
     assert_eq!(vote(&a).send_queue_size, 0);
     assert!(vote(&a).recently_sent > 600);
     let status = a.conn.status(at(9));
-    assert_eq!((status.duration, status.framing), (Duration::from_secs(9), Framing::Comet));
-    assert_eq!((status.counters.sent_messages, status.counters.sent_packets), (2, 2));
+    assert_eq!(
+        (status.duration, status.framing),
+        (Duration::from_secs(9), Framing::Comet)
+    );
+    assert_eq!(
+        (status.counters.sent_messages, status.counters.sent_packets),
+        (2, 2)
+    );
     assert_eq!(status.counters.sent_bytes, FRAME_SEALED as u64);
 }
 
@@ -107,7 +132,9 @@ fn the_status_has_each_channel_with_its_queue_and_what_was_sent() {
 fn a_peer_that_never_answers_a_ping_is_given_up() {
     let (mut a, _) = pair(Offer::Comet);
     assert_eq!(a.conn.poll_timeout(), Some(at(60)));
-    a.conn.handle_timeout(at(60)).expect("no pong is awaited yet");
+    a.conn
+        .handle_timeout(at(60))
+        .expect("no pong is awaited yet");
     assert!(a.transmit(at(60)).is_some());
     assert_eq!(a.conn.poll_timeout(), Some(at(105)));
     let error = ConnError::PongTimeout(Duration::from_secs(45));
@@ -144,14 +171,23 @@ fn pings_are_answered_pongs_are_harmless_and_the_connection_stays_up() {
 // Conformance items 10 and 13.
 #[test]
 fn bytes_that_are_no_packet_end_the_connection() {
-    assert_eq!(error_after(Offer::Comet, &[1, 2, 3, 4, 5]).blame(), ringwire_codec::Blame::Peer);
+    assert_eq!(
+        error_after(Offer::Comet, &[1, 2, 3, 4, 5]).blame(),
+        ringwire_codec::Blame::Peer
+    );
     let bad = error_after(Offer::Comet, &[2, 0x1a, 9]);
     assert!(matches!(bad, ConnError::BadEncoding(_)), "{bad:?}");
     // A NodeInfo-like message, and one with a later member of the oneof.
-    assert_eq!(error_after(Offer::Comet, &[3, 0x22, 1, 0]), ConnError::UnknownPacket);
+    assert_eq!(
+        error_after(Offer::Comet, &[3, 0x22, 1, 0]),
+        ConnError::UnknownPacket
+    );
     assert_eq!(error_after(Offer::Wide, &[0]), ConnError::UnknownPacket);
     let overflow = error_after(Offer::Comet, &[0xff; 11]);
-    assert_eq!(overflow, ConnError::BadEncoding(DecodeError::VarintOverflow));
+    assert_eq!(
+        overflow,
+        ConnError::BadEncoding(DecodeError::VarintOverflow)
+    );
 }
 
 // Conformance item 11.
@@ -168,11 +204,20 @@ fn a_full_payload_is_accepted_and_a_longer_one_is_refused_before_it_came() {
         let (mut a, mut b) = pair(Offer::Comet);
         let bytes = seal(&mut a, &packet(channel, true, &[7; 1024]));
         b.receive(&bytes, NOW);
-        assert_eq!(b.messages(NOW), [(ChannelId(channel), Bytes::from(vec![7; 1024]))]);
+        assert_eq!(
+            b.messages(NOW),
+            [(ChannelId(channel), Bytes::from(vec![7; 1024]))]
+        );
     }
     let start = &packet(0x21, true, &[7; 1124])[..100];
     let error = error_after(Offer::Comet, start);
-    assert_eq!(error, ConnError::PacketTooLong { len: 1134, max: 1035 });
+    assert_eq!(
+        error,
+        ConnError::PacketTooLong {
+            len: 1134,
+            max: 1035
+        }
+    );
 }
 
 #[test]
@@ -182,7 +227,9 @@ fn a_message_over_its_channels_maximum_is_refused_on_both_sides() {
         let (mut a, mut b) = pair(offer);
         let long = a.conn.try_send(DATA, Bytes::from(vec![0; max + 1]));
         assert_eq!(long, Err(TrySendError::TooLong { len: max + 1, max }));
-        a.conn.try_send(DATA, Bytes::from(vec![0; max])).expect("just short enough");
+        a.conn
+            .try_send(DATA, Bytes::from(vec![0; max]))
+            .expect("just short enough");
         b.receive(&a.transmit_all(NOW), NOW);
         assert_eq!(b.messages(NOW).len(), 1);
         let mut outcome = Ok(None);
@@ -192,7 +239,14 @@ fn a_message_over_its_channels_maximum_is_refused_on_both_sides() {
             outcome = b.next(NOW);
         }
         let len = (max / 1000 + 1) * 1000;
-        assert_eq!(outcome, Err(ConnError::MessageTooLong { channel: DATA, len, max }));
+        assert_eq!(
+            outcome,
+            Err(ConnError::MessageTooLong {
+                channel: DATA,
+                len,
+                max
+            })
+        );
     }
 }
 
@@ -202,7 +256,9 @@ fn a_full_queue_hands_the_message_back_until_it_is_drained() {
     let (mut a, _) = pair(Offer::Wide);
     for n in 0..8 {
         assert!(a.conn.can_send(VOTE));
-        a.conn.try_send(VOTE, message(n, 100)).expect("the queue has room");
+        a.conn
+            .try_send(VOTE, message(n, 100))
+            .expect("the queue has room");
     }
     assert!(!a.conn.can_send(VOTE));
     assert_eq!(a.conn.queue_len(VOTE), 8);
@@ -217,10 +273,15 @@ fn a_full_queue_hands_the_message_back_until_it_is_drained() {
 #[test]
 fn the_bytes_in_a_frame_are_the_references() {
     let (mut a, mut b) = pair(Offer::Comet);
-    a.conn.try_send(VOTE, Bytes::from_static(b"abc")).expect("the queue has room");
+    a.conn
+        .try_send(VOTE, Bytes::from_static(b"abc"))
+        .expect("the queue has room");
     let bytes = a.transmit(NOW).expect("a message waits");
     b.recv_plain(&bytes, |plain| {
-        assert_eq!(plain, [0x0b, 0x1a, 9, 8, 0x22, 0x10, 1, 0x1a, 3, b'a', b'b', b'c']);
+        assert_eq!(
+            plain,
+            [0x0b, 0x1a, 9, 8, 0x22, 0x10, 1, 0x1a, 3, b'a', b'b', b'c']
+        );
     });
 }
 
@@ -236,10 +297,16 @@ impl End {
 #[test]
 fn a_channel_number_over_a_byte_is_not_cut_to_one() {
     let aliased = error_after(Offer::Comet, &[5, 0x1a, 3, 8, 0x81, 8]);
-    assert!(matches!(aliased, ConnError::BadEncoding(DecodeError::OutOfRange { .. })));
+    assert!(matches!(
+        aliased,
+        ConnError::BadEncoding(DecodeError::OutOfRange { .. })
+    ));
     let negative = [&[13, 0x1a, 11, 8][..], &[0xff; 9], &[1]].concat();
     let negative = error_after(Offer::Comet, &negative);
-    assert!(matches!(negative, ConnError::BadEncoding(DecodeError::OutOfRange { .. })));
+    assert!(matches!(
+        negative,
+        ConnError::BadEncoding(DecodeError::OutOfRange { .. })
+    ));
 }
 
 // Conformance item 98.
@@ -247,12 +314,18 @@ fn a_channel_number_over_a_byte_is_not_cut_to_one() {
 fn both_rates_are_kept_and_control_packets_never_wait() {
     let rate = 100_000;
     let (a, b) = layers(Offer::Wide);
-    let limited = MConnectionConfig { send_rate: rate, recv_rate: rate, ..config() };
+    let limited = MConnectionConfig {
+        send_rate: rate,
+        recv_rate: rate,
+        ..config()
+    };
     let (mut a, mut b) = (End::new(a, limited), End::new(b, limited));
     let (mut now, mut n, mut sent) = (NOW, 0, 0);
     while now < at(30) {
         while a.conn.can_send(DATA) {
-            a.conn.try_send(DATA, message(n, 10_000)).expect("asked before");
+            a.conn
+                .try_send(DATA, message(n, 10_000))
+                .expect("asked before");
             n += 1;
         }
         while let Some(bytes) = a.transmit(now) {
@@ -268,7 +341,10 @@ fn both_rates_are_kept_and_control_packets_never_wait() {
     assert!(!b.conn.wants_read(at(0)) && b.conn.wants_read(at(60)));
     a.conn.heartbeat.handle_ping(now);
     a.conn.send_bucket.take(now, 10 * rate);
-    assert!(a.transmit(now).is_some_and(|bytes| bytes.len() == 4 + PONG.len() + 16));
+    assert!(
+        a.transmit(now)
+            .is_some_and(|bytes| bytes.len() == 4 + PONG.len() + 16)
+    );
 }
 
 // ---- both ends, any cut ------------------------------------------------------------------------
@@ -286,7 +362,9 @@ fn exchange(offer: Offer, plan: &[(ChannelId, usize)], cuts: &[usize]) {
     loop {
         for (&channel, messages) in &mut waiting {
             while !messages.is_empty() && a.conn.can_send(channel) {
-                a.conn.try_send(channel, messages.remove(0)).expect("asked before");
+                a.conn
+                    .try_send(channel, messages.remove(0))
+                    .expect("asked before");
             }
         }
         let Some(bytes) = a.transmit(NOW) else { break };
@@ -305,8 +383,9 @@ fn exchange(offer: Offer, plan: &[(ChannelId, usize)], cuts: &[usize]) {
     assert_eq!(b.conn.counters().received_messages, plan.len() as u64);
 }
 
-const SIZES: [usize; 14] =
-    [0, 1, 200, 1023, 1024, 1025, 2048, 4095, 4096, 4097, 65_514, 65_536, 70_000, 300_000];
+const SIZES: [usize; 14] = [
+    0, 1, 200, 1023, 1024, 1025, 2048, 4095, 4096, 4097, 65_514, 65_536, 70_000, 300_000,
+];
 
 #[test]
 fn messages_of_all_sizes_on_all_channels_arrive_whole_and_in_order() {
@@ -316,7 +395,12 @@ fn messages_of_all_sizes_on_all_channels_arrive_whole_and_in_order() {
         .chain([(DATA, 1 << 20), (HIGH, 1 << 20)])
         .collect();
     for offer in BOTH {
-        for cuts in [&[usize::MAX][..], &[128 * 1024], &[1448], &[1044, 7, 1043, 1045]] {
+        for cuts in [
+            &[usize::MAX][..],
+            &[128 * 1024],
+            &[1448],
+            &[1044, 7, 1043, 1045],
+        ] {
             exchange(offer, &plan, cuts);
         }
     }
@@ -357,7 +441,9 @@ proptest! {
 fn a_flipped_byte_is_detected_wherever_it_lies() {
     for offer in BOTH {
         let (mut a, _) = pair(offer);
-        a.conn.try_send(DATA, message(1, 300)).expect("the queue has room");
+        a.conn
+            .try_send(DATA, message(1, 300))
+            .expect("the queue has room");
         let bytes = a.transmit(NOW).expect("a message waits");
         for position in (0..bytes.len()).filter(|at| *at < 48 || at.is_multiple_of(17)) {
             let (_, mut b) = pair(offer);
@@ -382,10 +468,16 @@ fn a_flipped_byte_is_detected_wherever_it_lies() {
 fn a_vote_overtakes_the_block_in_the_next_write_and_on_delivery() {
     for offer in BOTH {
         let (mut a, mut b) = pair(offer);
-        a.conn.try_send(DATA, message(0, 1 << 20)).expect("the queue has room");
+        a.conn
+            .try_send(DATA, message(0, 1 << 20))
+            .expect("the queue has room");
         let first = a.transmit(NOW).expect("a block waits");
-        a.conn.try_send(DATA, message(1, 5000)).expect("the queue has room");
-        a.conn.try_send(VOTE, message(2, 200)).expect("the queue has room");
+        a.conn
+            .try_send(DATA, message(1, 5000))
+            .expect("the queue has room");
+        a.conn
+            .try_send(VOTE, message(2, 200))
+            .expect("the queue has room");
         let second = a.transmit(NOW).expect("the rest waits");
         b.receive(&first, NOW);
         assert_eq!(b.next(NOW), Ok(None));
@@ -404,7 +496,11 @@ fn of_what_has_come_the_highest_priority_is_delivered_first_in_order_within_its_
         .collect();
     let bytes = seal(&mut a, &plain);
     b.receive(&bytes, NOW);
-    let order: Vec<u8> = b.messages(NOW).iter().map(|(_, message)| message[0]).collect();
+    let order: Vec<u8> = b
+        .messages(NOW)
+        .iter()
+        .map(|(_, message)| message[0])
+        .collect();
     assert_eq!(order, [3, 5, 2, 4, 1]);
 }
 
@@ -416,27 +512,38 @@ fn a_channel_that_nobody_takes_holds_its_capacity_then_stops_the_reading_and_los
         // The sender goes on until the receiver does not read any more.
         while b.conn.wants_read(NOW) {
             while a.conn.can_send(DATA) {
-                a.conn.try_send(DATA, message(sent, 20_000)).expect("asked before");
+                a.conn
+                    .try_send(DATA, message(sent, 20_000))
+                    .expect("asked before");
                 sent += 1;
             }
             if let Some(bytes) = a.transmit(NOW) {
                 b.receive(&bytes, NOW);
             }
-            let blocked = b.conn.next_message(NOW, &mut b.pool, |channel| channel != DATA);
+            let blocked = b
+                .conn
+                .next_message(NOW, &mut b.pool, |channel| channel != DATA);
             assert_eq!(blocked, Ok(None));
         }
-        assert!(!b.conn.channels[0].has_room());
+        assert!(!b.conn.channels.at(0).has_room());
         assert!(b.conn.recv.backlog_bytes() < 3 * BACKLOG_BYTES);
         // The pong deadline stands still, because it is us who do not read.
         b.conn.handle_timeout(at(60)).expect("a ping is due");
         b.transmit(at(60));
-        b.conn.handle_timeout(at(3600)).expect("the deadline stands still");
+        b.conn
+            .handle_timeout(at(3600))
+            .expect("the deadline stands still");
         let mut received = b.messages(at(3601));
         assert!(b.conn.wants_read(at(3601)));
         b.receive(&a.transmit_all(NOW), at(3601));
         received.extend(b.messages(at(3601)));
         assert_eq!(received.len(), sent);
-        assert!(received.iter().enumerate().all(|(n, (_, got))| *got == message(n, 20_000)));
+        assert!(
+            received
+                .iter()
+                .enumerate()
+                .all(|(n, (_, got))| *got == message(n, 20_000))
+        );
     }
 }
 
@@ -454,14 +561,22 @@ fn messages_that_came_whole_before_a_fault_are_delivered_first() {
 #[test]
 fn a_packet_that_a_record_does_not_hold_whole_is_refused() {
     let half = &packet(0x22, true, &[1; 100])[..50];
-    assert_eq!(error_after(Offer::Wide, half), ConnError::PacketSpansRecords);
+    assert_eq!(
+        error_after(Offer::Wide, half),
+        ConnError::PacketSpansRecords
+    );
 }
 
 #[test]
 fn a_small_message_is_a_small_record_and_a_whole_frame() {
-    for (offer, expected) in [(Offer::Wide, 4 + 10 + 200 + 16), (Offer::Comet, FRAME_SEALED)] {
+    for (offer, expected) in [
+        (Offer::Wide, 4 + 10 + 200 + 16),
+        (Offer::Comet, FRAME_SEALED),
+    ] {
         let (mut a, _) = pair(offer);
-        a.conn.try_send(VOTE, message(0, 200)).expect("the queue has room");
+        a.conn
+            .try_send(VOTE, message(0, 200))
+            .expect("the queue has room");
         let len = a.transmit(NOW).expect("a vote waits").len();
         assert!(len.abs_diff(expected) <= 4, "{offer:?}: {len}");
     }
@@ -471,10 +586,15 @@ fn a_small_message_is_a_small_record_and_a_whole_frame() {
 fn a_large_message_in_one_packet_is_a_slice_of_its_chunk_and_a_small_one_is_a_copy() {
     let (mut a, mut b) = pair(Offer::Wide);
     for len in [4095, 4096, 60_000] {
-        a.conn.try_send(DATA, message(len, len)).expect("the queue has room");
+        a.conn
+            .try_send(DATA, message(len, len))
+            .expect("the queue has room");
         b.receive(&a.transmit_all(NOW), NOW);
         let before = b.pool.counters();
-        let (_, got) = b.next(NOW).expect("an honest peer").expect("a whole message");
+        let (_, got) = b
+            .next(NOW)
+            .expect("an honest peer")
+            .expect("a whole message");
         assert_eq!(got, message(len, len));
         let copied = b.pool.counters().copied_out_bytes - before.copied_out_bytes;
         assert_eq!(copied, if len < 4096 { len as u64 } else { 0 });
@@ -486,12 +606,16 @@ fn a_large_message_in_one_packet_is_a_slice_of_its_chunk_and_a_small_one_is_a_co
 fn memory_goes_back_to_the_pool_when_messages_and_connection_are_gone() {
     let (mut a, mut b) = pair(Offer::Wide);
     for round in 0..50 {
-        a.conn.try_send(DATA, message(round, 50_000)).expect("the queue has room");
+        a.conn
+            .try_send(DATA, message(round, 50_000))
+            .expect("the queue has room");
         b.receive(&a.transmit_all(NOW), NOW);
         assert_eq!(b.messages(NOW).len(), 1);
     }
     assert_eq!(b.pool.counters().allocated, 1);
-    a.conn.try_send(DATA, message(0, 50_000)).expect("the queue has room");
+    a.conn
+        .try_send(DATA, message(0, 50_000))
+        .expect("the queue has room");
     b.receive(&a.transmit_all(NOW)[..100], NOW);
     b.conn.release(&mut b.pool);
     assert!(b.pool.take_chunk().is_some());
@@ -508,6 +632,9 @@ fn a_pong_timeout_that_is_not_shorter_than_the_interval_is_refused() {
     assert!(MConnectionConfig::new(&with(60, 45)).is_ok());
     assert!(MConnectionConfig::new(&with(46, 45)).is_ok());
     for bad in [with(45, 45), with(45, 60), with(45, 0)] {
-        assert_eq!(MConnectionConfig::new(&bad).map(|_| ()).unwrap_err().key, "pong_timeout");
+        assert_eq!(
+            MConnectionConfig::new(&bad).map(|_| ()).unwrap_err().key,
+            "pong_timeout"
+        );
     }
 }

@@ -63,10 +63,18 @@ impl Scheduler {
         let lane = |priority: u16| {
             assert!(priority > 0, "a channel of priority 0 would never send");
             let units_per_byte = UNITS_PER_BYTE / u64::from(priority);
-            Lane { start_tag: 0, units_per_byte, busy: false }
+            Lane {
+                start_tag: 0,
+                units_per_byte,
+                busy: false,
+            }
         };
         let lanes = priorities.into_iter().map(lane).collect();
-        Scheduler { lanes, busy_count: 0, virtual_time: 0 }
+        Scheduler {
+            lanes,
+            busy_count: 0,
+            virtual_time: 0,
+        }
     }
 
     /// Whether any channel has something to send.
@@ -112,7 +120,10 @@ impl Scheduler {
     #[inline]
     pub fn charge(&mut self, index: usize, bytes: usize) {
         let lane = &mut self.lanes[index];
-        debug_assert!(lane.start_tag >= self.virtual_time, "the clock never runs back");
+        debug_assert!(
+            lane.start_tag >= self.virtual_time,
+            "the clock never runs back"
+        );
         self.virtual_time = lane.start_tag;
         lane.start_tag += bytes as u64 * lane.units_per_byte;
         if self.virtual_time >= REBASE_AT {

@@ -111,7 +111,43 @@ fn a_burst_sent_alone_costs_its_channel_nothing_afterwards() {
             index
         })
         .collect();
-    assert_eq!(firsts.iter().filter(|&&index| index == 0).count(), 3, "{firsts:?}");
+    assert_eq!(
+        firsts.iter().filter(|&&index| index == 0).count(),
+        3,
+        "{firsts:?}"
+    );
+}
+
+/// Packets of `bulk` that go before one packet of a channel which sent a megabyte by itself a second
+/// ago: by our rule, and by the reference's.
+#[test]
+fn a_block_part_after_a_burst_does_not_wait_as_it_does_with_the_reference() {
+    let (data, bulk, burst) = (0, 1, 1000);
+    let mut ours = Scheduler::new([10, 5]);
+    let mut reference = Reference {
+        channels: vec![(0, 10), (0, 5)],
+    };
+    ours.wake(data);
+    for _ in 0..burst {
+        ours.charge(data, 1036);
+    }
+    reference.channels[data].0 = burst * 1036;
+    ours.rest(data);
+    ours.wake(bulk);
+    for _ in 0..20 {
+        assert_eq!(ours.pick(), Some(bulk));
+        ours.charge(bulk, 1036);
+        reference.channels[bulk].0 += 1036;
+    }
+    ours.wake(data);
+    let waited_ours = (0..).take_while(|_| {
+        let index = ours.pick().expect("both are busy");
+        ours.charge(index, 1036);
+        index != data
+    });
+    let waited_theirs = (0..).take_while(|_| reference.pick_and_charge(1036) != data);
+    assert!(waited_ours.count() <= 1);
+    assert!(waited_theirs.count() > 400);
 }
 
 #[test]

@@ -27,7 +27,12 @@ pub(super) enum Offer {
 
 pub(super) fn extension(record_bytes_max: u32) -> Extension {
     let packet_payload_max = 65_536;
-    Extension { version: 1, record_bytes_max, packet_payload_max, gossip_features: 3 }
+    Extension {
+        version: 1,
+        record_bytes_max,
+        packet_payload_max,
+        gossip_features: 3,
+    }
 }
 
 pub(super) fn node_key(seed: u8) -> NodeKey {
@@ -60,7 +65,9 @@ pub(super) fn upgrade(seed: u8, node_info: &NodeInfo) -> Upgrade {
 }
 
 pub(super) fn drain(upgrade: &mut Upgrade) -> Vec<u8> {
-    std::iter::from_fn(|| upgrade.poll_transmit()).flat_map(|bytes| bytes.to_vec()).collect()
+    std::iter::from_fn(|| upgrade.poll_transmit())
+        .flat_map(|bytes| bytes.to_vec())
+        .collect()
 }
 
 type Outcome = Result<Box<Upgraded>, CloseReason>;
@@ -92,9 +99,15 @@ fn deliver(end: &mut Upgrade, bytes: &mut BytesMut, step: usize, done: &mut Opti
 
 /// Both ends of an upgraded connection.
 pub(super) fn layers(offer: Offer) -> (RecordLayer, RecordLayer) {
-    let (a, b) = (upgrade(1, &node_info(1, offer)), upgrade(2, &node_info(2, offer)));
+    let (a, b) = (
+        upgrade(1, &node_info(1, offer)),
+        upgrade(2, &node_info(2, offer)),
+    );
     let (a, b) = run_upgrades(a, b, 4096);
-    (a.expect("an honest pair").layer, b.expect("an honest pair").layer)
+    (
+        a.expect("an honest pair").layer,
+        b.expect("an honest pair").layer,
+    )
 }
 
 pub(super) fn descriptors() -> Vec<ChannelDescriptor> {
@@ -104,7 +117,12 @@ pub(super) fn descriptors() -> Vec<ChannelDescriptor> {
         recv_message_capacity: 2 << 20,
         ..ChannelDescriptor::new(id, priority)
     };
-    vec![channel(DATA, 5), channel(VOTE, 7), channel(HIGH, 1), channel(ZERO, 3)]
+    vec![
+        channel(DATA, 5),
+        channel(VOTE, 7),
+        channel(HIGH, 1),
+        channel(ZERO, 3),
+    ]
 }
 
 pub(super) fn config() -> MConnectionConfig {
@@ -125,12 +143,18 @@ pub(super) struct End {
 impl End {
     pub(super) fn new(layer: RecordLayer, config: MConnectionConfig) -> Self {
         let conn = MConnection::new(config, &descriptors(), layer, Instant::ZERO);
-        End { conn, pool: BufferPool::new(PoolLimits::default()) }
+        End {
+            conn,
+            pool: BufferPool::new(PoolLimits::default()),
+        }
     }
 
     /// All bytes of the next write, if there is one.
     pub(super) fn transmit(&mut self, now: Instant) -> Option<Vec<u8>> {
-        let transmit = self.conn.poll_transmit(now, &mut self.pool).expect("nonces are left")?;
+        let transmit = self
+            .conn
+            .poll_transmit(now, &mut self.pool)
+            .expect("nonces are left")?;
         let bytes = transmit.iter().flat_map(|buffer| buffer.to_vec()).collect();
         for buffer in transmit {
             self.pool.give_back_send(buffer);
@@ -139,16 +163,25 @@ impl End {
     }
 
     pub(super) fn transmit_all(&mut self, now: Instant) -> Vec<u8> {
-        std::iter::from_fn(|| self.transmit(now)).flatten().collect()
+        std::iter::from_fn(|| self.transmit(now))
+            .flatten()
+            .collect()
     }
 
     /// Receives as the shell would: into a chunk of the pool.
     pub(super) fn receive(&mut self, bytes: &[u8], now: Instant) {
         for piece in bytes.chunks(crate::buffer::pool::RECV_BYTES) {
-            let mut buffer = self.pool.take_chunk().expect("the test stays within the budget");
+            let mut buffer = self
+                .pool
+                .take_chunk()
+                .expect("the test stays within the budget");
             let start = crate::buffer::pool::RECV_HEADROOM;
             buffer[start..start + piece.len()].copy_from_slice(piece);
-            let chunk = Chunk { bytes: buffer, start, end: start + piece.len() };
+            let chunk = Chunk {
+                bytes: buffer,
+                start,
+                end: start + piece.len(),
+            };
             self.conn.handle_received(chunk, now, &mut self.pool);
         }
     }
@@ -170,5 +203,7 @@ pub(super) fn pair(offer: Offer) -> (End, End) {
 
 /// The bytes of message number `n`: its length depends on it, and no two have the same content.
 pub(super) fn message(n: usize, len: usize) -> Bytes {
-    (0..len).map(|at| (at.wrapping_mul(31) ^ (at >> 8) ^ n.wrapping_mul(97)) as u8).collect()
+    (0..len)
+        .map(|at| (at.wrapping_mul(31) ^ (at >> 8) ^ n.wrapping_mul(97)) as u8)
+        .collect()
 }
