@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ringwire_codec::{ChannelId, NodeId, NodeInfo};
 
+pub use crate::buffer::Framing;
 use crate::time::Instant;
 
 /// The number of a shard, from zero. Shard 0 is also the coordinator.
@@ -35,15 +36,6 @@ pub enum Direction {
     Outbound,
 }
 
-/// Which record layer a connection settled on after NodeInfo (docs/wire.md).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Framing {
-    /// CometBFT's 1044-byte frames, ChaCha20-Poly1305.
-    Comet,
-    /// Ringwire's wide records, AES-256-GCM.
-    Wide,
-}
-
 /// What is known about an admitted peer. Cheap to clone; never changes while the peer lives.
 #[derive(Clone, Debug)]
 pub struct PeerInfo {
@@ -68,6 +60,6 @@ pub struct PeerInfo {
 impl PeerInfo {
     /// Whether the peer announced `channel`; sending on any other would make it hang up.
     pub fn has_channel(&self, channel: ChannelId) -> bool {
-        self.node_info.channels.contains(&channel.0)
+        self.node_info.channels.contains(&channel)
     }
 }
