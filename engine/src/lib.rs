@@ -9,3 +9,5 @@ pub mod peer;
 pub mod reactor;
 pub mod switch;
 pub mod time;
+#[cfg(feature = "shard")]
+pub mod transport;
