@@ -11,3 +11,5 @@ pub mod peer;
 pub mod reactor;
 pub mod switch;
 pub mod time;
+#[cfg(feature = "shard")]
+pub mod transport;
