@@ -18,6 +18,9 @@ use std::task::Waker;
 
 use crossbeam_queue::ArrayQueue;
 
+use crate::conn::ConnectionStatus;
+use crate::metrics::Metrics;
+use crate::peer::{PeerInfo, ShardId};
 use crate::shard::directory::Reservation;
 use crate::shard::feed::Feed;
 use crate::shard::reply::ReplySender;
@@ -51,6 +54,21 @@ pub(crate) enum Control {
     Observe(Feed<Event>),
     /// Wake somebody at a point in time.
     Alarm(Alarm),
+    /// How are you?
+    Status(ReplySender<ShardStatus>),
+}
+
+/// What one shard did so far, as of the turn in which it was asked.
+#[derive(Clone, Debug)]
+pub struct ShardStatus {
+    /// Which shard.
+    pub shard: ShardId,
+    /// Its counters.
+    pub metrics: Metrics,
+    /// The figures each reactor shows: its name, their names and values.
+    pub reactors: Vec<(String, Vec<(&'static str, u64)>)>,
+    /// Its peers and how their connections are.
+    pub peers: Vec<(PeerInfo, ConnectionStatus)>,
 }
 
 /// The threads' side of one shard.
