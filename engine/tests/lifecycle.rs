@@ -24,18 +24,26 @@ fn a_thousand_starts_and_a_hundred_engines_at_once_leave_nothing_behind() {
     for round in 0..1000 {
         start_and_stop(1 + round % 3);
     }
-    println!("1000 starts and stops of 1 to 3 shards took {:?}", started.elapsed());
+    println!(
+        "1000 starts and stops of 1 to 3 shards took {:?}",
+        started.elapsed()
+    );
 
     let started = Instant::now();
-    let engines: Vec<_> =
-        (0..100).map(|_| builder(1).start().expect("an engine among many")).collect();
+    let engines: Vec<_> = (0..100)
+        .map(|_| builder(1).start().expect("an engine among many"))
+        .collect();
     println!("100 engines at once started in {:?}", started.elapsed());
     for engine in &engines {
         engine.shutdown_blocking(WITHIN).expect("an orderly end");
     }
     drop(engines);
 
-    assert!(settled(threads, threads_before), "{} threads, {threads_before} before", threads());
+    assert!(
+        settled(threads, threads_before),
+        "{} threads, {threads_before} before",
+        threads()
+    );
     assert!(
         settled(descriptors, descriptors_before),
         "{} descriptors, {descriptors_before} before",

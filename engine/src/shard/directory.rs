@@ -128,7 +128,10 @@ impl Directory {
     /// A peer is gone; a newer connection of the same id stays.
     pub(crate) fn remove(&self, entry: &Arc<PeerEntry>) {
         self.change(|peers| {
-            if peers.get(&entry.info.id).is_some_and(|found| Arc::ptr_eq(found, entry)) {
+            if peers
+                .get(&entry.info.id)
+                .is_some_and(|found| Arc::ptr_eq(found, entry))
+            {
                 peers.remove(&entry.info.id);
             }
         });
@@ -152,13 +155,22 @@ impl Directory {
     fn with<R>(&self, look: impl FnOnce(&PeerMap) -> R) -> R {
         let version = self.version.load(Ordering::Acquire);
         CACHED.with_borrow_mut(|cached| {
-            let found = cached.iter().position(|entry| entry.directory == self.number);
+            let found = cached
+                .iter()
+                .position(|entry| entry.directory == self.number);
             if let Some(at) = found.filter(|at| cached[*at].version == version) {
                 return look(&cached[at].peers);
             }
             let at = found.unwrap_or_else(|| {
                 cached.truncate(CACHED_MAX - 1);
-                cached.insert(0, Cached { directory: 0, version: 0, peers: Arc::default() });
+                cached.insert(
+                    0,
+                    Cached {
+                        directory: 0,
+                        version: 0,
+                        peers: Arc::default(),
+                    },
+                );
                 0
             });
             cached[at] = self.snapshot();
@@ -169,7 +181,11 @@ impl Directory {
     fn snapshot(&self) -> Cached {
         let state = self.lock();
         let version = self.version.load(Ordering::Acquire);
-        Cached { directory: self.number, version, peers: state.peers.clone() }
+        Cached {
+            directory: self.number,
+            version,
+            peers: state.peers.clone(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -191,15 +207,25 @@ impl PeerEntry {
                 coming: AtomicUsize::new(0),
             })
             .collect();
-        PeerEntry { info, shard, gauges }
+        PeerEntry {
+            info,
+            shard,
+            gauges,
+        }
     }
 
     /// Holds room for one message on a channel the peer speaks, or `None` when its queue is full.
     pub(crate) fn reserve(self: &Arc<Self>, channel: ChannelId) -> Option<Reservation> {
-        let at = self.gauges.iter().position(|gauge| gauge.channel == channel)?;
+        let at = self
+            .gauges
+            .iter()
+            .position(|gauge| gauge.channel == channel)?;
         let gauge = &self.gauges[at];
         let coming = gauge.coming.fetch_add(1, Ordering::AcqRel);
-        let reservation = Reservation { peer: self.clone(), gauge: at };
+        let reservation = Reservation {
+            peer: self.clone(),
+            gauge: at,
+        };
         // On refusal the reservation is dropped, which lowers `coming` again.
         (gauge.queued.load(Ordering::Acquire) + coming < gauge.capacity).then_some(reservation)
     }
@@ -222,6 +248,8 @@ impl PeerEntry {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.peer.gauges[self.gauge].coming.fetch_sub(1, Ordering::AcqRel);
+        self.peer.gauges[self.gauge]
+            .coming
+            .fetch_sub(1, Ordering::AcqRel);
     }
 }
