@@ -31,8 +31,9 @@ const STARVED_WAIT: Duration = Duration::from_millis(2);
 pub struct RingConfig {
     /// Submissions one system call can carry; more take more calls.
     pub entries: u32,
-    /// Receive buffers lent to the kernel: a power of two up to 32 768. They come from the shard's
-    /// pool, which should allow for at least twice as many.
+    /// Receive buffers lent to the kernel at most: a power of two up to 32 768. Few are lent until
+    /// many links receive at once. They come from the shard's pool, which should allow for at
+    /// least twice as many.
     pub provided_buffers: usize,
     /// How long a write in flight may still take after its link was closed.
     pub close_timeout: Duration,
@@ -42,7 +43,7 @@ impl Default for RingConfig {
     fn default() -> Self {
         RingConfig {
             entries: 1024,
-            provided_buffers: 64,
+            provided_buffers: 128,
             close_timeout: Duration::from_secs(2),
         }
     }
@@ -153,7 +154,8 @@ impl Ring {
     }
 
     /// Forgets a dial. Nothing is reported about it any more; a socket that connects all the same
-    /// is closed. Unknown dials are ignored.
+    /// is closed. Unknown dials are ignored, and so are those whose `Connected` was handed out: then
+    /// the link is the caller's to close.
     pub fn cancel_dial(&mut self, dial: DialId) {
         self.ready.retain(|completion| match completion {
             Completion::DialFailed { dial: failed, .. } => *failed != dial,
@@ -186,10 +188,11 @@ impl Ring {
             self.links.len() < LINKS_MAX,
             "the index of a link has 24 bits"
         );
+        let socket = Socket::from(socket);
+        // What fails here fails again, and is reported, at the link's first read or write.
+        let _ = link::prepare(&socket);
         let generation = self.next_generation();
-        let index = self
-            .links
-            .insert(Link::open(Socket::from(socket), remote, generation));
+        let index = self.links.insert(Link::open(socket, remote, generation));
         token::link_id(index, generation)
     }
 
@@ -270,6 +273,9 @@ impl Ring {
         self.orphans
             .drain(..)
             .for_each(|buffer| pool.give_back_send(buffer));
+        if self.starved.len() > 1 {
+            self.provided.widen();
+        }
         self.provided.refill(pool);
         self.feed_starved();
         if self.enter(wait)? {
