@@ -20,9 +20,8 @@ use bytes::{Bytes, BytesMut};
 use ringwire_codec::packet::{PACKET_HEADER_MAX, packet_header_len};
 use ringwire_codec::{ChannelId, PacketHeader};
 
-use super::{ChannelStatus, ConnError};
+use super::{ChannelDescriptor, ChannelStatus, ConnError};
 use crate::buffer::SendBuf;
-use crate::reactor::ChannelDescriptor;
 use crate::time::Instant;
 
 /// Smallest buffer that a message in several packets is gathered in.
