@@ -1,5 +1,7 @@
 //! Whole engines over real sockets: connect, echo, push back, stop.
 
+#![cfg(feature = "shard")]
+
 mod common;
 
 use std::time::{Duration, Instant};
@@ -335,4 +337,27 @@ async fn an_engine_lives_within_tokio() {
     }
     caller.shutdown(WITHIN).await.expect("an orderly end");
     echo.shutdown(WITHIN).await.expect("an orderly end");
+}
+
+#[test]
+fn engines_run_where_only_one_cpu_is_allowed() {
+    if skip_without_ring() {
+        return;
+    }
+    let program = std::env::current_exe().expect("this test program");
+    // The CPU with the highest number: an engine that pins to CPU 0 regardless fails.
+    let allowed = ringwire::transport::check::available_cpus();
+    let cpu = allowed.last().expect("this thread may run somewhere");
+    let ran = std::process::Command::new("taskset")
+        .args(["-c", &cpu.to_string()])
+        .arg(program)
+        .args([
+            "--exact",
+            "two_engines_connect_and_echo_on_three_shards_each",
+        ])
+        .status();
+    match ran {
+        Ok(status) => assert!(status.success(), "{status}"),
+        Err(error) => eprintln!("SKIPPED: cannot run taskset: {error}"),
+    }
 }

@@ -253,3 +253,114 @@ impl Drop for Reservation {
             .fetch_sub(1, Ordering::AcqRel);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use ringwire_codec::{NodeInfo, NodeInfoOther, NodeKey, ProtocolVersion};
+
+    use super::*;
+    use crate::peer::{Direction, Framing, PeerKey};
+    use crate::time::Instant;
+
+    const CHANNEL: ChannelId = ChannelId(0x20);
+    const CAPACITY: usize = 2;
+
+    fn entry(seed: u8, index: u32) -> Arc<PeerEntry> {
+        let id = NodeKey::from_seed([seed; 32]).id();
+        let node_info = NodeInfo {
+            protocol_version: ProtocolVersion::default(),
+            node_id: id,
+            listen_addr: String::new(),
+            network: String::new(),
+            version: String::new(),
+            channels: [CHANNEL].as_slice().into(),
+            moniker: String::new(),
+            other: NodeInfoOther::default(),
+            extension: None,
+        };
+        let info = PeerInfo {
+            key: PeerKey {
+                index,
+                generation: 0,
+            },
+            id,
+            node_info: Arc::new(node_info),
+            remote_addr: SocketAddr::from(([127, 0, 0, 1], 1)),
+            direction: Direction::Inbound,
+            persistent: false,
+            framing: Framing::Comet,
+            since: Instant::ZERO,
+        };
+        let ours = |id| ChannelDescriptor {
+            send_queue_capacity: CAPACITY,
+            ..ChannelDescriptor::new(id, 1)
+        };
+        Arc::new(PeerEntry::new(
+            info,
+            ShardId(0),
+            &[ours(CHANNEL), ours(ChannelId(0x21))],
+        ))
+    }
+
+    #[test]
+    fn a_queue_takes_what_fits_between_what_is_queued_and_what_is_coming() {
+        let entry = entry(1, 0);
+        let first = entry.reserve(CHANNEL).expect("room for the first");
+        let _second = entry.reserve(CHANNEL).expect("room for the second");
+        assert!(entry.reserve(CHANNEL).is_none());
+        // The shard took the first: it counts as queued before it ceases to be coming.
+        entry.set_queued(CHANNEL, 1);
+        drop(first);
+        assert!(entry.reserve(CHANNEL).is_none());
+        entry.set_queued(CHANNEL, 0);
+        assert!(entry.reserve(CHANNEL).is_some());
+    }
+
+    #[test]
+    fn a_channel_that_the_peer_does_not_speak_has_no_queue() {
+        let entry = entry(1, 0);
+        assert!(entry.reserve(ChannelId(0x21)).is_none());
+        assert_eq!(entry.queues().collect::<Vec<_>>(), [(CHANNEL, 0)]);
+    }
+
+    #[test]
+    fn a_reader_sees_each_change_although_it_keeps_a_snapshot() {
+        let directory = Directory::new();
+        let peer = entry(1, 0);
+        assert!(directory.find(peer.info.id).is_none());
+        directory.add(peer.clone());
+        assert!(directory.find(peer.info.id).is_some());
+        directory.remove(&peer);
+        assert_eq!(directory.len(), 0);
+    }
+
+    #[test]
+    fn the_removal_of_a_former_connection_leaves_the_newer_one() {
+        let directory = Directory::new();
+        let (former, newer) = (entry(1, 0), entry(1, 1));
+        directory.add(former.clone());
+        directory.add(newer.clone());
+        directory.remove(&former);
+        let found = directory.find(newer.info.id).expect("the newer connection");
+        assert!(Arc::ptr_eq(&found, &newer));
+    }
+
+    #[test]
+    fn a_thread_that_reads_more_directories_than_it_keeps_still_reads_right() {
+        let directories: Vec<_> = (0..CACHED_MAX + 3).map(|_| Directory::new()).collect();
+        for (seed, directory) in (1..).zip(&directories) {
+            directory.add(entry(seed, 0));
+        }
+        for _ in 0..2 {
+            for (seed, directory) in (1..).zip(&directories) {
+                assert_eq!(
+                    directory.entries()[0].info.id,
+                    NodeKey::from_seed([seed; 32]).id()
+                );
+            }
+        }
+    }
+}

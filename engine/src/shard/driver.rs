@@ -90,7 +90,10 @@ pub(super) struct Parts {
 /// caught here, so that the driver is dropped in order and glommio never sees it unwind.
 pub(super) async fn drive(mut driver: Driver) -> Result<(), String> {
     let mut wait = Wait::None;
-    guarded(|| Ok(driver.switch.handle_start(driver.now)))?;
+    guarded(|| {
+        driver.switch.handle_start(driver.now);
+        Ok(())
+    })?;
     loop {
         let worked = guarded(|| driver.turn(wait))?;
         if driver.is_done() {

@@ -41,7 +41,7 @@ impl Outlet {
         };
         feeds.retain(|feed| !feed.is_abandoned());
         // Asked of each, not only of the first that is full: each must wake us.
-        feeds.iter().fold(true, |all, feed| feed.has_room() && all)
+        feeds.iter().filter(|feed| !feed.has_room()).count() == 0
     }
 
     /// Hands a message to the subscribers of its channel, after [`Outlet::accepts`].
