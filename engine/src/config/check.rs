@@ -52,7 +52,11 @@ impl Config {
             refuse(problems, "moniker", "must be printable ASCII and not blank");
         }
         if !is_printable(&self.network) {
-            refuse(problems, "ringwire.network", "must be printable ASCII and not blank");
+            refuse(
+                problems,
+                "ringwire.network",
+                "must be printable ASCII and not blank",
+            );
         } else if self.network.len() > NETWORK_BYTES_MAX {
             let rule = format!("must not be longer than {NETWORK_BYTES_MAX} bytes");
             refuse(problems, "ringwire.network", rule);
@@ -77,18 +81,37 @@ impl Config {
     fn check_limits(&self, problems: &mut Vec<ConfigError>) {
         let mut within = |key, value: usize, min: usize, max: usize| {
             if value < min || value > max {
-                refuse(problems, key, format!("{value} is not between {min} and {max}"));
+                refuse(
+                    problems,
+                    key,
+                    format!("{value} is not between {min} and {max}"),
+                );
             }
         };
-        within("p2p.max_num_inbound_peers", self.max_num_inbound_peers, 0, PEERS_MAX);
-        within("p2p.max_num_outbound_peers", self.max_num_outbound_peers, 0, PEERS_MAX);
+        within(
+            "p2p.max_num_inbound_peers",
+            self.max_num_inbound_peers,
+            0,
+            PEERS_MAX,
+        );
+        within(
+            "p2p.max_num_outbound_peers",
+            self.max_num_outbound_peers,
+            0,
+            PEERS_MAX,
+        );
         within(
             "p2p.max_packet_msg_payload_size",
             self.max_packet_msg_payload_size,
             1,
             PACKET_PAYLOAD_BYTES_MAX,
         );
-        within("ringwire.max_num_handshakes", self.max_num_handshakes, 1, PEERS_MAX);
+        within(
+            "ringwire.max_num_handshakes",
+            self.max_num_handshakes,
+            1,
+            PEERS_MAX,
+        );
         within(
             "ringwire.wide_record_bytes_max",
             self.wide_record_bytes_max,
@@ -111,10 +134,18 @@ impl Config {
         }
         // The next ping would otherwise start the peer's time anew before it ran out.
         if self.pong_timeout >= self.ping_interval && !self.ping_interval.is_zero() {
-            refuse(problems, "ringwire.pong_timeout", "must be shorter than ping_interval");
+            refuse(
+                problems,
+                "ringwire.pong_timeout",
+                "must be shorter than ping_interval",
+            );
         }
         if self.busy_poll > BUSY_POLL_MAX {
-            refuse(problems, "ringwire.busy_poll", "must not be longer than 1ms");
+            refuse(
+                problems,
+                "ringwire.busy_poll",
+                "must not be longer than 1ms",
+            );
         }
     }
 }
@@ -125,7 +156,10 @@ fn is_printable(text: &str) -> bool {
 }
 
 fn refuse(problems: &mut Vec<ConfigError>, key: &'static str, problem: impl Into<String>) {
-    problems.push(ConfigError { key, problem: problem.into() });
+    problems.push(ConfigError {
+        key,
+        problem: problem.into(),
+    });
 }
 
 #[cfg(test)]
@@ -136,7 +170,11 @@ mod tests {
     fn faults(change: impl FnOnce(&mut Config)) -> Vec<&'static str> {
         let mut config = Config::default();
         change(&mut config);
-        config.problems().into_iter().map(|problem| problem.key).collect()
+        config
+            .problems()
+            .into_iter()
+            .map(|problem| problem.key)
+            .collect()
     }
 
     #[test]
@@ -170,7 +208,10 @@ mod tests {
         assert_eq!(faults(|c| c.wide_record_bytes_max = 4_095), [key]);
         assert_eq!(faults(|c| c.wide_record_bytes_max = 65_537), [key]);
         assert!(faults(|c| c.max_num_handshakes = 1).is_empty());
-        assert_eq!(faults(|c| c.max_num_handshakes = 0), ["ringwire.max_num_handshakes"]);
+        assert_eq!(
+            faults(|c| c.max_num_handshakes = 0),
+            ["ringwire.max_num_handshakes"]
+        );
         assert!(faults(|c| c.shards = SHARDS_MAX).is_empty());
         assert_eq!(faults(|c| c.shards = SHARDS_MAX + 1), ["ringwire.shards"]);
         assert!(faults(|c| c.busy_poll = BUSY_POLL_MAX).is_empty());
@@ -182,15 +223,24 @@ mod tests {
     fn a_pong_is_due_before_the_next_ping() {
         let just_before = Duration::from_secs(60) - Duration::from_nanos(1);
         assert!(faults(|c| c.pong_timeout = just_before).is_empty());
-        assert_eq!(faults(|c| c.pong_timeout = Duration::from_secs(60)), ["ringwire.pong_timeout"]);
-        assert_eq!(faults(|c| c.dial_timeout = Duration::ZERO), ["p2p.dial_timeout"]);
+        assert_eq!(
+            faults(|c| c.pong_timeout = Duration::from_secs(60)),
+            ["ringwire.pong_timeout"]
+        );
+        assert_eq!(
+            faults(|c| c.dial_timeout = Duration::ZERO),
+            ["p2p.dial_timeout"]
+        );
     }
 
     #[test]
     fn an_external_address_needs_host_and_port() {
         assert!(faults(|c| c.external_address = Some("example.org:26656".into())).is_empty());
         let key = "p2p.external_address";
-        assert_eq!(faults(|c| c.external_address = Some("example.org".into())), [key]);
+        assert_eq!(
+            faults(|c| c.external_address = Some("example.org".into())),
+            [key]
+        );
     }
 
     #[test]
@@ -198,6 +248,9 @@ mod tests {
         let peer = "00112233445566778899aabbccddeeff00112233@127.0.0.1";
         let parse = |port: u16| format!("{peer}:{port}").parse().expect("a valid address");
         assert!(faults(|c| c.persistent_peers = vec![parse(1)]).is_empty());
-        assert_eq!(faults(|c| c.persistent_peers = vec![parse(0)]), ["p2p.persistent_peers"]);
+        assert_eq!(
+            faults(|c| c.persistent_peers = vec![parse(0)]),
+            ["p2p.persistent_peers"]
+        );
     }
 }

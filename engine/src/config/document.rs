@@ -67,7 +67,9 @@ mod tests {
             external_address: Some("example.org:1".into()),
             persistent_peers: vec![
                 format!("{id}@10.0.0.1:26656").parse().expect("an address"),
-                format!("{id}@example.org:26657").parse().expect("an address"),
+                format!("{id}@example.org:26657")
+                    .parse()
+                    .expect("an address"),
             ],
             unconditional_peer_ids: vec![id.parse().expect("an id")],
             max_num_inbound_peers: 1,

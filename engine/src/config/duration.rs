@@ -90,14 +90,21 @@ pub fn format(duration: Duration) -> String {
 
 /// One number with its unit, in nanoseconds, and what follows it.
 fn parse_term(text: &str) -> Result<(u64, &str), DurationError> {
-    let number_len = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number_len = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, after) = text.split_at(number_len);
     if !number.contains(|c: char| c.is_ascii_digit()) {
         return Err(DurationError::Malformed);
     }
-    let unit_len = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+    let unit_len = after
+        .find(|c: char| c.is_ascii_digit() || c == '.')
+        .unwrap_or(after.len());
     let (unit, rest) = after.split_at(unit_len);
-    let (_, size) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(DurationError::Unit)?;
+    let (_, size) = UNITS
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .ok_or(DurationError::Unit)?;
     Ok((scale(number, *size)?, rest))
 }
 
@@ -165,14 +172,28 @@ mod tests {
 
     #[test]
     fn the_longest_duration_is_read_and_one_nanosecond_more_is_not() {
-        assert_eq!(parse("18446744073709551615ns"), Ok(Duration::from_nanos(u64::MAX)));
+        assert_eq!(
+            parse("18446744073709551615ns"),
+            Ok(Duration::from_nanos(u64::MAX))
+        );
         assert_eq!(parse("18446744073709551616ns"), Err(DurationError::TooLong));
-        assert_eq!(parse("18446744073709551615ns1ns"), Err(DurationError::TooLong));
+        assert_eq!(
+            parse("18446744073709551615ns1ns"),
+            Err(DurationError::TooLong)
+        );
     }
 
     #[test]
     fn what_is_written_is_read_back() {
-        for nanos in [0, 1, 999, 50_000, 1_500_000_000, 5_400_000_000_000, 3_600_000_000_001] {
+        for nanos in [
+            0,
+            1,
+            999,
+            50_000,
+            1_500_000_000,
+            5_400_000_000_000,
+            3_600_000_000_001,
+        ] {
             let duration = Duration::from_nanos(nanos);
             assert_eq!(parse(&format(duration)), Ok(duration));
         }

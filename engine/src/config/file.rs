@@ -137,7 +137,10 @@ impl<'t> Reader<'t> {
             if self.read_setting(section, name, line, value.get_ref()) {
                 continue;
             }
-            match IGNORED.iter().find(|(ignored, _)| section == P2P && *ignored == name) {
+            match IGNORED
+                .iter()
+                .find(|(ignored, _)| section == P2P && *ignored == name)
+            {
                 Some((_, reason)) => self.ignore(name, line, reason, value.get_ref()),
                 None => self.refuse(line, &settings::path(section, name), unknown(section, name)),
             }
@@ -166,7 +169,11 @@ impl<'t> Reader<'t> {
 
     fn ignore(&mut self, name: &str, line: usize, reason: &'static str, value: &DeValue<'_>) {
         if !says_nothing(value) {
-            self.warnings.push(ConfigWarning { line, key: settings::path(P2P, name), reason });
+            self.warnings.push(ConfigWarning {
+                line,
+                key: settings::path(P2P, name),
+                reason,
+            });
         }
     }
 
@@ -175,19 +182,36 @@ impl<'t> Reader<'t> {
         let near_ringwire = nearest(name, [RINGWIRE]);
         let near_p2p = Some(P2P).filter(|p2p| name.eq_ignore_ascii_case(p2p));
         if let Some(meant) = near_ringwire.or(near_p2p) {
-            self.refuse(line, name, format!("there is no such section; did you mean [{meant}]?"));
+            self.refuse(
+                line,
+                name,
+                format!("there is no such section; did you mean [{meant}]?"),
+            );
         }
     }
 
     fn refuse(&mut self, line: usize, key: &str, problem: String) {
         let key = Some(key.to_owned());
-        self.problems.push(ConfigFileProblem { line: Some(line), key, problem });
+        self.problems.push(ConfigFileProblem {
+            line: Some(line),
+            key,
+            problem,
+        });
     }
 
     fn refuse_text(&mut self, error: &toml::de::Error) {
-        let problem = error.message().lines().next().unwrap_or("this is not TOML").to_owned();
+        let problem = error
+            .message()
+            .lines()
+            .next()
+            .unwrap_or("this is not TOML")
+            .to_owned();
         let line = error.span().map(|span| self.line(span));
-        self.problems.push(ConfigFileProblem { line, key: None, problem });
+        self.problems.push(ConfigFileProblem {
+            line,
+            key: None,
+            problem,
+        });
     }
 
     fn finish(mut self, file: &str) -> Result<LoadedConfig, ConfigFileError> {
@@ -198,21 +222,40 @@ impl<'t> Reader<'t> {
             self.problems = traced;
         }
         if self.problems.is_empty() {
-            return Ok(LoadedConfig { config: self.config, warnings: self.warnings });
+            return Ok(LoadedConfig {
+                config: self.config,
+                warnings: self.warnings,
+            });
         }
         self.problems.sort_by_key(|problem| problem.line);
-        Err(ConfigFileError { file: file.to_owned(), problems: self.problems })
+        Err(ConfigFileError {
+            file: file.to_owned(),
+            problems: self.problems,
+        })
     }
 
     /// Finds the line that set the key of a broken rule.
     fn trace(&self, error: ConfigError) -> ConfigFileProblem {
-        let line = self.lines.iter().find(|(path, _)| path == error.key).map(|(_, line)| *line);
-        ConfigFileProblem { line, key: Some(error.key.to_owned()), problem: error.problem }
+        let line = self
+            .lines
+            .iter()
+            .find(|(path, _)| path == error.key)
+            .map(|(_, line)| *line);
+        ConfigFileProblem {
+            line,
+            key: Some(error.key.to_owned()),
+            problem: error.problem,
+        }
     }
 
     /// The line, from 1, on which `span` begins.
     fn line(&self, span: Range<usize>) -> usize {
-        self.text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
+        self.text
+            .bytes()
+            .take(span.start)
+            .filter(|byte| *byte == b'\n')
+            .count()
+            + 1
     }
 }
 
@@ -229,7 +272,9 @@ fn in_order<'t, 'i>(
 fn says_nothing(value: &DeValue<'_>) -> bool {
     let off = |value: &DeValue<'_>| value.as_bool() == Some(false);
     match value.as_table() {
-        Some(table) => table.get("enabled").is_some_and(|enabled| off(enabled.get_ref())),
+        Some(table) => table
+            .get("enabled")
+            .is_some_and(|enabled| off(enabled.get_ref())),
         None => off(value) || value.as_str() == Some(""),
     }
 }
@@ -242,7 +287,10 @@ fn unknown(section: &str, name: &str) -> String {
             section => format!("belongs to the section [{section}]"),
         };
     }
-    let ignored = IGNORED.iter().filter(|_| section == P2P).map(|(name, _)| *name);
+    let ignored = IGNORED
+        .iter()
+        .filter(|_| section == P2P)
+        .map(|(name, _)| *name);
     let known = settings::all().filter(|setting| setting.section == section);
     match nearest(name, known.map(|setting| setting.key).chain(ignored)) {
         Some(meant) => format!("there is no such key; did you mean {meant}?"),

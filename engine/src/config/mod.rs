@@ -25,3 +25,4 @@ pub use check::{
 };
 pub use config::{Config, ConfigError};
 pub use file::{ConfigFileError, ConfigFileProblem, ConfigWarning, LoadedConfig};
+pub use settings::{parse_listen_addr, parse_peer_addresses};

@@ -39,7 +39,11 @@ impl Setting {
 
 /// A key with its section.
 pub(super) fn path(section: &str, key: &str) -> String {
-    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+    if section.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{section}.{key}")
+    }
 }
 
 /// Keys of CometBFT's `[p2p]` that are understood and change nothing, and why.
@@ -50,7 +54,10 @@ pub(super) const IGNORED: [(&str, &str); 12] = [
     ("addr_book_file", DISCOVERY),
     ("addr_book_strict", DISCOVERY),
     ("private_peer_ids", DISCOVERY),
-    ("flush_throttle_timeout", "there is no flush timer: output is written as soon as possible"),
+    (
+        "flush_throttle_timeout",
+        "there is no flush timer: output is written as soon as possible",
+    ),
     ("upnp", "UPnP was removed from CometBFT as well"),
     ("test_dial_fail", FAULTS),
     ("test_fuzz", FAULTS),
@@ -89,7 +96,7 @@ static LADDR: Setting = Setting {
     key: "laddr",
     about: &["Address to listen on, tcp://IP:PORT. Port 0 takes any free port."],
     read: |config, value| {
-        config.listen_addr = listen_addr(text_of(value)?)?;
+        config.listen_addr = parse_listen_addr(text_of(value)?)?;
         Ok(())
     },
     show: |config| quoted(&format!("tcp://{}", config.listen_addr)),
@@ -140,36 +147,55 @@ const SECTIONS: &[Setting] = settings! {
 ///
 /// # Errors
 /// What it should have been.
-pub fn listen_addr(text: &str) -> Result<SocketAddr, String> {
-    text.strip_prefix("tcp://").unwrap_or(text).parse().map_err(|_| {
-        format!("\"{text}\" is not an IP address with a port, like \"tcp://0.0.0.0:26656\"")
-    })
+pub fn parse_listen_addr(text: &str) -> Result<SocketAddr, String> {
+    text.strip_prefix("tcp://")
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| {
+            format!("\"{text}\" is not an IP address with a port, like \"tcp://0.0.0.0:26656\"")
+        })
 }
 
 /// Reads a comma-separated list of `ID@host:port`; empty entries are skipped.
 ///
 /// # Errors
 /// The first entry that is no address, and why.
-pub fn peer_addresses(text: &str) -> Result<Vec<NetAddress>, String> {
+pub fn parse_peer_addresses(text: &str) -> Result<Vec<NetAddress>, String> {
     entries(text)
-        .map(|entry| entry.parse().map_err(|error| format!("\"{entry}\": {error}")))
+        .map(|entry| {
+            entry
+                .parse()
+                .map_err(|error| format!("\"{entry}\": {error}"))
+        })
         .collect()
 }
 
 fn entries(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+    text.split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
 }
 
 fn text_of<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
-    value.as_str().ok_or_else(|| expected("a text in quotes", value))
+    value
+        .as_str()
+        .ok_or_else(|| expected("a text in quotes", value))
 }
 
 fn expected(what: &str, value: &DeValue<'_>) -> String {
-    format!("must be {what}, not {} {}", article(value.type_str()), value.type_str())
+    format!(
+        "must be {what}, not {} {}",
+        article(value.type_str()),
+        value.type_str()
+    )
 }
 
 fn article(noun: &str) -> &'static str {
-    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    }
 }
 
 /// `text` as a TOML string.
@@ -196,7 +222,12 @@ macro_rules! kind {
     };
 }
 
-kind!(text, String, |value| text_of(value).map(str::to_owned), |text| quoted(text));
+kind!(
+    text,
+    String,
+    |value| text_of(value).map(str::to_owned),
+    |text| quoted(text)
+);
 kind!(
     optional_text,
     Option<String>,
@@ -206,7 +237,7 @@ kind!(
 kind!(
     addresses,
     Vec<NetAddress>,
-    |value| peer_addresses(text_of(value)?),
+    |value| parse_peer_addresses(text_of(value)?),
     |addresses| quoted(&joined(addresses))
 );
 kind!(
@@ -214,7 +245,11 @@ kind!(
     Vec<NodeId>,
     |value| {
         entries(text_of(value)?)
-            .map(|entry| entry.parse().map_err(|error| format!("\"{entry}\": {error}")))
+            .map(|entry| {
+                entry
+                    .parse()
+                    .map_err(|error| format!("\"{entry}\": {error}"))
+            })
             .collect()
     },
     |ids| quoted(&joined(ids))
@@ -229,7 +264,9 @@ kind!(rate, u64, whole_number, u64::to_string);
 kind!(
     flag,
     bool,
-    |value| value.as_bool().ok_or_else(|| expected("true or false", value)),
+    |value| value
+        .as_bool()
+        .ok_or_else(|| expected("true or false", value)),
     bool::to_string
 );
 kind!(
@@ -245,12 +282,13 @@ kind!(
 );
 
 fn whole_number(value: &DeValue<'_>) -> Result<u64, String> {
-    let number = value.as_integer().ok_or_else(|| expected("a whole number", value))?;
+    let number = value
+        .as_integer()
+        .ok_or_else(|| expected("a whole number", value))?;
     if number.as_str().starts_with('-') {
         return Err(String::from("must not be negative"));
     }
-    u64::from_str_radix(number.as_str(), number.radix())
-        .map_err(|_| String::from("is too large"))
+    u64::from_str_radix(number.as_str(), number.radix()).map_err(|_| String::from("is too large"))
 }
 
 fn joined<T: ToString>(items: &[T]) -> String {

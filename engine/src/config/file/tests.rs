@@ -10,12 +10,20 @@ fn load(text: &str) -> LoadedConfig {
 
 /// The message about a bad file.
 fn refusal(text: &str) -> String {
-    Config::from_toml("config.toml", text).expect_err("a bad file").to_string()
+    Config::from_toml("config.toml", text)
+        .expect_err("a bad file")
+        .to_string()
 }
 
 #[test]
 fn an_empty_file_gives_the_defaults() {
-    assert_eq!(load(""), LoadedConfig { config: Config::default(), warnings: Vec::new() });
+    assert_eq!(
+        load(""),
+        LoadedConfig {
+            config: Config::default(),
+            warnings: Vec::new()
+        }
+    );
 }
 
 #[test]
@@ -34,8 +42,14 @@ fn the_keys_of_cometbft_are_taken_over() {
     );
     let config = load(&text).config;
     assert_eq!(config.moniker, "alice");
-    assert_eq!(config.listen_addr, "127.0.0.1:36656".parse().expect("an address"));
-    assert_eq!(config.external_address.as_deref(), Some("tcp://example.org:26656"));
+    assert_eq!(
+        config.listen_addr,
+        "127.0.0.1:36656".parse().expect("an address")
+    );
+    assert_eq!(
+        config.external_address.as_deref(),
+        Some("tcp://example.org:26656")
+    );
     assert_eq!(config.persistent_peers.len(), 2);
     assert_eq!(config.unconditional_peer_ids.len(), 1);
     assert_eq!(config.send_rate, 5_120_000);
@@ -70,8 +84,15 @@ recheck = true
 [storage]
 ";
     let loaded = load(text);
-    let warned: Vec<_> = loaded.warnings.iter().map(|w| (w.line, w.key.as_str())).collect();
-    assert_eq!(warned, [(15, "p2p.pex"), (16, "p2p.flush_throttle_timeout")]);
+    let warned: Vec<_> = loaded
+        .warnings
+        .iter()
+        .map(|w| (w.line, w.key.as_str()))
+        .collect();
+    assert_eq!(
+        warned,
+        [(15, "p2p.pex"), (16, "p2p.flush_throttle_timeout")]
+    );
 }
 
 #[test]
@@ -109,16 +130,43 @@ fn a_misspelt_section_of_ours_is_noticed() {
 #[test]
 fn a_value_of_the_wrong_kind_says_what_it_should_have_been() {
     for (line, rule) in [
-        ("send_rate = \"fast\"", "p2p.send_rate: must be a whole number, not a string"),
+        (
+            "send_rate = \"fast\"",
+            "p2p.send_rate: must be a whole number, not a string",
+        ),
         ("send_rate = -1", "p2p.send_rate: must not be negative"),
-        ("send_rate = 99999999999999999999", "p2p.send_rate: is too large"),
-        ("allow_duplicate_ip = 1", "must be true or false, not an integer"),
-        ("dial_timeout = 3", "must be a duration in quotes, like \"10ms\" or \"3s\""),
-        ("dial_timeout = \"3\"", "p2p.dial_timeout: each number of a duration needs a unit"),
-        ("laddr = 26656", "p2p.laddr: must be a text in quotes, not an integer"),
-        ("laddr = \"localhost\"", "\"localhost\" is not an IP address with a port"),
-        ("persistent_peers = \"127.0.0.1:1\"", "p2p.persistent_peers: \"127.0.0.1:1\": "),
-        ("unconditional_peer_ids = \"xy\"", "p2p.unconditional_peer_ids: \"xy\": "),
+        (
+            "send_rate = 99999999999999999999",
+            "p2p.send_rate: is too large",
+        ),
+        (
+            "allow_duplicate_ip = 1",
+            "must be true or false, not an integer",
+        ),
+        (
+            "dial_timeout = 3",
+            "must be a duration in quotes, like \"10ms\" or \"3s\"",
+        ),
+        (
+            "dial_timeout = \"3\"",
+            "p2p.dial_timeout: each number of a duration needs a unit",
+        ),
+        (
+            "laddr = 26656",
+            "p2p.laddr: must be a text in quotes, not an integer",
+        ),
+        (
+            "laddr = \"localhost\"",
+            "\"localhost\" is not an IP address with a port",
+        ),
+        (
+            "persistent_peers = \"127.0.0.1:1\"",
+            "p2p.persistent_peers: \"127.0.0.1:1\": ",
+        ),
+        (
+            "unconditional_peer_ids = \"xy\"",
+            "p2p.unconditional_peer_ids: \"xy\": ",
+        ),
     ] {
         let message = refusal(&format!("[p2p]\n{line}\n"));
         assert!(message.starts_with("config.toml:2: "), "{message}");
@@ -151,7 +199,10 @@ fn a_broken_rule_is_traced_to_its_line() {
 fn all_faults_are_reported_in_the_order_of_the_file() {
     let message = refusal("[p2p]\nsend_rate = -1\nladr = \"\"\n[ringwire]\nshards = true\n");
     let lines: Vec<_> = message.lines().map(|line| &line[..14]).collect();
-    assert_eq!(lines, ["config.toml:2:", "config.toml:3:", "config.toml:5:"]);
+    assert_eq!(
+        lines,
+        ["config.toml:2:", "config.toml:3:", "config.toml:5:"]
+    );
 }
 
 #[test]
