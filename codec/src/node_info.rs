@@ -17,15 +17,18 @@
 
 use bytes::BufMut;
 use smallvec::SmallVec;
-use thiserror::Error;
 
 use crate::delimited;
-use crate::error::{Blame, DecodeError};
-use crate::extension::{EXTENSION_FIELD, Extension};
+use crate::error::DecodeError;
+use crate::extension::Extension;
 use crate::id::NodeId;
-use crate::net_address::{NetAddressError, parse_listen_address};
+use crate::net_address::parse_listen_address;
 use crate::packet::ChannelId;
-use crate::proto::{Fields, put_bytes, put_message, put_varint};
+
+mod error;
+mod wire;
+
+pub use error::NodeInfoError;
 
 /// The longest encoded NodeInfo, in bytes without its length.
 pub const NODE_INFO_BYTES_MAX: usize = 10_240;
@@ -38,15 +41,6 @@ pub const P2P_PROTOCOL: u64 = 8;
 
 /// The version of the block format. Peers must agree on it.
 pub const BLOCK_PROTOCOL: u64 = 11;
-
-const FIELD_PROTOCOL_VERSION: u32 = 1;
-const FIELD_NODE_ID: u32 = 2;
-const FIELD_LISTEN_ADDR: u32 = 3;
-const FIELD_NETWORK: u32 = 4;
-const FIELD_VERSION: u32 = 5;
-const FIELD_CHANNELS: u32 = 6;
-const FIELD_MONIKER: u32 = 7;
-const FIELD_OTHER: u32 = 8;
 
 /// The versions of the three protocols that a node speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,77 +93,6 @@ pub struct NodeInfo {
     pub other: NodeInfoOther,
     /// Ringwire's offer; `None` from a plain CometBFT node.
     pub extension: Option<Extension>,
-}
-
-/// Why a NodeInfo is not acceptable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum NodeInfoError {
-    /// Longer than [`NODE_INFO_BYTES_MAX`]. Only our own can be: a peer's is refused while read.
-    #[error("node info takes {bytes} bytes, at most 10240 are allowed")]
-    TooLong {
-        /// Its encoded length.
-        bytes: usize,
-    },
-    /// The listen address is not `host:port`.
-    #[error("listen_addr: {0}")]
-    ListenAddr(#[source] NetAddressError),
-    /// The version is set but blank or not printable ASCII.
-    #[error("version must be empty, or printable ASCII that is not blank")]
-    Version,
-    /// More than [`CHANNELS_MAX`] channels.
-    #[error("{found} channels, at most 16 are allowed")]
-    TooManyChannels {
-        /// How many there are.
-        found: usize,
-    },
-    /// A channel is listed twice.
-    #[error("channel {0} is listed twice")]
-    DuplicateChannel(ChannelId),
-    /// The moniker is empty, blank or not printable ASCII.
-    #[error("moniker must be printable ASCII that is not blank")]
-    Moniker,
-    /// `tx_index` is not one of its three values.
-    #[error("other.tx_index must be \"on\", \"off\" or empty")]
-    TxIndex,
-    /// The RPC address is set but blank or not printable ASCII.
-    #[error("other.rpc_address must be empty, or printable ASCII that is not blank")]
-    RpcAddress,
-    /// The other node has another block format.
-    #[error("block protocol {theirs} differs from ours, {ours}")]
-    BlockProtocol {
-        /// Our block protocol.
-        ours: u64,
-        /// The other node's.
-        theirs: u64,
-    },
-    /// The other node is of another chain.
-    #[error("network differs from ours")]
-    Network,
-    /// Not one channel is common to both.
-    #[error("no common channel")]
-    NoCommonChannel,
-}
-
-impl NodeInfoError {
-    /// Whether the NodeInfo is in order but its node is not one for us.
-    #[must_use]
-    pub const fn is_incompatible(&self) -> bool {
-        matches!(
-            self,
-            Self::BlockProtocol { .. } | Self::Network | Self::NoCommonChannel
-        )
-    }
-
-    /// Whose fault it is when a peer's NodeInfo is refused for this. [`Self::TooLong`] is found only
-    /// in our own.
-    #[must_use]
-    pub const fn blame(&self) -> Blame {
-        match self {
-            Self::TooLong { .. } => Blame::Local,
-            _ => Blame::Peer,
-        }
-    }
 }
 
 impl NodeInfo {
@@ -259,138 +182,6 @@ impl NodeInfo {
         }
         Ok(())
     }
-
-    fn encode_body(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        put_message(
-            FIELD_PROTOCOL_VERSION,
-            &self.protocol_version.encode_body(),
-            &mut body,
-        );
-        put_bytes(
-            FIELD_NODE_ID,
-            self.node_id.to_string().as_bytes(),
-            &mut body,
-        );
-        put_bytes(FIELD_LISTEN_ADDR, self.listen_addr.as_bytes(), &mut body);
-        put_bytes(FIELD_NETWORK, self.network.as_bytes(), &mut body);
-        put_bytes(FIELD_VERSION, self.version.as_bytes(), &mut body);
-        let channels: Vec<u8> = self.channels.iter().map(|channel| channel.0).collect();
-        put_bytes(FIELD_CHANNELS, &channels, &mut body);
-        put_bytes(FIELD_MONIKER, self.moniker.as_bytes(), &mut body);
-        put_message(FIELD_OTHER, &self.other.encode_body(), &mut body);
-        if let Some(extension) = &self.extension {
-            let mut bytes = Vec::new();
-            extension.encode(&mut bytes);
-            put_message(EXTENSION_FIELD, &bytes, &mut body);
-        }
-        body
-    }
-
-    fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
-        let mut protocol_version = ProtocolVersion::ZERO;
-        let (mut node_id, mut listen_addr, mut network, mut version) = ("", "", "", "");
-        let (mut channels, mut moniker) = (&[][..], "");
-        let mut other = NodeInfoOther::default();
-        let mut extension = None;
-        let mut fields = Fields::new(body, "node_info");
-        while let Some(field) = fields.next()? {
-            match field.number {
-                FIELD_PROTOCOL_VERSION => {
-                    let bytes = field.bytes("node_info.protocol_version")?;
-                    protocol_version = ProtocolVersion::decode_body(bytes)?;
-                }
-                FIELD_NODE_ID => node_id = field.text("node_info.default_node_id")?,
-                FIELD_LISTEN_ADDR => listen_addr = field.text("node_info.listen_addr")?,
-                FIELD_NETWORK => network = field.text("node_info.network")?,
-                FIELD_VERSION => version = field.text("node_info.version")?,
-                FIELD_CHANNELS => channels = field.bytes("node_info.channels")?,
-                FIELD_MONIKER => moniker = field.text("node_info.moniker")?,
-                FIELD_OTHER => {
-                    other = NodeInfoOther::decode_body(field.bytes("node_info.other")?)?;
-                }
-                EXTENSION_FIELD => {
-                    extension = Some(Extension::decode(field.bytes("node_info.extension")?)?);
-                }
-                _ => {}
-            }
-        }
-        Ok(Self {
-            protocol_version,
-            node_id: parse_node_id(node_id)?,
-            listen_addr: listen_addr.to_owned(),
-            network: network.to_owned(),
-            version: version.to_owned(),
-            channels: channels.iter().copied().map(ChannelId).collect(),
-            moniker: moniker.to_owned(),
-            other,
-            extension,
-        })
-    }
-}
-
-impl ProtocolVersion {
-    /// What a message without any field says.
-    const ZERO: Self = Self {
-        p2p: 0,
-        block: 0,
-        app: 0,
-    };
-
-    fn encode_body(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        put_varint(1, self.p2p, &mut body);
-        put_varint(2, self.block, &mut body);
-        put_varint(3, self.app, &mut body);
-        body
-    }
-
-    fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
-        let mut version = Self::ZERO;
-        let mut fields = Fields::new(body, "node_info.protocol_version");
-        while let Some(field) = fields.next()? {
-            match field.number {
-                1 => version.p2p = field.varint("protocol_version.p2p")?,
-                2 => version.block = field.varint("protocol_version.block")?,
-                3 => version.app = field.varint("protocol_version.app")?,
-                _ => {}
-            }
-        }
-        Ok(version)
-    }
-}
-
-impl NodeInfoOther {
-    fn encode_body(&self) -> Vec<u8> {
-        let mut body = Vec::new();
-        put_bytes(1, self.tx_index.as_bytes(), &mut body);
-        put_bytes(2, self.rpc_address.as_bytes(), &mut body);
-        body
-    }
-
-    fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
-        let (mut tx_index, mut rpc_address) = ("", "");
-        let mut fields = Fields::new(body, "node_info.other");
-        while let Some(field) = fields.next()? {
-            match field.number {
-                1 => tx_index = field.text("other.tx_index")?,
-                2 => rpc_address = field.text("other.rpc_address")?,
-                _ => {}
-            }
-        }
-        Ok(Self {
-            tx_index: tx_index.to_owned(),
-            rpc_address: rpc_address.to_owned(),
-        })
-    }
-}
-
-fn parse_node_id(text: &str) -> Result<NodeId, DecodeError> {
-    let rule = "must be 40 hexadecimal digits";
-    text.parse().map_err(|_| DecodeError::BadValue {
-        field: "node_info.default_node_id",
-        rule,
-    })
 }
 
 /// Printable ASCII, 32 to 126, that is not only spaces.

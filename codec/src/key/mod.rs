@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`pair`] | [`NodeKey`] (private) and [`PublicKey`]: sign, verify, id |
 //! | [`json`] | the text of `node_key.json`, as CometBFT writes and reads it |
-//! | [`file`] | loading and saving that text so that a crash or a race never costs the key |
+//! | [`mod@file`] | loading and saving that text so that a crash or a race never costs the key |
 //!
 //! The seed of a new key comes in as an argument: this crate has no source of chance. A
 //! CometBFT home directory can be taken over as it is. The reference's proof-of-work target for ids

@@ -47,6 +47,16 @@ impl PublicKey {
         NodeId::from_public_key(self)
     }
 
+    /// Whether the key is a point of low order. Such a key has no private half: ZIP-215 lets anyone
+    /// sign for it, so it names nobody and proves nothing.
+    pub fn is_low_order(&self) -> bool {
+        // With R the identity and s zero, the equation 8sB = 8R + 8kA holds for a point A of low
+        // order whatever k is, and for any other only if the hash k is zero.
+        let mut signature = [0; SIGNATURE_BYTES];
+        signature[0] = 1;
+        self.verify(&[], &signature).is_ok()
+    }
+
     /// Checks `signature` over `message` by ZIP-215.
     ///
     /// # Errors
@@ -166,17 +176,24 @@ mod tests {
     }
 
     #[test]
-    fn zip_215_accepts_the_small_order_key_that_a_strict_rule_refuses() {
-        // The identity point signs everything with R = identity and s = 0. ZIP-215 and the
-        // reference accept it; such a key has no secret, so it is nobody's identity to steal.
-        let mut identity = [0; 32];
-        identity[0] = 1;
+    fn keys_of_low_order_are_told_apart_since_zip_215_lets_anyone_sign_for_them() {
+        let low_order = [
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+            // Not canonical: the first point again, written as its value plus the field's prime.
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        ];
         let mut signature = [0; SIGNATURE_BYTES];
         signature[0] = 1;
-        assert_eq!(
-            PublicKey::from_bytes(identity).verify(b"any", &signature),
-            Ok(())
-        );
+        for text in low_order {
+            let key = PublicKey::from_bytes(hex::decode(text).unwrap().try_into().unwrap());
+            assert_eq!(key.verify(b"any", &signature), Ok(()), "{text}");
+            assert!(key.is_low_order(), "{text}");
+        }
+        assert!(!NodeKey::from_seed([1; 32]).public_key().is_low_order());
     }
 
     #[test]

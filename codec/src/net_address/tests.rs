@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::text::HOST_LABEL_MAX;
 use super::*;
 
 const ID: &str = "deadbeefdeadbeefdeadbeefdeadbeefdeadbeef";

@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 
+use super::wire::{FIELD_MONIKER, FIELD_NETWORK, FIELD_NODE_ID};
 use super::*;
-use crate::proto::varint_tag;
+use crate::net_address::NetAddressError;
+use crate::proto::{put_bytes, varint_tag};
 use crate::varint;
 
 const ID: &str = "deadbeefdeadbeefdeadbeefdeadbeefdeadbeef";

@@ -14,8 +14,9 @@
 //! to the handshake, so bytes of the next message stay where they are.
 //!
 //! Stricter than the reference where that costs an honest peer nothing: the ephemeral key message
-//! has exactly one form, our own key sent back is refused by name, and the authentication message is
-//! bounded to [`AUTH_BODY_MAX`] bytes and [`AUTH_FRAMES_MAX`] frames.
+//! has exactly one form, our own key sent back is refused by name, a node key of low order is no
+//! identity, and the authentication message is bounded to [`AUTH_BODY_MAX`] bytes and
+//! [`AUTH_FRAMES_MAX`] frames.
 
 use std::mem;
 
@@ -271,6 +272,9 @@ impl Secured {
         remote_key
             .verify(&self.challenge, &message.signature)
             .map_err(|_| HandshakeError::BadSignature)?;
+        if remote_key.is_low_order() {
+            return Err(HandshakeError::IdentityLowOrder);
+        }
         let remote_id = remote_key.id();
         match expected_id {
             Some(expected) if expected != remote_id => Err(HandshakeError::WrongId {

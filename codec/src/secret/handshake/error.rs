@@ -52,6 +52,9 @@ pub enum HandshakeError {
     /// The peer's signature is not its key's over our challenge.
     #[error("handshake: authentication: the signature over the challenge does not verify")]
     BadSignature,
+    /// The peer's key is a point of low order, for which anyone can sign.
+    #[error("handshake: authentication: the peer's key is of low order and proves nothing")]
+    IdentityLowOrder,
     /// Another node answered than the one that was dialed.
     #[error("handshake: dialed node {expected}, but node {found} answered")]
     WrongId {
@@ -79,8 +82,11 @@ impl HandshakeError {
         }
     }
 
-    /// Whose fault it is. A wrong id is counted as the network's: the address may have been given to
-    /// another node in good faith, which then did nothing wrong.
+    /// Whose fault it is.
+    ///
+    /// Until the handshake is over the peer has no proven name, so even [`Blame::Peer`] speaks of
+    /// the address that was talked to and is never a reason to ban an id. A wrong id counts as the
+    /// network's: the address may have passed to another node in good faith.
     #[must_use]
     pub const fn blame(&self) -> Blame {
         match self {

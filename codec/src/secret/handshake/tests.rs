@@ -6,6 +6,7 @@ use super::super::duplex::run_pair;
 use super::super::frame::FrameError;
 use super::*;
 use crate::error::{Blame, DecodeError};
+use crate::key::PublicKey;
 
 const EPHEMERAL_A: [u8; 32] = [0x11; 32];
 const EPHEMERAL_B: [u8; 32] = [0x22; 32];
@@ -343,6 +344,19 @@ fn a_signature_by_another_key_proves_nothing() {
         failed(&mut b, &framed(&mut sealer, &message)),
         HandshakeError::BadSignature
     );
+}
+
+#[test]
+fn a_key_that_anyone_can_sign_for_is_no_identity() {
+    let (mut b, mut sealer, _) = b_and_evil_sealer();
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    let key = PublicKey::from_bytes(identity);
+    let message = AuthMessage { key, signature }.encode();
+    let error = failed(&mut b, &framed(&mut sealer, &message));
+    assert_eq!(error, HandshakeError::IdentityLowOrder);
 }
 
 #[test]
