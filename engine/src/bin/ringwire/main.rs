@@ -9,12 +9,16 @@
 //! pipes. Exit codes: 0 all went well, 1 it failed and said why, 2 it was called in a wrong way.
 
 mod console;
+mod doctor;
 mod failure;
 mod home;
 mod init;
+mod localnet;
 mod logging;
+mod node;
 mod show_node_id;
 mod signals;
+mod start;
 mod version;
 
 use std::process::ExitCode;
@@ -52,6 +56,12 @@ enum Command {
     Init(init::InitArgs),
     /// Print the id of a home's node.
     ShowNodeId(show_node_id::ShowNodeIdArgs),
+    /// Run the node of a home; with --stdin and --stdout, one end of a gossip pipe.
+    Start(start::StartArgs),
+    /// Run a network of nodes in this process and check that nothing is lost.
+    Localnet(localnet::LocalnetArgs),
+    /// Look whether this machine can run a node.
+    Doctor(doctor::DoctorArgs),
     /// Print the version of the program and of the protocols it speaks.
     Version(version::VersionArgs),
 }
@@ -59,13 +69,21 @@ enum Command {
 impl Command {
     /// What is logged when nobody asks for anything else.
     fn default_log(&self) -> &'static str {
-        "warn"
+        match self {
+            Command::Start(_) => "info",
+            // A node that is stopped loses its peers; in a network of many that is only noise.
+            Command::Localnet(_) => "error",
+            _ => "warn",
+        }
     }
 
     fn run(self) -> Result<(), Failure> {
         match self {
             Command::Init(args) => init::run(&args),
             Command::ShowNodeId(args) => show_node_id::run(&args),
+            Command::Start(args) => start::run(&args),
+            Command::Localnet(args) => localnet::run(&args),
+            Command::Doctor(args) => doctor::run(&args),
             Command::Version(args) => version::run(&args),
         }
     }

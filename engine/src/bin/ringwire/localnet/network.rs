@@ -25,31 +25,32 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// Starts the nodes, unconnected.
-    pub(super) fn start(args: &LocalnetArgs) -> Result<Network, Failure> {
-        let mut nodes = Vec::with_capacity(args.nodes);
+    /// Starts the nodes one after the other; each gets those it is to dial as persistent peers, as
+    /// an operator would give them.
+    pub(super) fn start(args: &LocalnetArgs, topology: &Topology) -> Result<Network, Failure> {
+        let mut nodes: Vec<Node> = Vec::with_capacity(args.nodes);
         for number in 0..args.nodes {
             let mut seed = [0; 32];
             getrandom::fill(&mut seed)
                 .map_err(|error| Failure::new(format!("no entropy for a key: {error}")))?;
-            nodes.push(Node::start(config(args, number), NodeKey::from_seed(seed))?);
+            let mut config = config(args, number);
+            config.persistent_peers =
+                topology.dialed_by(number).map(|peer| nodes[peer].address()).collect();
+            nodes.push(Node::start(config, NodeKey::from_seed(seed))?);
         }
         Ok(Network { nodes })
     }
 
-    /// Dials along `topology` and waits until every connection is up on both sides.
-    pub(super) fn connect(
+    /// Waits until every connection is up on both sides.
+    pub(super) fn wait_until_connected(
         &self,
         topology: &Topology,
         timeout: Duration,
         progress: &mut Progress,
         stop: &Stop,
     ) -> Result<(), Failure> {
-        let wanted = 2 * topology.dials().len();
+        let wanted = 2 * topology.pairs();
         progress.begin("peers", Some(wanted as u64));
-        for &(from, to) in topology.dials() {
-            self.nodes[from].keep_connected(self.nodes[to].address())?;
-        }
         let mut moved = (Instant::now(), 0);
         loop {
             let peers: Vec<usize> = self.nodes.iter().map(Node::peers).collect();

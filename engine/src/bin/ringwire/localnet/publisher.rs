@@ -14,7 +14,7 @@ use super::source::Source;
 use super::stamp::Stamp;
 use super::tally::Tally;
 use crate::failure::Failure;
-use crate::node::Node;
+use crate::node::{self, Node};
 use crate::signals::Stop;
 
 /// Contents read ahead of the publisher.
@@ -54,7 +54,7 @@ impl Input {
 
 /// The one thread that publishes.
 pub(super) struct Publisher<'a> {
-    nodes: &'a [Node],
+    nodes: Vec<node::Publisher>,
     tally: &'a Tally,
     stop: &'a Stop,
     window: u64,
@@ -66,11 +66,12 @@ impl<'a> Publisher<'a> {
     /// A publisher that has sent nothing yet.
     pub(super) fn new(
         args: &LocalnetArgs,
-        nodes: &'a [Node],
+        nodes: &[Node],
         tally: &'a Tally,
         stop: &'a Stop,
     ) -> Self {
         let sent = Ledger::default();
+        let nodes = nodes.iter().map(Node::publisher).collect();
         Publisher { nodes, tally, stop, window: args.window, timeout: args.timeout, sent }
     }
 

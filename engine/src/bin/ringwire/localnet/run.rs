@@ -24,7 +24,7 @@ pub(crate) fn run(args: &LocalnetArgs) -> Result<(), Failure> {
     let input = Input::read(source, total)?;
     let topology = Topology::ring(args.nodes, args.chords);
     let tally = Tally::new(args.nodes);
-    let network = Network::start(args)?;
+    let network = Network::start(args, &topology)?;
     let spread = spread(args, network, &topology, &tally, input, &stop)?;
     let report = check(args, &topology, &tally, &spread)?;
     match args.json {
@@ -67,7 +67,7 @@ fn spread(
         let mut progress = Progress::new(args.quiet);
         let mut publisher = Publisher::new(args, network.nodes(), tally, stop);
         let published = network
-            .connect(topology, args.timeout, &mut progress, stop)
+            .wait_until_connected(topology, args.timeout, &mut progress, stop)
             .and_then(|()| publisher.publish_all(input, &mut progress));
         progress.finish();
         let sent = publisher.sent();

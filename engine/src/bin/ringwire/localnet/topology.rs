@@ -1,13 +1,13 @@
 //! Who dials whom: a ring with chords, so that messages need several hops and meet on the way.
 //!
 //! ```text
-//!            0 ─── 1              each node dials the next one (the ring) and, for each chord,
-//!          ╱ │      ╲             one further ahead: a third of the way round for one chord, one
-//!        7   │       2            and two fifths for two, and so on, never beyond the half.
-//!        │   │       │
-//!        6   ╰─────╮ 3            drawn: 8 nodes, the chord 0–3. A pair that both sides would
-//!          ╲       ╰╱             dial is dialed by one of them only.
-//!            5 ─── 4
+//!            0 ─── 1              each node is linked to the next one (the ring) and, for each
+//!          ╱ │      ╲             chord, to one further ahead: a third of the way round for one
+//!        7   │       2            chord, one and two fifths for two, and so on, never beyond the
+//!        │   │       │            half. Drawn: 8 nodes, one of the chords.
+//!        6   ╰─────╮ 3
+//!          ╲       ╰╱             Of each pair the node with the higher number dials: it starts
+//!            5 ─── 4              later, so it knows the other's address.
 //! ```
 
 use std::collections::{BTreeSet, VecDeque};
@@ -15,29 +15,30 @@ use std::collections::{BTreeSet, VecDeque};
 /// The connections of a local network.
 pub(super) struct Topology {
     nodes: usize,
-    /// (who dials, who is dialed); each pair once.
-    dials: Vec<(usize, usize)>,
+    /// (lower number, higher number); each pair once.
+    pairs: BTreeSet<(usize, usize)>,
 }
 
 impl Topology {
     /// A ring of `nodes` (at least 2) with `chords` chords from each of them.
     pub(super) fn ring(nodes: usize, chords: usize) -> Self {
-        let mut pairs = BTreeSet::new();
-        let mut dials = Vec::new();
-        for step in steps(nodes, chords) {
-            for from in 0..nodes {
-                let to = (from + step) % nodes;
-                if from != to && pairs.insert((from.min(to), from.max(to))) {
-                    dials.push((from, to));
-                }
-            }
-        }
-        Topology { nodes, dials }
+        let links = steps(nodes, chords)
+            .flat_map(|step| (0..nodes).map(move |from| (from, (from + step) % nodes)));
+        let pairs = links
+            .filter(|(from, to)| from != to)
+            .map(|(from, to)| (from.min(to), from.max(to)))
+            .collect();
+        Topology { nodes, pairs }
     }
 
-    /// (who dials, who is dialed), each pair once.
-    pub(super) fn dials(&self) -> &[(usize, usize)] {
-        &self.dials
+    /// How many connections there are.
+    pub(super) fn pairs(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Whom `node` dials: all of them started before it.
+    pub(super) fn dialed_by(&self, node: usize) -> impl Iterator<Item = usize> {
+        self.pairs.iter().filter(move |(_, higher)| *higher == node).map(|(lower, _)| *lower)
     }
 
     /// How many peers `node` ends up with.
@@ -51,9 +52,9 @@ impl Topology {
     }
 
     fn neighbours(&self, node: usize) -> impl Iterator<Item = usize> {
-        self.dials.iter().filter_map(move |&(from, to)| match node {
-            _ if node == from => Some(to),
-            _ if node == to => Some(from),
+        self.pairs.iter().filter_map(move |&(lower, higher)| match node {
+            _ if node == lower => Some(higher),
+            _ if node == higher => Some(lower),
             _ => None,
         })
     }
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn two_nodes_share_one_connection() {
         let topology = Topology::ring(2, 1);
-        assert_eq!(topology.dials(), [(0, 1)]);
+        assert_eq!(topology.pairs(), 1);
         assert_eq!(degrees(&topology), [1, 1]);
         assert_eq!(topology.hops_max(), 1);
     }
@@ -108,21 +109,22 @@ mod tests {
     #[test]
     fn a_chord_goes_a_third_of_the_way_round() {
         let topology = Topology::ring(8, 1);
-        assert!(topology.dials().contains(&(0, 3)));
+        assert!(topology.pairs.contains(&(0, 3)));
         assert_eq!(degrees(&topology), [4; 8]);
         assert_eq!(topology.hops_max(), 2);
     }
 
     #[test]
-    fn nobody_dials_itself_and_no_pair_is_dialed_twice() {
+    fn every_node_dials_only_those_before_it_and_reaches_all() {
         for nodes in 2..20 {
             for chords in 0..8 {
                 let topology = Topology::ring(nodes, chords);
-                let pairs: BTreeSet<_> =
-                    topology.dials().iter().map(|&(a, b)| (a.min(b), a.max(b))).collect();
-                assert_eq!(pairs.len(), topology.dials().len(), "{nodes} nodes, {chords} chords");
-                assert!(topology.dials().iter().all(|(from, to)| from != to));
-                assert!(topology.hops_max() <= nodes / 2);
+                let dialed = (0..nodes).map(|node| {
+                    assert!(topology.dialed_by(node).all(|peer| peer < node));
+                    topology.dialed_by(node).count()
+                });
+                assert_eq!(dialed.sum::<usize>(), topology.pairs());
+                assert!(topology.hops_max() <= nodes / 2, "{nodes} nodes, {chords} chords");
             }
         }
     }

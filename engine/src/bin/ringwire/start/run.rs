@@ -1,7 +1,7 @@
 //! A running node and the threads that carry its lines.
 
-use std::io::{self, ErrorKind, Write as _};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -81,7 +81,10 @@ fn wait_for_end(
             // Never: this function's caller holds a sender.
             Err(RecvTimeoutError::Disconnected) => thread::sleep(LOOK_INTERVAL),
         }
-        node.check()?;
+        if !node.is_running() {
+            // A shard failed; `shutdown` says which and why.
+            return Ok(());
+        }
     }
     Ok(())
 }
@@ -114,4 +117,14 @@ fn write_lines(mut subscription: Subscription) -> Result<(), Failure> {
         output.flush().map_err(console::stdout_failure)?;
     }
     Ok(())
+}
+
+fn write_line(output: &mut dyn Write, line: &[u8]) -> io::Result<()> {
+    output.write_all(line)?;
+    output.write_all(b"\n")
+}
+
+/// A thread that nobody joins: it may wait for a terminal for ever, and ends with the process.
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(String::from(name)).spawn(body).map(drop)
 }
