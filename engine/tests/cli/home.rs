@@ -8,7 +8,9 @@ use crate::program::{command, run, run_at};
 #[test]
 fn init_makes_a_home_and_says_the_id_of_its_node() {
     let home = tempfile::tempdir().expect("a temporary directory");
-    let made = run_at(home.path(), "init", &["--network", "net-7", "--json"]).succeeded().json();
+    let made = run_at(home.path(), "init", &["--network", "net-7", "--json"])
+        .succeeded()
+        .json();
     assert_eq!(made["config"]["created"], true);
     assert_eq!(made["node_key"]["created"], true);
 
@@ -29,11 +31,16 @@ fn init_keeps_what_is_there_already() {
     let config = home.path().join("config/config.toml");
     fs::write(&config, "moniker = \"mine\"\n").expect("room to write");
 
-    let again = run_at(home.path(), "init", &["--moniker", "other", "--json"]).succeeded().json();
+    let again = run_at(home.path(), "init", &["--moniker", "other", "--json"])
+        .succeeded()
+        .json();
     assert_eq!(again["node_id"], first["node_id"]);
     assert_eq!(again["config"]["created"], false);
     assert_eq!(again["node_key"]["created"], false);
-    assert_eq!(fs::read_to_string(&config).expect("the file"), "moniker = \"mine\"\n");
+    assert_eq!(
+        fs::read_to_string(&config).expect("the file"),
+        "moniker = \"mine\"\n"
+    );
     let told = run_at(home.path(), "init", &[]).succeeded().stdout;
     assert_eq!(told.matches("kept").count(), 2, "{told}");
 }
@@ -55,7 +62,10 @@ fn a_damaged_key_is_an_error_and_never_replaced() {
         run_at(home.path(), command, &[]).failed(1, "node_key.json: ");
     }
     assert_eq!(fs::read_to_string(&key).expect("the file"), "{}");
-    assert!(!home.path().join("config/config.toml").exists(), "no half a home");
+    assert!(
+        !home.path().join("config/config.toml").exists(),
+        "no half a home"
+    );
 }
 
 #[test]
@@ -74,7 +84,12 @@ fn a_call_that_makes_no_sense_ends_with_two() {
 
 #[test]
 fn version_is_told_to_eyes_and_programs() {
-    assert!(run(&["version"]).succeeded().stdout.starts_with("ringwire "));
+    assert!(
+        run(&["version"])
+            .succeeded()
+            .stdout
+            .starts_with("ringwire ")
+    );
     let told = run(&["version", "--json"]).succeeded().json();
     assert_eq!(told["p2p_protocol"], 8);
 }
@@ -83,6 +98,9 @@ fn version_is_told_to_eyes_and_programs() {
 fn a_reader_that_went_away_is_no_failure() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    let status = command(&["version"]).stdout(writer).status().expect("the program starts");
+    let status = command(&["version"])
+        .stdout(writer)
+        .status()
+        .expect("the program starts");
     assert_eq!(status.code(), Some(0));
 }

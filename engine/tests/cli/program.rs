@@ -1,7 +1,7 @@
 //! Running the built program and reading what it says.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -22,15 +22,31 @@ impl Run {
     /// Fails the test unless the program was content.
     #[track_caller]
     pub(crate) fn succeeded(self) -> Self {
-        assert_eq!(self.code, Some(0), "stdout {:?}, stderr {:?}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code,
+            Some(0),
+            "stdout {:?}, stderr {:?}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 
     /// Fails the test unless the program ended with `code` and said `words` on standard error.
     #[track_caller]
     pub(crate) fn failed(self, code: i32, words: &str) -> Self {
-        assert_eq!(self.code, Some(code), "stdout {:?}, stderr {:?}", self.stdout, self.stderr);
-        assert!(self.stderr.contains(words), "{words:?} is not in {:?}", self.stderr);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout {:?}, stderr {:?}",
+            self.stdout,
+            self.stderr
+        );
+        assert!(
+            self.stderr.contains(words),
+            "{words:?} is not in {:?}",
+            self.stderr
+        );
         self
     }
 }
@@ -48,7 +64,10 @@ impl From<Output> for Run {
 /// The program with these arguments, not started yet.
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringwire"));
-    command.args(args).env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+        .args(args)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null());
     command
 }
 
@@ -59,6 +78,28 @@ pub(crate) fn run(args: &[&str]) -> Run {
 
 /// Runs a command on a home.
 pub(crate) fn run_at(home: &Path, command: &str, args: &[&str]) -> Run {
-    let home = home.to_str().expect("a temporary directory has a plain name");
+    let home = home
+        .to_str()
+        .expect("a temporary directory has a plain name");
     run(&[&[command, "--home", home], args].concat())
+}
+
+/// Whether this machine can run nodes. A test that is skipped for that says so.
+pub(crate) fn can_run_nodes() -> bool {
+    let supported = ringwire::handle::is_supported();
+    if !supported {
+        eprintln!("SKIPPED: io_uring is refused here; `ringwire doctor` says why");
+    }
+    supported
+}
+
+/// Asks a running program to end, as an operator or a service manager does.
+pub(crate) fn terminate(child: &Child) {
+    let kill = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(
+        kill.is_ok_and(|status| status.success()),
+        "the program still runs"
+    );
 }

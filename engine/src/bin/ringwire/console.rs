@@ -9,7 +9,9 @@ use crate::failure::Failure;
 /// Writes `text` and a newline to standard output, at once.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(stdout_failure)
+    writeln!(stdout, "{text}")
+        .and_then(|()| stdout.flush())
+        .map_err(stdout_failure)
 }
 
 /// Writes one JSON object and a newline to standard output.

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use crate::console;
 use crate::failure::Failure;
 
+/// Look whether this machine can run a node.
+///
 /// Looks at everything a node needs of this machine: the kernel and its io_uring, limits, CPUs.
 /// Changes nothing. Ends with exit code 1 if a node could not run.
 #[derive(Args)]
@@ -24,7 +26,9 @@ pub(crate) struct DoctorArgs {
 
 /// Runs the whole command.
 pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
-    let shards = args.shards.unwrap_or_else(|| check::available_cpus().len().max(1));
+    let shards = args
+        .shards
+        .unwrap_or_else(|| check::available_cpus().len().max(1));
     let findings = check::check(shards);
     if args.json {
         console::print_json(&to_json(&findings))?;
@@ -54,13 +58,23 @@ fn to_json(findings: &[Finding]) -> Value {
 
 /// A row per finding; how to mend it stands below.
 fn table(findings: &[Finding]) -> String {
-    let width = findings.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
+    let width = findings
+        .iter()
+        .map(|finding| finding.what.len())
+        .max()
+        .unwrap_or(0);
     let mut rows = Vec::new();
     for finding in findings {
         let verdict = word(finding.verdict);
-        rows.push(format!("{verdict:<4}  {:<width$}  {}", finding.what, finding.found));
+        rows.push(format!(
+            "{verdict:<4}  {:<width$}  {}",
+            finding.what, finding.found
+        ));
         if !finding.mend.is_empty() {
-            rows.push(format!("      {:<width$}  to mend it: {}", "", finding.mend));
+            rows.push(format!(
+                "      {:<width$}  to mend it: {}",
+                "", finding.mend
+            ));
         }
     }
     rows.join("\n")
@@ -79,13 +93,20 @@ mod tests {
     use super::*;
 
     fn finding(what: &'static str, verdict: Verdict, mend: &str) -> Finding {
-        Finding { what, verdict, found: String::from("found"), mend: mend.to_owned() }
+        Finding {
+            what,
+            verdict,
+            found: String::from("found"),
+            mend: mend.to_owned(),
+        }
     }
 
     #[test]
     fn what_must_be_mended_says_how() {
-        let findings =
-            [finding("a", Verdict::Ok, ""), finding("long name", Verdict::Fail, "do that")];
+        let findings = [
+            finding("a", Verdict::Ok, ""),
+            finding("long name", Verdict::Fail, "do that"),
+        ];
         let expected = "ok    a          found\n\
                         FAIL  long name  found\n\
                         \u{20}                to mend it: do that";

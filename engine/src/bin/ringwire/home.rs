@@ -95,7 +95,11 @@ pub(crate) fn create_whole(path: &Path, text: &str) -> io::Result<bool> {
 }
 
 fn write_synced(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
@@ -111,7 +115,9 @@ mod tests {
         assert!(create_whole(&path, "first").expect("room to write"));
         assert!(!create_whole(&path, "second").expect("room to write"));
         assert_eq!(fs::read_to_string(&path).expect("the file"), "first");
-        let left = fs::read_dir(directory.path()).expect("the directory").count();
+        let left = fs::read_dir(directory.path())
+            .expect("the directory")
+            .count();
         assert_eq!(left, 1, "no temporary file is left behind");
     }
 

@@ -12,6 +12,8 @@ use crate::console;
 use crate::failure::Failure;
 use crate::home::{self, Home};
 
+/// Make a home: a configuration to edit and a key of its own.
+///
 /// Makes DIR/config/config.toml, which explains each of its keys, and DIR/config/node_key.json, the
 /// secret that gives the node its id. Files that exist are kept as they are, so it is safe to run
 /// it again, also on the home of a CometBFT node.
@@ -73,5 +75,7 @@ fn config(args: &InitArgs) -> Result<Config, Failure> {
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     let path = path.display();
-    Failure::new(format!("{path}: {error}; check that this user may write there"))
+    Failure::new(format!(
+        "{path}: {error}; check that this user may write there"
+    ))
 }

@@ -42,27 +42,27 @@ const MISUSED: u8 = 2;
 /// Results go to standard output, logs to standard error. Exit codes: 0 all went well, 1 it failed
 /// and said why, 2 it was called in a wrong way.
 #[derive(Parser)]
-#[command(name = "ringwire", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "ringwire",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Logging")]
     log: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
 
+// Each command is described where its arguments are.
 #[derive(Subcommand)]
 enum Command {
-    /// Make a home: a configuration to edit and a key of its own.
     Init(init::InitArgs),
-    /// Print the id of a home's node.
     ShowNodeId(show_node_id::ShowNodeIdArgs),
-    /// Run the node of a home; with --stdin and --stdout, one end of a gossip pipe.
     Start(start::StartArgs),
-    /// Run a network of nodes in this process and check that nothing is lost.
     Localnet(localnet::LocalnetArgs),
-    /// Look whether this machine can run a node.
     Doctor(doctor::DoctorArgs),
-    /// Print the version of the program and of the protocols it speaks.
     Version(version::VersionArgs),
 }
 

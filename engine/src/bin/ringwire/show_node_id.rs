@@ -7,6 +7,8 @@ use crate::console;
 use crate::failure::Failure;
 use crate::home::Home;
 
+/// Print the id of a home's node.
+///
 /// Prints the id that the key of a home gives its node: forty hex digits, the part before the `@`
 /// in persistent_peers.
 #[derive(Args)]
@@ -20,5 +22,9 @@ pub(crate) struct ShowNodeIdArgs {
 
 pub(crate) fn run(args: &ShowNodeIdArgs) -> Result<(), Failure> {
     let id = args.home.load_node_key()?.id().to_string();
-    if args.json { console::print_json(&json!({ "node_id": id })) } else { console::print(&id) }
+    if args.json {
+        console::print_json(&json!({ "node_id": id }))
+    } else {
+        console::print(&id)
+    }
 }

@@ -34,15 +34,17 @@ pub(crate) fn install() -> io::Result<Stop> {
     let signals = blocked_signals()?;
     let stop = Stop::default();
     let asked = stop.clone();
-    thread::Builder::new().name(String::from("rw-signals")).spawn(move || {
-        while let Some(signal) = next(&signals) {
-            if asked.is_asked() {
-                // The convention of shells for a process that a signal ended.
-                process::exit(128 + signal);
+    thread::Builder::new()
+        .name(String::from("rw-signals"))
+        .spawn(move || {
+            while let Some(signal) = next(&signals) {
+                if asked.is_asked() {
+                    // The convention of shells for a process that a signal ended.
+                    process::exit(128 + signal);
+                }
+                asked.ask();
             }
-            asked.ask();
-        }
-    })?;
+        })?;
     Ok(stop)
 }
 
@@ -56,7 +58,10 @@ fn blocked_signals() -> io::Result<libc::sigset_t> {
         libc::sigaddset(set.as_mut_ptr(), libc::SIGINT);
         libc::sigaddset(set.as_mut_ptr(), libc::SIGTERM);
         let set = set.assume_init();
-        (set, libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()))
+        (
+            set,
+            libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()),
+        )
     };
     match error {
         0 => Ok(set),

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::console;
 use crate::failure::Failure;
 
-/// Prints the version of the program and the protocol versions it announces to peers.
+/// Print the version of the program and of the protocols it announces to peers.
 #[derive(Args)]
 pub(crate) struct VersionArgs {
     /// Print one JSON object instead of text.

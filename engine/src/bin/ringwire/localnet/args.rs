@@ -15,6 +15,8 @@ use crate::failure::Failure;
 /// Nodes of a local network at most; each needs a thread per shard and a socket per peer.
 const NODES_MAX: u64 = 64;
 
+/// Run a network of nodes in this process and check that nothing is lost.
+///
 /// Starts several whole nodes in this process, on ports of 127.0.0.1 and with keys of their own,
 /// connects them to a ring with chords so that messages need several hops, and lets each message
 /// spread from one of them to all others.
@@ -49,7 +51,12 @@ pub(crate) struct LocalnetArgs {
     #[arg(long, requires = "input", conflicts_with = "chunk")]
     lines: bool,
     /// Messages to make up.
-    #[arg(long, value_name = "N", default_value_t = 20_000, conflicts_with = "input")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 20_000,
+        conflicts_with = "input"
+    )]
     messages: u64,
     /// Bytes of each message made up.
     #[arg(long, value_name = "BYTES", default_value_t = 1024, conflicts_with = "input",
@@ -87,7 +94,11 @@ impl LocalnetArgs {
     /// Opens what is to be spread; with it the number of messages, if that is known.
     pub(super) fn source(&self) -> Result<(Source, Option<u64>), Failure> {
         let Some(path) = &self.input else {
-            let source = Source::Made { next: 0, messages: self.messages, size: self.size };
+            let source = Source::Made {
+                next: 0,
+                messages: self.messages,
+                size: self.size,
+            };
             return Ok((source, Some(self.messages)));
         };
         if path == Path::new("-") {
@@ -109,7 +120,10 @@ impl LocalnetArgs {
         if self.lines {
             Source::Lines { input }
         } else {
-            Source::Chunks { input, chunk_bytes: self.chunk }
+            Source::Chunks {
+                input,
+                chunk_bytes: self.chunk,
+            }
         }
     }
 }

@@ -133,7 +133,9 @@ mod tests {
     fn enter_all(order: &[u64]) -> Ledger {
         let mut ledger = Ledger::default();
         for sequence in order {
-            ledger.enter(*sequence, content(*sequence)).expect("each message once");
+            ledger
+                .enter(*sequence, content(*sequence))
+                .expect("each message once");
         }
         ledger
     }
@@ -175,8 +177,15 @@ mod tests {
             assert_eq!(ledger.enter(sequence, Bytes::new()), Ok(()));
         }
         let beyond = EARLY_MAX as u64 + 1;
-        assert_eq!(ledger.enter(beyond, Bytes::new()), Err(LedgerError::Lost(0)));
-        assert_eq!(ledger.enter(0, Bytes::new()), Ok(()), "the missing one is still welcome");
+        assert_eq!(
+            ledger.enter(beyond, Bytes::new()),
+            Err(LedgerError::Lost(0))
+        );
+        assert_eq!(
+            ledger.enter(0, Bytes::new()),
+            Ok(()),
+            "the missing one is still welcome"
+        );
     }
 
     #[test]

@@ -34,8 +34,10 @@ impl Network {
             getrandom::fill(&mut seed)
                 .map_err(|error| Failure::new(format!("no entropy for a key: {error}")))?;
             let mut config = config(args, number);
-            config.persistent_peers =
-                topology.dialed_by(number).map(|peer| nodes[peer].address()).collect();
+            config.persistent_peers = topology
+                .dialed_by(number)
+                .map(|peer| nodes[peer].address())
+                .collect();
             nodes.push(Node::start(config, NodeKey::from_seed(seed))?);
         }
         Ok(Network { nodes })
@@ -56,7 +58,11 @@ impl Network {
             let peers: Vec<usize> = self.nodes.iter().map(Node::peers).collect();
             let formed = peers.iter().sum();
             progress.update(formed as u64, String::new);
-            if peers.iter().enumerate().all(|(node, peers)| *peers >= topology.degree(node)) {
+            if peers
+                .iter()
+                .enumerate()
+                .all(|(node, peers)| *peers >= topology.degree(node))
+            {
                 return Ok(());
             }
             if stop.is_asked() {

@@ -26,12 +26,19 @@ impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
         let shown = match quiet {
             true => Shown::Nothing,
-            false if io::stderr().is_terminal() => {
-                Shown::Bar(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()))
-            }
-            false => Shown::Lines { next: Instant::now() },
+            false if io::stderr().is_terminal() => Shown::Bar(ProgressBar::with_draw_target(
+                None,
+                ProgressDrawTarget::stderr(),
+            )),
+            false => Shown::Lines {
+                next: Instant::now(),
+            },
         };
-        Progress { shown, stage: "", total: None }
+        Progress {
+            shown,
+            stage: "",
+            total: None,
+        }
     }
 
     /// Begins a stage; `total` is the position at its end, if that is known.
@@ -59,7 +66,10 @@ impl Progress {
             }
             Shown::Lines { next } if Instant::now() >= *next => {
                 *next += LINE_INTERVAL;
-                let of = self.total.map(|total| format!("/{total}")).unwrap_or_default();
+                let of = self
+                    .total
+                    .map(|total| format!("/{total}"))
+                    .unwrap_or_default();
                 eprintln!("{} {position}{of} {}", self.stage, note());
             }
             Shown::Lines { .. } | Shown::Nothing => {}

@@ -39,15 +39,17 @@ impl Input {
     /// Starts reading `source`, which holds `total` messages if that is known.
     pub(super) fn read(mut source: Source, total: Option<u64>) -> io::Result<Input> {
         let (sender, contents) = sync_channel(READ_AHEAD);
-        thread::Builder::new().name(String::from("rw-input")).spawn(move || {
-            // The end of the input is told by dropping the sender.
-            while let Some(content) = source.next().transpose() {
-                let failed = content.is_err();
-                if sender.send(content).is_err() || failed {
-                    return;
+        thread::Builder::new()
+            .name(String::from("rw-input"))
+            .spawn(move || {
+                // The end of the input is told by dropping the sender.
+                while let Some(content) = source.next().transpose() {
+                    let failed = content.is_err();
+                    if sender.send(content).is_err() || failed {
+                        return;
+                    }
                 }
-            }
-        })?;
+            })?;
         Ok(Input { contents, total })
     }
 }
@@ -72,7 +74,14 @@ impl<'a> Publisher<'a> {
     ) -> Self {
         let sent = Ledger::default();
         let nodes = nodes.iter().map(Node::publisher).collect();
-        Publisher { nodes, tally, stop, window: args.window, timeout: args.timeout, sent }
+        Publisher {
+            nodes,
+            tally,
+            stop,
+            window: args.window,
+            timeout: args.timeout,
+            sent,
+        }
     }
 
     /// Publishes all of the input and waits until every node holds it. Returns how long it took.
@@ -82,7 +91,11 @@ impl<'a> Publisher<'a> {
         progress: &mut Progress,
     ) -> Result<Duration, Failure> {
         progress.begin("messages", input.total);
-        let mut watch = Watch { began: Instant::now(), shown: Instant::now(), progress };
+        let mut watch = Watch {
+            began: Instant::now(),
+            shown: Instant::now(),
+            progress,
+        };
         loop {
             self.look(&mut watch)?;
             match input.contents.recv_timeout(INPUT_PAUSE) {
@@ -109,7 +122,11 @@ impl<'a> Publisher<'a> {
         self.wait_until_held((sequence + 1).saturating_sub(self.window), watch)?;
         // The remainder is a place in a slice.
         let node = (sequence % self.nodes.len() as u64) as usize;
-        let message = Stamp { sequence, sent_nanos: self.tally.nanos() }.seal(&content);
+        let message = Stamp {
+            sequence,
+            sent_nanos: self.tally.nanos(),
+        }
+        .seal(&content);
         self.sent.enter(sequence, content.clone())?;
         self.tally.publish(node, sequence, content);
         self.nodes[node].publish(message)
@@ -143,7 +160,9 @@ impl<'a> Publisher<'a> {
             watch.shown = Instant::now();
             let bytes = self.sent.content_bytes() as f64;
             let rate = bytes / watch.began.elapsed().as_secs_f64() / 1e6;
-            watch.progress.update(self.tally.held_by_all(), || format!("{rate:.1} MB/s"));
+            watch
+                .progress
+                .update(self.tally.held_by_all(), || format!("{rate:.1} MB/s"));
         }
         Ok(())
     }

@@ -116,7 +116,7 @@ impl fmt::Display for Report {
         )?;
         if self.has_input {
             let hash = holding.stream.to_hex();
-            writeln!(f, "every node can rebuild the input, blake3 {}", hash.as_str())?;
+            writeln!(f, "input rebuilt by all, blake3 {}", hash.as_str())?;
         }
         write!(
             f,
@@ -146,7 +146,9 @@ mod tests {
 
     fn report() -> Report {
         let mut ledger = Ledger::default();
-        ledger.enter(0, Bytes::from_static(b"content")).expect("the first");
+        ledger
+            .enter(0, Bytes::from_static(b"content"))
+            .expect("the first");
         let delay = || Delay {
             p50: Duration::from_micros(999),
             p99: Duration::from_micros(123_456),
@@ -172,7 +174,10 @@ mod tests {
     #[test]
     fn the_table_fits_a_hundred_columns() {
         let table = report().to_string();
-        assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+        assert!(
+            table.lines().all(|line| line.chars().count() <= 100),
+            "{table}"
+        );
         assert!(table.contains("001122334455  "), "{table}");
         assert!(table.ends_with(&format!(
             "all 2 nodes hold the same 1 messages, digest {}",

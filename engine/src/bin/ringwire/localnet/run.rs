@@ -82,7 +82,11 @@ fn spread(
             .collect();
         let stopped = network.shutdown();
         let elapsed = published?;
-        stopped.map(|()| Spread { sent, elapsed, ends })
+        stopped.map(|()| Spread {
+            sent,
+            elapsed,
+            ends,
+        })
     })
 }
 
@@ -151,7 +155,9 @@ mod tests {
     fn holding(messages: &[(u64, &'static str)]) -> Holding {
         let mut ledger = Ledger::default();
         for (sequence, content) in messages {
-            ledger.enter(*sequence, Bytes::from_static(content.as_bytes())).expect("each once");
+            ledger
+                .enter(*sequence, Bytes::from_static(content.as_bytes()))
+                .expect("each once");
         }
         ledger.holding()
     }
@@ -171,8 +177,14 @@ mod tests {
 
     #[test]
     fn loss_and_damage_are_told_apart() {
-        assert_eq!(fault(&[(0, "a")]).as_deref(), Some("node 3: holds 1 of 2 messages"));
-        assert_eq!(fault(&[(1, "b")]).as_deref(), Some("node 3: message 0 is missing"));
+        assert_eq!(
+            fault(&[(0, "a")]).as_deref(),
+            Some("node 3: holds 1 of 2 messages")
+        );
+        assert_eq!(
+            fault(&[(1, "b")]).as_deref(),
+            Some("node 3: message 0 is missing")
+        );
         let damaged = fault(&[(0, "a"), (1, "c")]);
         assert!(damaged.is_some_and(|fault| fault.contains("differ from what was sent")));
     }

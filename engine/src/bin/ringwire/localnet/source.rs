@@ -41,7 +41,11 @@ impl Source {
         match self {
             Source::Chunks { input, chunk_bytes } => read_chunk(input, *chunk_bytes),
             Source::Lines { input } => read_line(input),
-            Source::Made { next, messages, size } => {
+            Source::Made {
+                next,
+                messages,
+                size,
+            } => {
                 if *next == *messages {
                     return Ok(None);
                 }
@@ -55,12 +59,16 @@ impl Source {
 fn read_chunk(input: &mut dyn BufRead, chunk_bytes: usize) -> io::Result<Option<Bytes>> {
     let mut chunk = Vec::with_capacity(chunk_bytes);
     input.take(chunk_bytes as u64).read_to_end(&mut chunk)?;
-    Ok(Some(chunk).filter(|chunk| !chunk.is_empty()).map(Bytes::from))
+    Ok(Some(chunk)
+        .filter(|chunk| !chunk.is_empty())
+        .map(Bytes::from))
 }
 
 fn read_line(input: &mut dyn BufRead) -> io::Result<Option<Bytes>> {
     let mut line = Vec::new();
-    input.take(CONTENT_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line)?;
+    input
+        .take(CONTENT_BYTES_MAX as u64 + 1)
+        .read_until(b'\n', &mut line)?;
     if line.len() > CONTENT_BYTES_MAX {
         let rule = format!("a line is longer than {CONTENT_BYTES_MAX} bytes; leave --lines out");
         return Err(io::Error::new(io::ErrorKind::InvalidData, rule));
@@ -71,7 +79,10 @@ fn read_line(input: &mut dyn BufRead) -> io::Result<Option<Bytes>> {
 /// Bytes that nobody can compress or guess from another message: the stream of a hash.
 fn make(number: u64, size: usize) -> Bytes {
     let mut content = vec![0; size];
-    blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(&mut content);
+    blake3::Hasher::new()
+        .update(&number.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut content);
     Bytes::from(content)
 }
 
@@ -88,7 +99,10 @@ mod tests {
     }
 
     fn chunks(input: &'static [u8], chunk_bytes: usize) -> Vec<Bytes> {
-        all(Source::Chunks { input: Box::new(input), chunk_bytes })
+        all(Source::Chunks {
+            input: Box::new(input),
+            chunk_bytes,
+        })
     }
 
     #[test]
@@ -100,7 +114,9 @@ mod tests {
 
     #[test]
     fn lines_keep_their_newline_so_that_the_input_can_be_rebuilt() {
-        let lines = all(Source::Lines { input: Box::new(&b"one\n\ntwo"[..]) });
+        let lines = all(Source::Lines {
+            input: Box::new(&b"one\n\ntwo"[..]),
+        });
         assert_eq!(lines, ["one\n", "\n", "two"]);
     }
 
@@ -114,7 +130,13 @@ mod tests {
 
     #[test]
     fn made_messages_differ_and_are_the_same_in_every_run() {
-        let made = || all(Source::Made { next: 0, messages: 3, size: 100 });
+        let made = || {
+            all(Source::Made {
+                next: 0,
+                messages: 3,
+                size: 100,
+            })
+        };
         assert_eq!(made(), made());
         assert_eq!(made().len(), 3);
         assert_ne!(made()[0], made()[1]);

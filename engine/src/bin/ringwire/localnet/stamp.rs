@@ -53,7 +53,10 @@ mod tests {
 
     #[test]
     fn what_was_sealed_is_opened() {
-        let stamp = Stamp { sequence: u64::MAX - 1, sent_nanos: 7 };
+        let stamp = Stamp {
+            sequence: u64::MAX - 1,
+            sent_nanos: 7,
+        };
         for content in [&b""[..], b"x", &[9; 5000]] {
             let (opened, found) = Stamp::open(stamp.seal(content)).expect("long enough");
             assert_eq!((opened, &found[..]), (stamp, content));

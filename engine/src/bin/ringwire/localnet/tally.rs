@@ -50,7 +50,11 @@ impl Tally {
     /// Zeros for so many nodes; the run's clock starts.
     pub(super) fn new(nodes: usize) -> Self {
         let nodes = (0..nodes).map(|_| NodeTally::new()).collect();
-        Tally { began: Instant::now(), nodes, fault: OnceLock::new() }
+        Tally {
+            began: Instant::now(),
+            nodes,
+            fault: OnceLock::new(),
+        }
     }
 
     /// Nanoseconds since the run began.
@@ -77,12 +81,19 @@ impl Tally {
 
     /// Messages that every node holds, at least.
     pub(super) fn held_by_all(&self) -> u64 {
-        self.nodes.iter().map(|node| node.held.load(Ordering::Relaxed)).min().unwrap_or(0)
+        self.nodes
+            .iter()
+            .map(|node| node.held.load(Ordering::Relaxed))
+            .min()
+            .unwrap_or(0)
     }
 
     /// Messages held, all nodes together.
     pub(super) fn held(&self) -> u64 {
-        self.nodes.iter().map(|node| node.held.load(Ordering::Relaxed)).sum()
+        self.nodes
+            .iter()
+            .map(|node| node.held.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Ends the run with a reason; the first one counts.
@@ -117,7 +128,9 @@ impl Tally {
             inner.received_bytes += bytes;
             inner.delays.saturating_record(delay);
         }
-        self.nodes[node].held.store(inner.ledger.messages(), Ordering::Relaxed);
+        self.nodes[node]
+            .held
+            .store(inner.ledger.messages(), Ordering::Relaxed);
     }
 }
 
@@ -125,8 +138,16 @@ impl NodeTally {
     fn new() -> Self {
         let delays = Histogram::new(DELAY_DIGITS).expect("three digits are within one to five");
         let ledger = Ledger::default();
-        let inner = Mutex::new(Inner { ledger, received: 0, received_bytes: 0, delays });
-        NodeTally { held: AtomicU64::new(0), inner }
+        let inner = Mutex::new(Inner {
+            ledger,
+            received: 0,
+            received_bytes: 0,
+            delays,
+        });
+        NodeTally {
+            held: AtomicU64::new(0),
+            inner,
+        }
     }
 
     /// A thread that panicked while it counted has not broken the count: it is read all the same.
@@ -140,7 +161,11 @@ mod tests {
     use super::*;
 
     fn message(sequence: u64) -> Bytes {
-        Stamp { sequence, sent_nanos: 0 }.seal(b"content")
+        Stamp {
+            sequence,
+            sent_nanos: 0,
+        }
+        .seal(b"content")
     }
 
     #[test]

@@ -38,7 +38,10 @@ impl Topology {
 
     /// Whom `node` dials: all of them started before it.
     pub(super) fn dialed_by(&self, node: usize) -> impl Iterator<Item = usize> {
-        self.pairs.iter().filter(move |(_, higher)| *higher == node).map(|(lower, _)| *lower)
+        self.pairs
+            .iter()
+            .filter(move |(_, higher)| *higher == node)
+            .map(|(lower, _)| *lower)
     }
 
     /// How many peers `node` ends up with.
@@ -48,15 +51,20 @@ impl Topology {
 
     /// Hops between the two nodes furthest from each other.
     pub(super) fn hops_max(&self) -> usize {
-        (0..self.nodes).map(|start| self.hops_from(start)).max().unwrap_or(0)
+        (0..self.nodes)
+            .map(|start| self.hops_from(start))
+            .max()
+            .unwrap_or(0)
     }
 
     fn neighbours(&self, node: usize) -> impl Iterator<Item = usize> {
-        self.pairs.iter().filter_map(move |&(lower, higher)| match node {
-            _ if node == lower => Some(higher),
-            _ if node == higher => Some(lower),
-            _ => None,
-        })
+        self.pairs
+            .iter()
+            .filter_map(move |&(lower, higher)| match node {
+                _ if node == lower => Some(higher),
+                _ if node == higher => Some(lower),
+                _ => None,
+            })
     }
 
     fn hops_from(&self, start: usize) -> usize {
@@ -88,7 +96,9 @@ mod tests {
     use super::*;
 
     fn degrees(topology: &Topology) -> Vec<usize> {
-        (0..topology.nodes).map(|node| topology.degree(node)).collect()
+        (0..topology.nodes)
+            .map(|node| topology.degree(node))
+            .collect()
     }
 
     #[test]
@@ -124,7 +134,10 @@ mod tests {
                     topology.dialed_by(node).count()
                 });
                 assert_eq!(dialed.sum::<usize>(), topology.pairs());
-                assert!(topology.hops_max() <= nodes / 2, "{nodes} nodes, {chords} chords");
+                assert!(
+                    topology.hops_max() <= nodes / 2,
+                    "{nodes} nodes, {chords} chords"
+                );
             }
         }
     }

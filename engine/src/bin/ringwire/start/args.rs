@@ -10,10 +10,12 @@ use ringwire_codec::NetAddress;
 use crate::failure::Failure;
 use crate::home::Home;
 
-/// Runs the node of a home until SIGINT or SIGTERM; a second signal ends it at once.
+/// Run the node of a home; with --stdin and --stdout, one end of a gossip pipe.
 ///
-/// At the start it says its address, ID@host:port, ready to stand in another node's
-/// persistent_peers. With --stdin and --stdout it is one end of a gossip pipe: each line that goes
+/// Runs until SIGINT or SIGTERM; a second signal ends it at once. At the start it says its address,
+/// ID@host:port, ready to stand in another node's persistent_peers.
+///
+/// With --stdin and --stdout it is one end of a gossip pipe: each line that goes
 /// in at one node comes out once at every other node of the network.
 #[derive(Args)]
 pub(crate) struct StartArgs {

@@ -52,7 +52,9 @@ pub(super) fn open(message: &[u8]) -> Option<&[u8]> {
 pub(super) fn read(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     // One byte for the newline, and one that tells a line that is too long.
-    input.take(LINE_BYTES_MAX as u64 + 2).read_until(b'\n', line)?;
+    input
+        .take(LINE_BYTES_MAX as u64 + 2)
+        .read_until(b'\n', line)?;
     if line.is_empty() {
         return Ok(false);
     }

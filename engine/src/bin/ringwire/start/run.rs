@@ -126,5 +126,8 @@ fn write_line(output: &mut dyn Write, line: &[u8]) -> io::Result<()> {
 
 /// A thread that nobody joins: it may wait for a terminal for ever, and ends with the process.
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name(String::from(name)).spawn(body).map(drop)
+    thread::Builder::new()
+        .name(String::from(name))
+        .spawn(body)
+        .map(drop)
 }
