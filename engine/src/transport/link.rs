@@ -88,6 +88,10 @@ pub(super) enum Action {
 
 /// What became of a write.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for a moment; a box per write would be an allocation"
+)]
 pub(super) enum SendStep {
     /// Some bytes remain; start another write.
     Continue,
@@ -218,8 +222,16 @@ impl Link {
         let dialing = matches!(self.phase, Phase::Connecting(_));
         let candidates = [
             (&mut self.receive, Target::Receive, unwanted),
-            (&mut self.send, Target::Send, ends && (self.expired || self.phase == Phase::Failed)),
-            (&mut self.connect, Target::Connect, ends || (dialing && self.expired)),
+            (
+                &mut self.send,
+                Target::Send,
+                ends && (self.expired || self.phase == Phase::Failed),
+            ),
+            (
+                &mut self.connect,
+                Target::Connect,
+                ends || (dialing && self.expired),
+            ),
         ];
         for (op, target, due) in candidates {
             if due && *op == Op::InFlight {
@@ -262,7 +274,11 @@ impl Link {
     }
 
     fn wanted_mode(&self) -> ReadMode {
-        if self.phase == Phase::Open { self.mode } else { ReadMode::Pause }
+        if self.phase == Phase::Open {
+            self.mode
+        } else {
+            ReadMode::Pause
+        }
     }
 
     /// A dial has a time limit, and so has the last write of a link that is being closed.
@@ -285,7 +301,11 @@ impl Link {
     /// Puts `buffers` in place for [`Link::send_entry`]. Panics while a write is in flight: the
     /// switch sends at most one at a time.
     pub(super) fn begin_send(&mut self, buffers: Transmit) {
-        assert_eq!(self.send, Op::Idle, "at most one transmit per link is in flight");
+        assert_eq!(
+            self.send,
+            Op::Idle,
+            "at most one transmit per link is in flight"
+        );
         self.send = Op::InFlight;
         self.pinned.buffers = buffers;
         self.pinned.written = 0;
@@ -414,7 +434,10 @@ impl Link {
 
     /// Gives up the socket; only when quiet.
     pub(super) fn into_socket(self) -> (Socket, SocketAddr) {
-        assert!(self.is_quiet(), "a socket is given up only when nothing is in flight");
+        assert!(
+            self.is_quiet(),
+            "a socket is given up only when nothing is in flight"
+        );
         (self.socket, self.remote)
     }
 }
@@ -430,7 +453,10 @@ impl Pinned {
             let rest = &mut buffer[written..];
             if !rest.is_empty() && self.iovecs.len() < IOVECS_MAX {
                 let iov_base = rest.as_mut_ptr().cast();
-                self.iovecs.push(libc::iovec { iov_base, iov_len: rest.len() });
+                self.iovecs.push(libc::iovec {
+                    iov_base,
+                    iov_len: rest.len(),
+                });
             }
         }
         self.header.msg_iov = self.iovecs.as_mut_ptr();
@@ -444,4 +470,216 @@ pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     // io_uring answers EAGAIN on a non-blocking socket instead of waiting for it.
     socket.set_nonblocking(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket() -> Socket {
+        Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket")
+    }
+
+    fn nowhere() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 1))
+    }
+
+    fn open() -> Link {
+        Link::open(socket(), nowhere(), 1)
+    }
+
+    fn dialing() -> Link {
+        let mut link = Link::dialing(socket(), nowhere(), 1, DialId(1), Duration::from_secs(1));
+        link.connect_entry();
+        link
+    }
+
+    fn bytes(len: usize) -> Transmit {
+        Transmit::from_iter([BytesMut::zeroed(len)])
+    }
+
+    /// All that the link wants now. Nothing may be asked of a link after `Free`.
+    fn actions(link: &mut Link) -> Vec<Action> {
+        let mut freed = false;
+        let next = || {
+            let action = if freed { None } else { link.next_action() };
+            freed = action == Some(Action::Free);
+            action
+        };
+        std::iter::from_fn(next).take(10).collect()
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_new_link_wants_nothing() {
+        assert_eq!(actions(&mut open()), []);
+    }
+
+    #[test]
+    fn a_stream_is_armed_again_only_after_its_last_completion() {
+        let mut link = open();
+        link.set_mode(ReadMode::Stream);
+        assert_eq!(actions(&mut link), [Action::Receive { multi: true }]);
+        link.end_receive(false, true);
+        assert_eq!(actions(&mut link), []);
+        link.end_receive(true, true);
+        assert_eq!(actions(&mut link), [Action::Receive { multi: true }]);
+    }
+
+    #[test]
+    fn from_stream_to_once_the_stream_is_cancelled_first() {
+        let mut link = open();
+        link.set_mode(ReadMode::Stream);
+        actions(&mut link);
+        link.set_mode(ReadMode::Once);
+        assert_eq!(actions(&mut link), [Action::Cancel(Target::Receive)]);
+        link.end_receive(true, false);
+        assert_eq!(
+            actions(&mut link),
+            [],
+            "the cancellation might hit a new receive"
+        );
+        link.end_cancel();
+        assert_eq!(actions(&mut link), [Action::Receive { multi: false }]);
+    }
+
+    #[test]
+    fn bytes_that_come_before_the_cancellation_satisfy_once() {
+        let mut link = open();
+        link.set_mode(ReadMode::Stream);
+        actions(&mut link);
+        link.set_mode(ReadMode::Once);
+        actions(&mut link);
+        link.end_receive(true, true);
+        link.end_cancel();
+        assert_eq!(actions(&mut link), []);
+        assert!(link.is_quiet());
+    }
+
+    #[test]
+    fn a_starved_link_waits_until_it_is_fed() {
+        let mut link = open();
+        link.set_mode(ReadMode::Stream);
+        actions(&mut link);
+        link.end_receive(true, false);
+        assert!(link.starve());
+        assert!(!link.starve(), "it waits already");
+        assert_eq!(actions(&mut link), []);
+        link.feed();
+        assert_eq!(actions(&mut link), [Action::Receive { multi: true }]);
+    }
+
+    #[test]
+    fn a_short_write_goes_on_where_it_stopped() {
+        let mut link = open();
+        link.begin_send(bytes(10));
+        link.send_entry();
+        assert!(matches!(link.end_send(4), SendStep::Continue));
+        link.send_entry();
+        assert_eq!(link.pinned.iovecs[0].iov_len, 6);
+        assert!(matches!(link.end_send(6), SendStep::Done(buffers) if buffers.len() == 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "at most one transmit")]
+    fn a_second_transmit_in_flight_is_a_bug_of_the_caller() {
+        let mut link = open();
+        link.begin_send(bytes(1));
+        link.begin_send(bytes(1));
+    }
+
+    #[test]
+    fn closing_cancels_the_receive_and_gives_the_write_a_deadline() {
+        let mut link = open();
+        link.set_mode(ReadMode::Stream);
+        actions(&mut link);
+        link.begin_send(bytes(10));
+        link.begin_close(PATIENCE);
+        assert_eq!(
+            actions(&mut link),
+            [Action::Cancel(Target::Receive), Action::StartDeadline]
+        );
+        link.end_receive(true, false);
+        link.end_cancel();
+        assert!(matches!(link.end_send(10), SendStep::Done(_)));
+        assert_eq!(actions(&mut link), [Action::Cancel(Target::Deadline)]);
+        link.end_deadline(false);
+        assert_eq!(
+            actions(&mut link),
+            [],
+            "the cancellation itself is still to end"
+        );
+        link.end_cancel();
+        assert_eq!(actions(&mut link), [Action::Free]);
+    }
+
+    #[test]
+    fn a_write_that_outlives_its_deadline_is_cancelled() {
+        let mut link = open();
+        link.begin_send(bytes(10));
+        link.begin_close(PATIENCE);
+        assert_eq!(actions(&mut link), [Action::StartDeadline]);
+        link.end_deadline(true);
+        assert_eq!(actions(&mut link), [Action::Cancel(Target::Send)]);
+        link.end_cancel();
+        assert!(
+            matches!(link.end_send(4), SendStep::Done(_)),
+            "a short write does not go on"
+        );
+        assert_eq!(actions(&mut link), [Action::Free]);
+    }
+
+    #[test]
+    fn a_broken_link_stops_everything_but_is_kept_until_it_is_closed() {
+        let mut link = open();
+        link.set_mode(ReadMode::Stream);
+        actions(&mut link);
+        link.begin_send(bytes(10));
+        link.end_receive(true, false);
+        assert!(link.fail());
+        assert!(!link.fail(), "it is news only once");
+        assert_eq!(actions(&mut link), [Action::Cancel(Target::Send)]);
+        link.end_cancel();
+        link.abandon_send();
+        assert_eq!(actions(&mut link), []);
+        link.begin_close(PATIENCE);
+        assert_eq!(actions(&mut link), [Action::Free]);
+    }
+
+    #[test]
+    fn a_dial_has_a_deadline_that_ends_when_it_connects() {
+        let mut link = dialing();
+        assert_eq!(actions(&mut link), [Action::StartDeadline]);
+        link.end_connect(true);
+        assert_eq!(link.phase(), Phase::Open);
+        assert_eq!(actions(&mut link), [Action::Cancel(Target::Deadline)]);
+        // The deadline passed at the same moment: too late to matter.
+        link.end_deadline(true);
+        link.end_cancel();
+        assert!(!link.is_expired() && link.is_quiet());
+    }
+
+    #[test]
+    fn a_dial_whose_deadline_passes_is_cancelled() {
+        let mut link = dialing();
+        actions(&mut link);
+        link.end_deadline(true);
+        assert!(link.is_expired());
+        assert_eq!(actions(&mut link), [Action::Cancel(Target::Connect)]);
+    }
+
+    #[test]
+    fn a_dial_that_is_closed_ends_both_connect_and_deadline() {
+        let mut link = dialing();
+        actions(&mut link);
+        link.begin_close(PATIENCE);
+        let both = [
+            Action::Cancel(Target::Connect),
+            Action::Cancel(Target::Deadline),
+        ];
+        assert_eq!(actions(&mut link), both);
+        link.end_connect(true);
+        assert_eq!(link.phase(), Phase::Closing, "connected too late");
+    }
 }

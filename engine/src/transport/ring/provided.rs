@@ -45,7 +45,11 @@ impl ProvidedBuffers {
     pub(super) fn new(kernel: &Kernel, count: usize) -> Result<Self, TransportError> {
         if !count.is_power_of_two() || count > BUFFERS_MAX {
             let rule = "must be a power of two up to 32768";
-            return Err(TransportError::Config { field: "provided_buffers", found: count, rule });
+            return Err(TransportError::Config {
+                field: "provided_buffers",
+                found: count,
+                rule,
+            });
         }
         let provided = Self::allocate(count);
         // SAFETY: the entries are valid, zeroed and page-aligned, and outlive the registration:
@@ -110,7 +114,9 @@ impl ProvidedBuffers {
             .expect("at most 32768 entries of 16 bytes");
         // SAFETY: the layout has a size: count is a power of two, so at least one.
         let memory = unsafe { alloc_zeroed(layout) };
-        let Some(entries) = NonNull::new(memory.cast()) else { handle_alloc_error(layout) };
+        let Some(entries) = NonNull::new(memory.cast()) else {
+            handle_alloc_error(layout)
+        };
         ProvidedBuffers {
             entries,
             layout,
@@ -138,9 +144,8 @@ impl ProvidedBuffers {
     fn publish(&self) {
         // SAFETY: `entries` is the start of the registered ring, where the tail lies in the first
         // entry's reserved field. It is aligned, and shared with the kernel only atomically.
-        let tail = unsafe {
-            AtomicU16::from_ptr(BufRingEntry::tail(self.entries.as_ptr()).cast_mut())
-        };
+        let tail =
+            unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.entries.as_ptr()).cast_mut()) };
         tail.store(self.tail, Ordering::Release);
     }
 }
