@@ -21,6 +21,9 @@ const MESSAGE_BYTES_MAX: usize = (1 << 20) + 64;
 /// Messages that may wait on the channel of one peer; what is beyond waits in the reactor.
 const SEND_QUEUE: usize = 64;
 
+/// The gossip reactor's counter of copies that it knew already.
+const DUPLICATES: &str = "gossip_duplicates";
+
 /// A running node. Dropped without [`Node::shutdown`] it stops all the same, with a short goodbye.
 pub(crate) struct Node {
     engine: Engine,
@@ -86,9 +89,11 @@ impl Node {
         self.engine.peer_count()
     }
 
-    /// Further copies of messages that were refused.
+    /// Further copies of messages that came and were refused.
     pub(crate) fn duplicates(&self) -> u64 {
-        0
+        let shards = self.engine.status_blocking();
+        let counters = shards.iter().flat_map(|shard| &shard.reactors).flat_map(|(_, all)| all);
+        counters.filter(|(name, _)| *name == DUPLICATES).map(|(_, count)| count).sum()
     }
 
     /// Whether the engine goes on. It stops by itself only when a shard fails.
