@@ -13,6 +13,9 @@ use super::stamp::Stamp;
 /// Significant digits of the delays.
 const DELAY_DIGITS: u8 = 3;
 
+/// The longest delay that is told apart from longer ones: an hour.
+const DELAY_NANOS_MAX: u64 = 3_600_000_000_000;
+
 /// The count of a run.
 pub(super) struct Tally {
     began: Instant,
@@ -136,7 +139,8 @@ impl Tally {
 
 impl NodeTally {
     fn new() -> Self {
-        let delays = Histogram::new(DELAY_DIGITS).expect("three digits are within one to five");
+        let delays = Histogram::new_with_max(DELAY_NANOS_MAX, DELAY_DIGITS)
+            .expect("three digits are within one to five, and an hour is longer than two");
         let ledger = Ledger::default();
         let inner = Mutex::new(Inner {
             ledger,
@@ -180,6 +184,7 @@ mod tests {
         assert_eq!((own.received_bytes, other.received_bytes), (0, 7));
         assert_eq!(own.holding, other.holding);
         assert_eq!(other.delays.len(), 1);
+        assert!(other.delays.max() > 0, "some time has passed");
     }
 
     #[test]
