@@ -16,22 +16,21 @@
 //! Closing is three steps: decide (nothing new is started, receives are cancelled), wait for the
 //! kernel (a write in flight may end until its deadline), close (when quiet).
 
+mod outgoing;
+
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use io_uring::types::{Fd, Timespec};
 use io_uring::{opcode, squeue};
 use socket2::{SockAddr, Socket};
 
 use crate::switch::io::{DialId, ReadMode, Transmit};
 
-use super::ring::{BUFFER_GROUP, system};
-
-/// Buffers one `sendmsg` can take (`UIO_MAXIOV`); what is over follows in the next.
-const IOVECS_MAX: usize = 1024;
+use super::ring::BUFFER_GROUP;
+use outgoing::Outgoing;
 
 /// Where a link is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,11 +122,7 @@ pub(super) struct Link {
 /// What operations in flight point to: boxed, so that it does not move with the slab, and freed
 /// only when the link is quiet.
 struct Pinned {
-    header: libc::msghdr,
-    iovecs: Vec<libc::iovec>,
-    buffers: Transmit,
-    /// Bytes of `buffers` written so far.
-    written: usize,
+    outgoing: Outgoing,
     address: SockAddr,
     deadline: Timespec,
 }
@@ -153,10 +148,7 @@ impl Link {
 
     fn new(socket: Socket, remote: SocketAddr, generation: u32, phase: Phase) -> Self {
         let pinned = Pinned {
-            header: system::empty_header(),
-            iovecs: Vec::new(),
-            buffers: Transmit::new(),
-            written: 0,
+            outgoing: Outgoing::new(),
             address: SockAddr::from(remote),
             deadline: Timespec::new(),
         };
@@ -307,8 +299,7 @@ impl Link {
             "at most one transmit per link is in flight"
         );
         self.send = Op::InFlight;
-        self.pinned.buffers = buffers;
-        self.pinned.written = 0;
+        self.pinned.outgoing.begin(buffers);
     }
 
     /// The link is broken. Returns `true` if that is news to its owner.
@@ -327,6 +318,7 @@ impl Link {
         }
         self.phase = Phase::Closing;
         self.expired = false;
+        // Else a dial's limit is still with the kernel; it bounds the close just as well.
         if self.deadline == Op::Idle {
             self.pinned.deadline = Timespec::from(patience);
         }
@@ -380,11 +372,9 @@ impl Link {
     /// A write completed with `written` bytes. It goes on unless all is written or the link has no
     /// more time for it.
     pub(super) fn end_send(&mut self, written: usize) -> SendStep {
-        self.pinned.written += written;
-        let total: usize = self.pinned.buffers.iter().map(BytesMut::len).sum();
-        debug_assert!(self.pinned.written <= total);
+        let complete = self.pinned.outgoing.advance(written);
         let stopped = self.send == Op::Cancelled || self.phase == Phase::Failed;
-        if self.pinned.written < total && !stopped {
+        if !complete && !stopped {
             return SendStep::Continue;
         }
         self.abandon_send()
@@ -393,7 +383,7 @@ impl Link {
     /// The write failed: the buffers come back.
     pub(super) fn abandon_send(&mut self) -> SendStep {
         self.send = Op::Idle;
-        SendStep::Done(std::mem::take(&mut self.pinned.buffers))
+        SendStep::Done(self.pinned.outgoing.end())
     }
 
     // ---- entries: they point into `self.pinned`, which lives until the link is quiet ----------
@@ -412,8 +402,7 @@ impl Link {
     /// `MSG_WAITALL` lets the kernel go on after a short write by itself.
     pub(super) fn send_entry(&mut self) -> squeue::Entry {
         let fd = self.fd();
-        self.pinned.load_iovecs();
-        opcode::SendMsg::new(fd, &raw const self.pinned.header)
+        opcode::SendMsg::new(fd, self.pinned.outgoing.header())
             .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
             .build()
     }
@@ -442,28 +431,6 @@ impl Link {
     }
 }
 
-impl Pinned {
-    /// Points header and iovecs at the bytes that are not written yet.
-    fn load_iovecs(&mut self) {
-        let mut skip = self.written;
-        self.iovecs.clear();
-        for buffer in &mut self.buffers {
-            let written = skip.min(buffer.len());
-            skip -= written;
-            let rest = &mut buffer[written..];
-            if !rest.is_empty() && self.iovecs.len() < IOVECS_MAX {
-                let iov_base = rest.as_mut_ptr().cast();
-                self.iovecs.push(libc::iovec {
-                    iov_base,
-                    iov_len: rest.len(),
-                });
-            }
-        }
-        self.header.msg_iov = self.iovecs.as_mut_ptr();
-        self.header.msg_iovlen = self.iovecs.len() as _;
-    }
-}
-
 /// Sets the options every link has.
 pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
     // Batching is ours (one write per turn), so the kernel shall not wait for more.
@@ -473,213 +440,4 @@ pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn socket() -> Socket {
-        Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket")
-    }
-
-    fn nowhere() -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 1))
-    }
-
-    fn open() -> Link {
-        Link::open(socket(), nowhere(), 1)
-    }
-
-    fn dialing() -> Link {
-        let mut link = Link::dialing(socket(), nowhere(), 1, DialId(1), Duration::from_secs(1));
-        link.connect_entry();
-        link
-    }
-
-    fn bytes(len: usize) -> Transmit {
-        Transmit::from_iter([BytesMut::zeroed(len)])
-    }
-
-    /// All that the link wants now. Nothing may be asked of a link after `Free`.
-    fn actions(link: &mut Link) -> Vec<Action> {
-        let mut freed = false;
-        let next = || {
-            let action = if freed { None } else { link.next_action() };
-            freed = action == Some(Action::Free);
-            action
-        };
-        std::iter::from_fn(next).take(10).collect()
-    }
-
-    const PATIENCE: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn a_new_link_wants_nothing() {
-        assert_eq!(actions(&mut open()), []);
-    }
-
-    #[test]
-    fn a_stream_is_armed_again_only_after_its_last_completion() {
-        let mut link = open();
-        link.set_mode(ReadMode::Stream);
-        assert_eq!(actions(&mut link), [Action::Receive { multi: true }]);
-        link.end_receive(false, true);
-        assert_eq!(actions(&mut link), []);
-        link.end_receive(true, true);
-        assert_eq!(actions(&mut link), [Action::Receive { multi: true }]);
-    }
-
-    #[test]
-    fn from_stream_to_once_the_stream_is_cancelled_first() {
-        let mut link = open();
-        link.set_mode(ReadMode::Stream);
-        actions(&mut link);
-        link.set_mode(ReadMode::Once);
-        assert_eq!(actions(&mut link), [Action::Cancel(Target::Receive)]);
-        link.end_receive(true, false);
-        assert_eq!(
-            actions(&mut link),
-            [],
-            "the cancellation might hit a new receive"
-        );
-        link.end_cancel();
-        assert_eq!(actions(&mut link), [Action::Receive { multi: false }]);
-    }
-
-    #[test]
-    fn bytes_that_come_before_the_cancellation_satisfy_once() {
-        let mut link = open();
-        link.set_mode(ReadMode::Stream);
-        actions(&mut link);
-        link.set_mode(ReadMode::Once);
-        actions(&mut link);
-        link.end_receive(true, true);
-        link.end_cancel();
-        assert_eq!(actions(&mut link), []);
-        assert!(link.is_quiet());
-    }
-
-    #[test]
-    fn a_starved_link_waits_until_it_is_fed() {
-        let mut link = open();
-        link.set_mode(ReadMode::Stream);
-        actions(&mut link);
-        link.end_receive(true, false);
-        assert!(link.starve());
-        assert!(!link.starve(), "it waits already");
-        assert_eq!(actions(&mut link), []);
-        link.feed();
-        assert_eq!(actions(&mut link), [Action::Receive { multi: true }]);
-    }
-
-    #[test]
-    fn a_short_write_goes_on_where_it_stopped() {
-        let mut link = open();
-        link.begin_send(bytes(10));
-        link.send_entry();
-        assert!(matches!(link.end_send(4), SendStep::Continue));
-        link.send_entry();
-        assert_eq!(link.pinned.iovecs[0].iov_len, 6);
-        assert!(matches!(link.end_send(6), SendStep::Done(buffers) if buffers.len() == 1));
-    }
-
-    #[test]
-    #[should_panic(expected = "at most one transmit")]
-    fn a_second_transmit_in_flight_is_a_bug_of_the_caller() {
-        let mut link = open();
-        link.begin_send(bytes(1));
-        link.begin_send(bytes(1));
-    }
-
-    #[test]
-    fn closing_cancels_the_receive_and_gives_the_write_a_deadline() {
-        let mut link = open();
-        link.set_mode(ReadMode::Stream);
-        actions(&mut link);
-        link.begin_send(bytes(10));
-        link.begin_close(PATIENCE);
-        assert_eq!(
-            actions(&mut link),
-            [Action::Cancel(Target::Receive), Action::StartDeadline]
-        );
-        link.end_receive(true, false);
-        link.end_cancel();
-        assert!(matches!(link.end_send(10), SendStep::Done(_)));
-        assert_eq!(actions(&mut link), [Action::Cancel(Target::Deadline)]);
-        link.end_deadline(false);
-        assert_eq!(
-            actions(&mut link),
-            [],
-            "the cancellation itself is still to end"
-        );
-        link.end_cancel();
-        assert_eq!(actions(&mut link), [Action::Free]);
-    }
-
-    #[test]
-    fn a_write_that_outlives_its_deadline_is_cancelled() {
-        let mut link = open();
-        link.begin_send(bytes(10));
-        link.begin_close(PATIENCE);
-        assert_eq!(actions(&mut link), [Action::StartDeadline]);
-        link.end_deadline(true);
-        assert_eq!(actions(&mut link), [Action::Cancel(Target::Send)]);
-        link.end_cancel();
-        assert!(
-            matches!(link.end_send(4), SendStep::Done(_)),
-            "a short write does not go on"
-        );
-        assert_eq!(actions(&mut link), [Action::Free]);
-    }
-
-    #[test]
-    fn a_broken_link_stops_everything_but_is_kept_until_it_is_closed() {
-        let mut link = open();
-        link.set_mode(ReadMode::Stream);
-        actions(&mut link);
-        link.begin_send(bytes(10));
-        link.end_receive(true, false);
-        assert!(link.fail());
-        assert!(!link.fail(), "it is news only once");
-        assert_eq!(actions(&mut link), [Action::Cancel(Target::Send)]);
-        link.end_cancel();
-        link.abandon_send();
-        assert_eq!(actions(&mut link), []);
-        link.begin_close(PATIENCE);
-        assert_eq!(actions(&mut link), [Action::Free]);
-    }
-
-    #[test]
-    fn a_dial_has_a_deadline_that_ends_when_it_connects() {
-        let mut link = dialing();
-        assert_eq!(actions(&mut link), [Action::StartDeadline]);
-        link.end_connect(true);
-        assert_eq!(link.phase(), Phase::Open);
-        assert_eq!(actions(&mut link), [Action::Cancel(Target::Deadline)]);
-        // The deadline passed at the same moment: too late to matter.
-        link.end_deadline(true);
-        link.end_cancel();
-        assert!(!link.is_expired() && link.is_quiet());
-    }
-
-    #[test]
-    fn a_dial_whose_deadline_passes_is_cancelled() {
-        let mut link = dialing();
-        actions(&mut link);
-        link.end_deadline(true);
-        assert!(link.is_expired());
-        assert_eq!(actions(&mut link), [Action::Cancel(Target::Connect)]);
-    }
-
-    #[test]
-    fn a_dial_that_is_closed_ends_both_connect_and_deadline() {
-        let mut link = dialing();
-        actions(&mut link);
-        link.begin_close(PATIENCE);
-        let both = [
-            Action::Cancel(Target::Connect),
-            Action::Cancel(Target::Deadline),
-        ];
-        assert_eq!(actions(&mut link), both);
-        link.end_connect(true);
-        assert_eq!(link.phase(), Phase::Closing, "connected too late");
-    }
-}
+mod tests;

@@ -26,6 +26,9 @@ pub(crate) const BUFFER_GROUP: u16 = 0;
 const PAGE_BYTES: usize = 4096;
 /// What the kernel allows.
 const BUFFERS_MAX: usize = 1 << 15;
+/// Buffers lent to the kernel at first. The kernel takes them in turn, so few of them stay in the
+/// cache while one link streams; more are lent once several links have waited at the same time.
+const LENT_FIRST: usize = 16;
 
 /// Receive buffers lent to the kernel.
 pub(super) struct ProvidedBuffers {
@@ -35,6 +38,8 @@ pub(super) struct ProvidedBuffers {
     slots: Box<[Option<BytesMut>]>,
     /// Ids without a buffer.
     vacant: Vec<u16>,
+    /// Buffers to lend, up to the number of slots.
+    lent_target: usize,
     /// Where the next buffer is put; the kernel sees it when it is published.
     tail: u16,
 }
@@ -75,10 +80,20 @@ impl ProvidedBuffers {
         self.slots.len() - self.vacant.len()
     }
 
-    /// Puts a chunk of the pool behind every vacant id, as far as the pool can give.
+    /// Lends twice as many buffers from now on.
+    pub(super) fn widen(&mut self) {
+        self.lent_target = (self.lent_target * 2).min(self.slots.len());
+    }
+
+    /// Puts chunks of the pool behind vacant ids until enough are lent, as far as the pool can
+    /// give.
     pub(super) fn refill(&mut self, pool: &mut BufferPool) {
         let before = self.tail;
-        while let Some(id) = self.vacant.pop() {
+        while self.available() < self.lent_target {
+            let id = self
+                .vacant
+                .pop()
+                .expect("fewer buffers are lent than there are ids");
             let Some(chunk) = pool.take_chunk() else {
                 self.vacant.push(id);
                 break;
@@ -122,6 +137,7 @@ impl ProvidedBuffers {
             layout,
             slots: (0..count).map(|_| None).collect(),
             vacant: (0..count as u16).rev().collect(),
+            lent_target: count.min(LENT_FIRST),
             tail: 0,
         }
     }

@@ -31,8 +31,9 @@ const STARVED_WAIT: Duration = Duration::from_millis(2);
 pub struct RingConfig {
     /// Submissions one system call can carry; more take more calls.
     pub entries: u32,
-    /// Receive buffers lent to the kernel: a power of two up to 32 768. They come from the shard's
-    /// pool, which should allow for at least twice as many.
+    /// Receive buffers lent to the kernel at most: a power of two up to 32 768. Few are lent until
+    /// many links receive at once. They come from the shard's pool, which should allow for at
+    /// least twice as many.
     pub provided_buffers: usize,
     /// How long a write in flight may still take after its link was closed.
     pub close_timeout: Duration,
@@ -42,7 +43,7 @@ impl Default for RingConfig {
     fn default() -> Self {
         RingConfig {
             entries: 1024,
-            provided_buffers: 64,
+            provided_buffers: 128,
             close_timeout: Duration::from_secs(2),
         }
     }
@@ -270,6 +271,9 @@ impl Ring {
         self.orphans
             .drain(..)
             .for_each(|buffer| pool.give_back_send(buffer));
+        if self.starved.len() > 1 {
+            self.provided.widen();
+        }
         self.provided.refill(pool);
         self.feed_starved();
         if self.enter(wait)? {

@@ -58,6 +58,28 @@ fn links_wait_for_receive_buffers_and_go_on_when_they_come_back() {
 }
 
 #[test]
+fn more_buffers_are_lent_once_many_links_receive_at_the_same_time() {
+    const LINKS: usize = 100;
+    let Some(mut rig) = Rig::new() else { return };
+    let mut links: Vec<_> = (0..LINKS).map(|_| rig.pair()).collect();
+    rig.turn(Duration::ZERO);
+    let at_first = rig.ring.provided.available();
+    for (link, theirs) in &mut links {
+        theirs.write_all(b"all at once").expect("writes");
+        rig.ring.read(*link, ReadMode::Stream);
+    }
+    for _ in 0..LINKS {
+        let chunk = rig.until("bytes", |completion| match completion {
+            Completion::Received { chunk, .. } => Some(chunk),
+            _ => None,
+        });
+        rig.pool.give_back_chunk(chunk.bytes);
+    }
+    rig.turn(Duration::ZERO);
+    assert!(rig.ring.provided.available() > at_first);
+}
+
+#[test]
 fn closing_a_link_that_waits_for_a_buffer_is_fine() {
     let config = RingConfig {
         provided_buffers: 1,
