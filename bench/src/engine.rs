@@ -69,8 +69,8 @@ impl Pair {
         listener: impl Fn() -> L + Send + Sync + 'static,
     ) -> Result<Pair, StartError>
     where
-        D: ringwire::reactor::Reactor,
-        L: ringwire::reactor::Reactor,
+        D: ringwire::reactor::Reactor + 'static,
+        L: ringwire::reactor::Reactor + 'static,
     {
         let listener = Engine::builder(config(setup))
             .node_key(NodeKey::from_seed([2; 32]))
