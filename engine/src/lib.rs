@@ -7,5 +7,6 @@ pub mod conn;
 pub mod error;
 pub mod peer;
 pub mod reactor;
+pub mod sim;
 pub mod switch;
 pub mod time;
