@@ -1,0 +1,301 @@
+//! The file of a node key: losing it means losing the node's name, so it is written with care.
+//!
+//! ```text
+//! new temporary file beside it, mode 0600 → write → fsync → link to the name
+//!                                  → remove the temporary name → fsync the directory
+//! ```
+//!
+//! The link fails when the name is taken, so a key is never overwritten, not even by two nodes
+//! started on one directory at the same instant. A crash at any step leaves either no key or a
+//! whole one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::json::{KEY_JSON_MAX, KeyFormatError};
+use super::pair::{NodeKey, SEED_BYTES};
+
+/// Temporary names tried before giving up; leftovers of that many crashes are survived.
+const TEMPORARY_NAMES_MAX: u32 = 64;
+
+/// Why a node key could not be loaded or saved. The message names the file and how to mend it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// There is no such file.
+    #[error(
+        "{}: there is no node key; restore it from a backup, or let the node make a new \
+         one (it will then have a new id)", path.display()
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds something else than a node key.
+    #[error(
+        "{}: {fault}; restore the file from a backup, or move it away to get a new id",
+        path.display()
+    )]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its text.
+        fault: KeyFormatError,
+    },
+    /// Saving would overwrite a key.
+    #[error("{}: exists already and a node key is never overwritten; move it away first", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error(
+        "{}: cannot {action}: {source}; check that the directory exists, is writable by this user \
+         and has room", path.display()
+    )]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was being done, as a verb phrase.
+        action: &'static str,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+impl KeyFileError {
+    fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
+        Self::Io {
+            path: path.to_owned(),
+            action,
+            source,
+        }
+    }
+}
+
+impl NodeKey {
+    /// Reads the key that `path` holds.
+    ///
+    /// # Errors
+    /// [`KeyFileError::Missing`], [`KeyFileError::Malformed`] or [`KeyFileError::Io`].
+    pub fn load(path: &Path) -> Result<Self, KeyFileError> {
+        let text = read_bounded(path).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => KeyFileError::Missing {
+                path: path.to_owned(),
+            },
+            _ => KeyFileError::io(path, "read the node key", source),
+        })?;
+        Self::from_json(&text).map_err(|fault| KeyFileError::Malformed {
+            path: path.to_owned(),
+            fault,
+        })
+    }
+
+    /// Writes the key to `path`, readable by its owner only, whole or not at all.
+    ///
+    /// # Errors
+    /// [`KeyFileError::Exists`] when `path` is taken, [`KeyFileError::Io`] else.
+    pub fn save(&self, path: &Path) -> Result<(), KeyFileError> {
+        let (temporary, file) = create_temporary(path)?;
+        let saved = write_synced(file, &temporary, self.to_json().as_bytes())
+            .and_then(|()| publish(&temporary, path));
+        // The name may be gone after a rename; whatever else fails here leaves a stray copy, which
+        // is no reason to report a saved key as lost.
+        let _ = fs::remove_file(&temporary);
+        saved?;
+        sync_directory(path)
+    }
+
+    /// Loads the key at `path`, or, when there is none, saves the one that grows from `seed`.
+    ///
+    /// A file that is there but cannot be read is an error, never a reason for a new identity.
+    ///
+    /// # Errors
+    /// As [`NodeKey::load`] and [`NodeKey::save`].
+    pub fn load_or_generate(path: &Path, seed: [u8; SEED_BYTES]) -> Result<Self, KeyFileError> {
+        match Self::load(path) {
+            Err(KeyFileError::Missing { .. }) => {}
+            other => return other,
+        }
+        let key = Self::from_seed(seed);
+        match key.save(path) {
+            Ok(()) => Ok(key),
+            // Another process was faster; both must use the one key that is on the disk.
+            Err(KeyFileError::Exists { .. }) => Self::load(path),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn read_bounded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Room for everything that is read, so that no reallocation leaves a copy of the secret behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(KEY_JSON_MAX + 2));
+    let limit = KEY_JSON_MAX as u64 + 1;
+    File::open(path)?.take(limit).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+fn create_temporary(path: &Path) -> Result<(PathBuf, File), KeyFileError> {
+    const ACTION: &str = "create a temporary file for the node key";
+    let mut refused = ErrorKind::AlreadyExists.into();
+    let mut temporary = path.to_owned();
+    for attempt in 0..TEMPORARY_NAMES_MAX {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".tmp{attempt}"));
+        temporary = PathBuf::from(name);
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)
+        {
+            Ok(file) => return Ok((temporary, file)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => refused = error,
+            Err(error) => return Err(KeyFileError::io(&temporary, ACTION, error)),
+        }
+    }
+    Err(KeyFileError::io(&temporary, ACTION, refused))
+}
+
+fn write_synced(mut file: File, path: &Path, text: &[u8]) -> Result<(), KeyFileError> {
+    file.write_all(text)
+        .and_then(|()| file.sync_all())
+        .map_err(|source| KeyFileError::io(path, "write the node key", source))
+}
+
+/// Gives the finished temporary file its name, which must be free.
+fn publish(temporary: &Path, path: &Path) -> Result<(), KeyFileError> {
+    match fs::hard_link(temporary, path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(KeyFileError::Exists {
+            path: path.to_owned(),
+        }),
+        // Some file systems have no hard links. There a check and a rename must do; the moment
+        // between them is only a race against another node on the same directory.
+        Err(_) if path.symlink_metadata().is_ok() => Err(KeyFileError::Exists {
+            path: path.to_owned(),
+        }),
+        Err(_) => fs::rename(temporary, path)
+            .map_err(|source| KeyFileError::io(path, "name the node key file", source)),
+    }
+}
+
+fn sync_directory(path: &Path) -> Result<(), KeyFileError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|source| KeyFileError::io(directory, "sync the directory", source))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn names_in(directory: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    // Conformance item 31.
+    #[test]
+    fn the_first_start_makes_a_key_and_the_second_loads_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("node_key.json");
+        let first = NodeKey::load_or_generate(&path, [1; 32]).unwrap();
+        let second = NodeKey::load_or_generate(&path, [2; 32]).unwrap();
+        assert_eq!(first.id(), NodeKey::from_seed([1; 32]).id());
+        assert_eq!(second.id(), first.id());
+    }
+
+    // Conformance item 31.
+    #[test]
+    fn loading_a_missing_file_names_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("node_key.json");
+        let error = NodeKey::load(&path).unwrap_err();
+        assert!(matches!(error, KeyFileError::Missing { .. }));
+        assert!(error.to_string().contains("node_key.json"));
+    }
+
+    #[test]
+    fn a_saved_key_is_for_its_owner_only_and_leaves_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("node_key.json");
+        NodeKey::from_seed([1; 32]).save(&path).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(names_in(directory.path()), ["node_key.json"]);
+    }
+
+    #[test]
+    fn a_key_is_never_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("node_key.json");
+        let first = NodeKey::from_seed([1; 32]);
+        first.save(&path).unwrap();
+        let error = NodeKey::from_seed([2; 32]).save(&path).unwrap_err();
+        assert!(matches!(error, KeyFileError::Exists { .. }));
+        assert_eq!(NodeKey::load(&path).unwrap().id(), first.id());
+        assert_eq!(names_in(directory.path()), ["node_key.json"]);
+    }
+
+    #[test]
+    fn a_damaged_file_is_reported_and_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("node_key.json");
+        fs::write(&path, "{").unwrap();
+        let error = NodeKey::load_or_generate(&path, [1; 32]).unwrap_err();
+        assert!(matches!(error, KeyFileError::Malformed { .. }));
+        assert_eq!(fs::read(&path).unwrap(), b"{");
+    }
+
+    #[test]
+    fn the_leftover_of_a_crash_does_not_stop_the_next_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("node_key.json");
+        fs::write(directory.path().join("node_key.json.tmp0"), "half").unwrap();
+        NodeKey::load_or_generate(&path, [1; 32]).unwrap();
+        assert_eq!(
+            names_in(directory.path()),
+            ["node_key.json", "node_key.json.tmp0"]
+        );
+    }
+
+    #[test]
+    fn a_missing_directory_is_named_with_the_way_to_mend_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("absent/node_key.json");
+        let error = NodeKey::load_or_generate(&path, [1; 32]).unwrap_err();
+        assert!(matches!(error, KeyFileError::Io { .. }));
+        assert!(
+            error
+                .to_string()
+                .contains("check that the directory exists")
+        );
+    }
+
+    #[test]
+    fn a_file_far_over_the_limit_is_refused_without_reading_it_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("node_key.json");
+        fs::write(&path, vec![b' '; 1 << 20]).unwrap();
+        let error = NodeKey::load(&path).unwrap_err();
+        let too_long = KeyFormatError::TooLong;
+        assert!(matches!(error, KeyFileError::Malformed { fault, .. } if fault == too_long));
+    }
+}

@@ -1,0 +1,19 @@
+//! The identity of a node: an Ed25519 key pair and the file that keeps it.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`pair`] | [`NodeKey`] (private) and [`PublicKey`]: sign, verify, id |
+//! | [`json`] | the text of `node_key.json`, as CometBFT writes and reads it |
+//! | [`mod@file`] | loading and saving that text so that a crash or a race never costs the key |
+//!
+//! The seed of a new key comes in as an argument: this crate has no source of chance. A
+//! CometBFT home directory can be taken over as it is. The reference's proof-of-work target for ids
+//! is not built: nothing on the wire asks for it and no release ever demanded it.
+
+pub mod file;
+pub mod json;
+pub mod pair;
+
+pub use file::KeyFileError;
+pub use json::{KeyFormatError, fuzz_node_key_json};
+pub use pair::{NodeKey, PUBLIC_KEY_BYTES, PublicKey, SIGNATURE_BYTES, SignatureError};
