@@ -31,7 +31,10 @@ pub const COPY_OUT_BYTES: usize = 4096;
 /// Bytes of an arena from which small copies are cut: one allocation for many messages.
 const ARENA_BYTES: usize = 16 * 1024;
 
-const _: () = assert!(RECV_HEADROOM >= 65_536 + 20, "headroom holds the rest of a record");
+const _: () = assert!(
+    RECV_HEADROOM >= 65_536 + 20,
+    "headroom holds the rest of a record"
+);
 const _: () = assert!(SEND_BYTES >= 65_536 + 20 && SEND_BYTES >= 64 * 1044);
 
 /// How much memory a shard's pool may hold on to.
@@ -45,7 +48,10 @@ pub struct PoolLimits {
 
 impl Default for PoolLimits {
     fn default() -> Self {
-        PoolLimits { chunks_max: 256, send_idle_max: 64 }
+        PoolLimits {
+            chunks_max: 256,
+            send_idle_max: 64,
+        }
     }
 }
 
@@ -70,7 +76,11 @@ impl Chunk {
     pub fn copied_from(received: &[u8]) -> Self {
         let mut bytes = BytesMut::zeroed(RECV_HEADROOM + received.len());
         bytes[RECV_HEADROOM..].copy_from_slice(received);
-        Chunk { start: RECV_HEADROOM, end: bytes.len(), bytes }
+        Chunk {
+            start: RECV_HEADROOM,
+            end: bytes.len(),
+            bytes,
+        }
     }
 
     /// The received bytes.
@@ -218,7 +228,10 @@ fn reclaim(mut remainder: BytesMut, bytes: usize) -> Result<BytesMut, BytesMut> 
     // SAFETY: buffers of the pool are made by `BytesMut::zeroed` with exactly `bytes` bytes, all
     // initialised, and are never reallocated: `try_reclaim` only succeeds by handing out the same
     // allocation from its start, so `bytes` initialised bytes lie behind the pointer.
-    #[allow(unsafe_code, reason = "restores a length without clearing memory it will overwrite")]
+    #[allow(
+        unsafe_code,
+        reason = "restores a length without clearing memory it will overwrite"
+    )]
     unsafe {
         remainder.set_len(bytes);
     }

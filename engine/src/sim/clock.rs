@@ -28,7 +28,11 @@ struct Planned<E> {
 impl<E> Clock<E> {
     /// A clock at the origin with nothing planned.
     pub fn new() -> Self {
-        Clock { now: Instant::ZERO, planned: 0, heap: BinaryHeap::new() }
+        Clock {
+            now: Instant::ZERO,
+            planned: 0,
+            heap: BinaryHeap::new(),
+        }
     }
 
     /// The time of the event taken last, or later if [`Clock::advance_to`] said so.
@@ -39,7 +43,11 @@ impl<E> Clock<E> {
     /// Plans `event` for `at`, or for now when `at` has passed.
     pub fn plan(&mut self, at: Instant, event: E) {
         let at = at.max(self.now);
-        self.heap.push(Planned { at, sequence: self.planned, event });
+        self.heap.push(Planned {
+            at,
+            sequence: self.planned,
+            event,
+        });
         self.planned += 1;
     }
 

@@ -122,7 +122,10 @@ impl FaultTable {
     pub fn random(rng: &mut Rng, nodes: u32, span: Duration) -> Self {
         let mut table = FaultTable::new().quiet_after(span);
         for _ in 0..rng.between(1, 5) {
-            let when = When::Somewhere { chance: 0.3, below: 1 << rng.between(8, 18) };
+            let when = When::Somewhere {
+                chance: 0.3,
+                below: 1 << rng.between(8, 18),
+            };
             let fault = match rng.below(5) {
                 0 => Fault::Reset,
                 1 => Fault::Eof,
@@ -134,14 +137,23 @@ impl FaultTable {
         }
         if rng.happens(0.5) {
             let (mut left, mut right) = (Vec::new(), Vec::new());
-            (0..nodes).for_each(|n| if rng.happens(0.5) { left.push(n) } else { right.push(n) });
+            (0..nodes).for_each(|n| {
+                if rng.happens(0.5) {
+                    left.push(n)
+                } else {
+                    right.push(n)
+                }
+            });
             let from = rng.duration_below(span / 2);
             table = table.with(Fault::Partition(vec![left, right]), When::At(from));
             table = table.with(Fault::Partition(Vec::new()), When::At(from + span / 4));
         }
         if rng.happens(0.5) {
             let node = rng.below(u64::from(nodes)) as u32;
-            let crash = Fault::Crash { node, down: rng.duration_below(span / 4) };
+            let crash = Fault::Crash {
+                node,
+                down: rng.duration_below(span / 4),
+            };
             table = table.with(crash, When::At(rng.duration_below(span / 2)));
         }
         table
@@ -157,12 +169,25 @@ impl FaultTable {
 
     /// The faults of a new link from node `dialer` to node `target`, per direction: the dialer's
     /// bytes first.
-    pub fn of_link(&self, now: Instant, dialer: u32, target: u32, rng: &mut Rng) -> [LaneFaults; 2] {
+    pub fn of_link(
+        &self,
+        now: Instant,
+        dialer: u32,
+        target: u32,
+        rng: &mut Rng,
+    ) -> [LaneFaults; 2] {
         let mut lanes = [LaneFaults::default(), LaneFaults::default()];
-        if self.quiet_after.is_some_and(|quiet| now >= Instant::ZERO + quiet) {
+        if self
+            .quiet_after
+            .is_some_and(|quiet| now >= Instant::ZERO + quiet)
+        {
             return lanes;
         }
-        for rule in self.rules.iter().filter(|rule| rule.place.includes(dialer, target)) {
+        for rule in self
+            .rules
+            .iter()
+            .filter(|rule| rule.place.includes(dialer, target))
+        {
             let (lane, offset) = match rule.when {
                 When::At(_) => continue,
                 When::AfterBytes(offset) => (0, offset),
@@ -194,7 +219,10 @@ fn strike(lane: &mut LaneFaults, fault: &Fault, offset: u64, rng: &mut Rng) {
         Fault::Stall(rest) => lane.stalls.push((offset, rest)),
         Fault::SlowReader(bytes_per_second) => lane.reader_bytes_per_second = bytes_per_second,
         Fault::Partition(_) | Fault::Crash { .. } => {
-            debug_assert!(false, "partitions and crashes strike at a time, not at a byte");
+            debug_assert!(
+                false,
+                "partitions and crashes strike at a time, not at a byte"
+            );
         }
     }
 }
@@ -226,7 +254,9 @@ mod tests {
     #[test]
     fn links_are_sound_from_the_quiet_on() {
         let quiet = Duration::from_secs(1);
-        let table = FaultTable::new().with(Fault::Reset, When::AfterBytes(0)).quiet_after(quiet);
+        let table = FaultTable::new()
+            .with(Fault::Reset, When::AfterBytes(0))
+            .quiet_after(quiet);
         let cut_at = |now| table.of_link(now, 0, 1, &mut Rng::new(1))[0].cut;
         assert!(cut_at(Instant::from_nanos(999_999_999)).is_some());
         assert!(cut_at(Instant::from_nanos(1_000_000_000)).is_none());
@@ -234,7 +264,10 @@ mod tests {
 
     #[test]
     fn a_chance_of_one_always_strikes_below_its_bound() {
-        let when = When::Somewhere { chance: 1.0, below: 10 };
+        let when = When::Somewhere {
+            chance: 1.0,
+            below: 10,
+        };
         let table = FaultTable::new().with(Fault::Corrupt(0), when);
         let mut rng = Rng::new(4);
         for _ in 0..100 {

@@ -143,6 +143,8 @@ pub struct Lane {
     buffer: usize,
     offset: usize,
     written: u64,
+    /// Whether the transmit's leaving was reported by a pump.
+    sent_reported: bool,
     line_free_at: Instant,
     last_landing: Instant,
     in_flight: VecDeque<Segment>,
@@ -152,6 +154,8 @@ pub struct Lane {
     /// Nothing more reaches the reader: an ending is on its way, or nobody reads.
     swallows: bool,
     held: bool,
+    /// The ending that waits for a held line to be let go.
+    ending_due: Option<Ending>,
     reader_ready_at: Instant,
 }
 
@@ -165,6 +169,7 @@ impl Lane {
             buffer: 0,
             offset: 0,
             written: 0,
+            sent_reported: false,
             line_free_at: Instant::ZERO,
             last_landing: Instant::ZERO,
             in_flight: VecDeque::new(),
@@ -173,14 +178,19 @@ impl Lane {
             ended: None,
             swallows: false,
             held: false,
+            ending_due: None,
             reader_ready_at: Instant::ZERO,
         }
     }
 
     /// Takes a transmit. Panics if one is in flight: the writer owes us at most one.
     pub fn begin(&mut self, buffers: Transmit) {
-        assert!(self.writing.is_none(), "at most one transmit of a link is in flight");
+        assert!(
+            self.writing.is_none(),
+            "at most one transmit of a link is in flight"
+        );
         (self.buffer, self.offset) = (0, 0);
+        self.sent_reported = false;
         self.writing = Some(buffers);
     }
 
@@ -192,6 +202,16 @@ impl Lane {
     /// Bytes put on the line so far.
     pub fn written(&self) -> u64 {
         self.written
+    }
+
+    /// Whether a read would find something: bytes or the ending.
+    pub fn is_readable(&self) -> bool {
+        !self.unread.is_empty() || self.ended.is_some()
+    }
+
+    /// Whether the ending has come to the reader's side.
+    pub fn has_ended(&self) -> bool {
+        self.ended.is_some()
     }
 
     /// Bytes on their way or waiting for the reader.
@@ -210,7 +230,10 @@ impl Lane {
                 pumped.landings.push(landing);
             }
         }
-        if self.written_whole() {
+        if let Some(ending) = self.ending_due.take() {
+            pumped.landings.push(self.send_off(now, Segment::End(ending), Duration::ZERO));
+        }
+        if self.written_whole() && !std::mem::replace(&mut self.sent_reported, true) {
             pumped.sent_at = Some(self.line_free_at.max(now));
         }
         pumped
@@ -222,12 +245,16 @@ impl Lane {
     }
 
     /// Ends the stream behind what was written; gives the landing of the ending. `None` if the
-    /// stream has its ending already.
+    /// stream has its ending already, or the line is held and a later pump will send it.
     pub fn end(&mut self, now: Instant, ending: Ending) -> Option<Instant> {
         if self.swallows {
             return None;
         }
         self.swallows = true;
+        if self.held {
+            self.ending_due = Some(ending);
+            return None;
+        }
         Some(self.send_off(now, Segment::End(ending), Duration::ZERO))
     }
 
@@ -240,6 +267,11 @@ impl Lane {
             *segment = Segment::Bytes(Vec::new());
         }
         self.in_flight_bytes = 0;
+    }
+
+    /// Lets the line rest.
+    pub fn stall(&mut self, now: Instant, rest: Duration) {
+        self.line_free_at = self.line_free_at.max(now) + rest;
     }
 
     /// Stops or resumes the line (a partition); what is past it still lands.
@@ -290,7 +322,11 @@ impl Lane {
         } else {
             self.profile.window_bytes.saturating_sub(self.backlog())
         };
-        let len = rest.len().min(SEGMENT_BYTES).min(window).min(self.to_next_fault());
+        let len = rest
+            .len()
+            .min(SEGMENT_BYTES)
+            .min(window)
+            .min(self.to_next_fault());
         if len == 0 {
             return None;
         }
@@ -301,8 +337,13 @@ impl Lane {
 
     fn written_whole(&self) -> bool {
         self.writing.as_ref().is_some_and(|buffers| {
-            buffers.iter().skip(self.buffer + 1).all(|buffer| buffer.is_empty())
-                && buffers.get(self.buffer).is_none_or(|buffer| buffer.len() == self.offset)
+            buffers
+                .iter()
+                .skip(self.buffer + 1)
+                .all(|buffer| buffer.is_empty())
+                && buffers
+                    .get(self.buffer)
+                    .is_none_or(|buffer| buffer.len() == self.offset)
         })
     }
 
@@ -310,7 +351,10 @@ impl Lane {
     fn to_next_fault(&self) -> usize {
         let cut = self.faults.cut.iter().map(|&(offset, _)| offset);
         let stalls = self.faults.stalls.iter().map(|&(offset, _)| offset);
-        let next = cut.chain(stalls).filter(|&offset| offset > self.written).min();
+        let next = cut
+            .chain(stalls)
+            .filter(|&offset| offset > self.written)
+            .min();
         next.map_or(usize::MAX, |offset| (offset - self.written) as usize)
     }
 
@@ -328,7 +372,12 @@ impl Lane {
             }
         }
         let range = first..first + piece.len() as u64;
-        for &(offset, mask) in self.faults.flips.iter().filter(|flip| range.contains(&flip.0)) {
+        for &(offset, mask) in self
+            .faults
+            .flips
+            .iter()
+            .filter(|flip| range.contains(&flip.0))
+        {
             piece[(offset - first) as usize] ^= mask;
         }
         self.written += piece.len() as u64;
@@ -374,11 +423,17 @@ mod tests {
     impl Bench {
         fn new(profile: LinkProfile, faults: LaneFaults) -> Self {
             let lane = Lane::new(profile, faults);
-            Bench { lane, rng: Rng::new(1), landings: VecDeque::new(), sent_at: None }
+            Bench {
+                lane,
+                rng: Rng::new(1),
+                landings: VecDeque::new(),
+                sent_at: None,
+            }
         }
 
         fn write(&mut self, now: Instant, bytes: &[u8]) {
-            self.lane.begin(std::iter::once(BytesMut::from(bytes)).collect());
+            self.lane
+                .begin(std::iter::once(BytesMut::from(bytes)).collect());
             self.pump(now);
         }
 
@@ -413,7 +468,13 @@ mod tests {
     #[test]
     fn bytes_arrive_in_order_after_line_and_latency_and_are_sent_when_they_left() {
         let profile = LinkProfile::wan().at_speed(1_000_000);
-        let mut bench = Bench::new(LinkProfile { jitter: Duration::ZERO, ..profile }, LaneFaults::default());
+        let mut bench = Bench::new(
+            LinkProfile {
+                jitter: Duration::ZERO,
+                ..profile
+            },
+            LaneFaults::default(),
+        );
         bench.write(Instant::ZERO, &[7; 10_000]);
         assert_eq!(bench.sent_at, Some(millis(10)));
         assert_eq!(bench.landings, [millis(50)]);
@@ -423,7 +484,10 @@ mod tests {
 
     #[test]
     fn a_full_window_keeps_the_transmit_unsent_until_the_reader_reads() {
-        let profile = LinkProfile { window_bytes: 1000, ..LinkProfile::lan() };
+        let profile = LinkProfile {
+            window_bytes: 1000,
+            ..LinkProfile::lan()
+        };
         let mut bench = Bench::new(profile, LaneFaults::default());
         bench.write(Instant::ZERO, &[1; 1001]);
         assert_eq!(bench.sent_at, None);
@@ -447,7 +511,10 @@ mod tests {
     #[test]
     fn a_cut_lets_exactly_its_bytes_through_and_the_writer_does_not_notice() {
         for (offset, ending) in [(0, Ending::Eof), (1, Ending::Reset), (4999, Ending::Eof)] {
-            let faults = LaneFaults { cut: Some((offset, ending)), ..LaneFaults::default() };
+            let faults = LaneFaults {
+                cut: Some((offset, ending)),
+                ..LaneFaults::default()
+            };
             let mut bench = Bench::new(LinkProfile::lan(), faults);
             bench.write(Instant::ZERO, &[9; 5000]);
             assert!(bench.sent_at.is_some());
@@ -459,7 +526,10 @@ mod tests {
 
     #[test]
     fn a_flip_changes_its_byte_alone() {
-        let faults = LaneFaults { flips: vec![(42, 0x80)], ..LaneFaults::default() };
+        let faults = LaneFaults {
+            flips: vec![(42, 0x80)],
+            ..LaneFaults::default()
+        };
         let mut bench = Bench::new(LinkProfile::lan(), faults);
         bench.write(Instant::ZERO, &[1; 100]);
         bench.land_all();
@@ -470,16 +540,25 @@ mod tests {
 
     #[test]
     fn a_stall_delays_what_comes_after_it_and_nothing_before() {
-        let faults = LaneFaults { stalls: vec![(10, Duration::from_secs(1))], ..LaneFaults::default() };
+        let faults = LaneFaults {
+            stalls: vec![(10, Duration::from_secs(1))],
+            ..LaneFaults::default()
+        };
         let mut bench = Bench::new(LinkProfile::lan(), faults);
         bench.write(Instant::ZERO, &[1; 20]);
         let latency = LinkProfile::lan().latency;
-        assert_eq!(bench.landings, [Instant::ZERO + latency, millis(1000) + latency]);
+        assert_eq!(
+            bench.landings,
+            [Instant::ZERO + latency, millis(1000) + latency]
+        );
     }
 
     #[test]
     fn a_slow_reader_reads_at_its_own_pace() {
-        let faults = LaneFaults { reader_bytes_per_second: 1000, ..LaneFaults::default() };
+        let faults = LaneFaults {
+            reader_bytes_per_second: 1000,
+            ..LaneFaults::default()
+        };
         let mut bench = Bench::new(LinkProfile::lan().chunked(1), faults);
         bench.write(Instant::ZERO, &[1; 3]);
         bench.land_all();
@@ -492,10 +571,15 @@ mod tests {
         let mut bench = Bench::new(LinkProfile::lan(), LaneFaults::default());
         bench.write(Instant::ZERO, b"bye");
         assert!(bench.lane.take_written().is_some());
-        bench.landings.extend(bench.lane.end(Instant::ZERO, Ending::Eof));
+        bench
+            .landings
+            .extend(bench.lane.end(Instant::ZERO, Ending::Eof));
         assert_eq!(bench.lane.end(Instant::ZERO, Ending::Reset), None);
         bench.land_all();
-        assert_eq!(bench.read_all(millis(1)), (b"bye".to_vec(), Read::Ended(Ending::Eof)));
+        assert_eq!(
+            bench.read_all(millis(1)),
+            (b"bye".to_vec(), Read::Ended(Ending::Eof))
+        );
     }
 
     #[test]

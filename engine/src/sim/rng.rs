@@ -16,7 +16,9 @@ impl Rng {
     /// The generator of `seed`.
     pub fn new(seed: u64) -> Self {
         let mut mix = seed;
-        Rng { state: std::array::from_fn(|_| split_mix(&mut mix)) }
+        Rng {
+            state: std::array::from_fn(|_| split_mix(&mut mix)),
+        }
     }
 
     /// A generator of its own, so that drawing from one part of a world does not shift another.
@@ -133,7 +135,10 @@ mod tests {
         assert!((0..1000).all(|_| rng.happens(1.0)));
         assert!((0..1000).all(|_| !rng.happens(0.0)));
         let half = (0..10_000).filter(|_| rng.happens(0.5)).count();
-        assert!((4_500..5_500).contains(&half), "{half} of 10000 at one half");
+        assert!(
+            (4_500..5_500).contains(&half),
+            "{half} of 10000 at one half"
+        );
     }
 
     #[test]

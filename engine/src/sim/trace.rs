@@ -31,8 +31,18 @@ pub struct Entry {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Entry { at, node, shard, what, subject, amount } = self;
-        write!(f, "{at:>14?}  node {node:<3} shard {shard}  {what:<12} {subject:<8} {amount}")
+        let Entry {
+            at,
+            node,
+            shard,
+            what,
+            subject,
+            amount,
+        } = self;
+        write!(
+            f,
+            "{at:>14?}  node {node:<3} shard {shard}  {what:<12} {subject:<8} {amount}"
+        )
     }
 }
 
@@ -91,14 +101,23 @@ mod tests {
     use super::*;
 
     fn entry(subject: u64) -> Entry {
-        Entry { at: Instant::ZERO, node: 1, shard: 0, what: "received", subject, amount: 9 }
+        Entry {
+            at: Instant::ZERO,
+            node: 1,
+            shard: 0,
+            what: "received",
+            subject,
+            amount: 9,
+        }
     }
 
     #[test]
     fn equal_runs_have_equal_hashes_and_one_figure_changes_it() {
         let hash = |subjects: &[u64]| {
             let mut trace = Trace::new();
-            subjects.iter().for_each(|&subject| trace.record(entry(subject)));
+            subjects
+                .iter()
+                .for_each(|&subject| trace.record(entry(subject)));
             trace.hash()
         };
         assert_eq!(hash(&[1, 2]), hash(&[1, 2]));

@@ -1,0 +1,276 @@
+//! What a shell does for a switch, done on the world: each [`Output`] carried out, in order.
+
+use std::time::Duration;
+
+use crate::error::NetworkError;
+use crate::peer::ShardId;
+use crate::sim::link::Ending;
+use crate::sim::node::{self, Place};
+use crate::sim::step::Step;
+use crate::sim::wire::{End, EndRef, EndState, Wire, WireId};
+use crate::sim::world::{MESH_DELAY, Received, World};
+use crate::switch::{DialId, Event, LinkId, Output, Parcel, ReadMode, Transmit};
+use ringwire_codec::Host;
+
+/// Time a closing socket has for its last transmit.
+const LINGER: Duration = Duration::from_secs(5);
+/// Time a resolver takes to say that it knows no such name.
+const RESOLVE_DELAY: Duration = Duration::from_millis(1);
+
+impl World {
+    pub(super) fn carry_out(&mut self, place: Place, output: Output) {
+        match output {
+            Output::Dial { dial, host, port, timeout } => {
+                self.begin_dial(place, dial, &host, port, timeout);
+            }
+            Output::CancelDial(dial) => {
+                self.shard(place).map(|shard| shard.dials.remove(&dial));
+            }
+            Output::Transmit { link, buffers } => self.transmit(place, link, buffers),
+            Output::Read { link, mode } => self.set_mode(place, link, mode),
+            Output::Close { link } => self.close(place, link),
+            Output::Move { link, to, parcel } => self.move_end(place, link, to, parcel),
+            Output::Mesh { to, message } => {
+                let to = Place { shard: to, ..place };
+                let mesh = Step::Mesh { to, from: place.shard, message };
+                self.clock.plan_after(MESH_DELAY, mesh);
+            }
+            Output::Reply { token, reply } => self.replies.push((token, reply)),
+            Output::Event(event) => self.handle_event(place, event),
+        }
+    }
+
+    // ---- dials ------------------------------------------------------------------------------
+
+    fn begin_dial(
+        &mut self,
+        from: Place,
+        dial: DialId,
+        host: &Host,
+        port: u16,
+        timeout: Duration,
+    ) {
+        self.note(from, "dial", dial.0, 0);
+        if let Some(shard) = self.shard(from) {
+            shard.dials.insert(dial);
+        }
+        let target = match host {
+            Host::Ip(ip) => node::number_at(*ip),
+            Host::Name(name) => match self.names.get(name.as_str()) {
+                Some(number) => Some(*number),
+                None => {
+                    let (host, message) = (name.to_string(), String::from("no such name"));
+                    let error = NetworkError::Resolve { host, message };
+                    return self.clock.plan_after(
+                        RESOLVE_DELAY,
+                        Step::DialFails { from, dial, error },
+                    );
+                }
+            },
+        };
+        let target = target.filter(|&number| number < self.node_count() && port == node::PORT);
+        let Some(target) = target else {
+            return self.clock.plan_after(RESOLVE_DELAY, refused(from, dial));
+        };
+        let round_trip = self.profile_between(from.node, target).latency * 2;
+        if round_trip > timeout || self.is_cut_off(from.node, target) {
+            let error = NetworkError::DialTimeout;
+            return self.clock.plan_after(timeout, Step::DialFails { from, dial, error });
+        }
+        self.clock.plan_after(round_trip, Step::Connect { from, dial, target });
+    }
+
+    pub(super) fn fail_dial(&mut self, from: Place, dial: DialId, error: NetworkError) {
+        if self.shard(from).is_some_and(|shard| shard.dials.remove(&dial)) {
+            self.note(from, "dial failed", dial.0, 0);
+            self.tell(from, |switch, now| switch.handle_dial_failed(now, dial, error));
+        }
+    }
+
+    /// The dial has come through: both sides get their end of a new wire.
+    pub(super) fn connect(&mut self, from: Place, dial: DialId, target: u32) {
+        let is_up = self.nodes[target as usize].shards.iter().any(|shard| !shard.stopped);
+        if !is_up {
+            return self.take_step(refused(from, dial));
+        }
+        if self.is_cut_off(from.node, target) {
+            return self.fail_dial(from, dial, NetworkError::DialTimeout);
+        }
+        if !self.shard(from).is_some_and(|shard| shard.dials.remove(&dial)) {
+            return;
+        }
+        let accepting = self.nodes[target as usize].next_accepting();
+        let at = self.place(target, accepting);
+        let (dialed, accepted) = self.make_wire(from, at);
+        let (out, remote) = self.link_of(dialed);
+        self.note(from, "connected", out.0, dial.0);
+        self.tell(from, |switch, now| switch.handle_connected(now, dial, out, remote));
+        let (link, remote) = self.link_of(accepted);
+        self.note(at, "accepted", link.0, 0);
+        self.tell(at, |switch, now| switch.handle_accepted(now, link, remote));
+    }
+
+    fn make_wire(&mut self, from: Place, at: Place) -> (EndRef, EndRef) {
+        self.wires_made += 1;
+        let id = WireId(self.wires_made);
+        let mut client = node::socket_addr(from.node);
+        client.set_port(32_768 + (self.wires_made % 28_000) as u16);
+        let dialer = End::new(from, self.next_link(), node::socket_addr(at.node));
+        let accepter = End::new(at, self.next_link(), client);
+        let profile = self.profile_between(from.node, at.node);
+        let faults = self.faults.of_link(self.clock.now(), from.node, at.node, &mut self.rng);
+        let ends = [EndRef { wire: id, side: 0 }, EndRef { wire: id, side: 1 }];
+        for (end, at) in [(&dialer, ends[0]), (&accepter, ends[1])] {
+            let (place, link) = (end.place, end.link);
+            self.shard(place).map(|shard| shard.links.insert(link, at));
+        }
+        self.wires.insert(id, Wire::new([dialer, accepter], profile, faults));
+        (ends[0], ends[1])
+    }
+
+    fn link_of(&self, at: EndRef) -> (LinkId, std::net::SocketAddr) {
+        let end = &self.wires[&at.wire].ends[at.side];
+        (end.link, end.remote)
+    }
+
+    // ---- links ------------------------------------------------------------------------------
+
+    /// The end a switch speaks of. It may only speak of links it was given and has not given up.
+    fn end_of(&mut self, place: Place, link: LinkId) -> EndRef {
+        let known = self.shard(place).and_then(|shard| shard.links.get(&link).copied());
+        known.unwrap_or_else(|| self.fail(format!("{place:?} speaks of unknown {link:?}")))
+    }
+
+    fn transmit(&mut self, place: Place, link: LinkId, buffers: Transmit) {
+        let at = self.end_of(place, link);
+        let bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.note(place, "transmit", link.0, bytes as u64);
+        if bytes == 0 {
+            self.fail(format!("{place:?} transmits nothing on {link:?}"));
+        }
+        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        if wire.lanes[at.side].is_writing() {
+            self.fail(format!("{place:?}: two transmits of {link:?} in flight"));
+        }
+        wire.lanes[at.side].begin(buffers);
+        let is_broken = wire.lanes[1 - at.side].has_ended()
+            && wire.ends[1 - at.side].state == EndState::Closed;
+        self.pump(at);
+        if is_broken {
+            let message = String::from("broken pipe");
+            self.tell_closed(at, NetworkError::Io { operation: "send", message });
+        }
+    }
+
+    fn set_mode(&mut self, place: Place, link: LinkId, mode: ReadMode) {
+        let at = self.end_of(place, link);
+        if let Some(wire) = self.wires.get_mut(&at.wire) {
+            wire.ends[at.side].mode = mode;
+        }
+        self.plan_read(at, Duration::ZERO);
+    }
+
+    fn move_end(&mut self, place: Place, link: LinkId, to: ShardId, parcel: Box<Parcel>) {
+        let at = self.end_of(place, link);
+        self.note(place, "move", link.0, u64::from(to.0));
+        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        let end = &mut wire.ends[at.side];
+        if wire.lanes[at.side].is_writing() || end.mode == ReadMode::Stream {
+            self.fail(format!("{place:?} moves {link:?} while something is in flight on it"));
+        }
+        (end.state, end.mode) = (EndState::Moving, ReadMode::Pause);
+        self.shard(place).map(|shard| shard.links.remove(&link));
+        let to = Place { shard: to, ..place };
+        self.clock.plan_after(MESH_DELAY, Step::Adopt { to, end: at, parcel });
+    }
+
+    fn close(&mut self, place: Place, link: LinkId) {
+        let at = self.end_of(place, link);
+        self.note(place, "close", link.0, 0);
+        self.shard(place).map(|shard| shard.links.remove(&link));
+        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        wire.ends[at.side].state = EndState::Closing;
+        if wire.lanes[at.side].is_writing() {
+            self.clock.plan_after(LINGER, Step::Linger(at));
+        } else {
+            self.close_now(at);
+        }
+    }
+
+    /// Closes a socket: the other side reads what was written and then the end.
+    pub(super) fn close_now(&mut self, at: EndRef) {
+        self.end_side(at, Ending::Eof);
+    }
+
+    /// Closes one end with an ending; what comes for it is dropped.
+    pub(super) fn end_side(&mut self, at: EndRef, ending: Ending) {
+        let now = self.clock.now();
+        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        if std::mem::replace(&mut wire.ends[at.side].state, EndState::Closed) == EndState::Closed {
+            return;
+        }
+        wire.lanes[at.side].take_written();
+        let landing = wire.lanes[at.side].end(now, ending);
+        wire.lanes[1 - at.side].abandon();
+        if wire.is_dead() {
+            self.wires.remove(&at.wire);
+            return;
+        }
+        if let Some(landing) = landing {
+            self.clock.plan(landing, Step::Land(at));
+        }
+        // A writer that waits for the window of a reader that is gone gets rid of its bytes.
+        self.pump(at.opposite());
+    }
+
+    // ---- what the application sees ----------------------------------------------------------
+
+    fn handle_event(&mut self, place: Place, event: Event) {
+        let now = self.now();
+        self.check_event(place, &event);
+        let node = place.node as usize;
+        match &event {
+            Event::PeerAdded(peer) => {
+                let (key, id) = (peer.key, peer.id);
+                self.note(place, "peer added", u64::from(key.index), 0);
+                self.shard(place).map(|shard| shard.peers.insert(key, id));
+            }
+            Event::PeerRemoved { peer, .. } => {
+                let key = peer.key;
+                self.note(place, "peer gone", u64::from(key.index), 0);
+                self.shard(place).map(|shard| shard.peers.remove(&key));
+            }
+            Event::Stopped => {
+                self.note(place, "stopped", 0, 0);
+                self.shard(place).map(|shard| shard.stopped = true);
+            }
+            _ => {}
+        }
+        self.events[node].push((now, event));
+    }
+
+    pub(super) fn take_deliveries(&mut self, place: Place) {
+        if !self.nodes[place.node as usize].consumes {
+            return;
+        }
+        while let Some(delivery) =
+            self.shard(place).and_then(|shard| shard.switch.poll_delivery())
+        {
+            let stamp = self.check_delivery(place, &delivery);
+            self.note(place, "delivered", u64::from(delivery.channel.0), delivery.message.len() as u64);
+            self.received[place.node as usize].push(Received {
+                at: self.clock.now(),
+                peer: delivery.peer,
+                channel: delivery.channel,
+                bytes: delivery.message.len(),
+                digest: *blake3::hash(&delivery.message).as_bytes(),
+                sent_at: stamp.map(|stamp| stamp.sent_at),
+            });
+        }
+    }
+}
+
+fn refused(from: Place, dial: DialId) -> Step {
+    let message = String::from("connection refused");
+    Step::DialFails { from, dial, error: NetworkError::Io { operation: "connect", message } }
+}
