@@ -56,7 +56,7 @@ impl World {
         }
         let target = match host {
             Host::Ip(ip) => node::number_at(*ip),
-            Host::Name(name) => match self.names.get(name.as_str()) {
+            Host::Name(name) => match self.names.get(&**name) {
                 Some(number) => Some(*number),
                 None => {
                     let (host, message) = (name.to_string(), String::from("no such name"));

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::buffer::{Chunk, RECV_HEADROOM};
+use crate::buffer::Chunk;
+use crate::buffer::pool::RECV_HEADROOM;
 use crate::error::NetworkError;
 use crate::peer::ShardId;
 use crate::sim::fault::{Fault, FaultRule};

@@ -100,10 +100,10 @@ impl Reactor for Witness {
         self.reactor.start(cx);
     }
 
-    fn init_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
+    fn init_peer(&mut self, peer: &PeerInfo) {
         let initialised = |shard| Some(Stage::Initialised(shard));
         self.enter("init_peer", peer.id, |stage| stage.is_none(), initialised);
-        self.reactor.init_peer(cx, peer);
+        self.reactor.init_peer(peer);
     }
 
     fn add_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
