@@ -188,7 +188,7 @@ impl World {
     }
 
     /// Publishes bytes of the test's own, from the coordinator shard.
-    pub fn publish_raw(&mut self, from: u32, channel: ChannelId, message: Bytes) {
+    pub fn publish_bytes(&mut self, from: u32, channel: ChannelId, message: Bytes) {
         self.command(from, ShardId::COORDINATOR, Command::Publish { channel, message });
     }
 
