@@ -29,7 +29,333 @@ use Met::{By, Not};
 
 /// Item, what it asks, how it is met.
 const TABLE: &[(u16, &str, Met)] = &[
-@@TABLE@@
+    (
+        1,
+        "stop after flush delivers what was sent",
+        By(&["a_shutdown_sends_what_was_accepted_and_leaves_nothing_open"]),
+    ),
+    (
+        5,
+        "a late pong is an error",
+        By(&[
+            "a_peer_that_never_answers_is_given_up_at_the_deadline_and_not_before",
+            "a_peer_that_falls_silent_is_given_up_after_its_pong_is_late",
+        ]),
+    ),
+    (
+        6,
+        "unsolicited pongs are harmless",
+        By(&["pongs_that_nobody_asked_for_are_harmless_and_answer_no_later_ping"]),
+    ),
+    (
+        7,
+        "many pings are harmless",
+        By(&["pings_that_pile_up_share_one_pong"]),
+    ),
+    (
+        8,
+        "ping and pong go on",
+        By(&["ping_and_pong_go_on_for_ever"]),
+    ),
+    (
+        9,
+        "a remote close is reported once",
+        By(&["a_peer_whose_socket_is_lost_is_removed_exactly_once_on_both_sides"]),
+    ),
+    (
+        10,
+        "bytes that are no packet",
+        By(&["bytes_that_are_no_packet_are_refused"]),
+    ),
+    (
+        12,
+        "packets over the maximum",
+        By(&["a_full_packet_passes_on_every_channel_and_a_longer_one_is_refused"]),
+    ),
+    (
+        13,
+        "delimited messages that are no packet",
+        By(&["a_body_without_a_known_packet_is_refused"]),
+    ),
+    (
+        15,
+        "bytes of the packets",
+        By(&[
+            "ping_and_pong_have_the_bytes_of_the_reference",
+            "a_message_packet_has_the_bytes_of_the_reference",
+        ]),
+    ),
+    (
+        16,
+        "channel numbers do not alias",
+        By(&["a_channel_over_255_does_not_alias_to_a_smaller_one"]),
+    ),
+    (
+        17,
+        "each learns the other's key",
+        By(&["both_sides_learn_each_others_key_however_the_bytes_are_cut"]),
+    ),
+    (
+        18,
+        "concurrent writers do not interleave",
+        Not("a connection belongs to one shard and has one writer; nothing can interleave"),
+    ),
+    (
+        19,
+        "concurrent readers",
+        Not("a connection belongs to one shard and has one reader"),
+    ),
+    (
+        20,
+        "messages of random sizes in both directions",
+        By(&[
+            "a_stream_of_any_writes_comes_out_equal",
+            "the_sessions_frames_flow_in_both_directions",
+            "messages_of_any_size_arrive_whole_and_in_order_whatever_the_reads",
+        ]),
+    ),
+    (
+        21,
+        "golden rows of derived secrets",
+        By(&["all_golden_rows_of_the_reference_come_out"]),
+    ),
+    (
+        22,
+        "keys that are missing or not ed25519",
+        By(&[
+            "a_missing_key_is_refused",
+            "a_key_that_is_not_ed25519_is_refused",
+        ]),
+    ),
+    (
+        23,
+        "evil peers of the handshake",
+        By(&[
+            "a_peer_that_stops_is_reported_with_the_stage_it_stopped_at",
+            "a_malformed_ephemeral_key_is_refused_at_its_first_wrong_byte",
+            "a_malformed_authentication_is_refused",
+        ]),
+    ),
+    (
+        24,
+        "ephemeral keys of low order",
+        By(&["ephemeral_keys_of_low_order_are_refused"]),
+    ),
+    (
+        25,
+        "random data through a pair",
+        By(&[
+            "a_stream_of_any_writes_comes_out_equal",
+            "fuzz_entry_holds_on_a_few_inputs",
+        ]),
+    ),
+    (
+        26,
+        "an address from a socket address",
+        By(&["an_address_is_made_from_id_ip_and_port"]),
+    ),
+    (
+        27,
+        "addresses as text",
+        By(&[
+            "an_address_is_read_with_or_without_a_protocol",
+            "what_is_no_address_is_refused_with_its_reason",
+        ]),
+    ),
+    (
+        28,
+        "lists of addresses",
+        By(&["a_list_gives_its_good_and_its_bad_ones_separately"]),
+    ),
+    (
+        29,
+        "properties of addresses",
+        By(&[
+            "a_loopback_address_is_valid_and_local_but_not_routable",
+            "a_public_name_or_ip_is_valid_and_routable_but_not_local",
+        ]),
+    ),
+    (
+        30,
+        "reachability",
+        By(&["reachability_has_the_scores_of_the_reference"]),
+    ),
+    (
+        31,
+        "the node key's file",
+        By(&[
+            "the_first_start_makes_a_key_and_the_second_loads_it",
+            "loading_a_missing_file_names_it",
+        ]),
+    ),
+    (
+        32,
+        "validity of NodeInfo",
+        By(&[
+            "what_the_reference_finds_valid_is_valid",
+            "what_the_reference_finds_invalid_is_refused",
+        ]),
+    ),
+    (
+        33,
+        "compatibility of NodeInfo",
+        By(&[
+            "nodes_with_a_common_channel_are_compatible",
+            "another_block_format_network_or_set_of_channels_is_incompatible",
+        ]),
+    ),
+    (
+        34,
+        "a set of peers holds an id once",
+        By(&["of_twenty_candidates_with_one_id_exactly_one_is_admitted"]),
+    ),
+    (
+        35,
+        "peers: start, stop, send",
+        By(&[
+            "messages_of_any_size_arrive_whole_and_in_order_whatever_the_reads",
+            "sending_on_a_channel_the_peer_lacks_is_a_typed_error",
+        ]),
+    ),
+    (
+        38,
+        "a connection filter takes too long",
+        Not("filters are functions that answer at once, so there is no answer to wait for"),
+    ),
+    (
+        39,
+        "incoming connections at most",
+        By(&["five_inbound_peers_fit_the_rest_is_refused_and_unconditional_ones_still_pass"]),
+    ),
+    (
+        40,
+        "many dials at once",
+        By(&["many_dials_at_once_are_all_accepted_beside_those_that_are_refused"]),
+    ),
+    (
+        41,
+        "a stalled handshake delays nobody",
+        By(&["a_peer_that_stalls_its_handshake_does_not_delay_a_good_one"]),
+    ),
+    (
+        44,
+        "another node than the dialed one is refused",
+        By(&["a_dial_that_meets_another_node_than_it_was_told_is_refused"]),
+    ),
+    (
+        45,
+        "another network is refused",
+        By(&["nodes_of_different_networks_do_not_become_peers"]),
+    ),
+    (
+        46,
+        "our own key is refused",
+        By(&["our_own_id_is_refused_as_ourselves"]),
+    ),
+    (
+        47,
+        "a second connection from an address is refused",
+        By(&[
+            "a_second_socket_from_an_address_is_refused_once_the_first_cannot_be_its_twin",
+            "a_second_id_at_one_address_is_refused_unless_allowed",
+        ]),
+    ),
+    (
+        50,
+        "messages reach the right reactor and channel",
+        By(&["each_message_reaches_the_reactor_that_owns_its_channel_with_its_bytes"]),
+    ),
+    (
+        51,
+        "dialing oneself",
+        By(&[
+            "dialing_ourselves_is_never_tried_again",
+            "dialing_oneself_makes_no_peer_and_is_not_tried_again",
+        ]),
+    ),
+    (
+        53,
+        "a peer filter takes too long",
+        Not("filters are functions that answer at once, so there is no answer to wait for"),
+    ),
+    (
+        54,
+        "the same peer twice",
+        By(&[
+            "an_id_is_refused_until_its_former_connection_has_left",
+            "a_second_dial_to_a_connected_peer_is_refused",
+        ]),
+    ),
+    (
+        55,
+        "a peer whose socket closes is removed",
+        By(&["a_peer_whose_socket_is_lost_is_removed_exactly_once_on_both_sides"]),
+    ),
+    (
+        56,
+        "a peer is removed exactly once",
+        By(&["a_peer_whose_socket_is_lost_is_removed_exactly_once_on_both_sides"]),
+    ),
+    (
+        57,
+        "outbound persistent peers come back",
+        By(&[
+            "twenty_steady_dials_are_followed_by_ten_growing_ones_and_then_none",
+            "a_persistent_peer_is_dialed_again_after_a_failed_dial_and_after_a_loss",
+            "an_outbound_persistent_peer_is_dialed_again_whenever_it_is_lost",
+            "a_persistent_peer_that_is_down_at_first_is_dialed_until_it_answers",
+        ]),
+    ),
+    (
+        58,
+        "inbound persistent peers come back",
+        By(&[
+            "a_persistent_peer_that_came_inbound_is_dialed_when_it_is_lost",
+            "an_inbound_persistent_peer_is_dialed_when_it_is_lost",
+        ]),
+    ),
+    (
+        59,
+        "transient errors bring a peer back",
+        By(&[
+            "a_transient_fault_brings_a_dialed_peer_back_and_a_lasting_one_does_not",
+            "a_transient_error_brings_a_dialed_peer_back_and_a_lasting_one_does_not",
+        ]),
+    ),
+    (60, "dials connect", By(&["a_dial_connects_and_says_whom"])),
+    (
+        61,
+        "a full mesh of three",
+        By(&["three_nodes_make_a_full_mesh"]),
+    ),
+    (
+        62,
+        "inbound budget and unconditional peers",
+        By(&[
+            "five_inbound_peers_fit_the_sixth_is_refused_and_unconditional_ones_still_pass",
+            "five_inbound_peers_fit_the_rest_is_refused_and_unconditional_ones_still_pass",
+        ]),
+    ),
+    (
+        63,
+        "accepting survives refusals",
+        By(&["many_dials_at_once_are_all_accepted_beside_those_that_are_refused"]),
+    ),
+    (
+        64,
+        "init_peer waits for remove_peer",
+        By(&["a_crashed_node_comes_back_to_peers_that_remember_it"]),
+    ),
+    (
+        65,
+        "a peer that could not be removed",
+        By(&["an_id_is_refused_until_its_former_connection_has_left"]),
+    ),
+    (
+        66,
+        "a message filter refuses before receive",
+        By(&["a_message_that_the_filter_refuses_is_never_received_and_costs_the_peer"]),
+    ),
 ];
 
 /// A claim found in the sources: which items, which test, where.
@@ -43,7 +369,11 @@ fn source_files() -> Vec<PathBuf> {
     let engine = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = engine.parent().expect("the engine lies in the workspace");
     let mut files = Vec::new();
-    let mut folders = vec![root.join("codec/src"), root.join("engine/src"), root.join("engine/tests")];
+    let mut folders = vec![
+        root.join("codec/src"),
+        root.join("engine/src"),
+        root.join("engine/tests"),
+    ];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -81,7 +411,9 @@ fn test_names() -> BTreeSet<String> {
 }
 
 fn function_name(line: &str) -> Option<String> {
-    let rest = line.strip_prefix("fn ").or_else(|| line.strip_prefix("async fn "))?;
+    let rest = line
+        .strip_prefix("fn ")
+        .or_else(|| line.strip_prefix("async fn "))?;
     let end = rest.find(['(', '<'])?;
     Some(rest[..end].to_string())
 }
@@ -92,7 +424,9 @@ fn claims() -> Vec<Claim> {
         let text = fs::read_to_string(&file).expect("a source is readable UTF-8");
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         for (index, line) in lines.iter().enumerate() {
-            let Some(items) = claimed_items(line) else { continue };
+            let Some(items) = claimed_items(line) else {
+                continue;
+            };
             let below = lines.iter().skip(index + 1).take(CLAIM_REACH);
             let test = below.copied().find_map(function_name);
             let place = format!("{}:{}", file.display(), index + 1);
@@ -107,7 +441,9 @@ fn claimed_items(line: &str) -> Option<Vec<u16>> {
     let rest = line.strip_prefix("// Conformance item")?;
     let list = rest.strip_prefix('s').unwrap_or(rest);
     let list = list.split(['.', ':', '(']).next().unwrap_or_default();
-    let words = list.split([' ', ',']).filter(|word| !word.is_empty() && *word != "and");
+    let words = list
+        .split([' ', ','])
+        .filter(|word| !word.is_empty() && *word != "and");
     Some(words.map(|word| word.parse().unwrap_or(0)).collect())
 }
 
@@ -139,7 +475,12 @@ fn every_item_has_an_entry_and_every_named_test_exists() {
 fn every_claim_of_an_item_stands_above_a_test_and_names_items_of_the_list() {
     let mut problems = Vec::new();
     for claim in claims() {
-        if claim.items.is_empty() || claim.items.iter().any(|item| !(1..=ITEM_MAX).contains(item)) {
+        if claim.items.is_empty()
+            || claim
+                .items
+                .iter()
+                .any(|item| !(1..=ITEM_MAX).contains(item))
+        {
             problems.push(format!("{}: claims {:?}", claim.place, claim.items));
         }
         if claim.test.is_none() {
@@ -173,8 +514,14 @@ fn what_the_table_names_is_claimed_where_it_stands() {
 #[test]
 fn claims_are_read_with_one_number_or_several() {
     assert_eq!(claimed_items("// Conformance item 5."), Some(vec![5]));
-    assert_eq!(claimed_items("// Conformance items 6, 7 and 8."), Some(vec![6, 7, 8]));
-    assert_eq!(claimed_items("// Conformance item 23: the honest row."), Some(vec![23]));
+    assert_eq!(
+        claimed_items("// Conformance items 6, 7 and 8."),
+        Some(vec![6, 7, 8])
+    );
+    assert_eq!(
+        claimed_items("// Conformance item 23: the honest row."),
+        Some(vec![23])
+    );
     assert_eq!(claimed_items("// Conformance item x."), Some(vec![0]));
     assert_eq!(claimed_items("// nothing"), None);
 }

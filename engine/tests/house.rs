@@ -23,9 +23,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("error", &["conn", "reactor"]),
     ("metrics", &["time", "config", "error"]),
     ("buffer", &["time", "config", "error"]),
-    ("conn", &["time", "config", "error", "buffer", "peer", "reactor"]),
+    (
+        "conn",
+        &["time", "config", "error", "buffer", "peer", "reactor"],
+    ),
     ("peer", &["time", "config", "error", "buffer", "conn"]),
-    ("reactor", &["time", "config", "error", "buffer", "conn", "peer"]),
+    (
+        "reactor",
+        &["time", "config", "error", "buffer", "conn", "peer"],
+    ),
     ("pex", PROTOCOL),
     ("gossip", PROTOCOL),
     ("switch", PROTOCOL),
@@ -42,18 +48,41 @@ const PROTOCOL: &[&str] = &[
 
 /// What the shell may import: the protocol and the shell.
 const SHELL: &[&str] = &[
-    "time", "config", "error", "metrics", "buffer", "conn", "peer", "reactor", "pex", "gossip",
-    "switch", "transport", "shard",
+    "time",
+    "config",
+    "error",
+    "metrics",
+    "buffer",
+    "conn",
+    "peer",
+    "reactor",
+    "pex",
+    "gossip",
+    "switch",
+    "transport",
+    "shard",
 ];
 
 /// Rooms above all others: they may import anything.
 const TOP: &[&str] = &["lib", "handle", "builder", "engine", "bin", "main"];
 
 /// Rooms that run with a kernel under them.
-const IMPURE: &[&str] = &["transport", "shard", "handle", "builder", "engine", "bin", "main"];
+const IMPURE: &[&str] = &[
+    "transport",
+    "shard",
+    "handle",
+    "builder",
+    "engine",
+    "bin",
+    "main",
+];
 
 /// Files in which `unsafe` may stand.
-const UNSAFE_PLACES: &[&str] = &["engine/src/transport/", "engine/src/shard/", "engine/src/buffer/pool.rs"];
+const UNSAFE_PLACES: &[&str] = &[
+    "engine/src/transport/",
+    "engine/src/shard/",
+    "engine/src/buffer/pool.rs",
+];
 
 /// Words that have no place in a pure room, with the reason.
 const IMPURE_WORDS: &[(&str, &str)] = &[
@@ -65,8 +94,14 @@ const IMPURE_WORDS: &[(&str, &str)] = &[
     ("std::sync::atomic", "a pure room has no atomics"),
     ("std::net::Tcp", "a pure room has no sockets"),
     ("std::net::Udp", "a pure room has no sockets"),
-    ("std::collections::HashMap", "its order is chance: the same seed must give the same run"),
-    ("std::collections::HashSet", "its order is chance: the same seed must give the same run"),
+    (
+        "std::collections::HashMap",
+        "its order is chance: the same seed must give the same run",
+    ),
+    (
+        "std::collections::HashSet",
+        "its order is chance: the same seed must give the same run",
+    ),
     ("getrandom", "chance comes in as a seed"),
     ("async fn", "a pure room does not wait"),
     (".await", "a pure room does not wait"),
@@ -90,13 +125,18 @@ impl Source {
     /// Whether its whole content is tests.
     fn is_test(&self) -> bool {
         let parts: Vec<&str> = self.path.split('/').collect();
-        parts.iter().any(|part| *part == "tests" || *part == "tests.rs" || *part == "benches")
+        parts
+            .iter()
+            .any(|part| *part == "tests" || *part == "tests.rs" || *part == "benches")
     }
 }
 
 fn root() -> PathBuf {
     let engine = Path::new(env!("CARGO_MANIFEST_DIR"));
-    engine.parent().expect("the engine lies in the workspace").to_path_buf()
+    engine
+        .parent()
+        .expect("the engine lies in the workspace")
+        .to_path_buf()
 }
 
 /// All sources of the library crates.
@@ -110,7 +150,9 @@ fn sources() -> Vec<Source> {
 }
 
 fn collect(folder: &Path, sources: &mut Vec<Source>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
@@ -124,10 +166,17 @@ fn collect(folder: &Path, sources: &mut Vec<Source>) {
 
 fn read(path: &Path) -> Source {
     let text = fs::read_to_string(path).expect("a source is readable UTF-8");
-    let relative = path.strip_prefix(root()).expect("sources lie under the root");
-    let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line.to_string()));
+    let relative = path
+        .strip_prefix(root())
+        .expect("sources lie under the root");
+    let numbered = text
+        .lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.to_string()));
     // Tests stand last in a file, behind their attribute; a lone `mod tests;` counts as one.
-    let production = numbered.take_while(|(_, line)| !line.starts_with("#[cfg(test)]")).collect();
+    let production = numbered
+        .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
+        .collect();
     Source {
         path: relative.to_string_lossy().into_owned(),
         production,
@@ -144,7 +193,11 @@ fn rooms_named(line: &str) -> Vec<String> {
             Some(list) => list.trim_end_matches(['}', ';', ' ']),
             None => rest,
         };
-        let items = if names.len() == rest.len() { vec![names] } else { names.split(',').collect() };
+        let items = if names.len() == rest.len() {
+            vec![names]
+        } else {
+            names.split(',').collect()
+        };
         for item in items {
             let end = item.trim().find(|c: char| !c.is_alphanumeric() && c != '_');
             let name = item.trim();
@@ -162,14 +215,20 @@ fn assert_none(problems: &[String]) {
 fn rooms_import_only_along_the_arrows() {
     let mut problems = Vec::new();
     for source in sources().iter().filter(|source| !source.is_test()) {
-        let Some(room) = source.room().filter(|room| !TOP.contains(room)) else { continue };
+        let Some(room) = source.room().filter(|room| !TOP.contains(room)) else {
+            continue;
+        };
         let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == room) else {
-            problems.push(format!("{}: the room `{room}` has no line in ARROWS", source.path));
+            problems.push(format!(
+                "{}: the room `{room}` has no line in ARROWS",
+                source.path
+            ));
             continue;
         };
         for (number, line) in &source.production {
             for named in rooms_named(line) {
-                let is_room = ARROWS.iter().any(|(name, _)| *name == named) || TOP.contains(&&*named);
+                let is_room =
+                    ARROWS.iter().any(|(name, _)| *name == named) || TOP.contains(&&*named);
                 if is_room && named != room && !allowed.contains(&&*named) {
                     problems.push(format!("{}:{number}: {room} imports {named}", source.path));
                 }
@@ -183,7 +242,11 @@ fn rooms_import_only_along_the_arrows() {
 fn unsafe_stands_only_where_the_kernel_or_the_slab_is() {
     let mut problems = Vec::new();
     for source in sources() {
-        if UNSAFE_PLACES.iter().any(|place| source.path.starts_with(place)) || source.is_test() {
+        if UNSAFE_PLACES
+            .iter()
+            .any(|place| source.path.starts_with(place))
+            || source.is_test()
+        {
             continue;
         }
         for (number, line) in &source.production {
@@ -234,7 +297,13 @@ fn no_file_holds_more_than_its_share_of_production_lines() {
     let problems: Vec<String> = sources()
         .iter()
         .filter(|source| !source.is_test() && source.production.len() > PRODUCTION_LINES_MAX)
-        .map(|source| format!("{}: {} production lines", source.path, source.production.len()))
+        .map(|source| {
+            format!(
+                "{}: {} production lines",
+                source.path,
+                source.production.len()
+            )
+        })
         .collect();
     assert_none(&problems);
 }
@@ -242,7 +311,13 @@ fn no_file_holds_more_than_its_share_of_production_lines() {
 #[test]
 fn the_reader_of_imports_finds_single_names_lists_and_paths_in_code() {
     assert_eq!(rooms_named("use crate::time::Instant;"), ["time"]);
-    assert_eq!(rooms_named("use crate::{time::Instant, conn};"), ["time", "conn"]);
-    assert_eq!(rooms_named("    let x = crate::switch::Thing::new();"), ["switch"]);
+    assert_eq!(
+        rooms_named("use crate::{time::Instant, conn};"),
+        ["time", "conn"]
+    );
+    assert_eq!(
+        rooms_named("    let x = crate::switch::Thing::new();"),
+        ["switch"]
+    );
     assert_eq!(rooms_named("// see crate::shard"), Vec::<String>::new());
 }

@@ -20,7 +20,12 @@ const RESOLVE_DELAY: Duration = Duration::from_millis(1);
 impl World {
     pub(super) fn carry_out(&mut self, place: Place, output: Output) {
         match output {
-            Output::Dial { dial, host, port, timeout } => {
+            Output::Dial {
+                dial,
+                host,
+                port,
+                timeout,
+            } => {
                 self.begin_dial(place, dial, &host, port, timeout);
             }
             Output::CancelDial(dial) => {
@@ -32,7 +37,11 @@ impl World {
             Output::Move { link, to, parcel } => self.move_end(place, link, to, parcel),
             Output::Mesh { to, message } => {
                 let to = Place { shard: to, ..place };
-                let mesh = Step::Mesh { to, from: place.shard, message };
+                let mesh = Step::Mesh {
+                    to,
+                    from: place.shard,
+                    message,
+                };
                 self.clock.plan_after(MESH_DELAY, mesh);
             }
             Output::Reply { token, reply } => self.replies.push((token, reply)),
@@ -42,14 +51,7 @@ impl World {
 
     // ---- dials ------------------------------------------------------------------------------
 
-    fn begin_dial(
-        &mut self,
-        from: Place,
-        dial: DialId,
-        host: &Host,
-        port: u16,
-        timeout: Duration,
-    ) {
+    fn begin_dial(&mut self, from: Place, dial: DialId, host: &Host, port: u16, timeout: Duration) {
         self.note(from, "dial", dial.0, 0);
         if let Some(shard) = self.shard(from) {
             shard.dials.insert(dial);
@@ -61,10 +63,9 @@ impl World {
                 None => {
                     let (host, message) = (name.to_string(), String::from("no such name"));
                     let error = NetworkError::Resolve { host, message };
-                    return self.clock.plan_after(
-                        RESOLVE_DELAY,
-                        Step::DialFails { from, dial, error },
-                    );
+                    return self
+                        .clock
+                        .plan_after(RESOLVE_DELAY, Step::DialFails { from, dial, error });
                 }
             },
         };
@@ -75,28 +76,42 @@ impl World {
         let round_trip = self.profile_between(from.node, target).latency * 2;
         if round_trip > timeout || self.is_cut_off(from.node, target) {
             let error = NetworkError::DialTimeout;
-            return self.clock.plan_after(timeout, Step::DialFails { from, dial, error });
+            return self
+                .clock
+                .plan_after(timeout, Step::DialFails { from, dial, error });
         }
-        self.clock.plan_after(round_trip, Step::Connect { from, dial, target });
+        self.clock
+            .plan_after(round_trip, Step::Connect { from, dial, target });
     }
 
     pub(super) fn fail_dial(&mut self, from: Place, dial: DialId, error: NetworkError) {
-        if self.shard(from).is_some_and(|shard| shard.dials.remove(&dial)) {
+        if self
+            .shard(from)
+            .is_some_and(|shard| shard.dials.remove(&dial))
+        {
             self.note(from, "dial failed", dial.0, 0);
-            self.tell(from, |switch, now| switch.handle_dial_failed(now, dial, error));
+            self.tell(from, |switch, now| {
+                switch.handle_dial_failed(now, dial, error)
+            });
         }
     }
 
     /// The dial has come through: both sides get their end of a new wire.
     pub(super) fn connect(&mut self, from: Place, dial: DialId, target: u32) {
-        let is_up = self.nodes[target as usize].shards.iter().any(|shard| !shard.stopped);
+        let is_up = self.nodes[target as usize]
+            .shards
+            .iter()
+            .any(|shard| !shard.stopped);
         if !is_up {
             return self.take_step(refused(from, dial));
         }
         if self.is_cut_off(from.node, target) {
             return self.fail_dial(from, dial, NetworkError::DialTimeout);
         }
-        if !self.shard(from).is_some_and(|shard| shard.dials.remove(&dial)) {
+        if !self
+            .shard(from)
+            .is_some_and(|shard| shard.dials.remove(&dial))
+        {
             return;
         }
         let accepting = self.nodes[target as usize].next_accepting();
@@ -104,7 +119,9 @@ impl World {
         let (dialed, accepted) = self.make_wire(from, at);
         let (out, remote) = self.link_of(dialed);
         self.note(from, "connected", out.0, dial.0);
-        self.tell(from, |switch, now| switch.handle_connected(now, dial, out, remote));
+        self.tell(from, |switch, now| {
+            switch.handle_connected(now, dial, out, remote)
+        });
         let (link, remote) = self.link_of(accepted);
         self.note(at, "accepted", link.0, 0);
         self.tell(at, |switch, now| switch.handle_accepted(now, link, remote));
@@ -118,13 +135,16 @@ impl World {
         let dialer = End::new(from, self.next_link(), node::socket_addr(at.node));
         let accepter = End::new(at, self.next_link(), client);
         let profile = self.profile_between(from.node, at.node);
-        let faults = self.faults.of_link(self.clock.now(), from.node, at.node, &mut self.rng);
+        let faults = self
+            .faults
+            .of_link(self.clock.now(), from.node, at.node, &mut self.rng);
         let ends = [EndRef { wire: id, side: 0 }, EndRef { wire: id, side: 1 }];
         for (end, at) in [(&dialer, ends[0]), (&accepter, ends[1])] {
             let (place, link) = (end.place, end.link);
             self.shard(place).map(|shard| shard.links.insert(link, at));
         }
-        self.wires.insert(id, Wire::new([dialer, accepter], profile, faults));
+        self.wires
+            .insert(id, Wire::new([dialer, accepter], profile, faults));
         (ends[0], ends[1])
     }
 
@@ -137,7 +157,9 @@ impl World {
 
     /// The end a switch speaks of. It may only speak of links it was given and has not given up.
     fn end_of(&mut self, place: Place, link: LinkId) -> EndRef {
-        let known = self.shard(place).and_then(|shard| shard.links.get(&link).copied());
+        let known = self
+            .shard(place)
+            .and_then(|shard| shard.links.get(&link).copied());
         known.unwrap_or_else(|| self.fail(format!("{place:?} speaks of unknown {link:?}")))
     }
 
@@ -148,17 +170,25 @@ impl World {
         if bytes == 0 {
             self.fail(format!("{place:?} transmits nothing on {link:?}"));
         }
-        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        let Some(wire) = self.wires.get_mut(&at.wire) else {
+            return;
+        };
         if wire.lanes[at.side].is_writing() {
             self.fail(format!("{place:?}: two transmits of {link:?} in flight"));
         }
         wire.lanes[at.side].begin(buffers);
-        let is_broken = wire.lanes[1 - at.side].has_ended()
-            && wire.ends[1 - at.side].state == EndState::Closed;
+        let is_broken =
+            wire.lanes[1 - at.side].has_ended() && wire.ends[1 - at.side].state == EndState::Closed;
         self.pump(at);
         if is_broken {
             let message = String::from("broken pipe");
-            self.tell_closed(at, NetworkError::Io { operation: "send", message });
+            self.tell_closed(
+                at,
+                NetworkError::Io {
+                    operation: "send",
+                    message,
+                },
+            );
         }
     }
 
@@ -173,22 +203,35 @@ impl World {
     fn move_end(&mut self, place: Place, link: LinkId, to: ShardId, parcel: Box<Parcel>) {
         let at = self.end_of(place, link);
         self.note(place, "move", link.0, u64::from(to.0));
-        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        let Some(wire) = self.wires.get_mut(&at.wire) else {
+            return;
+        };
         let end = &mut wire.ends[at.side];
         if wire.lanes[at.side].is_writing() || end.mode == ReadMode::Stream {
-            self.fail(format!("{place:?} moves {link:?} while something is in flight on it"));
+            self.fail(format!(
+                "{place:?} moves {link:?} while something is in flight on it"
+            ));
         }
         (end.state, end.mode) = (EndState::Moving, ReadMode::Pause);
         self.shard(place).map(|shard| shard.links.remove(&link));
         let to = Place { shard: to, ..place };
-        self.clock.plan_after(MESH_DELAY, Step::Adopt { to, end: at, parcel });
+        self.clock.plan_after(
+            MESH_DELAY,
+            Step::Adopt {
+                to,
+                end: at,
+                parcel,
+            },
+        );
     }
 
     fn close(&mut self, place: Place, link: LinkId) {
         let at = self.end_of(place, link);
         self.note(place, "close", link.0, 0);
         self.shard(place).map(|shard| shard.links.remove(&link));
-        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        let Some(wire) = self.wires.get_mut(&at.wire) else {
+            return;
+        };
         wire.ends[at.side].state = EndState::Closing;
         if wire.lanes[at.side].is_writing() {
             self.clock.plan_after(LINGER, Step::Linger(at));
@@ -205,7 +248,9 @@ impl World {
     /// Closes one end with an ending; what comes for it is dropped.
     pub(super) fn end_side(&mut self, at: EndRef, ending: Ending) {
         let now = self.clock.now();
-        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        let Some(wire) = self.wires.get_mut(&at.wire) else {
+            return;
+        };
         if std::mem::replace(&mut wire.ends[at.side].state, EndState::Closed) == EndState::Closed {
             return;
         }
@@ -253,11 +298,17 @@ impl World {
         if !self.nodes[place.node as usize].consumes {
             return;
         }
-        while let Some(delivery) =
-            self.shard(place).and_then(|shard| shard.switch.poll_delivery())
+        while let Some(delivery) = self
+            .shard(place)
+            .and_then(|shard| shard.switch.poll_delivery())
         {
             let stamp = self.check_delivery(place, &delivery);
-            self.note(place, "delivered", u64::from(delivery.channel.0), delivery.message.len() as u64);
+            self.note(
+                place,
+                "delivered",
+                u64::from(delivery.channel.0),
+                delivery.message.len() as u64,
+            );
             self.received[place.node as usize].push(Received {
                 at: self.clock.now(),
                 peer: delivery.peer,
@@ -272,5 +323,12 @@ impl World {
 
 fn refused(from: Place, dial: DialId) -> Step {
     let message = String::from("connection refused");
-    Step::DialFails { from, dial, error: NetworkError::Io { operation: "connect", message } }
+    Step::DialFails {
+        from,
+        dial,
+        error: NetworkError::Io {
+            operation: "connect",
+            message,
+        },
+    }
 }

@@ -20,9 +20,14 @@ impl World {
         match event {
             Event::PeerAdded(peer) => self.check_added(place, peer),
             Event::PeerRemoved { peer, .. } => {
-                let known = self.shard(place).and_then(|shard| shard.peers.get(&peer.key).copied());
+                let known = self
+                    .shard(place)
+                    .and_then(|shard| shard.peers.get(&peer.key).copied());
                 if known != Some(peer.id) {
-                    self.fail(format!("{place:?} removed {} which it did not have", peer.id));
+                    self.fail(format!(
+                        "{place:?} removed {} which it did not have",
+                        peer.id
+                    ));
                 }
             }
             Event::Stopped => self.check_stopped(place),
@@ -36,30 +41,48 @@ impl World {
             self.fail(format!("{place:?} became a peer of itself"));
         }
         if let Some(home) = node.home_of(peer.id) {
-            self.fail(format!("{place:?} added {} which lives on {home:?}", peer.id));
+            self.fail(format!(
+                "{place:?} added {} which lives on {home:?}",
+                peer.id
+            ));
         }
     }
 
     fn check_stopped(&mut self, place: Place) {
-        let Some(shard) = self.shard(place) else { return };
+        let Some(shard) = self.shard(place) else {
+            return;
+        };
         let (peers, links) = (shard.peers.len(), shard.links.len());
         if peers + links > 0 {
-            self.fail(format!("{place:?} stopped with {peers} peers and {links} links"));
+            self.fail(format!(
+                "{place:?} stopped with {peers} peers and {links} links"
+            ));
         }
     }
 
     pub(super) fn check_gauges(&mut self, place: Place) {
-        while let Some(gauge) = self.shard(place).and_then(|shard| shard.switch.poll_gauge()) {
+        while let Some(gauge) = self
+            .shard(place)
+            .and_then(|shard| shard.switch.poll_gauge())
+        {
             let capacities = &self.nodes[place.node as usize].capacities;
-            let capacity = capacities.get(&gauge.channel).copied().unwrap_or(usize::MAX);
+            let capacity = capacities
+                .get(&gauge.channel)
+                .copied()
+                .unwrap_or(usize::MAX);
             if gauge.queued > capacity {
-                self.fail(format!("{place:?}: {gauge:?} over the capacity of {capacity}"));
+                self.fail(format!(
+                    "{place:?}: {gauge:?} over the capacity of {capacity}"
+                ));
             }
         }
     }
 
     pub(super) fn check_grammar(&mut self, place: Place) {
-        let broken = self.nodes[place.node as usize].grammar.borrow_mut().take_broken();
+        let broken = self.nodes[place.node as usize]
+            .grammar
+            .borrow_mut()
+            .take_broken();
         if let Some(broken) = broken {
             self.fail(format!("{place:?}: {broken}"));
         }
@@ -70,7 +93,9 @@ impl World {
         let Some(peer) = self.number_of(peer) else {
             self.fail(format!("{place:?} got a message of unknown {peer}"));
         };
-        let judged = self.ledger.judge(place.node, peer, delivery.channel, &delivery.message);
+        let judged = self
+            .ledger
+            .judge(place.node, peer, delivery.channel, &delivery.message);
         judged.unwrap_or_else(|broken| self.fail(broken))
     }
 }

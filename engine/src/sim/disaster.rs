@@ -13,8 +13,9 @@ impl World {
     /// everybody. No groups heal the network: what was written meanwhile arrives then.
     pub fn partition(&mut self, groups: &[Vec<u32>]) {
         let members = groups.iter().enumerate();
-        self.groups =
-            members.flat_map(|(group, nodes)| nodes.iter().map(move |n| (*n, group))).collect();
+        self.groups = members
+            .flat_map(|(group, nodes)| nodes.iter().map(move |n| (*n, group)))
+            .collect();
         for id in self.wire_ids() {
             let (a, b) = self.wires[&id].nodes();
             let held = self.is_cut_off(a, b);
@@ -33,7 +34,12 @@ impl World {
         if self.nodes[number as usize].shards.is_empty() {
             return;
         }
-        self.note(self.place(number, crate::peer::ShardId::COORDINATOR), "crash", 0, 0);
+        self.note(
+            self.place(number, crate::peer::ShardId::COORDINATOR),
+            "crash",
+            0,
+            0,
+        );
         let node = &mut self.nodes[number as usize];
         // What is planned for this life is dropped from now on.
         node.life += 1;
@@ -96,9 +102,12 @@ impl World {
     fn end_both_lanes(&mut self, id: WireId, ending: Ending) {
         let now = self.now();
         for side in 0..2 {
-            let Some(wire) = self.wires.get_mut(&id) else { return };
+            let Some(wire) = self.wires.get_mut(&id) else {
+                return;
+            };
             if let Some(landing) = wire.lanes[side].end(now, ending) {
-                self.clock.plan(landing, Step::Land(EndRef { wire: id, side }));
+                self.clock
+                    .plan(landing, Step::Land(EndRef { wire: id, side }));
             }
             // What is written after the loss goes nowhere, and goes at once.
             self.pump(EndRef { wire: id, side });

@@ -112,12 +112,16 @@ impl Ledger {
         stamp: &Stamp,
     ) -> Result<(), String> {
         if (stamp.from, to) != (peer, receiver) {
-            return Err(format!("{stamp:?} came to node {receiver} from node {peer}"));
+            return Err(format!(
+                "{stamp:?} came to node {receiver} from node {peer}"
+            ));
         }
         let key = (peer, receiver, stamp.channel);
         let last = self.received.entry(key).or_default();
         if stamp.sequence <= *last {
-            return Err(format!("{stamp:?} came after number {last}: twice, or out of order"));
+            return Err(format!(
+                "{stamp:?} came after number {last}: twice, or out of order"
+            ));
         }
         *last = stamp.sequence;
         *self.arrivals.entry(key).or_default() += 1;
@@ -128,10 +132,16 @@ impl Ledger {
         if stamp.from == receiver {
             return Err(format!("{stamp:?} was delivered to the node that made it"));
         }
-        if !self.gossip.insert((receiver, stamp.from, stamp.channel, stamp.sequence)) {
+        if !self
+            .gossip
+            .insert((receiver, stamp.from, stamp.channel, stamp.sequence))
+        {
             return Err(format!("{stamp:?} was delivered twice to node {receiver}"));
         }
-        *self.spread.entry((stamp.from, stamp.channel, stamp.sequence)).or_default() += 1;
+        *self
+            .spread
+            .entry((stamp.from, stamp.channel, stamp.sequence))
+            .or_default() += 1;
         Ok(())
     }
 
@@ -149,8 +159,17 @@ impl Ledger {
 
     /// For each message `origin` gossiped on `channel`, in order: deliveries of it so far.
     pub fn spread(&self, origin: u32, channel: ChannelId) -> Vec<u32> {
-        let sent = self.sent.get(&(origin, EVERYBODY, channel)).copied().unwrap_or(0);
-        let of = |sequence| self.spread.get(&(origin, channel, sequence)).copied().unwrap_or(0);
+        let sent = self
+            .sent
+            .get(&(origin, EVERYBODY, channel))
+            .copied()
+            .unwrap_or(0);
+        let of = |sequence| {
+            self.spread
+                .get(&(origin, channel, sequence))
+                .copied()
+                .unwrap_or(0)
+        };
         (1..=sent).map(of).collect()
     }
 
@@ -210,9 +229,15 @@ mod tests {
     fn a_message_at_the_wrong_place_is_found_out() {
         let mut ledger = Ledger::default();
         let message = direct(&mut ledger);
-        assert!(ledger.judge(3, 1, CHANNEL, &message).is_err(), "wrong receiver");
+        assert!(
+            ledger.judge(3, 1, CHANNEL, &message).is_err(),
+            "wrong receiver"
+        );
         assert!(ledger.judge(2, 3, CHANNEL, &message).is_err(), "wrong peer");
-        assert!(ledger.judge(2, 1, ChannelId(1), &message).is_err(), "wrong channel");
+        assert!(
+            ledger.judge(2, 1, ChannelId(1), &message).is_err(),
+            "wrong channel"
+        );
     }
 
     #[test]

@@ -231,7 +231,9 @@ impl Lane {
             }
         }
         if let Some(ending) = self.ending_due.take() {
-            pumped.landings.push(self.send_off(now, Segment::End(ending), Duration::ZERO));
+            pumped
+                .landings
+                .push(self.send_off(now, Segment::End(ending), Duration::ZERO));
         }
         if self.written_whole() && !std::mem::replace(&mut self.sent_reported, true) {
             pumped.sent_at = Some(self.line_free_at.max(now));

@@ -18,7 +18,7 @@ use crate::reactor::Reactor;
 use crate::sim::rng::Rng;
 use crate::sim::wire::EndRef;
 use crate::sim::witness::{Grammar, Witness};
-use crate::switch::{DialId, LinkId, Switch, SwitchConfig};
+use crate::switch::{DialId, Filters, LinkId, Switch, SwitchConfig};
 use crate::time::Instant;
 
 /// Port every node listens on.
@@ -37,6 +37,8 @@ pub struct NodeSpec {
     pub shards: u16,
     /// Its reactors.
     pub reactors: ReactorSet,
+    /// Its say in who may connect.
+    pub filters: Filters,
 }
 
 /// One shard of one life of one node.
@@ -119,15 +121,20 @@ impl Node {
                 shard,
                 shard_count: self.spec.shards,
                 seed: rng.bytes32(),
+                filters: self.spec.filters.clone(),
             };
-            self.shards.push(Shard::new(Switch::new(parts, reactors.collect(), now)?));
+            self.shards
+                .push(Shard::new(Switch::new(parts, reactors.collect(), now)?));
         }
         Ok(())
     }
 
     /// The shard of a peer, if it is connected.
     pub(super) fn home_of(&self, peer: NodeId) -> Option<ShardId> {
-        let home = self.shards.iter().position(|shard| shard.peers.values().any(|id| *id == peer));
+        let home = self
+            .shards
+            .iter()
+            .position(|shard| shard.peers.values().any(|id| *id == peer));
         home.map(|index| ShardId(index as u16))
     }
 
@@ -170,11 +177,16 @@ pub fn socket_addr(number: u32) -> SocketAddr {
 /// The whole address of node `number` in the world of `seed`.
 pub fn net_address(seed: u64, number: u32) -> NetAddress {
     let id = node_key(seed, number).id();
-    NetAddress { id, host: Host::Ip(socket_addr(number).ip()), port: PORT }
+    NetAddress {
+        id,
+        host: Host::Ip(socket_addr(number).ip()),
+        port: PORT,
+    }
 }
 
 /// The node that listens at `ip`, if the world gave it out.
 pub(super) fn number_at(ip: IpAddr) -> Option<u32> {
     let IpAddr::V4(ip) = ip else { return None };
-    ip.to_bits().checked_sub(Ipv4Addr::new(10, 0, 0, 1).to_bits())
+    ip.to_bits()
+        .checked_sub(Ipv4Addr::new(10, 0, 0, 1).to_bits())
 }

@@ -19,10 +19,11 @@ use crate::sim::link::LinkProfile;
 use crate::sim::node::{self, NodeSpec};
 use crate::sim::rng::Rng;
 use crate::sim::world::World;
-use crate::switch::AppChannels;
+use crate::switch::{AppChannels, Filters};
 
 type MakeReactor = Rc<dyn Fn(u32, ShardId) -> Box<dyn Reactor>>;
 type Adjust = Rc<dyn Fn(u32, &mut Config)>;
+type MakeFilters = Rc<dyn Fn(u32) -> Filters>;
 
 /// Builds a [`World`]. Edges say who keeps whom as a persistent peer.
 pub struct Scenario {
@@ -36,6 +37,7 @@ pub struct Scenario {
     channels: Vec<ChannelDescriptor>,
     reactors: Vec<(String, MakeReactor)>,
     adjust: Vec<Adjust>,
+    filters: Option<MakeFilters>,
 }
 
 impl Scenario {
@@ -52,6 +54,7 @@ impl Scenario {
             channels: Vec::new(),
             reactors: Vec::new(),
             adjust: Vec::new(),
+            filters: None,
         }
     }
 
@@ -107,6 +110,12 @@ impl Scenario {
         self
     }
 
+    /// The say of each node in who may connect.
+    pub fn filters(mut self, make: impl Fn(u32) -> Filters + 'static) -> Self {
+        self.filters = Some(Rc::new(make));
+        self
+    }
+
     /// `from` keeps `to` as a persistent peer.
     pub fn edge(mut self, from: u32, to: u32) -> Self {
         if from != to {
@@ -123,7 +132,9 @@ impl Scenario {
     /// Each node keeps the one `step` places on.
     pub fn chords(self, step: u32) -> Self {
         let nodes = self.nodes;
-        (0..nodes).fold(self, |scenario, node| scenario.edge(node, (node + step) % nodes))
+        (0..nodes).fold(self, |scenario, node| {
+            scenario.edge(node, (node + step) % nodes)
+        })
     }
 
     /// Each node keeps all nodes before it.
@@ -156,13 +167,18 @@ impl Scenario {
         };
         let mut config = config();
         let kept = self.edges.range((number, 0)..=(number, u32::MAX));
-        config.persistent_peers =
-            kept.map(|(_, to)| node::net_address(self.seed, *to)).collect();
+        config.persistent_peers = kept
+            .map(|(_, to)| node::net_address(self.seed, *to))
+            .collect();
         config.max_num_inbound_peers = self.nodes.max(40) as usize;
-        self.adjust.iter().for_each(|adjust| adjust(number, &mut config));
+        self.adjust
+            .iter()
+            .for_each(|adjust| adjust(number, &mut config));
         let (channels, makers) = (self.channels.clone(), self.reactors.clone());
         let reactors = Rc::new(move |shard| {
-            let made = makers.iter().map(|(name, make)| (name.clone(), make(number, shard)));
+            let made = makers
+                .iter()
+                .map(|(name, make)| (name.clone(), make(number, shard)));
             let mut reactors: Vec<(String, Box<dyn Reactor>)> = made.collect();
             if !channels.is_empty() {
                 let app: Box<dyn Reactor> = Box::new(AppChannels::new(channels.clone()));
@@ -170,7 +186,17 @@ impl Scenario {
             }
             reactors
         });
-        NodeSpec { config, shards, reactors }
+        let filters = self
+            .filters
+            .as_ref()
+            .map(|make| make(number))
+            .unwrap_or_default();
+        NodeSpec {
+            config,
+            shards,
+            reactors,
+            filters,
+        }
     }
 }
 

@@ -24,13 +24,29 @@ pub(super) enum Step {
     /// A shard wanted to be woken.
     Wake(Place),
     /// A message between two shards of a node arrives.
-    Mesh { to: Place, from: ShardId, message: ShardMessage },
+    Mesh {
+        to: Place,
+        from: ShardId,
+        message: ShardMessage,
+    },
     /// A connection arrives at its home shard.
-    Adopt { to: Place, end: EndRef, parcel: Box<Parcel> },
+    Adopt {
+        to: Place,
+        end: EndRef,
+        parcel: Box<Parcel>,
+    },
     /// A dial comes to its target.
-    Connect { from: Place, dial: DialId, target: u32 },
+    Connect {
+        from: Place,
+        dial: DialId,
+        target: u32,
+    },
     /// A dial fails.
-    DialFails { from: Place, dial: DialId, error: NetworkError },
+    DialFails {
+        from: Place,
+        dial: DialId,
+        error: NetworkError,
+    },
     /// A segment comes to the end opposite of this one.
     Land(EndRef),
     /// The transmit of an end has left.
@@ -79,14 +95,18 @@ impl World {
     /// Tells a switch something and gives it a turn soon.
     pub(super) fn tell(&mut self, place: Place, what: impl FnOnce(&mut Switch, Instant)) {
         let now = self.now();
-        let Some(shard) = self.shard(place) else { return };
+        let Some(shard) = self.shard(place) else {
+            return;
+        };
         what(&mut shard.switch, now);
         self.touch(place);
     }
 
     /// Plans a turn of a shard unless one is planned.
     pub(super) fn touch(&mut self, place: Place) {
-        let Some(shard) = self.shard(place) else { return };
+        let Some(shard) = self.shard(place) else {
+            return;
+        };
         if std::mem::replace(&mut shard.turn_planned, true) {
             return;
         }
@@ -97,24 +117,36 @@ impl World {
 
     fn take_turn(&mut self, place: Place) {
         let now = self.now();
-        let Some(shard) = self.shard(place) else { return };
+        let Some(shard) = self.shard(place) else {
+            return;
+        };
         shard.turn_planned = false;
         shard.switch.run(now);
-        while let Some(output) = self.shard(place).and_then(|shard| shard.switch.poll_output()) {
+        while let Some(output) = self
+            .shard(place)
+            .and_then(|shard| shard.switch.poll_output())
+        {
             self.carry_out(place, output);
         }
         self.take_deliveries(place);
         self.check_gauges(place);
         self.check_grammar(place);
-        if self.shard(place).is_some_and(|shard| shard.switch.has_work()) {
+        if self
+            .shard(place)
+            .is_some_and(|shard| shard.switch.has_work())
+        {
             self.touch(place);
         }
         self.plan_wake(place);
     }
 
     fn plan_wake(&mut self, place: Place) {
-        let Some(shard) = self.shard(place) else { return };
-        let Some(at) = shard.switch.poll_timeout() else { return };
+        let Some(shard) = self.shard(place) else {
+            return;
+        };
+        let Some(at) = shard.switch.poll_timeout() else {
+            return;
+        };
         if shard.wake_at.is_some_and(|planned| planned <= at) {
             return;
         }
@@ -124,7 +156,9 @@ impl World {
 
     fn wake(&mut self, place: Place) {
         let now = self.now();
-        let Some(shard) = self.shard(place) else { return };
+        let Some(shard) = self.shard(place) else {
+            return;
+        };
         if shard.wake_at.is_some_and(|planned| planned > now) {
             return;
         }
@@ -142,7 +176,9 @@ impl World {
             return;
         }
         let link = self.next_link();
-        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        let Some(wire) = self.wires.get_mut(&at.wire) else {
+            return;
+        };
         let end = &mut wire.ends[at.side];
         debug_assert_eq!(end.state, EndState::Moving);
         (end.place, end.link, end.state) = (to, link, EndState::Open);
@@ -151,13 +187,17 @@ impl World {
             shard.links.insert(link, at);
         }
         self.note(to, "adopted", link.0, 0);
-        self.tell(to, |switch, now| switch.handle_adopted(now, link, remote, parcel));
+        self.tell(to, |switch, now| {
+            switch.handle_adopted(now, link, remote, parcel)
+        });
     }
 
     /// Lets a lane carry what it can and plans what follows.
     pub(super) fn pump(&mut self, at: EndRef) {
         let now = self.clock.now();
-        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        let Some(wire) = self.wires.get_mut(&at.wire) else {
+            return;
+        };
         let Pumped { landings, sent_at } = wire.lanes[at.side].pump(now, &mut self.rng);
         for landing in landings {
             self.clock.plan(landing, Step::Land(at));
@@ -168,14 +208,18 @@ impl World {
     }
 
     fn land(&mut self, at: EndRef) {
-        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        let Some(wire) = self.wires.get_mut(&at.wire) else {
+            return;
+        };
         wire.lanes[at.side].land();
         self.plan_read(at.opposite(), Duration::ZERO);
     }
 
     /// Plans a read of an end that wants to read and has something to.
     pub(super) fn plan_read(&mut self, at: EndRef, after: Duration) {
-        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        let Some(wire) = self.wires.get_mut(&at.wire) else {
+            return;
+        };
         let end = &mut wire.ends[at.side];
         let readable = wire.lanes[1 - at.side].is_readable();
         if readable && end.reads() && !std::mem::replace(&mut end.read_planned, true) {
@@ -184,26 +228,36 @@ impl World {
     }
 
     fn read(&mut self, at: EndRef) {
-        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        let Some(wire) = self.wires.get_mut(&at.wire) else {
+            return;
+        };
         let end = &mut wire.ends[at.side];
         end.read_planned = false;
         let (place, link) = (end.place, end.link);
         if !end.reads() || !wire.lanes[1 - at.side].is_readable() {
             return;
         }
-        let Some(mut room) = self.shard(place).and_then(|shard| shard.switch.pool().take_chunk())
+        let Some(mut room) = self
+            .shard(place)
+            .and_then(|shard| shard.switch.pool().take_chunk())
         else {
             return self.plan_read(at, CHUNK_RETRY);
         };
         let now = self.clock.now();
-        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        let Some(wire) = self.wires.get_mut(&at.wire) else {
+            return;
+        };
         let lane = &mut wire.lanes[1 - at.side];
         match lane.read(now, &mut room[RECV_HEADROOM..], &mut self.rng) {
             Read::Bytes(len) => {
-                self.trace.record_bytes(&room[RECV_HEADROOM..RECV_HEADROOM + len]);
+                self.trace
+                    .record_bytes(&room[RECV_HEADROOM..RECV_HEADROOM + len]);
                 self.note(place, "received", link.0, len as u64);
-                let chunk =
-                    Chunk { bytes: room, start: RECV_HEADROOM, end: RECV_HEADROOM + len };
+                let chunk = Chunk {
+                    bytes: room,
+                    start: RECV_HEADROOM,
+                    end: RECV_HEADROOM + len,
+                };
                 self.pass_on(at, chunk);
                 return;
             }
@@ -218,20 +272,26 @@ impl World {
 
     /// Hands received bytes to the switch; the window has room for the writer again.
     fn pass_on(&mut self, at: EndRef, chunk: Chunk) {
-        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        let Some(wire) = self.wires.get_mut(&at.wire) else {
+            return;
+        };
         let end = &mut wire.ends[at.side];
         if end.mode == ReadMode::Once {
             end.mode = ReadMode::Pause;
         }
         let (place, link) = (end.place, end.link);
-        self.tell(place, |switch, now| switch.handle_received(now, link, chunk));
+        self.tell(place, |switch, now| {
+            switch.handle_received(now, link, chunk)
+        });
         self.pump(at.opposite());
         self.plan_read(at, Duration::ZERO);
     }
 
     /// Tells a switch once that its link is over.
     pub(super) fn tell_closed(&mut self, at: EndRef, error: NetworkError) {
-        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
+        let Some(wire) = self.wires.get_mut(&at.wire) else {
+            return;
+        };
         let end = &mut wire.ends[at.side];
         if end.state != EndState::Open || std::mem::replace(&mut end.told_closed, true) {
             return;
@@ -242,8 +302,12 @@ impl World {
     }
 
     fn finish_transmit(&mut self, at: EndRef) {
-        let Some(wire) = self.wires.get_mut(&at.wire) else { return };
-        let Some(buffers) = wire.lanes[at.side].take_written() else { return };
+        let Some(wire) = self.wires.get_mut(&at.wire) else {
+            return;
+        };
+        let Some(buffers) = wire.lanes[at.side].take_written() else {
+            return;
+        };
         let end = &wire.ends[at.side];
         let (place, link) = (end.place, end.link);
         match end.state {
@@ -261,8 +325,11 @@ impl World {
             Fault::Partition(groups) => self.partition(groups),
             Fault::Crash { node, down } => self.crash(*node, *down),
             Fault::Reset | Fault::Eof => {
-                let ending =
-                    if rule.fault == Fault::Reset { Ending::Reset } else { Ending::Eof };
+                let ending = if rule.fault == Fault::Reset {
+                    Ending::Reset
+                } else {
+                    Ending::Eof
+                };
                 self.end_wires(rule, ending);
             }
             Fault::Stall(rest) => self.stall_wires(rule, *rest),

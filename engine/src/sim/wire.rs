@@ -28,7 +28,10 @@ pub(super) struct EndRef {
 impl EndRef {
     /// The other end.
     pub(super) fn opposite(self) -> EndRef {
-        EndRef { wire: self.wire, side: 1 - self.side }
+        EndRef {
+            wire: self.wire,
+            side: 1 - self.side,
+        }
     }
 }
 
@@ -90,7 +93,10 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(ends: [End; 2], profile: LinkProfile, faults: [LaneFaults; 2]) -> Self {
-        Wire { ends, lanes: faults.map(|faults| Lane::new(profile, faults)) }
+        Wire {
+            ends,
+            lanes: faults.map(|faults| Lane::new(profile, faults)),
+        }
     }
 
     /// The nodes it connects, the dialer first.

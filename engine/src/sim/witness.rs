@@ -66,7 +66,12 @@ impl Witness {
         reactor: Box<dyn Reactor>,
         grammar: &Rc<RefCell<Grammar>>,
     ) -> Self {
-        Witness { name, shard, reactor, grammar: Rc::clone(grammar) }
+        Witness {
+            name,
+            shard,
+            reactor,
+            grammar: Rc::clone(grammar),
+        }
     }
 
     /// Enters a call about `peer`: it must find the stage that `expects` accepts.
@@ -82,7 +87,9 @@ impl Witness {
         let stage = grammar.stages.get(&key).copied();
         if !expects(stage) || stage.is_some_and(|stage| stage.shard() != self.shard) {
             let Witness { name, shard, .. } = self;
-            grammar.break_rule(format!("{name}: {call} of {peer} on {shard:?} found {stage:?}"));
+            grammar.break_rule(format!(
+                "{name}: {call} of {peer} on {shard:?} found {stage:?}"
+            ));
         }
         match next(self.shard) {
             Some(stage) => grammar.stages.insert(key, stage),
@@ -108,7 +115,9 @@ impl Reactor for Witness {
 
     fn add_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
         let initialised = |stage| matches!(stage, Some(Stage::Initialised(_)));
-        self.enter("add_peer", peer.id, initialised, |shard| Some(Stage::Added(shard)));
+        self.enter("add_peer", peer.id, initialised, |shard| {
+            Some(Stage::Added(shard))
+        });
         self.reactor.add_peer(cx, peer);
     }
 

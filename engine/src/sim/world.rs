@@ -114,7 +114,8 @@ impl World {
     /// Lays the table of faults; its times count from the start of the world.
     pub fn set_faults(&mut self, faults: FaultTable) {
         for (at, rule) in faults.timed() {
-            self.clock.plan(Instant::ZERO + at, Step::Fault(rule.clone()));
+            self.clock
+                .plan(Instant::ZERO + at, Step::Fault(rule.clone()));
         }
         self.faults = faults;
     }
@@ -160,7 +161,11 @@ impl World {
     pub fn dial(&mut self, from: u32, to: u32, persistent: bool) -> ReplyToken {
         let token = self.next_token();
         let address = self.address_of(to);
-        let dial = Command::Dial { address, persistent, token: Some(token) };
+        let dial = Command::Dial {
+            address,
+            persistent,
+            token: Some(token),
+        };
         self.command(from, ShardId::COORDINATOR, dial);
         token
     }
@@ -168,12 +173,19 @@ impl World {
     /// Sends a stamped message of `bytes` bytes to a connected peer; false if `to` is no peer.
     /// It waits for room in its queue.
     pub fn send(&mut self, from: u32, to: u32, channel: ChannelId, bytes: usize) -> bool {
-        let Some(shard) = self.nodes[from as usize].home_of(self.id_of(to)) else { return false };
+        let Some(shard) = self.nodes[from as usize].home_of(self.id_of(to)) else {
+            return false;
+        };
         let now = self.now();
         let message = self.ledger.stamp(now, (from, Some(to)), channel, bytes);
         let token = Some(self.next_token());
-        let send =
-            Command::Send { peer: self.id_of(to), channel, message, timeout: None, token };
+        let send = Command::Send {
+            peer: self.id_of(to),
+            channel,
+            message,
+            timeout: None,
+            token,
+        };
         self.command(from, shard, send);
         true
     }
@@ -189,7 +201,11 @@ impl World {
 
     /// Publishes bytes of the test's own, from the coordinator shard.
     pub fn publish_bytes(&mut self, from: u32, channel: ChannelId, message: Bytes) {
-        self.command(from, ShardId::COORDINATOR, Command::Publish { channel, message });
+        self.command(
+            from,
+            ShardId::COORDINATOR,
+            Command::Publish { channel, message },
+        );
     }
 
     /// Whether the application of `node` takes what is delivered to it.
@@ -222,7 +238,9 @@ impl World {
             if done(self) {
                 return true;
             }
-            let Some(step) = self.clock.take(end) else { break };
+            let Some(step) = self.clock.take(end) else {
+                break;
+            };
             self.take_step(step);
         }
         self.clock.advance_to(end);
@@ -285,7 +303,10 @@ impl World {
 
     /// The outcome of a command.
     pub fn reply(&self, token: ReplyToken) -> Option<&Reply> {
-        self.replies.iter().find(|(known, _)| *known == token).map(|(_, reply)| reply)
+        self.replies
+            .iter()
+            .find(|(known, _)| *known == token)
+            .map(|(_, reply)| reply)
     }
 
     /// Whether every shard of a node has reported that it stopped.
@@ -297,7 +318,8 @@ impl World {
     /// Sockets a node holds.
     pub fn open_links(&self, node: u32) -> usize {
         let ends = self.wires.values().flat_map(|wire| &wire.ends);
-        ends.filter(|end| end.place.node == node && end.state != EndState::Closed).count()
+        ends.filter(|end| end.place.node == node && end.state != EndState::Closed)
+            .count()
     }
 
     /// What was sent and what came.
@@ -314,27 +336,51 @@ impl World {
 
     /// Stops the run: a promise was broken. Prints the last steps.
     pub(super) fn fail(&self, broken: impl Display) -> ! {
-        let tail: String = self.trace.tail().map(|entry| format!("  {entry}\n")).collect();
-        panic!("world of seed {}, at {:?}: {broken}\n{tail}", self.seed, self.now());
+        let tail: String = self
+            .trace
+            .tail()
+            .map(|entry| format!("  {entry}\n"))
+            .collect();
+        panic!(
+            "world of seed {}, at {:?}: {broken}\n{tail}",
+            self.seed,
+            self.now()
+        );
     }
 
     /// Enters a step into the trace.
     pub(super) fn note(&mut self, place: Place, what: &'static str, subject: u64, amount: u64) {
         let (node, shard) = (place.node, place.shard.0);
-        self.trace.record(Entry { at: self.clock.now(), node, shard, what, subject, amount });
+        self.trace.record(Entry {
+            at: self.clock.now(),
+            node,
+            shard,
+            what,
+            subject,
+            amount,
+        });
     }
 
     pub(super) fn place(&self, node: u32, shard: ShardId) -> Place {
-        Place { node, life: self.nodes[node as usize].life, shard }
+        Place {
+            node,
+            life: self.nodes[node as usize].life,
+            shard,
+        }
     }
 
     pub(super) fn places_of(&self, node: u32) -> Vec<Place> {
         let count = self.nodes[node as usize].shards.len() as u16;
-        (0..count).map(|shard| self.place(node, ShardId(shard))).collect()
+        (0..count)
+            .map(|shard| self.place(node, ShardId(shard)))
+            .collect()
     }
 
     pub(super) fn number_of(&self, id: NodeId) -> Option<u32> {
-        self.nodes.iter().position(|node| node.id == id).map(|index| index as u32)
+        self.nodes
+            .iter()
+            .position(|node| node.id == id)
+            .map(|index| index as u32)
     }
 
     pub(super) fn next_link(&mut self) -> LinkId {
@@ -343,7 +389,10 @@ impl World {
     }
 
     pub(super) fn profile_between(&self, a: u32, b: u32) -> LinkProfile {
-        self.profiles.get(&(a.min(b), a.max(b))).copied().unwrap_or(self.profile)
+        self.profiles
+            .get(&(a.min(b), a.max(b)))
+            .copied()
+            .unwrap_or(self.profile)
     }
 
     fn next_token(&mut self) -> ReplyToken {

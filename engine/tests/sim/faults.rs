@@ -27,58 +27,76 @@ fn busy_ring(seed: u64, nodes: u32) -> Scenario {
         .nodes(nodes)
         .shards_up_to(4)
         .channel(channel(CHAT, 1))
-        .reactor("flood", |_, _| Box::new(Flood::new(FloodConfig::new(channel(GOSSIP, 5)))))
+        .reactor("flood", |_, _| {
+            Box::new(Flood::new(FloodConfig::new(channel(GOSSIP, 5))))
+        })
         .ring()
         .chords(2)
 }
 
 #[test]
 fn after_any_faults_the_network_heals_and_no_promise_was_broken() {
-    for_seeds("after_any_faults_the_network_heals_and_no_promise_was_broken", 60, |seed| {
-        let (nodes, span) = (6, Duration::from_secs(60));
-        let mut rng = Rng::new(seed);
-        let faults = FaultTable::random(&mut rng, nodes, span);
-        let profile = match seed % 3 {
-            0 => LinkProfile::lan(),
-            1 => LinkProfile::wan(),
-            _ => LinkProfile::lan().chunked(2000),
-        };
-        let mut world = busy_ring(seed, nodes).link(profile).faults(faults).build();
-        let edges = ring_and_chords(nodes, 2);
-        chatter(&mut world, &edges, span);
-        // Links that stall or creep until then are found out by their pings.
-        world.run_for(SOON * 8);
-        connect_all(&mut world, &edges);
-        world.publish(0, GOSSIP, 999);
-        world.run_for(SOON);
-        let last = world.ledger().spread(0, GOSSIP).last().copied();
-        assert_eq!(last, Some(nodes - 1), "a message after the faults reaches everybody");
-    });
+    for_seeds(
+        "after_any_faults_the_network_heals_and_no_promise_was_broken",
+        60,
+        |seed| {
+            let (nodes, span) = (6, Duration::from_secs(60));
+            let mut rng = Rng::new(seed);
+            let faults = FaultTable::random(&mut rng, nodes, span);
+            let profile = match seed % 3 {
+                0 => LinkProfile::lan(),
+                1 => LinkProfile::wan(),
+                _ => LinkProfile::lan().chunked(2000),
+            };
+            let mut world = busy_ring(seed, nodes).link(profile).faults(faults).build();
+            let edges = ring_and_chords(nodes, 2);
+            chatter(&mut world, &edges, span);
+            // Links that stall or creep until then are found out by their pings.
+            world.run_for(SOON * 8);
+            connect_all(&mut world, &edges);
+            world.publish(0, GOSSIP, 999);
+            world.run_for(SOON);
+            let last = world.ledger().spread(0, GOSSIP).last().copied();
+            assert_eq!(
+                last,
+                Some(nodes - 1),
+                "a message after the faults reaches everybody"
+            );
+        },
+    );
 }
 
 #[test]
 fn a_byte_flipped_anywhere_closes_the_connection_and_delivers_nothing_wrong() {
     // Handshake and NodeInfo take some 2 KiB each way; beyond lie frames or records.
-    for_seeds("a_byte_flipped_anywhere_closes_the_connection", 150, |seed| {
-        let offset = 20 * seed + Rng::new(seed).below(20);
-        let flip = FaultTable::new()
-            .with(Fault::Corrupt(0), When::AfterBytes(offset))
-            .quiet_after(Duration::from_secs(5));
-        let wide = seed % 2 == 0;
-        let mut world = Scenario::new(seed)
-            .channel(channel(CHAT, 1))
-            .faults(flip)
-            .config(move |_, config| config.wide_records = wide)
-            .build();
-        world.dial(0, 1, false);
-        world.run_for(Duration::from_secs(2));
-        (0..10).for_each(|_| {
-            world.send(0, 1, CHAT, 1500);
-        });
-        world.run_for(SOON);
-        assert_eq!(world.peers_of(1), [], "byte {offset} was flipped and nobody noticed");
-        assert_eq!((world.open_links(0), world.open_links(1)), (0, 0));
-    });
+    for_seeds(
+        "a_byte_flipped_anywhere_closes_the_connection",
+        150,
+        |seed| {
+            let offset = 20 * seed + Rng::new(seed).below(20);
+            let flip = FaultTable::new()
+                .with(Fault::Corrupt(0), When::AfterBytes(offset))
+                .quiet_after(Duration::from_secs(5));
+            let wide = seed % 2 == 0;
+            let mut world = Scenario::new(seed)
+                .channel(channel(CHAT, 1))
+                .faults(flip)
+                .config(move |_, config| config.wide_records = wide)
+                .build();
+            world.dial(0, 1, false);
+            world.run_for(Duration::from_secs(2));
+            (0..10).for_each(|_| {
+                world.send(0, 1, CHAT, 1500);
+            });
+            world.run_for(SOON);
+            assert_eq!(
+                world.peers_of(1),
+                [],
+                "byte {offset} was flipped and nobody noticed"
+            );
+            assert_eq!((world.open_links(0), world.open_links(1)), (0, 0));
+        },
+    );
 }
 
 #[test]

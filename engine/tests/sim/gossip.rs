@@ -19,24 +19,31 @@ fn assert_reached_all(world: &World, origins: impl Iterator<Item = u32>) {
     let others = world.node_count() - 1;
     for origin in origins {
         let spread = world.ledger().spread(origin, GOSSIP);
-        assert!(!spread.is_empty() && spread.iter().all(|nodes| *nodes == others), "{spread:?}");
+        assert!(
+            !spread.is_empty() && spread.iter().all(|nodes| *nodes == others),
+            "{spread:?}"
+        );
     }
 }
 
 #[test]
 fn a_ring_of_eight_with_chords_gets_each_message_exactly_once() {
-    for_seeds("a_ring_of_eight_with_chords_gets_each_message_exactly_once", 20, |seed| {
-        let mut world = flooding(seed, 8).shards_up_to(4).ring().chords(3).build();
-        connect_all(&mut world, &ring_and_chords(8, 3));
-        for round in 0..10 {
-            for node in 0..8 {
-                world.publish(node, GOSSIP, 200 + 997 * round);
+    for_seeds(
+        "a_ring_of_eight_with_chords_gets_each_message_exactly_once",
+        20,
+        |seed| {
+            let mut world = flooding(seed, 8).shards_up_to(4).ring().chords(3).build();
+            connect_all(&mut world, &ring_and_chords(8, 3));
+            for round in 0..10 {
+                for node in 0..8 {
+                    world.publish(node, GOSSIP, 200 + 997 * round);
+                }
+                world.run_for(Duration::from_millis(3));
             }
-            world.run_for(Duration::from_millis(3));
-        }
-        world.run_for(SOON);
-        assert_reached_all(&world, 0..8);
-    });
+            world.run_for(SOON);
+            assert_reached_all(&world, 0..8);
+        },
+    );
 }
 
 #[test]

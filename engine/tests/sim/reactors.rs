@@ -6,9 +6,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire::error::CloseReason;
+use ringwire::error::{Blame, CloseReason, NetworkError, Reject};
 use ringwire::reactor::ReactorError;
 use ringwire::sim::{Scenario, World};
+use ringwire::switch::Event;
 use ringwire_codec::ChannelId;
 
 use crate::support::{Answer, Log, Recorder, SOON, connect_all, for_seeds, removals};
@@ -28,33 +29,39 @@ fn recording(seed: u64, log: &Log) -> Scenario {
 
 fn lines_of(log: &Log, node: u32, name: &str) -> Vec<String> {
     let log = log.borrow();
-    let own = log.iter().filter(|(whose, reactor, _)| *whose == node && *reactor == name);
+    let own = log
+        .iter()
+        .filter(|(whose, reactor, _)| *whose == node && *reactor == name);
     own.map(|(_, _, line)| line.clone()).collect()
 }
 
 // Conformance item 50.
 #[test]
 fn each_message_reaches_the_reactor_that_owns_its_channel_with_its_bytes() {
-    for_seeds("each_message_reaches_the_reactor_that_owns_its_channel", 10, |seed| {
-        let log = Log::default();
-        let mut world = recording(seed, &log).shards_up_to(3).edge(0, 1).build();
-        connect_all(&mut world, &[(0, 1)]);
-        for channel in CHANNELS {
-            let message = Bytes::from(format!("for {channel}"));
-            world.publish_bytes(0, channel, message);
-        }
-        world.run_for(SOON);
-        let line = |channel: ChannelId| format!("{channel} for {channel}");
-        let foo = lines_of(&log, 1, "foo");
-        let bar = lines_of(&log, 1, "bar");
-        assert_eq!(foo, ["add", &line(CHANNELS[0]), &line(CHANNELS[1])]);
-        let mut heard = bar[1..].to_vec();
-        heard.sort();
-        let mut sent = vec![line(CHANNELS[2]), line(CHANNELS[3])];
-        sent.sort();
-        assert_eq!(heard, sent);
-        assert_eq!(lines_of(&log, 0, "foo"), ["add"]);
-    });
+    for_seeds(
+        "each_message_reaches_the_reactor_that_owns_its_channel",
+        10,
+        |seed| {
+            let log = Log::default();
+            let mut world = recording(seed, &log).shards_up_to(3).edge(0, 1).build();
+            connect_all(&mut world, &[(0, 1)]);
+            for channel in CHANNELS {
+                let message = Bytes::from(format!("for {channel}"));
+                world.publish_bytes(0, channel, message);
+            }
+            world.run_for(SOON);
+            let line = |channel: ChannelId| format!("{channel} for {channel}");
+            let foo = lines_of(&log, 1, "foo");
+            let bar = lines_of(&log, 1, "bar");
+            assert_eq!(foo, ["add", &line(CHANNELS[0]), &line(CHANNELS[1])]);
+            let mut heard = bar[1..].to_vec();
+            heard.sort();
+            let mut sent = vec![line(CHANNELS[2]), line(CHANNELS[3])];
+            sent.sort();
+            assert_eq!(heard, sent);
+            assert_eq!(lines_of(&log, 0, "foo"), ["add"]);
+        },
+    );
 }
 
 /// Two nodes of which node 1 filters and answers in its own way; node 0 sends it one message.
@@ -64,7 +71,11 @@ fn upset(seed: u64, filter: Answer, answer: Answer, persistent: bool) -> (World,
     let mut world = Scenario::new(seed)
         .reactor("moody", move |node, _| {
             let calm = Recorder::new(node, "moody", &CHANNELS[..1], &shared);
-            let upset = Recorder { filter, answer, ..Recorder::new(node, "moody", &CHANNELS[..1], &shared) };
+            let upset = Recorder {
+                filter,
+                answer,
+                ..Recorder::new(node, "moody", &CHANNELS[..1], &shared)
+            };
             Box::new(if node == 1 { upset } else { calm })
         })
         .build();
@@ -88,7 +99,10 @@ fn a_message_that_the_filter_refuses_is_never_received_and_costs_the_peer() {
     let (mut world, log) = upset(1, |message| is_bad(message, false), |_| Ok(()), false);
     world.run_for(SOON);
     assert_eq!(lines_of(&log, 1, "moody"), ["add", "remove"]);
-    assert!(matches!(removals(&world, 1)[..], [CloseReason::Reactor { .. }]));
+    assert!(matches!(
+        removals(&world, 1)[..],
+        [CloseReason::Reactor { .. }]
+    ));
     assert_eq!(removals(&world, 0).len(), 1);
 }
 
@@ -112,8 +126,17 @@ fn a_reactor_that_panics_costs_the_peer_and_not_the_node() {
     assert!(world.run_until(SOON, |world| world.peers_of(1).is_empty()));
     std::panic::set_hook(silent);
     let reasons = removals(&world, 1);
-    assert!(matches!(reasons[..], [CloseReason::ReactorPanic { .. }]), "{reasons:?}");
-    assert_eq!(log.borrow().iter().filter(|(node, _, line)| (*node, &**line) == (1, "remove")).count(), 1);
+    assert!(
+        matches!(reasons[..], [CloseReason::ReactorPanic { .. }]),
+        "{reasons:?}"
+    );
+    assert_eq!(
+        log.borrow()
+            .iter()
+            .filter(|(node, _, line)| (*node, &**line) == (1, "remove"))
+            .count(),
+        1
+    );
     connect_all(&mut world, &[(0, 1)]);
 }
 
@@ -127,4 +150,45 @@ fn what_a_reactor_shares_with_its_test_is_seen_by_all_shards() {
     for node in 0..5 {
         assert_eq!(lines_of(&log, node, "foo"), vec!["add"; 4]);
     }
+}
+
+// Conformance item 49.
+#[test]
+fn the_channels_of_all_reactors_show_in_node_info() {
+    let log = Log::default();
+    let mut world = recording(49, &log).edge(0, 1).build();
+    connect_all(&mut world, &[(0, 1)]);
+    let infos = world.events(1).filter_map(|event| match event {
+        Event::PeerAdded(peer) => Some(peer.node_info.channels.to_vec()),
+        _ => None,
+    });
+    let [channels] = &infos.collect::<Vec<_>>()[..] else {
+        panic!("one peer was added")
+    };
+    let mut channels = channels.clone();
+    channels.sort_unstable();
+    assert_eq!(channels, CHANNELS);
+}
+
+// Conformance item 36.
+#[test]
+fn why_a_peer_was_closed_prints_and_says_whose_fault_it_was() {
+    let transient = ReactorError::transient("busy");
+    let reactor = CloseReason::Reactor {
+        reactor: String::from("moody"),
+        error: transient,
+    };
+    assert_eq!(reactor.to_string(), "reactor moody: busy");
+    assert!(reactor.is_transient() && reactor.blame() == Blame::Peer);
+    let rejected = CloseReason::from(Reject::InboundFull(5));
+    assert_eq!(
+        rejected.to_string(),
+        "rejected: no room for another inbound peer (limit 5)"
+    );
+    assert!(!rejected.is_transient());
+    let lost = CloseReason::from(NetworkError::Eof);
+    assert_eq!(
+        (lost.blame(), CloseReason::Shutdown.blame()),
+        (Blame::Network, Blame::Local)
+    );
 }

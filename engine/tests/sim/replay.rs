@@ -14,7 +14,9 @@ fn trace_of(seed: u64) -> ([u8; 32], u64) {
         .shards_up_to(4)
         .link(LinkProfile::wan().chunked(3000))
         .channel(channel(CHAT, 1))
-        .reactor("flood", |_, _| Box::new(Flood::new(FloodConfig::new(channel(GOSSIP, 5)))))
+        .reactor("flood", |_, _| {
+            Box::new(Flood::new(FloodConfig::new(channel(GOSSIP, 5))))
+        })
         .faults(FaultTable::random(&mut Rng::new(seed), 6, span))
         .ring()
         .chords(2)

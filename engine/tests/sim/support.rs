@@ -53,24 +53,39 @@ impl Drop for Replay {
 
 /// A channel with room for many messages.
 pub fn channel(id: ChannelId, priority: u16) -> ChannelDescriptor {
-    ChannelDescriptor { send_queue_capacity: 64, ..ChannelDescriptor::new(id, priority) }
+    ChannelDescriptor {
+        send_queue_capacity: 64,
+        ..ChannelDescriptor::new(id, priority)
+    }
 }
 
 /// Two nodes with the chat channel; node 1 keeps node 0.
 pub fn pair(seed: u64) -> Scenario {
-    Scenario::new(seed).nodes(2).shards_up_to(3).channel(channel(CHAT, 5)).edge(1, 0)
+    Scenario::new(seed)
+        .nodes(2)
+        .shards_up_to(3)
+        .channel(channel(CHAT, 5))
+        .edge(1, 0)
 }
 
 /// Runs until all pairs of `edges` are connected; fails when they do not.
 pub fn connect_all(world: &mut World, edges: &[(u32, u32)]) {
-    let connected =
-        |world: &World| edges.iter().all(|&(from, to)| world.are_connected(from, to));
-    assert!(world.run_until(SOON * 4, connected), "not all of {edges:?} connected");
+    let connected = |world: &World| {
+        edges
+            .iter()
+            .all(|&(from, to)| world.are_connected(from, to))
+    };
+    assert!(
+        world.run_until(SOON * 4, connected),
+        "not all of {edges:?} connected"
+    );
 }
 
 /// The edges of a ring with a second one of steps of `step`.
 pub fn ring_and_chords(nodes: u32, step: u32) -> Vec<(u32, u32)> {
-    (0..nodes).flat_map(|n| [(n, (n + 1) % nodes), (n, (n + step) % nodes)]).collect()
+    (0..nodes)
+        .flat_map(|n| [(n, (n + 1) % nodes), (n, (n + step) % nodes)])
+        .collect()
 }
 
 /// How often the peer went away from a node.
@@ -110,7 +125,14 @@ impl Recorder {
     /// A recorder that likes everything.
     pub fn new(node: u32, name: &'static str, channels: &[ChannelId], log: &Log) -> Self {
         let channels = channels.iter().map(|id| channel(*id, 1)).collect();
-        Recorder { node, name, channels, log: Rc::clone(log), filter: |_| Ok(()), answer: |_| Ok(()) }
+        Recorder {
+            node,
+            name,
+            channels,
+            log: Rc::clone(log),
+            filter: |_| Ok(()),
+            answer: |_| Ok(()),
+        }
     }
 
     fn write(&self, line: String) {

@@ -10,32 +10,36 @@ use crate::support::{BULK, CHAT, SOON, channel, connect_all, for_seeds};
 // A slow reader slows itself only.
 #[test]
 fn a_node_that_takes_nothing_holds_up_its_own_messages_and_nobody_elses() {
-    for_seeds("a_node_that_takes_nothing_holds_up_its_own_messages", 5, |seed| {
-        let mut world = Scenario::new(seed)
-            .nodes(3)
-            .shards_up_to(2)
-            .channel(channel(CHAT, 1))
-            .edge(1, 0)
-            .edge(2, 0)
-            .build();
-        connect_all(&mut world, &[(0, 1), (0, 2)]);
-        world.set_consuming(1, false);
-        for _ in 0..100 {
-            for to in [1, 2] {
-                (0..20).for_each(|_| {
-                    world.send(0, to, CHAT, 50_000);
-                });
+    for_seeds(
+        "a_node_that_takes_nothing_holds_up_its_own_messages",
+        5,
+        |seed| {
+            let mut world = Scenario::new(seed)
+                .nodes(3)
+                .shards_up_to(2)
+                .channel(channel(CHAT, 1))
+                .edge(1, 0)
+                .edge(2, 0)
+                .build();
+            connect_all(&mut world, &[(0, 1), (0, 2)]);
+            world.set_consuming(1, false);
+            for _ in 0..100 {
+                for to in [1, 2] {
+                    (0..20).for_each(|_| {
+                        world.send(0, to, CHAT, 50_000);
+                    });
+                }
+                world.run_for(Duration::from_millis(100));
             }
-            world.run_for(Duration::from_millis(100));
-        }
-        world.run_for(SOON);
-        assert_eq!(world.ledger().direct(0, 2, CHAT), (2000, 2000));
-        assert_eq!(world.ledger().direct(0, 1, CHAT), (2000, 0));
-        assert!(world.are_connected(0, 1), "a slow reader is not a dead one");
-        world.set_consuming(1, true);
-        world.run_for(SOON * 2);
-        assert_eq!(world.ledger().direct(0, 1, CHAT), (2000, 2000));
-    });
+            world.run_for(SOON);
+            assert_eq!(world.ledger().direct(0, 2, CHAT), (2000, 2000));
+            assert_eq!(world.ledger().direct(0, 1, CHAT), (2000, 0));
+            assert!(world.are_connected(0, 1), "a slow reader is not a dead one");
+            world.set_consuming(1, true);
+            world.run_for(SOON * 2);
+            assert_eq!(world.ledger().direct(0, 1, CHAT), (2000, 2000));
+        },
+    );
 }
 
 /// Sends bulk as fast as the line takes it and a vote every 50 ms; gives the latencies of the
@@ -57,9 +61,13 @@ fn votes_beside_bulk(votes: ChannelId, bulk_priority: u16, speed: u64) -> Vec<Du
         world.send(0, 1, votes, 200);
     }
     world.run_for(SOON * 4);
-    let received = world.received(1).iter().filter(|message| message.bytes == 200);
-    let mut latencies: Vec<Duration> =
-        received.filter_map(|vote| vote.sent_at.map(|sent| vote.at - sent)).collect();
+    let received = world
+        .received(1)
+        .iter()
+        .filter(|message| message.bytes == 200);
+    let mut latencies: Vec<Duration> = received
+        .filter_map(|vote| vote.sent_at.map(|sent| vote.at - sent))
+        .collect();
     assert_eq!(latencies.len(), 200, "all votes arrived");
     latencies.sort();
     latencies
@@ -81,8 +89,15 @@ fn votes_do_not_wait_behind_bulk_on_a_saturated_line() {
     // A vote waits for the write that is on the line, then travels: some 4 sealed buffers of
     // 68 KiB at this speed, and 50 ms of line.
     let write = Duration::from_secs(4 * 68 * 1024) / speed as u32;
-    assert!(last < write * 2 + Duration::from_millis(100), "the last vote took {last:?}");
-    assert!(behind[100] > p50 * 3, "median {p50:?} beside bulk, {:?} behind it", behind[100]);
+    assert!(
+        last < write * 2 + Duration::from_millis(100),
+        "the last vote took {last:?}"
+    );
+    assert!(
+        behind[100] > p50 * 3,
+        "median {p50:?} beside bulk, {:?} behind it",
+        behind[100]
+    );
 }
 
 #[test]
