@@ -322,6 +322,18 @@ impl World {
             .count()
     }
 
+    /// Connections that were made between any nodes so far.
+    pub fn connections_made(&self) -> u64 {
+        self.wires_made
+    }
+
+    /// How many of the messages given to [`World::send`] were refused or lost with their peer
+    /// before they were queued.
+    pub fn sends_failed(&self) -> u64 {
+        let failed = |reply: &Reply| matches!(reply, Reply::Send(Err(_)));
+        self.replies.iter().filter(|(_, reply)| failed(reply)).count() as u64
+    }
+
     /// What was sent and what came.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

@@ -6,7 +6,7 @@ use ringwire::gossip::{Flood, FloodConfig};
 use ringwire::sim::{Fault, FaultTable, LinkProfile, Rng, Scenario, When, World};
 
 use crate::support::{
-    CHAT, GOSSIP, SOON, channel, connect_all, for_seeds, removals, ring_and_chords,
+    CHAT, GOSSIP, NOBODY, SOON, channel, connect_all, for_seeds, removals, ring_and_chords,
 };
 
 /// Talks along all edges for `span`: half a second of peace between bursts.
@@ -91,7 +91,7 @@ fn a_byte_flipped_anywhere_closes_the_connection_and_delivers_nothing_wrong() {
             world.run_for(SOON);
             assert_eq!(
                 world.peers_of(1),
-                [],
+                NOBODY,
                 "byte {offset} was flipped and nobody noticed"
             );
             assert_eq!((world.open_links(0), world.open_links(1)), (0, 0));
@@ -127,7 +127,7 @@ fn a_peer_that_falls_silent_is_given_up_after_its_pong_is_late() {
     world.partition(&[vec![0], vec![1, 2]]);
     world.run_for(config.ping_interval * 2 + config.pong_timeout + Duration::from_secs(1));
     assert_eq!(removals(&world, 0).len(), 2);
-    assert_eq!(world.peers_of(0), []);
+    assert_eq!(world.peers_of(0), NOBODY);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use ringwire::peer::ShardId;
 use ringwire::sim::{Chunking, LinkProfile, Scenario};
 use ringwire::switch::{Command, Reply, ReplyToken};
 
-use crate::support::{BULK, CHAT, SOON, channel, connect_all, for_seeds, pair, removals};
+use crate::support::{BULK, CHAT, NOBODY, SOON, channel, connect_all, for_seeds, pair, removals};
 
 // Conformance item 61.
 #[test]
@@ -154,7 +154,7 @@ fn a_peer_whose_socket_is_lost_is_removed_exactly_once_on_both_sides() {
             world.run_for(SOON);
             for node in 0..2 {
                 assert_eq!(removals(&world, node).len(), 1, "node {node}");
-                assert_eq!(world.peers_of(node), []);
+                assert_eq!(world.peers_of(node), NOBODY);
                 assert_eq!(world.open_links(node), 0, "node {node} leaks a socket");
             }
         },
@@ -191,7 +191,7 @@ fn a_node_that_stops_is_noticed_and_refuses_new_connections() {
     connect_all(&mut world, &[(0, 1)]);
     world.shutdown(0, Duration::from_secs(5));
     world.run_for(SOON);
-    assert_eq!(world.peers_of(1), []);
+    assert_eq!(world.peers_of(1), NOBODY);
     assert_eq!(removals(&world, 1).len(), 1);
 }
 
@@ -208,5 +208,5 @@ fn a_stopped_peer_gets_what_was_queued_and_is_not_dialed_again() {
     world.command(1, home, Command::StopPeer { peer });
     world.run_for(Duration::from_secs(120));
     assert_eq!(world.ledger().direct(1, 0, CHAT), (20, 20));
-    assert_eq!(world.peers_of(1), []);
+    assert_eq!(world.peers_of(1), NOBODY);
 }

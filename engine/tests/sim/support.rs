@@ -13,28 +13,39 @@ use ringwire::switch::Event;
 use ringwire_codec::ChannelId;
 
 /// A channel of the application.
-pub const CHAT: ChannelId = ChannelId(0x70);
+pub(crate) const CHAT: ChannelId = ChannelId(0x70);
 /// A channel of bulk data.
-pub const BULK: ChannelId = ChannelId(0x71);
+pub(crate) const BULK: ChannelId = ChannelId(0x71);
 /// A channel that floods.
-pub const GOSSIP: ChannelId = ChannelId(0x72);
+pub(crate) const GOSSIP: ChannelId = ChannelId(0x72);
+
+/// No peers.
+pub(crate) const NOBODY: [u32; 0] = [];
 
 /// More than any dial, handshake and first retry takes.
-pub const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// Runs a test for many seeds, or for the one in `RINGWIRE_SIM_SEED`.
-pub fn for_seeds(test: &'static str, count: u64, run: impl Fn(u64)) {
-    let seeds = match std::env::var("RINGWIRE_SIM_SEED") {
-        Ok(seed) => {
-            let seed = seed.parse().expect("RINGWIRE_SIM_SEED is a number");
-            seed..seed + 1
-        }
-        Err(_) => 0..count,
+/// Runs a test for many seeds: for `count` of them, for as many as `RINGWIRE_SIM_SEEDS` says, or
+/// for the one in `RINGWIRE_SIM_SEED`. Gives how many it ran.
+pub(crate) fn for_seeds(test: &'static str, count: u64, run: impl Fn(u64)) -> u64 {
+    let seeds = match (number("RINGWIRE_SIM_SEED"), number("RINGWIRE_SIM_SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(count)) => 0..count,
+        (None, None) => 0..count,
     };
-    for seed in seeds {
+    for seed in seeds.clone() {
         let _replay = Replay { test, seed };
         run(seed);
     }
+    seeds.end - seeds.start
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number, not {text}")),
+    )
 }
 
 /// Prints how to replay a seed when its test fails.
@@ -52,7 +63,7 @@ impl Drop for Replay {
 }
 
 /// A channel with room for many messages.
-pub fn channel(id: ChannelId, priority: u16) -> ChannelDescriptor {
+pub(crate) fn channel(id: ChannelId, priority: u16) -> ChannelDescriptor {
     ChannelDescriptor {
         send_queue_capacity: 64,
         ..ChannelDescriptor::new(id, priority)
@@ -60,7 +71,7 @@ pub fn channel(id: ChannelId, priority: u16) -> ChannelDescriptor {
 }
 
 /// Two nodes with the chat channel; node 1 keeps node 0.
-pub fn pair(seed: u64) -> Scenario {
+pub(crate) fn pair(seed: u64) -> Scenario {
     Scenario::new(seed)
         .nodes(2)
         .shards_up_to(3)
@@ -69,7 +80,7 @@ pub fn pair(seed: u64) -> Scenario {
 }
 
 /// Runs until all pairs of `edges` are connected; fails when they do not.
-pub fn connect_all(world: &mut World, edges: &[(u32, u32)]) {
+pub(crate) fn connect_all(world: &mut World, edges: &[(u32, u32)]) {
     let connected = |world: &World| {
         edges
             .iter()
@@ -82,14 +93,14 @@ pub fn connect_all(world: &mut World, edges: &[(u32, u32)]) {
 }
 
 /// The edges of a ring with a second one of steps of `step`.
-pub fn ring_and_chords(nodes: u32, step: u32) -> Vec<(u32, u32)> {
+pub(crate) fn ring_and_chords(nodes: u32, step: u32) -> Vec<(u32, u32)> {
     (0..nodes)
         .flat_map(|n| [(n, (n + 1) % nodes), (n, (n + step) % nodes)])
         .collect()
 }
 
 /// How often the peer went away from a node.
-pub fn removals(world: &World, node: u32) -> Vec<CloseReason> {
+pub(crate) fn removals(world: &World, node: u32) -> Vec<CloseReason> {
     let removed = world.events(node).filter_map(|event| match event {
         Event::PeerRemoved { reason, .. } => Some(reason.clone()),
         _ => None,
@@ -98,7 +109,7 @@ pub fn removals(world: &World, node: u32) -> Vec<CloseReason> {
 }
 
 /// Why connections to a node were refused.
-pub fn refusals(world: &World, node: u32) -> Vec<CloseReason> {
+pub(crate) fn refusals(world: &World, node: u32) -> Vec<CloseReason> {
     let refused = world.events(node).filter_map(|event| match event {
         Event::ConnectionRefused { reason, .. } => Some(reason.clone()),
         _ => None,
@@ -107,23 +118,23 @@ pub fn refusals(world: &World, node: u32) -> Vec<CloseReason> {
 }
 
 /// What a [`Recorder`] saw: node, its own name, and what.
-pub type Log = Rc<RefCell<Vec<(u32, &'static str, String)>>>;
+pub(crate) type Log = Rc<RefCell<Vec<(u32, &'static str, String)>>>;
 /// What a [`Recorder`] answers to a message.
-pub type Answer = fn(&[u8]) -> Result<(), ReactorError>;
+pub(crate) type Answer = fn(&[u8]) -> Result<(), ReactorError>;
 
 /// A reactor that writes down what it is told.
-pub struct Recorder {
-    pub node: u32,
-    pub name: &'static str,
-    pub channels: Vec<ChannelDescriptor>,
-    pub log: Log,
-    pub filter: Answer,
-    pub answer: Answer,
+pub(crate) struct Recorder {
+    pub(crate) node: u32,
+    pub(crate) name: &'static str,
+    pub(crate) channels: Vec<ChannelDescriptor>,
+    pub(crate) log: Log,
+    pub(crate) filter: Answer,
+    pub(crate) answer: Answer,
 }
 
 impl Recorder {
     /// A recorder that likes everything.
-    pub fn new(node: u32, name: &'static str, channels: &[ChannelId], log: &Log) -> Self {
+    pub(crate) fn new(node: u32, name: &'static str, channels: &[ChannelId], log: &Log) -> Self {
         let channels = channels.iter().map(|id| channel(*id, 1)).collect();
         Recorder {
             node,
