@@ -5,9 +5,9 @@
 //!         consumed = both parts
 //! ```
 //!
-//! Every message of the protocol travels this way: the handshake messages, NodeInfo and each packet.
-//! A length over the caller's limit is refused from the prefix alone, before the body is waited for,
-//! so a peer cannot make us hold room for a message we would never accept.
+//! Every message of the protocol travels this way: the handshake messages, NodeInfo and each
+//! packet. A length over the caller's limit is refused from the prefix alone, before the body is
+//! waited for, so a peer cannot make us hold room for a message we would never accept.
 
 use bytes::BufMut;
 

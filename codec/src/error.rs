@@ -5,8 +5,8 @@
 
 use thiserror::Error;
 
-/// Whose fault a failure is. It decides who is punished: a peer may be banned for what it did, never
-/// for what the network or we did.
+/// Whose fault a failure is. It decides who is punished: a peer may be banned for what it did,
+/// never for what the network or we did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Blame {
     /// The remote node broke a rule of the protocol.

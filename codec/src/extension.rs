@@ -7,9 +7,9 @@
 //! ```
 //!
 //! A CometBFT node skips field 4242 and stays on its own record layer. NodeInfo travels inside the
-//! authenticated channel, so nobody between the two can strip or forge the offer. Both sides compute
-//! the same [`Agreed`] from the two offers without another round trip; it takes the smaller of each
-//! limit, so neither side is ever sent more than it asked for.
+//! authenticated channel, so nobody between the two can strip or forge the offer. Both sides
+//! compute the same [`Agreed`] from the two offers without another round trip; it takes the smaller
+//! of each limit, so neither side is ever sent more than it asked for.
 //!
 //! The rules for later versions: a field is only ever added, and a version offers all that the
 //! versions below it do.
@@ -124,8 +124,8 @@ impl Extension {
         put_varint(FIELD_GOSSIP_FEATURES, self.gossip_features, buf);
     }
 
-    /// What two nodes with these offers use, or `None` if one of them speaks no version at all. Both
-    /// sides come to the same answer, as the order of the two does not matter.
+    /// What two nodes with these offers use, or `None` if one of them speaks no version at all.
+    /// Both sides come to the same answer, as the order of the two does not matter.
     #[must_use]
     pub fn agree(local: &Self, remote: &Self) -> Option<Agreed> {
         if local.version.min(remote.version) == 0 {

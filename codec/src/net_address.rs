@@ -7,8 +7,8 @@
 //!
 //! A host may be a name. Names are **never resolved here**: the reference looks up whatever name a
 //! peer claims, while it handles that peer. Resolving is for the dialer, with addresses that the
-//! operator gave. An unresolved name therefore counts as public (that is what names are for), except
-//! `localhost`.
+//! operator gave. An unresolved name therefore counts as public (that is what names are for),
+//! except `localhost`.
 //!
 //! Text is read and written in `net_address/text.rs`; what kind of network an IP belongs to is told
 //! by `net_address/nets.rs`.
@@ -43,7 +43,8 @@ pub struct NetAddress {
     pub port: u16,
 }
 
-/// How well one address can be expected to reach another, worst first (after btcd's address manager).
+/// How well one address can be expected to reach another, worst first (after btcd's address
+/// manager).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Reachability {

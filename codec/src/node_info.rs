@@ -149,8 +149,8 @@ impl NodeInfo {
         Ok(())
     }
 
-    /// Checks that we, `self`, can talk with `other`: same block protocol, same network, and a common
-    /// channel, unless we have none at all.
+    /// Checks that we, `self`, can talk with `other`: same block protocol, same network, and a
+    /// common channel, unless we have none at all.
     ///
     /// # Errors
     ///

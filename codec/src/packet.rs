@@ -10,11 +10,12 @@
 //! ```
 //!
 //! A message is the data of successive packets of one channel up to one with `eof`; packets of
-//! different channels interleave freely. The data is always the last field, so a packet is sent as a
-//! small header ([`PacketHeader`]) followed by the payload where it lies, and read without a copy.
+//! different channels interleave freely. The data is always the last field, so a packet is sent as
+//! a small header ([`PacketHeader`]) followed by the payload where it lies, and read without a
+//! copy.
 //!
 //! One packet is read for about each kilobyte of traffic. So the order of fields that every known
-//! encoder writes is read by straight code ([`decode_canonical`]), and only what differs from it by
+//! encoder writes is read by straight code (`decode_canonical`), and only what differs from it by
 //! the general reader; a fuzz target holds the two against each other.
 
 use std::fmt;
@@ -152,7 +153,8 @@ pub const fn packet_body_max(payload_max: usize) -> usize {
     body_len(ChannelId(0x01), true, payload_max)
 }
 
-/// The largest packet body that we accept for a payload limit of `payload_max`: 1035 bytes for 1024.
+/// The largest packet body that we accept for a payload limit of `payload_max`: 1035 bytes for
+/// 1024.
 ///
 /// It has the room that [`packet_body_max`] forgets for the channels from 0x80 up.
 #[must_use]
@@ -165,7 +167,8 @@ pub const fn accepted_body_max(payload_max: usize) -> usize {
 pub struct PacketHeader;
 
 impl PacketHeader {
-    /// Writes the header into `out` and returns its length: header and data together are the packet.
+    /// Writes the header into `out` and returns its length: header and data together are the
+    /// packet.
     ///
     /// # Panics
     ///
@@ -228,8 +231,8 @@ const fn msg_len(channel: ChannelId, eof: bool, data_len: usize) -> usize {
     channel_len + eof_len + data_field_len
 }
 
-/// Reads a `PacketMsg` whose fields lie in ascending order without anything else beside them. `None`
-/// says only that it is something else; the general reader decides what.
+/// Reads a `PacketMsg` whose fields lie in ascending order without anything else beside them.
+/// `None` says only that it is something else; the general reader decides what.
 #[inline]
 fn decode_canonical(body: &[u8]) -> Option<PacketMsg<'_>> {
     let msg = strip_rest(body.strip_prefix(&[TAG_MSG])?)?;

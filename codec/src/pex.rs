@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The answer comes from strangers about strangers, so it is read with the rules of the reference
-//! and no milder: an IP or port that is none makes the whole message bad, and its sender with it. An
-//! id that is none only costs its entry, as in the reference, where the address book refuses it.
+//! and no milder: an IP or port that is none makes the whole message bad, and its sender with it.
+//! An id that is none only costs its entry, as in the reference, where the address book refuses it.
 
 use std::net::IpAddr;
 
@@ -62,9 +62,9 @@ impl PexMessage {
     /// # Errors
     ///
     /// [`DecodeError::TooLong`] over [`PEX_BYTES_MAX`], [`DecodeError::TooMany`] over one more than
-    /// [`PEX_ADDRESSES_MAX`] entries (that one is left out), [`DecodeError::BadValue`] for an IP and
-    /// [`DecodeError::OutOfRange`] for a port that is none, [`DecodeError::UnknownMessage`] if it is
-    /// neither message, and the errors of malformed protobuf.
+    /// [`PEX_ADDRESSES_MAX`] entries (that one is left out), [`DecodeError::BadValue`] for an IP
+    /// and [`DecodeError::OutOfRange`] for a port that is none, [`DecodeError::UnknownMessage`] if
+    /// it is neither message, and the errors of malformed protobuf.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         if bytes.len() > PEX_BYTES_MAX {
             let (len, max) = (bytes.len() as u64, PEX_BYTES_MAX as u64);
@@ -93,8 +93,8 @@ impl PexMessage {
         })
     }
 
-    /// Appends the message to `buf`. Of the addresses, the first [`PEX_ADDRESSES_MAX`] with an IP are
-    /// written: the message has no place for names.
+    /// Appends the message to `buf`. Of the addresses, the first [`PEX_ADDRESSES_MAX`] with an IP
+    /// are written: the message has no place for names.
     ///
     /// # Panics
     ///

@@ -1,8 +1,9 @@
 //! The little of protobuf that this protocol needs: fields in, fields out.
 //!
-//! The reader accepts fields in any order, lets the last value of a field win, and steps over fields
-//! it does not know, so a newer peer can add some. It allocates nothing: what it hands out borrows
-//! from the message. The writer makes what gogoproto makes, which leaves default values out.
+//! The reader accepts fields in any order, lets the last value of a field win, and steps over
+//! fields it does not know, so a newer peer can add some. It allocates nothing: what it hands out
+//! borrows from the message. The writer makes what gogoproto makes, which leaves default values
+//! out.
 //!
 //! Every message is complete before it is read (the delimited layer saw to that), so an end in the
 //! middle of a field is an error here, never a reason to wait.

@@ -5,6 +5,8 @@ pub mod buffer;
 pub mod config;
 pub mod conn;
 pub mod error;
+pub mod gossip;
+pub mod metrics;
 pub mod peer;
 pub mod reactor;
 pub mod sim;

@@ -7,8 +7,8 @@
 //!
 //! Each decoder has a `fuzz_*` function that checks what must hold for any bytes: no panic, limits
 //! kept, what is read can be written and read again. The inputs follow from the seed alone, so a
-//! failure is repeated by running with the seed that it printed. It has no feedback from the code it
-//! runs; for that there are the same targets for cargo-fuzz in `codec/fuzz`.
+//! failure is repeated by running with the seed that it printed. It has no feedback from the code
+//! it runs; for that there are the same targets for cargo-fuzz in `codec/fuzz`.
 
 mod mutate;
 mod targets;

@@ -84,6 +84,14 @@ fn what_is_no_address_is_refused_with_its_reason() {
 }
 
 #[test]
+fn in_json_an_address_is_its_text() {
+    let json = format!("\"{ID}@[2001:db8::7]:26656\"");
+    let read: NetAddress = serde_json::from_str(&json).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), json);
+    assert!(serde_json::from_str::<NetAddress>("\"127.0.0.1:80\"").is_err());
+}
+
+#[test]
 fn the_last_port_passes() {
     assert_eq!(address("127.0.0.1:65535").port, 65_535);
 }

@@ -1,13 +1,14 @@
 //! Addresses as text: what people write into a configuration and peers into their NodeInfo.
 //!
-//! The reader is strict about hosts, as nothing is looked up that would tell a typing error later: a
-//! name whose last label is a number is a damaged IPv4 address, and bare IPv6 is refused because its
-//! end cannot be told from the port.
+//! The reader is strict about hosts, as nothing is looked up that would tell a typing error later:
+//! a name whose last label is a number is a damaged IPv4 address, and bare IPv6 is refused because
+//! its end cannot be told from the port.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
 use super::{Host, NetAddress};
@@ -71,6 +72,19 @@ impl FromStr for NetAddress {
 impl fmt::Display for NetAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.id, HostPort(&self.host, self.port))
+    }
+}
+
+impl Serialize for NetAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for NetAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 

@@ -10,7 +10,8 @@ use crate::packet::ChannelId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NodeInfoError {
-    /// Longer than [`NODE_INFO_BYTES_MAX`](super::NODE_INFO_BYTES_MAX). Only our own can be: a peer's is refused while read.
+    /// Longer than [`NODE_INFO_BYTES_MAX`](super::NODE_INFO_BYTES_MAX). Only our own can be: a
+    /// peer's is refused while it is read.
     #[error("node info takes {bytes} bytes, at most 10240 are allowed")]
     TooLong {
         /// Its encoded length.
@@ -66,8 +67,8 @@ impl NodeInfoError {
         )
     }
 
-    /// Whose fault it is when a peer's NodeInfo is refused for this. [`Self::TooLong`] is found only
-    /// in our own.
+    /// Whose fault it is when a peer's NodeInfo is refused for this. [`Self::TooLong`] is found
+    /// only in our own.
     #[must_use]
     pub const fn blame(&self) -> Blame {
         match self {
