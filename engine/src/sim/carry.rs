@@ -287,7 +287,9 @@ impl World {
             }
             Event::Stopped => {
                 self.note(place, "stopped", 0, 0);
-                self.shard(place).map(|shard| shard.stopped = true);
+                if let Some(shard) = self.shard(place) {
+                    shard.stopped = true;
+                }
             }
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! Everything that can go wrong goes wrong, and afterwards the network is whole again.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use ringwire::gossip::{Flood, FloodConfig};
@@ -36,7 +37,8 @@ fn busy_ring(seed: u64, nodes: u32) -> Scenario {
 
 #[test]
 fn after_any_faults_the_network_heals_and_no_promise_was_broken() {
-    for_seeds(
+    let losses = Cell::new(0);
+    let seeds = for_seeds(
         "after_any_faults_the_network_heals_and_no_promise_was_broken",
         60,
         |seed| {
@@ -53,6 +55,12 @@ fn after_any_faults_the_network_heals_and_no_promise_was_broken() {
             chatter(&mut world, &edges, span);
             // Links that stall or creep until then are found out by their pings.
             world.run_for(SOON * 8);
+            losses.set(
+                losses.get()
+                    + (0..nodes)
+                        .map(|node| removals(&world, node).len())
+                        .sum::<usize>(),
+            );
             connect_all(&mut world, &edges);
             world.publish(0, GOSSIP, 999);
             world.run_for(SOON);
@@ -63,6 +71,12 @@ fn after_any_faults_the_network_heals_and_no_promise_was_broken() {
                 "a message after the faults reaches everybody"
             );
         },
+    );
+    // The faults must really strike, or the test shows nothing.
+    let (losses, seeds) = (losses.get(), seeds as usize);
+    assert!(
+        seeds == 1 || losses > 4 * seeds,
+        "{losses} lost peers in {seeds} runs"
     );
 }
 
