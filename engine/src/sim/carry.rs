@@ -5,17 +5,15 @@ use std::time::Duration;
 use crate::error::NetworkError;
 use crate::peer::ShardId;
 use crate::sim::link::Ending;
-use crate::sim::node::{self, Place};
+use crate::sim::node::Place;
 use crate::sim::step::Step;
-use crate::sim::wire::{End, EndRef, EndState, Wire, WireId};
-use crate::sim::world::{MESH_DELAY, Received, World};
-use crate::switch::{DialId, Event, LinkId, Output, Parcel, ReadMode, Transmit};
-use ringwire_codec::Host;
+use crate::sim::view::Received;
+use crate::sim::wire::{EndRef, EndState};
+use crate::sim::world::{MESH_DELAY, World};
+use crate::switch::{Event, LinkId, Output, Parcel, ReadMode, Transmit};
 
 /// Time a closing socket has for its last transmit.
 const LINGER: Duration = Duration::from_secs(5);
-/// Time a resolver takes to say that it knows no such name.
-const RESOLVE_DELAY: Duration = Duration::from_millis(1);
 
 impl World {
     pub(super) fn carry_out(&mut self, place: Place, output: Output) {
@@ -29,7 +27,9 @@ impl World {
                 self.begin_dial(place, dial, &host, port, timeout);
             }
             Output::CancelDial(dial) => {
-                self.shard(place).map(|shard| shard.dials.remove(&dial));
+                if let Some(shard) = self.shard(place) {
+                    shard.dials.remove(&dial);
+                }
             }
             Output::Transmit { link, buffers } => self.transmit(place, link, buffers),
             Output::Read { link, mode } => self.set_mode(place, link, mode),
@@ -48,112 +48,6 @@ impl World {
             Output::Event(event) => self.handle_event(place, event),
         }
     }
-
-    // ---- dials ------------------------------------------------------------------------------
-
-    fn begin_dial(&mut self, from: Place, dial: DialId, host: &Host, port: u16, timeout: Duration) {
-        self.note(from, "dial", dial.0, 0);
-        if let Some(shard) = self.shard(from) {
-            shard.dials.insert(dial);
-        }
-        let target = match host {
-            Host::Ip(ip) => node::number_at(*ip),
-            Host::Name(name) => match self.names.get(&**name) {
-                Some(number) => Some(*number),
-                None => {
-                    let (host, message) = (name.to_string(), String::from("no such name"));
-                    let error = NetworkError::Resolve { host, message };
-                    return self
-                        .clock
-                        .plan_after(RESOLVE_DELAY, Step::DialFails { from, dial, error });
-                }
-            },
-        };
-        let target = target.filter(|&number| number < self.node_count() && port == node::PORT);
-        let Some(target) = target else {
-            return self.clock.plan_after(RESOLVE_DELAY, refused(from, dial));
-        };
-        let round_trip = self.profile_between(from.node, target).latency * 2;
-        if round_trip > timeout || self.is_cut_off(from.node, target) {
-            let error = NetworkError::DialTimeout;
-            return self
-                .clock
-                .plan_after(timeout, Step::DialFails { from, dial, error });
-        }
-        self.clock
-            .plan_after(round_trip, Step::Connect { from, dial, target });
-    }
-
-    pub(super) fn fail_dial(&mut self, from: Place, dial: DialId, error: NetworkError) {
-        if self
-            .shard(from)
-            .is_some_and(|shard| shard.dials.remove(&dial))
-        {
-            self.note(from, "dial failed", dial.0, 0);
-            self.tell(from, |switch, now| {
-                switch.handle_dial_failed(now, dial, error)
-            });
-        }
-    }
-
-    /// The dial has come through: both sides get their end of a new wire.
-    pub(super) fn connect(&mut self, from: Place, dial: DialId, target: u32) {
-        let is_up = self.nodes[target as usize]
-            .shards
-            .iter()
-            .any(|shard| !shard.stopped);
-        if !is_up {
-            return self.take_step(refused(from, dial));
-        }
-        if self.is_cut_off(from.node, target) {
-            return self.fail_dial(from, dial, NetworkError::DialTimeout);
-        }
-        if !self
-            .shard(from)
-            .is_some_and(|shard| shard.dials.remove(&dial))
-        {
-            return;
-        }
-        let accepting = self.nodes[target as usize].next_accepting();
-        let at = self.place(target, accepting);
-        let (dialed, accepted) = self.make_wire(from, at);
-        let (out, remote) = self.link_of(dialed);
-        self.note(from, "connected", out.0, dial.0);
-        self.tell(from, |switch, now| {
-            switch.handle_connected(now, dial, out, remote)
-        });
-        let (link, remote) = self.link_of(accepted);
-        self.note(at, "accepted", link.0, 0);
-        self.tell(at, |switch, now| switch.handle_accepted(now, link, remote));
-    }
-
-    fn make_wire(&mut self, from: Place, at: Place) -> (EndRef, EndRef) {
-        self.wires_made += 1;
-        let id = WireId(self.wires_made);
-        let mut client = node::socket_addr(from.node);
-        client.set_port(32_768 + (self.wires_made % 28_000) as u16);
-        let dialer = End::new(from, self.next_link(), node::socket_addr(at.node));
-        let accepter = End::new(at, self.next_link(), client);
-        let profile = self.profile_between(from.node, at.node);
-        let faults = self
-            .faults
-            .of_link(self.clock.now(), from.node, at.node, &mut self.rng);
-        let ends = [EndRef { wire: id, side: 0 }, EndRef { wire: id, side: 1 }];
-        for (end, at) in [(&dialer, ends[0]), (&accepter, ends[1])] {
-            let (place, link) = (end.place, end.link);
-            self.shard(place).map(|shard| shard.links.insert(link, at));
-        }
-        self.wires
-            .insert(id, Wire::new([dialer, accepter], profile, faults));
-        (ends[0], ends[1])
-    }
-
-    fn link_of(&self, at: EndRef) -> (LinkId, std::net::SocketAddr) {
-        let end = &self.wires[&at.wire].ends[at.side];
-        (end.link, end.remote)
-    }
-
-    // ---- links ------------------------------------------------------------------------------
 
     /// The end a switch speaks of. It may only speak of links it was given and has not given up.
     fn end_of(&mut self, place: Place, link: LinkId) -> EndRef {
@@ -213,7 +107,9 @@ impl World {
             ));
         }
         (end.state, end.mode) = (EndState::Moving, ReadMode::Pause);
-        self.shard(place).map(|shard| shard.links.remove(&link));
+        if let Some(shard) = self.shard(place) {
+            shard.links.remove(&link);
+        }
         let to = Place { shard: to, ..place };
         self.clock.plan_after(
             MESH_DELAY,
@@ -228,7 +124,9 @@ impl World {
     fn close(&mut self, place: Place, link: LinkId) {
         let at = self.end_of(place, link);
         self.note(place, "close", link.0, 0);
-        self.shard(place).map(|shard| shard.links.remove(&link));
+        if let Some(shard) = self.shard(place) {
+            shard.links.remove(&link);
+        }
         let Some(wire) = self.wires.get_mut(&at.wire) else {
             return;
         };
@@ -278,12 +176,16 @@ impl World {
             Event::PeerAdded(peer) => {
                 let (key, id) = (peer.key, peer.id);
                 self.note(place, "peer added", u64::from(key.index), 0);
-                self.shard(place).map(|shard| shard.peers.insert(key, id));
+                if let Some(shard) = self.shard(place) {
+                    shard.peers.insert(key, id);
+                }
             }
             Event::PeerRemoved { peer, .. } => {
                 let key = peer.key;
                 self.note(place, "peer gone", u64::from(key.index), 0);
-                self.shard(place).map(|shard| shard.peers.remove(&key));
+                if let Some(shard) = self.shard(place) {
+                    shard.peers.remove(&key);
+                }
             }
             Event::Stopped => {
                 self.note(place, "stopped", 0, 0);
@@ -320,17 +222,5 @@ impl World {
                 sent_at: stamp.map(|stamp| stamp.sent_at),
             });
         }
-    }
-}
-
-fn refused(from: Place, dial: DialId) -> Step {
-    let message = String::from("connection refused");
-    Step::DialFails {
-        from,
-        dial,
-        error: NetworkError::Io {
-            operation: "connect",
-            message,
-        },
     }
 }

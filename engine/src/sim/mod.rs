@@ -21,9 +21,12 @@
 
 mod carry;
 mod check;
+mod dial;
 mod disaster;
 mod node;
 mod step;
+mod stream;
+mod view;
 mod wire;
 mod witness;
 
@@ -41,4 +44,5 @@ pub use link::{Chunking, LinkProfile};
 pub use node::{NodeSpec, ReactorSet, net_address, node_key, socket_addr};
 pub use rng::Rng;
 pub use scenario::Scenario;
-pub use world::{Received, World};
+pub use view::Received;
+pub use world::World;
