@@ -1,1 +1,9 @@
-//! x
+//! Contenders and measures of Ringwire's whole-system benches.
+//!
+//! A contender moves the same payload the same way: the [`limit`] by the least possible code,
+//! [`engine`] by two complete Ringwire nodes. They run in turn, pinned to the same CPUs, and every
+//! figure is a ratio to the limit of the same run (docs/benchmarks.md).
+
+pub mod engine;
+pub mod limit;
+pub mod measure;

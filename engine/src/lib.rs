@@ -6,9 +6,15 @@ pub mod config;
 pub mod conn;
 pub mod error;
 pub mod gossip;
+#[cfg(feature = "shard")]
+pub mod handle;
 pub mod metrics;
 pub mod peer;
 pub mod reactor;
+#[cfg(feature = "shard")]
+pub mod shard;
 pub mod sim;
 pub mod switch;
 pub mod time;
+#[cfg(feature = "shard")]
+pub mod transport;
