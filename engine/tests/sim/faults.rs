@@ -40,7 +40,7 @@ fn after_any_faults_the_network_heals_and_no_promise_was_broken() {
     let losses = Cell::new(0);
     let seeds = for_seeds(
         "after_any_faults_the_network_heals_and_no_promise_was_broken",
-        60,
+        40,
         |seed| {
             let (nodes, span) = (6, Duration::from_secs(60));
             let mut rng = Rng::new(seed);
