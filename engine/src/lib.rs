@@ -24,6 +24,7 @@ pub mod peer;
 pub mod reactor;
 #[cfg(feature = "shard")]
 pub mod shard;
+pub mod sim;
 pub mod switch;
 pub mod time;
 #[cfg(feature = "shard")]

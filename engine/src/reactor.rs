@@ -48,12 +48,18 @@ pub struct ReactorError {
 impl ReactorError {
     /// A lasting fault of the peer.
     pub fn new(message: impl Into<String>) -> Self {
-        ReactorError { message: message.into(), transient: false }
+        ReactorError {
+            message: message.into(),
+            transient: false,
+        }
     }
 
     /// A fault that may be gone at the next connection.
     pub fn transient(message: impl Into<String>) -> Self {
-        ReactorError { message: message.into(), transient: true }
+        ReactorError {
+            message: message.into(),
+            transient: true,
+        }
     }
 }
 

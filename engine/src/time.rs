@@ -68,7 +68,10 @@ mod tests {
 
     #[test]
     fn adding_a_duration_saturates_at_the_end_of_time() {
-        assert_eq!(Instant::from_nanos(u64::MAX - 1) + Duration::from_secs(1), Instant(u64::MAX));
+        assert_eq!(
+            Instant::from_nanos(u64::MAX - 1) + Duration::from_secs(1),
+            Instant(u64::MAX)
+        );
         assert_eq!(Instant::ZERO + Duration::MAX, Instant(u64::MAX));
     }
 

@@ -1,0 +1,116 @@
+//! Faults that strike what exists: partitions, crashes, lost and stalled connections.
+
+use std::time::Duration;
+
+use crate::sim::fault::FaultRule;
+use crate::sim::link::Ending;
+use crate::sim::step::Step;
+use crate::sim::wire::{EndRef, WireId};
+use crate::sim::world::World;
+
+impl World {
+    /// Lets nodes of different groups no longer reach each other; nodes in no group reach
+    /// everybody. No groups heal the network: what was written meanwhile arrives then.
+    pub fn partition(&mut self, groups: &[Vec<u32>]) {
+        let members = groups.iter().enumerate();
+        self.groups = members
+            .flat_map(|(group, nodes)| nodes.iter().map(move |n| (*n, group)))
+            .collect();
+        for id in self.wire_ids() {
+            let (a, b) = self.wires[&id].nodes();
+            let held = self.is_cut_off(a, b);
+            for side in 0..2 {
+                if let Some(wire) = self.wires.get_mut(&id) {
+                    wire.lanes[side].hold(held);
+                }
+                self.pump(EndRef { wire: id, side });
+            }
+        }
+    }
+
+    /// Takes a node down at once, without goodbye; it starts again after `down` with nothing but
+    /// its key and configuration. Its peers notice a lost connection.
+    pub fn crash(&mut self, number: u32, down: Duration) {
+        if self.nodes[number as usize].shards.is_empty() {
+            return;
+        }
+        self.note(
+            self.place(number, crate::peer::ShardId::COORDINATOR),
+            "crash",
+            0,
+            0,
+        );
+        let node = &mut self.nodes[number as usize];
+        // What is planned for this life is dropped from now on.
+        node.life += 1;
+        node.shards.clear();
+        for id in self.wire_ids() {
+            let (a, b) = self.wires[&id].nodes();
+            for (side, node) in [(0, a), (1, b)] {
+                if node == number {
+                    self.end_side(EndRef { wire: id, side }, Ending::Reset);
+                }
+            }
+        }
+        self.clock.plan_after(down, Step::Restart(number));
+    }
+
+    /// Loses every connection between two nodes.
+    pub fn reset_between(&mut self, a: u32, b: u32) {
+        for id in self.wire_ids() {
+            if matches!(self.wires[&id].nodes(), nodes if nodes == (a, b) || nodes == (b, a)) {
+                self.end_both_lanes(id, Ending::Reset);
+            }
+        }
+    }
+
+    pub(super) fn end_wires(&mut self, rule: &FaultRule, ending: Ending) {
+        for id in self.wires_at(rule) {
+            self.end_both_lanes(id, ending);
+        }
+    }
+
+    pub(super) fn stall_wires(&mut self, rule: &FaultRule, rest: Duration) {
+        let now = self.now();
+        for id in self.wires_at(rule) {
+            if let Some(wire) = self.wires.get_mut(&id) {
+                wire.lanes.iter_mut().for_each(|lane| lane.stall(now, rest));
+            }
+        }
+    }
+
+    /// Whether a partition lies between two nodes.
+    pub(super) fn is_cut_off(&self, a: u32, b: u32) -> bool {
+        match (self.groups.get(&a), self.groups.get(&b)) {
+            (Some(left), Some(right)) => left != right,
+            _ => false,
+        }
+    }
+
+    fn wires_at(&self, rule: &FaultRule) -> Vec<WireId> {
+        let meant = self.wires.iter().filter(|(_, wire)| {
+            let (a, b) = wire.nodes();
+            rule.place.includes(a, b)
+        });
+        meant.map(|(id, _)| *id).collect()
+    }
+
+    fn wire_ids(&self) -> Vec<WireId> {
+        self.wires.keys().copied().collect()
+    }
+
+    fn end_both_lanes(&mut self, id: WireId, ending: Ending) {
+        let now = self.now();
+        for side in 0..2 {
+            let Some(wire) = self.wires.get_mut(&id) else {
+                return;
+            };
+            if let Some(landing) = wire.lanes[side].end(now, ending) {
+                self.clock
+                    .plan(landing, Step::Land(EndRef { wire: id, side }));
+            }
+            // What is written after the loss goes nowhere, and goes at once.
+            self.pump(EndRef { wire: id, side });
+        }
+    }
+}

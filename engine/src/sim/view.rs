@@ -1,0 +1,129 @@
+//! What a test can ask a world.
+
+use ringwire_codec::{ChannelId, NetAddress, NodeId};
+
+use crate::peer::ShardId;
+use crate::sim::ledger::Ledger;
+use crate::sim::node;
+use crate::sim::trace::Trace;
+use crate::sim::wire::EndState;
+use crate::sim::world::World;
+use crate::switch::{Event, Reply, ReplyToken};
+use crate::time::Instant;
+
+/// A message that a node's application got.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    /// When.
+    pub at: Instant,
+    /// Who sent it, or brought it.
+    pub peer: NodeId,
+    /// Channel.
+    pub channel: ChannelId,
+    /// Length.
+    pub bytes: usize,
+    /// BLAKE3 of the content.
+    pub digest: [u8; 32],
+    /// When it was made, if it carries a stamp.
+    pub sent_at: Option<Instant>,
+}
+
+impl World {
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// The id of a node, of one to come as well.
+    pub fn id_of(&self, node: u32) -> NodeId {
+        self.nodes
+            .get(node as usize)
+            .map_or_else(|| node::node_key(self.seed, node).id(), |node| node.id)
+    }
+
+    /// The address of a node, of one to come as well.
+    pub fn address_of(&self, node: u32) -> NetAddress {
+        node::net_address(self.seed, node)
+    }
+
+    /// How many nodes there are.
+    pub fn node_count(&self) -> u32 {
+        self.nodes.len() as u32
+    }
+
+    /// The numbers of a node's peers, ascending.
+    pub fn peers_of(&self, node: u32) -> Vec<u32> {
+        let shards = self.nodes[node as usize].shards.iter();
+        let peers = shards.flat_map(|shard| shard.peers.values());
+        let mut numbers: Vec<u32> = peers.filter_map(|id| self.number_of(*id)).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// The shard on which `node` keeps its peer `peer`.
+    pub fn home_of(&self, node: u32, peer: u32) -> Option<ShardId> {
+        self.nodes[node as usize].home_of(self.id_of(peer))
+    }
+
+    /// Whether each has the other as its peer.
+    pub fn are_connected(&self, a: u32, b: u32) -> bool {
+        let has = |x: u32, y: u32| self.nodes[x as usize].home_of(self.id_of(y)).is_some();
+        has(a, b) && has(b, a)
+    }
+
+    /// What the application of a node got, in order.
+    pub fn received(&self, node: u32) -> &[Received] {
+        &self.received[node as usize]
+    }
+
+    /// What happened to a node, in order.
+    pub fn events(&self, node: u32) -> impl Iterator<Item = &Event> {
+        self.events[node as usize].iter().map(|(_, event)| event)
+    }
+
+    /// The outcome of a command.
+    pub fn reply(&self, token: ReplyToken) -> Option<&Reply> {
+        self.replies
+            .iter()
+            .find(|(known, _)| *known == token)
+            .map(|(_, reply)| reply)
+    }
+
+    /// Whether every shard of a node has reported that it stopped.
+    pub fn has_stopped(&self, node: u32) -> bool {
+        let shards = &self.nodes[node as usize].shards;
+        !shards.is_empty() && shards.iter().all(|shard| shard.stopped)
+    }
+
+    /// Sockets a node holds.
+    pub fn open_links(&self, node: u32) -> usize {
+        let ends = self.wires.values().flat_map(|wire| &wire.ends);
+        ends.filter(|end| end.place.node == node && end.state != EndState::Closed)
+            .count()
+    }
+
+    /// Connections that were made between any nodes so far.
+    pub fn connections_made(&self) -> u64 {
+        self.wires_made
+    }
+
+    /// How many of the messages given to [`World::send`] were refused or lost with their peer
+    /// before they were queued.
+    pub fn sends_failed(&self) -> u64 {
+        let failed = |reply: &Reply| matches!(reply, Reply::Send(Err(_)));
+        self.replies
+            .iter()
+            .filter(|(_, reply)| failed(reply))
+            .count() as u64
+    }
+
+    /// What was sent and what came.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What happened so far.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+}

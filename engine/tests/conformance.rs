@@ -1,0 +1,670 @@
+//! The conformance list: what the reference's own tests ask of a peer-to-peer layer, item by item,
+//! and where it is asked of this one.
+//!
+//! Each item of the connection, transport and switch chapters names the tests that cover it, or
+//! says why it does not apply. The tests below fail when a named test is gone, when an item has no
+//! entry, and when a test claims (`// Conformance item N.`) an item that is not on the list.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Items of the whole list, address book and libraries included.
+const ITEM_MAX: u16 = 98;
+/// Items that this table must account for: connection, secret connection, values, transport,
+/// switch.
+const TABLE_MAX: u16 = 66;
+/// Lines between a claim and the test it stands above: attributes and a doc.
+const CLAIM_REACH: usize = 6;
+
+/// How an item is met.
+enum Met {
+    /// By these tests.
+    By(&'static [&'static str]),
+    /// It does not apply, and this is why.
+    Not(&'static str),
+}
+
+use Met::{By, Not};
+
+/// Item, what it asks, how it is met.
+const TABLE: &[(u16, &str, Met)] = &[
+    (
+        1,
+        "stop after flush delivers what was sent",
+        By(&[
+            "a_flush_sends_all_that_was_queued_whatever_the_rate_and_takes_nothing_more",
+            "what_was_accepted_is_sent_before_a_stopped_peer_is_closed",
+            "a_shutdown_sends_what_was_accepted_and_leaves_nothing_open",
+        ]),
+    ),
+    (
+        2,
+        "send and try_send; unknown channels refused",
+        By(&["what_is_sent_arrives_and_an_unknown_channel_is_an_answer"]),
+    ),
+    (
+        3,
+        "a sent message is received",
+        By(&["what_is_sent_arrives_and_an_unknown_channel_is_an_answer"]),
+    ),
+    (
+        4,
+        "status of a connection",
+        By(&["the_status_has_each_channel_with_its_queue_and_what_was_sent"]),
+    ),
+    (
+        5,
+        "a late pong is an error",
+        By(&[
+            "a_peer_that_never_answers_is_given_up_at_the_deadline_and_not_before",
+            "a_peer_that_never_answers_a_ping_is_given_up",
+            "a_peer_that_falls_silent_is_given_up_after_its_pong_is_late",
+        ]),
+    ),
+    (
+        6,
+        "unsolicited pongs are harmless",
+        By(&[
+            "pongs_that_nobody_asked_for_are_harmless_and_answer_no_later_ping",
+            "pings_are_answered_pongs_are_harmless_and_the_connection_stays_up",
+        ]),
+    ),
+    (
+        7,
+        "many pings are harmless",
+        By(&[
+            "pings_that_pile_up_share_one_pong",
+            "pings_are_answered_pongs_are_harmless_and_the_connection_stays_up",
+        ]),
+    ),
+    (
+        8,
+        "ping and pong go on",
+        By(&[
+            "ping_and_pong_go_on_for_ever",
+            "pings_are_answered_pongs_are_harmless_and_the_connection_stays_up",
+        ]),
+    ),
+    (
+        9,
+        "a remote close is reported once",
+        By(&["a_peer_whose_socket_is_lost_is_removed_exactly_once_on_both_sides"]),
+    ),
+    (
+        10,
+        "bytes that are no packet",
+        By(&[
+            "bytes_that_are_no_packet_are_refused",
+            "bytes_that_are_no_packet_end_the_connection",
+        ]),
+    ),
+    (
+        11,
+        "packets on unknown channels",
+        By(&["a_packet_on_an_unregistered_channel_ends_the_connection"]),
+    ),
+    (
+        12,
+        "packets over the maximum",
+        By(&[
+            "a_full_packet_passes_on_every_channel_and_a_longer_one_is_refused",
+            "a_full_payload_is_accepted_and_a_longer_one_is_refused_before_it_came",
+        ]),
+    ),
+    (
+        13,
+        "delimited messages that are no packet",
+        By(&[
+            "a_body_without_a_known_packet_is_refused",
+            "bytes_that_are_no_packet_end_the_connection",
+        ]),
+    ),
+    (
+        14,
+        "a full queue refuses",
+        By(&["a_full_queue_hands_the_message_back_until_it_is_drained"]),
+    ),
+    (
+        15,
+        "bytes of the packets",
+        By(&[
+            "ping_and_pong_have_the_bytes_of_the_reference",
+            "a_message_packet_has_the_bytes_of_the_reference",
+            "the_bytes_in_a_frame_are_the_references",
+        ]),
+    ),
+    (
+        16,
+        "channel numbers do not alias",
+        By(&[
+            "a_channel_over_255_does_not_alias_to_a_smaller_one",
+            "a_channel_number_over_a_byte_is_not_cut_to_one",
+        ]),
+    ),
+    (
+        17,
+        "each learns the other's key",
+        By(&["both_sides_learn_each_others_key_however_the_bytes_are_cut"]),
+    ),
+    (
+        18,
+        "concurrent writers do not interleave",
+        Not("a connection belongs to one shard and has one writer; nothing can interleave"),
+    ),
+    (
+        19,
+        "concurrent readers",
+        Not("a connection belongs to one shard and has one reader"),
+    ),
+    (
+        20,
+        "messages of random sizes in both directions",
+        By(&[
+            "a_stream_of_any_writes_comes_out_equal",
+            "the_sessions_frames_flow_in_both_directions",
+            "messages_of_any_size_arrive_whole_and_in_order_whatever_the_reads",
+        ]),
+    ),
+    (
+        21,
+        "golden rows of derived secrets",
+        By(&["all_golden_rows_of_the_reference_come_out"]),
+    ),
+    (
+        22,
+        "keys that are missing or not ed25519",
+        By(&[
+            "a_missing_key_is_refused",
+            "a_key_that_is_not_ed25519_is_refused",
+        ]),
+    ),
+    (
+        23,
+        "evil peers of the handshake",
+        By(&[
+            "a_peer_that_stops_is_reported_with_the_stage_it_stopped_at",
+            "a_malformed_ephemeral_key_is_refused_at_its_first_wrong_byte",
+            "a_malformed_authentication_is_refused",
+        ]),
+    ),
+    (
+        24,
+        "ephemeral keys of low order",
+        By(&["ephemeral_keys_of_low_order_are_refused"]),
+    ),
+    (
+        25,
+        "random data through a pair",
+        By(&[
+            "a_stream_of_any_writes_comes_out_equal",
+            "fuzz_entry_holds_on_a_few_inputs",
+        ]),
+    ),
+    (
+        26,
+        "an address from a socket address",
+        By(&["an_address_is_made_from_id_ip_and_port"]),
+    ),
+    (
+        27,
+        "addresses as text",
+        By(&[
+            "an_address_is_read_with_or_without_a_protocol",
+            "what_is_no_address_is_refused_with_its_reason",
+        ]),
+    ),
+    (
+        28,
+        "lists of addresses",
+        By(&["a_list_gives_its_good_and_its_bad_ones_separately"]),
+    ),
+    (
+        29,
+        "properties of addresses",
+        By(&[
+            "a_loopback_address_is_valid_and_local_but_not_routable",
+            "a_public_name_or_ip_is_valid_and_routable_but_not_local",
+        ]),
+    ),
+    (
+        30,
+        "reachability",
+        By(&["reachability_has_the_scores_of_the_reference"]),
+    ),
+    (
+        31,
+        "the node key's file",
+        By(&[
+            "the_first_start_makes_a_key_and_the_second_loads_it",
+            "loading_a_missing_file_names_it",
+        ]),
+    ),
+    (
+        32,
+        "validity of NodeInfo",
+        By(&[
+            "what_the_reference_finds_valid_is_valid",
+            "what_the_reference_finds_invalid_is_refused",
+        ]),
+    ),
+    (
+        33,
+        "compatibility of NodeInfo",
+        By(&[
+            "nodes_with_a_common_channel_are_compatible",
+            "another_block_format_network_or_set_of_channels_is_incompatible",
+        ]),
+    ),
+    (
+        34,
+        "a set of peers holds an id once",
+        By(&["of_twenty_candidates_with_one_id_exactly_one_is_admitted"]),
+    ),
+    (
+        35,
+        "peers: start, stop, send",
+        By(&[
+            "messages_of_any_size_arrive_whole_and_in_order_whatever_the_reads",
+            "sending_on_a_channel_the_peer_lacks_is_a_typed_error",
+        ]),
+    ),
+    (
+        36,
+        "errors print and classify",
+        By(&["why_a_peer_was_closed_prints_and_says_whose_fault_it_was"]),
+    ),
+    (
+        37,
+        "a connection filter refuses",
+        By(&[
+            "a_connection_filter_refuses_before_the_handshake",
+            "a_connection_filter_refuses_an_address_before_its_handshake",
+        ]),
+    ),
+    (
+        38,
+        "a connection filter takes too long",
+        Not("filters are functions that answer at once, so there is no answer to wait for"),
+    ),
+    (
+        39,
+        "incoming connections at most",
+        By(&["five_inbound_peers_fit_the_rest_is_refused_and_unconditional_ones_still_pass"]),
+    ),
+    (
+        40,
+        "many dials at once",
+        By(&[
+            "two_nodes_connect_and_their_messages_arrive_whole",
+            "many_dials_at_once_are_all_accepted_beside_those_that_are_refused",
+        ]),
+    ),
+    (
+        41,
+        "a stalled handshake delays nobody",
+        By(&[
+            "a_stalled_handshake_delays_nobody_and_ends_at_its_timeout",
+            "a_peer_that_stalls_its_handshake_does_not_delay_a_good_one",
+        ]),
+    ),
+    (
+        42,
+        "an invalid NodeInfo is refused",
+        By(&["a_node_info_that_breaks_a_rule_is_refused"]),
+    ),
+    (
+        43,
+        "an id that is not the key's is refused",
+        By(&["a_node_info_with_another_id_than_the_key_is_refused"]),
+    ),
+    (
+        44,
+        "another node than the dialed one is refused",
+        By(&[
+            "another_node_than_the_one_that_was_dialed_is_refused_by_both_ids",
+            "a_dial_that_meets_another_node_than_it_was_told_is_refused",
+        ]),
+    ),
+    (
+        45,
+        "another network is refused",
+        By(&[
+            "a_node_of_another_network_is_refused",
+            "nodes_of_different_networks_do_not_become_peers",
+        ]),
+    ),
+    (
+        46,
+        "our own key is refused",
+        By(&[
+            "meeting_ourselves_is_refused",
+            "our_own_id_is_refused_as_ourselves",
+        ]),
+    ),
+    (
+        47,
+        "a second connection from an address is refused",
+        By(&[
+            "a_second_socket_from_an_address_is_refused_once_the_first_cannot_be_its_twin",
+            "a_second_id_at_one_address_is_refused_unless_allowed",
+        ]),
+    ),
+    (
+        48,
+        "NodeInfo over the secret connection",
+        By(&["the_channels_of_all_reactors_show_in_node_info"]),
+    ),
+    (
+        49,
+        "channels show in NodeInfo",
+        By(&["the_channels_of_all_reactors_show_in_node_info"]),
+    ),
+    (
+        50,
+        "messages reach the right reactor and channel",
+        By(&[
+            "two_nodes_connect_and_their_messages_arrive_whole",
+            "each_message_reaches_the_reactor_that_owns_its_channel_with_its_bytes",
+        ]),
+    ),
+    (
+        51,
+        "dialing oneself",
+        By(&[
+            "dialing_ourselves_is_never_tried_again",
+            "dialing_ourselves_is_refused_at_once_by_id_and_never_retried_by_key",
+            "dialing_oneself_makes_no_peer_and_is_not_tried_again",
+        ]),
+    ),
+    (
+        52,
+        "a peer filter refuses",
+        By(&[
+            "a_peer_filter_refuses_after_node_info",
+            "a_peer_filter_refuses_an_authenticated_peer",
+        ]),
+    ),
+    (
+        53,
+        "a peer filter takes too long",
+        Not("filters are functions that answer at once, so there is no answer to wait for"),
+    ),
+    (
+        54,
+        "the same peer twice",
+        By(&[
+            "an_id_is_refused_until_its_former_connection_has_left",
+            "a_second_connection_to_a_peer_is_refused_as_a_duplicate",
+            "a_second_dial_to_a_connected_peer_is_refused",
+        ]),
+    ),
+    (
+        55,
+        "a peer whose socket closes is removed",
+        By(&[
+            "a_peer_whose_socket_ends_is_removed_once_and_not_dialed_again",
+            "a_peer_whose_socket_is_lost_is_removed_exactly_once_on_both_sides",
+        ]),
+    ),
+    (
+        56,
+        "a peer is removed exactly once",
+        By(&[
+            "a_peer_whose_socket_ends_is_removed_once_and_not_dialed_again",
+            "a_reactor_that_complains_costs_its_peer_once_and_hears_nothing_more_of_it",
+            "a_peer_whose_socket_is_lost_is_removed_exactly_once_on_both_sides",
+        ]),
+    ),
+    (
+        57,
+        "outbound persistent peers come back",
+        By(&[
+            "twenty_steady_dials_are_followed_by_ten_growing_ones_and_then_none",
+            "a_persistent_peer_is_dialed_again_after_a_failed_dial_and_after_a_loss",
+            "a_persistent_peer_is_dialed_until_it_answers_and_again_when_it_is_lost",
+            "an_outbound_persistent_peer_is_dialed_again_whenever_it_is_lost",
+            "a_persistent_peer_that_is_down_at_first_is_dialed_until_it_answers",
+        ]),
+    ),
+    (
+        58,
+        "inbound persistent peers come back",
+        By(&[
+            "a_persistent_peer_that_came_inbound_is_dialed_when_it_is_lost",
+            "a_persistent_peer_that_came_inbound_is_recognised_by_its_id_and_dialed_when_lost",
+            "an_inbound_persistent_peer_is_dialed_when_it_is_lost",
+        ]),
+    ),
+    (
+        59,
+        "transient errors bring a peer back",
+        By(&[
+            "a_transient_fault_brings_a_dialed_peer_back_and_a_lasting_one_does_not",
+            "a_transient_error_brings_a_dialed_peer_back",
+            "a_transient_error_brings_a_dialed_peer_back_and_a_lasting_one_does_not",
+        ]),
+    ),
+    (
+        60,
+        "dials connect",
+        By(&[
+            "two_nodes_connect_and_their_messages_arrive_whole",
+            "a_dial_connects_and_says_whom",
+        ]),
+    ),
+    (
+        61,
+        "a full mesh of three",
+        By(&["three_nodes_make_a_full_mesh"]),
+    ),
+    (
+        62,
+        "inbound budget and unconditional peers",
+        By(&[
+            "five_inbound_peers_fit_the_sixth_is_refused_and_unconditional_ones_still_pass",
+            "the_inbound_budget_holds_and_unconditional_peers_pass_it",
+            "five_inbound_peers_fit_the_rest_is_refused_and_unconditional_ones_still_pass",
+        ]),
+    ),
+    (
+        63,
+        "accepting survives refusals",
+        By(&[
+            "refusals_do_not_end_accepting",
+            "many_dials_at_once_are_all_accepted_beside_those_that_are_refused",
+        ]),
+    ),
+    (
+        64,
+        "init_peer waits for remove_peer",
+        By(&[
+            "a_peer_that_comes_back_is_never_initialised_before_it_was_removed",
+            "a_crashed_node_comes_back_to_peers_that_remember_it",
+        ]),
+    ),
+    (
+        65,
+        "a peer that could not be removed",
+        By(&[
+            "an_id_is_refused_until_its_former_connection_has_left",
+            "a_peer_that_comes_back_is_never_initialised_before_it_was_removed",
+        ]),
+    ),
+    (
+        66,
+        "a message filter refuses before receive",
+        By(&[
+            "a_reactor_that_complains_costs_its_peer_once_and_hears_nothing_more_of_it",
+            "a_message_that_the_filter_refuses_is_never_received_and_costs_the_peer",
+        ]),
+    ),
+];
+
+/// A claim found in the sources: which items, which test, where.
+struct Claim {
+    items: Vec<u16>,
+    test: Option<String>,
+    place: String,
+}
+
+fn source_files() -> Vec<PathBuf> {
+    let engine = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = engine.parent().expect("the engine lies in the workspace");
+    let mut files = Vec::new();
+    let mut folders = vec![
+        root.join("codec/src"),
+        root.join("engine/src"),
+        root.join("engine/tests"),
+    ];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.extension().is_some_and(|extension| extension == "rs") => {
+                    files.push(path);
+                }
+                false => {}
+            }
+        }
+    }
+    files
+}
+
+/// The names of all tests in the sources: functions under a `#[test]` or inside `proptest!`.
+fn test_names() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in source_files() {
+        let text = fs::read_to_string(file).expect("a source is readable UTF-8");
+        let mut is_test = false;
+        for line in text.lines().map(str::trim) {
+            if line == "#[test]" || line.starts_with("#[test]") {
+                is_test = true;
+            } else if let Some(name) = function_name(line) {
+                if std::mem::take(&mut is_test) {
+                    names.insert(name);
+                }
+            } else if !line.starts_with("#[") && !line.starts_with("//") {
+                is_test = false;
+            }
+        }
+    }
+    names
+}
+
+fn function_name(line: &str) -> Option<String> {
+    let rest = line
+        .strip_prefix("fn ")
+        .or_else(|| line.strip_prefix("async fn "))?;
+    let end = rest.find(['(', '<'])?;
+    Some(rest[..end].to_string())
+}
+
+fn claims() -> Vec<Claim> {
+    let mut claims = Vec::new();
+    for file in source_files() {
+        let text = fs::read_to_string(&file).expect("a source is readable UTF-8");
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for (index, line) in lines.iter().enumerate() {
+            let Some(items) = claimed_items(line) else {
+                continue;
+            };
+            let below = lines.iter().skip(index + 1).take(CLAIM_REACH);
+            let test = below.copied().find_map(function_name);
+            let place = format!("{}:{}", file.display(), index + 1);
+            claims.push(Claim { items, test, place });
+        }
+    }
+    claims
+}
+
+/// The numbers of `// Conformance item 5.` or `// Conformance items 5, 6 and 9: words.`
+fn claimed_items(line: &str) -> Option<Vec<u16>> {
+    let rest = line.strip_prefix("// Conformance item")?;
+    let list = rest.strip_prefix('s').unwrap_or(rest);
+    let list = list.split(['.', ':', '(']).next().unwrap_or_default();
+    let words = list
+        .split([' ', ','])
+        .filter(|word| !word.is_empty() && *word != "and");
+    Some(words.map(|word| word.parse().unwrap_or(0)).collect())
+}
+
+#[test]
+fn every_item_has_an_entry_and_every_named_test_exists() {
+    let tests = test_names();
+    let mut problems = Vec::new();
+    for item in 1..=TABLE_MAX {
+        if TABLE.iter().filter(|(number, ..)| *number == item).count() != 1 {
+            problems.push(format!("item {item} has no entry, or more than one"));
+        }
+    }
+    for (item, asks, met) in TABLE {
+        match met {
+            By([]) => problems.push(format!("item {item} names no test")),
+            By(names) => {
+                for name in names.iter().filter(|name| !tests.contains(**name)) {
+                    problems.push(format!("item {item} ({asks}): there is no test `{name}`"));
+                }
+            }
+            Not(reason) if reason.len() < 20 => problems.push(format!("item {item}: why not?")),
+            Not(_) => {}
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn every_claim_of_an_item_stands_above_a_test_and_names_items_of_the_list() {
+    let mut problems = Vec::new();
+    for claim in claims() {
+        if claim.items.is_empty()
+            || claim
+                .items
+                .iter()
+                .any(|item| !(1..=ITEM_MAX).contains(item))
+        {
+            problems.push(format!("{}: claims {:?}", claim.place, claim.items));
+        }
+        if claim.test.is_none() {
+            problems.push(format!("{}: no test follows", claim.place));
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn what_the_table_names_is_claimed_where_it_stands() {
+    let mut claimed: BTreeMap<u16, BTreeSet<String>> = BTreeMap::new();
+    for claim in claims() {
+        for item in claim.items {
+            claimed.entry(item).or_default().extend(claim.test.clone());
+        }
+    }
+    let mut problems = Vec::new();
+    for (item, _, met) in TABLE {
+        let By(names) = met else { continue };
+        let known = claimed.get(item);
+        for name in *names {
+            if !known.is_some_and(|tests| tests.contains(*name)) {
+                problems.push(format!("item {item}: `{name}` does not claim it"));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn claims_are_read_with_one_number_or_several() {
+    assert_eq!(claimed_items("// Conformance item 5."), Some(vec![5]));
+    assert_eq!(
+        claimed_items("// Conformance items 6, 7 and 8."),
+        Some(vec![6, 7, 8])
+    );
+    assert_eq!(
+        claimed_items("// Conformance item 23: the honest row."),
+        Some(vec![23])
+    );
+    assert_eq!(claimed_items("// Conformance item x."), Some(vec![0]));
+    assert_eq!(claimed_items("// nothing"), None);
+}

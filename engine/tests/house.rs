@@ -1,0 +1,310 @@
+//! The rules of the house that no compiler checks, read from the sources.
+//!
+//! * A room imports only rooms that an arrow of the architecture allows.
+//! * `unsafe` stands only where the kernel is talked to, and in the buffer slab.
+//! * Pure rooms name no clock, thread, lock, atomic or socket.
+//! * Every file opens with its doc and stays under 500 production lines.
+//!
+//! Each failure names file and line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file of production code may have this many lines; beyond it, it holds more than one noun.
+const PRODUCTION_LINES_MAX: usize = 500;
+
+/// What each room of the engine may import from the crate, by the arrows of docs/architecture.md.
+/// A room may always import itself. Two arrows point up, and carry plain values only: why a peer
+/// was closed may be the error of its connection, or of a reactor.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("time", &[]),
+    ("config", &["error"]),
+    ("error", &["conn", "reactor"]),
+    ("metrics", &["time", "config", "error"]),
+    ("buffer", &["time", "config", "error"]),
+    ("conn", &["time", "config", "error", "buffer"]),
+    ("peer", &["time", "config", "error", "buffer", "conn"]),
+    (
+        "reactor",
+        &["time", "config", "error", "buffer", "conn", "peer"],
+    ),
+    ("pex", PROTOCOL),
+    ("gossip", PROTOCOL),
+    ("switch", PROTOCOL),
+    ("sim", PROTOCOL),
+    ("transport", SHELL),
+    ("shard", SHELL),
+];
+
+/// What the rooms of the protocol may import, each other included.
+const PROTOCOL: &[&str] = &[
+    "time", "config", "error", "metrics", "buffer", "conn", "peer", "reactor", "pex", "gossip",
+    "switch",
+];
+
+/// What the shell may import: the protocol and the shell.
+const SHELL: &[&str] = &[
+    "time",
+    "config",
+    "error",
+    "metrics",
+    "buffer",
+    "conn",
+    "peer",
+    "reactor",
+    "pex",
+    "gossip",
+    "switch",
+    "transport",
+    "shard",
+];
+
+/// Rooms above all others: they may import anything.
+const TOP: &[&str] = &["lib", "handle", "bin"];
+
+/// Rooms that run with a kernel under them.
+const IMPURE: &[&str] = &["lib", "handle", "bin", "transport", "shard"];
+
+/// Files in which `unsafe` may stand: the ring and the program's signals talk to the kernel, the
+/// slab takes its memory back.
+const UNSAFE_PLACES: &[&str] = &[
+    "engine/src/transport/ring",
+    "engine/src/bin/ringwire/signals.rs",
+    "engine/src/buffer/pool.rs",
+];
+
+/// Words that have no place in a pure room, with the reason.
+const IMPURE_WORDS: &[(&str, &str)] = &[
+    ("std::time::Instant", "time comes in as an argument"),
+    ("std::time::SystemTime", "time comes in as an argument"),
+    ("std::thread", "a pure room has no threads"),
+    ("std::sync::Mutex", "a pure room has no locks"),
+    ("std::sync::RwLock", "a pure room has no locks"),
+    ("std::sync::atomic", "a pure room has no atomics"),
+    ("std::net::Tcp", "a pure room has no sockets"),
+    ("std::net::Udp", "a pure room has no sockets"),
+    (
+        "std::collections::HashMap",
+        "its order is chance: the same seed must give the same run",
+    ),
+    (
+        "std::collections::HashSet",
+        "its order is chance: the same seed must give the same run",
+    ),
+    ("getrandom", "chance comes in as a seed"),
+    ("async fn", "a pure room does not wait"),
+    (".await", "a pure room does not wait"),
+];
+
+/// A source file: its path from the workspace root, and its production part.
+struct Source {
+    path: String,
+    production: Vec<(usize, String)>,
+    first_line: String,
+}
+
+impl Source {
+    /// The room of the engine it belongs to: `switch` for engine/src/switch/io.rs.
+    fn room(&self) -> Option<&str> {
+        let inside = self.path.strip_prefix("engine/src/")?;
+        let first = inside.split('/').next()?;
+        Some(first.strip_suffix(".rs").unwrap_or(first))
+    }
+
+    /// Whether its whole content is tests.
+    fn is_test(&self) -> bool {
+        let ends = ["/tests.rs", "_tests.rs"];
+        self.path.contains("/tests/") || ends.iter().any(|end| self.path.ends_with(end))
+    }
+}
+
+fn root() -> PathBuf {
+    let engine = Path::new(env!("CARGO_MANIFEST_DIR"));
+    engine
+        .parent()
+        .expect("the engine lies in the workspace")
+        .to_path_buf()
+}
+
+/// All sources of the library crates.
+fn sources() -> Vec<Source> {
+    let mut sources = Vec::new();
+    for folder in ["codec/src", "engine/src", "engine/tests", "engine/examples"] {
+        collect(&root().join(folder), &mut sources);
+    }
+    assert!(sources.len() > 30, "the sources were found");
+    sources
+}
+
+fn collect(folder: &Path, sources: &mut Vec<Source>) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            collect(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push(read(&path));
+        }
+    }
+}
+
+fn read(path: &Path) -> Source {
+    let text = fs::read_to_string(path).expect("a source is readable UTF-8");
+    let relative = path
+        .strip_prefix(root())
+        .expect("sources lie under the root");
+    let numbered = text
+        .lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.to_string()));
+    // Tests stand last in a file, behind their attribute; a lone `mod tests;` counts as one.
+    let production = numbered
+        .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
+        .collect();
+    Source {
+        path: relative.to_string_lossy().into_owned(),
+        production,
+        first_line: text.lines().next().unwrap_or_default().to_string(),
+    }
+}
+
+/// The rooms a line of code imports or names: `crate::a::B`, `crate::{a::B, c}`.
+fn rooms_named(line: &str) -> Vec<String> {
+    let code = line.split("//").next().unwrap_or_default();
+    let mut rooms = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        let names = match rest.strip_prefix('{') {
+            Some(list) => list.trim_end_matches(['}', ';', ' ']),
+            None => rest,
+        };
+        let items = if names.len() == rest.len() {
+            vec![names]
+        } else {
+            names.split(',').collect()
+        };
+        for item in items {
+            let end = item.trim().find(|c: char| !c.is_alphanumeric() && c != '_');
+            let name = item.trim();
+            rooms.push(name[..end.unwrap_or(name.len())].to_string());
+        }
+    }
+    rooms
+}
+
+fn assert_none(problems: &[String]) {
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn rooms_import_only_along_the_arrows() {
+    let mut problems = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        let Some(room) = source.room().filter(|room| !TOP.contains(room)) else {
+            continue;
+        };
+        let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == room) else {
+            problems.push(format!(
+                "{}: the room `{room}` has no line in ARROWS",
+                source.path
+            ));
+            continue;
+        };
+        for (number, line) in &source.production {
+            for named in rooms_named(line) {
+                let is_room =
+                    ARROWS.iter().any(|(name, _)| *name == named) || TOP.contains(&&*named);
+                if is_room && named != room && !allowed.contains(&&*named) {
+                    problems.push(format!("{}:{number}: {room} imports {named}", source.path));
+                }
+            }
+        }
+    }
+    assert_none(&problems);
+}
+
+#[test]
+fn unsafe_stands_only_where_the_kernel_is_talked_to_and_in_the_slab() {
+    let mut problems = Vec::new();
+    for source in sources() {
+        if UNSAFE_PLACES
+            .iter()
+            .any(|place| source.path.starts_with(place))
+            || source.is_test()
+        {
+            continue;
+        }
+        for (number, line) in &source.production {
+            let code = line.split("//").next().unwrap_or_default();
+            let opens = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"];
+            if opens.iter().any(|open| code.contains(open)) {
+                problems.push(format!("{}:{number}: unsafe code", source.path));
+            }
+        }
+    }
+    assert_none(&problems);
+}
+
+#[test]
+fn pure_rooms_name_no_clock_thread_lock_or_socket() {
+    let mut problems = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        let is_pure = match source.room() {
+            Some(room) => !IMPURE.contains(&room),
+            None => source.path.starts_with("codec/src/"),
+        };
+        // The node key is read from its file before anything runs.
+        if !is_pure || source.path.starts_with("codec/src/key") {
+            continue;
+        }
+        for (number, line) in &source.production {
+            let code = line.split("//").next().unwrap_or_default();
+            for (word, why) in IMPURE_WORDS.iter().filter(|(word, _)| code.contains(word)) {
+                problems.push(format!("{}:{number}: `{word}`: {why}", source.path));
+            }
+        }
+    }
+    assert_none(&problems);
+}
+
+#[test]
+fn every_file_opens_with_its_doc() {
+    let problems: Vec<String> = sources()
+        .iter()
+        .filter(|source| !source.first_line.starts_with("//!"))
+        .map(|source| format!("{}:1: the file does not say what it is", source.path))
+        .collect();
+    assert_none(&problems);
+}
+
+#[test]
+fn no_file_holds_more_than_its_share_of_production_lines() {
+    let problems: Vec<String> = sources()
+        .iter()
+        .filter(|source| !source.is_test() && source.production.len() > PRODUCTION_LINES_MAX)
+        .map(|source| {
+            format!(
+                "{}: {} production lines",
+                source.path,
+                source.production.len()
+            )
+        })
+        .collect();
+    assert_none(&problems);
+}
+
+#[test]
+fn the_reader_of_imports_finds_single_names_lists_and_paths_in_code() {
+    assert_eq!(rooms_named("use crate::time::Instant;"), ["time"]);
+    assert_eq!(
+        rooms_named("use crate::{time::Instant, conn};"),
+        ["time", "conn"]
+    );
+    assert_eq!(
+        rooms_named("    let x = crate::switch::Thing::new();"),
+        ["switch"]
+    );
+    assert_eq!(rooms_named("// see crate::shard"), Vec::<String>::new());
+}

@@ -1,0 +1,13 @@
+//! Networks of whole nodes in simulated time: what the engine promises, under every kind of luck.
+//!
+//! Each test is a function of its seed. A failure prints the one command that replays it.
+
+mod admission;
+mod faults;
+mod gossip;
+mod peers;
+mod reactors;
+mod reconnect;
+mod replay;
+mod support;
+mod traffic;

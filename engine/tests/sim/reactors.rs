@@ -1,0 +1,194 @@
+//! What reactors are told, and what they can do to a peer. The order of calls is watched in every
+//! world; here is the rest.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringwire::error::{Blame, CloseReason, NetworkError, Reject};
+use ringwire::reactor::ReactorError;
+use ringwire::sim::{Scenario, World};
+use ringwire::switch::Event;
+use ringwire_codec::ChannelId;
+
+use crate::support::{Answer, Log, NOBODY, Recorder, SOON, connect_all, for_seeds, removals};
+
+const CHANNELS: [ChannelId; 4] = [ChannelId(1), ChannelId(2), ChannelId(3), ChannelId(0xf4)];
+
+fn recording(seed: u64, log: &Log) -> Scenario {
+    let (first, second) = (Rc::clone(log), Rc::clone(log));
+    Scenario::new(seed)
+        .reactor("foo", move |node, _| {
+            Box::new(Recorder::new(node, "foo", &CHANNELS[..2], &first))
+        })
+        .reactor("bar", move |node, _| {
+            Box::new(Recorder::new(node, "bar", &CHANNELS[2..], &second))
+        })
+}
+
+fn lines_of(log: &Log, node: u32, name: &str) -> Vec<String> {
+    let log = log.borrow();
+    let own = log
+        .iter()
+        .filter(|(whose, reactor, _)| *whose == node && *reactor == name);
+    own.map(|(_, _, line)| line.clone()).collect()
+}
+
+// Conformance item 50.
+#[test]
+fn each_message_reaches_the_reactor_that_owns_its_channel_with_its_bytes() {
+    for_seeds(
+        "each_message_reaches_the_reactor_that_owns_its_channel",
+        10,
+        |seed| {
+            let log = Log::default();
+            let mut world = recording(seed, &log).shards_up_to(3).edge(0, 1).build();
+            connect_all(&mut world, &[(0, 1)]);
+            for channel in CHANNELS {
+                let message = Bytes::from(format!("for {channel}"));
+                world.publish_bytes(0, channel, message);
+            }
+            world.run_for(SOON);
+            let line = |channel: ChannelId| format!("{channel} for {channel}");
+            let foo = lines_of(&log, 1, "foo");
+            let bar = lines_of(&log, 1, "bar");
+            assert_eq!(foo, ["add", &line(CHANNELS[0]), &line(CHANNELS[1])]);
+            let mut heard = bar[1..].to_vec();
+            heard.sort();
+            let mut sent = vec![line(CHANNELS[2]), line(CHANNELS[3])];
+            sent.sort();
+            assert_eq!(heard, sent);
+            assert_eq!(lines_of(&log, 0, "foo"), ["add"]);
+        },
+    );
+}
+
+/// Two nodes of which node 1 filters and answers in its own way; node 0 sends it one message.
+fn upset(seed: u64, filter: Answer, answer: Answer, persistent: bool) -> (World, Log) {
+    let log = Log::default();
+    let shared = Rc::clone(&log);
+    let mut world = Scenario::new(seed)
+        .reactor("moody", move |node, _| {
+            let calm = Recorder::new(node, "moody", &CHANNELS[..1], &shared);
+            let upset = Recorder {
+                filter,
+                answer,
+                ..Recorder::new(node, "moody", &CHANNELS[..1], &shared)
+            };
+            Box::new(if node == 1 { upset } else { calm })
+        })
+        .build();
+    world.dial(1, 0, persistent);
+    connect_all(&mut world, &[(0, 1)]);
+    world.publish_bytes(0, CHANNELS[0], Bytes::from_static(b"bad"));
+    (world, log)
+}
+
+fn is_bad(message: &[u8], transient: bool) -> Result<(), ReactorError> {
+    match message {
+        b"bad" if transient => Err(ReactorError::transient("bad for now")),
+        b"bad" => Err(ReactorError::new("bad")),
+        _ => Ok(()),
+    }
+}
+
+// Conformance item 66.
+#[test]
+fn a_message_that_the_filter_refuses_is_never_received_and_costs_the_peer() {
+    let (mut world, log) = upset(1, |message| is_bad(message, false), |_| Ok(()), false);
+    world.run_for(SOON);
+    assert_eq!(lines_of(&log, 1, "moody"), ["add", "remove"]);
+    assert!(matches!(
+        removals(&world, 1)[..],
+        [CloseReason::Reactor { .. }]
+    ));
+    assert_eq!(removals(&world, 0).len(), 1);
+}
+
+// Conformance item 59.
+#[test]
+fn a_transient_error_brings_a_dialed_peer_back_and_a_lasting_one_does_not() {
+    let (mut world, _) = upset(2, |_| Ok(()), |message| is_bad(message, true), false);
+    assert!(world.run_until(SOON, |world| world.peers_of(1).is_empty()));
+    connect_all(&mut world, &[(0, 1)]);
+    let (mut world, _) = upset(3, |_| Ok(()), |message| is_bad(message, false), false);
+    assert!(world.run_until(SOON, |world| world.peers_of(1).is_empty()));
+    world.run_for(Duration::from_secs(120));
+    assert_eq!(world.peers_of(1), NOBODY);
+}
+
+#[test]
+fn a_reactor_that_panics_costs_the_peer_and_not_the_node() {
+    let silent = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let (mut world, log) = upset(4, |_| Ok(()), |_| panic!("on purpose"), true);
+    assert!(world.run_until(SOON, |world| world.peers_of(1).is_empty()));
+    std::panic::set_hook(silent);
+    let reasons = removals(&world, 1);
+    assert!(
+        matches!(reasons[..], [CloseReason::ReactorPanic { .. }]),
+        "{reasons:?}"
+    );
+    assert_eq!(
+        log.borrow()
+            .iter()
+            .filter(|(node, _, line)| (*node, &**line) == (1, "remove"))
+            .count(),
+        1
+    );
+    connect_all(&mut world, &[(0, 1)]);
+}
+
+#[test]
+fn what_a_reactor_shares_with_its_test_is_seen_by_all_shards() {
+    // The log of a recorder is one, however many shards write to it.
+    let log: Log = Rc::new(RefCell::new(Vec::new()));
+    let mut world = recording(9, &log).nodes(5).shards(4).full_mesh().build();
+    let all: Vec<_> = (0..5).flat_map(|a| (0..a).map(move |b| (a, b))).collect();
+    connect_all(&mut world, &all);
+    for node in 0..5 {
+        assert_eq!(lines_of(&log, node, "foo"), vec!["add"; 4]);
+    }
+}
+
+// Conformance items 48 and 49.
+#[test]
+fn the_channels_of_all_reactors_show_in_node_info() {
+    let log = Log::default();
+    let mut world = recording(49, &log).edge(0, 1).build();
+    connect_all(&mut world, &[(0, 1)]);
+    let infos = world.events(1).filter_map(|event| match event {
+        Event::PeerAdded(peer) => Some(peer.node_info.channels.to_vec()),
+        _ => None,
+    });
+    let [channels] = &infos.collect::<Vec<_>>()[..] else {
+        panic!("one peer was added")
+    };
+    let mut channels = channels.clone();
+    channels.sort_unstable();
+    assert_eq!(channels, CHANNELS);
+}
+
+// Conformance item 36.
+#[test]
+fn why_a_peer_was_closed_prints_and_says_whose_fault_it_was() {
+    let transient = ReactorError::transient("busy");
+    let reactor = CloseReason::Reactor {
+        reactor: String::from("moody"),
+        error: transient,
+    };
+    assert_eq!(reactor.to_string(), "reactor moody: busy");
+    assert!(reactor.is_transient() && reactor.blame() == Blame::Peer);
+    let rejected = CloseReason::from(Reject::InboundFull(5));
+    assert_eq!(
+        rejected.to_string(),
+        "rejected: no room for another inbound peer (limit 5)"
+    );
+    assert!(!rejected.is_transient());
+    let lost = CloseReason::from(NetworkError::Eof);
+    assert_eq!(
+        (lost.blame(), CloseReason::Shutdown.blame()),
+        (Blame::Network, Blame::Local)
+    );
+}

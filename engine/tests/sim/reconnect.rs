@@ -1,0 +1,124 @@
+//! Persistent peers come back.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use ringwire::sim::Scenario;
+
+use crate::support::{CHAT, NOBODY, SOON, channel, connect_all, for_seeds, pair};
+
+// Conformance item 57.
+#[test]
+fn an_outbound_persistent_peer_is_dialed_again_whenever_it_is_lost() {
+    for_seeds(
+        "an_outbound_persistent_peer_is_dialed_again_whenever_it_is_lost",
+        20,
+        |seed| {
+            let mut world = pair(seed).build();
+            for _ in 0..3 {
+                connect_all(&mut world, &[(0, 1)]);
+                world.run_for(Duration::from_secs(1));
+                world.reset_between(0, 1);
+                let lost = |world: &ringwire::sim::World| world.peers_of(1).is_empty();
+                assert!(world.run_until(SOON, lost));
+            }
+            connect_all(&mut world, &[(0, 1)]);
+        },
+    );
+}
+
+// Conformance item 57.
+#[test]
+fn a_persistent_peer_that_is_down_at_first_is_dialed_until_it_answers() {
+    for_seeds(
+        "a_persistent_peer_that_is_down_at_first_is_dialed_until_it_answers",
+        10,
+        |seed| {
+            let mut world = pair(seed).build();
+            world.crash(0, Duration::from_secs(40));
+            world.run_for(Duration::from_secs(39));
+            assert_eq!(world.peers_of(1), NOBODY);
+            connect_all(&mut world, &[(0, 1)]);
+        },
+    );
+}
+
+// Conformance item 58.
+#[test]
+fn an_inbound_persistent_peer_is_dialed_when_it_is_lost() {
+    for_seeds(
+        "an_inbound_persistent_peer_is_dialed_when_it_is_lost",
+        10,
+        |seed| {
+            // Node 0 keeps node 1, which dials first and just once.
+            let mut world = Scenario::new(seed)
+                .nodes(2)
+                .shards_up_to(2)
+                .channel(channel(CHAT, 1))
+                .edge(0, 1)
+                .config(|_, config| config.dial_jitter = Duration::from_secs(20))
+                .build();
+            world.dial(1, 0, false);
+            connect_all(&mut world, &[(0, 1)]);
+            world.run_for(Duration::from_secs(25));
+            world.reset_between(0, 1);
+            assert!(world.run_until(SOON, |world| world.peers_of(0).is_empty()));
+            connect_all(&mut world, &[(0, 1)]);
+        },
+    );
+}
+
+// Conformance item 64.
+#[test]
+fn a_crashed_node_comes_back_to_peers_that_remember_it() {
+    for_seeds(
+        "a_crashed_node_comes_back_to_peers_that_remember_it",
+        20,
+        |seed| {
+            let scenario = Scenario::new(seed)
+                .nodes(4)
+                .shards_up_to(3)
+                .channel(channel(CHAT, 1));
+            let mut world = scenario.full_mesh().build();
+            let all: Vec<_> = (0..4).flat_map(|a| (0..a).map(move |b| (a, b))).collect();
+            connect_all(&mut world, &all);
+            world.crash(2, Duration::from_millis(seed * 100));
+            world.run_for(Duration::from_millis(1));
+            connect_all(&mut world, &all);
+        },
+    );
+}
+
+#[test]
+fn two_nodes_that_dial_each_other_at_once_keep_exactly_one_connection() {
+    let crossed = Cell::new(0);
+    let seeds = for_seeds(
+        "two_nodes_that_dial_each_other_at_once_keep_exactly_one_connection",
+        300,
+        |seed| {
+            let mut world = Scenario::new(seed)
+                .nodes(2)
+                .shards_up_to(3)
+                .channel(channel(CHAT, 1))
+                .edge(0, 1)
+                .edge(1, 0)
+                .config(|_, config| config.dial_jitter = Duration::from_micros(400))
+                .build();
+            connect_all(&mut world, &[(0, 1)]);
+            world.run_for(SOON);
+            crossed.set(crossed.get() + u64::from(world.connections_made() > 1));
+            assert!(world.are_connected(0, 1));
+            assert_eq!((world.open_links(0), world.open_links(1)), (1, 1));
+            assert!(world.send(0, 1, CHAT, 100) && world.send(1, 0, CHAT, 100));
+            world.run_for(SOON);
+            assert_eq!(world.ledger().direct(0, 1, CHAT), (1, 1));
+            assert_eq!(world.ledger().direct(1, 0, CHAT), (1, 1));
+        },
+    );
+    // The dials must really cross, or the test shows nothing.
+    assert!(
+        seeds == 1 || crossed.get() > seeds / 4,
+        "{} of {seeds} crossed",
+        crossed.get()
+    );
+}
