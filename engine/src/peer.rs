@@ -68,6 +68,6 @@ pub struct PeerInfo {
 impl PeerInfo {
     /// Whether the peer announced `channel`; sending on any other would make it hang up.
     pub fn has_channel(&self, channel: ChannelId) -> bool {
-        self.node_info.channels.contains(&channel.0)
+        self.node_info.channels.contains(&channel)
     }
 }
