@@ -5,7 +5,13 @@ pub mod buffer;
 pub mod config;
 pub mod conn;
 pub mod error;
+#[cfg(feature = "shard")]
+pub mod handle;
 pub mod peer;
 pub mod reactor;
+#[cfg(feature = "shard")]
+pub mod shard;
 pub mod switch;
 pub mod time;
+#[cfg(feature = "shard")]
+pub mod transport;

@@ -1,0 +1,132 @@
+//! Building an engine: what it is made of, checked before anything starts.
+
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ringwire_codec::NodeKey;
+
+use crate::config::Config;
+use crate::handle::engine::Engine;
+use crate::handle::handle::Handle;
+use crate::peer::ShardId;
+use crate::reactor::{ChannelDescriptor, Reactor};
+use crate::shard::error::StartError;
+use crate::shard::executor::{Plan, launch};
+use crate::shard::node::Node;
+use crate::switch::ReactorFactory;
+use crate::transport::listener;
+
+/// The longest time a shard watches its ring before it sleeps, if nothing else is asked for. Long
+/// enough for an answer on the same machine or rack, short enough to cost nothing at idle.
+const BUSY_POLL: Duration = Duration::from_micros(30);
+/// Shards at most: more than any machine has cores, and lanes grow with the square.
+const SHARDS_MAX: u16 = 256;
+
+static NEXT_ENGINE: AtomicU64 = AtomicU64::new(0);
+
+/// An engine to be. See [`crate::handle`] for an example.
+#[must_use = "an engine runs only after `start`"]
+pub struct Builder {
+    config: Config,
+    node_key: Option<NodeKey>,
+    shards: Option<u16>,
+    reactors: Vec<(String, ReactorFactory)>,
+    channels: Vec<ChannelDescriptor>,
+    busy_poll: Duration,
+}
+
+impl Builder {
+    pub(super) fn new(config: Config) -> Self {
+        Builder {
+            config,
+            node_key: None,
+            shards: None,
+            reactors: Vec::new(),
+            channels: Vec::new(),
+            busy_poll: BUSY_POLL,
+        }
+    }
+
+    /// The node's identity. Without it the node takes a new one at each start.
+    pub fn node_key(mut self, node_key: NodeKey) -> Self {
+        self.node_key = Some(node_key);
+        self
+    }
+
+    /// How many shards, 1 to 256: threads that move data. Without it, one per CPU this process may
+    /// use.
+    pub fn shards(mut self, shards: u16) -> Self {
+        self.shards = Some(shards);
+        self
+    }
+
+    /// Registers a reactor: `make` is called once on each shard, on that shard's thread.
+    pub fn reactor<R: Reactor + 'static>(
+        mut self,
+        name: impl Into<String>,
+        make: impl Fn(ShardId) -> R + Send + Sync + 'static,
+    ) -> Self {
+        let factory: ReactorFactory = Box::new(move |shard| Box::new(make(shard)));
+        self.reactors.push((name.into(), factory));
+        self
+    }
+
+    /// Declares a channel of the application: its messages go to subscriptions, and it is sent to
+    /// through the handle.
+    pub fn channel(mut self, channel: ChannelDescriptor) -> Self {
+        self.channels.push(channel);
+        self
+    }
+
+    /// The longest time a shard with nothing to do watches its ring before it sleeps. The engine
+    /// takes less when it does not pay, and none while the shards of the process outnumber its
+    /// CPUs. Zero switches it off. Default: 30 microseconds.
+    pub fn busy_poll(mut self, busy_poll: Duration) -> Self {
+        self.busy_poll = busy_poll;
+        self
+    }
+
+    /// Starts the engine. Returns when every shard turns and accepts connections; on an error
+    /// everything that was started is gone again.
+    pub fn start(self) -> Result<Engine, StartError> {
+        let shards = self.shards.unwrap_or_else(usable_cores);
+        if !(1..=SHARDS_MAX).contains(&shards) {
+            return Err(StartError::Builder("an engine has 1 to 256 shards"));
+        }
+        let node_key = match self.node_key {
+            Some(key) => key,
+            None => NodeKey::from_seed(entropy()?),
+        };
+        let listeners = listener::bind(self.config.listen_addr, usize::from(shards))?;
+        let listen_addr = listeners
+            .first()
+            .and_then(|listener| listener.local_addr().ok())
+            .unwrap_or(self.config.listen_addr);
+        let number = NEXT_ENGINE.fetch_add(1, Ordering::Relaxed);
+        let node = Arc::new(Node::new(number, node_key.id(), listen_addr, shards));
+        let plan = Plan {
+            config: Arc::new(self.config),
+            node_key,
+            reactors: self.reactors,
+            channels: self.channels,
+            busy_poll: self.busy_poll,
+            seeds: (0..shards).map(|_| entropy()).collect::<Result<_, _>>()?,
+        };
+        launch(Arc::new(plan), &node, listeners)?;
+        tracing::info!(engine = number, node = %node.id, addr = %listen_addr, shards, "started");
+        Ok(Engine::new(Handle { node }))
+    }
+}
+
+fn usable_cores() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    u16::try_from(cores).unwrap_or(SHARDS_MAX).min(SHARDS_MAX)
+}
+
+fn entropy() -> Result<[u8; 32], StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| StartError::Entropy(error.to_string()))?;
+    Ok(seed)
+}

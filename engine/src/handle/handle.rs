@@ -1,0 +1,203 @@
+//! The handle: everything an application asks of a running engine, but sending.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringwire_codec::{ChannelId, NetAddress, NodeId};
+
+use crate::handle::error::{DialError, PeersTimeout, ShutdownError, SubscribeError};
+use crate::handle::status::PeerStatus;
+use crate::handle::subscription::{EventSubscription, Subscription};
+use crate::handle::wait::wait_for;
+use crate::peer::ShardId;
+use crate::shard::block::block_on;
+use crate::shard::feed::feeds;
+use crate::shard::node::Node;
+use crate::shard::port::Control;
+use crate::shard::reply::reply;
+use crate::switch::{Command, Reply};
+
+/// Messages of one shard that a subscription holds if nothing else is asked for.
+const SUBSCRIPTION_MESSAGES: usize = 1024;
+/// Events of one shard that an observer may fall behind.
+const OBSERVER_EVENTS: usize = 1024;
+/// Time beyond the deadline of a shutdown in which shards must have ended, or they hang.
+const HUNG_AFTER: Duration = Duration::from_secs(5);
+
+/// A running engine as the application sees it. Cheap to clone, usable from any thread and any
+/// runtime. A handle does not keep the engine alive: see [`crate::handle::Engine`].
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) node: Arc<Node>,
+}
+
+impl Handle {
+    /// This node's id.
+    pub fn node_id(&self) -> NodeId {
+        self.node.id
+    }
+
+    /// The address the node listens on, with the port the kernel chose if port 0 was configured.
+    pub fn listen_addr(&self) -> std::net::SocketAddr {
+        self.node.listen_addr
+    }
+
+    /// How many shards the node has.
+    pub fn shard_count(&self) -> u16 {
+        self.node.shard_count()
+    }
+
+    // ---- peers --------------------------------------------------------------------------------
+
+    /// The connected peers, by id.
+    pub fn peers(&self) -> Vec<PeerStatus> {
+        let now = self.node.clock.now();
+        let entries = self.node.directory.entries();
+        let mut peers: Vec<_> = entries.iter().map(|entry| PeerStatus::new(entry, now)).collect();
+        peers.sort_by_key(|peer| peer.id);
+        peers
+    }
+
+    /// How many peers are connected.
+    pub fn peer_count(&self) -> usize {
+        self.node.directory.len()
+    }
+
+    /// Waits until at least `wanted` peers are connected, at most for `timeout`.
+    pub async fn wait_for_peers(
+        &self,
+        wanted: usize,
+        timeout: Duration,
+    ) -> Result<(), PeersTimeout> {
+        let node = &*self.node;
+        let deadline = node.clock.now() + timeout;
+        let coordinator = node.port(ShardId::COORDINATOR);
+        let found = wait_for(node, coordinator, Some(deadline), |cx| {
+            node.directory.wait_for_change(cx.waker());
+            (node.directory.len() >= wanted).then_some(())
+        });
+        match found.await {
+            Some(()) => Ok(()),
+            None => Err(PeersTimeout { connected: self.peer_count(), wanted }),
+        }
+    }
+
+    /// [`Handle::wait_for_peers`] for plain threads.
+    pub fn wait_for_peers_blocking(
+        &self,
+        wanted: usize,
+        timeout: Duration,
+    ) -> Result<(), PeersTimeout> {
+        block_on(self.wait_for_peers(wanted, timeout))
+    }
+
+    /// Dials an address once and waits until it is a peer, or why not.
+    pub async fn dial(&self, address: NetAddress) -> Result<NodeId, DialError> {
+        self.ask_dial(address, false).await
+    }
+
+    /// Dials an address and keeps it connected for good: it is dialed again whenever it goes away.
+    /// The answer is that of the first attempt.
+    pub async fn dial_persistent(&self, address: NetAddress) -> Result<NodeId, DialError> {
+        self.ask_dial(address, true).await
+    }
+
+    /// [`Handle::dial`] for plain threads.
+    pub fn dial_blocking(&self, address: NetAddress) -> Result<NodeId, DialError> {
+        block_on(self.dial(address))
+    }
+
+    async fn ask_dial(&self, address: NetAddress, persistent: bool) -> Result<NodeId, DialError> {
+        let (sender, answer) = reply();
+        let command = Command::Dial { address, persistent, token: None };
+        let coordinator = self.node.port(ShardId::COORDINATOR);
+        coordinator.ask(Control::Command(command, Some(sender)));
+        match answer.await {
+            Some(Reply::Dial(dialed)) => Ok(dialed?),
+            Some(Reply::Send(_)) | None => Err(DialError::Stopping),
+        }
+    }
+
+    /// Closes a peer after what is queued for it was sent; it is not dialed again. Returns whether
+    /// it was connected.
+    pub fn stop_peer(&self, peer: NodeId) -> bool {
+        let Some(entry) = self.node.directory.find(peer) else { return false };
+        let command = Command::StopPeer { peer };
+        self.node.port(entry.shard).ask(Control::Command(command, None));
+        true
+    }
+
+    // ---- subscriptions --------------------------------------------------------------------------
+
+    /// Subscribes to the messages of a channel. The first subscription gets what came before it;
+    /// see [`Subscription`].
+    pub fn subscribe(&self, channel: ChannelId) -> Result<Subscription, SubscribeError> {
+        self.subscribe_with_capacity(channel, SUBSCRIPTION_MESSAGES)
+    }
+
+    /// Like [`Handle::subscribe`], holding at most `capacity` messages of each shard, at least one.
+    pub fn subscribe_with_capacity(
+        &self,
+        channel: ChannelId,
+        capacity: usize,
+    ) -> Result<Subscription, SubscribeError> {
+        if self.node.channel(channel).is_none() {
+            return Err(SubscribeError::UnknownChannel(channel));
+        }
+        if self.node.is_stopping() {
+            return Err(SubscribeError::Stopping);
+        }
+        let (feeds, intake) = feeds(&self.node.ports, capacity);
+        for (port, feed) in self.node.ports.iter().zip(feeds) {
+            port.ask(Control::Subscribe(channel, feed));
+        }
+        Ok(Subscription::new(intake))
+    }
+
+    /// Observes what happens to peers from now on.
+    pub fn events(&self) -> EventSubscription {
+        let (feeds, intake) = feeds(&self.node.ports, OBSERVER_EVENTS);
+        for (port, feed) in self.node.ports.iter().zip(feeds) {
+            port.ask(Control::Observe(feed));
+        }
+        EventSubscription::new(intake)
+    }
+
+    // ---- the end --------------------------------------------------------------------------------
+
+    /// Whether the engine has been told to stop, or stops because a shard failed.
+    pub fn is_stopping(&self) -> bool {
+        self.node.is_stopping()
+    }
+
+    /// Stops the engine: no new connections, what was accepted is sent within `within`, peers are
+    /// told goodbye, all threads are joined. Any handle may call it, any number of times; only the
+    /// first `within` counts.
+    ///
+    /// What was accepted means: the call that sent it had returned before this one was made.
+    pub async fn shutdown(&self, within: Duration) -> Result<(), ShutdownError> {
+        // Joining blocks, which the application's runtime must not: so on a thread of its own.
+        let (sender, answer) = reply();
+        let handle = self.clone();
+        let name = format!("rw-{}-stop", self.node.number);
+        let spawned = std::thread::Builder::new()
+            .name(name)
+            .spawn(move || sender.send(handle.shutdown_blocking(within)));
+        match spawned {
+            Ok(_) => answer.await.unwrap_or(Err(ShutdownError::Hung(self.node.ports.len()))),
+            // Without a thread to spare the caller's has to do.
+            Err(_) => self.shutdown_blocking(within),
+        }
+    }
+
+    /// [`Handle::shutdown`] for plain threads.
+    pub fn shutdown_blocking(&self, within: Duration) -> Result<(), ShutdownError> {
+        self.node.stop(within);
+        let ending = self.node.join(Instant::now() + within + HUNG_AFTER);
+        match ending.faults.into_iter().next() {
+            Some(fault) => Err(ShutdownError::Failed(fault)),
+            None if ending.hung > 0 => Err(ShutdownError::Hung(ending.hung)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The application's side of an engine: build it, send, subscribe, look, stop.
+//!
+//! The engine runs on threads of its own and needs no runtime of the application. Everything here
+//! is usable from tokio, from any other runtime and from plain threads: each call that waits comes
+//! as a future and as a `_blocking` twin. `try_` calls never wait.
+//!
+//! ```
+//! use std::time::Duration;
+//! use bytes::Bytes;
+//! use ringwire::config::Config;
+//! use ringwire::handle::Engine;
+//! use ringwire::reactor::ChannelDescriptor;
+//! use ringwire_codec::{ChannelId, NodeKey};
+//!
+//! # if !ringwire::handle::is_supported() { return Ok(()); }
+//! let config = Config { listen_addr: "127.0.0.1:0".parse()?, ..Config::default() };
+//! let engine = Engine::builder(config)
+//!     .node_key(NodeKey::from_seed([7; 32]))
+//!     .channel(ChannelDescriptor::new(ChannelId(0x50), 1))
+//!     .shards(1)
+//!     .start()?;
+//! let messages = engine.subscribe(ChannelId(0x50))?;
+//! engine.try_broadcast(ChannelId(0x50), Bytes::from_static(b"hello"))?;
+//! engine.shutdown_blocking(Duration::from_secs(1))?;
+//! assert_eq!(messages.count(), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod builder;
+mod engine;
+mod error;
+#[allow(clippy::module_inception, reason = "the handle is the room's namesake")]
+mod handle;
+mod send;
+mod status;
+mod subscription;
+mod wait;
+
+pub use builder::Builder;
+pub use engine::{Engine, is_supported};
+pub use error::{DialError, PeersTimeout, ShutdownError, SubscribeError};
+pub use handle::Handle;
+pub use status::PeerStatus;
+pub use subscription::{EventSubscription, Subscription};
+
+pub use crate::shard::error::{ShardFault, StartError};

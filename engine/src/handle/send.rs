@@ -1,0 +1,204 @@
+//! Sending. Full is an answer of the `try_` calls; the others wait for room.
+//!
+//! ```text
+//!   try_send   room in the peer's queue and in the shard's inbox, or `Full` at once
+//!   send       waits for both until the deadline; the answer tells that the message is queued
+//!   broadcast  to every peer that has room: one reference per shard, all shards or none
+//!   publish    to the reactor of the channel, which spreads it by its own rules
+//! ```
+//!
+//! Messages of one thread to one peer and channel arrive in the order in which they were sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringwire_codec::{ChannelId, NodeId};
+
+use crate::error::{SendError, TrySendError};
+use crate::handle::handle::Handle;
+use crate::handle::wait::wait_for;
+use crate::peer::ShardId;
+use crate::shard::block::block_on;
+use crate::shard::directory::PeerEntry;
+use crate::shard::port::{Port, Request, Slot};
+use crate::shard::reply::reply;
+use crate::switch::{Command, Reply};
+
+impl Handle {
+    /// Queues a message for a peer, or says at once why not.
+    pub fn try_send(
+        &self,
+        peer: NodeId,
+        channel: ChannelId,
+        message: Bytes,
+    ) -> Result<(), TrySendError> {
+        let entry = self.find_receiver(peer, channel, &message)?;
+        let Some(reservation) = entry.reserve(channel) else {
+            return Err(TrySendError::Full(message));
+        };
+        let port = self.node.port(entry.shard);
+        let Some(slot) = port.reserve() else { return Err(TrySendError::Full(message)) };
+        let command = Command::Send { peer, channel, message, timeout: None, token: None };
+        slot.fill(Request { command, reservation: Some(reservation), reply: None });
+        port.wake();
+        Ok(())
+    }
+
+    /// Queues a message for a peer as soon as there is room, at most after `timeout`. Dropping the
+    /// future leaves open whether the message is sent.
+    pub async fn send(
+        &self,
+        peer: NodeId,
+        channel: ChannelId,
+        message: Bytes,
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        let entry = self.find_receiver(peer, channel, &message)?;
+        let deadline = self.node.clock.now() + timeout;
+        let port = self.node.port(entry.shard);
+        let slot = wait_for(&self.node, port, Some(deadline), |cx| reserve_or_wait(port, cx));
+        let Some(slot) = slot.await else {
+            return Err(if port.is_closed() { stopping(message) } else { SendError::Timeout });
+        };
+        let (sender, answer) = reply();
+        let timeout = Some(deadline - self.node.clock.now());
+        let command =
+            Command::Send { peer, channel, message: message.clone(), timeout, token: None };
+        slot.fill(Request { command, reservation: None, reply: Some(sender) });
+        port.wake();
+        match answer.await {
+            Some(Reply::Send(sent)) => sent,
+            Some(Reply::Dial(_)) | None => Err(stopping(message)),
+        }
+    }
+
+    /// [`Handle::send`] for plain threads.
+    pub fn send_blocking(
+        &self,
+        peer: NodeId,
+        channel: ChannelId,
+        message: Bytes,
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        block_on(self.send(peer, channel, message, timeout))
+    }
+
+    /// Queues a message for every peer that has the channel and room for it. `Full` means that a
+    /// shard's inbox is full; then no peer gets it.
+    pub fn try_broadcast(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
+        self.check(channel, &message)?;
+        let slots: Option<Vec<Slot<'_>>> = self.node.ports.iter().map(|p| p.reserve()).collect();
+        let Some(slots) = slots else { return Err(TrySendError::Full(message)) };
+        for (slot, port) in slots.into_iter().zip(&self.node.ports) {
+            let command = Command::Broadcast { channel, message: message.clone() };
+            slot.fill(Request { command, reservation: None, reply: None });
+            port.wake();
+        }
+        Ok(())
+    }
+
+    /// Like [`Handle::try_broadcast`], but waits for room in the shards' inboxes. It does not wait
+    /// for slow peers: those without room miss the message.
+    pub async fn broadcast(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
+        self.check(channel, &message)?;
+        let mut slots = Vec::with_capacity(self.node.ports.len());
+        for port in &self.node.ports {
+            let slot = wait_for(&self.node, port, None, |cx| reserve_or_wait(port, cx));
+            let Some(slot) = slot.await else { return Err(TrySendError::Stopping(message)) };
+            slots.push((slot, port));
+        }
+        for (slot, port) in slots {
+            let command = Command::Broadcast { channel, message: message.clone() };
+            slot.fill(Request { command, reservation: None, reply: None });
+            port.wake();
+        }
+        Ok(())
+    }
+
+    /// [`Handle::broadcast`] for plain threads.
+    pub fn broadcast_blocking(
+        &self,
+        channel: ChannelId,
+        message: Bytes,
+    ) -> Result<(), TrySendError> {
+        block_on(self.broadcast(channel, message))
+    }
+
+    /// Hands a message to the reactor that owns the channel, or says at once why not.
+    pub fn try_publish(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
+        self.check(channel, &message)?;
+        let port = self.publish_port(channel);
+        let Some(slot) = port.reserve() else { return Err(TrySendError::Full(message)) };
+        fill_publish(port, slot, channel, message);
+        Ok(())
+    }
+
+    /// Hands a message to the reactor that owns the channel; waits for room in the shard's inbox.
+    pub async fn publish(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
+        self.check(channel, &message)?;
+        let port = self.publish_port(channel);
+        let slot = wait_for(&self.node, port, None, |cx| reserve_or_wait(port, cx));
+        let Some(slot) = slot.await else { return Err(TrySendError::Stopping(message)) };
+        fill_publish(port, slot, channel, message);
+        Ok(())
+    }
+
+    /// [`Handle::publish`] for plain threads.
+    pub fn publish_blocking(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
+        block_on(self.publish(channel, message))
+    }
+
+    /// The shard whose reactor publishes a channel's messages: always the same, so that they stay
+    /// in order.
+    fn publish_port(&self, channel: ChannelId) -> &Arc<Port> {
+        self.node.port(ShardId(u16::from(channel.0) % self.node.shard_count()))
+    }
+
+    /// A connected peer that speaks the channel, and a message that may go there.
+    fn find_receiver(
+        &self,
+        peer: NodeId,
+        channel: ChannelId,
+        message: &Bytes,
+    ) -> Result<Arc<PeerEntry>, TrySendError> {
+        self.check(channel, message)?;
+        let Some(entry) = self.node.directory.find(peer) else {
+            return Err(TrySendError::NotConnected(message.clone()));
+        };
+        if entry.info.has_channel(channel) {
+            Ok(entry)
+        } else {
+            Err(TrySendError::PeerLacksChannel(channel))
+        }
+    }
+
+    /// What holds for every message, whoever gets it.
+    fn check(&self, channel: ChannelId, message: &Bytes) -> Result<(), TrySendError> {
+        if self.node.is_stopping() {
+            return Err(TrySendError::Stopping(message.clone()));
+        }
+        let Some(descriptor) = self.node.channel(channel) else {
+            return Err(TrySendError::UnknownChannel(channel));
+        };
+        let (len, max) = (message.len(), descriptor.recv_message_capacity);
+        if len > max { Err(TrySendError::TooLong { len, max }) } else { Ok(()) }
+    }
+}
+
+fn fill_publish(port: &Port, slot: Slot<'_>, channel: ChannelId, message: Bytes) {
+    let command = Command::Publish { channel, message };
+    slot.fill(Request { command, reservation: None, reply: None });
+    port.wake();
+}
+
+fn reserve_or_wait<'a>(port: &'a Port, cx: &mut std::task::Context<'_>) -> Option<Slot<'a>> {
+    port.reserve().or_else(|| {
+        port.wait_for_room(cx.waker());
+        port.reserve()
+    })
+}
+
+fn stopping(message: Bytes) -> SendError {
+    SendError::Refused(TrySendError::Stopping(message))
+}

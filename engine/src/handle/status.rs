@@ -1,0 +1,50 @@
+//! What a handle shows of peers.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ringwire_codec::{ChannelId, NodeId};
+
+use crate::peer::{Direction, Framing, ShardId};
+use crate::shard::directory::PeerEntry;
+use crate::time::Instant;
+
+/// A connected peer as of now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// Who.
+    pub id: NodeId,
+    /// How it calls itself.
+    pub moniker: String,
+    /// The socket's remote address.
+    pub remote_addr: SocketAddr,
+    /// Who opened the connection.
+    pub direction: Direction,
+    /// Record layer in use.
+    pub framing: Framing,
+    /// Whether the operator listed it as persistent.
+    pub persistent: bool,
+    /// Its home.
+    pub shard: ShardId,
+    /// How long it has been a peer.
+    pub connected_for: Duration,
+    /// Messages that wait to be sent, by channel.
+    pub queued: Vec<(ChannelId, usize)>,
+}
+
+impl PeerStatus {
+    pub(crate) fn new(entry: &PeerEntry, now: Instant) -> Self {
+        let info = &entry.info;
+        PeerStatus {
+            id: info.id,
+            moniker: info.node_info.moniker.to_string(),
+            remote_addr: info.remote_addr,
+            direction: info.direction,
+            framing: info.framing,
+            persistent: info.persistent,
+            shard: entry.shard,
+            connected_for: now - info.since,
+            queued: entry.queues().collect(),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Waiting for a future on a plain thread.
+//!
+//! The blocking half of the handle is its asynchronous half, waited for here: the thread parks
+//! until the future's waker unparks it. No runtime is involved.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Instant;
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs `future` to its end on this thread. Not for use inside an asynchronous task: it would
+/// block the runtime's thread.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        // A wake-up between the poll and here leaves its token: the thread does not park then.
+        std::thread::park();
+    }
+}
+
+/// Like [`block_on`], but gives up at `deadline`: then `None`.
+pub(crate) fn block_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return Some(output);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        std::thread::park_timeout(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::reply::reply;
+
+    #[test]
+    fn a_future_woken_by_another_thread_ends_the_wait() {
+        let (sender, future) = reply();
+        let other = std::thread::spawn(move || sender.send(3));
+        assert_eq!(block_on(future), Some(3));
+        other.join().expect("the other thread does not panic");
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_still_looks_once() {
+        let past = Instant::now();
+        assert_eq!(block_until(std::future::ready(1), past), Some(1));
+        assert_eq!(block_until(std::future::pending::<u8>(), past), None);
+    }
+}

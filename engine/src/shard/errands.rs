@@ -1,0 +1,247 @@
+//! The driver's errands: carrying news to the switch, and what the switch answers to the world.
+//!
+//! Nothing here decides; each function empties one queue. A queue that other threads fill is
+//! emptied by what it may hold, so a fast producer cannot keep a turn from ending.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use ringwire_codec::Host;
+
+use crate::peer::{PeerInfo, ShardId};
+use crate::shard::directory::PeerEntry;
+use crate::shard::driver::Driver;
+use crate::shard::journal;
+use crate::shard::mesh::Letter;
+use crate::shard::port::Control;
+use crate::shard::reply::ReplySender;
+use crate::switch::{Command, Event, LinkId, Output, Parcel, Reply, ReplyToken};
+use crate::transport::Completion;
+
+/// Letters taken in one turn at most.
+const LETTERS_PER_TURN: usize = 4096;
+/// Messages handed to subscriptions in one turn at most.
+const DELIVERIES_PER_TURN: usize = 4096;
+
+/// A connection on its way out, as long as the kernel still holds an operation of its socket.
+pub(super) struct Departure {
+    link: LinkId,
+    to: ShardId,
+    parcel: Box<Parcel>,
+    /// The link failed meanwhile: its socket cannot move any more.
+    has_failed: bool,
+}
+
+// ---- told -----------------------------------------------------------------------------------
+
+impl Driver {
+    /// What the ring reports.
+    pub(super) fn take_completions(&mut self) -> bool {
+        let mut completions = std::mem::take(&mut self.completions);
+        let worked = !completions.is_empty();
+        completions.drain(..).for_each(|completion| self.take_completion(completion));
+        self.completions = completions;
+        worked
+    }
+
+    fn take_completion(&mut self, completion: Completion) {
+        let (now, switch) = (self.now, &mut self.switch);
+        match completion {
+            Completion::Accepted { link, remote } => switch.handle_accepted(now, link, remote),
+            Completion::Connected { dial, link, remote } => {
+                switch.handle_connected(now, dial, link, remote);
+            }
+            Completion::DialFailed { dial, error } => switch.handle_dial_failed(now, dial, error),
+            Completion::Received { link, chunk } => switch.handle_received(now, link, chunk),
+            Completion::Sent { link, buffers } => switch.handle_sent(now, link, buffers),
+            Completion::Closed { link, error } => {
+                if let Some(departure) = self.moves.iter_mut().find(|moved| moved.link == link) {
+                    departure.has_failed = true;
+                    self.ring.close(link);
+                } else {
+                    switch.handle_closed(now, link, error);
+                }
+            }
+            Completion::AcceptFailed { error } => {
+                let (engine, shard) = (self.node.number, self.shard.0);
+                tracing::warn!(engine, shard, %error, "cannot accept connections, will try again");
+            }
+            Completion::Woken => {}
+        }
+    }
+
+    /// What other shards sent.
+    pub(super) fn take_letters(&mut self) -> bool {
+        for taken in 0..LETTERS_PER_TURN {
+            let Some((from, letter)) = self.mesh.receive() else { return taken > 0 };
+            match letter {
+                Letter::Message(message) => self.switch.handle_mesh(self.now, from, message),
+                Letter::Moved { socket, remote, parcel } => {
+                    let link = self.ring.adopt(socket, remote);
+                    self.switch.handle_adopted(self.now, link, remote, parcel);
+                }
+            }
+        }
+        true
+    }
+
+    /// What the application asks. The control list is taken first and acted on last: see
+    /// [`crate::shard::port`].
+    pub(super) fn take_requests(&mut self) -> bool {
+        let mut control = std::mem::take(&mut self.control);
+        self.port.take_control(&mut control);
+        let waiting = self.port.inbox_len();
+        for _ in 0..waiting {
+            let Some(request) = self.port.take_request() else { break };
+            self.reservations.extend(request.reservation);
+            self.command(request.command, request.reply);
+        }
+        if waiting > 0 {
+            self.port.tell_room();
+        }
+        let worked = waiting > 0 || !control.is_empty();
+        control.drain(..).for_each(|asked| self.take_asked(asked));
+        self.control = control;
+        worked
+    }
+
+    fn take_asked(&mut self, asked: Control) {
+        match asked {
+            Control::Command(command, reply) => {
+                if let Command::Shutdown { within } = &command {
+                    self.begin_stop(*within);
+                }
+                self.command(command, reply);
+            }
+            Control::Subscribe(channel, feed) => self.outlet.subscribe(channel, feed),
+            Control::Observe(feed) => self.outlet.observe(feed),
+            Control::Alarm(alarm) => self.alarms.set(alarm),
+        }
+    }
+
+    fn command(&mut self, mut command: Command, reply: Option<ReplySender<Reply>>) {
+        if let Some(reply) = reply {
+            let given = ReplyToken(self.next_token);
+            self.next_token += 1;
+            self.replies.insert(given, reply);
+            if let Command::Send { token, .. } | Command::Dial { token, .. } = &mut command {
+                *token = Some(given);
+            }
+        }
+        self.switch.handle_command(self.now, command);
+    }
+}
+
+// ---- drained --------------------------------------------------------------------------------
+
+impl Driver {
+    /// Does what the switch wants done.
+    pub(super) fn carry_out(&mut self) -> bool {
+        let mut worked = false;
+        while let Some(output) = self.switch.poll_output() {
+            worked = true;
+            self.carry_out_one(output);
+        }
+        worked
+    }
+
+    fn carry_out_one(&mut self, output: Output) {
+        match output {
+            Output::Dial { dial, host, port, timeout } => match host {
+                Host::Ip(ip) => self.ring.dial(dial, SocketAddr::new(ip, port), timeout),
+                Host::Name(_) => {}
+            },
+            Output::CancelDial(dial) => self.ring.cancel_dial(dial),
+            Output::Transmit { link, buffers } => self.ring.transmit(link, buffers),
+            Output::Read { link, mode } => self.ring.read(link, mode),
+            Output::Close { link } => self.ring.close(link),
+            Output::Move { link, to, parcel } => {
+                self.moves.push(Departure { link, to, parcel, has_failed: false });
+            }
+            Output::Mesh { to, message } => self.mesh.send(to, Letter::Message(message)),
+            Output::Reply { token, reply } => {
+                if let Some(sender) = self.replies.remove(&token) {
+                    sender.send(reply);
+                }
+            }
+            Output::Event(event) => self.tell(event),
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        journal::record(self.node.number, self.shard, &event);
+        match &event {
+            Event::PeerAdded(peer) => self.add_peer(peer),
+            Event::PeerRemoved { peer, .. } => {
+                if let Some(entry) = self.peers.remove(&peer.key) {
+                    self.node.directory.remove(&entry);
+                }
+            }
+            Event::Stopped => self.node.handle_stopped(),
+            _ => {}
+        }
+        self.outlet.tell(&event);
+    }
+
+    fn add_peer(&mut self, peer: &PeerInfo) {
+        let entry = Arc::new(PeerEntry::new(peer.clone(), self.shard, self.node.channels()));
+        self.peers.insert(peer.key, entry.clone());
+        self.node.directory.add(entry);
+    }
+
+    /// Hands messages to subscriptions that have room; the rest stays with the switch.
+    pub(super) fn deliver(&mut self) -> bool {
+        for delivered in 0..DELIVERIES_PER_TURN {
+            let outlet = &mut self.outlet;
+            let Some(delivery) = self.switch.poll_delivery(|channel| outlet.accepts(channel))
+            else {
+                return delivered > 0;
+            };
+            outlet.deliver(delivery);
+        }
+        true
+    }
+
+    /// Tells the handle how full the queues are; then the room held for this turn's messages is
+    /// counted there, and given back here.
+    pub(super) fn publish_gauges(&mut self) {
+        while let Some(gauge) = self.switch.poll_gauge() {
+            if let Some(entry) = self.peers.get(&gauge.peer) {
+                entry.set_queued(gauge.channel, gauge.queued);
+            }
+        }
+        self.reservations.clear();
+    }
+
+    // ---- moving to another shard --------------------------------------------------------------
+
+    /// Sends off the connections that are free to go.
+    pub(super) fn depart(&mut self) {
+        for departure in std::mem::take(&mut self.moves) {
+            if let Some(departure) = self.try_depart(departure) {
+                self.moves.push(departure);
+            }
+        }
+    }
+
+    fn try_depart(&mut self, departure: Departure) -> Option<Departure> {
+        let Departure { link, to, parcel, has_failed } = departure;
+        let released = if has_failed { broken_socket() } else { self.ring.release(link) };
+        match released {
+            Some((socket, remote)) => {
+                self.mesh.send(to, Letter::Moved { socket, remote, parcel });
+                None
+            }
+            None => Some(Departure { link, to, parcel, has_failed }),
+        }
+    }
+}
+
+/// A socket whose other end is gone. It stands in for one that failed on its way, so that its new
+/// home sees the end as it would see any other and tells the coordinator.
+fn broken_socket() -> Option<(OwnedFd, SocketAddr)> {
+    let (socket, _) = UnixStream::pair().ok()?;
+    Some((socket.into(), SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))))
+}

@@ -1,0 +1,63 @@
+//! Why an engine did not start, or ended before it was told to.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::config::ConfigError;
+use crate::peer::ShardId;
+use crate::transport::TransportError;
+
+/// Why an engine did not start. Whatever was started is gone again.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A setting cannot work.
+    #[error("configuration: {0}")]
+    Config(#[from] ConfigError),
+    /// The builder was asked for something that cannot be.
+    #[error("{0}")]
+    Builder(&'static str),
+    /// The operating system gave no randomness for keys.
+    #[error("no randomness from the operating system: {0}")]
+    Entropy(String),
+    /// The ring or the listening socket could not be set up.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// A thread could not be started.
+    #[error("cannot start the thread of shard {}: {source}; raise the limit of processes (ulimit -u)", shard.0)]
+    Thread {
+        /// Whose thread.
+        shard: ShardId,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The executor of a shard could not be set up.
+    #[error(
+        "cannot set up the executor of shard {}: {message}; it needs io_uring and at least 512 KiB \
+         of locked memory (ulimit -l)",
+        shard.0
+    )]
+    Executor {
+        /// Whose executor.
+        shard: ShardId,
+        /// What glommio said.
+        message: String,
+    },
+    /// A shard panicked while it started, most likely in a reactor's factory.
+    #[error("shard {} panicked while it started", shard.0)]
+    Panicked {
+        /// Which shard.
+        shard: ShardId,
+    },
+}
+
+/// Why a shard ended before it was told to.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("shard {} failed: {message}", shard.0)]
+pub struct ShardFault {
+    /// Which shard.
+    pub shard: ShardId,
+    /// A panic's message, or what the ring said.
+    pub message: String,
+}

@@ -1,0 +1,230 @@
+//! Starting shards: a thread, a seat, an executor, a ring, a switch each.
+//!
+//! Starting is all or nothing. Every shard sets itself up and reports; only when all have reported
+//! do they begin to turn. The first error sends all of them home.
+//!
+//! ```text
+//!   launch:  spawn ──▶ collect a report of each ──▶ go ──────────────▶ return
+//!   shard:      └─▶ ring, listener, switch ─▶ report ─▶ wait ─▶ turn until stopped ─▶ gone
+//! ```
+//!
+//! # Why glommio cannot hang here
+//!
+//! glommio parks with runnable tasks, and then sleeps for ever, when its preempt timer fires
+//! between being armed and the first look at it: the round of tasks that did not run is taken for
+//! "nothing to do". It takes a thread that is held up at the wrong moment. Two things keep that
+//! from ever lasting, without signals and without another thread:
+//!
+//! - Before anything has been polled, the timer in force is the builder's, and that is
+//!   [`START_PREEMPT`]: it does not fire, so the first poll comes.
+//! - From the first poll on there is a glommio timer for [`HEARTBEAT`] from now. glommio arms its
+//!   timers whenever it parks, so a park in error ends after that time and the tasks run on. While
+//!   the driver sleeps in its own ring the heartbeat wakes nobody: it is only looked at when
+//!   glommio has its turn.
+//!
+//! The executor is built without its pool of blocking threads, which would be one idle thread per
+//! shard: a shard has no blocking work.
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use glommio::timer::Timer;
+use glommio::{Latency, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement, Shares};
+
+use crate::peer::ShardId;
+use crate::reactor::ChannelDescriptor;
+use crate::shard::driver::{Driver, Parts, drive, panic_message};
+use crate::shard::error::StartError;
+use crate::shard::mesh::Mesh;
+use crate::shard::node::Node;
+use crate::shard::seats::{Seat, usable_cpus};
+use crate::switch::{ReactorFactory, Switch, SwitchConfig};
+use crate::transport::{Ring, RingConfig};
+
+/// The preempt timer until the first task has run: never, in effect.
+const START_PREEMPT: Duration = Duration::from_secs(3600);
+/// How often the driver lets glommio look at its own rings and timers. It only takes effect on the
+/// queue that keeps the executor busy, and that is the driver's.
+const ENGINE_LATENCY: Duration = Duration::from_millis(1);
+/// The longest a shard stands still after glommio parked in error.
+const HEARTBEAT: Duration = Duration::from_millis(10);
+/// Memory glommio registers for files, which shards do not use. The least it takes.
+const GLOMMIO_IO_BYTES: usize = 64 * 1024;
+/// Time the shards of an engine that did not start get to go home; they have nothing to finish.
+const HOME_WITHIN: Duration = Duration::from_secs(10);
+
+/// What every shard of an engine is made from.
+pub(crate) struct Plan {
+    /// Checked configuration.
+    pub(crate) config: Arc<crate::config::Config>,
+    /// Identity of the node.
+    pub(crate) node_key: ringwire_codec::NodeKey,
+    /// Reactors by name, in the order in which they were registered.
+    pub(crate) reactors: Vec<(String, ReactorFactory)>,
+    /// Channels of the application, without a reactor.
+    pub(crate) channels: Vec<ChannelDescriptor>,
+    /// The longest time a shard watches its ring before it sleeps.
+    pub(crate) busy_poll: Duration,
+    /// One seed per shard.
+    pub(crate) seeds: Vec<[u8; 32]>,
+}
+
+/// What one shard's thread is given.
+struct Berth {
+    plan: Arc<Plan>,
+    node: Arc<Node>,
+    shard: ShardId,
+    listener: TcpListener,
+    mesh: Mesh,
+    seat: Seat,
+}
+
+/// Starts a thread per listener and returns when all shards turn, or none.
+pub(crate) fn launch(
+    plan: Arc<Plan>,
+    node: &Arc<Node>,
+    listeners: Vec<TcpListener>,
+) -> Result<(), StartError> {
+    let cpus = usable_cpus();
+    let meshes = Mesh::connect(node.shard_count());
+    let mut starting = Vec::new();
+    for ((shard, listener), mesh) in (0..).map(ShardId).zip(listeners).zip(meshes) {
+        let seat = Seat::take(&cpus);
+        let berth = Berth { plan: plan.clone(), node: node.clone(), shard, listener, mesh, seat };
+        starting.push(Starting::spawn(berth));
+    }
+    let reports: Vec<_> = starting.into_iter().map(Starting::report).collect();
+    let (ready, failed): (Vec<_>, Vec<_>) = reports.into_iter().partition(Result::is_ok);
+    // A shard without its `go` goes home: dropping the ready ones is the order to.
+    if let Some(Err(error)) = failed.into_iter().next() {
+        drop(ready);
+        node.join(std::time::Instant::now() + HOME_WITHIN);
+        return Err(error);
+    }
+    for go in ready.into_iter().flatten() {
+        // A shard that ended in this very moment has noted why.
+        let _ = go.send(());
+    }
+    Ok(())
+}
+
+/// A shard that sets itself up.
+struct Starting {
+    shard: ShardId,
+    report: mpsc::Receiver<Result<(), StartError>>,
+    go: mpsc::Sender<()>,
+    spawned: Result<(), StartError>,
+}
+
+impl Starting {
+    fn spawn(berth: Berth) -> Starting {
+        let (reporter, report) = mpsc::channel();
+        let (go, gone_ahead) = mpsc::channel();
+        let (node, shard) = (berth.node.clone(), berth.shard);
+        let thread = std::thread::Builder::new().name(format!("rw-{}-{}", node.number, shard.0));
+        let spawned = thread.spawn(move || live(berth, reporter, gone_ahead));
+        let spawned = match spawned {
+            Ok(thread) => {
+                node.keep_thread(thread);
+                Ok(())
+            }
+            Err(source) => {
+                node.handle_gone(shard, None);
+                Err(StartError::Thread { shard, source })
+            }
+        };
+        Starting { shard, report, go, spawned }
+    }
+
+    /// Waits until the shard is ready; the sender makes it turn.
+    fn report(self) -> Result<mpsc::Sender<()>, StartError> {
+        self.spawned?;
+        let gone = StartError::Panicked { shard: self.shard };
+        self.report.recv().unwrap_or(Err(gone)).map(|()| self.go)
+    }
+}
+
+/// The whole life of a shard's thread.
+fn live(berth: Berth, reporter: mpsc::Sender<Result<(), StartError>>, go: mpsc::Receiver<()>) {
+    let (node, shard) = (berth.node.clone(), berth.shard);
+    let lived = catch_unwind(AssertUnwindSafe(|| match set_up(berth) {
+        Ok((executor, driver)) => {
+            let reported = reporter.send(Ok(())).is_ok();
+            if reported && go.recv().is_ok() { run(&executor, driver) } else { Ok(()) }
+        }
+        Err(error) => {
+            // Nobody listens when another shard failed before.
+            let _ = reporter.send(Err(error));
+            Ok(())
+        }
+    }));
+    let fault = match lived {
+        Ok(ended) => ended.err(),
+        Err(panic) => Some(panic_message(&*panic)),
+    };
+    if let Some(fault) = &fault {
+        tracing::error!(engine = node.number, shard = shard.0, %fault, "shard failed");
+    }
+    node.handle_gone(shard, fault);
+}
+
+fn set_up(berth: Berth) -> Result<(LocalExecutor, Driver), StartError> {
+    let Berth { plan, node, shard, listener, mesh, seat } = berth;
+    let executor = executor(shard, seat.cpu)?;
+    let mut ring = Ring::new(RingConfig::default())?;
+    ring.listen(listener)?;
+    node.port(shard).attach(ring.waker());
+    let switch = switch(&plan, &node, shard)?;
+    let busy_poll = plan.busy_poll;
+    let driver = Driver::new(Parts { node, shard, switch, ring, mesh, busy_poll, seat });
+    Ok((executor, driver))
+}
+
+fn executor(shard: ShardId, cpu: Option<usize>) -> Result<LocalExecutor, StartError> {
+    let placement = cpu.map_or(Placement::Unbound, Placement::Fixed);
+    LocalExecutorBuilder::new(placement)
+        .io_memory(GLOMMIO_IO_BYTES)
+        .preempt_timer(START_PREEMPT)
+        .blocking_thread_pool_placement(PoolPlacement::Custom(Vec::new()))
+        .make()
+        .map_err(|error| StartError::Executor { shard, message: error.to_string() })
+}
+
+/// The shard's switch, with an instance of each reactor made on this thread.
+fn switch(plan: &Plan, node: &Node, shard: ShardId) -> Result<Switch, StartError> {
+    let reactors: Vec<_> =
+        plan.reactors.iter().map(|(name, make)| (name.clone(), make(shard))).collect();
+    let of_reactors = reactors.iter().flat_map(|(_, reactor)| reactor.channels());
+    node.set_channels(of_reactors.chain(plan.channels.iter().cloned()).collect());
+    let config = SwitchConfig {
+        config: plan.config.clone(),
+        node_key: plan.node_key.clone(),
+        shard,
+        shard_count: node.shard_count(),
+        seed: plan.seeds[usize::from(shard.0)],
+    };
+    Ok(Switch::new(config, reactors, node.clock.now())?)
+}
+
+/// Runs the driver on the executor until the engine has stopped.
+fn run(executor: &LocalExecutor, driver: Driver) -> Result<(), String> {
+    executor.run(async move {
+        let mut heartbeat = Timer::new(HEARTBEAT);
+        let latency = Latency::Matters(ENGINE_LATENCY);
+        let queue = glommio::executor().create_task_queue(Shares::default(), latency, "engine");
+        let mut engine = glommio::spawn_local_into(drive(driver), queue)
+            .map_err(|error| error.to_string())?;
+        std::future::poll_fn(move |cx| {
+            while Pin::new(&mut heartbeat).poll(cx).is_ready() {
+                heartbeat = Timer::new(HEARTBEAT);
+            }
+            Pin::new(&mut engine).poll(cx)
+        })
+        .await
+    })
+}

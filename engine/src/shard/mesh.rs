@@ -1,0 +1,180 @@
+//! The mesh: how the shards of one node talk.
+//!
+//! One lock-free single-producer ring per ordered pair of shards:
+//!
+//! ```text
+//!            to 0    to 1    to 2
+//!   from 0    own    lane    lane        A lane is a ring of LANE_LETTERS letters. What does not
+//!   from 1   lane     own    lane        fit waits in the sender's own queue, in order, and is
+//!   from 2   lane    lane     own        tried again each turn.
+//! ```
+//!
+//! So nothing is lost and no shard ever waits for another: two shards with full lanes to each
+//! other still take their turns. The sender's queue has no maximum of its own. What goes in is
+//! bounded by what caused it: admissions by the limits of peers, notes and broadcasts by messages
+//! that were received, hence by the budget of receive buffers.
+//!
+//! Letters to oneself go into a local queue. A receiver that sleeps is woken, once per turn.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use crate::peer::ShardId;
+use crate::switch::{Parcel, ShardMessage};
+
+/// Letters a lane holds before its sender queues them itself.
+const LANE_LETTERS: usize = 1024;
+
+/// What travels between two shards.
+#[derive(Debug)]
+pub(crate) enum Letter {
+    /// From switch to switch.
+    Message(ShardMessage),
+    /// A connection that moves to its home shard: its socket, and what the switch knows of it.
+    Moved {
+        /// The socket, with nothing in flight on it.
+        socket: OwnedFd,
+        /// Its remote address.
+        remote: SocketAddr,
+        /// Session keys, bytes read so far, NodeInfo.
+        parcel: Box<Parcel>,
+    },
+}
+
+/// One shard's ends of all its lanes.
+#[derive(Debug)]
+pub(crate) struct Mesh<T = Letter> {
+    own: ShardId,
+    outbound: Vec<Outbound<T>>,
+    /// `None` stands where the shard itself would be.
+    inbound: Vec<Option<rtrb::Consumer<T>>>,
+}
+
+#[derive(Debug)]
+struct Outbound<T> {
+    lane: Option<rtrb::Producer<T>>,
+    waiting: VecDeque<T>,
+    /// Whether something went into the lane since the receiver was last woken.
+    dirty: bool,
+}
+
+impl<T> Mesh<T> {
+    /// The ends of `shards` shards, all connected.
+    pub(crate) fn connect(shards: u16) -> Vec<Mesh<T>> {
+        let mut meshes: Vec<Mesh<T>> = (0..shards)
+            .map(|own| Mesh { own: ShardId(own), outbound: Vec::new(), inbound: Vec::new() })
+            .collect();
+        for from in 0..usize::from(shards) {
+            for to in 0..usize::from(shards) {
+                let ends = (from != to).then(|| rtrb::RingBuffer::new(LANE_LETTERS));
+                let (lane, inbound) = ends.unzip();
+                meshes[from].outbound.push(Outbound::new(lane));
+                meshes[to].inbound.push(inbound);
+            }
+        }
+        meshes
+    }
+
+    /// Sends a letter; never waits, never loses it.
+    pub(crate) fn send(&mut self, to: ShardId, letter: T) {
+        let outbound = &mut self.outbound[usize::from(to.0)];
+        outbound.waiting.push_back(letter);
+        outbound.fill_lane();
+    }
+
+    /// Tries again what did not fit, then names each shard that has new letters.
+    pub(crate) fn flush(&mut self, mut wake: impl FnMut(ShardId)) {
+        for (to, outbound) in (0..).map(ShardId).zip(&mut self.outbound) {
+            outbound.fill_lane();
+            if std::mem::take(&mut outbound.dirty) {
+                wake(to);
+            }
+        }
+    }
+
+    /// Whether letters wait because a lane is full: come back soon, nobody will tell.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.outbound.iter().any(|outbound| outbound.lane.is_some() && !outbound.waiting.is_empty())
+    }
+
+    /// The next letter from any shard. Takes whole lanes in order: the driver empties the mesh
+    /// each turn, so no lane can starve another.
+    pub(crate) fn receive(&mut self) -> Option<(ShardId, T)> {
+        let own = self.own;
+        if let Some(letter) = self.outbound[usize::from(own.0)].waiting.pop_front() {
+            return Some((own, letter));
+        }
+        (0..).map(ShardId).zip(&mut self.inbound).find_map(|(from, inbound)| {
+            inbound.as_mut()?.pop().ok().map(|letter| (from, letter))
+        })
+    }
+
+    /// Whether a letter waits to be received.
+    pub(crate) fn has_inbound(&self) -> bool {
+        !self.outbound[usize::from(self.own.0)].waiting.is_empty()
+            || self.inbound.iter().flatten().any(|lane| !lane.is_empty())
+    }
+}
+
+impl<T> Outbound<T> {
+    fn new(lane: Option<rtrb::Producer<T>>) -> Self {
+        Outbound { lane, waiting: VecDeque::new(), dirty: false }
+    }
+
+    fn fill_lane(&mut self) {
+        let Some(lane) = &mut self.lane else { return };
+        while let Some(letter) = self.waiting.pop_front() {
+            if let Err(rtrb::PushError::Full(letter)) = lane.push(letter) {
+                self.waiting.push_front(letter);
+                return;
+            }
+            self.dirty = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_keep_their_order_even_when_the_lane_is_full() {
+        let mut meshes = Mesh::<usize>::connect(2);
+        let [first, second] = &mut meshes[..] else { unreachable!("two shards") };
+        let letters = LANE_LETTERS * 3;
+        (0..letters).for_each(|letter| first.send(ShardId(1), letter));
+        assert!(first.is_congested());
+        let mut received = Vec::new();
+        while received.len() < letters {
+            while let Some((from, letter)) = second.receive() {
+                assert_eq!(from, ShardId(0));
+                received.push(letter);
+            }
+            first.flush(|to| assert_eq!(to, ShardId(1)));
+        }
+        assert_eq!(received, (0..letters).collect::<Vec<_>>());
+        assert!(!first.is_congested() && !second.has_inbound());
+    }
+
+    #[test]
+    fn a_receiver_is_woken_once_per_turn_and_only_for_news() {
+        let mut meshes = Mesh::<u8>::connect(3);
+        meshes[0].send(ShardId(2), 1);
+        meshes[0].send(ShardId(2), 2);
+        let mut woken = Vec::new();
+        meshes[0].flush(|to| woken.push(to));
+        meshes[0].flush(|to| woken.push(to));
+        assert_eq!(woken, [ShardId(2)]);
+    }
+
+    #[test]
+    fn a_letter_to_oneself_comes_back_without_a_wake_up() {
+        let mut mesh = Mesh::<u8>::connect(1).remove(0);
+        mesh.send(ShardId(0), 9);
+        assert!(mesh.has_inbound() && !mesh.is_congested());
+        mesh.flush(|_| panic!("nobody else to wake"));
+        assert_eq!(mesh.receive(), Some((ShardId(0), 9)));
+        assert_eq!(mesh.receive(), None);
+    }
+}

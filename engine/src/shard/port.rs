@@ -1,0 +1,271 @@
+//! A shard's port: where other threads leave what they want of it.
+//!
+//! ```text
+//!   send, broadcast, publish ──reserve──▶ [inbox: INBOX_REQUESTS, lock-free] ──▶ driver
+//!   subscribe, dial, stop, … ───────────▶ [control: a short list under a lock] ─▶ driver
+//! ```
+//!
+//! Messages take the inbox. A slot is reserved before it is filled, so a caller knows at once
+//! whether there is room, and a broadcast can reserve one slot on every shard or none at all.
+//! Everything rare takes the control list, which never refuses.
+//!
+//! The driver takes the control list first and the inbox second, but acts in the opposite order:
+//! so whatever a thread sent before it asked for the shutdown is in the inbox by then.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::peer::ShardId;
+use crate::shard::directory::Reservation;
+use crate::shard::feed::Feed;
+use crate::shard::reply::ReplySender;
+use crate::shard::timer::Alarm;
+use crate::switch::{Command, Delivery, Event, Reply};
+use crate::transport;
+
+/// Requests that wait for a shard at most. A turn takes all of them; more room would only hide
+/// that the shard is behind.
+pub(crate) const INBOX_REQUESTS: usize = 4096;
+
+/// A message on its way to the switch.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// What to do.
+    pub(crate) command: Command,
+    /// The room it holds in the peer's queue until the queue's gauge counts it.
+    pub(crate) reservation: Option<Reservation>,
+    /// Who wants to know what became of it.
+    pub(crate) reply: Option<ReplySender<Reply>>,
+}
+
+/// What is asked rarely and never refused.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// A command for the switch.
+    Command(Command, Option<ReplySender<Reply>>),
+    /// Deliver a channel's messages to a subscription.
+    Subscribe(ringwire_codec::ChannelId, Feed<Delivery>),
+    /// Tell an observer what happens.
+    Observe(Feed<Event>),
+    /// Wake somebody at a point in time.
+    Alarm(Alarm),
+}
+
+/// The threads' side of one shard.
+#[derive(Debug)]
+pub(crate) struct Port {
+    /// Whose port it is.
+    pub(crate) shard: ShardId,
+    inbox: ArrayQueue<Request>,
+    /// Slots of the inbox that are reserved or filled.
+    taken: AtomicUsize,
+    control: Mutex<Vec<Control>>,
+    has_control: AtomicBool,
+    /// Those who wait for room in the inbox.
+    waiting: Mutex<Vec<Waker>>,
+    has_waiting: AtomicBool,
+    closed: AtomicBool,
+    waker: OnceLock<transport::Waker>,
+}
+
+/// A reserved place in an inbox; given back when dropped unfilled.
+#[derive(Debug)]
+pub(crate) struct Slot<'a>(&'a Port);
+
+impl Port {
+    /// The port of a shard that is about to start.
+    pub(crate) fn new(shard: ShardId) -> Self {
+        Port {
+            shard,
+            inbox: ArrayQueue::new(INBOX_REQUESTS),
+            taken: AtomicUsize::new(0),
+            control: Mutex::default(),
+            has_control: AtomicBool::new(false),
+            waiting: Mutex::default(),
+            has_waiting: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            waker: OnceLock::new(),
+        }
+    }
+
+    /// The shard's ring exists: from now on it can be woken.
+    pub(crate) fn attach(&self, waker: transport::Waker) {
+        // Set once by the shard's own thread; a second call would be for the same ring.
+        let _ = self.waker.set(waker);
+    }
+
+    /// Wakes the shard if it sleeps.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake();
+        }
+    }
+
+    /// Whether the shard is gone; nothing will be answered any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    // ---- any thread ---------------------------------------------------------------------------
+
+    /// A place in the inbox, or `None` when it is full.
+    pub(crate) fn reserve(&self) -> Option<Slot<'_>> {
+        if self.taken.fetch_add(1, Ordering::AcqRel) < INBOX_REQUESTS {
+            return Some(Slot(self));
+        }
+        self.taken.fetch_sub(1, Ordering::AcqRel);
+        None
+    }
+
+    /// Has `waker` woken when the inbox has room. Look again after this call: room may have come
+    /// before it.
+    pub(crate) fn wait_for_room(&self, waker: &Waker) {
+        let mut waiting = lock(&self.waiting);
+        if !waiting.iter().any(|other| other.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+        self.has_waiting.store(true, Ordering::SeqCst);
+    }
+
+    /// Asks something rare. Dropped, and so answered with "gone", when the shard is closed.
+    pub(crate) fn ask(&self, control: Control) {
+        let mut list = lock(&self.control);
+        if self.is_closed() {
+            return;
+        }
+        list.push(control);
+        self.has_control.store(true, Ordering::SeqCst);
+        drop(list);
+        self.wake();
+    }
+
+    // ---- the driver ---------------------------------------------------------------------------
+
+    /// Whether anything waits for the driver.
+    pub(crate) fn has_requests(&self) -> bool {
+        !self.inbox.is_empty() || self.has_control.load(Ordering::Acquire)
+    }
+
+    /// Moves the control list into `into`.
+    pub(crate) fn take_control(&self, into: &mut Vec<Control>) {
+        if self.has_control.swap(false, Ordering::AcqRel) {
+            into.append(&mut lock(&self.control));
+        }
+    }
+
+    /// Requests in the inbox now.
+    pub(crate) fn inbox_len(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// The next request. Its slot is free again.
+    pub(crate) fn take_request(&self) -> Option<Request> {
+        let request = self.inbox.pop()?;
+        self.taken.fetch_sub(1, Ordering::AcqRel);
+        Some(request)
+    }
+
+    /// Wakes those who waited for room; called after requests were taken.
+    pub(crate) fn tell_room(&self) {
+        fence(Ordering::SeqCst);
+        if self.has_waiting.load(Ordering::Relaxed) {
+            self.has_waiting.store(false, Ordering::SeqCst);
+            let waiting = std::mem::take(&mut *lock(&self.waiting));
+            waiting.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// The shard is gone: drops what waits, so that every caller hears of it.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.discard();
+        let control = std::mem::take(&mut *lock(&self.control));
+        for asked in control {
+            if let Control::Alarm(alarm) = asked {
+                alarm.waker.wake();
+            }
+        }
+        self.tell_room();
+    }
+
+    fn discard(&self) {
+        while self.take_request().is_some() {}
+    }
+}
+
+impl Slot<'_> {
+    /// Fills the slot. The caller wakes the port, once for all it sends.
+    pub(crate) fn fill(self, request: Request) {
+        let port = self.0;
+        // The slot is the request's now: `take_request` gives it back.
+        std::mem::forget(self);
+        let pushed = port.inbox.push(request);
+        debug_assert!(pushed.is_ok(), "every filled slot was reserved");
+        // A shard that closed meanwhile has emptied its inbox without this request.
+        fence(Ordering::SeqCst);
+        if port.is_closed() {
+            port.discard();
+        }
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The lists are changed by single pushes and takes: a panic cannot leave them half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::reply::reply;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll};
+
+    fn request() -> Request {
+        let command = Command::StopPeer { peer: ringwire_codec::NodeId::from_bytes([0; 20]) };
+        Request { command, reservation: None, reply: None }
+    }
+
+    #[test]
+    fn the_inbox_takes_exactly_its_capacity() {
+        let port = Port::new(ShardId(0));
+        for _ in 0..INBOX_REQUESTS {
+            port.reserve().expect("within the capacity").fill(request());
+        }
+        assert!(port.reserve().is_none());
+        assert!(port.take_request().is_some());
+        assert!(port.reserve().is_some());
+    }
+
+    #[test]
+    fn an_unfilled_slot_is_given_back() {
+        let port = Port::new(ShardId(0));
+        let slots: Vec<_> = (0..INBOX_REQUESTS).map(|_| port.reserve()).collect();
+        assert!(slots.iter().all(Option::is_some) && port.reserve().is_none());
+        drop(slots);
+        assert!(port.reserve().is_some());
+    }
+
+    #[test]
+    fn a_closed_port_lets_nobody_wait_for_an_answer() {
+        let port = Port::new(ShardId(0));
+        let (before, asked_before) = reply();
+        let (after, asked_after) = reply();
+        port.reserve().expect("empty").fill(Request { reply: Some(before), ..request() });
+        port.close();
+        port.reserve().expect("empty").fill(Request { reply: Some(after), ..request() });
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(matches!(pin!(asked_before).poll(cx), Poll::Ready(None)));
+        assert!(matches!(pin!(asked_after).poll(cx), Poll::Ready(None)));
+    }
+}

@@ -1,0 +1,110 @@
+//! Which CPU a shard sits on.
+//!
+//! Every shard of the process takes a seat, whichever engine it belongs to. As long as there are
+//! at least as many usable CPUs as shards, each shard is pinned to the CPU with the fewest shards.
+//! When shards outnumber CPUs a pinned shard could wait for its CPU while another is free, so the
+//! newcomers are left to the kernel, and nobody spins ([`crate::shard::spin`]).
+//!
+//! CPUs come from the affinity of the calling thread, not from the list of online CPUs: under
+//! `taskset` or a cpuset the two differ, and pinning outside of it fails.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Shards per CPU; the key `None` counts those that are not pinned.
+type Taken = BTreeMap<Option<usize>, usize>;
+
+static TAKEN: Mutex<Taken> = Mutex::new(BTreeMap::new());
+/// Shards of this process, all engines together. Read by each idle shard before it spins.
+static SHARDS: AtomicUsize = AtomicUsize::new(0);
+
+/// A shard's place; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    /// The CPU to pin the shard to, or none: the kernel chooses.
+    pub(crate) cpu: Option<usize>,
+    cpus: usize,
+}
+
+impl Seat {
+    /// Takes a seat on one of `cpus`.
+    pub(crate) fn take(cpus: &[usize]) -> Seat {
+        let mut taken = lock();
+        let seated = SHARDS.fetch_add(1, Ordering::Relaxed);
+        let cpu = if seated < cpus.len() { least_taken(&taken, cpus) } else { None };
+        *taken.entry(cpu).or_default() += 1;
+        Seat { cpu, cpus: cpus.len() }
+    }
+
+    /// Whether the shards of the process outnumber the CPUs this seat was chosen from.
+    pub(crate) fn is_crowded(&self) -> bool {
+        SHARDS.load(Ordering::Relaxed) > self.cpus
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = lock();
+        SHARDS.fetch_sub(1, Ordering::Relaxed);
+        if let Some(count) = taken.get_mut(&self.cpu) {
+            *count -= 1;
+        }
+    }
+}
+
+/// The CPUs the calling thread may run on, ascending. Empty when the kernel does not tell (no
+/// /proc): then nothing is pinned and nobody spins.
+pub(crate) fn usable_cpus() -> Vec<usize> {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+        .and_then(parse_list)
+        .unwrap_or_default()
+}
+
+/// The kernel's list format: `0-3,8,10-11`.
+fn parse_list(list: &str) -> Option<Vec<usize>> {
+    let mut cpus = Vec::new();
+    for part in list.trim().split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        cpus.extend(first.parse::<usize>().ok()?..=last.parse::<usize>().ok()?);
+    }
+    Some(cpus)
+}
+
+fn least_taken(taken: &Taken, cpus: &[usize]) -> Option<usize> {
+    cpus.iter().copied().min_by_key(|cpu| taken.get(&Some(*cpu)).copied().unwrap_or(0))
+}
+
+fn lock() -> MutexGuard<'static, Taken> {
+    // A count is changed in one step, so a panic elsewhere cannot leave it half done.
+    TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_list_is_read_with_its_ranges() {
+        assert_eq!(parse_list("\t0-3,8,10-11\n"), Some(vec![0, 1, 2, 3, 8, 10, 11]));
+        assert_eq!(parse_list(" 1"), Some(vec![1]));
+        assert_eq!(parse_list("x"), None);
+        assert_eq!(parse_list(""), None);
+    }
+
+    #[test]
+    fn this_thread_may_run_somewhere() {
+        assert!(!usable_cpus().is_empty());
+    }
+
+    #[test]
+    fn the_least_taken_cpu_is_chosen_and_the_lowest_among_equals() {
+        let taken = Taken::from([(Some(0), 2), (Some(2), 1), (None, 9)]);
+        assert_eq!(least_taken(&taken, &[0, 2]), Some(2));
+        assert_eq!(least_taken(&taken, &[0, 1, 2, 3]), Some(1));
+        assert_eq!(least_taken(&taken, &[]), None);
+    }
+}

@@ -1,0 +1,52 @@
+//! What can go wrong in this room as a whole. A fault of one link is a
+//! [`crate::error::NetworkError`] in a completion instead.
+
+use std::io;
+use std::net::SocketAddr;
+
+use thiserror::Error;
+
+/// Why the transport cannot work.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The kernel refused to set up a ring.
+    #[error("cannot set up io_uring ({step}): {source}; {mend}")]
+    Setup {
+        /// Which step failed.
+        step: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+        /// What the operator can do about it.
+        mend: &'static str,
+    },
+    /// A number in the ring's configuration cannot work.
+    #[error("{field} is {found}: {rule}")]
+    Config {
+        /// Name of the field.
+        field: &'static str,
+        /// Its value.
+        found: usize,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// The kernel refused to take or complete operations; the ring is of no more use.
+    #[error("io_uring_enter failed: {0}")]
+    Enter(#[source] io::Error),
+    /// A listening socket could not be made.
+    #[error("cannot listen on {address}: {source}; {mend}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+        /// What the operator can do about it.
+        mend: &'static str,
+    },
+    /// The ring accepts from a listener already, or has not yet let go of the last one.
+    #[error("the ring listens already")]
+    AlreadyListening,
+    /// A thread could not be started.
+    #[error("cannot start the resolver thread: {0}")]
+    Thread(#[source] io::Error),
+}

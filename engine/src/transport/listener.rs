@@ -1,0 +1,119 @@
+//! Listening sockets: one per shard, all on the same port.
+//!
+//! Each shard accepts from a socket of its own (`SO_REUSEPORT`), so the kernel spreads connections
+//! over the shards and none hands sockets around. The price of that option is that a second
+//! process of the same user could join the port unnoticed and take half of our connections. So the
+//! first socket is bound once *without* the option, to see that the port is free.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::error::TransportError;
+
+/// Connections the kernel keeps per listener until they are accepted. It also caps this at
+/// `net.core.somaxconn`.
+pub const BACKLOG: i32 = 1024;
+
+/// Binds `count` listeners to `address`, one per shard. Port 0 takes a free port, the same for
+/// all: ask the first for it. Fails with [`TransportError::Listen`] if the port is in use, also by
+/// another program that shares ports, or not permitted.
+///
+/// All of them take connections at once, into their backlogs: give each to its shard without
+/// delay, and keep none.
+pub fn bind(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, TransportError> {
+    let refused = |source: io::Error| TransportError::Listen {
+        address,
+        mend: mend(&source),
+        source,
+    };
+    if address.port() != 0 {
+        drop(socket(address, false).map_err(refused)?);
+    }
+    let mut listeners: Vec<TcpListener> = Vec::with_capacity(count);
+    let mut address_taken = address;
+    for _ in 0..count {
+        let socket = socket(address_taken, count > 1).map_err(refused)?;
+        socket.listen(BACKLOG).map_err(refused)?;
+        let listener = TcpListener::from(socket);
+        address_taken = listener.local_addr().map_err(refused)?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// A bound socket. `shared` lets others with the same option join its port.
+fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for connections of the last run to leave TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    if address.is_ipv6() {
+        // [::] takes IPv4, too, whatever the sysctl says.
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// What the operator can do when a port cannot be had.
+fn mend(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program has the port: stop it or choose another port",
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher port"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "the address is not one of this machine: listen on 0.0.0.0 or [::]"
+        }
+        _ => "see bind(2) and listen(2)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    const LOOPBACK: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+    #[test]
+    fn every_shard_gets_a_listener_on_the_same_port() {
+        let listeners = bind(LOOPBACK, 3).expect("a free port");
+        let ports: Vec<_> = listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
+        assert_ne!(ports[0], 0);
+        assert!(ports.iter().all(|port| *port == ports[0]));
+    }
+
+    #[test]
+    fn a_port_in_use_is_refused_even_if_its_owner_shares_it() {
+        let listeners = bind(LOOPBACK, 2).expect("a free port");
+        let taken = listeners[0].local_addr().unwrap();
+        let error = bind(taken, 2).expect_err("the port is taken");
+        assert!(matches!(error, TransportError::Listen { address, .. } if address == taken));
+        assert!(error.to_string().contains("another program has the port"), "{error}");
+        drop(listeners);
+        bind(taken, 2).expect("the port is free again");
+    }
+
+    #[test]
+    fn a_foreign_address_is_refused_with_advice() {
+        let error = bind("192.0.2.1:0".parse().unwrap(), 1).expect_err("not our address");
+        assert!(error.to_string().contains("listen on 0.0.0.0"), "{error}");
+    }
+
+    #[test]
+    fn an_unspecified_ipv6_listener_takes_ipv4_as_well() {
+        let Ok(listeners) = bind("[::]:0".parse().unwrap(), 1) else {
+            eprintln!("skipped: this machine has no IPv6");
+            return;
+        };
+        let port = listeners[0].local_addr().unwrap().port();
+        TcpStream::connect(("127.0.0.1", port)).expect("connects by IPv4");
+    }
+}

@@ -1,0 +1,155 @@
+//! The provided-buffer ring: receive chunks the kernel picks from when bytes arrive, so that a
+//! waiting connection holds no memory.
+//!
+//! ```text
+//!   BufferPool ──refill──▶ slots[id] + entry in the ring ──bytes arrive──▶ take(id) ──▶ Chunk
+//! ```
+//!
+//! Invariant: slot `id` holds a buffer exactly while the kernel owns that id, that is from
+//! `refill` until the completion that names it. Ids without a buffer are in `vacant`.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use bytes::BytesMut;
+use io_uring::types::BufRingEntry;
+
+use super::super::error::TransportError;
+use super::Kernel;
+use crate::buffer::BufferPool;
+use crate::buffer::pool::{CHUNK_BYTES, RECV_BYTES, RECV_HEADROOM};
+
+/// The only buffer group of a ring.
+pub(crate) const BUFFER_GROUP: u16 = 0;
+/// The kernel wants the ring of buffers aligned to a page.
+const PAGE_BYTES: usize = 4096;
+/// What the kernel allows.
+const BUFFERS_MAX: usize = 1 << 15;
+
+/// Receive buffers lent to the kernel.
+pub(super) struct ProvidedBuffers {
+    entries: NonNull<BufRingEntry>,
+    layout: Layout,
+    /// Buffers by id.
+    slots: Box<[Option<BytesMut>]>,
+    /// Ids without a buffer.
+    vacant: Vec<u16>,
+    /// Where the next buffer is put; the kernel sees it when it is published.
+    tail: u16,
+}
+
+impl ProvidedBuffers {
+    /// Registers room for `count` buffers (a power of two up to 32 768) with the kernel. It stays
+    /// empty until [`ProvidedBuffers::refill`].
+    pub(super) fn new(kernel: &Kernel, count: usize) -> Result<Self, TransportError> {
+        if !count.is_power_of_two() || count > BUFFERS_MAX {
+            let rule = "must be a power of two up to 32768";
+            return Err(TransportError::Config { field: "provided_buffers", found: count, rule });
+        }
+        let provided = Self::allocate(count);
+        // SAFETY: the entries are valid, zeroed and page-aligned, and outlive the registration:
+        // they are freed by `Drop` after `unregister`, or leaked with `self`.
+        let registered = unsafe {
+            kernel.submitter().register_buf_ring_with_flags(
+                provided.entries.as_ptr() as u64,
+                count as u16,
+                BUFFER_GROUP,
+                0,
+            )
+        };
+        registered.map_err(|source| TransportError::Setup {
+            step: "register provided buffers",
+            source,
+            mend: "use Linux 6.1 or newer; if memory is short raise the limit of locked memory",
+        })?;
+        Ok(provided)
+    }
+
+    /// Buffers the kernel can still fill, as far as its completions were seen.
+    pub(super) fn available(&self) -> usize {
+        self.slots.len() - self.vacant.len()
+    }
+
+    /// Puts a chunk of the pool behind every vacant id, as far as the pool can give.
+    pub(super) fn refill(&mut self, pool: &mut BufferPool) {
+        let before = self.tail;
+        while let Some(id) = self.vacant.pop() {
+            let Some(chunk) = pool.take_chunk() else {
+                self.vacant.push(id);
+                break;
+            };
+            self.provide(id, chunk);
+        }
+        if self.tail != before {
+            self.publish();
+        }
+    }
+
+    /// The buffer a completion names; the kernel has let go of it.
+    pub(super) fn take(&mut self, id: u16) -> BytesMut {
+        let buffer = self.slots[usize::from(id)].take();
+        self.vacant.push(id);
+        buffer.expect("the kernel completes only with buffers it was given")
+    }
+
+    /// Ends the registration. Nothing that could pick a buffer may be in flight.
+    pub(super) fn unregister(&mut self, kernel: &Kernel) {
+        // Failure would mean that it was not registered; closing the ring ends it all the same.
+        let _ = kernel.submitter().unregister_buf_ring(BUFFER_GROUP);
+    }
+
+    /// Gives all memory away for good, because the kernel may still write to it.
+    pub(super) fn leak(&mut self) {
+        std::mem::forget(std::mem::replace(self, Self::allocate(1)));
+    }
+
+    fn allocate(count: usize) -> Self {
+        let layout = Layout::array::<BufRingEntry>(count)
+            .and_then(|layout| layout.align_to(PAGE_BYTES))
+            .expect("at most 32768 entries of 16 bytes");
+        // SAFETY: the layout has a size: count is a power of two, so at least one.
+        let memory = unsafe { alloc_zeroed(layout) };
+        let Some(entries) = NonNull::new(memory.cast()) else { handle_alloc_error(layout) };
+        ProvidedBuffers {
+            entries,
+            layout,
+            slots: (0..count).map(|_| None).collect(),
+            vacant: (0..count as u16).rev().collect(),
+            tail: 0,
+        }
+    }
+
+    fn provide(&mut self, id: u16, mut chunk: BytesMut) {
+        assert_eq!(chunk.len(), CHUNK_BYTES, "the pool gives whole chunks");
+        let mask = self.slots.len() as u16 - 1;
+        let address = chunk[RECV_HEADROOM..].as_mut_ptr() as u64;
+        // SAFETY: masked, the place lies within the allocation; an entry is plain numbers; and the
+        // kernel does not look at places from its head to our published tail other than those it
+        // was given, of which there are fewer than entries because `id` was vacant.
+        let entry = unsafe { self.entries.add(usize::from(self.tail & mask)).as_mut() };
+        entry.set_addr(address);
+        entry.set_len(RECV_BYTES as u32);
+        entry.set_bid(id);
+        self.slots[usize::from(id)] = Some(chunk);
+        self.tail = self.tail.wrapping_add(1);
+    }
+
+    fn publish(&self) {
+        // SAFETY: `entries` is the start of the registered ring, where the tail lies in the first
+        // entry's reserved field. It is aligned, and shared with the kernel only atomically.
+        let tail = unsafe {
+            AtomicU16::from_ptr(BufRingEntry::tail(self.entries.as_ptr()).cast_mut())
+        };
+        tail.store(self.tail, Ordering::Release);
+    }
+}
+
+impl Drop for ProvidedBuffers {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `allocate` with this layout. The ring either was never registered,
+        // or was unregistered, or is closed already; `Ring::drop` leaks `self` where that is not
+        // sure.
+        unsafe { dealloc(self.entries.as_ptr().cast(), self.layout) }
+    }
+}

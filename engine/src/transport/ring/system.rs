@@ -1,0 +1,94 @@
+//! The few system calls neither the standard library nor socket2 offers, behind safe functions.
+
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+/// A soft and a hard limit of this process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Limit {
+    /// What is enforced.
+    pub(crate) soft: u64,
+    /// How far the process may raise it by itself.
+    pub(crate) hard: u64,
+}
+
+/// A limit of `getrlimit(2)`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Resource {
+    /// Bytes of locked memory.
+    LockedMemory,
+    /// Open descriptors.
+    OpenFiles,
+}
+
+impl Resource {
+    fn code(self) -> libc::__rlimit_resource_t {
+        match self {
+            Resource::LockedMemory => libc::RLIMIT_MEMLOCK,
+            Resource::OpenFiles => libc::RLIMIT_NOFILE,
+        }
+    }
+}
+
+/// A new eventfd, closed on exec. Blocking on purpose: io_uring answers a read of a non-blocking
+/// one with `EAGAIN` instead of waiting.
+pub(super) fn event_counter() -> io::Result<File> {
+    // SAFETY: plain numbers go in, a new descriptor or -1 comes out.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(File::from(adopt(fd)))
+}
+
+/// Takes ownership of a descriptor that the kernel has just made for us.
+pub(super) fn adopt(fd: RawFd) -> OwnedFd {
+    assert!(fd >= 0, "the kernel makes no negative descriptors");
+    // SAFETY: callers pass a descriptor fresh from the kernel, which nobody else owns.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// A message header that names nothing. The structure has private padding, so it cannot be written
+/// as a literal.
+pub(crate) fn empty_header() -> libc::msghdr {
+    // SAFETY: null pointers and zero lengths are what an empty header consists of.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+/// Reads a limit of this process.
+pub(crate) fn limit(resource: Resource) -> io::Result<Limit> {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: the kernel writes one rlimit to the address given.
+    if unsafe { libc::getrlimit(resource.code(), limit.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so the structure is written.
+    let limit = unsafe { limit.assume_init() };
+    Ok(Limit { soft: limit.rlim_cur, hard: limit.rlim_max })
+}
+
+/// Sets a limit of this process.
+pub(crate) fn set_limit(resource: Resource, limit: Limit) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: limit.soft, rlim_max: limit.hard };
+    // SAFETY: the kernel reads one rlimit from the address given.
+    match unsafe { libc::setrlimit(resource.code(), &limit) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The CPUs the calling thread may run on, in order. Unlike the list of online CPUs this respects
+/// `taskset` and cpusets, that is containers.
+pub(crate) fn allowed_cpus() -> io::Result<Vec<usize>> {
+    // SAFETY: a set of CPUs is an array of bits; all zero is the empty set.
+    let mut set = unsafe { MaybeUninit::<libc::cpu_set_t>::zeroed().assume_init() };
+    // SAFETY: the kernel writes at most the size given to the set.
+    if unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the macro's function only reads bits below CPU_SETSIZE of an initialised set.
+    let is_set = |cpu: &usize| unsafe { libc::CPU_ISSET(*cpu, &set) };
+    Ok((0..libc::CPU_SETSIZE as usize).filter(is_set).collect())
+}

@@ -1,0 +1,265 @@
+//! Dialing, closing, dropping, waking.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use socket2::{Domain, Socket, Type};
+
+use super::*;
+
+/// A listener that never accepts and whose backlog is full: a further connect hangs.
+fn black_hole() -> (Socket, Vec<Socket>, SocketAddr) {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    listener.bind(&any.into()).expect("binds");
+    listener.listen(0).expect("listens");
+    let address = listener.local_addr().expect("bound").as_socket().expect("IPv4");
+    let fill = || {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_nonblocking(true).expect("non-blocking");
+        let _ = socket.connect(&address.into());
+        socket
+    };
+    (listener, (0..8).map(|_| fill()).collect(), address)
+}
+
+fn dial_failure(rig: &mut Rig) -> (DialId, NetworkError) {
+    rig.until("a failed dial", |completion| match completion {
+        Completion::DialFailed { dial, error } => Some((dial, error)),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_refused_dial_says_so_and_leaves_nothing_behind() {
+    let Some(mut rig) = Rig::new() else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    drop(listener);
+    rig.ring.dial(DialId(3), address, PATIENCE);
+    let (dial, error) = dial_failure(&mut rig);
+    assert_eq!(dial, DialId(3));
+    let NetworkError::Io { operation: "connect", message } = error else { panic!("{error:?}") };
+    assert!(message.contains("refused"), "{message}");
+    rig.until_links(0);
+}
+
+#[test]
+fn a_dial_nobody_answers_ends_at_its_time_limit() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (_listener, _fill, address) = black_hole();
+    let start = Instant::now();
+    rig.ring.dial(DialId(4), address, Duration::from_millis(150));
+    assert_eq!(dial_failure(&mut rig), (DialId(4), NetworkError::DialTimeout));
+    assert!(start.elapsed() >= Duration::from_millis(150));
+    rig.until_links(0);
+}
+
+#[test]
+fn a_cancelled_dial_is_never_heard_of_again() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (_listener, _fill, address) = black_hole();
+    rig.ring.dial(DialId(5), address, PATIENCE);
+    rig.turn(Duration::from_millis(5));
+    rig.ring.cancel_dial(DialId(5));
+    rig.ring.cancel_dial(DialId(6));
+    rig.until_links(0);
+    assert!(rig.out.is_empty(), "{:?}", rig.out);
+}
+
+#[test]
+fn a_dial_cancelled_as_it_connects_closes_its_socket() {
+    let Some(mut rig) = Rig::new() else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    // Submitted, connected and cancelled within one turn.
+    rig.ring.dial(DialId(8), listener.local_addr().expect("bound"), PATIENCE);
+    rig.ring.cancel_dial(DialId(8));
+    rig.until_links(0);
+    assert!(rig.out.is_empty(), "{:?}", rig.out);
+    let (mut orphan, _) = listener.accept().expect("it did connect");
+    assert!(matches!(orphan.read(&mut [0; 1]), Ok(0) | Err(_)));
+}
+
+#[test]
+fn closing_lets_a_write_in_flight_end() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (link, mut theirs) = rig.pair();
+    let sent = pattern(8 << 20);
+    rig.ring.transmit(link, one(&sent));
+    rig.turn(Duration::ZERO);
+    rig.ring.close(link);
+    let reader = std::thread::spawn(move || {
+        let mut got = Vec::new();
+        theirs.read_to_end(&mut got).expect("reads to the end");
+        got
+    });
+    rig.until_links(0);
+    assert!(reader.join().expect("the reader ends") == sent);
+    assert!(rig.out.is_empty(), "nothing is reported after close: {:?}", rig.out);
+}
+
+#[test]
+fn closing_waits_no_longer_than_its_time_limit_for_a_write() {
+    let close_timeout = Duration::from_millis(100);
+    let config = RingConfig { close_timeout, ..RingConfig::default() };
+    let Some(mut rig) = Rig::with(config, PoolLimits::default()) else { return };
+    let (link, _theirs) = rig.pair();
+    rig.ring.transmit(link, one(&pattern(64 << 20)));
+    rig.ring.read(link, ReadMode::Stream);
+    rig.turn(Duration::ZERO);
+    let start = Instant::now();
+    rig.ring.close(link);
+    rig.ring.close(link);
+    rig.until_links(0);
+    assert!(start.elapsed() >= close_timeout, "the write had its time");
+    assert!(start.elapsed() < close_timeout + Duration::from_secs(5));
+}
+
+#[test]
+fn a_closed_link_is_unknown_and_its_slot_belongs_to_another() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (old, _theirs) = rig.pair();
+    rig.ring.close(old);
+    rig.until_links(0);
+    let (new, mut theirs) = rig.pair();
+    assert_ne!(old, new);
+    rig.ring.close(old);
+    rig.ring.read(old, ReadMode::Pause);
+    rig.ring.transmit(old, one(b"to nobody"));
+    assert!(rig.ring.release(old).is_none());
+    rig.ring.transmit(new, one(b"to you"));
+    rig.sent(new);
+    let mut got = [0; 6];
+    theirs.read_exact(&mut got).expect("reads");
+    assert_eq!(&got, b"to you");
+}
+
+#[test]
+fn a_listener_that_stops_is_closed_and_another_can_follow() {
+    let Some(mut rig) = Rig::new() else { return };
+    let address = rig.listen();
+    let error = rig.ring.listen(TcpListener::bind("127.0.0.1:0").expect("a port"));
+    assert!(matches!(error, Err(TransportError::AlreadyListening)));
+    rig.ring.stop_listening();
+    let start = Instant::now();
+    while TcpStream::connect(address).is_ok() {
+        rig.turn(Duration::from_millis(5));
+        assert!(start.elapsed() < PATIENCE, "the listener stays open");
+    }
+    let address = rig.listen();
+    let _client = TcpStream::connect(address).expect("connects");
+    rig.accept();
+}
+
+#[test]
+fn a_ring_dropped_with_everything_in_flight_closes_everything() {
+    let Some(mut rig) = Rig::new() else { return };
+    let address = rig.listen();
+    let (_hole, _fill, nowhere) = black_hole();
+    let mut peers = Vec::new();
+    for round in 0..20 {
+        let (link, mut theirs) = rig.pair();
+        rig.ring.read(link, ReadMode::Stream);
+        rig.ring.transmit(link, one(&pattern(8 << 20)));
+        theirs.write_all(b"some bytes").expect("writes");
+        rig.ring.dial(DialId(round), nowhere, PATIENCE);
+        if round % 2 == 0 {
+            rig.ring.close(link);
+        }
+        peers.push(theirs);
+    }
+    rig.turn(Duration::ZERO);
+    let mut client = TcpStream::connect(address).expect("connects");
+    client.set_read_timeout(Some(PATIENCE)).expect("sets a timeout");
+    let start = Instant::now();
+    drop(rig);
+    assert!(start.elapsed() < Duration::from_secs(3), "dropping took {:?}", start.elapsed());
+    // The one in the backlog and those in use: all hear that it is over.
+    assert!(matches!(client.read(&mut [0; 1]), Ok(0) | Err(_)));
+    for mut peer in peers {
+        let mut sink = vec![0; 1 << 20];
+        while peer.read(&mut sink).is_ok_and(|bytes| bytes > 0) {}
+    }
+}
+
+#[test]
+fn a_ring_dropped_before_its_first_turn_is_fine() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (link, _theirs) = rig.pair();
+    rig.ring.read(link, ReadMode::Stream);
+    rig.ring.transmit(link, one(b"never submitted before"));
+}
+
+#[test]
+fn a_wake_from_another_thread_ends_the_sleep() {
+    let Some(mut rig) = Rig::new() else { return };
+    let waker = rig.ring.waker();
+    let sleeper = std::thread::current().id();
+    let thread = std::thread::spawn(move || {
+        assert_ne!(std::thread::current().id(), sleeper);
+        std::thread::sleep(Duration::from_millis(30));
+        waker.wake();
+        waker
+    });
+    let start = Instant::now();
+    rig.ring.turn(&mut rig.pool, Wait::Until(PATIENCE), &mut rig.out).expect("a turn");
+    assert!(start.elapsed() < PATIENCE / 2);
+    assert!(matches!(rig.out[..], [Completion::Woken]), "{:?}", rig.out);
+    let waker = thread.join().expect("the thread ends");
+    drop(rig);
+    waker.wake();
+}
+
+#[test]
+fn a_wake_before_the_turn_is_seen_without_sleeping() {
+    let Some(mut rig) = Rig::new() else { return };
+    rig.ring.waker().wake();
+    assert!(rig.ring.has_pending());
+    let start = Instant::now();
+    rig.ring.turn(&mut rig.pool, Wait::Until(PATIENCE), &mut rig.out).expect("a turn");
+    assert!(start.elapsed() < PATIENCE / 2);
+    assert!(matches!(rig.out[..], [Completion::Woken]), "{:?}", rig.out);
+}
+
+#[test]
+fn nothing_pending_means_a_turn_sleeps_its_time() {
+    let Some(mut rig) = Rig::new() else { return };
+    rig.turn(Duration::ZERO);
+    assert!(!rig.ring.has_pending());
+    let start = Instant::now();
+    rig.turn(Duration::from_millis(30));
+    assert!(start.elapsed() >= Duration::from_millis(30));
+    assert!(rig.out.is_empty());
+}
+
+#[test]
+fn of_a_hundred_thousand_racing_wakes_none_is_lost() {
+    const WAKES: u64 = 100_000;
+    let Some(mut rig) = Rig::new() else { return };
+    let (waker, inbox) = (rig.ring.waker(), Arc::new(AtomicU64::new(0)));
+    let (asked, answered) = (Arc::clone(&inbox), Arc::new(AtomicU64::new(0)));
+    let seen_by_sender = Arc::clone(&answered);
+    let sender = std::thread::spawn(move || {
+        for wake in 1..=WAKES {
+            asked.store(wake, Ordering::Release);
+            waker.wake();
+            // Every so often let the ring catch up, so that it is met asleep, awake and between.
+            while wake % 3 == 0 && seen_by_sender.load(Ordering::Acquire) < wake {
+                std::hint::spin_loop();
+                std::thread::yield_now();
+            }
+        }
+    });
+    let mut seen = 0;
+    while seen < WAKES {
+        let slept = Instant::now();
+        rig.ring.turn(&mut rig.pool, Wait::Until(PATIENCE), &mut rig.out).expect("a turn");
+        assert!(slept.elapsed() < PATIENCE / 2, "a wake-up was lost after {seen}");
+        if rig.out.drain(..).any(|completion| matches!(completion, Completion::Woken)) {
+            seen = inbox.load(Ordering::Acquire);
+            answered.store(seen, Ordering::Release);
+        }
+    }
+    sender.join().expect("the sender ends");
+}

@@ -1,0 +1,143 @@
+//! Running out: of receive buffers, of submission entries, of descriptors.
+
+use std::io::{Read, Write};
+
+use super::super::system::{self, Limit, Resource};
+use super::*;
+
+#[test]
+fn links_wait_for_receive_buffers_and_go_on_when_they_come_back() {
+    let config = RingConfig { provided_buffers: 2, ..RingConfig::default() };
+    let limits = PoolLimits { chunks_max: 2, ..PoolLimits::default() };
+    let Some(mut rig) = Rig::with(config, limits) else { return };
+    let mut links: Vec<_> = (0..5).map(|_| rig.pair()).collect();
+    for (link, theirs) in &mut links {
+        rig.ring.read(*link, ReadMode::Stream);
+        theirs.write_all(&link.0.to_le_bytes()).expect("writes");
+    }
+    let any = |completion| match completion {
+        Completion::Received { link, chunk } => Some((link, chunk)),
+        _ => None,
+    };
+    let mut held = vec![rig.until("bytes", any), rig.until("bytes", any)];
+    rig.expect_silence(Duration::from_millis(30));
+    let exhausted = rig.pool.counters().exhausted;
+    assert!(exhausted < 100, "waiting must not spin: {exhausted} refills");
+
+    let mut seen = Vec::new();
+    while seen.len() < links.len() {
+        let (link, chunk) = if held.is_empty() { rig.until("bytes", any) } else { held.remove(0) };
+        assert_eq!(chunk.received(), link.0.to_le_bytes());
+        seen.push(link);
+        // Dropped elsewhere: the remainder alone comes back, and the ring finds it by itself.
+        let mut bytes = chunk.bytes;
+        let slice = bytes.split_to(chunk.end).freeze();
+        rig.pool.give_back_chunk(bytes);
+        std::thread::spawn(move || drop(slice)).join().expect("the thread ends");
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), links.len(), "each link was served");
+}
+
+#[test]
+fn closing_a_link_that_waits_for_a_buffer_is_fine() {
+    let config = RingConfig { provided_buffers: 1, ..RingConfig::default() };
+    let limits = PoolLimits { chunks_max: 1, ..PoolLimits::default() };
+    let Some(mut rig) = Rig::with(config, limits) else { return };
+    let (first, mut one_end) = rig.pair();
+    let (second, mut other_end) = rig.pair();
+    rig.ring.read(first, ReadMode::Stream);
+    one_end.write_all(b"x").expect("writes");
+    let held = rig.received(first);
+    rig.ring.read(second, ReadMode::Stream);
+    other_end.write_all(b"y").expect("writes");
+    rig.expect_silence(Duration::from_millis(20));
+    rig.ring.close(second);
+    rig.until_links(1);
+    rig.pool.give_back_chunk(held.bytes);
+    one_end.write_all(b"z").expect("writes");
+    assert_eq!(rig.received(first).received(), b"z");
+}
+
+#[test]
+fn more_operations_than_the_queue_holds_are_all_carried_out() {
+    let config = RingConfig { entries: 4, ..RingConfig::default() };
+    let Some(mut rig) = Rig::with(config, PoolLimits::default()) else { return };
+    let mut links: Vec<_> = (0..100).map(|_| rig.pair()).collect();
+    for (link, theirs) in &mut links {
+        rig.ring.read(*link, ReadMode::Stream);
+        rig.ring.transmit(*link, one(&link.0.to_le_bytes()));
+        theirs.write_all(b"up").expect("writes");
+    }
+    let (mut sent, mut received) = (0, 0);
+    while sent < links.len() || received < links.len() {
+        rig.until("traffic", |completion| match completion {
+            Completion::Sent { .. } => Some(sent += 1),
+            Completion::Received { .. } => Some(received += 1),
+            _ => None,
+        });
+    }
+    for (link, theirs) in &mut links {
+        let mut got = [0; 8];
+        theirs.read_exact(&mut got).expect("reads");
+        assert_eq!(got, link.0.to_le_bytes());
+        rig.ring.close(*link);
+    }
+    rig.until_links(0);
+}
+
+#[test]
+fn a_number_of_buffers_that_is_no_power_of_two_is_refused() {
+    if Rig::new().is_none() {
+        return;
+    }
+    for provided_buffers in [0, 3, 1 << 16] {
+        let config = RingConfig { provided_buffers, ..RingConfig::default() };
+        let refused = Ring::new(config).err().expect("refused");
+        assert!(
+            matches!(refused, TransportError::Config { field: "provided_buffers", .. }),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn running_out_of_descriptors_is_reported_once_and_survived() {
+    run_alone("limits::out_of_descriptors");
+}
+
+#[test]
+#[ignore = "limits the descriptors of the process: run by the test above in one of its own"]
+fn out_of_descriptors() {
+    let Some(mut rig) = Rig::new() else { return };
+    let address = rig.listen();
+    rig.turn(Duration::ZERO);
+    let mut client = TcpStream::connect(address).expect("connects");
+    let before = system::limit(Resource::OpenFiles).expect("a limit");
+    // Nothing above descriptor 0 may be opened any more; what is open stays so.
+    let none = Limit { soft: 1, hard: before.hard };
+    system::set_limit(Resource::OpenFiles, none).expect("lowers the limit");
+    // The armed accept may have taken the first connection already.
+    let mut failures = 0;
+    let start = Instant::now();
+    let mut turns = 0;
+    while start.elapsed() < 3 * Ring::ACCEPT_PAUSE {
+        rig.ring
+            .turn(&mut rig.pool, Wait::Until(Duration::from_millis(50)), &mut rig.out)
+            .expect("a turn");
+        turns += 1;
+        failures += rig
+            .out
+            .drain(..)
+            .filter(|completion| matches!(completion, Completion::AcceptFailed { .. }))
+            .count();
+    }
+    system::set_limit(Resource::OpenFiles, before).expect("restores the limit");
+    assert_eq!(failures, 1, "reported once");
+    assert!(turns < 50, "waiting must not spin: {turns} turns");
+    client.write_all(b"still there").expect("writes");
+    let link = rig.accept();
+    rig.ring.read(link, ReadMode::Once);
+    assert_eq!(rig.received(link).received(), b"still there");
+}

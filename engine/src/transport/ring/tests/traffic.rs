@@ -1,0 +1,268 @@
+//! Bytes in and out.
+
+use std::io::{ErrorKind, Read, Write};
+use std::sync::mpsc;
+
+use super::*;
+
+#[test]
+fn an_accepted_connection_is_echoed() {
+    let Some(mut rig) = Rig::new() else { return };
+    let address = rig.listen();
+    let mut client = TcpStream::connect(address).expect("connects");
+    let link = rig.accept();
+    rig.ring.read(link, ReadMode::Stream);
+    for message in [b"one".as_slice(), b"two", &pattern(50_000)] {
+        client.write_all(message).expect("writes");
+        let mut echoed = 0;
+        while echoed < message.len() {
+            let chunk = rig.received(link);
+            assert_eq!(chunk.received(), &message[echoed..echoed + chunk.received().len()]);
+            echoed += chunk.received().len();
+            rig.ring.transmit(link, one(chunk.received()));
+            rig.pool.give_back_chunk(chunk.bytes);
+            rig.sent(link);
+        }
+        let mut back = vec![0; message.len()];
+        client.read_exact(&mut back).expect("reads");
+        assert_eq!(back, message);
+    }
+}
+
+#[test]
+fn links_start_paused_with_nagle_off_and_report_the_remote_address() {
+    let Some(mut rig) = Rig::new() else { return };
+    let address = rig.listen();
+    let mut client = TcpStream::connect(address).expect("connects");
+    client.write_all(b"early").expect("writes");
+    let (link, remote) = rig.until("a connection", |completion| match completion {
+        Completion::Accepted { link, remote } => Some((link, remote)),
+        _ => None,
+    });
+    assert_eq!(remote, client.local_addr().unwrap());
+    rig.expect_silence(Duration::from_millis(50));
+    let (socket, _) = rig.ring.release(link).expect("nothing is in flight");
+    assert!(TcpStream::from(socket).nodelay().unwrap());
+}
+
+#[test]
+fn once_reads_once_and_then_waits_to_be_asked_again() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (link, mut theirs) = rig.pair();
+    rig.ring.read(link, ReadMode::Once);
+    theirs.write_all(b"first").expect("writes");
+    assert_eq!(rig.received(link).received(), b"first");
+    theirs.write_all(b"second").expect("writes");
+    rig.expect_silence(Duration::from_millis(50));
+    rig.ring.read(link, ReadMode::Once);
+    assert_eq!(rig.received(link).received(), b"second");
+}
+
+#[test]
+fn a_paused_link_lets_the_sender_block_and_loses_nothing() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (link, mut theirs) = rig.pair();
+    rig.ring.read(link, ReadMode::Stream);
+    theirs.write_all(b"x").expect("writes");
+    assert_eq!(rig.received(link).received(), b"x");
+    rig.ring.read(link, ReadMode::Pause);
+    rig.turn(Duration::from_millis(10));
+
+    theirs.set_nonblocking(true).expect("non-blocking");
+    let block = pattern(64 * 1024);
+    let mut written = 0;
+    loop {
+        match theirs.write(&block) {
+            Ok(bytes) => written += bytes,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => panic!("{error}"),
+        }
+        assert!(written < 256 << 20, "the sender never blocks");
+        rig.turn(Duration::ZERO);
+        assert!(rig.out.is_empty(), "a paused link reports nothing: {:?}", rig.out);
+    }
+    drop(theirs);
+    rig.ring.read(link, ReadMode::Stream);
+    let mut read = 0;
+    while read < written {
+        let chunk = rig.received(link);
+        read += chunk.received().len();
+        rig.pool.give_back_chunk(chunk.bytes);
+    }
+    assert_eq!(read, written);
+    assert_eq!(rig.closed(link), NetworkError::Eof);
+}
+
+#[test]
+fn switching_modes_back_and_forth_loses_nothing() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (link, mut theirs) = rig.pair();
+    let sent = pattern(4 << 20);
+    let copy = sent.clone();
+    let writer = std::thread::spawn(move || theirs.write_all(&copy).expect("writes"));
+    let modes = [ReadMode::Stream, ReadMode::Pause, ReadMode::Once, ReadMode::Stream];
+    let mut got = Vec::new();
+    for mode in modes.into_iter().cycle() {
+        rig.ring.read(link, mode);
+        rig.turn(Duration::from_millis(1));
+        for completion in std::mem::take(&mut rig.out) {
+            match completion {
+                Completion::Received { chunk, .. } => {
+                    got.extend_from_slice(chunk.received());
+                    rig.pool.give_back_chunk(chunk.bytes);
+                }
+                Completion::Closed { .. } => {}
+                other => panic!("unexpected: {other:?}"),
+            }
+        }
+        if got.len() == sent.len() {
+            break;
+        }
+    }
+    writer.join().expect("the writer ends");
+    assert!(got == sent);
+}
+
+#[test]
+fn a_transmit_of_more_buffers_than_one_call_takes_arrives_in_order() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (link, mut theirs) = rig.pair();
+    let sent = pattern(3000 * 100);
+    let buffers: Transmit = sent.chunks(100).map(BytesMut::from).collect();
+    rig.ring.transmit(link, buffers);
+    let reader = std::thread::spawn(move || {
+        let mut got = vec![0; 3000 * 100];
+        theirs.read_exact(&mut got).expect("reads");
+        got
+    });
+    assert_eq!(rig.sent(link).len(), 3000);
+    assert!(reader.join().expect("the reader ends") == sent);
+}
+
+#[test]
+fn a_transmit_without_bytes_is_sent_at_once() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (link, _theirs) = rig.pair();
+    rig.ring.transmit(link, Transmit::new());
+    assert!(rig.sent(link).is_empty());
+    rig.ring.transmit(link, one(b""));
+    assert_eq!(rig.sent(link).len(), 1);
+}
+
+#[test]
+fn the_end_of_the_remote_is_reported_once_after_its_last_bytes() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (link, mut theirs) = rig.pair();
+    rig.ring.read(link, ReadMode::Stream);
+    theirs.write_all(b"bye").expect("writes");
+    drop(theirs);
+    assert_eq!(rig.received(link).received(), b"bye");
+    assert_eq!(rig.closed(link), NetworkError::Eof);
+    rig.expect_silence(Duration::from_millis(30));
+    // The id stays valid until it is closed, and what is sent meanwhile goes nowhere.
+    rig.ring.transmit(link, one(b"too late"));
+    rig.ring.close(link);
+    rig.until_links(0);
+}
+
+#[test]
+fn a_write_to_a_dead_remote_closes_the_link() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (link, theirs) = rig.pair();
+    drop(theirs);
+    let error = loop {
+        rig.ring.transmit(link, one(&pattern(1000)));
+        let ended = rig.until("an answer", |completion| match completion {
+            Completion::Sent { .. } => Some(None),
+            Completion::Closed { error, .. } => Some(Some(error)),
+            _ => None,
+        });
+        if let Some(error) = ended {
+            break error;
+        }
+    };
+    assert!(matches!(error, NetworkError::Io { operation: "send", .. }), "{error:?}");
+}
+
+#[test]
+fn a_link_moves_between_rings_with_its_unread_bytes() {
+    let (Some(mut first), Some(mut second)) = (Rig::new(), Rig::new()) else { return };
+    let (link, mut theirs) = first.pair();
+    first.ring.read(link, ReadMode::Once);
+    assert!(first.ring.release(link).is_none(), "a receive is in flight");
+    theirs.write_all(b"hello").expect("writes");
+    assert_eq!(first.received(link).received(), b"hello");
+    theirs.write_all(b"again").expect("writes");
+    let (socket, remote) = first.ring.release(link).expect("nothing is in flight");
+    assert!(first.ring.release(link).is_none(), "it is gone");
+
+    let link = second.ring.adopt(socket, remote);
+    second.ring.read(link, ReadMode::Stream);
+    assert_eq!(second.received(link).received(), b"again");
+}
+
+/// Sends `len` bytes and receives as many, on one link at once; returns their digests.
+fn exchange(rig: &mut Rig, link: LinkId, seed: u8, len: usize) -> (blake3::Hash, blake3::Hash) {
+    let (mut sent, mut received) = (blake3::Hasher::new(), blake3::Hasher::new());
+    let (mut to_send, mut to_receive, mut sending) = (len, len, false);
+    let mut turn = 0u8;
+    let start = Instant::now();
+    rig.ring.read(link, ReadMode::Stream);
+    while to_send > 0 || to_receive > 0 || sending {
+        if !sending && to_send > 0 {
+            turn = turn.wrapping_add(1);
+            let bytes = to_send.min(66_000);
+            let mut buffer = rig.pool.take_send();
+            buffer.truncate(bytes);
+            buffer.fill(seed ^ turn);
+            sent.update(&buffer);
+            rig.ring.transmit(link, Transmit::from_iter([buffer]));
+            (to_send, sending) = (to_send - bytes, true);
+        }
+        rig.turn(Duration::from_millis(100));
+        for completion in std::mem::take(&mut rig.out) {
+            match completion {
+                Completion::Received { chunk, .. } => {
+                    received.update(chunk.received());
+                    to_receive -= chunk.received().len();
+                    rig.pool.give_back_chunk(chunk.bytes);
+                }
+                Completion::Sent { buffers, .. } => {
+                    buffers.into_iter().for_each(|buffer| rig.pool.give_back_send(buffer));
+                    sending = false;
+                }
+                other => panic!("unexpected: {other:?}"),
+            }
+        }
+        assert!(start.elapsed() < PATIENCE, "{to_send} to send, {to_receive} to receive");
+    }
+    (sent.finalize(), received.finalize())
+}
+
+#[test]
+fn two_rings_on_two_threads_exchange_64_mib_both_ways() {
+    const LEN: usize = 64 << 20;
+    let Some(mut rig) = Rig::new() else { return };
+    let address = rig.listen();
+    let (done, wait) = mpsc::channel::<()>();
+    let dialer = std::thread::spawn(move || {
+        let mut rig = Rig::new().expect("the first ring worked");
+        rig.ring.dial(DialId(7), address, PATIENCE);
+        let link = rig.until("the dial", |completion| match completion {
+            Completion::Connected { dial: DialId(7), link, remote } if remote == address => {
+                Some(link)
+            }
+            _ => None,
+        });
+        let digests = exchange(&mut rig, link, 1, LEN);
+        // Hanging up early would be reported to the other side while it counts.
+        wait.recv().expect("the other side ends");
+        digests
+    });
+    let link = rig.accept();
+    let (sent, received) = exchange(&mut rig, link, 2, LEN);
+    done.send(()).expect("the dialer waits");
+    let (their_sent, their_received) = dialer.join().expect("the dialer ends");
+    assert_eq!(sent, their_received);
+    assert_eq!(received, their_sent);
+}
