@@ -3,10 +3,13 @@
 //!
 //! ```text
 //!   secret.rs   our pure handshake and frames ── blocking socket ── oracle
+//!   engine.rs   a running engine ── its ring ── oracle, with NodeInfo and packets on top
 //! ```
 //!
 //! Each test runs against every oracle, and with each side as the one that dials.
 
+#[cfg(feature = "shard")]
+mod engine;
 mod pure;
 mod secret;
 #[allow(dead_code, reason = "each test program uses a part of what they share")]
