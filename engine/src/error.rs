@@ -4,23 +4,13 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
+pub use ringwire_codec::Blame;
 use ringwire_codec::secret::handshake::HandshakeError;
 use ringwire_codec::{ChannelId, NodeId, NodeInfoError};
 use thiserror::Error;
 
 use crate::conn::ConnError;
 use crate::reactor::ReactorError;
-
-/// Whose fault something is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Blame {
-    /// The remote broke a rule.
-    Peer,
-    /// We did, or our application or operator decided so.
-    Local,
-    /// Nobody: the network between.
-    Network,
-}
 
 /// Why the network failed us. What the operating system said is kept as text: the pure rooms know
 /// no error numbers.

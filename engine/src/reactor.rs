@@ -166,6 +166,12 @@ pub trait Reactor {
     /// A channel of a peer that answered `Full` has room again.
     fn handle_room(&mut self, cx: &mut dyn Context, peer: PeerKey, channel: ChannelId) {}
 
+    /// Whether messages for `peer` still wait inside the reactor. A peer that is stopped gracefully
+    /// gets them before it is closed, within the deadline.
+    fn has_pending(&self, peer: PeerKey) -> bool {
+        false
+    }
+
     /// The application published `message` on a channel of this reactor; called on one shard.
     /// The default sends it to every peer that has room.
     fn publish(&mut self, cx: &mut dyn Context, channel: ChannelId, message: Bytes) {
@@ -183,4 +189,9 @@ pub trait Reactor {
 
     /// The engine stops; peers are already gone.
     fn stop(&mut self) {}
+
+    /// Figures to show with the shard's metrics: name and value, each only growing.
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
 }

@@ -5,6 +5,12 @@
 //!  out:  messages ─▶ [send] packets into the open record, sealed in place ─▶ vectored write ─▶ [pool]
 //! ```
 
+pub mod layer;
 pub mod pool;
+pub mod recv;
+pub mod send;
 
+pub use layer::{LayerError, Opener, Sealer};
 pub use pool::{BufferPool, COPY_OUT_BYTES, Chunk, PoolLimits};
+pub use recv::{JoinCounters, RecvBuf};
+pub use send::{SendBuf, Transmit};

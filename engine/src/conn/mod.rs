@@ -1,21 +1,31 @@
-//! One connection: MConnection and its parts. Pure.
+//! One connection, from the first byte after TCP to the last: pure, a value that is told and asked.
+//!
+//! ```text
+//!            ┌ Upgrade ┐  Upgraded   ┌──────────────── MConnection ─────────────────┐
+//!  bytes ───▶│ secret  │────────────▶│ RecvBuf ─▶ packets ─▶ Channel gathers ─▶ pull │──▶ messages
+//!            │ NodeInfo│             │ Heartbeat   Flow (token buckets)              │
+//!  bytes ◀───│ limits  │             │ SendBuf ◀─ Scheduler picks ◀─ Channel queues  │◀── messages
+//!            └─────────┘             └──────────────────────────────────────────────┘
+//! ```
+//!
+//! * [`upgrade`]: secret handshake, NodeInfo exchange, agreement on the record layer
+//! * [`mconnection`]: the established connection, a short list that asks the parts below in order
+//! * [`channel`]: queue and cursor of what is sent, gathering of what is received
+//! * [`scheduler`]: whose packet is next
+//! * [`heartbeat`]: pings, pongs, and the deadline of the answer
+//! * [`flow`]: token buckets for both directions
+//! * [`status`], [`error`]: what is known of a connection, and why it was closed
 
-use thiserror::Error;
+pub mod channel;
+pub mod error;
+pub mod flow;
+pub mod heartbeat;
+pub mod mconnection;
+pub mod scheduler;
+pub mod status;
+pub mod upgrade;
 
-use crate::error::Blame;
-
-/// Why an established connection was closed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ConnError {
-    /// The peer did not answer a ping in time.
-    #[error("no pong within {0:?}")]
-    PongTimeout(std::time::Duration),
-}
-
-impl ConnError {
-    /// Whose fault it was.
-    pub fn blame(&self) -> Blame {
-        Blame::Peer
-    }
-}
+pub use error::ConnError;
+pub use mconnection::{MConnection, MConnectionConfig};
+pub use status::{ChannelStatus, ConnectionCounters, ConnectionStatus};
+pub use upgrade::{AgreedLimits, RecordLayer, Upgrade, UpgradeConfig, UpgradeStage, Upgraded};

@@ -1,5 +1,6 @@
 //! Building an engine: what it is made of, checked before anything starts.
 
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,12 +11,12 @@ use ringwire_codec::NodeKey;
 use crate::config::Config;
 use crate::handle::engine::Engine;
 use crate::handle::handle::Handle;
-use crate::peer::ShardId;
+use crate::peer::{PeerInfo, ShardId};
 use crate::reactor::{ChannelDescriptor, Reactor};
 use crate::shard::error::StartError;
 use crate::shard::executor::{Plan, launch};
 use crate::shard::node::Node;
-use crate::switch::ReactorFactory;
+use crate::switch::{Filters, ReactorFactory};
 use crate::transport::listener;
 
 /// The longest time a shard watches its ring before it sleeps, if nothing else is asked for. Long
@@ -34,6 +35,7 @@ pub struct Builder {
     shards: Option<u16>,
     reactors: Vec<(String, ReactorFactory)>,
     channels: Vec<ChannelDescriptor>,
+    filters: Filters,
     busy_poll: Duration,
 }
 
@@ -45,6 +47,7 @@ impl Builder {
             shards: None,
             reactors: Vec::new(),
             channels: Vec::new(),
+            filters: Filters::default(),
             busy_poll: BUSY_POLL,
         }
     }
@@ -80,6 +83,26 @@ impl Builder {
         self
     }
 
+    /// Asks `filter` about the remote address of each socket, before its handshake; `Err` says why
+    /// it is refused. Called on the shards: it must answer at once.
+    pub fn connection_filter(
+        mut self,
+        filter: impl Fn(&SocketAddr) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.filters.connection.push(Arc::new(filter));
+        self
+    }
+
+    /// Asks `filter` about each connection that has shown who it is, before it is admitted; `Err`
+    /// says why it is refused. Called on the shards: it must answer at once.
+    pub fn peer_filter(
+        mut self,
+        filter: impl Fn(&PeerInfo) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.filters.peer.push(Arc::new(filter));
+        self
+    }
+
     /// The longest time a shard with nothing to do watches its ring before it sleeps. The engine
     /// takes less when it does not pay, and none while the shards of the process outnumber its
     /// CPUs. Zero switches it off. Default: 30 microseconds.
@@ -111,6 +134,7 @@ impl Builder {
             node_key,
             reactors: self.reactors,
             channels: self.channels,
+            filters: self.filters,
             busy_poll: self.busy_poll,
             seeds: (0..shards).map(|_| entropy()).collect::<Result<_, _>>()?,
         };

@@ -13,9 +13,9 @@ use crate::peer::ShardId;
 use crate::shard::block::block_on;
 use crate::shard::feed::feeds;
 use crate::shard::node::Node;
-use crate::shard::port::Control;
+use crate::shard::port::{Control, ShardStatus};
 use crate::shard::reply::reply;
-use crate::switch::{Command, Reply};
+use crate::switch::{BanTarget, Command, Reply};
 
 /// Messages of one shard that a subscription holds if nothing else is asked for.
 const SUBSCRIPTION_MESSAGES: usize = 1024;
@@ -89,6 +89,32 @@ impl Handle {
         timeout: Duration,
     ) -> Result<(), PeersTimeout> {
         block_on(self.wait_for_peers(wanted, timeout))
+    }
+
+    /// What each shard did so far, and how its connections are. A shard that is gone is missing.
+    pub async fn status(&self) -> Vec<ShardStatus> {
+        let mut answers = Vec::new();
+        for port in &self.node.ports {
+            let (sender, answer) = reply();
+            port.ask(Control::Status(sender));
+            answers.push(answer);
+        }
+        let mut shards = Vec::new();
+        for answer in answers {
+            shards.extend(answer.await);
+        }
+        shards
+    }
+
+    /// [`Handle::status`] for plain threads.
+    pub fn status_blocking(&self) -> Vec<ShardStatus> {
+        block_on(self.status())
+    }
+
+    /// Refuses an id or address for `span` from now and closes its peers.
+    pub fn ban(&self, target: BanTarget, span: Duration) {
+        let command = Command::Ban { target, span };
+        self.node.port(ShardId::COORDINATOR).ask(Control::Command(command, None));
     }
 
     /// Dials an address once and waits until it is a peer, or why not.

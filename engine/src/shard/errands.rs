@@ -15,7 +15,7 @@ use crate::shard::directory::PeerEntry;
 use crate::shard::driver::Driver;
 use crate::shard::journal;
 use crate::shard::mesh::Letter;
-use crate::shard::port::Control;
+use crate::shard::port::{Control, ShardStatus};
 use crate::shard::reply::ReplySender;
 use crate::switch::{Command, Event, LinkId, Output, Parcel, Reply, ReplyToken};
 use crate::transport::Completion;
@@ -118,6 +118,16 @@ impl Driver {
             Control::Subscribe(channel, feed) => self.outlet.subscribe(channel, feed),
             Control::Observe(feed) => self.outlet.observe(feed),
             Control::Alarm(alarm) => self.alarms.set(alarm),
+            Control::Status(reply) => reply.send(self.status()),
+        }
+    }
+
+    fn status(&self) -> ShardStatus {
+        ShardStatus {
+            shard: self.shard,
+            metrics: self.switch.metrics(),
+            reactors: self.switch.reactor_counters(),
+            peers: self.switch.peers(self.now),
         }
     }
 
@@ -195,8 +205,7 @@ impl Driver {
     pub(super) fn deliver(&mut self) -> bool {
         for delivered in 0..DELIVERIES_PER_TURN {
             let outlet = &mut self.outlet;
-            let Some(delivery) = self.switch.poll_delivery(|channel| outlet.accepts(channel))
-            else {
+            let Some(delivery) = self.switch.poll_delivery_where(|id| outlet.accepts(id)) else {
                 return delivered > 0;
             };
             outlet.deliver(delivery);

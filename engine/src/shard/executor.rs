@@ -37,13 +37,13 @@ use glommio::timer::Timer;
 use glommio::{Latency, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement, Shares};
 
 use crate::peer::ShardId;
-use crate::reactor::ChannelDescriptor;
+use crate::reactor::{ChannelDescriptor, Reactor};
 use crate::shard::driver::{Driver, Parts, drive, panic_message};
 use crate::shard::error::StartError;
 use crate::shard::mesh::Mesh;
 use crate::shard::node::Node;
 use crate::shard::seats::{Seat, usable_cpus};
-use crate::switch::{ReactorFactory, Switch, SwitchConfig};
+use crate::switch::{AppChannels, Filters, ReactorFactory, Switch, SwitchConfig};
 use crate::transport::{Ring, RingConfig};
 
 /// The preempt timer until the first task has run: never, in effect.
@@ -68,6 +68,8 @@ pub(crate) struct Plan {
     pub(crate) reactors: Vec<(String, ReactorFactory)>,
     /// Channels of the application, without a reactor.
     pub(crate) channels: Vec<ChannelDescriptor>,
+    /// The application's say in who may connect.
+    pub(crate) filters: Filters,
     /// The longest time a shard watches its ring before it sleeps.
     pub(crate) busy_poll: Duration,
     /// One seed per shard.
@@ -197,16 +199,20 @@ fn executor(shard: ShardId, cpu: Option<usize>) -> Result<LocalExecutor, StartEr
 
 /// The shard's switch, with an instance of each reactor made on this thread.
 fn switch(plan: &Plan, node: &Node, shard: ShardId) -> Result<Switch, StartError> {
-    let reactors: Vec<_> =
+    let mut reactors: Vec<_> =
         plan.reactors.iter().map(|(name, make)| (name.clone(), make(shard))).collect();
-    let of_reactors = reactors.iter().flat_map(|(_, reactor)| reactor.channels());
-    node.set_channels(of_reactors.chain(plan.channels.iter().cloned()).collect());
+    if !plan.channels.is_empty() {
+        let channels: Box<dyn Reactor> = Box::new(AppChannels::new(plan.channels.clone()));
+        reactors.push((AppChannels::NAME.into(), channels));
+    }
+    node.set_channels(reactors.iter().flat_map(|(_, reactor)| reactor.channels()).collect());
     let config = SwitchConfig {
         config: plan.config.clone(),
         node_key: plan.node_key.clone(),
         shard,
         shard_count: node.shard_count(),
         seed: plan.seeds[usize::from(shard.0)],
+        filters: plan.filters.clone(),
     };
     Ok(Switch::new(config, reactors, node.clock.now())?)
 }

@@ -203,11 +203,10 @@ impl Drop for RingOnDrop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer::ShardId;
     use crate::shard::block::block_on;
 
     fn ports(count: u16) -> Vec<Arc<Port>> {
-        (0..count).map(|shard| Arc::new(Port::new(ShardId(shard)))).collect()
+        (0..count).map(|_| Arc::new(Port::new())).collect()
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Node {
             listen_addr,
             clock: Clock::new(),
             channels: OnceLock::new(),
-            ports: (0..shards).map(|shard| Arc::new(Port::new(ShardId(shard)))).collect(),
+            ports: (0..shards).map(|_| Arc::new(Port::new())).collect(),
             directory: Directory::new(),
             is_stopping: AtomicBool::new(false),
             stopped: AtomicUsize::new(0),

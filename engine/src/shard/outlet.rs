@@ -78,14 +78,13 @@ mod tests {
     use ringwire_codec::NodeId;
 
     use super::*;
-    use crate::peer::ShardId;
     use crate::shard::feed::{Intake, feeds};
     use crate::shard::port::Port;
 
     const CHANNEL: ChannelId = ChannelId(7);
 
     fn subscription(outlet: &mut Outlet, capacity: usize) -> Intake<Delivery> {
-        let (mut feeds, intake) = feeds(&[Arc::new(Port::new(ShardId(0)))], capacity);
+        let (mut feeds, intake) = feeds(&[Arc::new(Port::new())], capacity);
         outlet.subscribe(CHANNEL, feeds.remove(0));
         intake
     }

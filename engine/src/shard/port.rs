@@ -18,7 +18,9 @@ use std::task::Waker;
 
 use crossbeam_queue::ArrayQueue;
 
-use crate::peer::ShardId;
+use crate::conn::ConnectionStatus;
+use crate::metrics::Metrics;
+use crate::peer::{PeerInfo, ShardId};
 use crate::shard::directory::Reservation;
 use crate::shard::feed::Feed;
 use crate::shard::reply::ReplySender;
@@ -52,13 +54,26 @@ pub(crate) enum Control {
     Observe(Feed<Event>),
     /// Wake somebody at a point in time.
     Alarm(Alarm),
+    /// How are you?
+    Status(ReplySender<ShardStatus>),
+}
+
+/// What one shard did so far, as of the turn in which it was asked.
+#[derive(Clone, Debug)]
+pub struct ShardStatus {
+    /// Which shard.
+    pub shard: ShardId,
+    /// Its counters.
+    pub metrics: Metrics,
+    /// The figures each reactor shows: its name, their names and values.
+    pub reactors: Vec<(String, Vec<(&'static str, u64)>)>,
+    /// Its peers and how their connections are.
+    pub peers: Vec<(PeerInfo, ConnectionStatus)>,
 }
 
 /// The threads' side of one shard.
 #[derive(Debug)]
 pub(crate) struct Port {
-    /// Whose port it is.
-    pub(crate) shard: ShardId,
     inbox: ArrayQueue<Request>,
     /// Slots of the inbox that are reserved or filled.
     taken: AtomicUsize,
@@ -77,9 +92,8 @@ pub(crate) struct Slot<'a>(&'a Port);
 
 impl Port {
     /// The port of a shard that is about to start.
-    pub(crate) fn new(shard: ShardId) -> Self {
+    pub(crate) fn new() -> Self {
         Port {
-            shard,
             inbox: ArrayQueue::new(INBOX_REQUESTS),
             taken: AtomicUsize::new(0),
             control: Mutex::default(),
@@ -143,11 +157,6 @@ impl Port {
     }
 
     // ---- the driver ---------------------------------------------------------------------------
-
-    /// Whether anything waits for the driver.
-    pub(crate) fn has_requests(&self) -> bool {
-        !self.inbox.is_empty() || self.has_control.load(Ordering::Acquire)
-    }
 
     /// Moves the control list into `into`.
     pub(crate) fn take_control(&self, into: &mut Vec<Control>) {
@@ -238,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_inbox_takes_exactly_its_capacity() {
-        let port = Port::new(ShardId(0));
+        let port = Port::new();
         for _ in 0..INBOX_REQUESTS {
             port.reserve().expect("within the capacity").fill(request());
         }
@@ -249,7 +258,7 @@ mod tests {
 
     #[test]
     fn an_unfilled_slot_is_given_back() {
-        let port = Port::new(ShardId(0));
+        let port = Port::new();
         let slots: Vec<_> = (0..INBOX_REQUESTS).map(|_| port.reserve()).collect();
         assert!(slots.iter().all(Option::is_some) && port.reserve().is_none());
         drop(slots);
@@ -258,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_closed_port_lets_nobody_wait_for_an_answer() {
-        let port = Port::new(ShardId(0));
+        let port = Port::new();
         let (before, asked_before) = reply();
         let (after, asked_after) = reply();
         port.reserve().expect("empty").fill(Request { reply: Some(before), ..request() });

@@ -13,11 +13,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ringwire_codec::net_address::Host;
 use ringwire_codec::{ChannelId, NetAddress, NodeId};
-use smallvec::SmallVec;
 
+pub use crate::buffer::Transmit;
 use crate::error::{CloseReason, NetworkError, SendError};
 use crate::peer::{PeerInfo, PeerKey, ShardId};
 use crate::switch::{Parcel, ShardMessage};
@@ -30,10 +30,6 @@ pub struct LinkId(pub u64);
 /// The switch's name of a dial in progress.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct DialId(pub u64);
-
-/// Sealed bytes in order, ready for one vectored write. The shell writes all of them, then gives
-/// the buffers back with `handle_sent`.
-pub type Transmit = SmallVec<[BytesMut; 8]>;
 
 /// How a link is to be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

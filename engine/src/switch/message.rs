@@ -1,9 +1,144 @@
 //! What the shards of one node tell each other. Owned values and reference-counted bytes only.
+//!
+//! The coordinator (shard 0) owns what must be true for the whole node; this is the conversation
+//! by which a connection becomes a peer. A shard that is its own coordinator, or its own home,
+//! holds the same conversation with itself.
+//!
+//! ```text
+//!   asking shard            coordinator               home shard
+//!        │ ── Admit(candidate) ──▶ │                        │
+//!        │ ◀── Verdict(pass) ───── │                        │
+//!        │ ═══════════ Output::Move(parcel) ══════════════▶ │ init_peer, start, add_peer
+//!        │                         │ ◀──────── Joined ───── │
+//!        │                         │          …             │ remove_peer returned
+//!        │                         │ ◀──────── Left ─────── │ only now is the id free
+//! ```
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use ringwire_codec::{ChannelId, NetAddress, NodeId};
+
+use crate::conn::Upgraded;
+use crate::error::{CloseReason, Reject};
+use crate::peer::{Direction, PeerKey, ShardId};
+use crate::reactor::Note;
+use crate::time::Instant;
+
+/// The coordinator's name of an admitted connection. Never given twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Ticket(pub(super) u64);
+
+/// The coordinator's name of one attempt to dial. Never given twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AttemptId(pub(super) u64);
+
+/// The coordinator's word that a connection may become a peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pass {
+    /// Name of the admitted connection.
+    pub ticket: Ticket,
+    /// Where the peer is to live.
+    pub home: ShardId,
+    /// Whether the operator listed the peer as persistent.
+    pub persistent: bool,
+}
+
+/// A connection that has proved who it is and asks to become a peer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Candidate {
+    /// The asking shard's key of the link.
+    pub link: PeerKey,
+    /// Authenticated id of the remote.
+    pub id: NodeId,
+    /// The socket's remote address.
+    pub remote_addr: SocketAddr,
+    /// Who dialed.
+    pub direction: Direction,
+    /// Our attempt that made it, when we dialed.
+    pub attempt: Option<AttemptId>,
+    /// Whether the remote carries the Ringwire extension, so that it breaks ties as we do.
+    pub breaks_ties: bool,
+}
+
+/// A change of what every shard must know to refuse a socket before it costs a handshake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GateUpdate {
+    /// Whether the budget of inbound peers is used up.
+    InboundFull(bool),
+    /// A peer at this address was admitted at that time.
+    Occupied(IpAddr, Instant),
+    /// A peer at this address is gone.
+    Vacated(IpAddr),
+    /// The address is banned until then.
+    Banned(IpAddr, Instant),
+}
 
 /// A connection on its way to its home shard: keys, bytes read so far, NodeInfo.
 #[derive(Debug)]
-pub struct Parcel {}
+pub struct Parcel {
+    pub(super) upgraded: Box<Upgraded>,
+    pub(super) direction: Direction,
+    pub(super) pass: Pass,
+}
 
 /// A message between two shards of a node.
 #[derive(Debug)]
-pub enum ShardMessage {}
+pub enum ShardMessage {
+    /// To the coordinator: may this connection become a peer?
+    Admit(Candidate),
+    /// From the coordinator: the answer.
+    Verdict {
+        /// The asking shard's key of the link.
+        link: PeerKey,
+        /// Yes, and where; or why not.
+        verdict: Result<Pass, Reject>,
+    },
+    /// To the coordinator: the peer is up on its home shard.
+    Joined(Ticket),
+    /// To the coordinator: the connection is gone, every reactor was told; the id is free.
+    Left {
+        /// Which connection.
+        ticket: Ticket,
+        /// Why it ended.
+        reason: CloseReason,
+    },
+    /// From the coordinator: this connection lost a simultaneous dial, close it.
+    Displace(Ticket),
+    /// From the coordinator: close this peer, it was banned.
+    Expel(Ticket),
+    /// From the coordinator: news for the gate.
+    Gate(GateUpdate),
+    /// From the coordinator: connect to this address.
+    Dial {
+        /// Name of the attempt.
+        attempt: AttemptId,
+        /// Whom and where.
+        address: NetAddress,
+    },
+    /// From the coordinator: the attempt is not needed any more.
+    CancelDial(AttemptId),
+    /// To the coordinator: TCP is up, the handshake begins.
+    DialConnected(AttemptId),
+    /// To the coordinator: the attempt ended without asking for admission.
+    DialEnded {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// From one instance of a reactor to another.
+    Note {
+        /// Index of the reactor; the same on all shards.
+        reactor: u16,
+        /// The note.
+        note: Note,
+    },
+    /// Queue a message for every peer of the receiving shard that has room.
+    Broadcast {
+        /// Channel.
+        channel: ChannelId,
+        /// Payload, shared.
+        message: Bytes,
+    },
+}

@@ -1,0 +1,140 @@
+//! The writing cursor: room for plaintext in a send buffer, sealed where it was written.
+//!
+//! A message is copied once on its way out: from its [`Bytes`](bytes::Bytes) into the place in the
+//! send buffer where it is then sealed. Who writes sees one run of room; in frames that run jumps
+//! over the gaps that headers and tags will fill:
+//!
+//! ```text
+//!  frames   |4|######## 1024 ########|16|4|#### 700 ####.........|16|   at most 64 of them
+//!            len      plaintext      tag              ^ put writes here; padding zeroed by the seal
+//!
+//!  record   |4|################ plaintext ################......|16|    one, cut to what was put
+//! ```
+//!
+//! Invariant: `written <= room_max`, and everything put so far lies in the slots before the cursor.
+//! A packet is put whole into one buffer, so in a record it never spans two.
+
+use bytes::BytesMut;
+use ringwire_codec::secret::{FRAME_DATA_MAX, FRAME_SEALED, RECORD_PLAIN_MAX};
+use smallvec::SmallVec;
+
+use super::layer::{LayerError, Sealer};
+use super::pool::SEND_BYTES;
+
+/// Bytes of the length in front of a frame's or a record's plaintext.
+const HEADER_BYTES: usize = 4;
+/// Bytes of the tag behind it.
+const TAG_BYTES: usize = 16;
+/// Frames that one send buffer holds.
+const FRAMES_MAX: usize = 64;
+/// Plaintext bytes that one send buffer takes as frames.
+pub const FRAMES_ROOM: usize = FRAMES_MAX * FRAME_DATA_MAX;
+
+const _: () = assert!(FRAMES_MAX * FRAME_SEALED <= SEND_BYTES);
+const _: () = assert!(HEADER_BYTES + RECORD_PLAIN_MAX + TAG_BYTES <= SEND_BYTES);
+const _: () = assert!(HEADER_BYTES + FRAME_DATA_MAX + TAG_BYTES == FRAME_SEALED);
+
+/// Sealed bytes in order, ready for one vectored write. Whoever writes them gives the buffers back.
+pub type Transmit = SmallVec<[BytesMut; 8]>;
+
+/// One send buffer being filled.
+#[derive(Debug)]
+pub struct SendBuf {
+    bytes: BytesMut,
+    /// Plaintext bytes per sealed unit.
+    unit_plain: usize,
+    /// Plaintext bytes the buffer takes in all.
+    room_max: usize,
+    /// Plaintext bytes put so far.
+    written: usize,
+}
+
+impl SendBuf {
+    /// Starts filling `bytes` in the layout that `sealer` seals.
+    ///
+    /// # Panics
+    /// If `bytes` is not a whole send buffer of [`SEND_BYTES`].
+    pub fn new(bytes: BytesMut, sealer: &Sealer) -> Self {
+        assert_eq!(bytes.len(), SEND_BYTES, "a send buffer comes whole from the pool");
+        let (unit_plain, room_max) = match sealer {
+            Sealer::Comet(_) => (FRAME_DATA_MAX, FRAMES_ROOM),
+            Sealer::Wide { plain_max, .. } => {
+                let plain_max = RECORD_PLAIN_MAX.min(*plain_max);
+                (plain_max, plain_max)
+            }
+        };
+        SendBuf { bytes, unit_plain, room_max, written: 0 }
+    }
+
+    /// Plaintext bytes that can still be put.
+    #[inline]
+    pub fn room(&self) -> usize {
+        self.room_max - self.written
+    }
+
+    /// Plaintext bytes put so far.
+    #[inline]
+    pub fn written(&self) -> usize {
+        self.written
+    }
+
+    /// Copies `plain` behind what was put before.
+    ///
+    /// # Panics
+    /// If it does not fit in [`SendBuf::room`].
+    #[inline]
+    pub fn put(&mut self, mut plain: &[u8]) {
+        assert!(plain.len() <= self.room(), "the caller asked for room first");
+        while !plain.is_empty() {
+            let within = self.written % self.unit_plain;
+            let len = plain.len().min(self.unit_plain - within);
+            let at = self.unit_start(self.written / self.unit_plain) + HEADER_BYTES + within;
+            self.bytes[at..at + len].copy_from_slice(&plain[..len]);
+            self.written += len;
+            plain = &plain[len..];
+        }
+        self.invariants();
+    }
+
+    /// Seals all that was put and cuts the buffer to it.
+    ///
+    /// # Errors
+    /// The direction has used up its nonces.
+    ///
+    /// # Panics
+    /// If nothing was put: an empty frame tells the peer nothing and an empty record is forbidden.
+    pub fn seal(mut self, sealer: &mut Sealer) -> Result<BytesMut, LayerError> {
+        assert!(self.written > 0, "a buffer is begun when there is something to write");
+        let sealed_bytes = match sealer {
+            Sealer::Comet(frames) => {
+                let mut left = self.written;
+                let used = self.written.div_ceil(FRAME_DATA_MAX) * FRAME_SEALED;
+                for frame in self.bytes[..used].chunks_exact_mut(FRAME_SEALED) {
+                    let data_len = left.min(FRAME_DATA_MAX);
+                    frames.seal(frame, data_len)?;
+                    left -= data_len;
+                }
+                used
+            }
+            Sealer::Wide { sealer, .. } => {
+                let used = HEADER_BYTES + self.written + TAG_BYTES;
+                sealer.seal(&mut self.bytes[..used])?;
+                used
+            }
+        };
+        self.bytes.truncate(sealed_bytes);
+        Ok(self.bytes)
+    }
+
+    /// Where the unit of that number starts. A record is alone in its buffer.
+    #[inline]
+    fn unit_start(&self, unit: usize) -> usize {
+        unit * (HEADER_BYTES + self.unit_plain + TAG_BYTES)
+    }
+
+    #[inline]
+    fn invariants(&self) {
+        debug_assert!(self.written <= self.room_max);
+        debug_assert!(self.room_max % self.unit_plain == 0);
+    }
+}

@@ -1,0 +1,514 @@
+//! The established connection: many channels over one record layer.
+//!
+//! `MConnection` decides nothing itself. It asks its parts in order:
+//!
+//! ```text
+//!  told      handle_received ─▶ RecvBuf, receive bucket
+//!            handle_timeout  ─▶ Heartbeat
+//!  pulled    next_message    ─▶ RecvBuf opens ─▶ Heartbeat | Channel gathers ─▶ highest priority
+//!  drained   poll_transmit   ─▶ Heartbeat, then while the send bucket allows: Scheduler, Channel
+//!  asked     wants_read, has_output, poll_timeout, is_flushed, status
+//! ```
+//!
+//! What is promised: a message is delivered whole, once, in order within its channel, or the
+//! connection ends with a [`ConnError`]; messages that came whole before the fault are delivered
+//! first. Nothing is written by a timer: output exists from the moment it is queued. When nobody
+//! pulls, at most [`AgreedLimits`] and the channels' own capacities are held, [`wants_read`] turns
+//! false, and TCP pushes back.
+//!
+//! [`wants_read`]: MConnection::wants_read
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringwire_codec::packet::{self, PING, PONG};
+use ringwire_codec::{ChannelId, Packet};
+use smallvec::SmallVec;
+
+use super::channel::Channel;
+use super::flow::TokenBucket;
+use super::heartbeat::Heartbeat;
+use super::scheduler::Scheduler;
+use super::{AgreedLimits, ConnError, ConnectionCounters, ConnectionStatus, RecordLayer};
+use crate::buffer::{BufferPool, Chunk, RecvBuf, Sealer, SendBuf, Transmit};
+use crate::config::{Config, ConfigError};
+use crate::error::TrySendError;
+use crate::peer::Framing;
+use crate::reactor::ChannelDescriptor;
+use crate::time::Instant;
+
+/// Send buffers filled for one write: enough to keep a link busy, little enough that a vote which
+/// comes a moment later waits for at most so many.
+const TRANSMIT_BUFFERS_MAX: usize = 4;
+/// Bytes of whole messages opened ahead of the one that is pulled, so that a vote behind a block is
+/// seen and can overtake it.
+const READ_AHEAD_BYTES: usize = 256 * 1024;
+/// Received bytes not yet opened at which reading stops.
+const BACKLOG_BYTES: usize = 256 * 1024;
+/// Marks a channel id that nobody registered.
+const NO_CHANNEL: u8 = u8::MAX;
+/// Channels a connection can have, so that an index fits beside [`NO_CHANNEL`].
+const CHANNELS_MAX: usize = NO_CHANNEL as usize;
+
+/// The settings of a connection that come from the node's configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct MConnectionConfig {
+    /// Pause between pings.
+    pub ping_interval: Duration,
+    /// Time a peer has to answer a ping; shorter than the interval.
+    pub pong_timeout: Duration,
+    /// Bytes per second to the peer; zero means unlimited.
+    pub send_rate: u64,
+    /// Bytes per second from the peer; zero means unlimited.
+    pub recv_rate: u64,
+}
+
+impl MConnectionConfig {
+    /// Takes what concerns a connection out of the node's configuration.
+    ///
+    /// # Errors
+    /// `pong_timeout` is not shorter than `ping_interval`, or zero: the reference refuses to start.
+    pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        if config.pong_timeout >= config.ping_interval || config.pong_timeout.is_zero() {
+            return Err(ConfigError {
+                key: "pong_timeout",
+                problem: format!(
+                    "{:?} must be more than zero and shorter than ping_interval, {:?}",
+                    config.pong_timeout, config.ping_interval
+                ),
+            });
+        }
+        Ok(MConnectionConfig {
+            ping_interval: config.ping_interval,
+            pong_timeout: config.pong_timeout,
+            send_rate: config.send_rate,
+            recv_rate: config.recv_rate,
+        })
+    }
+}
+
+/// One established connection. See the module's picture.
+#[derive(Debug)]
+pub struct MConnection {
+    framing: Framing,
+    limits: AgreedLimits,
+    sealer: Sealer,
+    recv: RecvBuf,
+    channels: Vec<Channel>,
+    /// Channel id to place in `channels`.
+    index_of: Box<[u8; 256]>,
+    /// Places in `channels`, highest priority first, then in the order of registration.
+    by_priority: SmallVec<[u8; 16]>,
+    scheduler: Scheduler,
+    heartbeat: Heartbeat,
+    send_bucket: TokenBucket,
+    recv_bucket: TokenBucket,
+    /// When a bucket in debt has paid it; set when it is found so, cleared when the time has come.
+    send_wait: Option<Instant>,
+    recv_wait: Option<Instant>,
+    ready_messages: usize,
+    ready_bytes: usize,
+    /// Bytes came that nobody has tried to open yet, or the next message has no place to go.
+    unread: bool,
+    failure: Option<ConnError>,
+    flushing: bool,
+    since: Instant,
+    counters: ConnectionCounters,
+}
+
+impl MConnection {
+    /// A connection over the record layer that [`super::Upgrade`] agreed on.
+    ///
+    /// # Panics
+    /// If two descriptors have the same id, one has priority 0, or there are over 255; the switch
+    /// checks its reactors' channels at build time.
+    pub fn new(
+        config: MConnectionConfig,
+        descriptors: &[ChannelDescriptor],
+        layer: RecordLayer,
+        now: Instant,
+    ) -> Self {
+        let RecordLayer { framing, limits, sealer, recv } = layer;
+        // What came behind NodeInfo is read without waiting for more.
+        let unread = recv.backlog_bytes() > 0;
+        let mut connection = MConnection {
+            framing,
+            limits,
+            sealer,
+            recv,
+            channels: descriptors.iter().map(|d| Channel::new(d.clone(), now)).collect(),
+            index_of: index_channels(descriptors),
+            by_priority: order_by_priority(descriptors),
+            scheduler: Scheduler::new(descriptors.iter().map(|d| d.priority)),
+            heartbeat: Heartbeat::new(config.ping_interval, config.pong_timeout, now),
+            send_bucket: TokenBucket::new(config.send_rate),
+            recv_bucket: TokenBucket::new(config.recv_rate),
+            send_wait: None,
+            recv_wait: None,
+            ready_messages: 0,
+            ready_bytes: 0,
+            unread,
+            failure: None,
+            flushing: false,
+            since: now,
+            counters: ConnectionCounters::default(),
+        };
+        connection.note_reading(now);
+        connection
+    }
+
+    // ---- sending ----------------------------------------------------------------------------
+
+    /// Queues a message, or says at once why not and hands it back where it can be sent again.
+    ///
+    /// # Errors
+    /// `UnknownChannel`, `TooLong`, `Full`; `NotConnected` once a flush has begun.
+    pub fn try_send(&mut self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
+        let index = self.index(channel).ok_or(TrySendError::UnknownChannel(channel))?;
+        let slot = &mut self.channels[index];
+        if self.flushing {
+            return Err(TrySendError::NotConnected(message));
+        }
+        let (len, max) = (message.len(), slot.message_max());
+        if len > max {
+            return Err(TrySendError::TooLong { len, max });
+        }
+        if !slot.can_send() {
+            return Err(TrySendError::Full(message));
+        }
+        slot.enqueue(message);
+        self.scheduler.wake(index);
+        Ok(())
+    }
+
+    /// Whether `try_send` would take a message on `channel` now.
+    pub fn can_send(&self, channel: ChannelId) -> bool {
+        !self.flushing && self.index(channel).is_some_and(|index| self.channels[index].can_send())
+    }
+
+    /// Messages in the send queue of `channel`, the one in transmission included.
+    pub fn queue_len(&self, channel: ChannelId) -> usize {
+        self.index(channel).map_or(0, |index| self.channels[index].queue_len())
+    }
+
+    /// Whether `poll_transmit` has something to give now.
+    pub fn has_output(&self, now: Instant) -> bool {
+        self.heartbeat.has_output() || (self.scheduler.is_busy() && self.may_send(now))
+    }
+
+    /// The next write: pong and ping first, then packets as the scheduler picks them. Ask again
+    /// after the write has ended; what is queued meanwhile joins the next one.
+    ///
+    /// # Errors
+    /// The nonces of the direction are used up.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        pool: &mut BufferPool,
+    ) -> Result<Option<Transmit>, ConnError> {
+        let mut transmit = Transmit::new();
+        while transmit.len() < TRANSMIT_BUFFERS_MAX && self.has_output(now) {
+            let mut buf = SendBuf::new(pool.take_send(), &self.sealer);
+            self.write_control(now, &mut buf);
+            self.write_packets(now, &mut buf);
+            let sealed = buf.seal(&mut self.sealer)?;
+            self.counters.sent_bytes += sealed.len() as u64;
+            self.send_bucket.take(now, sealed.len() as u64);
+            transmit.push(sealed);
+        }
+        self.send_wait = wait_for(&self.send_bucket, now);
+        Ok(if transmit.is_empty() { None } else { Some(transmit) })
+    }
+
+    /// From now on nothing more is taken; what is queued goes out without regard to the rate.
+    pub fn begin_flush(&mut self) {
+        self.flushing = true;
+    }
+
+    /// Whether a flush was begun and all that was queued has been handed out by `poll_transmit`.
+    pub fn is_flushed(&self) -> bool {
+        self.flushing && !self.scheduler.is_busy()
+    }
+
+    // ---- receiving --------------------------------------------------------------------------
+
+    /// Bytes came. They are opened when messages are pulled.
+    pub fn handle_received(&mut self, chunk: Chunk, now: Instant, pool: &mut BufferPool) {
+        let bytes = chunk.received().len() as u64;
+        self.counters.received_bytes += bytes;
+        self.recv_bucket.take(now, bytes);
+        self.recv_wait = wait_for(&self.recv_bucket, now);
+        self.recv.push(chunk, pool);
+        self.unread = true;
+        self.note_reading(now);
+    }
+
+    /// The next whole message: of the channels that `accepts` names, the one of highest priority.
+    /// Pings and pongs are dealt with as they are met. `None` when nothing acceptable has come.
+    ///
+    /// # Errors
+    /// What the peer did wrong, after everything that came whole before it has been pulled. The
+    /// connection must then be closed; asking again gives the same answer.
+    pub fn next_message(
+        &mut self,
+        now: Instant,
+        pool: &mut BufferPool,
+        accepts: impl FnMut(ChannelId) -> bool,
+    ) -> Result<Option<(ChannelId, Bytes)>, ConnError> {
+        if self.failure.is_none()
+            && let Err(error) = self.read_ahead(now, pool)
+        {
+            self.failure = Some(error);
+        }
+        self.note_reading(now);
+        match (self.pop_ready(accepts), &self.failure) {
+            (Some(message), _) => Ok(Some(message)),
+            (None, Some(error)) => Err(error.clone()),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Whether the socket should be read: little waits to be opened, and the peer has not sent more
+    /// than its rate.
+    pub fn wants_read(&self, now: Instant) -> bool {
+        self.failure.is_none()
+            && self.recv_bucket.is_ready(now)
+            && self.recv.backlog_bytes() < self.limits.packet_bytes_max().max(BACKLOG_BYTES)
+    }
+
+    // ---- time and state ---------------------------------------------------------------------
+
+    /// When `handle_timeout` wants to be called at the latest; afterwards `has_output` and
+    /// `wants_read` may answer otherwise.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let waits = [Some(self.heartbeat.poll_timeout()), self.send_wait, self.recv_wait];
+        waits.into_iter().flatten().min()
+    }
+
+    /// Time passed; calling early is harmless.
+    ///
+    /// # Errors
+    /// [`ConnError::PongTimeout`].
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ConnError> {
+        self.send_wait.take_if(|at| *at <= now);
+        self.recv_wait.take_if(|at| *at <= now);
+        self.note_reading(now);
+        self.heartbeat.handle_timeout(now)
+    }
+
+    /// Gives all receive memory back to the pool; call it when the connection is closed.
+    pub fn release(&mut self, pool: &mut BufferPool) {
+        self.recv.release(pool);
+    }
+
+    /// What the connection did so far.
+    pub fn counters(&self) -> ConnectionCounters {
+        let joins = self.recv.counters();
+        ConnectionCounters {
+            joins: joins.joins,
+            joined_bytes: joins.joined_bytes,
+            pings_dropped: self.heartbeat.pings_dropped(),
+            ..self.counters
+        }
+    }
+
+    /// A snapshot for whoever asks from outside.
+    pub fn status(&self, now: Instant) -> ConnectionStatus {
+        ConnectionStatus {
+            duration: now - self.since,
+            framing: self.framing,
+            recv_backlog_bytes: self.recv.backlog_bytes(),
+            counters: self.counters(),
+            channels: self.channels.iter().map(|channel| channel.status(now)).collect(),
+        }
+    }
+
+    // ---- details ----------------------------------------------------------------------------
+
+    #[inline]
+    fn index(&self, channel: ChannelId) -> Option<usize> {
+        let index = self.index_of[usize::from(channel.0)];
+        (index != NO_CHANNEL).then_some(usize::from(index))
+    }
+
+    fn may_send(&self, now: Instant) -> bool {
+        self.flushing || self.send_bucket.is_ready(now)
+    }
+
+    /// Tells the heartbeat whether a pong could be seen by now.
+    fn note_reading(&mut self, now: Instant) {
+        let reading = !self.unread && self.wants_read(now);
+        self.heartbeat.handle_reading(now, reading);
+    }
+
+    fn write_control(&mut self, now: Instant, buf: &mut SendBuf) {
+        if self.heartbeat.take_pong() {
+            buf.put(&PONG);
+        }
+        if self.heartbeat.take_ping(now) {
+            buf.put(&PING);
+        }
+    }
+
+    /// Fills `buf` with packets while it has room and the rate allows.
+    fn write_packets(&mut self, now: Instant, buf: &mut SendBuf) {
+        let allowance = match self.flushing {
+            true => u64::MAX,
+            false if self.send_bucket.is_ready(now) => self.send_bucket.allowance(now).max(1),
+            false => 0,
+        };
+        while (buf.written() as u64) < allowance
+            && let Some(index) = self.scheduler.pick()
+        {
+            let channel = &mut self.channels[index];
+            let payload_max = self.limits.payload_send_max;
+            let Some(written) = channel.write_packet(buf, payload_max, now) else { break };
+            let drained = channel.queue_len() == 0;
+            self.scheduler.charge(index, written.bytes);
+            if drained {
+                self.scheduler.rest(index);
+            }
+            self.counters.sent_packets += 1;
+            self.counters.sent_messages += u64::from(written.eof);
+        }
+    }
+
+    /// Opens and files what has come, until nothing whole is left, enough waits to be pulled, or
+    /// the next message finds its channel's queue full.
+    fn read_ahead(&mut self, now: Instant, pool: &mut BufferPool) -> Result<(), ConnError> {
+        while self.ready_bytes < READ_AHEAD_BYTES {
+            match self.read_packet()? {
+                Read::Full => return Ok(()),
+                Read::Partial => {
+                    if !self.recv.open_next(pool)? {
+                        self.unread = false;
+                        return Ok(());
+                    }
+                }
+                Read::Ping { used } => {
+                    self.recv.consume(used);
+                    self.heartbeat.handle_ping(now);
+                }
+                Read::Pong { used } => {
+                    self.recv.consume(used);
+                    self.heartbeat.handle_pong();
+                }
+                Read::Single { index, used, len } => {
+                    let message = self.recv.take(used, len, pool);
+                    self.file(index, message);
+                }
+                Read::Part { index, used, eof } => {
+                    self.recv.consume(used);
+                    if eof {
+                        let message = self.channels[index].finish();
+                        self.file(index, message);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the next packet and gathers its data if it is a part of a longer message. Nothing
+    /// is consumed yet.
+    #[inline]
+    fn read_packet(&mut self) -> Result<Read, ConnError> {
+        let plain = self.recv.plain();
+        let body_max = self.limits.packet_body_max;
+        let read = packet::decode_delimited(plain, body_max).map_err(ConnError::from_packet)?;
+        let (msg, used) = match read {
+            Some((Packet::Msg(msg), used)) => (msg, used),
+            Some((Packet::Ping, used)) => return Ok(Read::Ping { used }),
+            Some((Packet::Pong, used)) => return Ok(Read::Pong { used }),
+            None if plain.is_empty() || self.recv.is_stream() => return Ok(Read::Partial),
+            None => return Err(ConnError::PacketSpansRecords),
+        };
+        let index = usize::from(self.index_of[usize::from(msg.channel.0)]);
+        let channel =
+            self.channels.get_mut(index).ok_or(ConnError::UnknownChannel(msg.channel))?;
+        let len = msg.data.len();
+        channel.check_len(len)?;
+        if msg.eof && !channel.has_room() {
+            return Ok(Read::Full);
+        }
+        self.counters.received_packets += 1;
+        // The data is the tail of the packet in every known encoder; where it is not, it is
+        // gathered, which costs a copy and nothing else.
+        let at_tail = len == 0 || std::ptr::eq(&plain[used - len..used], msg.data);
+        if msg.eof && at_tail && !channel.is_gathering() {
+            return Ok(Read::Single { index, used, len });
+        }
+        channel.gather(msg.data);
+        Ok(Read::Part { index, used, eof: msg.eof })
+    }
+
+    fn file(&mut self, index: usize, message: Bytes) {
+        self.ready_messages += 1;
+        self.ready_bytes += message.len();
+        self.channels[index].push_ready(message);
+    }
+
+    fn pop_ready(
+        &mut self,
+        mut accepts: impl FnMut(ChannelId) -> bool,
+    ) -> Option<(ChannelId, Bytes)> {
+        if self.ready_messages == 0 {
+            return None;
+        }
+        let channels = &self.channels;
+        let ready = |&&index: &&u8| {
+            let channel = &channels[usize::from(index)];
+            channel.is_ready() && accepts(channel.id())
+        };
+        let index = usize::from(*self.by_priority.iter().find(ready)?);
+        let channel = &mut self.channels[index];
+        let message = channel.pop_ready()?;
+        self.ready_messages -= 1;
+        self.ready_bytes -= message.len();
+        self.counters.received_messages += 1;
+        Some((channel.id(), message))
+    }
+}
+
+/// What lies at the start of the opened plaintext. Holds no borrow, so that acting on it is free to
+/// move the buffer on.
+enum Read {
+    /// Nothing whole.
+    Partial,
+    /// The end of a message whose channel has no room for it now.
+    Full,
+    /// A ping.
+    Ping { used: usize },
+    /// A pong.
+    Pong { used: usize },
+    /// A message in one packet: the last `len` of `used` bytes.
+    Single { index: usize, used: usize, len: usize },
+    /// A part of a message, gathered already.
+    Part { index: usize, used: usize, eof: bool },
+}
+
+fn wait_for(bucket: &TokenBucket, now: Instant) -> Option<Instant> {
+    (!bucket.is_ready(now)).then(|| bucket.ready_at(now))
+}
+
+fn index_channels(descriptors: &[ChannelDescriptor]) -> Box<[u8; 256]> {
+    assert!(descriptors.len() <= CHANNELS_MAX, "an index fits a byte");
+    let mut index_of = Box::new([NO_CHANNEL; 256]);
+    for (index, descriptor) in descriptors.iter().enumerate() {
+        let slot = &mut index_of[usize::from(descriptor.id.0)];
+        assert_eq!(*slot, NO_CHANNEL, "channel {} is registered twice", descriptor.id);
+        // At most 255 channels, asserted above.
+        *slot = index as u8;
+    }
+    index_of
+}
+
+fn order_by_priority(descriptors: &[ChannelDescriptor]) -> SmallVec<[u8; 16]> {
+    let mut order: SmallVec<[u8; 16]> = (0..descriptors.len() as u8).collect();
+    order.sort_by_key(|&index| std::cmp::Reverse(descriptors[usize::from(index)].priority));
+    order
+}
+
+#[cfg(test)]
+#[path = "mconnection_tests.rs"]
+mod tests;

@@ -1,0 +1,132 @@
+//! Counters of one shard: plain integers, bumped in place and read as a copy.
+//!
+//! The reference spends a quarter of its receive path on labelled metrics (reference map §5). Here
+//! a counter is a field, a channel is an index, and labels are made by whoever exports a
+//! [`Metrics`] snapshot, as often as it is scraped and not per message.
+
+use ringwire_codec::ChannelId;
+
+use crate::error::{CloseReason, Reject};
+
+/// Counters of one channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ChannelMetrics {
+    /// The channel, or zero for an unused place.
+    pub channel: ChannelId,
+    /// Messages received whole.
+    pub received_messages: u64,
+    /// Bytes of these messages.
+    pub received_bytes: u64,
+    /// Messages queued for sending.
+    pub sent_messages: u64,
+    /// Bytes of these messages.
+    pub sent_bytes: u64,
+    /// Sends that were answered with `Full`.
+    pub full: u64,
+}
+
+/// Connections that did not become peers, by reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RefusalMetrics {
+    /// A filter said no.
+    pub filtered: u64,
+    /// Id or address was connected already.
+    pub duplicate: u64,
+    /// The remote was ourselves.
+    pub myself: u64,
+    /// NodeInfo was invalid, incompatible or not the key's.
+    pub node_info: u64,
+    /// A budget of peers or handshakes was used up.
+    pub full: u64,
+    /// Id or address was banned.
+    pub banned: u64,
+    /// Handshake or NodeInfo exchange failed.
+    pub handshake: u64,
+    /// Handshake or NodeInfo exchange took too long.
+    pub timeout: u64,
+    /// Everything else: the network, the node's own stop.
+    pub other: u64,
+}
+
+/// What one shard did so far. `peers` and `handshakes` are gauges, everything else only grows.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Metrics {
+    /// Peers now.
+    pub peers: u64,
+    /// Connections now that are on their way to become a peer.
+    pub handshakes: u64,
+    /// Peers that were added.
+    pub peers_added: u64,
+    /// Peers that were removed.
+    pub peers_removed: u64,
+    /// Sockets accepted.
+    pub accepted: u64,
+    /// Dials made.
+    pub dials: u64,
+    /// Dials that did not connect.
+    pub dials_failed: u64,
+    /// Connections that moved in from another shard.
+    pub adopted: u64,
+    /// Sealed bytes received.
+    pub received_bytes: u64,
+    /// Sealed bytes handed to the kernel.
+    pub sent_bytes: u64,
+    /// Vectored writes.
+    pub writes: u64,
+    /// Panics of reactors that were contained.
+    pub reactor_panics: u64,
+    /// Connections that did not become peers.
+    pub refusals: RefusalMetrics,
+    /// By channel, in the order of registration.
+    pub channels: Vec<ChannelMetrics>,
+}
+
+impl Metrics {
+    /// Zeros for a shard with these channels.
+    pub(crate) fn new(channels: impl IntoIterator<Item = ChannelId>) -> Self {
+        let zeros = |channel| ChannelMetrics { channel, ..ChannelMetrics::default() };
+        Metrics { channels: channels.into_iter().map(zeros).collect(), ..Metrics::default() }
+    }
+
+    /// Counts a connection that did not become a peer.
+    pub(crate) fn count_refusal(&mut self, reason: &CloseReason) {
+        *self.refusals.counter_of(reason) += 1;
+    }
+}
+
+impl RefusalMetrics {
+    fn counter_of(&mut self, reason: &CloseReason) -> &mut u64 {
+        match reason {
+            CloseReason::Handshake(_) => &mut self.handshake,
+            CloseReason::HandshakeTimeout(_) => &mut self.timeout,
+            CloseReason::Rejected(reject) => match reject {
+                Reject::Filtered(_) => &mut self.filtered,
+                Reject::DuplicateId(_) | Reject::DuplicateIp(_) => &mut self.duplicate,
+                Reject::IsSelf => &mut self.myself,
+                Reject::IdMismatch { .. } | Reject::NodeInfo(_) => &mut self.node_info,
+                Reject::InboundFull(_) | Reject::OutboundFull(_) | Reject::HandshakesFull(_) => {
+                    &mut self.full
+                }
+                Reject::Banned => &mut self.banned,
+                Reject::Stopping => &mut self.other,
+            },
+            _ => &mut self.other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_counts_under_its_reason() {
+        let mut metrics = Metrics::new([ChannelId(1)]);
+        metrics.count_refusal(&CloseReason::Rejected(Reject::Banned));
+        metrics.count_refusal(&CloseReason::Rejected(Reject::InboundFull(4)));
+        metrics.count_refusal(&CloseReason::Stopped);
+        let expected = RefusalMetrics { banned: 1, full: 1, other: 1, ..Default::default() };
+        assert_eq!(metrics.refusals, expected);
+        assert_eq!(metrics.channels[0].channel, ChannelId(1));
+    }
+}

@@ -1,0 +1,309 @@
+//! Who may become a peer, decided once for the whole node (coordinator only).
+//!
+//! The reference lets whoever comes first win, on both sides alone; when two nodes dial each other
+//! at the same moment, each may keep the connection the other one drops, and both are lost (quirk
+//! 30). Here both sides of such a pair come to the same verdict, if both are Ringwire nodes:
+//!
+//! ```text
+//!   ids: low < high                the connection dialed by `high` is kept
+//!
+//!   low ──── C1 ───▶ high          high: C1 asks while my own dial C2 is past TCP  → DuplicateId
+//!   low ◀─── C2 ──── high          low:  C1 was admitted, then C2 asks             → C1 displaced
+//! ```
+//!
+//! A CometBFT node does not break ties, so against it the first completed connection wins and our
+//! own dial is dropped, as the reference does.
+//!
+//! Invariant: an id has at most one ticket; it is given again only after [`Admission::leave`],
+//! which the home shard calls when every reactor has been told (items 64 and 65).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ringwire_codec::NodeId;
+
+use super::gate::SIMULTANEOUS_WINDOW;
+use super::message::{Candidate, Pass, Ticket};
+use crate::error::Reject;
+use crate::peer::{Direction, ShardId};
+use crate::time::Instant;
+
+/// Bans remembered at most, of ids and of addresses each; the one that ends first makes room.
+const BANS_MAX: usize = 4096;
+
+/// The budgets of a node.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AdmissionLimits {
+    /// Inbound peers at most, unconditional ones not counted.
+    pub(super) inbound_max: usize,
+    /// Whether several peers may share an address.
+    pub(super) allow_duplicate_ip: bool,
+    /// Ids that pass the inbound limit; sorted.
+    pub(super) unconditional: Vec<NodeId>,
+}
+
+/// What our own dialing is doing about the candidate's id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum OwnDial {
+    /// Nothing, or TCP is not up yet.
+    None,
+    /// TCP is up and its handshake runs; it is not the candidate itself.
+    PastConnect,
+}
+
+/// What becomes of a candidate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Decision {
+    /// It is in, or out.
+    Verdict(Result<Pass, Reject>),
+    /// It waits until the loser of the simultaneous dial has left its home.
+    Displace {
+        /// The loser.
+        ticket: Ticket,
+        /// Where it lives.
+        home: ShardId,
+    },
+}
+
+/// A peer that was admitted.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Name of its connection.
+    pub(super) ticket: Ticket,
+    /// Shard it lives on.
+    pub(super) home: ShardId,
+    /// Who dialed.
+    pub(super) direction: Direction,
+    /// Where it is.
+    pub(super) ip: IpAddr,
+    /// When it was admitted.
+    pub(super) since: Instant,
+    /// Whether it counts against the inbound budget.
+    counted: bool,
+}
+
+/// A peer that left, and who had waited for that.
+#[derive(Debug)]
+pub(super) struct Departed {
+    /// Its id.
+    pub(super) id: NodeId,
+    /// What was known of it.
+    pub(super) entry: Entry,
+    /// The winner of the simultaneous dial, to be decided now.
+    pub(super) successor: Option<(ShardId, Candidate)>,
+}
+
+/// The coordinator's book of peers.
+pub(super) struct Admission {
+    local: NodeId,
+    limits: AdmissionLimits,
+    entries: BTreeMap<NodeId, Entry>,
+    by_ticket: BTreeMap<Ticket, NodeId>,
+    /// Admitted peers at an address.
+    ips: BTreeMap<IpAddr, usize>,
+    /// Admitted peers of each shard.
+    loads: Vec<usize>,
+    inbound: usize,
+    /// Winners of simultaneous dials that wait for the loser to leave.
+    parked: BTreeMap<NodeId, (ShardId, Candidate)>,
+    banned_ids: BTreeMap<NodeId, Instant>,
+    banned_ips: BTreeMap<IpAddr, Instant>,
+    next_ticket: u64,
+}
+
+impl Admission {
+    /// An empty book for a node of `shard_count` shards.
+    pub(super) fn new(local: NodeId, limits: AdmissionLimits, shard_count: u16) -> Self {
+        Admission {
+            local,
+            limits,
+            entries: BTreeMap::new(),
+            by_ticket: BTreeMap::new(),
+            ips: BTreeMap::new(),
+            loads: vec![0; usize::from(shard_count)],
+            inbound: 0,
+            parked: BTreeMap::new(),
+            banned_ids: BTreeMap::new(),
+            banned_ips: BTreeMap::new(),
+            next_ticket: 0,
+        }
+    }
+
+    /// Decides about a candidate of shard `from`. `persistent` says whether its id is listed.
+    pub(super) fn decide(
+        &mut self,
+        now: Instant,
+        from: ShardId,
+        candidate: Candidate,
+        own_dial: OwnDial,
+        persistent: bool,
+    ) -> Decision {
+        if let Err(reject) = self.check_identity(now, &candidate) {
+            return Decision::Verdict(Err(reject));
+        }
+        if let Some(entry) = self.entries.get(&candidate.id) {
+            if !self.displaces(now, &candidate, entry) || self.parked.contains_key(&candidate.id) {
+                return Decision::Verdict(Err(Reject::DuplicateId(candidate.id)));
+            }
+            let (ticket, home) = (entry.ticket, entry.home);
+            self.parked.insert(candidate.id, (from, candidate));
+            return Decision::Displace { ticket, home };
+        }
+        if own_dial == OwnDial::PastConnect && self.yields_to_own_dial(&candidate) {
+            return Decision::Verdict(Err(Reject::DuplicateId(candidate.id)));
+        }
+        if let Err(reject) = self.check_budgets(&candidate) {
+            return Decision::Verdict(Err(reject));
+        }
+        Decision::Verdict(Ok(self.admit(now, from, &candidate, persistent)))
+    }
+
+    /// Frees an id: its peer is gone and every reactor was told.
+    pub(super) fn leave(&mut self, ticket: Ticket) -> Option<Departed> {
+        let id = self.by_ticket.remove(&ticket)?;
+        let entry = self.entries.remove(&id).expect("each ticket has an entry");
+        let at_ip = self.ips.get_mut(&entry.ip).expect("each entry is counted at its address");
+        *at_ip -= 1;
+        if *at_ip == 0 {
+            self.ips.remove(&entry.ip);
+        }
+        self.loads[usize::from(entry.home.0)] -= 1;
+        self.inbound -= usize::from(entry.counted);
+        Some(Departed { id, entry, successor: self.parked.remove(&id) })
+    }
+
+    /// Refuses an id from now on until `until`; returns its peer, if it has one.
+    pub(super) fn ban_id(&mut self, id: NodeId, until: Instant) -> Option<&Entry> {
+        insert_ban(&mut self.banned_ids, id, until);
+        self.entries.get(&id)
+    }
+
+    /// Refuses an address from now on until `until`.
+    pub(super) fn ban_ip(&mut self, ip: IpAddr, until: Instant) {
+        insert_ban(&mut self.banned_ips, ip, until);
+    }
+
+    /// Whether the id has a ticket.
+    pub(super) fn contains(&self, id: &NodeId) -> bool {
+        self.entries.contains_key(id)
+    }
+
+    /// The id of a ticket.
+    pub(super) fn id_of(&self, ticket: Ticket) -> Option<NodeId> {
+        self.by_ticket.get(&ticket).copied()
+    }
+
+    /// Whether no counted inbound peer fits any more.
+    pub(super) fn is_inbound_full(&self) -> bool {
+        self.inbound >= self.limits.inbound_max
+    }
+
+    /// Outbound peers, persistent ones included.
+    pub(super) fn outbound(&self) -> usize {
+        self.entries.values().filter(|entry| entry.direction == Direction::Outbound).count()
+    }
+
+    /// The shard with the least peers, `extra` counted on top; of equals `preferred`, else the
+    /// first.
+    pub(super) fn lightest(
+        &self,
+        preferred: ShardId,
+        extra: impl Fn(ShardId) -> usize,
+    ) -> ShardId {
+        (0..)
+            .map(ShardId)
+            .zip(&self.loads)
+            .min_by_key(|(shard, load)| (**load + extra(*shard), *shard != preferred, *shard))
+            .map_or(preferred, |(shard, _)| shard)
+    }
+
+    fn check_identity(&mut self, now: Instant, candidate: &Candidate) -> Result<(), Reject> {
+        if candidate.id == self.local {
+            return Err(Reject::IsSelf);
+        }
+        let ip = candidate.remote_addr.ip().to_canonical();
+        if is_banned(&mut self.banned_ids, &candidate.id, now)
+            || is_banned(&mut self.banned_ips, &ip, now)
+        {
+            return Err(Reject::Banned);
+        }
+        Ok(())
+    }
+
+    /// Whether `candidate` is the kept half of a simultaneous dial and `entry` the other one.
+    fn displaces(&self, now: Instant, candidate: &Candidate, entry: &Entry) -> bool {
+        candidate.breaks_ties
+            && candidate.direction != entry.direction
+            && now - entry.since <= SIMULTANEOUS_WINDOW
+            && self.is_kept(candidate)
+    }
+
+    /// Whether an inbound candidate is the dropped half of a simultaneous dial of ours.
+    fn yields_to_own_dial(&self, candidate: &Candidate) -> bool {
+        candidate.breaks_ties
+            && candidate.direction == Direction::Inbound
+            && !self.is_kept(candidate)
+    }
+
+    /// The tie-break: the node with the higher id dialed the connection that is kept.
+    fn is_kept(&self, candidate: &Candidate) -> bool {
+        match candidate.direction {
+            Direction::Outbound => self.local > candidate.id,
+            Direction::Inbound => candidate.id > self.local,
+        }
+    }
+
+    fn check_budgets(&self, candidate: &Candidate) -> Result<(), Reject> {
+        let ip = candidate.remote_addr.ip().to_canonical();
+        if !self.limits.allow_duplicate_ip && self.ips.contains_key(&ip) {
+            return Err(Reject::DuplicateIp(ip));
+        }
+        if self.counts_inbound(candidate) && self.is_inbound_full() {
+            return Err(Reject::InboundFull(self.limits.inbound_max));
+        }
+        Ok(())
+    }
+
+    fn counts_inbound(&self, candidate: &Candidate) -> bool {
+        candidate.direction == Direction::Inbound
+            && self.limits.unconditional.binary_search(&candidate.id).is_err()
+    }
+
+    fn admit(&mut self, now: Instant, from: ShardId, candidate: &Candidate, persistent: bool) -> Pass {
+        let home = self.lightest(from, |_| 0);
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        let ip = candidate.remote_addr.ip().to_canonical();
+        let counted = self.counts_inbound(candidate);
+        let direction = candidate.direction;
+        let entry = Entry { ticket, home, direction, ip, since: now, counted };
+        self.entries.insert(candidate.id, entry);
+        self.by_ticket.insert(ticket, candidate.id);
+        *self.ips.entry(ip).or_insert(0) += 1;
+        self.loads[usize::from(home.0)] += 1;
+        self.inbound += usize::from(counted);
+        Pass { ticket, home, persistent }
+    }
+}
+
+fn insert_ban<K: Ord + Copy>(bans: &mut BTreeMap<K, Instant>, key: K, until: Instant) {
+    if bans.len() >= BANS_MAX && !bans.contains_key(&key) {
+        let soonest = bans.iter().min_by_key(|(_, until)| **until).map(|(key, _)| *key);
+        soonest.map(|key| bans.remove(&key));
+    }
+    bans.insert(key, until);
+}
+
+fn is_banned<K: Ord>(bans: &mut BTreeMap<K, Instant>, key: &K, now: Instant) -> bool {
+    match bans.get(key) {
+        Some(until) if *until > now => true,
+        Some(_) => {
+            bans.remove(key);
+            false
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

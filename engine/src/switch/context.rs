@@ -1,0 +1,95 @@
+//! What a reactor may do while it is called: the switch's side of [`Context`].
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringwire_codec::{ChannelId, NodeId};
+
+use super::core::{Core, Stop};
+use super::io::Delivery;
+use super::message::ShardMessage;
+use super::timers::Timer;
+use crate::error::{CloseReason, TrySendError};
+use crate::peer::{PeerInfo, PeerKey, ShardId};
+use crate::reactor::{Context, Note, ReactorError};
+use crate::time::Instant;
+
+/// The context of one call to one reactor.
+pub(super) struct ReactorContext<'a> {
+    pub(super) core: &'a mut Core,
+    /// Index of the reactor that is called.
+    pub(super) reactor: usize,
+}
+
+impl ReactorContext<'_> {
+    fn index(&self) -> u16 {
+        u16::try_from(self.reactor).expect("at most sixteen channels, so few reactors")
+    }
+}
+
+impl Context for ReactorContext<'_> {
+    fn now(&self) -> Instant {
+        self.core.now
+    }
+
+    fn shard(&self) -> ShardId {
+        self.core.shard
+    }
+
+    fn shard_count(&self) -> u16 {
+        self.core.shard_count
+    }
+
+    fn node_id(&self) -> NodeId {
+        self.core.node_id
+    }
+
+    fn peers(&self) -> Vec<PeerKey> {
+        self.core.links.peer_keys().collect()
+    }
+
+    fn peer(&self, key: PeerKey) -> Option<&PeerInfo> {
+        self.core.links.peer(key).map(|peer| &*peer.info)
+    }
+
+    fn try_send(
+        &mut self,
+        peer: PeerKey,
+        channel: ChannelId,
+        message: Bytes,
+    ) -> Result<(), TrySendError> {
+        self.core.try_send(peer, channel, message)
+    }
+
+    fn try_broadcast(&mut self, channel: ChannelId, message: Bytes) -> usize {
+        for shard in self.core.other_shards() {
+            let message = message.clone();
+            self.core.send(shard, ShardMessage::Broadcast { channel, message });
+        }
+        self.core.broadcast_here(channel, &message)
+    }
+
+    fn deliver(&mut self, from: NodeId, channel: ChannelId, message: Bytes) {
+        self.core.deliveries.push(Delivery { peer: from, channel, message });
+    }
+
+    fn send_note(&mut self, to: ShardId, note: Note) {
+        let reactor = self.index();
+        self.core.send(to, ShardMessage::Note { reactor, note });
+    }
+
+    fn set_timer(&mut self, after: Duration, token: u64) {
+        let at = self.core.now + after;
+        self.core.timers.set(at, Timer::Reactor(self.index(), token));
+    }
+
+    fn stop_peer(&mut self, peer: PeerKey, error: ReactorError) {
+        let reactor = self.core.reactor_names[self.reactor].clone();
+        let reason = CloseReason::Reactor { reactor, error };
+        self.core.stops.push_back(Stop { peer, reason, graceful: false });
+    }
+
+    fn stop_peer_gracefully(&mut self, peer: PeerKey) {
+        self.core.stops.push_back(Stop { peer, reason: CloseReason::Stopped, graceful: true });
+    }
+}

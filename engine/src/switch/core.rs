@@ -1,0 +1,234 @@
+//! What a shard's switch holds beside its reactors, and the small verbs everything else uses.
+//!
+//! The split in two is what lets a reactor act while it is called: the reactor is borrowed from
+//! the [`super::reactor_set::ReactorSet`], and everything it may touch lies here. What would need
+//! to call a reactor again (a stop, a note to itself) is queued here and done after it returned.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
+
+use super::chance::Chance;
+use super::channel_table::ChannelTable;
+use super::deliveries::Deliveries;
+use super::filter::Filters;
+use super::gate::Gate;
+use super::io::{DialId, Event, LinkId, Output, QueueGauge, ReadMode, Reply, ReplyToken, Transmit};
+use super::links::Links;
+use super::message::{AttemptId, ShardMessage};
+use super::timers::Timers;
+use crate::buffer::BufferPool;
+use crate::config::Config;
+use crate::conn::MConnectionConfig;
+use crate::error::{CloseReason, TrySendError};
+use crate::metrics::Metrics;
+use crate::peer::{PeerKey, ShardId};
+use crate::time::Instant;
+
+/// A peer that is to be closed once the reactor that asked for it has returned.
+pub(super) struct Stop {
+    pub(super) peer: PeerKey,
+    pub(super) reason: CloseReason,
+    /// Whether what is queued is sent first.
+    pub(super) graceful: bool,
+}
+
+/// A dial this shard makes for the coordinator.
+pub(super) struct Dialing {
+    pub(super) attempt: AttemptId,
+    pub(super) address: NetAddress,
+}
+
+/// Everything of a shard's switch but the reactors and the coordinator.
+pub(super) struct Core {
+    pub(super) now: Instant,
+    pub(super) shard: ShardId,
+    pub(super) shard_count: u16,
+    pub(super) config: Arc<Config>,
+    pub(super) conn_config: MConnectionConfig,
+    pub(super) node_key: NodeKey,
+    pub(super) node_id: NodeId,
+    pub(super) node_info: NodeInfo,
+    pub(super) filters: Filters,
+    pub(super) channels: ChannelTable,
+    pub(super) reactor_names: Vec<String>,
+    pub(super) links: Links,
+    /// Links that want their turn in `run`, each once.
+    pub(super) dirty: VecDeque<PeerKey>,
+    pub(super) pool: BufferPool,
+    pub(super) outputs: VecDeque<Output>,
+    /// Messages of this shard to itself.
+    pub(super) inbox: VecDeque<ShardMessage>,
+    pub(super) stops: VecDeque<Stop>,
+    pub(super) gauges: VecDeque<(PeerKey, ChannelId)>,
+    pub(super) deliveries: Deliveries,
+    pub(super) timers: Timers,
+    pub(super) gate: Gate,
+    pub(super) dials: BTreeMap<DialId, Dialing>,
+    pub(super) next_dial: u64,
+    pub(super) chance: Chance,
+    pub(super) metrics: Metrics,
+    /// Set by the shutdown: nothing new is taken any more.
+    pub(super) stopping: bool,
+}
+
+impl Core {
+    /// Sends a message to a shard of this node; one to ourselves waits for the next settling.
+    pub(super) fn send(&mut self, to: ShardId, message: ShardMessage) {
+        if to == self.shard {
+            self.inbox.push_back(message);
+        } else {
+            self.outputs.push_back(Output::Mesh { to, message });
+        }
+    }
+
+    /// Sends a message to the coordinator.
+    pub(super) fn tell_coordinator(&mut self, message: ShardMessage) {
+        self.send(ShardId::COORDINATOR, message);
+    }
+
+    /// All shards but this one.
+    pub(super) fn other_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let here = self.shard;
+        (0..self.shard_count).map(ShardId).filter(move |shard| *shard != here)
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(super) fn reply(&mut self, token: ReplyToken, reply: Reply) {
+        self.outputs.push_back(Output::Reply { token, reply });
+    }
+
+    /// Gives a link a turn in `run`.
+    pub(super) fn mark(&mut self, key: PeerKey) {
+        if let Some(link) = self.links.get_mut(key)
+            && !link.dirty
+        {
+            link.dirty = true;
+            self.dirty.push_back(key);
+        }
+    }
+
+    /// Gives every peer a turn in `run`.
+    pub(super) fn mark_peers(&mut self) {
+        let keys: Vec<_> = self.links.peer_keys().collect();
+        keys.into_iter().for_each(|key| self.mark(key));
+    }
+
+    /// Puts the link's next deadline into the heap, unless an earlier entry will look after it.
+    pub(super) fn schedule(&mut self, key: PeerKey) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let Some(want) = link.next_at() else { return };
+        if link.timer_at.is_none_or(|at| want < at) {
+            link.timer_at = Some(want);
+            self.timers.set(want, super::timers::Timer::Link(key));
+        }
+    }
+
+    /// Tells the shell how to read a link, if that is news.
+    pub(super) fn set_read(&mut self, key: PeerKey, mode: ReadMode) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        // `Once` is used up by each receive, so it is always news.
+        if link.read != mode || mode == ReadMode::Once {
+            link.read = mode;
+            self.outputs.push_back(Output::Read { link: link.id, mode });
+        }
+    }
+
+    /// Hands buffers to the shell. The caller has made sure that none are in flight.
+    pub(super) fn transmit(&mut self, key: PeerKey, buffers: Transmit) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        assert!(!link.sending, "one transmit per link is in flight");
+        link.sending = true;
+        self.metrics.writes += 1;
+        self.metrics.sent_bytes += buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
+        self.outputs.push_back(Output::Transmit { link: link.id, buffers });
+    }
+
+    pub(super) fn close_link(&mut self, link: LinkId) {
+        self.outputs.push_back(Output::Close { link });
+    }
+
+    /// Queues a message for a peer of this shard, or says why not.
+    pub(super) fn try_send(
+        &mut self,
+        key: PeerKey,
+        channel: ChannelId,
+        message: Bytes,
+    ) -> Result<(), TrySendError> {
+        let Some(number) = self.channels.number(channel) else {
+            return Err(TrySendError::UnknownChannel(channel));
+        };
+        let Some(peer) = self.links.peer_mut(key) else {
+            return Err(TrySendError::NotConnected(message));
+        };
+        if !peer.info.has_channel(channel) {
+            return Err(TrySendError::PeerLacksChannel(channel));
+        }
+        let len = message.len() as u64;
+        let counters = &mut self.metrics.channels[number];
+        match peer.conn.try_send(channel, message) {
+            Ok(()) => {
+                counters.sent_messages += 1;
+                counters.sent_bytes += len;
+                self.touch(key, number);
+                self.mark(key);
+                Ok(())
+            }
+            Err(error) => {
+                if matches!(error, TrySendError::Full(_)) {
+                    counters.full += 1;
+                    peer.starved |= 1 << number;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Queues a message for every peer of this shard that has the channel and room for it.
+    /// Returns how many took it.
+    pub(super) fn broadcast_here(&mut self, channel: ChannelId, message: &Bytes) -> usize {
+        let keys: Vec<_> = self.links.peer_keys().collect();
+        let took = |key: &PeerKey| self.try_send(*key, channel, message.clone()).is_ok();
+        keys.iter().filter(|key| took(key)).count()
+    }
+
+    /// Makes the shell look at a queue's fill, once until it has looked.
+    fn touch(&mut self, key: PeerKey, number: usize) {
+        let Some(peer) = self.links.peer_mut(key) else { return };
+        if peer.touched & (1 << number) == 0 {
+            peer.touched |= 1 << number;
+            let channel = self.channels.descriptors()[number].id;
+            self.gauges.push_back((key, channel));
+        }
+    }
+
+    /// Touches every queue whose fill is not what its gauge last showed.
+    pub(super) fn touch_changed(&mut self, key: PeerKey) {
+        for number in 0..self.channels.descriptors().len() {
+            let channel = self.channels.descriptors()[number].id;
+            let Some(peer) = self.links.peer(key) else { return };
+            if peer.conn.queue_len(channel) != peer.gauged[number] {
+                self.touch(key, number);
+            }
+        }
+    }
+
+    /// The next queue whose fill changed.
+    pub(super) fn poll_gauge(&mut self) -> Option<QueueGauge> {
+        while let Some((key, channel)) = self.gauges.pop_front() {
+            let Some(peer) = self.links.peer_mut(key) else { continue };
+            let number = self.channels.number(channel).expect("gauges are of registered channels");
+            let queued = peer.conn.queue_len(channel);
+            peer.touched &= !(1 << number);
+            if std::mem::replace(&mut peer.gauged[number], queued) != queued {
+                return Some(QueueGauge { peer: key, channel, queued });
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,162 @@
+//! The dial plan in simulated time.
+
+use super::*;
+use crate::error::NetworkError;
+use crate::reactor::ReactorError;
+
+fn address(byte: u8) -> NetAddress {
+    format!("{}@127.0.0.1:{}", NodeId::from_bytes([byte; 20]), 1000 + u16::from(byte))
+        .parse()
+        .expect("a valid address")
+}
+
+fn id(byte: u8) -> NodeId {
+    NodeId::from_bytes([byte; 20])
+}
+
+fn at(seconds: u64) -> Instant {
+    Instant::ZERO + Duration::from_secs(seconds)
+}
+
+fn eof() -> CloseReason {
+    CloseReason::Network(NetworkError::Eof)
+}
+
+fn transient() -> CloseReason {
+    CloseReason::Reactor { reactor: "r".into(), error: ReactorError::transient("busy") }
+}
+
+struct World {
+    dialer: Dialer,
+    chance: Chance,
+}
+
+impl World {
+    fn new() -> Self {
+        World { dialer: Dialer::new(Duration::ZERO), chance: Chance::new([5; 32]) }
+    }
+
+    fn start(&mut self, now: Instant) -> Option<Due> {
+        let id = self.dialer.next_due(now)?;
+        self.dialer.start(id, ShardId(0))
+    }
+
+    fn fail(&mut self, now: Instant, attempt: AttemptId, reason: &CloseReason) -> Outcome {
+        self.dialer.handle_failed(now, attempt, reason, &mut self.chance).expect("known").1
+    }
+
+    fn leave(&mut self, now: Instant, byte: u8, reason: &CloseReason) -> Outcome {
+        self.dialer.handle_left(now, id(byte), reason, &mut self.chance)
+    }
+}
+
+// Conformance item 57.
+#[test]
+fn a_persistent_peer_is_dialed_again_after_a_failed_dial_and_after_a_loss() {
+    let mut world = World::new();
+    world.dialer.plan(at(0), address(1), DialKind::Persistent, None, false);
+    let first = world.start(at(0)).unwrap();
+    let pause = world.fail(at(0), first.attempt, &eof()).retry_in.unwrap();
+    assert!(pause >= Duration::from_secs(5) && pause <= Duration::from_secs(8));
+    assert_eq!(world.start(at(4)), None);
+    let second = world.start(at(8)).unwrap();
+    assert_ne!(first.attempt, second.attempt);
+    world.dialer.handle_joined(at(8), id(1));
+    assert_eq!(world.leave(at(30), 1, &eof()).retry_in, Some(Duration::ZERO));
+    assert!(world.start(at(30)).is_some());
+}
+
+#[test]
+fn a_peer_that_hangs_up_at_once_is_not_dialed_in_a_tight_loop() {
+    let mut world = World::new();
+    world.dialer.plan(at(0), address(1), DialKind::Persistent, None, false);
+    world.start(at(0)).unwrap();
+    world.dialer.handle_joined(at(0), id(1));
+    let pause = world.leave(at(9), 1, &eof()).retry_in.unwrap();
+    assert!(pause >= Duration::from_secs(5));
+}
+
+// Conformance item 58.
+#[test]
+fn a_persistent_peer_that_came_inbound_is_dialed_when_it_is_lost() {
+    let mut world = World::new();
+    world.dialer.plan(at(0), address(1), DialKind::Persistent, None, true);
+    assert_eq!(world.start(at(1)), None);
+    assert_eq!(world.leave(at(60), 1, &eof()).retry_in, Some(Duration::ZERO));
+    assert_eq!(world.start(at(60)).unwrap().address, address(1));
+}
+
+// Conformance item 59.
+#[test]
+fn a_transient_fault_brings_a_dialed_peer_back_and_a_lasting_one_does_not() {
+    for (reason, again) in [(transient(), true), (eof(), false)] {
+        let mut world = World::new();
+        world.dialer.plan(at(0), address(1), DialKind::Once, None, false);
+        world.start(at(0)).unwrap();
+        world.dialer.handle_joined(at(0), id(1));
+        assert_eq!(world.leave(at(60), 1, &reason).retry_in.is_some(), again);
+        assert_eq!(world.start(at(60)).is_some(), again);
+    }
+}
+
+// Conformance item 51.
+#[test]
+fn dialing_ourselves_is_never_tried_again() {
+    let mut world = World::new();
+    world.dialer.plan(at(0), address(1), DialKind::Persistent, None, false);
+    let due = world.start(at(0)).unwrap();
+    let outcome = world.fail(at(0), due.attempt, &CloseReason::Rejected(Reject::IsSelf));
+    assert_eq!(outcome, Outcome::default());
+    assert_eq!(world.dialer.next_at(), None);
+}
+
+#[test]
+fn a_peer_is_given_up_after_thirty_dials_and_can_be_asked_for_again() {
+    let mut world = World::new();
+    let mut now = at(0);
+    world.dialer.plan(now, address(1), DialKind::Persistent, None, false);
+    for dial in 1..=30 {
+        let due = world.start(now).unwrap();
+        let outcome = world.fail(now, due.attempt, &eof());
+        assert_eq!(outcome.gave_up.is_some(), dial == 30);
+        now += outcome.retry_in.unwrap_or_default();
+    }
+    assert_eq!(world.dialer.next_at(), None);
+    world.dialer.plan(now, address(1), DialKind::Persistent, None, false);
+    assert!(world.start(now).is_some());
+}
+
+#[test]
+fn an_id_is_dialed_by_one_attempt_at_a_time_and_all_who_asked_are_told() {
+    let mut world = World::new();
+    world.dialer.plan(at(0), address(1), DialKind::Once, Some(ReplyToken(1)), false);
+    let due = world.start(at(0)).unwrap();
+    world.dialer.plan(at(0), address(1), DialKind::Once, Some(ReplyToken(2)), false);
+    assert_eq!(world.start(at(0)), None);
+    let outcome = world.fail(at(0), due.attempt, &eof());
+    assert_eq!(outcome.tokens[..], [ReplyToken(1), ReplyToken(2)]);
+    assert_eq!(outcome.retry_in, None);
+}
+
+#[test]
+fn a_cancelled_attempt_is_heard_of_no_more() {
+    let mut world = World::new();
+    world.dialer.plan(at(0), address(1), DialKind::Once, None, false);
+    let due = world.start(at(0)).unwrap();
+    world.dialer.handle_connected(due.attempt);
+    assert!(world.dialer.is_past_connect(&id(1), None));
+    assert!(!world.dialer.is_past_connect(&id(1), Some(due.attempt)));
+    assert_eq!(world.dialer.cancel(&id(1)), Some((due.attempt, ShardId(0))));
+    let late = world.dialer.handle_failed(at(1), due.attempt, &eof(), &mut world.chance);
+    assert_eq!(late, None);
+    world.dialer.handle_joined(at(1), id(1));
+    assert!(!world.dialer.is_past_connect(&id(1), None));
+}
+
+#[test]
+fn a_peer_that_was_stopped_on_purpose_is_dialed_no_more() {
+    let mut world = World::new();
+    world.dialer.plan(at(0), address(1), DialKind::Persistent, None, true);
+    assert_eq!(world.leave(at(60), 1, &CloseReason::Stopped), Outcome::default());
+    assert!(!world.dialer.is_persistent(&id(1)));
+}

@@ -1,0 +1,167 @@
+//! One socket of a shard, from the moment it is there until the switch forgets it.
+//!
+//! ```text
+//!  accepted ─┐                                      ┌─ home is another shard ─▶ Leaving ─▶ Move
+//!            ├▶ Upgrading ─▶ Asking ─▶ (verdict) ───┤
+//!  connected ┘      │           │                   └─ home is here ─┐
+//!                   └─ refused ─┴─▶ Close            adopted ────────┴─▶ Established
+//!                                                                            │ stopped
+//!                                    Close ◀── flushed, or its time is up ── Closing
+//! ```
+//!
+//! A link that left (closed or moved) is removed from the table at once; its [`PeerKey`] then
+//! finds nobody, and neither does word about it that is still on its way.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use ringwire_codec::node_info::CHANNELS_MAX;
+use ringwire_codec::ChannelId;
+
+use super::io::{LinkId, ReadMode, ReplyToken, Transmit};
+use super::message::{AttemptId, Pass, Ticket};
+use crate::buffer::Chunk;
+use crate::conn::{MConnection, Upgrade, Upgraded};
+use crate::error::{CloseReason, NetworkError};
+use crate::peer::{Direction, PeerInfo, PeerKey};
+use crate::time::Instant;
+
+/// A socket and what it is being used for.
+pub(super) struct Link {
+    /// The shell's name.
+    pub(super) id: LinkId,
+    /// Our name; also the peer's, once it is one.
+    pub(super) key: PeerKey,
+    /// The socket's remote address.
+    pub(super) remote: SocketAddr,
+    /// Who dialed.
+    pub(super) direction: Direction,
+    /// The attempt that made it, when we dialed.
+    pub(super) attempt: Option<AttemptId>,
+    /// What it is being used for.
+    pub(super) stage: Stage,
+    /// How the shell was last told to read.
+    pub(super) read: ReadMode,
+    /// Whether a transmit is in flight.
+    pub(super) sending: bool,
+    /// What the upgrade has to say and could not yet, because a transmit was in flight.
+    pub(super) unsent: Transmit,
+    /// Set when the socket has ended; what came before that is still delivered.
+    pub(super) ended: Option<NetworkError>,
+    /// Whether the link waits for its turn in `run`.
+    pub(super) dirty: bool,
+    /// The earliest entry of this link in the timer heap.
+    pub(super) timer_at: Option<Instant>,
+}
+
+/// What a link is being used for.
+pub(super) enum Stage {
+    /// Secret handshake and NodeInfo exchange.
+    Upgrading {
+        /// The machine.
+        upgrade: Box<Upgrade>,
+        /// What came and has not been looked at; at most one receive, because we read once.
+        received: Option<Chunk>,
+        /// When the present step must have ended.
+        deadline: Instant,
+        /// Whether the deadline is already that of the NodeInfo step.
+        exchanging: bool,
+    },
+    /// The coordinator is deciding.
+    Asking {
+        /// Keys, NodeInfo, bytes read so far.
+        upgraded: Box<Upgraded>,
+        /// When the coordinator must have answered.
+        deadline: Instant,
+    },
+    /// Admitted elsewhere; moves as soon as no transmit is in flight.
+    Leaving {
+        /// As above.
+        upgraded: Box<Upgraded>,
+        /// Where to, under which ticket.
+        pass: Pass,
+    },
+    /// Between two stages, within one call.
+    Moving,
+    /// A peer.
+    Established(Box<Peer>),
+}
+
+/// An admitted peer on its home shard.
+pub(super) struct Peer {
+    /// Shared with the calls to reactors.
+    pub(super) info: Rc<PeerInfo>,
+    /// The connection.
+    pub(super) conn: MConnection,
+    /// The coordinator's name of it.
+    pub(super) ticket: Ticket,
+    /// Sends that wait for room, in order.
+    pub(super) waiting: VecDeque<WaitingSend>,
+    /// Bit `i`: channel number `i` answered `Full` and its reactor wants to hear of room.
+    pub(super) starved: u16,
+    /// Bit `i`: the gauge of channel number `i` is on its way to the shell.
+    pub(super) touched: u16,
+    /// Fill of each channel's queue, by number, as the gauges last showed it.
+    pub(super) gauged: [usize; CHANNELS_MAX],
+    /// Set once it was decided to close the peer after what is queued.
+    pub(super) closing: Option<Closing>,
+}
+
+/// A peer on its way out.
+pub(super) struct Closing {
+    /// Why.
+    pub(super) reason: CloseReason,
+    /// When it is closed whether flushed or not.
+    pub(super) deadline: Instant,
+    /// Whether the connection was told to flush: nothing new is queued from then on.
+    pub(super) flushing: bool,
+}
+
+/// A send of the application that waits for room.
+pub(super) struct WaitingSend {
+    /// On which channel.
+    pub(super) channel: ChannelId,
+    /// What.
+    pub(super) message: Bytes,
+    /// How long it may wait.
+    pub(super) deadline: Option<Instant>,
+    /// Who wants to know.
+    pub(super) token: Option<ReplyToken>,
+}
+
+impl Link {
+    /// The peer, if the link is one.
+    pub(super) fn peer(&self) -> Option<&Peer> {
+        match &self.stage {
+            Stage::Established(peer) => Some(peer),
+            _ => None,
+        }
+    }
+
+    /// The peer, if the link is one.
+    pub(super) fn peer_mut(&mut self) -> Option<&mut Peer> {
+        match &mut self.stage {
+            Stage::Established(peer) => Some(peer),
+            _ => None,
+        }
+    }
+
+    /// When something of the link is due next.
+    pub(super) fn next_at(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Upgrading { deadline, .. } | Stage::Asking { deadline, .. } => Some(*deadline),
+            Stage::Leaving { .. } | Stage::Moving => None,
+            Stage::Established(peer) => peer.next_at(),
+        }
+    }
+}
+
+impl Peer {
+    fn next_at(&self) -> Option<Instant> {
+        let waiting = self.waiting.iter().filter_map(|send| send.deadline).min();
+        let closing = self.closing.as_ref().map(|closing| closing.deadline);
+        [self.conn.poll_timeout(), waiting, closing].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,260 @@
+//! From a socket to the coordinator's verdict: the part of a link's life that no reactor sees.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ringwire_codec::NodeId;
+
+use super::core::Core;
+use super::io::{Event, LinkId, Output, ReadMode, Transmit};
+use super::link::{Link, Stage};
+use super::message::{AttemptId, Candidate, Parcel, Pass, ShardMessage};
+use crate::buffer::Chunk;
+use crate::conn::{Upgrade, UpgradeConfig, UpgradeStage, Upgraded};
+use crate::error::{CloseReason, Reject};
+use crate::peer::{Direction, PeerInfo, PeerKey};
+
+impl Core {
+    /// A socket was accepted: refuse it before it costs a handshake, or begin one.
+    pub(super) fn accept(&mut self, link: LinkId, remote: SocketAddr) {
+        self.metrics.accepted += 1;
+        let checked = if self.stopping {
+            Err(Reject::Stopping)
+        } else {
+            self.filters
+                .check_connection(&remote)
+                .and_then(|()| self.gate.begin_handshake(self.now, remote))
+        };
+        match checked {
+            Ok(()) => self.begin_upgrade(link, remote, Direction::Inbound, None, None),
+            Err(reject) => {
+                self.close_link(link);
+                self.report_refusal(remote, None, CloseReason::Rejected(reject));
+            }
+        }
+    }
+
+    /// Begins the handshake on a socket.
+    pub(super) fn begin_upgrade(
+        &mut self,
+        link: LinkId,
+        remote: SocketAddr,
+        direction: Direction,
+        attempt: Option<AttemptId>,
+        expected_id: Option<NodeId>,
+    ) {
+        let upgrade = Box::new(Upgrade::new(UpgradeConfig {
+            node_key: &self.node_key,
+            ephemeral_secret: self.chance.bytes(),
+            node_info: &self.node_info,
+            expected_id,
+            packet_payload_max: self.config.max_packet_msg_payload_size,
+        }));
+        let deadline = self.now + self.config.handshake_timeout;
+        let key = self.links.insert(link, remote, direction, attempt, |_| Stage::Upgrading {
+            upgrade,
+            received: None,
+            deadline,
+            exchanging: false,
+        });
+        self.send_upgrade(key);
+        self.set_read(key, ReadMode::Once);
+        self.schedule(key);
+    }
+
+    /// Looks at what came for an upgrade.
+    pub(super) fn work_upgrade(&mut self, key: PeerKey) {
+        if let Err(reason) = self.continue_upgrade(key) {
+            // What we had to say goes out first, so that the remote may learn whose fault it was.
+            self.send_upgrade(key);
+            return self.refuse(key, reason);
+        }
+        let Some(link) = self.links.get_mut(key) else { return };
+        if let Some(error) = link.ended.take() {
+            return self.refuse(key, CloseReason::Network(error));
+        }
+        if matches!(link.stage, Stage::Upgrading { .. }) {
+            self.send_upgrade(key);
+            self.schedule(key);
+        }
+    }
+
+    fn continue_upgrade(&mut self, key: PeerKey) -> Result<(), CloseReason> {
+        let Some(link) = self.links.get_mut(key) else { return Ok(()) };
+        let Stage::Upgrading { upgrade, received, deadline, exchanging } = &mut link.stage else {
+            return Ok(());
+        };
+        let Some(chunk) = received.take() else { return Ok(()) };
+        let outcome = upgrade.handle_received(chunk.received());
+        self.pool.give_back_chunk(chunk.bytes);
+        let upgraded = outcome?;
+        if upgrade.stage() == UpgradeStage::NodeInfo && !*exchanging {
+            *exchanging = true;
+            *deadline = self.now + self.config.handshake_timeout;
+        }
+        match upgraded {
+            None => self.set_read(key, ReadMode::Once),
+            Some(upgraded) => self.ask(key, upgraded)?,
+        }
+        Ok(())
+    }
+
+    /// Asks the coordinator whether an upgraded link may become a peer.
+    fn ask(&mut self, key: PeerKey, upgraded: Box<Upgraded>) -> Result<(), CloseReason> {
+        self.send_upgrade(key);
+        let deadline = self.now + self.config.handshake_timeout;
+        let Some(link) = self.links.get_mut(key) else { return Ok(()) };
+        let candidate = Candidate {
+            link: key,
+            id: upgraded.remote_id,
+            remote_addr: link.remote,
+            direction: link.direction,
+            attempt: link.attempt,
+            breaks_ties: upgraded.node_info.extension.is_some(),
+        };
+        let info = peer_info(link, &upgraded, false, self.now);
+        self.filters.check_peer(&info)?;
+        // The coordinator answers for the attempt from here on.
+        link.attempt = None;
+        link.stage = Stage::Asking { upgraded, deadline };
+        self.tell_coordinator(ShardMessage::Admit(candidate));
+        self.schedule(key);
+        Ok(())
+    }
+
+    /// The coordinator has decided about a link.
+    pub(super) fn handle_verdict(&mut self, key: PeerKey, verdict: Result<Pass, Reject>) {
+        let link = self.links.get_mut(key).filter(|l| matches!(l.stage, Stage::Asking { .. }));
+        let Some(link) = link else {
+            // The socket ended while the coordinator decided: the id is free again.
+            if let Ok(Pass { ticket, .. }) = verdict {
+                let reason = CloseReason::Network(crate::error::NetworkError::Eof);
+                self.tell_coordinator(ShardMessage::Left { ticket, reason });
+            }
+            return;
+        };
+        match verdict {
+            Err(reject) => self.refuse(key, CloseReason::Rejected(reject)),
+            Ok(pass) => {
+                let stage = std::mem::replace(&mut link.stage, Stage::Moving);
+                if let Stage::Asking { upgraded, .. } = stage {
+                    link.stage = Stage::Leaving { upgraded, pass };
+                }
+                self.mark(key);
+            }
+        }
+    }
+
+    /// Takes what an admitted link needs to live, once nothing of it is in flight. The link is
+    /// handed to its home shard, or its keys are returned when that is here.
+    pub(super) fn leave(&mut self, key: PeerKey) -> Option<(Box<Upgraded>, Pass)> {
+        let link = self.links.get_mut(key)?;
+        if link.sending || !link.unsent.is_empty() {
+            return None;
+        }
+        let Stage::Leaving { upgraded, pass } = std::mem::replace(&mut link.stage, Stage::Moving)
+        else {
+            unreachable!("only a leaving link leaves");
+        };
+        let direction = link.direction;
+        if direction == Direction::Inbound {
+            self.gate.end_handshake();
+        }
+        if pass.home == self.shard {
+            return Some((upgraded, pass));
+        }
+        let link = self.links.remove(key)?;
+        let parcel = Box::new(Parcel { upgraded, direction, pass });
+        self.outputs.push_back(Output::Move { link: link.id, to: pass.home, parcel });
+        None
+    }
+
+    /// Closes a link that has not become a peer.
+    pub(super) fn refuse(&mut self, key: PeerKey, reason: CloseReason) {
+        let Some(link) = self.links.remove(key) else { return };
+        self.close_link(link.id);
+        if link.direction == Direction::Inbound {
+            self.gate.end_handshake();
+        }
+        let id = match link.stage {
+            Stage::Asking { upgraded, .. } => Some(upgraded.remote_id),
+            Stage::Leaving { upgraded, pass } => {
+                let reason = reason.clone();
+                self.tell_coordinator(ShardMessage::Left { ticket: pass.ticket, reason });
+                Some(upgraded.remote_id)
+            }
+            _ => None,
+        };
+        if let Some(attempt) = link.attempt {
+            let reason = reason.clone();
+            self.tell_coordinator(ShardMessage::DialEnded { attempt, reason });
+        }
+        self.report_refusal(link.remote, id, reason);
+    }
+
+    fn report_refusal(&mut self, remote_addr: SocketAddr, id: Option<NodeId>, reason: CloseReason) {
+        self.metrics.count_refusal(&reason);
+        self.event(Event::ConnectionRefused { remote_addr, id, reason });
+    }
+
+    /// Sends what the upgrade has to say, now or when the transmit in flight has ended.
+    fn send_upgrade(&mut self, key: PeerKey) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        if let Stage::Upgrading { upgrade, .. } = &mut link.stage {
+            link.unsent.extend(std::iter::from_fn(|| upgrade.poll_transmit()));
+        }
+        self.send_unsent(key);
+    }
+
+    /// Sends what waited for the transmit in flight to end.
+    pub(super) fn send_unsent(&mut self, key: PeerKey) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        if !link.sending && !link.unsent.is_empty() {
+            let buffers: Transmit = std::mem::take(&mut link.unsent);
+            self.transmit(key, buffers);
+        }
+    }
+
+    /// Stores what came for a link; `run` looks at it.
+    pub(super) fn store(&mut self, key: PeerKey, chunk: Chunk) {
+        self.metrics.received_bytes += chunk.received().len() as u64;
+        let Some(link) = self.links.get_mut(key) else {
+            return self.pool.give_back_chunk(chunk.bytes);
+        };
+        if link.read == ReadMode::Once {
+            link.read = ReadMode::Pause;
+        }
+        match &mut link.stage {
+            Stage::Upgrading { received, .. } => {
+                debug_assert!(received.is_none(), "an upgrade reads once at a time");
+                *received = Some(chunk);
+            }
+            Stage::Asking { upgraded, .. } | Stage::Leaving { upgraded, .. } => {
+                upgraded.layer.recv.push(chunk, &mut self.pool);
+            }
+            Stage::Established(peer) => peer.conn.handle_received(chunk, self.now, &mut self.pool),
+            Stage::Moving => self.pool.give_back_chunk(chunk.bytes),
+        }
+        self.mark(key);
+    }
+}
+
+/// What is known of a link's remote once it has shown its NodeInfo.
+pub(super) fn peer_info(
+    link: &Link,
+    upgraded: &Upgraded,
+    persistent: bool,
+    since: crate::time::Instant,
+) -> Rc<PeerInfo> {
+    Rc::new(PeerInfo {
+        key: link.key,
+        id: upgraded.remote_id,
+        node_info: Arc::new(upgraded.node_info.clone()),
+        remote_addr: link.remote,
+        direction: link.direction,
+        persistent,
+        framing: upgraded.layer.framing,
+        since,
+    })
+}
