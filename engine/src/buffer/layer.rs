@@ -67,7 +67,11 @@ impl Opener {
 impl fmt::Debug for Opener {
     /// Names the layer; keys are not shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_stream() { "Opener::Comet" } else { "Opener::Wide" })
+        f.write_str(if self.is_stream() {
+            "Opener::Comet"
+        } else {
+            "Opener::Wide"
+        })
     }
 }
 

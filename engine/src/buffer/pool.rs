@@ -31,7 +31,10 @@ pub const COPY_OUT_BYTES: usize = 4096;
 /// Bytes of an arena from which small copies are cut: one allocation for many messages.
 const ARENA_BYTES: usize = 16 * 1024;
 
-const _: () = assert!(RECV_HEADROOM >= 65_536 + 20, "headroom holds the rest of a record");
+const _: () = assert!(
+    RECV_HEADROOM >= 65_536 + 20,
+    "headroom holds the rest of a record"
+);
 const _: () = assert!(SEND_BYTES >= 65_536 + 20 && SEND_BYTES >= 64 * 1044);
 
 /// How much memory a shard's pool may hold on to.
@@ -45,7 +48,10 @@ pub struct PoolLimits {
 
 impl Default for PoolLimits {
     fn default() -> Self {
-        PoolLimits { chunks_max: 256, send_idle_max: 64 }
+        PoolLimits {
+            chunks_max: 256,
+            send_idle_max: 64,
+        }
     }
 }
 
@@ -70,7 +76,11 @@ impl Chunk {
     pub fn copied_from(received: &[u8]) -> Self {
         let mut bytes = BytesMut::zeroed(RECV_HEADROOM + received.len());
         bytes[RECV_HEADROOM..].copy_from_slice(received);
-        Chunk { start: RECV_HEADROOM, end: bytes.len(), bytes }
+        Chunk {
+            start: RECV_HEADROOM,
+            end: bytes.len(),
+            bytes,
+        }
     }
 
     /// The received bytes.
@@ -135,8 +145,12 @@ impl BufferPool {
         Some(BytesMut::zeroed(CHUNK_BYTES))
     }
 
-    /// Takes a chunk back, or what is left of it after slices were cut off its front.
+    /// Takes a chunk back, or what is left of it after slices were cut off its front. One more than
+    /// were made is not ours (a simulated link makes its own) and is dropped.
     pub fn give_back_chunk(&mut self, mut remainder: BytesMut) {
+        if self.chunks_idle.len() + self.chunks_lent.len() == self.chunks_made {
+            return;
+        }
         if remainder.len() == CHUNK_BYTES {
             self.chunks_idle.push(remainder);
             return;
@@ -210,6 +224,10 @@ impl BufferPool {
 }
 
 /// Makes a buffer whole again if `remainder` is the last reference to it.
+#[allow(
+    unsafe_code,
+    reason = "restores a length without clearing memory it will overwrite"
+)]
 fn reclaim(mut remainder: BytesMut, bytes: usize) -> Result<BytesMut, BytesMut> {
     debug_assert!(remainder.is_empty());
     if !remainder.try_reclaim(bytes) {
@@ -218,9 +236,105 @@ fn reclaim(mut remainder: BytesMut, bytes: usize) -> Result<BytesMut, BytesMut> 
     // SAFETY: buffers of the pool are made by `BytesMut::zeroed` with exactly `bytes` bytes, all
     // initialised, and are never reallocated: `try_reclaim` only succeeds by handing out the same
     // allocation from its start, so `bytes` initialised bytes lie behind the pointer.
-    #[allow(unsafe_code, reason = "restores a length without clearing memory it will overwrite")]
     unsafe {
         remainder.set_len(bytes);
     }
     Ok(remainder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(chunks_max: usize) -> BufferPool {
+        BufferPool::new(PoolLimits {
+            chunks_max,
+            send_idle_max: 2,
+        })
+    }
+
+    #[test]
+    fn a_chunk_given_back_whole_is_the_next_one_taken() {
+        let mut pool = pool(1);
+        for _ in 0..3 {
+            let chunk = pool.take_chunk().expect("the last one came back");
+            assert_eq!(chunk.len(), CHUNK_BYTES);
+            pool.give_back_chunk(chunk);
+        }
+        assert_eq!(pool.counters().allocated, 1);
+    }
+
+    #[test]
+    fn the_budget_is_kept_and_running_into_it_is_counted() {
+        let mut pool = pool(2);
+        let (one, two) = (pool.take_chunk(), pool.take_chunk());
+        assert!(one.is_some() && two.is_some());
+        assert!(pool.take_chunk().is_none());
+        assert_eq!(pool.counters().exhausted, 1);
+        pool.forget_chunk();
+        assert!(pool.take_chunk().is_some());
+    }
+
+    #[test]
+    fn a_chunk_comes_back_when_its_last_slice_is_dropped_on_any_thread() {
+        let mut pool = pool(1);
+        let mut chunk = pool.take_chunk().expect("a fresh pool");
+        let slices = [
+            chunk.split_to(5_000).freeze(),
+            chunk.split_to(70_000).freeze(),
+        ];
+        pool.give_back_chunk(chunk);
+        assert!(pool.take_chunk().is_none(), "its slices are alive");
+        std::thread::spawn(move || drop(slices))
+            .join()
+            .expect("dropping does not panic");
+        assert_eq!(
+            pool.take_chunk().map(|chunk| chunk.len()),
+            Some(CHUNK_BYTES)
+        );
+        assert_eq!(pool.counters().reclaimed, 1);
+    }
+
+    #[test]
+    fn a_chunk_whose_slices_are_gone_already_is_idle_at_once() {
+        let mut pool = pool(1);
+        let mut chunk = pool.take_chunk().expect("a fresh pool");
+        drop(chunk.split_to(9_000).freeze());
+        pool.give_back_chunk(chunk);
+        assert_eq!(pool.counters().reclaimed, 1);
+        assert!(pool.take_chunk().is_some());
+    }
+
+    #[test]
+    fn a_chunk_of_a_simulated_link_is_not_kept() {
+        let mut pool = pool(4);
+        for _ in 0..10 {
+            pool.give_back_chunk(Chunk::copied_from(b"bytes").bytes);
+        }
+        assert!(pool.chunks_lent.is_empty() && pool.chunks_idle.is_empty());
+    }
+
+    #[test]
+    fn send_buffers_come_back_whole_and_only_so_many_are_kept() {
+        let mut pool = pool(1);
+        let buffers: Vec<_> = (0..3).map(|_| pool.take_send()).collect();
+        for mut buffer in buffers {
+            buffer.truncate(100);
+            pool.give_back_send(buffer);
+        }
+        assert_eq!(pool.send_idle.len(), 2);
+        assert_eq!(pool.take_send().len(), SEND_BYTES);
+        assert_eq!(pool.counters().allocated, 3);
+    }
+
+    #[test]
+    fn small_copies_share_an_allocation_and_are_counted() {
+        let mut pool = pool(1);
+        let (one, two) = (pool.copy_out(b"one"), pool.copy_out(b"two"));
+        assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]));
+        assert_eq!(one.as_ptr().wrapping_add(3), two.as_ptr());
+        let large = vec![7; ARENA_BYTES];
+        assert_eq!(pool.copy_out(&large), large);
+        assert_eq!(pool.counters().copied_out_bytes, 6 + ARENA_BYTES as u64);
+    }
 }

@@ -136,13 +136,19 @@ impl RecvBuf {
     /// # Panics
     /// If `len <= used <= plain().len()` does not hold.
     pub fn take(&mut self, used: usize, len: usize, pool: &mut BufferPool) -> Bytes {
-        assert!(len <= used && used <= self.plain().len(), "only opened bytes are taken");
+        assert!(
+            len <= used && used <= self.plain().len(),
+            "only opened bytes are taken"
+        );
         if len < COPY_OUT_BYTES {
             let message = pool.copy_out(&self.plain()[used - len..used]);
             self.consume(used);
             return message;
         }
-        let front = self.front.as_mut().expect("the bytes asserted above lie in it");
+        let front = self
+            .front
+            .as_mut()
+            .expect("the bytes asserted above lie in it");
         front.cut(used, len)
     }
 
@@ -249,7 +255,14 @@ struct Window {
 impl From<Chunk> for Window {
     fn from(chunk: Chunk) -> Self {
         let Chunk { bytes, start, end } = chunk;
-        Window { bytes, read: start, plain: start, sealed: start, end, pooled: true }
+        Window {
+            bytes,
+            read: start,
+            plain: start,
+            sealed: start,
+            end,
+            pooled: true,
+        }
     }
 }
 
@@ -258,7 +271,14 @@ impl Window {
     /// piece copies each byte a bounded number of times.
     fn with_room(bytes: usize) -> Self {
         let bytes = BytesMut::zeroed(bytes.next_power_of_two() * 2);
-        Window { bytes, read: 0, plain: 0, sealed: 0, end: 0, pooled: false }
+        Window {
+            bytes,
+            read: 0,
+            plain: 0,
+            sealed: 0,
+            end: 0,
+            pooled: false,
+        }
     }
 
     fn copied_from(plain: &[u8], sealed: &[u8]) -> Self {
@@ -329,7 +349,8 @@ impl Window {
     fn adjoin(&mut self, start: usize, end: usize) {
         let rest_len = self.plain - self.read;
         if rest_len <= end - start {
-            self.bytes.copy_within(self.read..self.plain, start - rest_len);
+            self.bytes
+                .copy_within(self.read..self.plain, start - rest_len);
             self.read = start - rest_len;
             self.plain = end;
         } else {

@@ -11,7 +11,7 @@
 //!  record   |4|################ plaintext ################......|16|    one, cut to what was put
 //! ```
 //!
-//! Invariant: `written <= room_max`, and everything put so far lies in the slots before the cursor.
+//! Invariant: `written <= room_max`, and `written + unit_left` is a whole number of units.
 //! A packet is put whole into one buffer, so in a record it never spans two.
 
 use bytes::BytesMut;
@@ -47,6 +47,10 @@ pub struct SendBuf {
     room_max: usize,
     /// Plaintext bytes put so far.
     written: usize,
+    /// Where the next byte goes, while the unit has room for it.
+    at: usize,
+    /// Plaintext bytes the current unit still takes.
+    unit_left: usize,
 }
 
 impl SendBuf {
@@ -55,7 +59,11 @@ impl SendBuf {
     /// # Panics
     /// If `bytes` is not a whole send buffer of [`SEND_BYTES`].
     pub fn new(bytes: BytesMut, sealer: &Sealer) -> Self {
-        assert_eq!(bytes.len(), SEND_BYTES, "a send buffer comes whole from the pool");
+        assert_eq!(
+            bytes.len(),
+            SEND_BYTES,
+            "a send buffer comes whole from the pool"
+        );
         let (unit_plain, room_max) = match sealer {
             Sealer::Comet(_) => (FRAME_DATA_MAX, FRAMES_ROOM),
             Sealer::Wide { plain_max, .. } => {
@@ -63,7 +71,15 @@ impl SendBuf {
                 (plain_max, plain_max)
             }
         };
-        SendBuf { bytes, unit_plain, room_max, written: 0 }
+        let (at, unit_left) = (HEADER_BYTES, unit_plain);
+        SendBuf {
+            bytes,
+            unit_plain,
+            room_max,
+            written: 0,
+            at,
+            unit_left,
+        }
     }
 
     /// Plaintext bytes that can still be put.
@@ -84,14 +100,21 @@ impl SendBuf {
     /// If it does not fit in [`SendBuf::room`].
     #[inline]
     pub fn put(&mut self, mut plain: &[u8]) {
-        assert!(plain.len() <= self.room(), "the caller asked for room first");
+        assert!(
+            plain.len() <= self.room(),
+            "the caller asked for room first"
+        );
         while !plain.is_empty() {
-            let within = self.written % self.unit_plain;
-            let len = plain.len().min(self.unit_plain - within);
-            let at = self.unit_start(self.written / self.unit_plain) + HEADER_BYTES + within;
-            self.bytes[at..at + len].copy_from_slice(&plain[..len]);
-            self.written += len;
-            plain = &plain[len..];
+            if self.unit_left == 0 {
+                self.at += TAG_BYTES + HEADER_BYTES;
+                self.unit_left = self.unit_plain;
+            }
+            let (now, later) = plain.split_at(plain.len().min(self.unit_left));
+            self.bytes[self.at..self.at + now.len()].copy_from_slice(now);
+            self.at += now.len();
+            self.unit_left -= now.len();
+            self.written += now.len();
+            plain = later;
         }
         self.invariants();
     }
@@ -104,11 +127,14 @@ impl SendBuf {
     /// # Panics
     /// If nothing was put: an empty frame tells the peer nothing and an empty record is forbidden.
     pub fn seal(mut self, sealer: &mut Sealer) -> Result<BytesMut, LayerError> {
-        assert!(self.written > 0, "a buffer is begun when there is something to write");
+        assert!(
+            self.written > 0,
+            "a buffer is begun when there is something to write"
+        );
         let sealed_bytes = match sealer {
             Sealer::Comet(frames) => {
-                let mut left = self.written;
                 let used = self.written.div_ceil(FRAME_DATA_MAX) * FRAME_SEALED;
+                let mut left = self.written;
                 for frame in self.bytes[..used].chunks_exact_mut(FRAME_SEALED) {
                     let data_len = left.min(FRAME_DATA_MAX);
                     frames.seal(frame, data_len)?;
@@ -126,15 +152,10 @@ impl SendBuf {
         Ok(self.bytes)
     }
 
-    /// Where the unit of that number starts. A record is alone in its buffer.
-    #[inline]
-    fn unit_start(&self, unit: usize) -> usize {
-        unit * (HEADER_BYTES + self.unit_plain + TAG_BYTES)
-    }
-
     #[inline]
     fn invariants(&self) {
-        debug_assert!(self.written <= self.room_max);
-        debug_assert!(self.room_max % self.unit_plain == 0);
+        debug_assert!(self.written <= self.room_max && self.unit_left <= self.unit_plain);
+        debug_assert!(self.room_max.is_multiple_of(self.unit_plain));
+        debug_assert!((self.written + self.unit_left).is_multiple_of(self.unit_plain));
     }
 }

@@ -60,7 +60,10 @@ impl Channel {
             sent: 0,
             gather: BytesMut::new(),
             ready: VecDeque::new(),
-            recently_sent: RecentBytes { bytes: 0, since: now },
+            recently_sent: RecentBytes {
+                bytes: 0,
+                since: now,
+            },
         }
     }
 
@@ -128,8 +131,12 @@ impl Channel {
     /// Payload bytes that fit in `room` together with their header.
     fn payload_room(&self, room: usize, payload_max: usize) -> Option<usize> {
         let id = self.descriptor.id;
-        let payload_max = payload_max - usize::from(id.0 >= LONG_ID);
-        room.checked_sub(packet_header_len(id, true, payload_max)).map(|room| room.min(payload_max))
+        // At least one byte, so that a message always gets on.
+        let payload_max = payload_max
+            .saturating_sub(usize::from(id.0 >= LONG_ID))
+            .max(1);
+        room.checked_sub(packet_header_len(id, true, payload_max))
+            .map(|room| room.min(payload_max))
     }
 
     // ---- receiving --------------------------------------------------------------------------
@@ -144,7 +151,11 @@ impl Channel {
     pub(super) fn check_len(&self, len: usize) -> Result<(), ConnError> {
         let (len, max) = (self.gather.len() + len, self.message_max());
         if len > max {
-            return Err(ConnError::MessageTooLong { channel: self.id(), len, max });
+            return Err(ConnError::MessageTooLong {
+                channel: self.id(),
+                len,
+                max,
+            });
         }
         Ok(())
     }
@@ -159,7 +170,10 @@ impl Channel {
         let needed = self.gather.len() + data.len();
         debug_assert!(needed <= self.message_max());
         if needed > self.gather.capacity() {
-            let class = needed.next_power_of_two().max(GATHER_BYTES_MIN).min(self.message_max());
+            let class = needed
+                .next_power_of_two()
+                .max(GATHER_BYTES_MIN)
+                .min(self.message_max());
             self.gather.reserve(class - self.gather.len());
         }
         self.gather.extend_from_slice(data);
@@ -232,7 +246,10 @@ mod tests {
     #[test]
     fn a_fifth_of_what_was_sent_is_forgotten_every_two_seconds() {
         let at = |seconds| Instant::ZERO + Duration::from_secs(seconds);
-        let mut recent = RecentBytes { bytes: 0, since: at(0) };
+        let mut recent = RecentBytes {
+            bytes: 0,
+            since: at(0),
+        };
         recent.add(at(0), 1000);
         assert_eq!(recent.at(at(1)), 1000);
         assert_eq!(recent.at(at(2)), 800);
@@ -252,7 +269,11 @@ mod tests {
         channel.gather(&[2; 9_000]);
         assert_eq!(channel.gather.capacity(), 10_000);
         assert_eq!(channel.check_len(990), Ok(()));
-        let error = ConnError::MessageTooLong { channel: ChannelId(1), len: 10_001, max: 10_000 };
+        let error = ConnError::MessageTooLong {
+            channel: ChannelId(1),
+            len: 10_001,
+            max: 10_000,
+        };
         assert_eq!(channel.check_len(991), Err(error));
         assert_eq!(channel.finish().len(), 9_010);
         assert_eq!(channel.gather.capacity(), 0);

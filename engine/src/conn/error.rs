@@ -79,9 +79,11 @@ impl ConnError {
     #[cold]
     pub(super) fn from_packet(error: DecodeError) -> Self {
         match error {
-            DecodeError::TooLong { what: "delimited message", len, max } => {
-                ConnError::PacketTooLong { len, max }
-            }
+            DecodeError::TooLong {
+                what: "delimited message",
+                len,
+                max,
+            } => ConnError::PacketTooLong { len, max },
             DecodeError::UnknownMessage { .. } => ConnError::UnknownPacket,
             error => ConnError::BadEncoding(error),
         }

@@ -37,7 +37,11 @@ impl TokenBucket {
     /// A full bucket for `rate` bytes per second; zero means unlimited.
     pub fn new(rate: u64) -> Self {
         let burst = BURST.max(time_for(BURST_BYTES_MIN, rate));
-        TokenBucket { rate, burst, paid_at: Instant::ZERO }
+        TokenBucket {
+            rate,
+            burst,
+            paid_at: Instant::ZERO,
+        }
     }
 
     /// Bytes that may be taken now without a debt.
@@ -151,7 +155,10 @@ mod tests {
                 now = bucket.ready_at(now);
             }
             let expected = 20 * RATE;
-            assert!(taken >= expected && taken <= expected + RATE / 10 + size, "size {size}");
+            assert!(
+                taken >= expected && taken <= expected + RATE / 10 + size,
+                "size {size}"
+            );
         }
     }
 }

@@ -167,7 +167,9 @@ mod tests {
 
     fn waiting_since_60() -> Heartbeat {
         let mut heartbeat = Heartbeat::new(PING, PONG, at(0));
-        heartbeat.handle_timeout(at(60)).expect("no pong is awaited yet");
+        heartbeat
+            .handle_timeout(at(60))
+            .expect("no pong is awaited yet");
         assert!(heartbeat.take_ping(at(60)));
         heartbeat
     }
@@ -189,7 +191,10 @@ mod tests {
         let mut heartbeat = waiting_since_60();
         assert_eq!(heartbeat.poll_timeout(), at(105));
         assert_eq!(heartbeat.handle_timeout(at(104)), Ok(()));
-        assert_eq!(heartbeat.handle_timeout(at(105)), Err(ConnError::PongTimeout(PONG)));
+        assert_eq!(
+            heartbeat.handle_timeout(at(105)),
+            Err(ConnError::PongTimeout(PONG))
+        );
     }
 
     // Conformance item 6.
@@ -199,10 +204,15 @@ mod tests {
         for _ in 0..3 {
             heartbeat.handle_pong();
         }
-        heartbeat.handle_timeout(at(60)).expect("no pong is awaited yet");
+        heartbeat
+            .handle_timeout(at(60))
+            .expect("no pong is awaited yet");
         heartbeat.handle_pong();
         assert!(heartbeat.take_ping(at(61)));
-        assert_eq!(heartbeat.handle_timeout(at(106)), Err(ConnError::PongTimeout(PONG)));
+        assert_eq!(
+            heartbeat.handle_timeout(at(106)),
+            Err(ConnError::PongTimeout(PONG))
+        );
     }
 
     // Conformance item 8.
@@ -210,9 +220,13 @@ mod tests {
     fn ping_and_pong_go_on_for_ever() {
         let mut heartbeat = Heartbeat::new(PING, PONG, at(0));
         for round in 1..100 {
-            heartbeat.handle_timeout(at(60 * round)).expect("each ping was answered");
+            heartbeat
+                .handle_timeout(at(60 * round))
+                .expect("each ping was answered");
             assert!(heartbeat.take_ping(at(60 * round)));
-            heartbeat.handle_timeout(at(60 * round + 44)).expect("the deadline is not over");
+            heartbeat
+                .handle_timeout(at(60 * round + 44))
+                .expect("the deadline is not over");
             heartbeat.handle_pong();
         }
     }
@@ -249,17 +263,28 @@ mod tests {
         let mut heartbeat = waiting_since_60();
         heartbeat.handle_reading(at(100), false);
         assert_eq!(heartbeat.handle_timeout(at(500)), Ok(()));
-        assert!(!heartbeat.has_output(), "one ping is on its way, a second would say nothing");
+        assert!(
+            !heartbeat.has_output(),
+            "one ping is on its way, a second would say nothing"
+        );
         heartbeat.handle_reading(at(1000), true);
         assert_eq!(heartbeat.handle_timeout(at(1004)), Ok(()));
-        assert_eq!(heartbeat.handle_timeout(at(1005)), Err(ConnError::PongTimeout(PONG)));
+        assert_eq!(
+            heartbeat.handle_timeout(at(1005)),
+            Err(ConnError::PongTimeout(PONG))
+        );
     }
 
     #[test]
     fn a_peer_that_takes_no_bytes_is_given_up_although_the_ping_was_never_written() {
         let mut heartbeat = Heartbeat::new(PING, PONG, at(0));
-        heartbeat.handle_timeout(at(60)).expect("no pong is awaited yet");
+        heartbeat
+            .handle_timeout(at(60))
+            .expect("no pong is awaited yet");
         assert!(heartbeat.has_output());
-        assert_eq!(heartbeat.handle_timeout(at(105)), Err(ConnError::PongTimeout(PONG)));
+        assert_eq!(
+            heartbeat.handle_timeout(at(105)),
+            Err(ConnError::PongTimeout(PONG))
+        );
     }
 }

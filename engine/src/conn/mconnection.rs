@@ -23,9 +23,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_codec::packet::{self, PING, PONG};
 use ringwire_codec::{ChannelId, Packet};
-use smallvec::SmallVec;
 
 use super::channel::Channel;
+use super::channel_set::ChannelSet;
 use super::flow::TokenBucket;
 use super::heartbeat::Heartbeat;
 use super::scheduler::Scheduler;
@@ -45,11 +45,6 @@ const TRANSMIT_BUFFERS_MAX: usize = 4;
 const READ_AHEAD_BYTES: usize = 256 * 1024;
 /// Received bytes not yet opened at which reading stops.
 const BACKLOG_BYTES: usize = 256 * 1024;
-/// Marks a channel id that nobody registered.
-const NO_CHANNEL: u8 = u8::MAX;
-/// Channels a connection can have, so that an index fits beside [`NO_CHANNEL`].
-const CHANNELS_MAX: usize = NO_CHANNEL as usize;
-
 /// The settings of a connection that come from the node's configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct MConnectionConfig {
@@ -94,11 +89,7 @@ pub struct MConnection {
     limits: AgreedLimits,
     sealer: Sealer,
     recv: RecvBuf,
-    channels: Vec<Channel>,
-    /// Channel id to place in `channels`.
-    index_of: Box<[u8; 256]>,
-    /// Places in `channels`, highest priority first, then in the order of registration.
-    by_priority: SmallVec<[u8; 16]>,
+    channels: ChannelSet,
     scheduler: Scheduler,
     heartbeat: Heartbeat,
     send_bucket: TokenBucket,
@@ -106,8 +97,6 @@ pub struct MConnection {
     /// When a bucket in debt has paid it; set when it is found so, cleared when the time has come.
     send_wait: Option<Instant>,
     recv_wait: Option<Instant>,
-    ready_messages: usize,
-    ready_bytes: usize,
     /// Bytes came that nobody has tried to open yet, or the next message has no place to go.
     unread: bool,
     failure: Option<ConnError>,
@@ -128,7 +117,12 @@ impl MConnection {
         layer: RecordLayer,
         now: Instant,
     ) -> Self {
-        let RecordLayer { framing, limits, sealer, recv } = layer;
+        let RecordLayer {
+            framing,
+            limits,
+            sealer,
+            recv,
+        } = layer;
         // What came behind NodeInfo is read without waiting for more.
         let unread = recv.backlog_bytes() > 0;
         let mut connection = MConnection {
@@ -136,17 +130,13 @@ impl MConnection {
             limits,
             sealer,
             recv,
-            channels: descriptors.iter().map(|d| Channel::new(d.clone(), now)).collect(),
-            index_of: index_channels(descriptors),
-            by_priority: order_by_priority(descriptors),
+            channels: ChannelSet::new(descriptors, now),
             scheduler: Scheduler::new(descriptors.iter().map(|d| d.priority)),
             heartbeat: Heartbeat::new(config.ping_interval, config.pong_timeout, now),
             send_bucket: TokenBucket::new(config.send_rate),
             recv_bucket: TokenBucket::new(config.recv_rate),
             send_wait: None,
             recv_wait: None,
-            ready_messages: 0,
-            ready_bytes: 0,
             unread,
             failure: None,
             flushing: false,
@@ -164,8 +154,11 @@ impl MConnection {
     /// # Errors
     /// `UnknownChannel`, `TooLong`, `Full`; `NotConnected` once a flush has begun.
     pub fn try_send(&mut self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
-        let index = self.index(channel).ok_or(TrySendError::UnknownChannel(channel))?;
-        let slot = &mut self.channels[index];
+        let index = self
+            .channels
+            .index(channel)
+            .ok_or(TrySendError::UnknownChannel(channel))?;
+        let slot = self.channels.at(index);
         if self.flushing {
             return Err(TrySendError::NotConnected(message));
         }
@@ -183,12 +176,12 @@ impl MConnection {
 
     /// Whether `try_send` would take a message on `channel` now.
     pub fn can_send(&self, channel: ChannelId) -> bool {
-        !self.flushing && self.index(channel).is_some_and(|index| self.channels[index].can_send())
+        !self.flushing && self.channels.find(channel).is_some_and(Channel::can_send)
     }
 
     /// Messages in the send queue of `channel`, the one in transmission included.
     pub fn queue_len(&self, channel: ChannelId) -> usize {
-        self.index(channel).map_or(0, |index| self.channels[index].queue_len())
+        self.channels.find(channel).map_or(0, Channel::queue_len)
     }
 
     /// Whether `poll_transmit` has something to give now.
@@ -217,7 +210,7 @@ impl MConnection {
             transmit.push(sealed);
         }
         self.send_wait = wait_for(&self.send_bucket, now);
-        Ok(if transmit.is_empty() { None } else { Some(transmit) })
+        Ok((!transmit.is_empty()).then_some(transmit))
     }
 
     /// From now on nothing more is taken; what is queued goes out without regard to the rate.
@@ -261,10 +254,13 @@ impl MConnection {
             self.failure = Some(error);
         }
         self.note_reading(now);
-        match (self.pop_ready(accepts), &self.failure) {
-            (Some(message), _) => Ok(Some(message)),
-            (None, Some(error)) => Err(error.clone()),
-            (None, None) => Ok(None),
+        if let Some(message) = self.channels.pop_ready(accepts) {
+            self.counters.received_messages += 1;
+            return Ok(Some(message));
+        }
+        match &self.failure {
+            Some(error) => Err(error.clone()),
+            None => Ok(None),
         }
     }
 
@@ -281,7 +277,11 @@ impl MConnection {
     /// When `handle_timeout` wants to be called at the latest; afterwards `has_output` and
     /// `wants_read` may answer otherwise.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let waits = [Some(self.heartbeat.poll_timeout()), self.send_wait, self.recv_wait];
+        let waits = [
+            Some(self.heartbeat.poll_timeout()),
+            self.send_wait,
+            self.recv_wait,
+        ];
         waits.into_iter().flatten().min()
     }
 
@@ -319,17 +319,11 @@ impl MConnection {
             framing: self.framing,
             recv_backlog_bytes: self.recv.backlog_bytes(),
             counters: self.counters(),
-            channels: self.channels.iter().map(|channel| channel.status(now)).collect(),
+            channels: self.channels.status(now),
         }
     }
 
     // ---- details ----------------------------------------------------------------------------
-
-    #[inline]
-    fn index(&self, channel: ChannelId) -> Option<usize> {
-        let index = self.index_of[usize::from(channel.0)];
-        (index != NO_CHANNEL).then_some(usize::from(index))
-    }
 
     fn may_send(&self, now: Instant) -> bool {
         self.flushing || self.send_bucket.is_ready(now)
@@ -360,9 +354,11 @@ impl MConnection {
         while (buf.written() as u64) < allowance
             && let Some(index) = self.scheduler.pick()
         {
-            let channel = &mut self.channels[index];
+            let channel = self.channels.at(index);
             let payload_max = self.limits.payload_send_max;
-            let Some(written) = channel.write_packet(buf, payload_max, now) else { break };
+            let Some(written) = channel.write_packet(buf, payload_max, now) else {
+                break;
+            };
             let drained = channel.queue_len() == 0;
             self.scheduler.charge(index, written.bytes);
             if drained {
@@ -376,7 +372,7 @@ impl MConnection {
     /// Opens and files what has come, until nothing whole is left, enough waits to be pulled, or
     /// the next message finds its channel's queue full.
     fn read_ahead(&mut self, now: Instant, pool: &mut BufferPool) -> Result<(), ConnError> {
-        while self.ready_bytes < READ_AHEAD_BYTES {
+        while self.channels.ready_bytes() < READ_AHEAD_BYTES {
             match self.read_packet()? {
                 Read::Full => return Ok(()),
                 Read::Partial => {
@@ -395,13 +391,13 @@ impl MConnection {
                 }
                 Read::Single { index, used, len } => {
                     let message = self.recv.take(used, len, pool);
-                    self.file(index, message);
+                    self.channels.file(index, message);
                 }
                 Read::Part { index, used, eof } => {
                     self.recv.consume(used);
                     if eof {
-                        let message = self.channels[index].finish();
-                        self.file(index, message);
+                        let message = self.channels.at(index).finish();
+                        self.channels.file(index, message);
                     }
                 }
             }
@@ -423,9 +419,11 @@ impl MConnection {
             None if plain.is_empty() || self.recv.is_stream() => return Ok(Read::Partial),
             None => return Err(ConnError::PacketSpansRecords),
         };
-        let index = usize::from(self.index_of[usize::from(msg.channel.0)]);
-        let channel =
-            self.channels.get_mut(index).ok_or(ConnError::UnknownChannel(msg.channel))?;
+        let index = self
+            .channels
+            .index(msg.channel)
+            .ok_or(ConnError::UnknownChannel(msg.channel))?;
+        let channel = self.channels.at(index);
         let len = msg.data.len();
         channel.check_len(len)?;
         if msg.eof && !channel.has_room() {
@@ -439,34 +437,11 @@ impl MConnection {
             return Ok(Read::Single { index, used, len });
         }
         channel.gather(msg.data);
-        Ok(Read::Part { index, used, eof: msg.eof })
-    }
-
-    fn file(&mut self, index: usize, message: Bytes) {
-        self.ready_messages += 1;
-        self.ready_bytes += message.len();
-        self.channels[index].push_ready(message);
-    }
-
-    fn pop_ready(
-        &mut self,
-        mut accepts: impl FnMut(ChannelId) -> bool,
-    ) -> Option<(ChannelId, Bytes)> {
-        if self.ready_messages == 0 {
-            return None;
-        }
-        let channels = &self.channels;
-        let ready = |&&index: &&u8| {
-            let channel = &channels[usize::from(index)];
-            channel.is_ready() && accepts(channel.id())
-        };
-        let index = usize::from(*self.by_priority.iter().find(ready)?);
-        let channel = &mut self.channels[index];
-        let message = channel.pop_ready()?;
-        self.ready_messages -= 1;
-        self.ready_bytes -= message.len();
-        self.counters.received_messages += 1;
-        Some((channel.id(), message))
+        Ok(Read::Part {
+            index,
+            used,
+            eof: msg.eof,
+        })
     }
 }
 
@@ -482,31 +457,21 @@ enum Read {
     /// A pong.
     Pong { used: usize },
     /// A message in one packet: the last `len` of `used` bytes.
-    Single { index: usize, used: usize, len: usize },
+    Single {
+        index: usize,
+        used: usize,
+        len: usize,
+    },
     /// A part of a message, gathered already.
-    Part { index: usize, used: usize, eof: bool },
+    Part {
+        index: usize,
+        used: usize,
+        eof: bool,
+    },
 }
 
 fn wait_for(bucket: &TokenBucket, now: Instant) -> Option<Instant> {
     (!bucket.is_ready(now)).then(|| bucket.ready_at(now))
-}
-
-fn index_channels(descriptors: &[ChannelDescriptor]) -> Box<[u8; 256]> {
-    assert!(descriptors.len() <= CHANNELS_MAX, "an index fits a byte");
-    let mut index_of = Box::new([NO_CHANNEL; 256]);
-    for (index, descriptor) in descriptors.iter().enumerate() {
-        let slot = &mut index_of[usize::from(descriptor.id.0)];
-        assert_eq!(*slot, NO_CHANNEL, "channel {} is registered twice", descriptor.id);
-        // At most 255 channels, asserted above.
-        *slot = index as u8;
-    }
-    index_of
-}
-
-fn order_by_priority(descriptors: &[ChannelDescriptor]) -> SmallVec<[u8; 16]> {
-    let mut order: SmallVec<[u8; 16]> = (0..descriptors.len() as u8).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(descriptors[usize::from(index)].priority));
-    order
 }
 
 #[cfg(test)]

@@ -10,13 +10,15 @@
 //!
 //! * [`upgrade`]: secret handshake, NodeInfo exchange, agreement on the record layer
 //! * [`mconnection`]: the established connection, a short list that asks the parts below in order
-//! * [`channel`]: queue and cursor of what is sent, gathering of what is received
+//! * `channel`: queue and cursor of what is sent, gathering of what is received
+//! * `channel_set`: all channels, found by id, pulled from by priority
 //! * [`scheduler`]: whose packet is next
 //! * [`heartbeat`]: pings, pongs, and the deadline of the answer
 //! * [`flow`]: token buckets for both directions
 //! * [`status`], [`error`]: what is known of a connection, and why it was closed
 
-pub mod channel;
+mod channel;
+mod channel_set;
 pub mod error;
 pub mod flow;
 pub mod heartbeat;
@@ -24,6 +26,9 @@ pub mod mconnection;
 pub mod scheduler;
 pub mod status;
 pub mod upgrade;
+
+#[cfg(test)]
+mod testing;
 
 pub use error::ConnError;
 pub use mconnection::{MConnection, MConnectionConfig};

@@ -31,9 +31,10 @@
 //!
 //! Decisions are per packet, in integers, O(channels) over a handful of channels side by side.
 
-/// Virtual units of one byte at priority 1. Shares are exact to one part in 65 536 of a byte.
-const UNITS_PER_BYTE: u64 = 1 << 16;
-/// Tags are moved back towards zero when the clock gets here: after 70 TB at priority 1, and far
+/// Virtual units of one byte at priority 1. At priority 1000 there are still 16 777 of them, so the
+/// rounding of a weight changes a share by less than one part in ten thousand.
+const UNITS_PER_BYTE: u64 = 1 << 24;
+/// Tags are moved back towards zero when the clock gets here: after 256 GiB at priority 1, and far
 /// enough from the end that no packet can overflow it.
 const REBASE_AT: u64 = 1 << 62;
 
@@ -62,10 +63,18 @@ impl Scheduler {
         let lane = |priority: u16| {
             assert!(priority > 0, "a channel of priority 0 would never send");
             let units_per_byte = UNITS_PER_BYTE / u64::from(priority);
-            Lane { start_tag: 0, units_per_byte, busy: false }
+            Lane {
+                start_tag: 0,
+                units_per_byte,
+                busy: false,
+            }
         };
         let lanes = priorities.into_iter().map(lane).collect();
-        Scheduler { lanes, busy_count: 0, virtual_time: 0 }
+        Scheduler {
+            lanes,
+            busy_count: 0,
+            virtual_time: 0,
+        }
     }
 
     /// Whether any channel has something to send.
@@ -111,7 +120,10 @@ impl Scheduler {
     #[inline]
     pub fn charge(&mut self, index: usize, bytes: usize) {
         let lane = &mut self.lanes[index];
-        debug_assert!(lane.start_tag >= self.virtual_time, "the clock never runs back");
+        debug_assert!(
+            lane.start_tag >= self.virtual_time,
+            "the clock never runs back"
+        );
         self.virtual_time = lane.start_tag;
         lane.start_tag += bytes as u64 * lane.units_per_byte;
         if self.virtual_time >= REBASE_AT {

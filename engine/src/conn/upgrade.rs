@@ -22,10 +22,11 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use ringwire_codec::node_info::NODE_INFO_BYTES_MAX;
-use ringwire_codec::packet::{PACKET_HEADER_MAX, accepted_body_max};
+use ringwire_codec::packet::accepted_body_max;
 use ringwire_codec::secret::frame::FRAME_HEADER;
 use ringwire_codec::secret::{
-    FRAME_DATA_MAX, FRAME_SEALED, FrameSealer, Handshake, Progress, Session,
+    FRAME_DATA_MAX, FRAME_SEALED, FrameError, FrameSealer, Handshake, Progress, RECORD_PLAIN_MAX,
+    Session,
 };
 use ringwire_codec::{Agreed, Extension, NodeId, NodeInfo, NodeKey, PublicKey, delimited};
 
@@ -85,13 +86,12 @@ impl AgreedLimits {
         }
     }
 
-    /// Limits of wide records. A packet of the largest payload fits the largest record.
+    /// Limits of wide records; what was agreed makes the largest packet fit the largest record.
     pub fn wide(agreed: &Agreed) -> Self {
-        let record_room = agreed.record_bytes_max as usize - PACKET_HEADER_MAX;
-        let payload_max = record_room.min(agreed.packet_payload_max as usize);
+        let payload_max = agreed.packet_payload_max as usize;
         AgreedLimits {
             payload_send_max: payload_max,
-            packet_body_max: accepted_body_max(agreed.packet_payload_max as usize),
+            packet_body_max: accepted_body_max(payload_max),
             gossip_features: agreed.gossip_features,
         }
     }
@@ -225,15 +225,19 @@ impl Upgrade {
         self.state = State::Handshake(handshake);
         // What the handshake has to say goes out even if the peer's part of it was wrong.
         self.drain_handshake();
-        let Progress::Done(mut session) =
-            progress.inspect_err(|_| self.state = State::Over)?
+        let Progress::Done(mut session) = progress.inspect_err(|_| self.state = State::Over)?
         else {
             return Ok(None);
         };
-        self.seal_node_info(&mut session.sealer).map_err(ConnError::Frame)?;
+        self.seal_node_info(&mut session.sealer)
+            .map_err(ConnError::Frame)?;
         let plain = session.early_data.to_vec();
         self.state = State::Over;
-        self.continue_exchange(Box::new(Exchange { session: *session, plain, frames: 0 }))
+        self.continue_exchange(Box::new(Exchange {
+            session: *session,
+            plain,
+            frames: 0,
+        }))
     }
 
     fn drain_handshake(&mut self) {
@@ -245,10 +249,7 @@ impl Upgrade {
     }
 
     /// Puts our NodeInfo into as many frames as it takes.
-    fn seal_node_info(
-        &mut self,
-        sealer: &mut FrameSealer,
-    ) -> Result<(), ringwire_codec::secret::FrameError> {
+    fn seal_node_info(&mut self, sealer: &mut FrameSealer) -> Result<(), FrameError> {
         let frames = self.local.encoded.len().div_ceil(FRAME_DATA_MAX);
         let mut sealed = BytesMut::zeroed(frames * FRAME_SEALED);
         let data = self.local.encoded.chunks(FRAME_DATA_MAX);
@@ -265,8 +266,7 @@ impl Upgrade {
         mut exchange: Box<Exchange>,
     ) -> Result<Option<Box<Upgraded>>, CloseReason> {
         loop {
-            let decoded =
-                NodeInfo::decode(&exchange.plain).map_err(ConnError::NodeInfoEncoding)?;
+            let decoded = NodeInfo::decode(&exchange.plain).map_err(ConnError::NodeInfoEncoding)?;
             if let Some((node_info, used)) = decoded {
                 self.check(&node_info, exchange.session.remote_id)?;
                 let upgraded = self.finish(*exchange, node_info, used)?;
@@ -285,7 +285,10 @@ impl Upgrade {
         node_info.validate()?;
         if node_info.node_id != remote_id {
             let claimed = node_info.node_id.to_string();
-            return Err(Reject::IdMismatch { claimed, actual: remote_id });
+            return Err(Reject::IdMismatch {
+                claimed,
+                actual: remote_id,
+            });
         }
         if remote_id == self.local.node_id {
             return Err(Reject::IsSelf);
@@ -302,7 +305,7 @@ impl Upgrade {
         used: usize,
     ) -> Result<Upgraded, ConnError> {
         let Exchange { session, plain, .. } = exchange;
-        let (remote_id, remote_key) = (session.remote_id, session.remote_key.clone());
+        let (remote_id, remote_key) = (session.remote_id, session.remote_key);
         let agreed = match (&self.local.node_info.extension, &node_info.extension) {
             (Some(local), Some(remote)) => Extension::agree(local, remote),
             _ => None,
@@ -312,7 +315,12 @@ impl Upgrade {
             Some(_) if used < plain.len() => return Err(ConnError::DataBeforeRecords),
             Some(agreed) => self.wide_layer(&session, &agreed, body_of(&plain[..used])),
         };
-        Ok(Upgraded { remote_id, remote_key, node_info, layer })
+        Ok(Upgraded {
+            remote_id,
+            remote_key,
+            node_info,
+            layer,
+        })
     }
 
     fn comet_layer(&mut self, session: Session, plain: &[u8]) -> RecordLayer {
@@ -326,7 +334,7 @@ impl Upgrade {
     }
 
     fn wide_layer(&mut self, session: &Session, agreed: &Agreed, remote: &[u8]) -> RecordLayer {
-        let plain_max = agreed.record_bytes_max as usize;
+        let plain_max = RECORD_PLAIN_MAX.min(agreed.record_bytes_max as usize);
         let local = body_of(&self.local.encoded);
         let (sealer, opener) = session.wide_records(local, remote, plain_max);
         RecordLayer {
@@ -346,7 +354,11 @@ impl Exchange {
         }
         self.frames += 1;
         let mut frame = received.split_to(FRAME_SEALED);
-        let data = self.session.opener.open(&mut frame).map_err(ConnError::Frame)?;
+        let data = self
+            .session
+            .opener
+            .open(&mut frame)
+            .map_err(ConnError::Frame)?;
         self.plain.extend_from_slice(&frame[data]);
         Ok(())
     }
@@ -355,14 +367,20 @@ impl Exchange {
 impl fmt::Debug for Upgrade {
     /// Names the stage; keys are not shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upgrade").field("stage", &self.stage()).finish_non_exhaustive()
+        f.debug_struct("Upgrade")
+            .field("stage", &self.stage())
+            .finish_non_exhaustive()
     }
 }
 
 /// The message behind its length: what both sides put into the keys of their records.
 fn body_of(delimited: &[u8]) -> &[u8] {
-    let message = delimited::decode(delimited, NODE_INFO_BYTES_MAX).ok().flatten();
-    message.expect("a NodeInfo that was encoded, or decoded, is delimited").body
+    let message = delimited::decode(delimited, NODE_INFO_BYTES_MAX)
+        .ok()
+        .flatten();
+    message
+        .expect("a NodeInfo that was encoded, or decoded, is delimited")
+        .body
 }
 
 #[cfg(test)]

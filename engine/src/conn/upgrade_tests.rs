@@ -1,0 +1,204 @@
+//! Upgrades run against each other, and against peers that break a rule.
+
+use ringwire_codec::NodeInfoError;
+use ringwire_codec::secret::HandshakeError;
+
+use super::super::testing::*;
+use super::*;
+use crate::time::Instant;
+
+const NOW: Instant = Instant::ZERO;
+
+/// Node 1 against node 2 as `change` makes it; what node 1 says to it.
+fn meet(change: impl FnOnce(&mut NodeInfo)) -> Result<Box<Upgraded>, CloseReason> {
+    let mut other = node_info(2, Offer::Comet);
+    change(&mut other);
+    let (a, b) = (upgrade(1, &node_info(1, Offer::Comet)), upgrade(2, &other));
+    run_upgrades(a, b, usize::MAX).0
+}
+
+fn rejected(change: impl FnOnce(&mut NodeInfo)) -> Reject {
+    match meet(change) {
+        Err(CloseReason::Rejected(reject)) => reject,
+        other => panic!("not rejected: {other:?}"),
+    }
+}
+
+#[test]
+fn two_nodes_know_each_other_however_the_bytes_are_cut() {
+    for step in [1, 2, 35, 36, 1044, 1079, usize::MAX] {
+        let infos = [node_info(1, Offer::Comet), node_info(2, Offer::Comet)];
+        let (a, b) = run_upgrades(upgrade(1, &infos[0]), upgrade(2, &infos[1]), step);
+        let (a, b) = (a.expect("an honest pair"), b.expect("an honest pair"));
+        assert_eq!((&a.node_info, &b.node_info), (&infos[1], &infos[0]));
+        assert_eq!(
+            (a.remote_id, b.remote_id),
+            (node_key(2).id(), node_key(1).id())
+        );
+        assert_eq!(a.remote_key, node_key(2).public_key());
+        assert_eq!(a.layer.framing, Framing::Comet);
+        assert_eq!(a.layer.limits, AgreedLimits::comet(1024));
+    }
+}
+
+#[test]
+fn wide_records_are_spoken_when_both_offer_them_and_only_then() {
+    let offers = [Offer::Comet, Offer::Wide];
+    for (one, two) in offers.iter().flat_map(|one| offers.map(|two| (*one, two))) {
+        let (a, b) = (
+            upgrade(1, &node_info(1, one)),
+            upgrade(2, &node_info(2, two)),
+        );
+        let (a, b) = run_upgrades(a, b, 700);
+        let both = (one, two) == (Offer::Wide, Offer::Wide);
+        let expected = if both { Framing::Wide } else { Framing::Comet };
+        assert_eq!(a.expect("an honest pair").layer.framing, expected);
+        assert_eq!(b.expect("an honest pair").layer.framing, expected);
+    }
+}
+
+#[test]
+fn both_sides_keep_to_the_smaller_of_two_offers() {
+    let mut small = node_info(2, Offer::Wide);
+    small.extension = Some(extension(2000));
+    let (a, b) = (upgrade(1, &node_info(1, Offer::Wide)), upgrade(2, &small));
+    let (a, b) = run_upgrades(a, b, usize::MAX);
+    let (a, b) = (
+        a.expect("an honest pair").layer,
+        b.expect("an honest pair").layer,
+    );
+    assert_eq!(a.limits, b.limits);
+    assert!(a.limits.payload_send_max < 2000);
+    assert_eq!(a.limits.gossip_features, 3);
+    let (mut a, mut b) = (End::new(a, config()), End::new(b, config()));
+    for channel in [DATA, HIGH] {
+        a.conn
+            .try_send(channel, message(1, 9_999))
+            .expect("the queue has room");
+        b.receive(&a.transmit_all(NOW), NOW);
+        assert_eq!(b.messages(NOW), [(channel, message(1, 9_999))]);
+    }
+}
+
+#[test]
+fn packets_in_the_same_segment_as_the_node_info_are_not_lost() {
+    for (offer, cut) in [
+        (Offer::Comet, 0),
+        (Offer::Wide, 0),
+        (Offer::Comet, 9),
+        (Offer::Wide, 9),
+    ] {
+        let mut a = upgrade(1, &node_info(1, offer));
+        let mut b = upgrade(2, &node_info(2, offer));
+        b.handle_received(&drain(&mut a)).expect("an honest peer");
+        // `a` hears all of `b` up to its NodeInfo and finishes first.
+        a.handle_received(&drain(&mut b)).expect("an honest peer");
+        let to_b = drain(&mut a);
+        b.handle_received(&to_b[..FRAME_SEALED])
+            .expect("an honest peer");
+        let done = a.handle_received(&drain(&mut b)).expect("an honest peer");
+        let mut a_end = End::new(done.expect("it has all it needs").layer, config());
+        a_end
+            .conn
+            .try_send(VOTE, message(0, 5000))
+            .expect("the queue has room");
+        let packets = a_end.transmit_all(NOW);
+        let early = packets.len() - cut;
+        let segment = [&to_b[FRAME_SEALED..], &drain(&mut a), &packets[..early]].concat();
+        let done = b.handle_received(&segment).expect("an honest peer");
+        let mut b_end = End::new(done.expect("it has all it needs").layer, config());
+        b_end.receive(&packets[early..], NOW);
+        assert_eq!(b_end.messages(NOW), [(VOTE, message(0, 5000))]);
+    }
+}
+
+#[test]
+fn the_stage_names_what_is_waited_for() {
+    let mut a = upgrade(1, &node_info(1, Offer::Comet));
+    let mut b = upgrade(2, &node_info(2, Offer::Comet));
+    assert_eq!(a.stage(), UpgradeStage::SecretConnection);
+    b.handle_received(&drain(&mut a)).expect("an honest peer");
+    let from_b = drain(&mut b);
+    a.handle_received(&from_b).expect("an honest peer");
+    assert_eq!(a.stage(), UpgradeStage::NodeInfo);
+    b.handle_received(&drain(&mut a)).expect("an honest peer");
+    assert_eq!(b.stage(), UpgradeStage::Over);
+}
+
+// Conformance item 44.
+#[test]
+fn another_node_than_the_one_that_was_dialed_is_refused_by_both_ids() {
+    let info = node_info(1, Offer::Comet);
+    let a = Upgrade::new(UpgradeConfig {
+        node_key: &node_key(1),
+        ephemeral_secret: [9; 32],
+        node_info: &info,
+        expected_id: Some(node_key(3).id()),
+        packet_payload_max: 1024,
+    });
+    let (mut a, mut b) = (a, upgrade(2, &node_info(2, Offer::Comet)));
+    b.handle_received(&drain(&mut a)).expect("an honest peer");
+    let refused = a
+        .handle_received(&drain(&mut b))
+        .expect_err("another node answered");
+    let wrong = HandshakeError::WrongId {
+        expected: node_key(3).id(),
+        found: node_key(2).id(),
+    };
+    assert_eq!(refused, CloseReason::Handshake(wrong));
+    assert_eq!(a.stage(), UpgradeStage::Over);
+}
+
+// Conformance item 42.
+#[test]
+fn a_node_info_that_breaks_a_rule_is_refused() {
+    let reject = rejected(|info| info.moniker = String::new());
+    assert_eq!(reject, Reject::NodeInfo(NodeInfoError::Moniker));
+}
+
+// Conformance item 43.
+#[test]
+fn a_node_info_with_another_id_than_the_key_is_refused() {
+    let reject = rejected(|info| info.node_id = node_key(7).id());
+    let claimed = node_key(7).id().to_string();
+    assert_eq!(
+        reject,
+        Reject::IdMismatch {
+            claimed,
+            actual: node_key(2).id()
+        }
+    );
+}
+
+// Conformance item 45.
+#[test]
+fn a_node_of_another_network_is_refused() {
+    let reject = rejected(|info| info.network = String::from("other"));
+    assert_eq!(reject, Reject::NodeInfo(NodeInfoError::Network));
+}
+
+// Conformance item 46.
+#[test]
+fn meeting_ourselves_is_refused() {
+    let info = node_info(1, Offer::Comet);
+    let twin = Upgrade::new(UpgradeConfig {
+        node_key: &node_key(1),
+        ephemeral_secret: [77; 32],
+        node_info: &info,
+        expected_id: None,
+        packet_payload_max: 1024,
+    });
+    let outcome = run_upgrades(upgrade(1, &info), twin, usize::MAX).0;
+    assert_eq!(
+        outcome.expect_err("ourselves"),
+        CloseReason::Rejected(Reject::IsSelf)
+    );
+}
+
+#[test]
+fn an_upgraded_connection_can_move_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Upgraded>();
+    is_send::<super::super::MConnection>();
+    is_send::<Upgrade>();
+}
