@@ -7,8 +7,8 @@
 //!                           middle
 //! ```
 //!
-//! `RINGWIRE_BULK_MIB` sets how many MiB `steady.rs` moves on each record layer (default 256; CI's
-//! full run says 1024).
+//! `RINGWIRE_BULK_MIB` sets how many MiB `steady.rs` moves on each record layer (default 1024;
+//! less for a slow machine).
 #![cfg(feature = "shard")]
 
 mod proxy;

@@ -20,7 +20,7 @@ type Sum = (u64, u64, blake3::Hash);
 /// Mebibytes to move on each record layer.
 fn bulk_mib() -> usize {
     let asked = std::env::var("RINGWIRE_BULK_MIB").ok();
-    asked.map_or(256, |text| {
+    asked.map_or(1024, |text| {
         text.parse().expect("RINGWIRE_BULK_MIB is a number of MiB")
     })
 }

@@ -39,8 +39,9 @@ pub(crate) type Held = Option<Box<dyn std::any::Any>>;
 
 /// The engine under attack.
 pub(crate) struct Arena {
-    pub(crate) node: Node,
+    // Fields are dropped in this order: the honest peer leaves before its engine does.
     honest: Honest,
+    pub(crate) node: Node,
     // Open files are counted for the whole process, so arenas follow each other.
     _alone: MutexGuard<'static, ()>,
 }
@@ -98,6 +99,11 @@ impl Arena {
         let before = open_files();
         attacks.iter().for_each(|attack| self.face(attack));
         self.must_hold(before);
+    }
+
+    /// Checks that the honest peer is answered as before.
+    pub(crate) fn must_go_on(&self, during: &str) {
+        self.honest.must_go_on(during);
     }
 
     /// Checks that the count of open files comes back to `files` and the honest peer is well.
@@ -212,7 +218,6 @@ impl Honest {
 impl Drop for Honest {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // The engine outlives its honest peer here, so the conversation ends on its own.
         let ended = self.thread.take().map(JoinHandle::join);
         // Shutting down a socket that the engine has closed already is no fault.
         let _ = self.stream.shutdown(Shutdown::Both);

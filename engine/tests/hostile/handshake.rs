@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::thread;
+use std::time::Instant;
 
 use bytes::BytesMut;
 use ringwire::conn::ConnError;
@@ -13,7 +15,8 @@ use ringwire_codec::secret::{FRAME_SEALED, FrameError, Handshake, HandshakeError
 use ringwire_codec::{ChannelId, NodeInfo, NodeInfoError, NodeKey};
 
 use crate::arena::{
-    ATTACKER_SEED, Arena, Attack, ENGINE_SEED, HONEST_SEED, Held, WITHIN, info, open_files, secret,
+    ATTACKER_SEED, Arena, Attack, ENGINE_SEED, HANDSHAKE_TIMEOUT, HONEST_SEED, Held, WITHIN, info,
+    open_files, secret,
 };
 use crate::support::comet_peer::body_of;
 use crate::support::loopback;
@@ -309,6 +312,31 @@ fn hanging_up_at_every_byte_of_the_handshake_leaves_nothing_behind() {
         );
     }
     arena.must_hold(files);
+}
+
+#[test]
+fn a_handshake_of_one_byte_at_a_time_gets_no_more_time_than_another() {
+    let Some(mut arena) = Arena::open() else {
+        return;
+    };
+    let mut stream = loopback::connect(arena.node.engine.listen_addr());
+    let from = stream
+        .local_addr()
+        .expect("a connected socket has an address");
+    let began = Instant::now();
+    for byte in ephemeral(base_point()) {
+        // Once the engine has closed, writing fails; until then each byte keeps the line alive.
+        if stream.write_all(&[byte]).is_err() || began.elapsed() > 3 * HANDSHAKE_TIMEOUT {
+            break;
+        }
+        thread::sleep(HANDSHAKE_TIMEOUT / 8);
+    }
+    let reason = arena.node.wait_closed(from, WITHIN);
+    assert!(
+        matches!(reason, Some(CloseReason::HandshakeTimeout(_))),
+        "closed for {reason:?}"
+    );
+    arena.must_go_on("a slow handshake");
 }
 
 #[test]

@@ -1,17 +1,21 @@
 //! Attacks of peers that were admitted.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ringwire::conn::ConnError;
-use ringwire::error::{CloseReason, NetworkError};
+use ringwire::error::{CloseReason, NetworkError, SendError, TrySendError};
 use ringwire_codec::secret::{FRAME_SEALED, FrameError};
-use ringwire_codec::{ChannelId, Packet, PacketMsg};
+use ringwire_codec::{ChannelId, NodeId, Packet, PacketMsg};
 
-use crate::arena::{Arena, Attack, Held, WITHIN, admitted, open_files};
+use crate::arena::{ATTACKER_SEED, Arena, Attack, Held, WITHIN, admitted, open_files};
 use crate::support::comet_peer::{CometPeer, Incoming};
 use crate::support::loopback;
-use crate::support::node::{ECHO, FAIL, FUSE, PANIC, REFUSE, SLOW};
+use crate::support::node::{BULK, ECHO, FAIL, FUSE, PANIC, REFUSE, SLOW};
+use crate::support::oracle::Oracle;
 use crate::support::traffic::MESSAGE_BYTES_MAX;
 
 /// Gets admitted, sends a delimited body where packets belong, and stays.
@@ -158,6 +162,7 @@ const PEER_ATTACKS: &[Attack] = &[
     Attack {
         name: "hanging up within a message",
         act: |stream| {
+            let raw = stream.try_clone().expect("a socket can be duplicated");
             let mut peer = admitted(stream);
             let packet = Packet::Msg(PacketMsg {
                 channel: ECHO[1],
@@ -165,7 +170,8 @@ const PEER_ATTACKS: &[Attack] = &[
                 data: &[1; 1000],
             });
             peer.writer.packet(&packet).expect("the engine reads");
-            None
+            raw.shutdown(Shutdown::Both).expect("the connection is up");
+            hold(peer)
         },
         named: |reason| {
             matches!(
@@ -181,6 +187,9 @@ fn a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody() {
     let Some(arena) = Arena::open() else { return };
     arena.face_all(PEER_ATTACKS);
 }
+
+/// Pings of a flood. Each costs its sender a frame of 1044 bytes; the answers are rationed.
+const PINGS: usize = 20_000;
 
 // Conformance items 6 and 7.
 #[test]
@@ -202,15 +211,18 @@ fn a_flood_of_pings_and_unasked_pongs_costs_nobody_anything() {
     peer.writer
         .message(ECHO[1], b"still there?")
         .expect("the engine reads on");
-    loop {
+    let mut pongs = 0;
+    let answer = loop {
         match peer.reader.next().expect("the engine answers") {
-            Incoming::Pong => {}
-            answer => {
-                assert_eq!(answer, Incoming::Message(ECHO[1], b"still there?".to_vec()));
-                break;
-            }
+            Incoming::Pong => pongs += 1,
+            answer => break answer,
         }
-    }
+    };
+    assert_eq!(answer, Incoming::Message(ECHO[1], b"still there?".to_vec()));
+    assert!(
+        (1..PINGS / 100).contains(&pongs),
+        "{PINGS} pings earned {pongs} pongs"
+    );
     drop(peer);
     arena
         .node
@@ -218,4 +230,52 @@ fn a_flood_of_pings_and_unasked_pongs_costs_nobody_anything() {
         .wait_for_peers_blocking(1, WITHIN)
         .expect("the honest peer is there");
     arena.must_hold(files);
+}
+
+#[test]
+fn a_peer_that_never_reads_fills_its_own_queue_and_no_other() {
+    let Some(mut arena) = Arena::open() else {
+        return;
+    };
+    let files = open_files();
+    let peer = admitted(loopback::connect(arena.node.engine.listen_addr()));
+    let id = Oracle::key(ATTACKER_SEED).id();
+    arena
+        .node
+        .engine
+        .wait_for_peers_blocking(2, WITHIN)
+        .expect("the attacker was admitted");
+    let message = Bytes::from(vec![0x66; 100_000]);
+    let deadline = Instant::now() + WITHIN;
+    let full = loop {
+        match arena.node.engine.try_send(id, BULK[0], message.clone()) {
+            // Room that is only being made shows again soon; room that is not stays away.
+            Ok(()) => {}
+            Err(error) if stays_full(&arena, id, &message) => break error,
+            Err(_) => {}
+        }
+        assert!(
+            Instant::now() < deadline,
+            "the queue of a peer that never reads has no end"
+        );
+    };
+    assert_eq!(full, TrySendError::Full(message.clone()));
+    let waited = arena
+        .node
+        .engine
+        .send_blocking(id, BULK[0], message, Duration::from_millis(50));
+    assert_eq!(waited, Err(SendError::Timeout));
+    arena.must_go_on("a peer that never reads");
+    drop(peer);
+    arena.must_hold(files);
+}
+
+/// Whether the queue of `id` is full and nothing of it is taken for a while.
+fn stays_full(arena: &Arena, id: NodeId, message: &Bytes) -> bool {
+    thread::sleep(Duration::from_millis(100));
+    arena
+        .node
+        .engine
+        .try_send(id, BULK[0], message.clone())
+        .is_err()
 }
