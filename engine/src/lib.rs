@@ -5,8 +5,10 @@ pub mod buffer;
 pub mod config;
 pub mod conn;
 pub mod error;
+pub mod gossip;
 #[cfg(feature = "shard")]
 pub mod handle;
+pub mod metrics;
 pub mod peer;
 pub mod reactor;
 #[cfg(feature = "shard")]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ringwire_codec::{ChannelId, NodeId, NodeInfo};
 
+pub use crate::buffer::Framing;
 use crate::time::Instant;
 
 /// The number of a shard, from zero. Shard 0 is also the coordinator.
@@ -33,15 +34,6 @@ pub enum Direction {
     Inbound,
     /// We dialed the peer.
     Outbound,
-}
-
-/// Which record layer a connection settled on after NodeInfo (docs/wire.md).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Framing {
-    /// CometBFT's 1044-byte frames, ChaCha20-Poly1305.
-    Comet,
-    /// Ringwire's wide records, AES-256-GCM.
-    Wide,
 }
 
 /// What is known about an admitted peer. Cheap to clone; never changes while the peer lives.

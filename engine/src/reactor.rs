@@ -18,37 +18,10 @@ use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 use thiserror::Error;
 
+pub use crate::conn::ChannelDescriptor;
 use crate::error::{CloseReason, TrySendError};
 use crate::peer::{PeerInfo, PeerKey, ShardId};
 use crate::time::Instant;
-
-/// A channel as its reactor declares it. Both sides must agree on the id and the maximum.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChannelDescriptor {
-    /// The channel's id on the wire.
-    pub id: ChannelId,
-    /// Weight of the channel when several have something to send; 1 to 1000.
-    pub priority: u16,
-    /// Messages that may wait to be sent to one peer before `Full` is the answer.
-    pub send_queue_capacity: usize,
-    /// Messages that may wait to be received from one peer before it is read no more.
-    pub recv_queue_capacity: usize,
-    /// Bytes of the largest message accepted; a longer one closes the peer.
-    pub recv_message_capacity: usize,
-}
-
-impl ChannelDescriptor {
-    /// A channel with the reference's defaults: queue of 1, messages up to 21 MiB (§1.5).
-    pub fn new(id: ChannelId, priority: u16) -> Self {
-        ChannelDescriptor {
-            id,
-            priority,
-            send_queue_capacity: 1,
-            recv_queue_capacity: 64,
-            recv_message_capacity: 22_020_096,
-        }
-    }
-}
 
 /// One message from one peer.
 #[derive(Clone, Debug)]

@@ -13,6 +13,15 @@ use ringwire_codec::secret::{
 };
 use thiserror::Error;
 
+/// Which record layer a connection settled on after NodeInfo (docs/wire.md).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Framing {
+    /// CometBFT's 1044-byte frames, ChaCha20-Poly1305.
+    Comet,
+    /// Ringwire's wide records, AES-256-GCM.
+    Wide,
+}
+
 /// Why a unit could not be opened or sealed. The connection must be closed after it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -58,7 +67,16 @@ impl Opener {
         }
     }
 
+    /// Which layer this is.
+    pub fn framing(&self) -> Framing {
+        match self {
+            Opener::Comet(_) => Framing::Comet,
+            Opener::Wide(_) => Framing::Wide,
+        }
+    }
+
     /// Whether packets may cross the border between two units: only frames are a byte stream.
+    #[inline]
     pub fn is_stream(&self) -> bool {
         matches!(self, Opener::Comet(_))
     }
@@ -67,11 +85,7 @@ impl Opener {
 impl fmt::Debug for Opener {
     /// Names the layer; keys are not shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_stream() {
-            "Opener::Comet"
-        } else {
-            "Opener::Wide"
-        })
+        write!(f, "Opener::{:?}", self.framing())
     }
 }
 

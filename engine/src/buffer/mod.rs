@@ -1,4 +1,5 @@
-//! Buffers of a shard: the pool they come from, and the two cursors that read and write them.
+//! Buffers of a shard: the pool they come from, the two cursors that read and write them, and the
+//! record layers these open and seal by.
 //!
 //! ```text
 //!  in:   kernel ─▶ [pool] Chunk ─▶ [recv] opened in place ─▶ packets ─▶ slices or one gather
@@ -10,7 +11,7 @@ pub mod pool;
 pub mod recv;
 pub mod send;
 
-pub use layer::{LayerError, Opener, Sealer};
+pub use layer::{Framing, LayerError, Opener, Sealer};
 pub use pool::{BufferPool, COPY_OUT_BYTES, Chunk, PoolLimits};
 pub use recv::{JoinCounters, RecvBuf};
 pub use send::{SendBuf, Transmit};

@@ -16,8 +16,9 @@
 //! What is left at the end of a chunk (a piece of plaintext, a piece of a sealed unit) is joined
 //! with the next chunk by copying the shorter side as well: the rest into the headroom in front of
 //! the new bytes, or the new bytes into the tail behind the rest. Only packets larger than the
-//! headroom, which a node must be configured to accept, make it grow a buffer of its own. These
-//! copies are the only ones on the way in, and they are counted.
+//! headroom, which a node must be configured to accept, make it grow a buffer of its own. A small
+//! rest that waits for more bytes is parked in memory of its own size meanwhile, so that a shard can
+//! hold many connections in the middle of a frame with few chunks. All these copies are counted.
 //!
 //! Invariant: `read <= plain <= sealed <= end <= bytes.len()`; every received byte is in exactly one
 //! of: consumed, opened, sealed in front, queued.
@@ -32,6 +33,10 @@ use super::pool::{BufferPool, COPY_OUT_BYTES, Chunk};
 /// Receives up to this size are copied behind the bytes before them when there is room, so that a
 /// peer that sends byte by byte cannot make us hold a chunk for each byte.
 const COALESCE_BYTES: usize = 2048;
+
+/// A rest up to this size, too short to be opened, moves to memory of its own size, so that a peer
+/// which stops in the middle of a frame does not keep a whole chunk from the others.
+const PARK_BYTES: usize = 4096;
 
 /// What joining cost so far; both figures only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,6 +118,9 @@ impl RecvBuf {
                 return Ok(true);
             }
             if !self.load_next(pool) {
+                if self.backlog_bytes() <= PARK_BYTES {
+                    self.park(pool);
+                }
                 return Ok(false);
             }
         }
@@ -150,6 +158,30 @@ impl RecvBuf {
             .as_mut()
             .expect("the bytes asserted above lie in it");
         front.cut(used, len)
+    }
+
+    /// Moves everything that was received and not consumed into memory of our own, and gives all
+    /// chunks back. For the moment when the pool has no chunk left: what peers sent and nobody
+    /// pulls must not keep other peers from being read.
+    pub fn park(&mut self, pool: &mut BufferPool) {
+        let pooled = self.front.as_ref().is_some_and(|front| front.pooled);
+        if !pooled && self.queued.is_empty() {
+            return;
+        }
+        let backlog_bytes = self.backlog_bytes();
+        let mut parked = Window::with_room(backlog_bytes);
+        if let Some(front) = self.front.take() {
+            parked.append_opened(front.plain());
+            parked.append(front.sealed());
+            front.give_back(pool);
+        }
+        for chunk in self.queued.drain(..) {
+            parked.append(chunk.received());
+            pool.give_back_chunk(chunk.bytes);
+        }
+        self.queued_bytes = 0;
+        self.count_join(backlog_bytes);
+        self.front = Some(parked);
     }
 
     /// Gives all memory back. What was not consumed is lost: for a connection that closes.

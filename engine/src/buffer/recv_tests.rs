@@ -143,6 +143,52 @@ fn a_drained_buffer_holds_no_memory() {
 }
 
 #[test]
+fn a_peer_that_stops_in_the_middle_of_a_frame_keeps_no_chunk() {
+    let (mut sealer, opener) = layer(false);
+    let mut pool = pool();
+    let sealed = seal(&mut sealer, &[plain_bytes(2_000)], &mut pool);
+    let mut recv = RecvBuf::new(opener);
+    let (start, rest) = sealed.split_at(1_500);
+    recv.push(chunk(start, &mut pool), &mut pool);
+    open_all(&mut recv, &mut pool);
+    assert!(recv.front.as_ref().is_some_and(|front| !front.pooled));
+    recv.push(chunk(rest, &mut pool), &mut pool);
+    open_all(&mut recv, &mut pool);
+    assert!(recv.plain() == plain_bytes(2_000));
+    // The send buffer and one chunk, used twice.
+    assert_eq!(pool.counters().allocated, 2);
+}
+
+#[test]
+fn parking_gives_every_chunk_back_and_loses_nothing() {
+    for wide in [false, true] {
+        let (mut sealer, opener) = layer(wide);
+        let mut pool = pool();
+        let pieces: Vec<_> = (1..=6).map(|n| plain_bytes(n * 9_000)).collect();
+        let sealed = seal(&mut sealer, &pieces, &mut pool);
+        let mut recv = RecvBuf::new(opener);
+        for piece in sealed.chunks(30_000) {
+            recv.push(chunk(piece, &mut pool), &mut pool);
+        }
+        assert_eq!(recv.open_next(&mut pool), Ok(true));
+        recv.consume(100);
+        let backlog_bytes = recv.backlog_bytes();
+        recv.park(&mut pool);
+        assert_eq!(recv.backlog_bytes(), backlog_bytes);
+        assert!(recv.queued.is_empty());
+        let mut got = plain_bytes(100);
+        loop {
+            got.extend_from_slice(recv.plain());
+            recv.consume(recv.plain().len());
+            if !recv.open_next(&mut pool).expect("an honest peer") {
+                break;
+            }
+        }
+        assert!(got == pieces.concat());
+    }
+}
+
+#[test]
 fn the_padding_of_a_frame_is_zero_and_the_last_one_is_short() {
     let mut pool = pool();
     let (mut sealer, _) = layer(false);

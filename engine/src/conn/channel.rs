@@ -20,9 +20,8 @@ use bytes::{Bytes, BytesMut};
 use ringwire_codec::packet::{PACKET_HEADER_MAX, packet_header_len};
 use ringwire_codec::{ChannelId, PacketHeader};
 
-use super::{ChannelStatus, ConnError};
+use super::{ChannelDescriptor, ChannelStatus, ConnError};
 use crate::buffer::SendBuf;
-use crate::reactor::ChannelDescriptor;
 use crate::time::Instant;
 
 /// Smallest buffer that a message in several packets is gathered in.
@@ -170,13 +169,22 @@ impl Channel {
         let needed = self.gather.len() + data.len();
         debug_assert!(needed <= self.message_max());
         if needed > self.gather.capacity() {
-            let class = needed
-                .next_power_of_two()
-                .max(GATHER_BYTES_MIN)
-                .min(self.message_max());
-            self.gather.reserve(class - self.gather.len());
+            self.grow_gather(needed);
         }
         self.gather.extend_from_slice(data);
+    }
+
+    /// Moves the gathered bytes to a buffer of the next class that holds `needed`. Made by hand,
+    /// because growing in place may take more than the maximum allows.
+    #[cold]
+    fn grow_gather(&mut self, needed: usize) {
+        let class = needed
+            .next_power_of_two()
+            .max(GATHER_BYTES_MIN)
+            .min(self.message_max());
+        let mut grown = BytesMut::with_capacity(class);
+        grown.extend_from_slice(&self.gather);
+        self.gather = grown;
     }
 
     /// The gathered message, whose buffer leaves with it.

@@ -11,9 +11,8 @@ use bytes::Bytes;
 use ringwire_codec::ChannelId;
 use smallvec::SmallVec;
 
-use super::ChannelStatus;
 use super::channel::Channel;
-use crate::reactor::ChannelDescriptor;
+use super::{ChannelDescriptor, ChannelStatus};
 use crate::time::Instant;
 
 /// Marks a channel id that nobody registered.

@@ -29,12 +29,12 @@ use super::channel_set::ChannelSet;
 use super::flow::TokenBucket;
 use super::heartbeat::Heartbeat;
 use super::scheduler::Scheduler;
-use super::{AgreedLimits, ConnError, ConnectionCounters, ConnectionStatus, RecordLayer};
-use crate::buffer::{BufferPool, Chunk, RecvBuf, Sealer, SendBuf, Transmit};
+use super::{
+    AgreedLimits, ChannelDescriptor, ConnError, ConnectionCounters, ConnectionStatus, RecordLayer,
+};
+use crate::buffer::{BufferPool, Chunk, Framing, RecvBuf, Sealer, SendBuf, Transmit};
 use crate::config::{Config, ConfigError};
 use crate::error::TrySendError;
-use crate::peer::Framing;
-use crate::reactor::ChannelDescriptor;
 use crate::time::Instant;
 
 /// Send buffers filled for one write: enough to keep a link busy, little enough that a vote which
@@ -294,6 +294,12 @@ impl MConnection {
         self.recv_wait.take_if(|at| *at <= now);
         self.note_reading(now);
         self.heartbeat.handle_timeout(now)
+    }
+
+    /// Copies what was received and not pulled into memory of its own size and gives its chunks
+    /// back: for the moment when the pool runs out and other connections wait to be read.
+    pub fn park(&mut self, pool: &mut BufferPool) {
+        self.recv.park(pool);
     }
 
     /// Gives all receive memory back to the pool; call it when the connection is closed.

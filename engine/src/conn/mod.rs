@@ -10,6 +10,7 @@
 //!
 //! * [`upgrade`]: secret handshake, NodeInfo exchange, agreement on the record layer
 //! * [`mconnection`]: the established connection, a short list that asks the parts below in order
+//! * [`descriptor`]: what a reactor declares of a channel
 //! * `channel`: queue and cursor of what is sent, gathering of what is received
 //! * `channel_set`: all channels, found by id, pulled from by priority
 //! * [`scheduler`]: whose packet is next
@@ -19,6 +20,7 @@
 
 mod channel;
 mod channel_set;
+pub mod descriptor;
 pub mod error;
 pub mod flow;
 pub mod heartbeat;
@@ -30,6 +32,7 @@ pub mod upgrade;
 #[cfg(test)]
 mod testing;
 
+pub use descriptor::ChannelDescriptor;
 pub use error::ConnError;
 pub use mconnection::{MConnection, MConnectionConfig};
 pub use status::{ChannelStatus, ConnectionCounters, ConnectionStatus};

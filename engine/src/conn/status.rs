@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringwire_codec::ChannelId;
 
-use crate::peer::Framing;
+use crate::buffer::Framing;
 
 /// Counters of one connection; every figure only grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

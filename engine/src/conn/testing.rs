@@ -6,11 +6,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use ringwire_codec::{ChannelId, Extension, NodeInfo, NodeKey};
 
-use super::{ConnError, MConnection, MConnectionConfig};
+use super::{ChannelDescriptor, ConnError, MConnection, MConnectionConfig};
 use super::{RecordLayer, Upgrade, UpgradeConfig, Upgraded};
 use crate::buffer::{BufferPool, Chunk, PoolLimits};
 use crate::error::CloseReason;
-use crate::reactor::ChannelDescriptor;
 use crate::time::Instant;
 
 pub(super) const VOTE: ChannelId = ChannelId(0x22);

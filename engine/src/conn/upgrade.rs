@@ -31,9 +31,8 @@ use ringwire_codec::secret::{
 use ringwire_codec::{Agreed, Extension, NodeId, NodeInfo, NodeKey, PublicKey, delimited};
 
 use super::ConnError;
-use crate::buffer::{Opener, RecvBuf, Sealer};
+use crate::buffer::{Framing, Opener, RecvBuf, Sealer};
 use crate::error::{CloseReason, Reject};
-use crate::peer::Framing;
 
 /// Frames a NodeInfo may be spread over. Ten hold the longest one; a peer that fills its frames
 /// badly still passes, one that sends empty frames for ever does not.

@@ -202,3 +202,120 @@ fn an_upgraded_connection_can_move_to_another_thread() {
     is_send::<super::super::MConnection>();
     is_send::<Upgrade>();
 }
+
+// ---- peers that hold the keys and break a rule ----------------------------------------------------
+
+/// An upgrade of node 1 whose peer has finished its handshake and may now send what it likes.
+fn before_node_info(offer: Offer) -> (Upgrade, Session) {
+    let mut honest = upgrade(1, &node_info(1, offer));
+    let mut peer = Handshake::new(&node_key(2), [2; 32], None);
+    let mut to_peer = BytesMut::new();
+    loop {
+        to_peer.extend_from_slice(&drain(&mut honest));
+        let progress = peer.handle_bytes(&mut to_peer).expect("an honest node");
+        while let Some(bytes) = peer.poll_transmit() {
+            let early = honest
+                .handle_received(&bytes)
+                .expect("no rule is broken yet");
+            assert!(early.is_none());
+        }
+        if let Progress::Done(session) = progress {
+            assert_eq!(honest.stage(), UpgradeStage::NodeInfo);
+            return (honest, *session);
+        }
+    }
+}
+
+fn frame(session: &mut Session, data: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; FRAME_SEALED];
+    frame[FRAME_HEADER..FRAME_HEADER + data.len()].copy_from_slice(data);
+    session
+        .sealer
+        .seal(&mut frame, data.len())
+        .expect("nonces are left");
+    frame
+}
+
+fn encoded(info: &NodeInfo) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    info.encode(&mut bytes);
+    bytes
+}
+
+#[test]
+fn a_node_info_in_many_small_frames_is_accepted() {
+    let (mut honest, mut peer) = before_node_info(Offer::Comet);
+    let info = encoded(&node_info(2, Offer::Comet));
+    let mut done = None;
+    for piece in info.chunks(2) {
+        assert!(done.is_none());
+        let sealed = frame(&mut peer, piece);
+        done = honest.handle_received(&sealed).expect("no rule is broken");
+    }
+    assert_eq!(
+        done.expect("it has come whole").node_info,
+        node_info(2, Offer::Comet)
+    );
+}
+
+#[test]
+fn a_node_info_that_never_ends_is_refused_at_the_last_frame_allowed() {
+    let (mut honest, mut peer) = before_node_info(Offer::Comet);
+    for _ in 0..NODE_INFO_FRAMES_MAX {
+        let empty = frame(&mut peer, &[]);
+        assert!(
+            honest
+                .handle_received(&empty)
+                .expect("not too many yet")
+                .is_none()
+        );
+    }
+    let one_more = frame(&mut peer, &[]);
+    let error = ConnError::NodeInfoTooManyFrames(NODE_INFO_FRAMES_MAX);
+    let refused = honest.handle_received(&one_more).expect_err("one too many");
+    assert_eq!(refused, CloseReason::Connection(error));
+}
+
+#[test]
+fn a_node_info_over_its_maximum_is_refused_from_its_length_alone() {
+    let (mut honest, mut peer) = before_node_info(Offer::Comet);
+    let sealed = frame(&mut peer, &[0x81, 0x50]);
+    let refused = honest.handle_received(&sealed).expect_err("10 241 bytes");
+    assert!(matches!(
+        refused,
+        CloseReason::Connection(ConnError::NodeInfoEncoding(_))
+    ));
+    assert_eq!(honest.stage(), UpgradeStage::Over);
+}
+
+#[test]
+fn packets_in_the_frame_of_the_node_info_are_kept_with_frames_and_refused_with_records() {
+    for offer in [Offer::Comet, Offer::Wide] {
+        let (mut honest, mut peer) = before_node_info(offer);
+        let packet = [0x0b, 0x1a, 9, 8, 0x22, 0x10, 1, 0x1a, 3, b'a', b'b', b'c'];
+        let sealed = frame(
+            &mut peer,
+            &[&encoded(&node_info(2, offer))[..], &packet].concat(),
+        );
+        match (offer, honest.handle_received(&sealed)) {
+            (Offer::Comet, Ok(Some(upgraded))) => {
+                let mut end = End::new(upgraded.layer, config());
+                assert_eq!(end.messages(NOW), [(VOTE, Bytes::from_static(b"abc"))]);
+            }
+            (Offer::Wide, Err(CloseReason::Connection(ConnError::DataBeforeRecords))) => {}
+            (_, other) => panic!("{offer:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_changed_byte_of_the_node_info_is_detected() {
+    for position in (0..FRAME_SEALED).step_by(131) {
+        let (mut honest, mut peer) = before_node_info(Offer::Comet);
+        let mut sealed = frame(&mut peer, &encoded(&node_info(2, Offer::Comet)));
+        sealed[position] ^= 1;
+        let refused = honest.handle_received(&sealed).expect_err("it was changed");
+        let error = ConnError::Frame(FrameError::NotAuthentic);
+        assert_eq!(refused, CloseReason::Connection(error));
+    }
+}

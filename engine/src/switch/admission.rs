@@ -172,15 +172,17 @@ impl Admission {
         Some(Departed { id, entry, successor: self.parked.remove(&id) })
     }
 
-    /// Refuses an id from now on until `until`; returns its peer, if it has one.
-    pub(super) fn ban_id(&mut self, id: NodeId, until: Instant) -> Option<&Entry> {
+    /// Refuses an id until `until`; returns its connection, if it has one, and where that lives.
+    pub(super) fn ban_id(&mut self, id: NodeId, until: Instant) -> Vec<(Ticket, ShardId)> {
         insert_ban(&mut self.banned_ids, id, until);
-        self.entries.get(&id)
+        self.entries.get(&id).map(|entry| (entry.ticket, entry.home)).into_iter().collect()
     }
 
-    /// Refuses an address from now on until `until`.
-    pub(super) fn ban_ip(&mut self, ip: IpAddr, until: Instant) {
+    /// Refuses an address until `until`; returns the connections from there and where they live.
+    pub(super) fn ban_ip(&mut self, ip: IpAddr, until: Instant) -> Vec<(Ticket, ShardId)> {
         insert_ban(&mut self.banned_ips, ip, until);
+        let there = self.entries.values().filter(|entry| entry.ip == ip);
+        there.map(|entry| (entry.ticket, entry.home)).collect()
     }
 
     /// Whether the id has a ticket.
@@ -196,11 +198,6 @@ impl Admission {
     /// Whether no counted inbound peer fits any more.
     pub(super) fn is_inbound_full(&self) -> bool {
         self.inbound >= self.limits.inbound_max
-    }
-
-    /// Outbound peers, persistent ones included.
-    pub(super) fn outbound(&self) -> usize {
-        self.entries.values().filter(|entry| entry.direction == Direction::Outbound).count()
     }
 
     /// The shard with the least peers, `extra` counted on top; of equals `preferred`, else the

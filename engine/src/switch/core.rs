@@ -193,8 +193,8 @@ impl Core {
     /// Returns how many took it.
     pub(super) fn broadcast_here(&mut self, channel: ChannelId, message: &Bytes) -> usize {
         let keys: Vec<_> = self.links.peer_keys().collect();
-        let took = |key: &PeerKey| self.try_send(*key, channel, message.clone()).is_ok();
-        keys.iter().filter(|key| took(key)).count()
+        let mut took = |key| self.try_send(key, channel, message.clone()).is_ok();
+        keys.into_iter().map(|key| usize::from(took(key))).sum()
     }
 
     /// Makes the shell look at a queue's fill, once until it has looked.

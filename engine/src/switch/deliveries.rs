@@ -68,6 +68,11 @@ impl Deliveries {
         Some(delivery)
     }
 
+    /// Whether a full channel got room since the last [`Deliveries::take_reopened`].
+    pub(super) fn is_reopened(&self) -> bool {
+        self.reopened
+    }
+
     /// Whether a full channel got room since the last call.
     pub(super) fn take_reopened(&mut self) -> bool {
         std::mem::take(&mut self.reopened)

@@ -20,7 +20,7 @@ use ringwire_codec::{ChannelId, NetAddress, NodeId};
 pub use crate::buffer::Transmit;
 use crate::error::{CloseReason, NetworkError, SendError};
 use crate::peer::{PeerInfo, PeerKey, ShardId};
-use crate::switch::{Parcel, ShardMessage};
+use crate::switch::{BanTarget, Parcel, ShardMessage};
 
 /// The shell's name of a socket on one shard. Opaque to the switch; never used again by the shell
 /// after [`Output::Close`] or [`Output::Move`] of that link was carried out.
@@ -164,6 +164,13 @@ pub enum Command {
     StopPeer {
         /// Whom.
         peer: NodeId,
+    },
+    /// Refuse an id or address for a while and close its peers (coordinator only).
+    Ban {
+        /// Whom.
+        target: BanTarget,
+        /// For how long, from now.
+        span: Duration,
     },
     /// Send what was accepted, say goodbye, refuse everything new. The switch reports
     /// [`Event::Stopped`] when its last link is closed or `within` has passed.

@@ -103,10 +103,13 @@ pub enum ShardMessage {
         /// Why it ended.
         reason: CloseReason,
     },
-    /// From the coordinator: this connection lost a simultaneous dial, close it.
-    Displace(Ticket),
-    /// From the coordinator: close this peer, it was banned.
-    Expel(Ticket),
+    /// From the coordinator: close this connection, it lost a simultaneous dial or was banned.
+    Revoke {
+        /// Which connection.
+        ticket: Ticket,
+        /// Why.
+        reject: Reject,
+    },
     /// From the coordinator: news for the gate.
     Gate(GateUpdate),
     /// From the coordinator: connect to this address.
@@ -117,7 +120,12 @@ pub enum ShardMessage {
         address: NetAddress,
     },
     /// From the coordinator: the attempt is not needed any more.
-    CancelDial(AttemptId),
+    CancelDial {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Who has connected to us meanwhile.
+        id: NodeId,
+    },
     /// To the coordinator: TCP is up, the handshake begins.
     DialConnected(AttemptId),
     /// To the coordinator: the attempt ended without asking for admission.
@@ -126,6 +134,11 @@ pub enum ShardMessage {
         attempt: AttemptId,
         /// Why.
         reason: CloseReason,
+    },
+    /// To all: everything this shard had to say before this round of the shutdown has been said.
+    Draining {
+        /// 0 or 1, see the shutdown's module.
+        round: u8,
     },
     /// From one instance of a reactor to another.
     Note {

@@ -1,10 +1,58 @@
 //! The switch of one shard: peers, reactors, admission, dialing. Pure.
+//!
+//! [`Switch`] is a short list that asks its parts in order; [`io`] is its conversation with the
+//! world. A socket's life, by file:
+//!
+//! ```text
+//!   gate ─▶ upgrading ─▶ admission ─▶ established ─▶ shutdown
+//!  accept   handshake    coordinator   a peer here     flush, goodbye
+//! ```
+//!
+//! * [`io`], `message`: what is said to the shell, and between the shards of a node
+//! * `switch`, `core`, `context`: the list, what it holds, what a reactor sees of it
+//! * `link`, `links`: one socket, all sockets
+//! * `gate`, `filter`, `upgrading`, `dials`: a link before it is a peer
+//! * `established`, `sends`, `deliveries`: a peer
+//! * `coordinator`, `admission`, `dialer`, `reconnect`: the node as a whole, on shard 0 alone
+//! * `reactor_set`, `channel_table`, `app_channels`, `identity`: what the node is made of
+//! * `commands`, `shutdown`, `timers`, `chance`: what the application wants, time, and chance
 
+mod admission;
+mod app_channels;
+mod chance;
+mod channel_table;
+mod commands;
+mod context;
+mod coordinator;
+mod core;
+mod deliveries;
+mod dialer;
+mod dials;
+mod established;
+mod filter;
+mod gate;
+mod identity;
 pub mod io;
+mod link;
+mod links;
 mod message;
+mod reactor_set;
+mod reconnect;
+mod sends;
+mod shutdown;
 #[allow(clippy::module_inception, reason = "the switch is the room's namesake")]
 mod switch;
+mod timers;
+mod upgrading;
 
+#[cfg(test)]
+mod tests;
+
+pub use app_channels::AppChannels;
+pub use coordinator::BanTarget;
+pub use deliveries::{DELIVERY_BYTES_MAX, DELIVERY_MESSAGES_MAX};
+pub use filter::{ConnectionFilter, Filters, PeerFilter};
 pub use io::*;
-pub use message::{Parcel, ShardMessage};
+pub use message::{AttemptId, Candidate, GateUpdate, Parcel, Pass, ShardMessage, Ticket};
+pub use sends::WAITING_SENDS_MAX;
 pub use switch::{ReactorFactory, Switch, SwitchConfig};

@@ -1,121 +1,469 @@
 //! The switch of one shard.
+//!
+//! It holds three things: the `core` with all links and queues, the `reactors`, and on shard 0 the
+//! `coordinator`. Each `handle_*` stores what it is told; [`Switch::run`] does the work, a bounded
+//! amount per turn; the `poll_*` are drained afterwards.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::buffer::{BufferPool, Chunk};
-use crate::config::Config;
-use crate::error::NetworkError;
-use crate::peer::ShardId;
-use crate::reactor::Reactor;
-use crate::switch::io::{
+use super::context::ReactorContext;
+use super::coordinator::Coordinator;
+use super::core::{Core, Stop};
+use super::filter::Filters;
+use super::gate::{Gate, GateLimits};
+use super::io::{
     Command, Delivery, DialId, LinkId, Output, QueueGauge, ReplyToken, Transmit,
 };
-use crate::switch::{Parcel, ShardMessage};
+use super::link::Stage;
+use super::message::{Parcel, ShardMessage, Ticket};
+use super::reactor_set::ReactorSet;
+use super::shutdown::Shutdown;
+use super::timers::Timer;
+use crate::buffer::{BufferPool, Chunk, PoolLimits};
+use crate::config::{Config, ConfigError};
+use crate::conn::ConnectionStatus;
+use crate::error::{CloseReason, NetworkError, Reject};
+use crate::metrics::Metrics;
+use crate::peer::{PeerInfo, PeerKey, ShardId};
+use crate::reactor::{Context, Reactor};
 use crate::time::Instant;
 
 /// Makes one instance of a reactor on each shard.
 pub type ReactorFactory = Box<dyn Fn(ShardId) -> Box<dyn Reactor> + Send + Sync>;
 
+/// Links worked on in one turn at most; the rest have the next one.
+const LINKS_PER_TURN: usize = 256;
+/// Messages of a shard to itself handled at once, so that a reactor which keeps noting to itself
+/// holds up nobody.
+const INBOX_PER_SETTLING: usize = 1024;
+
 /// What a switch is made of.
 pub struct SwitchConfig {
     /// Checked configuration of the node.
-    pub config: std::sync::Arc<Config>,
+    pub config: Arc<Config>,
     /// The node's identity.
     pub node_key: ringwire_codec::NodeKey,
     /// This shard.
     pub shard: ShardId,
     /// Shards of the node.
     pub shard_count: u16,
-    /// Source of all chance on this shard: ephemeral keys, jitter.
+    /// Source of all chance on this shard: ephemeral keys, jitter. Never the same twice.
     pub seed: [u8; 32],
+    /// The application's say in who may connect.
+    pub filters: Filters,
 }
 
 /// The protocol of one shard as a value. See [`crate::switch::io`] for the conversation.
-pub struct Switch {}
+pub struct Switch {
+    pub(super) core: Core,
+    pub(super) reactors: ReactorSet,
+    /// On shard 0 only.
+    pub(super) coordinator: Option<Coordinator>,
+    pub(super) shutdown: Shutdown,
+    /// Admitted connections that must not become peers here, while they are on their way.
+    pub(super) revoked: VecDeque<(Ticket, Reject)>,
+}
 
 impl Switch {
     /// A switch with one instance of each reactor: (name, instance).
+    ///
+    /// # Errors
+    /// Two reactors claim a channel, there are more than sixteen channels, or the configuration
+    /// makes a NodeInfo or a connection that peers would refuse.
     pub fn new(
         config: SwitchConfig,
         reactors: Vec<(String, Box<dyn Reactor>)>,
         now: Instant,
-    ) -> Result<Switch, crate::config::ConfigError> {
-        let _ = (config, reactors, now);
-        Ok(Switch {})
+    ) -> Result<Switch, ConfigError> {
+        let core = Core::new(config, &reactors, now)?;
+        let coordinator = (core.shard == ShardId::COORDINATOR)
+            .then(|| Coordinator::new(&core.config, core.node_id, core.shard_count));
+        Ok(Switch {
+            core,
+            reactors: ReactorSet::new(reactors),
+            coordinator,
+            shutdown: Shutdown::default(),
+            revoked: VecDeque::new(),
+        })
     }
 
     // ---- told -------------------------------------------------------------------------------
 
     /// The shell is ready: start reactors, dial persistent peers.
-    pub fn handle_start(&mut self, _now: Instant) {}
+    pub fn handle_start(&mut self, now: Instant) {
+        self.core.now = now;
+        for index in 0..self.reactors.len() {
+            // A panic here is counted; there is no peer yet that it could cost.
+            let _ = self.call(index, |reactor, cx| reactor.start(cx));
+        }
+        if let Some(coordinator) = &mut self.coordinator {
+            coordinator.start(&mut self.core);
+        }
+        self.settle();
+    }
+
     /// A socket was accepted. The link starts paused.
-    pub fn handle_accepted(&mut self, _now: Instant, _link: LinkId, _remote: SocketAddr) {}
+    pub fn handle_accepted(&mut self, now: Instant, link: LinkId, remote: SocketAddr) {
+        self.core.now = now;
+        self.core.accept(link, remote);
+    }
+
     /// A dial connected. The link starts paused.
     pub fn handle_connected(
         &mut self,
-        _now: Instant,
-        _dial: DialId,
-        _link: LinkId,
-        _remote: SocketAddr,
+        now: Instant,
+        dial: DialId,
+        link: LinkId,
+        remote: SocketAddr,
     ) {
+        self.core.now = now;
+        self.core.dial_connected(dial, link, remote);
+        self.settle();
     }
+
     /// A dial failed.
-    pub fn handle_dial_failed(&mut self, _now: Instant, _dial: DialId, _error: NetworkError) {}
+    pub fn handle_dial_failed(&mut self, now: Instant, dial: DialId, error: NetworkError) {
+        self.core.now = now;
+        self.core.dial_failed(dial, error);
+        self.settle();
+    }
+
     /// Bytes came.
-    pub fn handle_received(&mut self, _now: Instant, _link: LinkId, _chunk: Chunk) {}
+    pub fn handle_received(&mut self, now: Instant, link: LinkId, chunk: Chunk) {
+        self.core.now = now;
+        match self.core.links.key_of(link) {
+            Some(key) => self.core.store(key, chunk),
+            None => self.core.pool.give_back_chunk(chunk.bytes),
+        }
+    }
+
     /// A transmit was written whole; here are its buffers.
-    pub fn handle_sent(&mut self, _now: Instant, _link: LinkId, _buffers: Transmit) {}
+    pub fn handle_sent(&mut self, now: Instant, link: LinkId, buffers: Transmit) {
+        self.core.now = now;
+        let key = self.core.links.key_of(link);
+        let Some((key, link)) = key.and_then(|key| Some((key, self.core.links.get_mut(key)?)))
+        else {
+            return;
+        };
+        link.sending = false;
+        // The handshake's buffers are no buffers of the pool.
+        if matches!(link.stage, Stage::Established(_)) {
+            buffers.into_iter().for_each(|buffer| self.core.pool.give_back_send(buffer));
+        }
+        self.core.send_unsent(key);
+        self.core.mark(key);
+    }
+
     /// The socket failed or the remote closed it. The shell forgets the link only after `Close`.
-    pub fn handle_closed(&mut self, _now: Instant, _link: LinkId, _error: NetworkError) {}
+    pub fn handle_closed(&mut self, now: Instant, link: LinkId, error: NetworkError) {
+        self.core.now = now;
+        let Some(key) = self.core.links.key_of(link) else { return };
+        if let Some(link) = self.core.links.get_mut(key) {
+            link.ended = Some(error);
+        }
+        self.core.mark(key);
+    }
+
     /// A connection has moved in from another shard as `link` (paused).
     pub fn handle_adopted(
         &mut self,
-        _now: Instant,
-        _link: LinkId,
-        _remote: SocketAddr,
-        _parcel: Box<Parcel>,
+        now: Instant,
+        link: LinkId,
+        remote: SocketAddr,
+        parcel: Box<Parcel>,
     ) {
+        self.core.now = now;
+        self.adopt(link, remote, *parcel);
+        self.settle();
     }
+
     /// A message from another shard.
-    pub fn handle_mesh(&mut self, _now: Instant, _from: ShardId, _message: ShardMessage) {}
+    pub fn handle_mesh(&mut self, now: Instant, from: ShardId, message: ShardMessage) {
+        self.core.now = now;
+        self.dispatch(from, message);
+        self.settle();
+    }
+
     /// The application asks for something.
-    pub fn handle_command(&mut self, _now: Instant, _command: Command) {}
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        self.core.now = now;
+        self.command(command);
+    }
+
     /// Time passed; call when `poll_timeout` is due (calling early is harmless).
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.core.now = now;
+        while let Some((at, timer)) = self.core.timers.pop_due(now) {
+            self.fire(at, timer);
+            self.settle();
+        }
+    }
+
     /// Does the work that the calls above made: reads messages, runs reactors, fills writes.
     /// Once per turn, before draining.
-    pub fn run(&mut self, _now: Instant) {}
+    pub fn run(&mut self, now: Instant) {
+        self.core.now = now;
+        self.settle();
+        if self.core.deliveries.take_reopened() {
+            self.core.mark_peers();
+        }
+        for _ in 0..self.core.dirty.len().min(LINKS_PER_TURN) {
+            let Some(key) = self.core.dirty.pop_front() else { break };
+            self.work(key);
+            self.settle();
+        }
+        self.finish_shutdown();
+    }
 
     // ---- asked ------------------------------------------------------------------------------
 
     /// When `handle_timeout` wants to be called at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        self.core.timers.next_at()
     }
+
     /// Whether `run` has more to do at once (it bounds the work of one turn).
     pub fn has_work(&self) -> bool {
-        false
+        !self.core.dirty.is_empty()
+            || !self.core.inbox.is_empty()
+            || self.core.deliveries.is_reopened()
     }
+
     /// The pool chunks are taken from and given back to.
     pub fn pool(&mut self) -> &mut BufferPool {
-        unreachable!()
+        &mut self.core.pool
+    }
+
+    /// What this shard did so far; reactors' own figures are in [`Switch::reactor_counters`].
+    pub fn metrics(&self) -> Metrics {
+        let mut metrics = self.core.metrics.clone();
+        metrics.peers = self.core.links.peer_count() as u64;
+        metrics.handshakes = self.core.links.upgrading_count() as u64;
+        metrics
+    }
+
+    /// The figures each reactor shows: its name, their names and values.
+    pub fn reactor_counters(&self) -> Vec<(String, Vec<(&'static str, u64)>)> {
+        let of = |index| {
+            (self.reactors.name(index).to_owned(), self.reactors.get(index).counters())
+        };
+        (0..self.reactors.len()).map(of).collect()
+    }
+
+    /// The peers of this shard and how their connections are.
+    pub fn peers(&self, now: Instant) -> Vec<(PeerInfo, ConnectionStatus)> {
+        let links = &self.core.links;
+        let peers = links.peer_keys().filter_map(|key| links.peer(key));
+        peers.map(|peer| (PeerInfo::clone(&peer.info), peer.conn.status(now))).collect()
     }
 
     // ---- drained ----------------------------------------------------------------------------
 
     /// What to do next, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.core.outputs.pop_front()
     }
+
     /// The next message for subscriptions. While the shell leaves them here, the switch soon
     /// stops reading peers on that channel.
     pub fn poll_delivery(&mut self) -> Option<Delivery> {
-        None
+        self.poll_delivery_where(|_| true)
     }
+
+    /// The next message of a channel whose subscriptions have room, so that a full one does not
+    /// hold up the others.
+    pub fn poll_delivery_where(
+        &mut self,
+        has_room: impl FnMut(ringwire_codec::ChannelId) -> bool,
+    ) -> Option<Delivery> {
+        self.core.deliveries.pop(has_room)
+    }
+
     /// Send queues whose fill changed since the last call.
     pub fn poll_gauge(&mut self) -> Option<QueueGauge> {
-        None
+        self.core.poll_gauge()
     }
-    /// Forgets who waited for a reply.
-    pub fn forget_token(&mut self, _token: ReplyToken) {}
+
+    /// Forgets who waited for a reply; what was asked for still happens.
+    pub fn forget_token(&mut self, token: ReplyToken) {
+        self.core.forget_token(token);
+        if let Some(coordinator) = &mut self.coordinator {
+            coordinator.forget_token(token);
+        }
+    }
+
+    // ---- inside -----------------------------------------------------------------------------
+
+    /// Calls one reactor with its context; a panic becomes the reason to close the peer at hand.
+    pub(super) fn call<R>(
+        &mut self,
+        index: usize,
+        call: impl FnOnce(&mut dyn Reactor, &mut dyn Context) -> R,
+    ) -> Result<R, CloseReason> {
+        let mut cx = ReactorContext { core: &mut self.core, reactor: index };
+        let outcome = self.reactors.call(index, |reactor| call(reactor, &mut cx));
+        if let Err(reason) = &outcome {
+            tracing::error!(%reason, "a reactor's panic was contained");
+            self.core.metrics.reactor_panics += 1;
+        }
+        outcome
+    }
+
+    /// Does what reactors asked for and what this shard told itself, until nothing is left.
+    pub(super) fn settle(&mut self) {
+        let mut handled = 0;
+        loop {
+            if let Some(Stop { peer, reason, graceful }) = self.core.stops.pop_front() {
+                if graceful {
+                    let deadline = self.core.now + super::commands::GRACE;
+                    self.close_gracefully(peer, reason, deadline);
+                } else if self.core.links.peer(peer).is_some() {
+                    self.close_peer(peer, reason);
+                }
+                continue;
+            }
+            if handled == INBOX_PER_SETTLING {
+                return;
+            }
+            let Some(message) = self.core.inbox.pop_front() else { return };
+            handled += 1;
+            self.dispatch(self.core.shard, message);
+        }
+    }
+
+    /// Brings a message from a shard to the part it is for.
+    fn dispatch(&mut self, from: ShardId, message: ShardMessage) {
+        let core = &mut self.core;
+        match message {
+            ShardMessage::Verdict { link, verdict } => core.handle_verdict(link, verdict),
+            ShardMessage::Revoke { ticket, reject } => self.revoke(ticket, reject),
+            ShardMessage::Gate(update) => core.gate.handle_update(update),
+            ShardMessage::Dial { attempt, address } => core.begin_dial(attempt, address),
+            ShardMessage::CancelDial { attempt, id } => core.cancel_dial(attempt, id),
+            ShardMessage::Draining { round } => self.handle_draining(round),
+            ShardMessage::Broadcast { channel, message } => {
+                core.broadcast_here(channel, &message);
+            }
+            ShardMessage::Note { reactor, note } => {
+                // A panic here is counted; there is no peer at hand that it could cost.
+                let _ = self.call(usize::from(reactor), |reactor, cx| {
+                    reactor.handle_note(cx, from, note);
+                });
+            }
+            message => match &mut self.coordinator {
+                Some(coordinator) => coordinator.handle(core, from, message),
+                None => debug_assert!(false, "{message:?} is for the coordinator"),
+            },
+        }
+    }
+
+    fn fire(&mut self, at: Instant, timer: Timer) {
+        match timer {
+            Timer::Link(key) => self.fire_link(at, key),
+            Timer::Reactor(index, token) => {
+                // A panic here is counted; there is no peer at hand that it could cost.
+                let _ = self.call(usize::from(index), |reactor, cx| {
+                    reactor.handle_timeout(cx, token);
+                });
+            }
+            Timer::Dials => {
+                if let Some(coordinator) = &mut self.coordinator {
+                    coordinator.handle_timeout(&mut self.core);
+                }
+            }
+            Timer::Shutdown => self.handle_shutdown_timeout(),
+        }
+    }
+
+    fn fire_link(&mut self, at: Instant, key: PeerKey) {
+        let Some(link) = self.core.links.get_mut(key) else { return };
+        link.timer_at.take_if(|scheduled| *scheduled == at);
+        if link.next_at().is_some_and(|want| want <= self.core.now) {
+            self.handle_link_timeout(key);
+        } else {
+            self.core.schedule(key);
+        }
+    }
+
+    /// Gives a link its turn.
+    fn work(&mut self, key: PeerKey) {
+        let Some(link) = self.core.links.get_mut(key) else { return };
+        link.dirty = false;
+        match link.stage {
+            Stage::Upgrading { .. } => self.core.work_upgrade(key),
+            Stage::Established(_) => self.work_peer(key),
+            Stage::Asking { .. } | Stage::Leaving { .. } if link.ended.is_some() => {
+                let error = link.ended.take().expect("just seen");
+                self.core.refuse(key, CloseReason::Network(error));
+            }
+            Stage::Leaving { .. } => {
+                if let Some((upgraded, pass)) = self.core.leave(key) {
+                    self.establish(key, upgraded, pass);
+                }
+            }
+            Stage::Asking { .. } | Stage::Moving => {}
+        }
+    }
+}
+
+impl Core {
+    fn new(
+        config: SwitchConfig,
+        reactors: &[(String, Box<dyn Reactor>)],
+        now: Instant,
+    ) -> Result<Core, ConfigError> {
+        let SwitchConfig { config, node_key, shard, shard_count, seed, filters } = config;
+        let declared = reactors.iter().map(|(name, reactor)| (name.clone(), reactor.channels()));
+        let channels = super::channel_table::ChannelTable::new(declared)?;
+        let node_id = node_key.id();
+        Ok(Core {
+            now,
+            shard,
+            shard_count,
+            conn_config: crate::conn::MConnectionConfig::new(&config)?,
+            node_info: super::identity::node_info_of(&config, node_id, channels.descriptors())?,
+            gate: Gate::new(gate_limits(&config, shard_count)),
+            config,
+            node_key,
+            node_id,
+            filters,
+            metrics: Metrics::new(channels.descriptors().iter().map(|channel| channel.id)),
+            channels,
+            reactor_names: reactors.iter().map(|(name, _)| name.clone()).collect(),
+            links: super::links::Links::default(),
+            dirty: VecDeque::new(),
+            pool: BufferPool::new(PoolLimits::default()),
+            outputs: VecDeque::new(),
+            inbox: VecDeque::new(),
+            stops: VecDeque::new(),
+            gauges: VecDeque::new(),
+            deliveries: super::deliveries::Deliveries::default(),
+            timers: super::timers::Timers::default(),
+            dials: BTreeMap::new(),
+            next_dial: 0,
+            chance: super::chance::Chance::new(seed),
+            stopping: false,
+        })
+    }
+
+    fn forget_token(&mut self, token: ReplyToken) {
+        let keys: Vec<_> = self.links.peer_keys().collect();
+        for key in keys {
+            let Some(peer) = self.links.peer_mut(key) else { continue };
+            let waiting = peer.waiting.iter_mut().filter(|send| send.token == Some(token));
+            waiting.for_each(|send| send.token = None);
+        }
+    }
+}
+
+/// The gate's share of the node's limits: handshakes are split over the shards, rounded up.
+fn gate_limits(config: &Config, shard_count: u16) -> GateLimits {
+    GateLimits {
+        inbound_max: config.max_num_inbound_peers,
+        has_unconditional: !config.unconditional_peer_ids.is_empty(),
+        handshakes_max: config.max_num_handshakes.div_ceil(usize::from(shard_count.max(1))),
+        allow_duplicate_ip: config.allow_duplicate_ip,
+    }
 }

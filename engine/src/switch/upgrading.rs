@@ -193,6 +193,21 @@ impl Core {
         self.report_refusal(link.remote, id, reason);
     }
 
+    /// Closes an admitted link before any reactor has heard of it.
+    pub(super) fn turn_away(
+        &mut self,
+        key: PeerKey,
+        upgraded: &Upgraded,
+        pass: Pass,
+        reason: CloseReason,
+    ) {
+        let Some(link) = self.links.remove(key) else { return };
+        self.close_link(link.id);
+        let (ticket, id) = (pass.ticket, Some(upgraded.remote_id));
+        self.tell_coordinator(ShardMessage::Left { ticket, reason: reason.clone() });
+        self.report_refusal(link.remote, id, reason);
+    }
+
     fn report_refusal(&mut self, remote_addr: SocketAddr, id: Option<NodeId>, reason: CloseReason) {
         self.metrics.count_refusal(&reason);
         self.event(Event::ConnectionRefused { remote_addr, id, reason });

@@ -16,22 +16,21 @@
 //! Closing is three steps: decide (nothing new is started, receives are cancelled), wait for the
 //! kernel (a write in flight may end until its deadline), close (when quiet).
 
+mod outgoing;
+
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use io_uring::types::{Fd, Timespec};
 use io_uring::{opcode, squeue};
 use socket2::{SockAddr, Socket};
 
 use crate::switch::io::{DialId, ReadMode, Transmit};
 
-use super::ring::{BUFFER_GROUP, system};
-
-/// Buffers one `sendmsg` can take (`UIO_MAXIOV`); what is over follows in the next.
-const IOVECS_MAX: usize = 1024;
+use super::ring::BUFFER_GROUP;
+use outgoing::Outgoing;
 
 /// Where a link is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,6 +87,10 @@ pub(super) enum Action {
 
 /// What became of a write.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for a moment; a box per write would be an allocation"
+)]
 pub(super) enum SendStep {
     /// Some bytes remain; start another write.
     Continue,
@@ -119,11 +122,7 @@ pub(super) struct Link {
 /// What operations in flight point to: boxed, so that it does not move with the slab, and freed
 /// only when the link is quiet.
 struct Pinned {
-    header: libc::msghdr,
-    iovecs: Vec<libc::iovec>,
-    buffers: Transmit,
-    /// Bytes of `buffers` written so far.
-    written: usize,
+    outgoing: Outgoing,
     address: SockAddr,
     deadline: Timespec,
 }
@@ -149,10 +148,7 @@ impl Link {
 
     fn new(socket: Socket, remote: SocketAddr, generation: u32, phase: Phase) -> Self {
         let pinned = Pinned {
-            header: system::empty_header(),
-            iovecs: Vec::new(),
-            buffers: Transmit::new(),
-            written: 0,
+            outgoing: Outgoing::new(),
             address: SockAddr::from(remote),
             deadline: Timespec::new(),
         };
@@ -218,8 +214,16 @@ impl Link {
         let dialing = matches!(self.phase, Phase::Connecting(_));
         let candidates = [
             (&mut self.receive, Target::Receive, unwanted),
-            (&mut self.send, Target::Send, ends && (self.expired || self.phase == Phase::Failed)),
-            (&mut self.connect, Target::Connect, ends || (dialing && self.expired)),
+            (
+                &mut self.send,
+                Target::Send,
+                ends && (self.expired || self.phase == Phase::Failed),
+            ),
+            (
+                &mut self.connect,
+                Target::Connect,
+                ends || (dialing && self.expired),
+            ),
         ];
         for (op, target, due) in candidates {
             if due && *op == Op::InFlight {
@@ -262,7 +266,11 @@ impl Link {
     }
 
     fn wanted_mode(&self) -> ReadMode {
-        if self.phase == Phase::Open { self.mode } else { ReadMode::Pause }
+        if self.phase == Phase::Open {
+            self.mode
+        } else {
+            ReadMode::Pause
+        }
     }
 
     /// A dial has a time limit, and so has the last write of a link that is being closed.
@@ -285,10 +293,13 @@ impl Link {
     /// Puts `buffers` in place for [`Link::send_entry`]. Panics while a write is in flight: the
     /// switch sends at most one at a time.
     pub(super) fn begin_send(&mut self, buffers: Transmit) {
-        assert_eq!(self.send, Op::Idle, "at most one transmit per link is in flight");
+        assert_eq!(
+            self.send,
+            Op::Idle,
+            "at most one transmit per link is in flight"
+        );
         self.send = Op::InFlight;
-        self.pinned.buffers = buffers;
-        self.pinned.written = 0;
+        self.pinned.outgoing.begin(buffers);
     }
 
     /// The link is broken. Returns `true` if that is news to its owner.
@@ -307,6 +318,7 @@ impl Link {
         }
         self.phase = Phase::Closing;
         self.expired = false;
+        // Else a dial's limit is still with the kernel; it bounds the close just as well.
         if self.deadline == Op::Idle {
             self.pinned.deadline = Timespec::from(patience);
         }
@@ -360,11 +372,9 @@ impl Link {
     /// A write completed with `written` bytes. It goes on unless all is written or the link has no
     /// more time for it.
     pub(super) fn end_send(&mut self, written: usize) -> SendStep {
-        self.pinned.written += written;
-        let total: usize = self.pinned.buffers.iter().map(BytesMut::len).sum();
-        debug_assert!(self.pinned.written <= total);
+        let complete = self.pinned.outgoing.advance(written);
         let stopped = self.send == Op::Cancelled || self.phase == Phase::Failed;
-        if self.pinned.written < total && !stopped {
+        if !complete && !stopped {
             return SendStep::Continue;
         }
         self.abandon_send()
@@ -373,7 +383,7 @@ impl Link {
     /// The write failed: the buffers come back.
     pub(super) fn abandon_send(&mut self) -> SendStep {
         self.send = Op::Idle;
-        SendStep::Done(std::mem::take(&mut self.pinned.buffers))
+        SendStep::Done(self.pinned.outgoing.end())
     }
 
     // ---- entries: they point into `self.pinned`, which lives until the link is quiet ----------
@@ -392,8 +402,7 @@ impl Link {
     /// `MSG_WAITALL` lets the kernel go on after a short write by itself.
     pub(super) fn send_entry(&mut self) -> squeue::Entry {
         let fd = self.fd();
-        self.pinned.load_iovecs();
-        opcode::SendMsg::new(fd, &raw const self.pinned.header)
+        opcode::SendMsg::new(fd, self.pinned.outgoing.header())
             .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
             .build()
     }
@@ -414,27 +423,11 @@ impl Link {
 
     /// Gives up the socket; only when quiet.
     pub(super) fn into_socket(self) -> (Socket, SocketAddr) {
-        assert!(self.is_quiet(), "a socket is given up only when nothing is in flight");
+        assert!(
+            self.is_quiet(),
+            "a socket is given up only when nothing is in flight"
+        );
         (self.socket, self.remote)
-    }
-}
-
-impl Pinned {
-    /// Points header and iovecs at the bytes that are not written yet.
-    fn load_iovecs(&mut self) {
-        let mut skip = self.written;
-        self.iovecs.clear();
-        for buffer in &mut self.buffers {
-            let written = skip.min(buffer.len());
-            skip -= written;
-            let rest = &mut buffer[written..];
-            if !rest.is_empty() && self.iovecs.len() < IOVECS_MAX {
-                let iov_base = rest.as_mut_ptr().cast();
-                self.iovecs.push(libc::iovec { iov_base, iov_len: rest.len() });
-            }
-        }
-        self.header.msg_iov = self.iovecs.as_mut_ptr();
-        self.header.msg_iovlen = self.iovecs.len() as _;
     }
 }
 
@@ -445,3 +438,6 @@ pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
     // io_uring answers EAGAIN on a non-blocking socket instead of waiting for it.
     socket.set_nonblocking(false)
 }
+
+#[cfg(test)]
+mod tests;

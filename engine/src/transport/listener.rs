@@ -45,7 +45,11 @@ pub fn bind(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, Trans
 
 /// A bound socket. `shared` lets others with the same option join its port.
 fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     // A restart must not wait for connections of the last run to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
     if shared {
@@ -85,7 +89,10 @@ mod tests {
     #[test]
     fn every_shard_gets_a_listener_on_the_same_port() {
         let listeners = bind(LOOPBACK, 3).expect("a free port");
-        let ports: Vec<_> = listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
+        let ports: Vec<_> = listeners
+            .iter()
+            .map(|l| l.local_addr().unwrap().port())
+            .collect();
         assert_ne!(ports[0], 0);
         assert!(ports.iter().all(|port| *port == ports[0]));
     }
@@ -96,7 +103,10 @@ mod tests {
         let taken = listeners[0].local_addr().unwrap();
         let error = bind(taken, 2).expect_err("the port is taken");
         assert!(matches!(error, TransportError::Listen { address, .. } if address == taken));
-        assert!(error.to_string().contains("another program has the port"), "{error}");
+        assert!(
+            error.to_string().contains("another program has the port"),
+            "{error}"
+        );
         drop(listeners);
         bind(taken, 2).expect("the port is free again");
     }

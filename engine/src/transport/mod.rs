@@ -18,13 +18,13 @@
 //! - [`dialer`]: names to addresses on a plain thread, then one address after the other.
 //! - [`check`]: whether this machine can run the engine, and how to mend it if not.
 
-// pub mod check;
-// pub mod dialer;
+pub mod check;
+pub mod dialer;
 mod error;
 pub mod link;
 pub mod listener;
 pub mod ring;
 
-// pub use dialer::Dialer;
+pub use dialer::Dialer;
 pub use error::TransportError;
 pub use ring::{Completion, Ring, RingConfig, Wait, Waker};

@@ -1,13 +1,19 @@
 //! What the tests over real sockets share. All traffic stays on 127.0.0.1.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ringwire::config::Config;
-use ringwire::handle::{Builder, Engine, is_supported};
+use ringwire::error::TrySendError;
+use ringwire::handle::{Builder, Engine, Handle, is_supported};
+use ringwire::peer::PeerKey;
+use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
 /// Tells, loudly, that a test cannot run where io_uring is refused.
-pub fn skip_without_ring() -> bool {
+pub(crate) fn skip_without_ring() -> bool {
     let skip = !is_supported();
     if skip {
         eprintln!("SKIPPED: this machine refuses io_uring, nothing was tested");
@@ -16,7 +22,7 @@ pub fn skip_without_ring() -> bool {
 }
 
 /// A configuration for loopback: any port, many peers from one address, no random pauses.
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         listen_addr: "127.0.0.1:0".parse().expect("a socket address"),
         allow_duplicate_ip: true,
@@ -28,17 +34,17 @@ pub fn config() -> Config {
 }
 
 /// A bare engine.
-pub fn builder(shards: u16) -> Builder {
+pub(crate) fn builder(shards: u16) -> Builder {
     Engine::builder(config()).shards(shards)
 }
 
 /// Open descriptors of this process.
-pub fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     count("/proc/self/fd")
 }
 
 /// Threads of this process.
-pub fn threads() -> usize {
+pub(crate) fn threads() -> usize {
     count("/proc/self/task")
 }
 
@@ -47,7 +53,7 @@ fn count(directory: &str) -> usize {
 }
 
 /// Resident memory in KiB.
-pub fn resident_kib() -> usize {
+pub(crate) fn resident_kib() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|n| n.parse().ok());
@@ -56,7 +62,7 @@ pub fn resident_kib() -> usize {
 
 /// Whether `count` comes down to `target` soon; the kernel frees what io_uring held a little after
 /// the descriptor is closed.
-pub fn settled(count: impl Fn() -> usize, target: usize) -> bool {
+pub(crate) fn settled(count: impl Fn() -> usize, target: usize) -> bool {
     let until = Instant::now() + Duration::from_secs(10);
     while count() > target {
         if Instant::now() > until {
@@ -65,4 +71,76 @@ pub fn settled(count: impl Fn() -> usize, target: usize) -> bool {
         std::thread::sleep(Duration::from_millis(20));
     }
     true
+}
+
+/// The channel of these tests.
+pub(crate) const CHANNEL: ChannelId = ChannelId(0x60);
+
+/// Its declaration.
+pub(crate) fn channel() -> ChannelDescriptor {
+    ChannelDescriptor { send_queue_capacity: 64, ..ChannelDescriptor::new(CHANNEL, 5) }
+}
+
+/// Sends back what comes. What finds no room waits for it.
+#[derive(Default)]
+pub(crate) struct Echo {
+    waiting: VecDeque<(PeerKey, Bytes)>,
+}
+
+impl Reactor for Echo {
+    fn channels(&self) -> Vec<ChannelDescriptor> {
+        vec![channel()]
+    }
+
+    fn receive(
+        &mut self,
+        cx: &mut dyn Context,
+        envelope: Envelope<'_>,
+    ) -> Result<(), ReactorError> {
+        self.waiting.push_back((envelope.from.key, envelope.message));
+        self.send(cx);
+        Ok(())
+    }
+
+    fn handle_room(&mut self, cx: &mut dyn Context, _: PeerKey, _: ChannelId) {
+        self.send(cx);
+    }
+}
+
+impl Echo {
+    fn send(&mut self, cx: &mut dyn Context) {
+        while let Some((peer, message)) = self.waiting.pop_front() {
+            if let Err(TrySendError::Full(message)) = cx.try_send(peer, CHANNEL, message) {
+                self.waiting.push_front((peer, message));
+                return;
+            }
+        }
+    }
+}
+
+/// An engine that echoes on [`CHANNEL`].
+pub(crate) fn echo_builder(shards: u16, seed: u8) -> Builder {
+    Engine::builder(config())
+        .node_key(NodeKey::from_seed([seed; 32]))
+        .shards(shards)
+        .reactor("echo", |_| Echo::default())
+}
+
+/// Where to dial a node.
+pub(crate) fn address(node: &Handle) -> NetAddress {
+    format!("{}@{}", node.node_id(), node.listen_addr()).parse().expect("a valid address")
+}
+
+/// Connects two nodes and returns the id of the one dialed.
+pub(crate) fn connect(from: &Handle, to: &Handle) -> NodeId {
+    from.dial_blocking(address(to)).expect("a peer")
+}
+
+/// Waits for something that comes soon.
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < until, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }

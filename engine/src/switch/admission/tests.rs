@@ -144,7 +144,7 @@ fn a_mapped_address_is_the_address_it_maps() {
 fn a_ban_holds_until_its_end_and_no_longer() {
     let mut admission = admission(limits(9), 1);
     let until = Instant::from_nanos(10);
-    assert!(admission.ban_id(id(1), until).is_none());
+    assert_eq!(admission.ban_id(id(1), until), []);
     admission.ban_ip("10.0.0.2".parse().unwrap(), until);
     let at = |nanos| Instant::from_nanos(nanos);
     let mut ask = |nanos, byte| {

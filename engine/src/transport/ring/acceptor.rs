@@ -85,7 +85,11 @@ impl Acceptor {
         }
         self.cancelled = true;
         self.cancels += 1;
-        Some(Action::Cancel(if self.accepting { Kind::Accept } else { Kind::AcceptPause }))
+        Some(Action::Cancel(if self.accepting {
+            Kind::Accept
+        } else {
+            Kind::AcceptPause
+        }))
     }
 
     /// An accept completed well.
@@ -116,7 +120,10 @@ impl Acceptor {
     pub(super) fn entry(&self, action: Action) -> Option<squeue::Entry> {
         let (entry, kind) = match action {
             Action::Accept => (self.accept_entry(), Kind::Accept),
-            Action::Pause => (opcode::Timeout::new(&raw const *self.pause).build(), Kind::AcceptPause),
+            Action::Pause => (
+                opcode::Timeout::new(&raw const *self.pause).build(),
+                Kind::AcceptPause,
+            ),
             Action::Cancel(target) => (cancel_entry(Token::of_ring(target)), Kind::AcceptCancel),
             Action::Free => return None,
         };
@@ -125,7 +132,9 @@ impl Acceptor {
 
     fn accept_entry(&self) -> squeue::Entry {
         let listener = Fd(self.listener.as_raw_fd());
-        opcode::AcceptMulti::new(listener).flags(libc::SOCK_CLOEXEC).build()
+        opcode::AcceptMulti::new(listener)
+            .flags(libc::SOCK_CLOEXEC)
+            .build()
     }
 }
 

@@ -18,6 +18,10 @@ pub enum Wait {
 
 /// Something that happened on the ring.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a turn's completions share one reused vector; a box per write would be an allocation"
+)]
 pub enum Completion {
     /// A connection was accepted. The link starts paused.
     Accepted {

@@ -34,7 +34,9 @@ impl Ring {
             Kind::CancelAll => return,
             Kind::Receive | Kind::Send | Kind::Connect | Kind::Deadline | Kind::Cancel => {}
         }
-        let index = self.find(token.link).expect("a slot is kept until its last completion");
+        let index = self
+            .find(token.link)
+            .expect("a slot is kept until its last completion");
         match token.kind {
             Kind::Receive => self.end_receive(index, &entry, pool),
             Kind::Send => self.end_send(index, entry.result(), pool),
@@ -47,11 +49,15 @@ impl Ring {
 
     fn end_accept(&mut self, entry: &cqueue::Entry) {
         let last = !cqueue::more(entry.flags());
-        let Some(acceptor) = &mut self.acceptor else { unreachable!("kept while in flight") };
+        let Some(acceptor) = &mut self.acceptor else {
+            unreachable!("kept while in flight")
+        };
         if entry.result() < 0 {
             let errno = -entry.result();
             if acceptor.failed(errno, last) {
-                self.ready.push(Completion::AcceptFailed { error: io_error("accept", errno) });
+                self.ready.push(Completion::AcceptFailed {
+                    error: io_error("accept", errno),
+                });
             }
         } else {
             acceptor.accepted(last);
@@ -66,7 +72,10 @@ impl Ring {
 
     /// Makes a link of an accepted socket. One that broke already is closed without a word.
     fn welcome(&mut self, socket: Socket) {
-        let remote = socket.peer_addr().ok().and_then(|address| address.as_socket());
+        let remote = socket
+            .peer_addr()
+            .ok()
+            .and_then(|address| address.as_socket());
         let Some(mut remote) = remote else { return };
         if link::prepare(&socket).is_err() {
             return;
@@ -79,7 +88,9 @@ impl Ring {
     }
 
     fn end_accept_step(&mut self, kind: Kind) {
-        let Some(acceptor) = &mut self.acceptor else { unreachable!("kept while in flight") };
+        let Some(acceptor) = &mut self.acceptor else {
+            unreachable!("kept while in flight")
+        };
         match kind {
             Kind::AcceptPause => acceptor.paused(),
             _ => acceptor.end_cancel(),
@@ -96,8 +107,15 @@ impl Ring {
         let buffer = match buffer {
             Some(bytes) if result > 0 && self.links[index].phase() == Phase::Open => {
                 let end = RECV_HEADROOM + result as usize;
-                let chunk = Chunk { bytes, start: RECV_HEADROOM, end };
-                self.ready.push(Completion::Received { link: self.id_of(index), chunk });
+                let chunk = Chunk {
+                    bytes,
+                    start: RECV_HEADROOM,
+                    end,
+                };
+                self.ready.push(Completion::Received {
+                    link: self.id_of(index),
+                    chunk,
+                });
                 None
             }
             buffer => buffer,
@@ -107,15 +125,18 @@ impl Ring {
         }
         match -result {
             0 => self.fail(index, NetworkError::Eof),
-            libc::ENOBUFS => {
-                if self.links[index].starve() {
-                    self.starved.push_back(self.id_of(index));
-                }
-            }
+            libc::ENOBUFS => self.starve(index),
             // Not failures of the link: it is armed again if it is still to be read.
             libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
             errno if errno > 0 => self.fail(index, io_error("recv", errno)),
             _ => {}
+        }
+    }
+
+    /// The link waits for a receive buffer; see [`Ring::turn`].
+    fn starve(&mut self, index: usize) {
+        if self.links[index].starve() {
+            self.starved.push_back(self.id_of(index));
         }
     }
 
@@ -135,15 +156,12 @@ impl Ring {
         }
     }
 
-    fn report_send(
-        &mut self,
-        index: usize,
-        result: i32,
-        buffers: Transmit,
-        pool: &mut BufferPool,
-    ) {
+    fn report_send(&mut self, index: usize, result: i32, buffers: Transmit, pool: &mut BufferPool) {
         if result > 0 {
-            self.ready.push(Completion::Sent { link: self.id_of(index), buffers });
+            self.ready.push(Completion::Sent {
+                link: self.id_of(index),
+                buffers,
+            });
             return;
         }
         give_back(buffers, pool);
@@ -156,10 +174,13 @@ impl Ring {
         let phase = self.links[index].phase();
         let expired = self.links[index].is_expired();
         self.links[index].end_connect(result == 0);
-        let Phase::Connecting(dial) = phase else { return };
+        let Phase::Connecting(dial) = phase else {
+            return;
+        };
         if result == 0 {
             let (link, remote) = (self.id_of(index), self.links[index].remote());
-            self.ready.push(Completion::Connected { dial, link, remote });
+            self.ready
+                .push(Completion::Connected { dial, link, remote });
             return;
         }
         let error = match -result {
@@ -174,14 +195,16 @@ impl Ring {
     /// Reports the end of a link, once.
     fn fail(&mut self, index: usize, error: NetworkError) {
         if self.links[index].fail() {
-            self.ready.push(Completion::Closed { link: self.id_of(index), error });
+            self.ready.push(Completion::Closed {
+                link: self.id_of(index),
+                error,
+            });
         }
     }
 
     /// Cancels everything and waits until the kernel has let go of all memory. Returns whether it
     /// has.
     fn drain(&mut self) -> bool {
-        let mut reaped = Vec::new();
         self.kernel.clear_backlog();
         for _ in 0..DRAIN_ROUNDS_MAX {
             if self.kernel.in_flight() == 0 {
@@ -190,15 +213,26 @@ impl Ring {
             let cancel = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
             // SAFETY: a cancellation refers to no memory and no descriptor.
             unsafe {
-                self.kernel.push(cancel.user_data(Token::of_ring(Kind::CancelAll).pack()));
+                self.kernel
+                    .push(cancel.user_data(Token::of_ring(Kind::CancelAll).pack()));
             }
-            if self.kernel.enter(Some(DRAIN_WAIT)).is_err() {
+            // The first wait ends with the cancellation itself at the latest, the second only
+            // with something that it left.
+            if !self.drain_once() || !self.drain_once() {
                 return false;
             }
-            self.kernel.reap(&mut reaped);
-            reaped.drain(..).for_each(close_accepted);
         }
         false
+    }
+
+    fn drain_once(&mut self) -> bool {
+        if self.kernel.in_flight() > 0 && self.kernel.enter(Some(DRAIN_WAIT)).is_err() {
+            return false;
+        }
+        let mut reaped = Vec::new();
+        self.kernel.reap(&mut reaped);
+        reaped.into_iter().for_each(close_accepted);
+        true
     }
 }
 
@@ -227,10 +261,15 @@ fn close_accepted(entry: cqueue::Entry) {
 }
 
 fn give_back(buffers: Transmit, pool: &mut BufferPool) {
-    buffers.into_iter().for_each(|buffer| pool.give_back_send(buffer));
+    buffers
+        .into_iter()
+        .for_each(|buffer| pool.give_back_send(buffer));
 }
 
 /// An error number as the pure rooms know it.
 pub(super) fn io_error(operation: &'static str, errno: i32) -> NetworkError {
-    NetworkError::Io { operation, message: io::Error::from_raw_os_error(errno).to_string() }
+    NetworkError::Io {
+        operation,
+        message: io::Error::from_raw_os_error(errno).to_string(),
+    }
 }

@@ -41,7 +41,11 @@ impl Kernel {
                 mend: mend_setup(&source),
                 source,
             })?;
-        Ok(Kernel { io, backlog: VecDeque::new(), in_flight: 0 })
+        Ok(Kernel {
+            io,
+            backlog: VecDeque::new(),
+            in_flight: 0,
+        })
     }
 
     /// The interface for registrations.
@@ -112,8 +116,14 @@ impl Kernel {
     pub(super) fn reap(&mut self, reaped: &mut Vec<cqueue::Entry>) {
         let from = reaped.len();
         reaped.extend(self.io.completion());
-        let finished = reaped[from..].iter().filter(|entry| !cqueue::more(entry.flags())).count();
-        assert!(finished <= self.in_flight, "more operations completed than were started");
+        let finished = reaped[from..]
+            .iter()
+            .filter(|entry| !cqueue::more(entry.flags()))
+            .count();
+        assert!(
+            finished <= self.in_flight,
+            "more operations completed than were started"
+        );
         self.in_flight -= finished;
     }
 
@@ -138,14 +148,20 @@ impl Kernel {
 
     fn submit_and_sleep(&mut self, wait: Duration) -> io::Result<usize> {
         let time = Timespec::from(wait);
-        self.io.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time))
+        self.io
+            .submitter()
+            .submit_with_args(1, &SubmitArgs::new().timespec(&time))
     }
 
     /// `Submitter::submit` would not ask for deferred work that this very submission creates.
     fn submit_and_run(&mut self, queued: usize) -> io::Result<usize> {
         let flags = EnterFlags::GETEVENTS.bits();
         // SAFETY: no argument structure is passed, and `queued` is the length of the queue.
-        unsafe { self.io.submitter().enter::<libc::sigset_t>(queued as u32, 0, flags, None) }
+        unsafe {
+            self.io
+                .submitter()
+                .enter::<libc::sigset_t>(queued as u32, 0, flags, None)
+        }
     }
 }
 

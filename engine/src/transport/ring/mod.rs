@@ -46,5 +46,5 @@ pub use completion::{Completion, Wait};
 pub use ring::{Ring, RingConfig};
 pub use waker::Waker;
 
-pub(super) use kernel::Kernel;
+pub(super) use kernel::{Kernel, mend_setup};
 pub(super) use provided::BUFFER_GROUP;

@@ -26,6 +26,9 @@ pub(crate) const BUFFER_GROUP: u16 = 0;
 const PAGE_BYTES: usize = 4096;
 /// What the kernel allows.
 const BUFFERS_MAX: usize = 1 << 15;
+/// Buffers lent to the kernel at first. The kernel takes them in turn, so few of them stay in the
+/// cache while one link streams; more are lent once several links have waited at the same time.
+const LENT_FIRST: usize = 16;
 
 /// Receive buffers lent to the kernel.
 pub(super) struct ProvidedBuffers {
@@ -35,6 +38,8 @@ pub(super) struct ProvidedBuffers {
     slots: Box<[Option<BytesMut>]>,
     /// Ids without a buffer.
     vacant: Vec<u16>,
+    /// Buffers to lend, up to the number of slots.
+    lent_target: usize,
     /// Where the next buffer is put; the kernel sees it when it is published.
     tail: u16,
 }
@@ -45,7 +50,11 @@ impl ProvidedBuffers {
     pub(super) fn new(kernel: &Kernel, count: usize) -> Result<Self, TransportError> {
         if !count.is_power_of_two() || count > BUFFERS_MAX {
             let rule = "must be a power of two up to 32768";
-            return Err(TransportError::Config { field: "provided_buffers", found: count, rule });
+            return Err(TransportError::Config {
+                field: "provided_buffers",
+                found: count,
+                rule,
+            });
         }
         let provided = Self::allocate(count);
         // SAFETY: the entries are valid, zeroed and page-aligned, and outlive the registration:
@@ -71,10 +80,20 @@ impl ProvidedBuffers {
         self.slots.len() - self.vacant.len()
     }
 
-    /// Puts a chunk of the pool behind every vacant id, as far as the pool can give.
+    /// Lends twice as many buffers from now on.
+    pub(super) fn widen(&mut self) {
+        self.lent_target = (self.lent_target * 2).min(self.slots.len());
+    }
+
+    /// Puts chunks of the pool behind vacant ids until enough are lent, as far as the pool can
+    /// give.
     pub(super) fn refill(&mut self, pool: &mut BufferPool) {
         let before = self.tail;
-        while let Some(id) = self.vacant.pop() {
+        while self.available() < self.lent_target {
+            let id = self
+                .vacant
+                .pop()
+                .expect("fewer buffers are lent than there are ids");
             let Some(chunk) = pool.take_chunk() else {
                 self.vacant.push(id);
                 break;
@@ -110,12 +129,15 @@ impl ProvidedBuffers {
             .expect("at most 32768 entries of 16 bytes");
         // SAFETY: the layout has a size: count is a power of two, so at least one.
         let memory = unsafe { alloc_zeroed(layout) };
-        let Some(entries) = NonNull::new(memory.cast()) else { handle_alloc_error(layout) };
+        let Some(entries) = NonNull::new(memory.cast()) else {
+            handle_alloc_error(layout)
+        };
         ProvidedBuffers {
             entries,
             layout,
             slots: (0..count).map(|_| None).collect(),
             vacant: (0..count as u16).rev().collect(),
+            lent_target: count.min(LENT_FIRST),
             tail: 0,
         }
     }
@@ -138,9 +160,8 @@ impl ProvidedBuffers {
     fn publish(&self) {
         // SAFETY: `entries` is the start of the registered ring, where the tail lies in the first
         // entry's reserved field. It is aligned, and shared with the kernel only atomically.
-        let tail = unsafe {
-            AtomicU16::from_ptr(BufRingEntry::tail(self.entries.as_ptr()).cast_mut())
-        };
+        let tail =
+            unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.entries.as_ptr()).cast_mut()) };
         tail.store(self.tail, Ordering::Release);
     }
 }

@@ -31,8 +31,9 @@ const STARVED_WAIT: Duration = Duration::from_millis(2);
 pub struct RingConfig {
     /// Submissions one system call can carry; more take more calls.
     pub entries: u32,
-    /// Receive buffers lent to the kernel: a power of two up to 32 768. They come from the shard's
-    /// pool, which should allow for at least twice as many.
+    /// Receive buffers lent to the kernel at most: a power of two up to 32 768. Few are lent until
+    /// many links receive at once. They come from the shard's pool, which should allow for at
+    /// least twice as many.
     pub provided_buffers: usize,
     /// How long a write in flight may still take after its link was closed.
     pub close_timeout: Duration,
@@ -40,7 +41,11 @@ pub struct RingConfig {
 
 impl Default for RingConfig {
     fn default() -> Self {
-        RingConfig { entries: 1024, provided_buffers: 64, close_timeout: Duration::from_secs(2) }
+        RingConfig {
+            entries: 1024,
+            provided_buffers: 128,
+            close_timeout: Duration::from_secs(2),
+        }
     }
 }
 
@@ -103,11 +108,13 @@ impl Ring {
         if self.acceptor.is_some() {
             return Err(TransportError::AlreadyListening);
         }
-        listener.set_nonblocking(false).map_err(|source| TransportError::Setup {
-            step: "listen",
-            source,
-            mend: "give a listening TCP socket",
-        })?;
+        listener
+            .set_nonblocking(false)
+            .map_err(|source| TransportError::Setup {
+                step: "listen",
+                source,
+                mend: "give a listening TCP socket",
+            })?;
         self.acceptor = Some(Acceptor::new(listener, Self::ACCEPT_PAUSE));
         self.settle_acceptor();
         Ok(())
@@ -125,8 +132,12 @@ impl Ring {
     /// Connects to `remote` within `timeout`; answered by `Connected` or `DialFailed`. `dial` must
     /// not name another dial in progress.
     pub fn dial(&mut self, dial: DialId, remote: SocketAddr, timeout: Duration) {
-        let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))
-            .and_then(|socket| link::prepare(&socket).map(|()| socket));
+        let socket = Socket::new(
+            Domain::for_address(remote),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )
+        .and_then(|socket| link::prepare(&socket).map(|()| socket));
         let socket = match socket {
             Ok(socket) if self.links.len() < LINKS_MAX => socket,
             Ok(_) => {
@@ -150,14 +161,20 @@ impl Ring {
             _ => true,
         });
         // Dials in progress are few (the switch bounds them), and cancelling one is rare.
-        let found = self.links.iter().find(|(_, link)| link.phase() == Phase::Connecting(dial));
+        let found = self
+            .links
+            .iter()
+            .find(|(_, link)| link.phase() == Phase::Connecting(dial));
         if let Some((index, _)) = found {
             self.close_index(index);
         }
     }
 
     fn refuse_dial(&mut self, dial: DialId, error: impl ToString) {
-        let error = NetworkError::Io { operation: "connect", message: error.to_string() };
+        let error = NetworkError::Io {
+            operation: "connect",
+            message: error.to_string(),
+        };
         self.ready.push(Completion::DialFailed { dial, error });
     }
 
@@ -166,9 +183,14 @@ impl Ring {
     /// Takes over a connected socket, for example from another shard's [`Ring::release`]. The link
     /// starts paused. Panics beyond 16 million links.
     pub fn adopt(&mut self, socket: OwnedFd, remote: SocketAddr) -> LinkId {
-        assert!(self.links.len() < LINKS_MAX, "the index of a link has 24 bits");
+        assert!(
+            self.links.len() < LINKS_MAX,
+            "the index of a link has 24 bits"
+        );
         let generation = self.next_generation();
-        let index = self.links.insert(Link::open(Socket::from(socket), remote, generation));
+        let index = self
+            .links
+            .insert(Link::open(Socket::from(socket), remote, generation));
         token::link_id(index, generation)
     }
 
@@ -196,7 +218,9 @@ impl Ring {
     /// Panics if a transmit of this link is in flight. On a link that is unknown or broken the
     /// buffers return to the pool unsent.
     pub fn transmit(&mut self, link: LinkId, buffers: Transmit) {
-        let open = self.find(link).filter(|index| self.links[*index].phase() == Phase::Open);
+        let open = self
+            .find(link)
+            .filter(|index| self.links[*index].phase() == Phase::Open);
         let Some(index) = open else {
             self.orphans.extend(buffers);
             return;
@@ -244,7 +268,12 @@ impl Ring {
         wait: Wait,
         out: &mut Vec<Completion>,
     ) -> Result<(), TransportError> {
-        self.orphans.drain(..).for_each(|buffer| pool.give_back_send(buffer));
+        self.orphans
+            .drain(..)
+            .for_each(|buffer| pool.give_back_send(buffer));
+        if self.starved.len() > 1 {
+            self.provided.widen();
+        }
         self.provided.refill(pool);
         self.feed_starved();
         if self.enter(wait)? {
@@ -273,7 +302,11 @@ impl Ring {
             self.kernel.enter(None)?;
             return Ok(self.wake.take());
         }
-        let wait = if self.starved.is_empty() { wait } else { wait.min(STARVED_WAIT) };
+        let wait = if self.starved.is_empty() {
+            wait
+        } else {
+            wait.min(STARVED_WAIT)
+        };
         let entered = self.kernel.enter(Some(wait));
         let notified = self.wake.stand_up();
         entered.map(|()| notified)
@@ -353,7 +386,9 @@ impl Ring {
 
     pub(super) fn settle_acceptor(&mut self) {
         while let Some(acceptor) = &mut self.acceptor {
-            let Some(action) = acceptor.next_action() else { return };
+            let Some(action) = acceptor.next_action() else {
+                return;
+            };
             if action == acceptor::Action::Free {
                 self.acceptor = None;
                 return;

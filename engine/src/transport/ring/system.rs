@@ -66,12 +66,18 @@ pub(crate) fn limit(resource: Resource) -> io::Result<Limit> {
     }
     // SAFETY: the call succeeded, so the structure is written.
     let limit = unsafe { limit.assume_init() };
-    Ok(Limit { soft: limit.rlim_cur, hard: limit.rlim_max })
+    Ok(Limit {
+        soft: limit.rlim_cur,
+        hard: limit.rlim_max,
+    })
 }
 
 /// Sets a limit of this process.
 pub(crate) fn set_limit(resource: Resource, limit: Limit) -> io::Result<()> {
-    let limit = libc::rlimit { rlim_cur: limit.soft, rlim_max: limit.hard };
+    let limit = libc::rlimit {
+        rlim_cur: limit.soft,
+        rlim_max: limit.hard,
+    };
     // SAFETY: the kernel reads one rlimit from the address given.
     match unsafe { libc::setrlimit(resource.code(), &limit) } {
         0 => Ok(()),

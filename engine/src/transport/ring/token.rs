@@ -69,7 +69,10 @@ impl Token {
 
     /// An operation of the ring itself.
     pub(super) fn of_ring(kind: Kind) -> Self {
-        Token { kind, link: LinkId(0) }
+        Token {
+            kind,
+            link: LinkId(0),
+        }
     }
 
     pub(super) fn pack(self) -> u64 {
@@ -85,7 +88,10 @@ impl Token {
             .checked_sub(1)
             .and_then(|place| Kind::ALL.get(place))
             .expect("the kernel returns the user_data it was given");
-        Token { kind, link: LinkId(user_data & ((1 << 56) - 1)) }
+        Token {
+            kind,
+            link: LinkId(user_data & ((1 << 56) - 1)),
+        }
     }
 }
 

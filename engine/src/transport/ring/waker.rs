@@ -67,12 +67,20 @@ pub(super) struct WakeSource {
 
 impl WakeSource {
     pub(super) fn new() -> io::Result<Self> {
-        let shared = Shared { state: AtomicU8::new(AWAKE), event: system::event_counter()? };
-        Ok(WakeSource { shared: Arc::new(shared), counter: Box::new(UnsafeCell::new(0)) })
+        let shared = Shared {
+            state: AtomicU8::new(AWAKE),
+            event: system::event_counter()?,
+        };
+        Ok(WakeSource {
+            shared: Arc::new(shared),
+            counter: Box::new(UnsafeCell::new(0)),
+        })
     }
 
     pub(super) fn waker(&self) -> Waker {
-        Waker { shared: Arc::clone(&self.shared) }
+        Waker {
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// The read that ends a sleep. It refers to memory of `self`.

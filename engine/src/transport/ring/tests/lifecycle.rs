@@ -14,7 +14,11 @@ fn black_hole() -> (Socket, Vec<Socket>, SocketAddr) {
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     listener.bind(&any.into()).expect("binds");
     listener.listen(0).expect("listens");
-    let address = listener.local_addr().expect("bound").as_socket().expect("IPv4");
+    let address = listener
+        .local_addr()
+        .expect("bound")
+        .as_socket()
+        .expect("IPv4");
     let fill = || {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_nonblocking(true).expect("non-blocking");
@@ -40,7 +44,13 @@ fn a_refused_dial_says_so_and_leaves_nothing_behind() {
     rig.ring.dial(DialId(3), address, PATIENCE);
     let (dial, error) = dial_failure(&mut rig);
     assert_eq!(dial, DialId(3));
-    let NetworkError::Io { operation: "connect", message } = error else { panic!("{error:?}") };
+    let NetworkError::Io {
+        operation: "connect",
+        message,
+    } = error
+    else {
+        panic!("{error:?}")
+    };
     assert!(message.contains("refused"), "{message}");
     rig.until_links(0);
 }
@@ -50,8 +60,12 @@ fn a_dial_nobody_answers_ends_at_its_time_limit() {
     let Some(mut rig) = Rig::new() else { return };
     let (_listener, _fill, address) = black_hole();
     let start = Instant::now();
-    rig.ring.dial(DialId(4), address, Duration::from_millis(150));
-    assert_eq!(dial_failure(&mut rig), (DialId(4), NetworkError::DialTimeout));
+    rig.ring
+        .dial(DialId(4), address, Duration::from_millis(150));
+    assert_eq!(
+        dial_failure(&mut rig),
+        (DialId(4), NetworkError::DialTimeout)
+    );
     assert!(start.elapsed() >= Duration::from_millis(150));
     rig.until_links(0);
 }
@@ -73,7 +87,8 @@ fn a_dial_cancelled_as_it_connects_closes_its_socket() {
     let Some(mut rig) = Rig::new() else { return };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     // Submitted, connected and cancelled within one turn.
-    rig.ring.dial(DialId(8), listener.local_addr().expect("bound"), PATIENCE);
+    rig.ring
+        .dial(DialId(8), listener.local_addr().expect("bound"), PATIENCE);
     rig.ring.cancel_dial(DialId(8));
     rig.until_links(0);
     assert!(rig.out.is_empty(), "{:?}", rig.out);
@@ -96,14 +111,23 @@ fn closing_lets_a_write_in_flight_end() {
     });
     rig.until_links(0);
     assert!(reader.join().expect("the reader ends") == sent);
-    assert!(rig.out.is_empty(), "nothing is reported after close: {:?}", rig.out);
+    assert!(
+        rig.out.is_empty(),
+        "nothing is reported after close: {:?}",
+        rig.out
+    );
 }
 
 #[test]
 fn closing_waits_no_longer_than_its_time_limit_for_a_write() {
     let close_timeout = Duration::from_millis(100);
-    let config = RingConfig { close_timeout, ..RingConfig::default() };
-    let Some(mut rig) = Rig::with(config, PoolLimits::default()) else { return };
+    let config = RingConfig {
+        close_timeout,
+        ..RingConfig::default()
+    };
+    let Some(mut rig) = Rig::with(config, PoolLimits::default()) else {
+        return;
+    };
     let (link, _theirs) = rig.pair();
     rig.ring.transmit(link, one(&pattern(64 << 20)));
     rig.ring.read(link, ReadMode::Stream);
@@ -139,7 +163,9 @@ fn a_closed_link_is_unknown_and_its_slot_belongs_to_another() {
 fn a_listener_that_stops_is_closed_and_another_can_follow() {
     let Some(mut rig) = Rig::new() else { return };
     let address = rig.listen();
-    let error = rig.ring.listen(TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let error = rig
+        .ring
+        .listen(TcpListener::bind("127.0.0.1:0").expect("a port"));
     assert!(matches!(error, Err(TransportError::AlreadyListening)));
     rig.ring.stop_listening();
     let start = Instant::now();
@@ -171,10 +197,16 @@ fn a_ring_dropped_with_everything_in_flight_closes_everything() {
     }
     rig.turn(Duration::ZERO);
     let mut client = TcpStream::connect(address).expect("connects");
-    client.set_read_timeout(Some(PATIENCE)).expect("sets a timeout");
+    client
+        .set_read_timeout(Some(PATIENCE))
+        .expect("sets a timeout");
     let start = Instant::now();
     drop(rig);
-    assert!(start.elapsed() < Duration::from_secs(3), "dropping took {:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(3),
+        "dropping took {:?}",
+        start.elapsed()
+    );
     // The one in the backlog and those in use: all hear that it is over.
     assert!(matches!(client.read(&mut [0; 1]), Ok(0) | Err(_)));
     for mut peer in peers {
@@ -203,7 +235,9 @@ fn a_wake_from_another_thread_ends_the_sleep() {
         waker
     });
     let start = Instant::now();
-    rig.ring.turn(&mut rig.pool, Wait::Until(PATIENCE), &mut rig.out).expect("a turn");
+    rig.ring
+        .turn(&mut rig.pool, Wait::Until(PATIENCE), &mut rig.out)
+        .expect("a turn");
     assert!(start.elapsed() < PATIENCE / 2);
     assert!(matches!(rig.out[..], [Completion::Woken]), "{:?}", rig.out);
     let waker = thread.join().expect("the thread ends");
@@ -217,7 +251,9 @@ fn a_wake_before_the_turn_is_seen_without_sleeping() {
     rig.ring.waker().wake();
     assert!(rig.ring.has_pending());
     let start = Instant::now();
-    rig.ring.turn(&mut rig.pool, Wait::Until(PATIENCE), &mut rig.out).expect("a turn");
+    rig.ring
+        .turn(&mut rig.pool, Wait::Until(PATIENCE), &mut rig.out)
+        .expect("a turn");
     assert!(start.elapsed() < PATIENCE / 2);
     assert!(matches!(rig.out[..], [Completion::Woken]), "{:?}", rig.out);
 }
@@ -254,9 +290,18 @@ fn of_a_hundred_thousand_racing_wakes_none_is_lost() {
     let mut seen = 0;
     while seen < WAKES {
         let slept = Instant::now();
-        rig.ring.turn(&mut rig.pool, Wait::Until(PATIENCE), &mut rig.out).expect("a turn");
-        assert!(slept.elapsed() < PATIENCE / 2, "a wake-up was lost after {seen}");
-        if rig.out.drain(..).any(|completion| matches!(completion, Completion::Woken)) {
+        rig.ring
+            .turn(&mut rig.pool, Wait::Until(PATIENCE), &mut rig.out)
+            .expect("a turn");
+        assert!(
+            slept.elapsed() < PATIENCE / 2,
+            "a wake-up was lost after {seen}"
+        );
+        if rig
+            .out
+            .drain(..)
+            .any(|completion| matches!(completion, Completion::Woken))
+        {
             seen = inbox.load(Ordering::Acquire);
             answered.store(seen, Ordering::Release);
         }

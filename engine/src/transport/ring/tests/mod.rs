@@ -34,7 +34,11 @@ impl Rig {
 
     fn with(config: RingConfig, limits: PoolLimits) -> Option<Rig> {
         match Ring::new(config) {
-            Ok(ring) => Some(Rig { ring, pool: BufferPool::new(limits), out: Vec::new() }),
+            Ok(ring) => Some(Rig {
+                ring,
+                pool: BufferPool::new(limits),
+                out: Vec::new(),
+            }),
             Err(error) => {
                 eprintln!("SKIPPED: {error}");
                 None
@@ -43,7 +47,9 @@ impl Rig {
     }
 
     fn turn(&mut self, wait: Duration) {
-        self.ring.turn(&mut self.pool, Wait::Until(wait), &mut self.out).expect("a turn");
+        self.ring
+            .turn(&mut self.pool, Wait::Until(wait), &mut self.out)
+            .expect("a turn");
     }
 
     /// Turns until `done` finds what it wants among the completions, which are consumed up to it.
@@ -64,7 +70,10 @@ impl Rig {
     fn until_links(&mut self, links: usize) {
         let start = Instant::now();
         while self.ring.link_count() != links {
-            assert!(start.elapsed() < PATIENCE, "waited too long for {links} links");
+            assert!(
+                start.elapsed() < PATIENCE,
+                "waited too long for {links} links"
+            );
             self.turn(Duration::from_millis(20));
         }
     }
@@ -98,8 +107,12 @@ impl Rig {
         let remote = listener.local_addr().expect("a bound socket");
         let ours = TcpStream::connect(remote).expect("connects");
         let (theirs, _) = listener.accept().expect("accepts");
-        theirs.set_read_timeout(Some(PATIENCE)).expect("sets a timeout");
-        theirs.set_write_timeout(Some(PATIENCE)).expect("sets a timeout");
+        theirs
+            .set_read_timeout(Some(PATIENCE))
+            .expect("sets a timeout");
+        theirs
+            .set_write_timeout(Some(PATIENCE))
+            .expect("sets a timeout");
         (self.ring.adopt(ours.into(), remote), theirs)
     }
 
@@ -146,7 +159,13 @@ fn pattern(len: usize) -> Vec<u8> {
 fn run_alone(test: &str) {
     let name = format!("transport::ring::tests::{test}");
     let status = std::process::Command::new(std::env::current_exe().expect("a test binary"))
-        .args(["--exact", &name, "--ignored", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            &name,
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .status()
         .expect("runs the test binary");
     assert!(status.success(), "{name} failed in a process of its own");

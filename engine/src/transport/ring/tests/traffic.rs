@@ -17,7 +17,10 @@ fn an_accepted_connection_is_echoed() {
         let mut echoed = 0;
         while echoed < message.len() {
             let chunk = rig.received(link);
-            assert_eq!(chunk.received(), &message[echoed..echoed + chunk.received().len()]);
+            assert_eq!(
+                chunk.received(),
+                &message[echoed..echoed + chunk.received().len()]
+            );
             echoed += chunk.received().len();
             rig.ring.transmit(link, one(chunk.received()));
             rig.pool.give_back_chunk(chunk.bytes);
@@ -79,7 +82,11 @@ fn a_paused_link_lets_the_sender_block_and_loses_nothing() {
         }
         assert!(written < 256 << 20, "the sender never blocks");
         rig.turn(Duration::ZERO);
-        assert!(rig.out.is_empty(), "a paused link reports nothing: {:?}", rig.out);
+        assert!(
+            rig.out.is_empty(),
+            "a paused link reports nothing: {:?}",
+            rig.out
+        );
     }
     drop(theirs);
     rig.ring.read(link, ReadMode::Stream);
@@ -100,7 +107,12 @@ fn switching_modes_back_and_forth_loses_nothing() {
     let sent = pattern(4 << 20);
     let copy = sent.clone();
     let writer = std::thread::spawn(move || theirs.write_all(&copy).expect("writes"));
-    let modes = [ReadMode::Stream, ReadMode::Pause, ReadMode::Once, ReadMode::Stream];
+    let modes = [
+        ReadMode::Stream,
+        ReadMode::Pause,
+        ReadMode::Once,
+        ReadMode::Stream,
+    ];
     let mut got = Vec::new();
     for mode in modes.into_iter().cycle() {
         rig.ring.read(link, mode);
@@ -181,12 +193,23 @@ fn a_write_to_a_dead_remote_closes_the_link() {
             break error;
         }
     };
-    assert!(matches!(error, NetworkError::Io { operation: "send", .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            NetworkError::Io {
+                operation: "send",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
 }
 
 #[test]
 fn a_link_moves_between_rings_with_its_unread_bytes() {
-    let (Some(mut first), Some(mut second)) = (Rig::new(), Rig::new()) else { return };
+    let (Some(mut first), Some(mut second)) = (Rig::new(), Rig::new()) else {
+        return;
+    };
     let (link, mut theirs) = first.pair();
     first.ring.read(link, ReadMode::Once);
     assert!(first.ring.release(link).is_none(), "a receive is in flight");
@@ -228,13 +251,18 @@ fn exchange(rig: &mut Rig, link: LinkId, seed: u8, len: usize) -> (blake3::Hash,
                     rig.pool.give_back_chunk(chunk.bytes);
                 }
                 Completion::Sent { buffers, .. } => {
-                    buffers.into_iter().for_each(|buffer| rig.pool.give_back_send(buffer));
+                    buffers
+                        .into_iter()
+                        .for_each(|buffer| rig.pool.give_back_send(buffer));
                     sending = false;
                 }
                 other => panic!("unexpected: {other:?}"),
             }
         }
-        assert!(start.elapsed() < PATIENCE, "{to_send} to send, {to_receive} to receive");
+        assert!(
+            start.elapsed() < PATIENCE,
+            "{to_send} to send, {to_receive} to receive"
+        );
     }
     (sent.finalize(), received.finalize())
 }
@@ -249,9 +277,11 @@ fn two_rings_on_two_threads_exchange_64_mib_both_ways() {
         let mut rig = Rig::new().expect("the first ring worked");
         rig.ring.dial(DialId(7), address, PATIENCE);
         let link = rig.until("the dial", |completion| match completion {
-            Completion::Connected { dial: DialId(7), link, remote } if remote == address => {
-                Some(link)
-            }
+            Completion::Connected {
+                dial: DialId(7),
+                link,
+                remote,
+            } if remote == address => Some(link),
             _ => None,
         });
         let digests = exchange(&mut rig, link, 1, LEN);

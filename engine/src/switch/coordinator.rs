@@ -1,0 +1,287 @@
+//! The coordinator: the part of shard 0 that holds the node together. It admits peers, keeps the
+//! dial plan, and tells every shard's gate what to refuse.
+//!
+//! It is told by messages and acts by messages, to its own shard as well, so nothing here knows
+//! where a peer lives beyond its ticket.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ringwire_codec::{NetAddress, NodeId};
+
+use super::admission::{Admission, AdmissionLimits, Decision, OwnDial};
+use super::core::Core;
+use super::dialer::{DialKind, Dialer, Outcome};
+use super::io::{Event, Reply, ReplyToken};
+use super::message::{AttemptId, Candidate, GateUpdate, Pass, ShardMessage, Ticket};
+use super::timers::Timer;
+use crate::config::Config;
+use crate::error::{CloseReason, Reject};
+use crate::peer::{Direction, ShardId};
+use crate::time::Instant;
+
+/// What is banned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BanTarget {
+    /// A node, wherever it is.
+    Id(NodeId),
+    /// An address, whoever is there.
+    Ip(IpAddr),
+}
+
+/// The coordinator's state.
+pub(super) struct Coordinator {
+    admission: Admission,
+    dialer: Dialer,
+    persistent: Vec<NetAddress>,
+    /// What the gates were last told about the inbound budget.
+    inbound_full: bool,
+    /// The deadline of the dial plan that is in the timer heap.
+    timer_at: Option<Instant>,
+    stopping: bool,
+}
+
+impl Coordinator {
+    pub(super) fn new(config: &Config, local: NodeId, shard_count: u16) -> Self {
+        let mut unconditional = config.unconditional_peer_ids.clone();
+        unconditional.sort_unstable();
+        let limits = AdmissionLimits {
+            inbound_max: config.max_num_inbound_peers,
+            allow_duplicate_ip: config.allow_duplicate_ip,
+            unconditional,
+        };
+        Coordinator {
+            admission: Admission::new(local, limits, shard_count),
+            dialer: Dialer::new(config.persistent_peers_max_dial_period),
+            persistent: config.persistent_peers.clone(),
+            inbound_full: false,
+            timer_at: None,
+            stopping: false,
+        }
+    }
+
+    /// Plans the first dial of every persistent peer, spread by the configured jitter.
+    pub(super) fn start(&mut self, core: &mut Core) {
+        self.announce_budget(core);
+        for address in std::mem::take(&mut self.persistent) {
+            // A node whose own address is in its list, as it is when a list is shared, skips it.
+            if address.id != core.node_id {
+                let at = core.now + core.chance.duration_up_to(core.config.dial_jitter);
+                self.dialer.plan(at, address, DialKind::Persistent, None, false);
+            }
+        }
+        self.run_dials(core);
+    }
+
+    /// A message from a shard to the coordinator.
+    pub(super) fn handle(&mut self, core: &mut Core, from: ShardId, message: ShardMessage) {
+        match message {
+            ShardMessage::Admit(candidate) => self.admit(core, from, candidate),
+            ShardMessage::Joined(ticket) => self.join(core, ticket),
+            ShardMessage::Left { ticket, reason } => self.leave(core, ticket, &reason),
+            ShardMessage::DialConnected(attempt) => self.dialer.handle_connected(attempt),
+            ShardMessage::DialEnded { attempt, reason } => self.fail_dial(core, attempt, reason),
+            other => unreachable!("not a message to the coordinator: {other:?}"),
+        }
+        self.run_dials(core);
+    }
+
+    /// Dials what is due and looks after the next deadline.
+    pub(super) fn run_dials(&mut self, core: &mut Core) {
+        while let Some(id) = self.dialer.next_due(core.now) {
+            if self.admission.contains(&id) {
+                // It came to us meanwhile; whoever asked hears of it when it has joined.
+                let tokens = self.dialer.handle_joined(core.now, id);
+                answer(core, tokens, &Ok(id));
+                continue;
+            }
+            let (admission, dialer) = (&self.admission, &self.dialer);
+            let shard = admission.lightest(ShardId::COORDINATOR, |shard| dialer.dialing_on(shard));
+            let Some(due) = self.dialer.start(id, shard) else { break };
+            core.send(shard, ShardMessage::Dial { attempt: due.attempt, address: due.address });
+        }
+        self.schedule(core);
+    }
+
+    /// The dial plan's entry in the timer heap came up.
+    pub(super) fn handle_timeout(&mut self, core: &mut Core) {
+        self.timer_at = None;
+        self.run_dials(core);
+    }
+
+    /// The application asks for a dial.
+    pub(super) fn dial(
+        &mut self,
+        core: &mut Core,
+        address: NetAddress,
+        persistent: bool,
+        token: Option<ReplyToken>,
+    ) {
+        let id = address.id;
+        let connected = self.admission.contains(&id);
+        let reject = if self.stopping {
+            Some(Reject::Stopping)
+        } else if id == core.node_id {
+            Some(Reject::IsSelf)
+        } else {
+            connected.then_some(Reject::DuplicateId(id))
+        };
+        if let (Some(reject), Some(token)) = (&reject, token) {
+            core.reply(token, Reply::Dial(Err(CloseReason::Rejected(reject.clone()))));
+        }
+        let kind = if persistent { DialKind::Persistent } else { DialKind::Once };
+        match reject {
+            None => self.dialer.plan(core.now, address, kind, token, false),
+            Some(Reject::DuplicateId(_)) if persistent => {
+                self.dialer.plan(core.now, address, kind, None, true);
+            }
+            Some(_) => {}
+        }
+        self.run_dials(core);
+    }
+
+    /// Refuses an id or address for `span`; its peers are closed.
+    pub(super) fn ban(&mut self, core: &mut Core, target: BanTarget, span: Duration) {
+        let until = core.now + span;
+        let expelled = match target {
+            BanTarget::Id(id) => self.admission.ban_id(id, until),
+            BanTarget::Ip(ip) => {
+                self.tell_gates(core, GateUpdate::Banned(ip.to_canonical(), until));
+                self.admission.ban_ip(ip.to_canonical(), until)
+            }
+        };
+        for (ticket, home) in expelled {
+            core.send(home, ShardMessage::Revoke { ticket, reject: Reject::Banned });
+        }
+    }
+
+    /// Ends all dialing and admission.
+    pub(super) fn stop(&mut self, core: &mut Core) {
+        self.stopping = true;
+        let tokens = self.dialer.stop();
+        answer(core, tokens, &Err(CloseReason::Shutdown));
+    }
+
+    pub(super) fn forget_token(&mut self, token: ReplyToken) {
+        self.dialer.forget_token(token);
+    }
+
+    fn admit(&mut self, core: &mut Core, from: ShardId, candidate: Candidate) {
+        if self.stopping {
+            return self.give_verdict(core, from, candidate, Err(Reject::Stopping));
+        }
+        let own_dial = match self.dialer.is_past_connect(&candidate.id, candidate.attempt) {
+            true => OwnDial::PastConnect,
+            false => OwnDial::None,
+        };
+        let persistent = self.dialer.is_persistent(&candidate.id);
+        match self.admission.decide(core.now, from, candidate.clone(), own_dial, persistent) {
+            Decision::Verdict(verdict) => self.give_verdict(core, from, candidate, verdict),
+            Decision::Displace { ticket, home } => {
+                let reject = Reject::DuplicateId(candidate.id);
+                core.send(home, ShardMessage::Revoke { ticket, reject });
+            }
+        }
+    }
+
+    fn give_verdict(
+        &mut self,
+        core: &mut Core,
+        from: ShardId,
+        candidate: Candidate,
+        verdict: Result<Pass, Reject>,
+    ) {
+        match &verdict {
+            Ok(_) => {
+                let ip = candidate.remote_addr.ip().to_canonical();
+                self.tell_gates(core, GateUpdate::Occupied(ip, core.now));
+                self.announce_budget(core);
+                if candidate.direction == Direction::Inbound {
+                    self.cancel_dial(core, candidate.id);
+                }
+            }
+            Err(reject) => {
+                if let Some(attempt) = candidate.attempt {
+                    self.fail_dial(core, attempt, CloseReason::Rejected(reject.clone()));
+                }
+            }
+        }
+        core.send(from, ShardMessage::Verdict { link: candidate.link, verdict });
+    }
+
+    /// An inbound connection won: our own attempt is not needed any more.
+    fn cancel_dial(&mut self, core: &mut Core, id: NodeId) {
+        if let Some((attempt, shard)) = self.dialer.cancel(&id) {
+            core.send(shard, ShardMessage::CancelDial { attempt, id });
+        }
+    }
+
+    fn join(&mut self, core: &mut Core, ticket: Ticket) {
+        if let Some(id) = self.admission.id_of(ticket) {
+            let tokens = self.dialer.handle_joined(core.now, id);
+            answer(core, tokens, &Ok(id));
+        }
+    }
+
+    fn leave(&mut self, core: &mut Core, ticket: Ticket, reason: &CloseReason) {
+        let Some(departed) = self.admission.leave(ticket) else { return };
+        self.tell_gates(core, GateUpdate::Vacated(departed.entry.ip));
+        self.announce_budget(core);
+        let outcome = self.dialer.handle_left(core.now, departed.id, reason, &mut core.chance);
+        report(core, outcome, reason);
+        if let Some((from, successor)) = departed.successor {
+            self.admit(core, from, successor);
+        }
+    }
+
+    fn fail_dial(&mut self, core: &mut Core, attempt: AttemptId, reason: CloseReason) {
+        let failed = self.dialer.handle_failed(core.now, attempt, &reason, &mut core.chance);
+        let Some((address, outcome)) = failed else { return };
+        if let CloseReason::Network(error) = &reason {
+            let (error, retry_in) = (error.clone(), outcome.retry_in);
+            core.event(Event::DialFailed { address, error, retry_in });
+        }
+        report(core, outcome, &reason);
+    }
+
+    fn announce_budget(&mut self, core: &mut Core) {
+        let full = self.admission.is_inbound_full();
+        if full != self.inbound_full {
+            self.inbound_full = full;
+            self.tell_gates(core, GateUpdate::InboundFull(full));
+        }
+    }
+
+    fn tell_gates(&self, core: &mut Core, update: GateUpdate) {
+        core.gate.handle_update(update);
+        for shard in core.other_shards() {
+            core.send(shard, ShardMessage::Gate(update));
+        }
+    }
+
+    fn schedule(&mut self, core: &mut Core) {
+        let Some(want) = self.dialer.next_at() else { return };
+        if self.timer_at.is_none_or(|at| want < at) {
+            self.timer_at = Some(want);
+            core.timers.set(want, Timer::Dials);
+        }
+    }
+}
+
+/// Tells what became of a dial or a lost peer.
+fn report(core: &mut Core, outcome: Outcome, reason: &CloseReason) {
+    answer(core, outcome.tokens, &Err(reason.clone()));
+    if let Some(address) = outcome.gave_up {
+        core.event(Event::GaveUp(address));
+    }
+}
+
+fn answer(
+    core: &mut Core,
+    tokens: impl IntoIterator<Item = ReplyToken>,
+    outcome: &Result<NodeId, CloseReason>,
+) {
+    for token in tokens {
+        core.reply(token, Reply::Dial(outcome.clone()));
+    }
+}

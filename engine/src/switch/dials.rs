@@ -1,0 +1,69 @@
+//! A shard's part in dialing: it connects where the coordinator says and reports back.
+
+use std::net::SocketAddr;
+
+use ringwire_codec::{NetAddress, NodeId};
+
+use super::core::{Core, Dialing};
+use super::io::{DialId, LinkId, Output};
+use super::message::{AttemptId, ShardMessage};
+use crate::error::{CloseReason, NetworkError, Reject};
+use crate::peer::{Direction, PeerKey};
+
+impl Core {
+    /// The coordinator wants an address dialed from here.
+    pub(super) fn begin_dial(&mut self, attempt: AttemptId, address: NetAddress) {
+        if self.stopping {
+            let reason = CloseReason::Shutdown;
+            return self.tell_coordinator(ShardMessage::DialEnded { attempt, reason });
+        }
+        let dial = DialId(self.next_dial);
+        self.next_dial += 1;
+        self.metrics.dials += 1;
+        let timeout = self.config.dial_timeout;
+        let (host, port) = (address.host.clone(), address.port);
+        self.dials.insert(dial, Dialing { attempt, address });
+        self.outputs.push_back(Output::Dial { dial, host, port, timeout });
+    }
+
+    /// TCP is up: the handshake begins.
+    pub(super) fn dial_connected(&mut self, dial: DialId, link: LinkId, remote: SocketAddr) {
+        let Some(Dialing { attempt, address }) = self.dials.remove(&dial) else {
+            // It was cancelled while the word was on its way.
+            return self.close_link(link);
+        };
+        if let Err(reject) = self.filters.check_connection(&remote) {
+            self.close_link(link);
+            let reason = CloseReason::Rejected(reject);
+            return self.tell_coordinator(ShardMessage::DialEnded { attempt, reason });
+        }
+        self.tell_coordinator(ShardMessage::DialConnected(attempt));
+        let expected = Some(address.id);
+        self.begin_upgrade(link, remote, Direction::Outbound, Some(attempt), expected);
+    }
+
+    /// No connection.
+    pub(super) fn dial_failed(&mut self, dial: DialId, error: NetworkError) {
+        if let Some(Dialing { attempt, .. }) = self.dials.remove(&dial) {
+            self.metrics.dials_failed += 1;
+            let reason = CloseReason::Network(error);
+            self.tell_coordinator(ShardMessage::DialEnded { attempt, reason });
+        }
+    }
+
+    /// The attempt is not needed any more, wherever it has got to.
+    pub(super) fn cancel_dial(&mut self, attempt: AttemptId, id: NodeId) {
+        let of_attempt = |(_, dialing): &(&DialId, &Dialing)| dialing.attempt == attempt;
+        if let Some(dial) = self.dials.iter().find(of_attempt).map(|(dial, _)| *dial) {
+            self.dials.remove(&dial);
+            self.outputs.push_back(Output::CancelDial(dial));
+        }
+        let is_its = |key: &PeerKey| {
+            self.links.get(*key).is_some_and(|link| link.attempt == Some(attempt))
+        };
+        let found = self.links.keys().find(is_its);
+        if let Some(key) = found {
+            self.refuse(key, CloseReason::Rejected(Reject::DuplicateId(id)));
+        }
+    }
+}

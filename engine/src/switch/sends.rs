@@ -1,0 +1,79 @@
+//! Sends of the application that wait for room in a peer's queue.
+//!
+//! They wait in the order in which they came, per channel: a send never overtakes an earlier one,
+//! even when room appears between the two. Each is answered exactly once: queued, too late, or
+//! closed.
+
+use std::collections::VecDeque;
+
+use super::core::Core;
+use super::io::Reply;
+use super::link::WaitingSend;
+use crate::error::{SendError, TrySendError};
+use crate::peer::PeerKey;
+
+/// Sends that may wait for room at one peer; one more is answered `Full`.
+pub const WAITING_SENDS_MAX: usize = 1024;
+
+impl Core {
+    /// Queues the sends that wait, in order within each channel, as far as there is room.
+    pub(super) fn send_waiting(&mut self, key: PeerKey) {
+        let mut place = 0;
+        let mut full = Vec::new();
+        loop {
+            let Some(peer) = self.links.peer_mut(key) else { return };
+            let Some(send) = peer.waiting.get(place) else { return };
+            let channel = send.channel;
+            if full.contains(&channel) || !peer.conn.can_send(channel) {
+                full.push(channel);
+                place += 1;
+                continue;
+            }
+            let send = peer.waiting.remove(place).expect("looked at above");
+            let outcome = self.try_send(key, channel, send.message);
+            if let Some(token) = send.token {
+                self.reply(token, Reply::Send(outcome.map_err(SendError::Refused)));
+            }
+        }
+    }
+
+    /// Answers the sends that have waited too long.
+    pub(super) fn expire_waiting(&mut self, key: PeerKey) {
+        let now = self.now;
+        let Some(peer) = self.links.peer_mut(key) else { return };
+        let is_late = |send: &WaitingSend| send.deadline.is_some_and(|at| at <= now);
+        let (late, waiting): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut peer.waiting).into_iter().partition(is_late);
+        peer.waiting = waiting;
+        for send in late {
+            if let Some(token) = send.token {
+                self.reply(token, Reply::Send(Err(SendError::Timeout)));
+            }
+        }
+    }
+
+    /// Queues a message now or lets it wait for room.
+    pub(super) fn send_or_wait(&mut self, key: PeerKey, send: WaitingSend) {
+        let WaitingSend { channel, message, deadline, token } = send;
+        let Some(peer) = self.links.peer(key) else { return };
+        let queue_behind = peer.waiting.iter().any(|waiting| waiting.channel == channel);
+        let is_crowded = peer.waiting.len() >= WAITING_SENDS_MAX;
+        let outcome = if queue_behind {
+            Err(TrySendError::Full(message))
+        } else {
+            self.try_send(key, channel, message)
+        };
+        let outcome = match outcome {
+            Err(TrySendError::Full(message)) if !is_crowded => {
+                let send = WaitingSend { channel, message, deadline, token };
+                let peer = self.links.peer_mut(key).expect("found above");
+                peer.waiting.push_back(send);
+                return self.schedule(key);
+            }
+            outcome => outcome,
+        };
+        if let Some(token) = token {
+            self.reply(token, Reply::Send(outcome.map_err(SendError::Refused)));
+        }
+    }
+}

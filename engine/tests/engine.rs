@@ -1,0 +1,296 @@
+//! Whole engines over real sockets: connect, echo, push back, stop.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use common::{CHANNEL, channel, config, connect, echo_builder, skip_without_ring};
+use ringwire::error::TrySendError;
+use ringwire::handle::{Builder, DialError, Engine, ShutdownError, SubscribeError};
+use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+use ringwire_codec::{ChannelId, NodeKey};
+
+const WITHIN: Duration = Duration::from_secs(5);
+
+fn app_builder(shards: u16, seed: u8) -> Builder {
+    Engine::builder(config())
+        .node_key(NodeKey::from_seed([seed; 32]))
+        .shards(shards)
+        .channel(channel())
+}
+
+#[test]
+fn two_engines_connect_and_echo_on_one_shard_each() {
+    if !skip_without_ring() {
+        echo_between(1);
+    }
+}
+
+#[test]
+fn two_engines_connect_and_echo_on_three_shards_each() {
+    if !skip_without_ring() {
+        echo_between(3);
+    }
+}
+
+fn echo_between(shards: u16) {
+    let echo = echo_builder(shards, 1).start().expect("the echoing engine");
+    let caller = app_builder(shards, 2).start().expect("the calling engine");
+    let mut answers = caller.subscribe(CHANNEL).expect("a declared channel");
+    let peer = connect(&caller, &echo);
+    assert_eq!(peer, echo.node_id());
+    for round in 0..200_u32 {
+        let message = Bytes::from(vec![round as u8; 1 + round as usize * 97]);
+        caller.send_blocking(peer, CHANNEL, message.clone(), WITHIN).expect("room in time");
+        let answer = answers.recv_timeout(WITHIN).expect("an echo");
+        assert_eq!((answer.peer, answer.message), (peer, message));
+    }
+    let status = caller.status_blocking();
+    assert_eq!(status.len(), usize::from(shards));
+    assert_eq!(status.iter().map(|shard| shard.peers.len()).sum::<usize>(), 1);
+    caller.shutdown_blocking(WITHIN).expect("an orderly end");
+    echo.shutdown_blocking(WITHIN).expect("an orderly end");
+    assert_eq!(answers.recv_blocking(), None);
+}
+
+#[test]
+fn many_peers_spread_over_the_shards_and_hear_a_broadcast() {
+    if skip_without_ring() {
+        return;
+    }
+    let hub = app_builder(3, 1).start().expect("the hub");
+    let leaves: Vec<_> = (2..11)
+        .map(|seed| app_builder(1, seed).start().expect("a leaf"))
+        .map(|leaf| (leaf.subscribe(CHANNEL).expect("a declared channel"), leaf))
+        .collect();
+    for (_, leaf) in &leaves {
+        connect(leaf, &hub);
+    }
+    hub.wait_for_peers_blocking(9, WITHIN).expect("all leaves are peers of the hub");
+    let mut homes: Vec<_> = hub.peers().iter().map(|peer| peer.shard).collect();
+    homes.sort();
+    homes.dedup();
+    assert_eq!(homes.len(), 3, "nine peers live on three shards");
+    hub.broadcast_blocking(CHANNEL, Bytes::from_static(b"to all")).expect("running");
+    for (mut messages, _leaf) in leaves {
+        let heard = messages.recv_timeout(WITHIN).expect("the broadcast");
+        assert_eq!(heard.message, "to all");
+    }
+}
+
+#[test]
+fn a_full_queue_is_an_answer_and_no_accepted_message_is_lost() {
+    if skip_without_ring() {
+        return;
+    }
+    let sender = app_builder(1, 1).start().expect("the sender");
+    let receiver = app_builder(1, 2).start().expect("the receiver");
+    let peer = connect(&sender, &receiver);
+    // Nobody subscribes yet, so the receiver stops reading and the queues fill up.
+    let until = Instant::now() + Duration::from_secs(20);
+    let mut accepted = 0_u32;
+    let mut full = 0;
+    while full < 50 {
+        assert!(Instant::now() < until, "the queues never filled");
+        let mut message = vec![0; 64 * 1024];
+        message[..4].copy_from_slice(&accepted.to_be_bytes());
+        match sender.try_send(peer, CHANNEL, Bytes::from(message)) {
+            Ok(()) => {
+                accepted += 1;
+                full = 0;
+            }
+            Err(TrySendError::Full(message)) => {
+                assert_eq!(message.len(), 64 * 1024);
+                full += 1;
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let mut messages = receiver.subscribe_with_capacity(CHANNEL, 4).expect("a declared channel");
+    for expected in 0..accepted {
+        let delivery = messages.recv_timeout(WITHIN).expect("an accepted message");
+        assert_eq!(delivery.message[..4], expected.to_be_bytes());
+    }
+}
+
+#[test]
+fn a_subscription_that_nobody_reads_holds_up_its_channel_only() {
+    if skip_without_ring() {
+        return;
+    }
+    let other = ChannelId(0x61);
+    let builder = |seed| app_builder(1, seed).channel(ChannelDescriptor { id: other, ..channel() });
+    let sender = builder(1).start().expect("the sender");
+    let receiver = builder(2).start().expect("the receiver");
+    let peer = connect(&sender, &receiver);
+    let mut open = receiver.subscribe(other).expect("a declared channel");
+    let blocked = receiver.subscribe_with_capacity(CHANNEL, 1).expect("a declared channel");
+    let big = Bytes::from(vec![7; 16 * 1024]);
+    for _ in 0..200 {
+        // Whether it fits does not matter: the channel is to be full.
+        let _ = sender.try_send(peer, CHANNEL, big.clone());
+    }
+    for round in 0..50_u8 {
+        let message = Bytes::from(vec![round]);
+        sender.send_blocking(peer, other, message.clone(), WITHIN).expect("room");
+        let delivery = open.recv_timeout(WITHIN).expect("the other channel flows");
+        assert_eq!(delivery.message, message);
+    }
+    drop(blocked);
+    sender.send_blocking(peer, CHANNEL, big, WITHIN).expect("a dropped subscriber blocks nobody");
+}
+
+#[test]
+fn shutdown_sends_what_was_accepted() {
+    if skip_without_ring() {
+        return;
+    }
+    let sender = app_builder(2, 1).start().expect("the sender");
+    let receiver = app_builder(2, 2).start().expect("the receiver");
+    let mut messages = receiver.subscribe(CHANNEL).expect("a declared channel");
+    let peer = connect(&sender, &receiver);
+    let mut accepted = 0;
+    for round in 0..500_u32 {
+        let mut message = vec![1; 32 * 1024];
+        message[..4].copy_from_slice(&round.to_be_bytes());
+        accepted += u32::from(sender.try_send(peer, CHANNEL, message.into()).is_ok());
+    }
+    assert!(accepted > 0);
+    let reader = std::thread::spawn(move || {
+        let mut received = 0;
+        while received < accepted && messages.recv_timeout(WITHIN).is_some() {
+            received += 1;
+        }
+        received
+    });
+    sender.shutdown_blocking(WITHIN).expect("an orderly end");
+    assert_eq!(reader.join().expect("the reader does not panic"), accepted);
+}
+
+struct Panics;
+
+impl Reactor for Panics {
+    fn channels(&self) -> Vec<ChannelDescriptor> {
+        vec![channel()]
+    }
+
+    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+        panic!("a fault of the application")
+    }
+}
+
+#[test]
+fn a_reactor_that_panics_costs_the_peer_and_not_the_node() {
+    if skip_without_ring() {
+        return;
+    }
+    let faulty = Engine::builder(config())
+        .node_key(NodeKey::from_seed([1; 32]))
+        .shards(1)
+        .reactor("panics", |_| Panics)
+        .start()
+        .expect("the faulty engine");
+    let sender = app_builder(1, 2).start().expect("the sender");
+    for _ in 0..3 {
+        let peer = connect(&sender, &faulty);
+        faulty.wait_for_peers_blocking(1, WITHIN).expect("connected on both sides");
+        sender.try_send(peer, CHANNEL, Bytes::from_static(b"x")).expect("room");
+        common::wait_until("the peer is dropped", || sender.peer_count() == 0);
+    }
+    faulty.shutdown_blocking(WITHIN).expect("the node lives on and ends in order");
+}
+
+#[test]
+fn a_shard_that_fails_ends_the_engine_with_its_reason() {
+    if skip_without_ring() {
+        return;
+    }
+    let faulty = app_builder(3, 1)
+        .connection_filter(|_| panic!("a fault of the filter"))
+        .start()
+        .expect("the faulty engine");
+    let mut messages = faulty.subscribe(CHANNEL).expect("a declared channel");
+    let caller = app_builder(1, 2).start().expect("the caller");
+    let refused = caller.dial_blocking(common::address(&faulty));
+    assert!(matches!(refused, Err(DialError::Closed(_))), "{refused:?}");
+    assert_eq!(messages.recv_blocking(), None, "subscriptions end");
+    common::wait_until("the engine stops", || faulty.is_stopping());
+    let Err(ShutdownError::Failed(fault)) = faulty.shutdown_blocking(WITHIN) else {
+        panic!("the fault is told");
+    };
+    assert_eq!(fault.message, "a fault of the filter");
+    let after = faulty.try_broadcast(CHANNEL, Bytes::new());
+    assert!(matches!(after, Err(TrySendError::Stopping(_))));
+}
+
+#[test]
+fn calls_on_a_stopped_engine_answer_at_once() {
+    if skip_without_ring() {
+        return;
+    }
+    let engine = app_builder(1, 1).start().expect("an engine");
+    let peer = NodeKey::from_seed([9; 32]).id();
+    let message = Bytes::from_static(b"m");
+    let lost = engine.try_send(peer, CHANNEL, message.clone());
+    assert_eq!(lost, Err(TrySendError::NotConnected(message.clone())));
+    let unknown = ChannelId(0x7f);
+    let refused = engine.try_send(peer, unknown, message.clone());
+    assert_eq!(refused, Err(TrySendError::UnknownChannel(unknown)));
+    assert!(matches!(engine.subscribe(unknown), Err(SubscribeError::UnknownChannel(_))));
+    let timeout = engine.wait_for_peers_blocking(1, Duration::from_millis(20));
+    assert_eq!(timeout.map_err(|late| late.connected), Err(0));
+    let handle = engine.handle();
+    engine.shutdown_blocking(WITHIN).expect("an orderly end");
+    engine.shutdown_blocking(WITHIN).expect("as often as one likes");
+    drop(engine);
+    assert!(matches!(handle.try_send(peer, CHANNEL, message), Err(TrySendError::Stopping(_))));
+    assert_eq!(handle.dial_blocking(common::address(&handle)), Err(DialError::Stopping));
+    assert!(handle.status_blocking().is_empty());
+    assert!(handle.wait_for_peers_blocking(1, WITHIN).is_err());
+}
+
+#[test]
+fn an_address_in_use_is_named_and_nothing_is_left_running() {
+    if skip_without_ring() {
+        return;
+    }
+    let first = app_builder(1, 1).start().expect("the first engine");
+    let taken = first.listen_addr();
+    let mut config = config();
+    config.listen_addr = taken;
+    let Err(error) = Engine::builder(config).shards(2).start() else {
+        panic!("two engines on one port");
+    };
+    assert!(error.to_string().contains(&taken.to_string()), "{error}");
+}
+
+#[test]
+fn two_reactors_with_one_channel_do_not_start() {
+    if skip_without_ring() {
+        return;
+    }
+    let started = app_builder(2, 1).reactor("panics", |_| Panics).start();
+    let error = started.map(|_| ()).expect_err("the channel is claimed twice");
+    assert!(error.to_string().contains("panics"), "{error}");
+}
+
+#[tokio::test]
+async fn an_engine_lives_within_tokio() {
+    if skip_without_ring() {
+        return;
+    }
+    let echo = echo_builder(2, 1).start().expect("the echoing engine");
+    let caller = app_builder(2, 2).start().expect("the calling engine");
+    let mut answers = caller.subscribe(CHANNEL).expect("a declared channel");
+    let peer = caller.dial(common::address(&echo)).await.expect("a peer");
+    caller.wait_for_peers(1, WITHIN).await.expect("one peer");
+    for round in 0..100_u8 {
+        let message = Bytes::from(vec![round; 100]);
+        caller.send(peer, CHANNEL, message.clone(), WITHIN).await.expect("room");
+        assert_eq!(answers.recv().await.expect("an echo").message, message);
+    }
+    caller.shutdown(WITHIN).await.expect("an orderly end");
+    echo.shutdown(WITHIN).await.expect("an orderly end");
+}
