@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ringwire::conn::ConnError;
+use ringwire::conn::heartbeat::PINGS_PER_SECOND_MAX;
 use ringwire::error::{CloseReason, NetworkError, SendError, TrySendError};
 use ringwire_codec::secret::{FRAME_SEALED, FrameError};
 use ringwire_codec::{ChannelId, NodeId, Packet, PacketMsg};
