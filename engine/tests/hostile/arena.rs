@@ -7,11 +7,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ringwire::error::CloseReason;
+use ringwire::handle::DialError;
 use ringwire_codec::NodeInfo;
 
 use crate::support::comet_peer::{self, CometPeer, Incoming};
 use crate::support::loopback;
-use crate::support::node::{self, ECHO, NETWORK, Node};
+use crate::support::node::{self, ECHO, NETWORK, Node, address_at};
 use crate::support::oracle::{ORACLES, Opened, Oracle};
 use crate::support::traffic::Traffic;
 
@@ -89,6 +90,31 @@ impl Arena {
             attack.name
         );
         drop(held);
+        self.honest.must_go_on(attack.name);
+    }
+
+    /// Lets the engine dial the attacker and holds it to the same answer.
+    pub(crate) fn face_dialed(&mut self, attack: &Attack) {
+        let (listener, addr) = loopback::listen();
+        let id = Oracle::key(ATTACKER_SEED).id();
+        let dialed = thread::scope(|scope| {
+            scope.spawn(|| {
+                let stream = loopback::accept(&listener);
+                let mut probe = stream.try_clone().expect("a socket can be duplicated");
+                let held = (attack.act)(stream);
+                assert!(
+                    ends(&mut probe),
+                    "{}: the socket is still open",
+                    attack.name
+                );
+                drop(held);
+            });
+            self.node.engine.dial_blocking(address_at(id, addr))
+        });
+        match dialed {
+            Err(DialError::Closed(reason)) if (attack.named)(&reason) => {}
+            other => panic!("{}, dialed: the engine says {other:?}", attack.name),
+        }
         self.honest.must_go_on(attack.name);
     }
 

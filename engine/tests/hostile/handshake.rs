@@ -148,7 +148,7 @@ fn matches_malformed(reason: &CloseReason, at: usize) -> bool {
     )
 }
 
-// Conformance items 42, 43, 45, 46 and 54.
+// Conformance items 42, 43 and 45.
 const NODE_INFO_ATTACKS: &[Attack] = &[
     Attack {
         name: "no NodeInfo",
@@ -237,6 +237,11 @@ const NODE_INFO_ATTACKS: &[Attack] = &[
         },
         named: |reason| rejected(reason, |reject| matches!(reject, Reject::IdMismatch { .. })),
     },
+];
+
+/// Those whose NodeInfo is in order and whose identity is not theirs to have here.
+// Conformance items 46 and 54.
+const IDENTITY_ATTACKS: &[Attack] = &[
     Attack {
         name: "the id of a connected peer",
         act: |stream| introduce(stream, HONEST_SEED, &body_of(&info(HONEST_SEED))),
@@ -259,6 +264,24 @@ fn who_breaks_the_secret_connection_is_closed_by_name_and_disturbs_nobody() {
 fn who_introduces_itself_wrongly_is_closed_by_name_and_disturbs_nobody() {
     let Some(arena) = Arena::open() else { return };
     arena.face_all(NODE_INFO_ATTACKS);
+}
+
+#[test]
+fn who_comes_as_the_engine_or_as_one_of_its_peers_is_refused_by_name() {
+    let Some(arena) = Arena::open() else {
+        return;
+    };
+    arena.face_all(IDENTITY_ATTACKS);
+}
+
+#[test]
+fn a_node_that_was_dialed_has_no_more_rights_than_one_that_dials() {
+    let Some(mut arena) = Arena::open() else {
+        return;
+    };
+    for attack in SECRET_ATTACKS.iter().chain(NODE_INFO_ATTACKS) {
+        arena.face_dialed(attack);
+    }
 }
 
 /// Says the first `len` bytes of an honest handshake, then hangs up.
