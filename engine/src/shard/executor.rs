@@ -42,9 +42,9 @@ use crate::shard::driver::{Driver, Parts, drive, panic_message};
 use crate::shard::error::StartError;
 use crate::shard::mesh::Mesh;
 use crate::shard::node::Node;
-use crate::shard::seats::{Seat, usable_cpus};
+use crate::shard::seats::Seat;
 use crate::switch::{AppChannels, Filters, ReactorFactory, Switch, SwitchConfig};
-use crate::transport::{Ring, RingConfig};
+use crate::transport::{Ring, RingConfig, check};
 
 /// The preempt timer until the first task has run: never, in effect.
 const START_PREEMPT: Duration = Duration::from_secs(3600);
@@ -92,12 +92,19 @@ pub(crate) fn launch(
     node: &Arc<Node>,
     listeners: Vec<TcpListener>,
 ) -> Result<(), StartError> {
-    let cpus = usable_cpus();
+    let cpus = check::available_cpus();
     let meshes = Mesh::connect(node.shard_count());
     let mut starting = Vec::new();
     for ((shard, listener), mesh) in (0..).map(ShardId).zip(listeners).zip(meshes) {
         let seat = Seat::take(&cpus);
-        let berth = Berth { plan: plan.clone(), node: node.clone(), shard, listener, mesh, seat };
+        let berth = Berth {
+            plan: plan.clone(),
+            node: node.clone(),
+            shard,
+            listener,
+            mesh,
+            seat,
+        };
         starting.push(Starting::spawn(berth));
     }
     let reports: Vec<_> = starting.into_iter().map(Starting::report).collect();
@@ -140,7 +147,12 @@ impl Starting {
                 Err(StartError::Thread { shard, source })
             }
         };
-        Starting { shard, report, go, spawned }
+        Starting {
+            shard,
+            report,
+            go,
+            spawned,
+        }
     }
 
     /// Waits until the shard is ready; the sender makes it turn.
@@ -157,7 +169,11 @@ fn live(berth: Berth, reporter: mpsc::Sender<Result<(), StartError>>, go: mpsc::
     let lived = catch_unwind(AssertUnwindSafe(|| match set_up(berth) {
         Ok((executor, driver)) => {
             let reported = reporter.send(Ok(())).is_ok();
-            if reported && go.recv().is_ok() { run(&executor, driver) } else { Ok(()) }
+            if reported && go.recv().is_ok() {
+                run(&executor, driver)
+            } else {
+                Ok(())
+            }
         }
         Err(error) => {
             // Nobody listens when another shard failed before.
@@ -176,14 +192,29 @@ fn live(berth: Berth, reporter: mpsc::Sender<Result<(), StartError>>, go: mpsc::
 }
 
 fn set_up(berth: Berth) -> Result<(LocalExecutor, Driver), StartError> {
-    let Berth { plan, node, shard, listener, mesh, seat } = berth;
+    let Berth {
+        plan,
+        node,
+        shard,
+        listener,
+        mesh,
+        seat,
+    } = berth;
     let executor = executor(shard, seat.cpu)?;
     let mut ring = Ring::new(RingConfig::default())?;
     ring.listen(listener)?;
     node.port(shard).attach(ring.waker());
     let switch = switch(&plan, &node, shard)?;
     let busy_poll = plan.busy_poll;
-    let driver = Driver::new(Parts { node, shard, switch, ring, mesh, busy_poll, seat });
+    let driver = Driver::new(Parts {
+        node,
+        shard,
+        switch,
+        ring,
+        mesh,
+        busy_poll,
+        seat,
+    });
     Ok((executor, driver))
 }
 
@@ -194,18 +225,29 @@ fn executor(shard: ShardId, cpu: Option<usize>) -> Result<LocalExecutor, StartEr
         .preempt_timer(START_PREEMPT)
         .blocking_thread_pool_placement(PoolPlacement::Custom(Vec::new()))
         .make()
-        .map_err(|error| StartError::Executor { shard, message: error.to_string() })
+        .map_err(|error| StartError::Executor {
+            shard,
+            message: error.to_string(),
+        })
 }
 
 /// The shard's switch, with an instance of each reactor made on this thread.
 fn switch(plan: &Plan, node: &Node, shard: ShardId) -> Result<Switch, StartError> {
-    let mut reactors: Vec<_> =
-        plan.reactors.iter().map(|(name, make)| (name.clone(), make(shard))).collect();
+    let mut reactors: Vec<_> = plan
+        .reactors
+        .iter()
+        .map(|(name, make)| (name.clone(), make(shard)))
+        .collect();
     if !plan.channels.is_empty() {
         let channels: Box<dyn Reactor> = Box::new(AppChannels::new(plan.channels.clone()));
         reactors.push((AppChannels::NAME.into(), channels));
     }
-    node.set_channels(reactors.iter().flat_map(|(_, reactor)| reactor.channels()).collect());
+    node.set_channels(
+        reactors
+            .iter()
+            .flat_map(|(_, reactor)| reactor.channels())
+            .collect(),
+    );
     let config = SwitchConfig {
         config: plan.config.clone(),
         node_key: plan.node_key.clone(),
@@ -223,8 +265,8 @@ fn run(executor: &LocalExecutor, driver: Driver) -> Result<(), String> {
         let mut heartbeat = Timer::new(HEARTBEAT);
         let latency = Latency::Matters(ENGINE_LATENCY);
         let queue = glommio::executor().create_task_queue(Shares::default(), latency, "engine");
-        let mut engine = glommio::spawn_local_into(drive(driver), queue)
-            .map_err(|error| error.to_string())?;
+        let mut engine =
+            glommio::spawn_local_into(drive(driver), queue).map_err(|error| error.to_string())?;
         std::future::poll_fn(move |cx| {
             while Pin::new(&mut heartbeat).poll(cx).is_ready() {
                 heartbeat = Timer::new(HEARTBEAT);

@@ -1,4 +1,4 @@
-//! Configuration: a plain documented struct with defaults, checked once.
+//! What a node can be told: a plain struct with defaults.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// Everything the pure rooms of a node need to know. Units are in the names or types; the keys and
 /// defaults are CometBFT's `[p2p]` section where it has them (reference map §1.1).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Chain id: only nodes of the same network talk to each other.
     pub network: String,
@@ -54,6 +54,10 @@ pub struct Config {
     pub wide_records: bool,
     /// Plaintext bytes of the largest wide record we accept, at most 65 536.
     pub wide_record_bytes_max: usize,
+    /// Shards of the node, each a thread on a core of its own; zero means one per usable core.
+    pub shards: usize,
+    /// How long an idle shard may spin for the next completion before it sleeps; zero means never.
+    pub busy_poll: Duration,
 }
 
 /// A setting that cannot work.
@@ -91,6 +95,8 @@ impl Default for Config {
             pong_timeout: Duration::from_secs(45),
             wide_records: true,
             wide_record_bytes_max: 65_536,
+            shards: 0,
+            busy_poll: Duration::from_micros(50),
         }
     }
 }

@@ -1,0 +1,117 @@
+//! `ringwire doctor`: whether this machine can run a node, and how to mend it if not.
+
+use clap::Args;
+use clap::builder::RangedU64ValueParser;
+use ringwire::config::SHARDS_MAX;
+use ringwire::transport::check::{self, Finding, Verdict};
+use serde_json::{Value, json};
+
+use crate::console;
+use crate::failure::Failure;
+
+/// Look whether this machine can run a node.
+///
+/// Looks at everything a node needs of this machine: the kernel and its io_uring, limits, CPUs.
+/// Changes nothing. Ends with exit code 1 if a node could not run.
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    /// Shards the node will have; without it one per usable CPU.
+    #[arg(long, value_name = "N",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=SHARDS_MAX as u64))]
+    shards: Option<usize>,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the whole command.
+pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
+    let shards = args
+        .shards
+        .unwrap_or_else(|| check::available_cpus().len().max(1));
+    let findings = check::check(shards);
+    if args.json {
+        console::print_json(&to_json(&findings))?;
+    } else {
+        console::print(&table(&findings))?;
+    }
+    match check::verdict(&findings) {
+        Verdict::Fail => Err(Failure::new("a node cannot run here; mend what says FAIL")),
+        Verdict::Ok | Verdict::Warn => Ok(()),
+    }
+}
+
+fn to_json(findings: &[Finding]) -> Value {
+    let rows = findings.iter().map(|finding| {
+        json!({
+            "what": finding.what,
+            "verdict": word(finding.verdict).to_lowercase(),
+            "found": finding.found,
+            "mend": finding.mend,
+        })
+    });
+    json!({
+        "verdict": word(check::verdict(findings)).to_lowercase(),
+        "findings": rows.collect::<Vec<_>>(),
+    })
+}
+
+/// A row per finding; how to mend it stands below.
+fn table(findings: &[Finding]) -> String {
+    let width = findings
+        .iter()
+        .map(|finding| finding.what.len())
+        .max()
+        .unwrap_or(0);
+    let mut rows = Vec::new();
+    for finding in findings {
+        let verdict = word(finding.verdict);
+        rows.push(format!(
+            "{verdict:<4}  {:<width$}  {}",
+            finding.what, finding.found
+        ));
+        if !finding.mend.is_empty() {
+            rows.push(format!(
+                "      {:<width$}  to mend it: {}",
+                "", finding.mend
+            ));
+        }
+    }
+    rows.join("\n")
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Ok => "ok",
+        Verdict::Warn => "warn",
+        Verdict::Fail => "FAIL",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(what: &'static str, verdict: Verdict, mend: &str) -> Finding {
+        Finding {
+            what,
+            verdict,
+            found: String::from("found"),
+            mend: mend.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_must_be_mended_says_how() {
+        let findings = [
+            finding("a", Verdict::Ok, ""),
+            finding("long name", Verdict::Fail, "do that"),
+        ];
+        let expected = "ok    a          found\n\
+                        FAIL  long name  found\n\
+                        \u{20}                to mend it: do that";
+        assert_eq!(table(&findings), expected);
+        assert_eq!(to_json(&findings)["verdict"], "fail");
+        assert_eq!(to_json(&findings)["findings"][1]["mend"], "do that");
+    }
+}

@@ -1,0 +1,25 @@
+//! Why a command did not do what it was asked for.
+
+use std::error::Error;
+
+/// The end of a command that went wrong.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What happened and how to mend it, for the operator.
+    Message(String),
+    /// Whoever read our standard output went away: there is nobody left to work for.
+    StdoutClosed,
+}
+
+impl Failure {
+    /// A failure with these words.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Failure::Message(message.into())
+    }
+}
+
+impl<E: Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Message(error.to_string())
+    }
+}

@@ -1,0 +1,129 @@
+//! What a local network can be told.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, ValueEnum};
+use ringwire::config::{SHARDS_MAX, duration};
+
+use super::source::{CONTENT_BYTES_MAX, Source};
+use crate::failure::Failure;
+
+/// Nodes of a local network at most; each needs a thread per shard and a socket per peer.
+const NODES_MAX: u64 = 64;
+
+/// Run a network of nodes in this process and check that nothing is lost.
+///
+/// Starts several whole nodes in this process, on ports of 127.0.0.1 and with keys of their own,
+/// connects them to a ring with chords so that messages need several hops, and lets each message
+/// spread from one of them to all others.
+///
+/// Then it checks: every node holds every message exactly once, and with --input every node can
+/// rebuild the input byte for byte. Anything else ends with exit code 1 and the reason.
+///
+/// Without --input it makes up its messages. Rates are not limited. Delays run from the publishing
+/// of a message to its delivery on another node, so they grow with --window.
+#[derive(Args)]
+pub(crate) struct LocalnetArgs {
+    /// Nodes to start.
+    #[arg(long, value_name = "N", default_value_t = 8,
+        value_parser = RangedU64ValueParser::<usize>::new().range(2..=NODES_MAX))]
+    pub(super) nodes: usize,
+    /// Threads that carry the traffic of each node.
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=SHARDS_MAX as u64))]
+    pub(super) shards: usize,
+    /// Chords from each node across the ring; 0 leaves the bare ring.
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = RangedU64ValueParser::<usize>::new().range(0..=NODES_MAX / 2))]
+    pub(super) chords: usize,
+    /// Spread this file, cut in chunks; - reads standard input.
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Bytes of a chunk of the input.
+    #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024, requires = "input",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=CONTENT_BYTES_MAX as u64))]
+    chunk: usize,
+    /// Cut the input at newlines instead: one message per line.
+    #[arg(long, requires = "input", conflicts_with = "chunk")]
+    lines: bool,
+    /// Messages to make up.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 20_000,
+        conflicts_with = "input"
+    )]
+    messages: u64,
+    /// Bytes of each message made up.
+    #[arg(long, value_name = "BYTES", default_value_t = 1024, conflicts_with = "input",
+        value_parser = RangedU64ValueParser::<usize>::new().range(0..=CONTENT_BYTES_MAX as u64))]
+    size: usize,
+    /// Record layer between the nodes.
+    #[arg(long, value_enum, default_value_t = FramingArg::Wide)]
+    pub(super) framing: FramingArg,
+    /// Messages under way at once: a new one is published when the slowest node is no further
+    /// behind.
+    #[arg(long, value_name = "N", default_value_t = 256,
+        value_parser = clap::value_parser!(u64).range(1..=1 << 15))]
+    pub(super) window: u64,
+    /// Give up when nothing moves for so long.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse)]
+    pub(super) timeout: Duration,
+    /// Show no progress.
+    #[arg(long)]
+    pub(super) quiet: bool,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Record layer between the nodes.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FramingArg {
+    /// Ringwire's wide records, AES-256-GCM.
+    Wide,
+    /// CometBFT's frames, ChaCha20-Poly1305.
+    Comet,
+}
+
+impl LocalnetArgs {
+    /// Opens what is to be spread; with it the number of messages, if that is known.
+    pub(super) fn source(&self) -> Result<(Source, Option<u64>), Failure> {
+        let Some(path) = &self.input else {
+            let source = Source::Made {
+                next: 0,
+                messages: self.messages,
+                size: self.size,
+            };
+            return Ok((source, Some(self.messages)));
+        };
+        if path == Path::new("-") {
+            return Ok((self.cut(Box::new(BufReader::new(io::stdin()))), None));
+        }
+        let cannot_read = |error| Failure::new(format!("{}: {error}", path.display()));
+        let file = File::open(path).map_err(cannot_read)?;
+        let bytes = file.metadata().map_err(cannot_read)?.len();
+        let messages = (!self.lines).then(|| bytes.div_ceil(self.chunk as u64));
+        Ok((self.cut(Box::new(BufReader::new(file))), messages))
+    }
+
+    /// Whether the messages together are an input that can be rebuilt.
+    pub(super) fn has_input(&self) -> bool {
+        self.input.is_some()
+    }
+
+    fn cut(&self, input: Box<dyn io::BufRead + Send>) -> Source {
+        if self.lines {
+            Source::Lines { input }
+        } else {
+            Source::Chunks {
+                input,
+                chunk_bytes: self.chunk,
+            }
+        }
+    }
+}

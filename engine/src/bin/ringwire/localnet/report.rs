@@ -1,0 +1,203 @@
+//! The outcome of a run: a table for eyes, one object for programs.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::ledger::Holding;
+
+/// Hex digits of an id in the table; forty do not fit.
+const ID_DIGITS: usize = 12;
+
+/// The outcome of a run that kept every promise.
+pub(super) struct Report {
+    /// The nodes, in the order of the ring.
+    pub(super) nodes: Vec<NodeReport>,
+    /// What every node holds.
+    pub(super) holding: Holding,
+    /// Whether the contents together are an input that every node can rebuild.
+    pub(super) has_input: bool,
+    /// From the first message published to the last one held by all.
+    pub(super) elapsed: Duration,
+    /// Hops between the two nodes furthest from each other.
+    pub(super) hops_max: usize,
+}
+
+/// The outcome for one node.
+pub(super) struct NodeReport {
+    /// The node's id.
+    pub(super) id: String,
+    /// Peers at the end.
+    pub(super) peers: usize,
+    /// Messages received from peers and delivered, each once.
+    pub(super) received: u64,
+    /// Bytes of their contents.
+    pub(super) received_bytes: u64,
+    /// Further copies that were refused.
+    pub(super) duplicates: u64,
+    /// From publishing to delivery: the median, the slowest of a hundred, the slowest.
+    pub(super) delay: Delay,
+}
+
+/// Delays of messages.
+pub(super) struct Delay {
+    /// Half of them are faster.
+    pub(super) p50: Duration,
+    /// Ninety-nine of a hundred are faster.
+    pub(super) p99: Duration,
+    /// The slowest.
+    pub(super) max: Duration,
+}
+
+impl Report {
+    /// Everything as one object; times in seconds, sizes in bytes.
+    pub(super) fn to_json(&self) -> Value {
+        let node = |node: &NodeReport| {
+            json!({
+                "id": node.id,
+                "peers": node.peers,
+                "received": node.received,
+                "received_bytes": node.received_bytes,
+                "duplicates_refused": node.duplicates,
+                "bytes_per_second": self.per_second(node.received_bytes),
+                "delay_p50_seconds": node.delay.p50.as_secs_f64(),
+                "delay_p99_seconds": node.delay.p99.as_secs_f64(),
+                "delay_max_seconds": node.delay.max.as_secs_f64(),
+            })
+        };
+        json!({
+            "messages": self.holding.messages,
+            "content_bytes": self.holding.content_bytes,
+            "seconds": self.elapsed.as_secs_f64(),
+            "hops_max": self.hops_max,
+            "digest": self.holding.set.hex(64),
+            "content_blake3": self.holding.stream.to_hex().as_str(),
+            "nodes": self.nodes.iter().map(node).collect::<Vec<_>>(),
+        })
+    }
+
+    /// Bytes per second over the whole run.
+    fn per_second(&self, bytes: u64) -> f64 {
+        bytes as f64 / self.elapsed.as_secs_f64().max(f64::EPSILON)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:>4}  {:<ID_DIGITS$}  {:>5}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}",
+            "node", "id", "peers", "received", "refused", "MB/s", "p50", "p99", "max"
+        )?;
+        for (number, node) in self.nodes.iter().enumerate() {
+            writeln!(
+                f,
+                "{:>4}  {:<ID_DIGITS$.ID_DIGITS$}  {:>5}  {:>9}  {:>9}  {:>9.2}  {:>9}  {:>9}  {:>9}",
+                number,
+                node.id,
+                node.peers,
+                node.received,
+                node.duplicates,
+                self.per_second(node.received_bytes) / 1e6,
+                short(node.delay.p50),
+                short(node.delay.p99),
+                short(node.delay.max),
+            )?;
+        }
+        let (nodes, holding) = (self.nodes.len(), &self.holding);
+        writeln!(
+            f,
+            "{} messages, {} bytes, in {}; at most {} hops",
+            holding.messages,
+            holding.content_bytes,
+            short(self.elapsed),
+            self.hops_max
+        )?;
+        if self.has_input {
+            let hash = holding.stream.to_hex();
+            writeln!(f, "input rebuilt by all, blake3 {}", hash.as_str())?;
+        }
+        write!(
+            f,
+            "all {nodes} nodes hold the same {} messages, digest {}",
+            holding.messages,
+            holding.set.hex(16)
+        )
+    }
+}
+
+/// A duration in at most nine columns: three digits and a unit.
+fn short(duration: Duration) -> String {
+    let micros = duration.as_secs_f64() * 1e6;
+    match micros {
+        ..1e3 => format!("{micros:.0} us"),
+        ..1e6 => format!("{:.2} ms", micros / 1e3),
+        _ => format!("{:.2} s", micros / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::ledger::Ledger;
+    use super::*;
+
+    fn report() -> Report {
+        let mut ledger = Ledger::default();
+        ledger
+            .enter(0, Bytes::from_static(b"content"))
+            .expect("the first");
+        let delay = || Delay {
+            p50: Duration::from_micros(999),
+            p99: Duration::from_micros(123_456),
+            max: Duration::from_secs(12),
+        };
+        let node = || NodeReport {
+            id: "00112233445566778899aabbccddeeff00112233".into(),
+            peers: 4,
+            received: 123_456_789,
+            received_bytes: 7_000_000,
+            duplicates: 123_456_789,
+            delay: delay(),
+        };
+        Report {
+            nodes: vec![node(), node()],
+            holding: ledger.holding(),
+            has_input: true,
+            elapsed: Duration::from_secs(2),
+            hops_max: 2,
+        }
+    }
+
+    #[test]
+    fn the_table_fits_a_hundred_columns() {
+        let table = report().to_string();
+        assert!(
+            table.lines().all(|line| line.chars().count() <= 100),
+            "{table}"
+        );
+        assert!(table.contains("001122334455  "), "{table}");
+        assert!(table.ends_with(&format!(
+            "all 2 nodes hold the same 1 messages, digest {}",
+            report().holding.set.hex(16)
+        )));
+    }
+
+    #[test]
+    fn the_object_has_a_node_for_each_row() {
+        let object = report().to_json();
+        assert_eq!(object["messages"], 1);
+        assert_eq!(object["nodes"][1]["bytes_per_second"], 3_500_000.0);
+        assert_eq!(object["nodes"][1]["id"].as_str().map(str::len), Some(40));
+    }
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!(short(Duration::from_micros(7)), "7 us");
+        assert_eq!(short(Duration::from_micros(999)), "999 us");
+        assert_eq!(short(Duration::from_micros(1_000)), "1.00 ms");
+        assert_eq!(short(Duration::from_millis(1_000)), "1.00 s");
+    }
+}

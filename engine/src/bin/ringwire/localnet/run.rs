@@ -1,0 +1,191 @@
+//! One run: start, connect, spread, stop, check. Whatever happens, every engine is stopped.
+
+use std::thread;
+use std::time::Duration;
+
+use ringwire_codec::NodeId;
+
+use super::args::LocalnetArgs;
+use super::ledger::Holding;
+use super::network::Network;
+use super::progress::Progress;
+use super::publisher::{Input, Publisher};
+use super::report::{Delay, NodeReport, Report};
+use super::tally::{Receipt, Tally};
+use super::topology::Topology;
+use crate::console;
+use crate::failure::Failure;
+use crate::signals::{self, Stop};
+
+/// Runs the whole command.
+pub(crate) fn run(args: &LocalnetArgs) -> Result<(), Failure> {
+    let stop = signals::install()?;
+    let (source, total) = args.source()?;
+    let input = Input::read(source, total)?;
+    let topology = Topology::ring(args.nodes, args.chords);
+    let tally = Tally::new(args.nodes);
+    let network = Network::start(args, &topology)?;
+    let spread = spread(args, network, &topology, &tally, input, &stop)?;
+    let report = check(args, &topology, &tally, &spread)?;
+    match args.json {
+        true => console::print_json(&report.to_json()),
+        false => console::print(&report.to_string()),
+    }
+}
+
+/// What the publisher and the nodes know when the engines have stopped.
+struct Spread {
+    sent: Holding,
+    elapsed: Duration,
+    ends: Vec<NodeEnd>,
+}
+
+/// A node just before it stopped.
+struct NodeEnd {
+    id: NodeId,
+    peers: usize,
+    duplicates: u64,
+}
+
+/// Everything between start and verdict. The receivers end when the engines do, so a copy that
+/// comes late is counted as well.
+fn spread(
+    args: &LocalnetArgs,
+    network: Network,
+    topology: &Topology,
+    tally: &Tally,
+    input: Input,
+    stop: &Stop,
+) -> Result<Spread, Failure> {
+    thread::scope(|scope| {
+        for (number, node) in network.nodes().iter().enumerate() {
+            let subscription = node.subscribe()?;
+            scope.spawn(move || {
+                subscription.for_each(|message| tally.receive(number, message));
+            });
+        }
+        let mut progress = Progress::new(args.quiet);
+        let mut publisher = Publisher::new(args, network.nodes(), tally, stop);
+        let published = network
+            .wait_until_connected(topology, args.timeout, &mut progress, stop)
+            .and_then(|()| publisher.publish_all(input, &mut progress));
+        progress.finish();
+        let sent = publisher.sent();
+        let ends = network
+            .nodes()
+            .iter()
+            .map(|node| NodeEnd {
+                id: node.address().id,
+                peers: node.peers(),
+                duplicates: node.duplicates(),
+            })
+            .collect();
+        let stopped = network.shutdown();
+        let elapsed = published?;
+        stopped.map(|()| Spread {
+            sent,
+            elapsed,
+            ends,
+        })
+    })
+}
+
+/// The verdict: a report if every node holds what was sent, else the first that does not.
+fn check(
+    args: &LocalnetArgs,
+    topology: &Topology,
+    tally: &Tally,
+    spread: &Spread,
+) -> Result<Report, Failure> {
+    let mut nodes = Vec::with_capacity(spread.ends.len());
+    for (number, end) in spread.ends.iter().enumerate() {
+        let receipt = tally.receipt(number);
+        compare(number, &receipt.holding, &spread.sent)?;
+        nodes.push(node_report(end, &receipt));
+    }
+    if let Some(fault) = tally.fault() {
+        return Err(Failure::new(fault));
+    }
+    Ok(Report {
+        nodes,
+        holding: spread.sent,
+        has_input: args.has_input(),
+        elapsed: spread.elapsed,
+        hops_max: topology.hops_max(),
+    })
+}
+
+/// Holds a node's ledger against that of the source.
+fn compare(number: usize, held: &Holding, sent: &Holding) -> Result<(), Failure> {
+    let fault = if let Some(missing) = held.gap {
+        format!("message {missing} is missing")
+    } else if held.messages != sent.messages {
+        format!("holds {} of {} messages", held.messages, sent.messages)
+    } else if held != sent {
+        String::from("holds contents that differ from what was sent")
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(format!("node {number}: {fault}")))
+}
+
+fn node_report(end: &NodeEnd, receipt: &Receipt) -> NodeReport {
+    let nanos = Duration::from_nanos;
+    NodeReport {
+        id: end.id.to_string(),
+        peers: end.peers,
+        received: receipt.received,
+        received_bytes: receipt.received_bytes,
+        duplicates: end.duplicates,
+        delay: Delay {
+            p50: nanos(receipt.delays.value_at_quantile(0.50)),
+            p99: nanos(receipt.delays.value_at_quantile(0.99)),
+            max: nanos(receipt.delays.max()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::ledger::Ledger;
+    use super::*;
+
+    fn holding(messages: &[(u64, &'static str)]) -> Holding {
+        let mut ledger = Ledger::default();
+        for (sequence, content) in messages {
+            ledger
+                .enter(*sequence, Bytes::from_static(content.as_bytes()))
+                .expect("each once");
+        }
+        ledger.holding()
+    }
+
+    fn fault(held: &[(u64, &'static str)]) -> Option<String> {
+        let sent = holding(&[(0, "a"), (1, "b")]);
+        match compare(3, &holding(held), &sent) {
+            Err(Failure::Message(message)) => Some(message),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_node_that_holds_what_was_sent_is_content() {
+        assert_eq!(fault(&[(1, "b"), (0, "a")]), None);
+    }
+
+    #[test]
+    fn loss_and_damage_are_told_apart() {
+        assert_eq!(
+            fault(&[(0, "a")]).as_deref(),
+            Some("node 3: holds 1 of 2 messages")
+        );
+        assert_eq!(
+            fault(&[(1, "b")]).as_deref(),
+            Some("node 3: message 0 is missing")
+        );
+        let damaged = fault(&[(0, "a"), (1, "c")]);
+        assert!(damaged.is_some_and(|fault| fault.contains("differ from what was sent")));
+    }
+}

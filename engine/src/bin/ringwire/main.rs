@@ -1,0 +1,106 @@
+//! The `ringwire` program: a node, a local network of nodes, and what an operator needs around them.
+//!
+//! ```text
+//!   init ─▶ config/config.toml, config/node_key.json ─▶ start          one node, a gossip pipe
+//!           doctor: can this machine run it?            localnet       many nodes, checked traffic
+//! ```
+//!
+//! Results go to standard output, logs and progress to standard error, so that the program stands in
+//! pipes. Exit codes: 0 all went well, 1 it failed and said why, 2 it was called in a wrong way.
+
+mod console;
+mod doctor;
+mod failure;
+mod home;
+mod init;
+mod localnet;
+mod logging;
+mod node;
+mod show_node_id;
+mod signals;
+mod start;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::logging::LogArgs;
+
+/// Buffers come and go on every core; the system's allocator would make them meet in its locks.
+#[global_allocator]
+static ALLOCATOR: jemallocator::Jemalloc = jemallocator::Jemalloc;
+
+/// Exit code of a run that failed.
+const FAILED: u8 = 1;
+/// Exit code of a call that makes no sense; clap uses the same.
+const MISUSED: u8 = 2;
+
+/// A thread-per-core peer-to-peer engine on io_uring that speaks the Tendermint/CometBFT wire.
+///
+/// Results go to standard output, logs to standard error. Exit codes: 0 all went well, 1 it failed
+/// and said why, 2 it was called in a wrong way.
+#[derive(Parser)]
+#[command(
+    name = "ringwire",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(flatten, next_help_heading = "Logging")]
+    log: LogArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+// Each command is described where its arguments are.
+#[derive(Subcommand)]
+enum Command {
+    Init(init::InitArgs),
+    ShowNodeId(show_node_id::ShowNodeIdArgs),
+    Start(start::StartArgs),
+    Localnet(localnet::LocalnetArgs),
+    Doctor(doctor::DoctorArgs),
+    Version(version::VersionArgs),
+}
+
+impl Command {
+    /// What is logged when nobody asks for anything else.
+    fn default_log(&self) -> &'static str {
+        match self {
+            Command::Start(_) => "info",
+            // A node that is stopped loses its peers; in a network of many that is only noise.
+            Command::Localnet(_) => "error",
+            _ => "warn",
+        }
+    }
+
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Command::Init(args) => init::run(&args),
+            Command::ShowNodeId(args) => show_node_id::run(&args),
+            Command::Start(args) => start::run(&args),
+            Command::Localnet(args) => localnet::run(&args),
+            Command::Doctor(args) => doctor::run(&args),
+            Command::Version(args) => version::run(&args),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = cli.log.install(cli.command.default_log()) {
+        eprintln!("error: {error}");
+        return ExitCode::from(MISUSED);
+    }
+    match cli.command.run() {
+        // A reader that has seen enough is no failure of ours.
+        Ok(()) | Err(Failure::StdoutClosed) => ExitCode::SUCCESS,
+        Err(Failure::Message(message)) => {
+            eprintln!("error: {message}");
+            ExitCode::from(FAILED)
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A node as the commands use it: an engine whose one reactor gossips.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringwire::config::Config;
+use ringwire::gossip::{Flood, FloodConfig};
+use ringwire::handle::{self, Engine, Handle};
+use ringwire::reactor::ChannelDescriptor;
+use ringwire_codec::net_address::Host;
+use ringwire_codec::{ChannelId, NetAddress, NodeKey};
+
+use crate::failure::Failure;
+
+/// The channel of the program's gossip: none of those that CometBFT uses (reference map §7.1).
+const GOSSIP: ChannelId = ChannelId(0x70);
+
+/// Bytes of the largest message: a content of 1 MiB with room for what stands before it.
+const MESSAGE_BYTES_MAX: usize = (1 << 20) + 64;
+
+/// Messages that may wait on the channel of one peer; what is beyond waits in the reactor.
+const SEND_QUEUE: usize = 64;
+
+/// The gossip reactor's counter of copies that it knew already.
+const DUPLICATES: &str = "gossip_duplicates";
+
+/// A running node. Dropped without [`Node::shutdown`] it stops all the same, with a short goodbye.
+pub(crate) struct Node {
+    engine: Engine,
+    external_address: Option<String>,
+}
+
+/// Publishes at a node, from a thread of its own.
+pub(crate) struct Publisher(Handle);
+
+/// The messages that come to a node, each once; it ends with the node.
+pub(crate) struct Subscription(handle::Subscription);
+
+impl Node {
+    /// Starts a node; it listens when this returns.
+    pub(crate) fn start(config: Config, key: NodeKey) -> Result<Node, Failure> {
+        let external_address = config.external_address.clone();
+        let (shards, busy_poll) = (config.shards, config.busy_poll);
+        let mut builder = Engine::builder(config)
+            .node_key(key)
+            .busy_poll(busy_poll)
+            .reactor("gossip", |_shard| Flood::new(FloodConfig::new(channel())));
+        if shards > 0 {
+            let shards = u16::try_from(shards).map_err(|_| Failure::new("too many shards"))?;
+            builder = builder.shards(shards);
+        }
+        Ok(Node {
+            engine: builder.start()?,
+            external_address,
+        })
+    }
+
+    /// Where this machine reaches the node.
+    pub(crate) fn address(&self) -> NetAddress {
+        let mut listen = self.engine.listen_addr();
+        if listen.ip().is_unspecified() {
+            listen.set_ip(match listen.ip() {
+                std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        NetAddress {
+            id: self.engine.node_id(),
+            host: Host::Ip(listen.ip()),
+            port: listen.port(),
+        }
+    }
+
+    /// Where others reach the node, as far as it knows: ready to stand in `persistent_peers`.
+    pub(crate) fn public_address(&self) -> String {
+        match &self.external_address {
+            Some(address) => {
+                let host = address
+                    .split_once("://")
+                    .map_or(address.as_str(), |(_, host)| host);
+                format!("{}@{host}", self.engine.node_id())
+            }
+            None => self.address().to_string(),
+        }
+    }
+
+    /// How many peers are connected.
+    pub(crate) fn peers(&self) -> usize {
+        self.engine.peer_count()
+    }
+
+    /// Further copies of messages that came and were refused.
+    pub(crate) fn duplicates(&self) -> u64 {
+        let shards = self.engine.status_blocking();
+        let counters = shards.iter().flat_map(|shard| &shard.reactors).flat_map(|(_, all)| all);
+        counters.filter(|(name, _)| *name == DUPLICATES).map(|(_, count)| count).sum()
+    }
+
+    /// Whether the engine goes on. It stops by itself only when a shard fails.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.engine.is_stopping()
+    }
+
+    /// The messages that come from now on.
+    pub(crate) fn subscribe(&self) -> Result<Subscription, Failure> {
+        Ok(Subscription(self.engine.subscribe(GOSSIP)?))
+    }
+
+    /// The node's publisher.
+    pub(crate) fn publisher(&self) -> Publisher {
+        Publisher(self.engine.handle())
+    }
+
+    /// Stops the node: what was published is sent, at most for `within`.
+    pub(crate) fn shutdown(self, within: Duration) -> Result<(), Failure> {
+        Ok(self.engine.shutdown_blocking(within)?)
+    }
+}
+
+impl Publisher {
+    /// Spreads a message; waits while the node is busy.
+    pub(crate) fn publish(&self, message: Bytes) -> Result<(), Failure> {
+        Ok(self.0.publish_blocking(GOSSIP, message)?)
+    }
+
+    /// Waits for a first peer, at most for `timeout`. An error when the node is at its end.
+    pub(crate) fn has_peer(&self, timeout: Duration) -> Result<bool, Failure> {
+        if self.0.is_stopping() {
+            return Err(Failure::new("the node is stopping"));
+        }
+        Ok(self.0.wait_for_peers_blocking(1, timeout).is_ok())
+    }
+}
+
+impl Subscription {
+    /// The next message if it is there already.
+    pub(crate) fn try_next(&mut self) -> Option<Bytes> {
+        self.0.try_recv().map(|delivery| delivery.message)
+    }
+}
+
+impl Iterator for Subscription {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        self.0.recv_blocking().map(|delivery| delivery.message)
+    }
+}
+
+fn channel() -> ChannelDescriptor {
+    ChannelDescriptor {
+        send_queue_capacity: SEND_QUEUE,
+        recv_message_capacity: MESSAGE_BYTES_MAX,
+        ..ChannelDescriptor::new(GOSSIP, 10)
+    }
+}

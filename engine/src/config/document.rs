@@ -1,0 +1,95 @@
+//! Writes a configuration as a `config.toml` that explains itself.
+
+use super::Config;
+use super::settings::{self, Setting, TOP};
+
+const HEAD: &str = "\
+# Configuration of a Ringwire node. The keys of [p2p] are those of CometBFT and mean the same.
+# Durations are written like \"10ms\", \"3s\" or \"1h30m\". Every key may be left out; the default
+# given with it holds then.
+";
+
+impl Config {
+    /// This configuration as a file: each key with what it means, its unit and its default.
+    ///
+    /// Reading the text with [`Config::from_toml`] gives this configuration back, but for the
+    /// software version, which no file decides.
+    pub fn to_documented_toml(&self) -> String {
+        let default = Config::default();
+        let mut text = String::from(HEAD);
+        let mut section = TOP;
+        for setting in settings::all() {
+            if setting.section != section {
+                section = setting.section;
+                text.push_str(&format!("\n[{section}]\n"));
+            }
+            write_setting(&mut text, setting, self, &default);
+        }
+        text
+    }
+}
+
+fn write_setting(text: &mut String, setting: &Setting, config: &Config, default: &Config) {
+    text.push('\n');
+    for line in setting.about {
+        text.push_str(&format!("# {line}\n"));
+    }
+    text.push_str(&format!("# Default: {}\n", (setting.show)(default)));
+    text.push_str(&format!("{} = {}\n", setting.key, (setting.show)(config)));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn read_back(config: &Config) -> Config {
+        let loaded = Config::from_toml("config.toml", &config.to_documented_toml());
+        let loaded = loaded.expect("the documented file is valid");
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        loaded.config
+    }
+
+    #[test]
+    fn the_documented_defaults_are_read_back() {
+        assert_eq!(read_back(&Config::default()), Config::default());
+    }
+
+    #[test]
+    fn every_field_survives_the_file() {
+        let id = "00112233445566778899aabbccddeeff00112233";
+        let config = Config {
+            network: "a \"quoted\" name".into(),
+            moniker: "back\\slash".into(),
+            version: Config::default().version,
+            listen_addr: "[::1]:7".parse().expect("an address"),
+            external_address: Some("example.org:1".into()),
+            persistent_peers: vec![
+                format!("{id}@10.0.0.1:26656").parse().expect("an address"),
+                format!("{id}@example.org:26657")
+                    .parse()
+                    .expect("an address"),
+            ],
+            unconditional_peer_ids: vec![id.parse().expect("an id")],
+            max_num_inbound_peers: 1,
+            max_num_outbound_peers: 2,
+            max_num_handshakes: 3,
+            allow_duplicate_ip: true,
+            dial_timeout: Duration::from_millis(4),
+            handshake_timeout: Duration::from_millis(5),
+            dial_jitter: Duration::from_millis(6),
+            persistent_peers_max_dial_period: Duration::from_secs(7),
+            max_packet_msg_payload_size: 8,
+            send_rate: 9,
+            recv_rate: 10,
+            ping_interval: Duration::from_secs(12),
+            pong_timeout: Duration::from_secs(11),
+            wide_records: false,
+            wide_record_bytes_max: 5_000,
+            shards: 13,
+            busy_poll: Duration::from_micros(14),
+        };
+        assert_eq!(read_back(&config), config);
+    }
+}

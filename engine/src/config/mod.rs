@@ -1,0 +1,28 @@
+//! Configuration: one plain struct with defaults, read from CometBFT's `config.toml`, checked once.
+//!
+//! ```text
+//!   config.toml ──file──▶ settings (one row per key) ──▶ Config ──check──▶ the rest of the engine
+//!                              ▲                           │
+//!                              └────────── document ◀──────┘      the default file, with comments
+//! ```
+//!
+//! A key is one row of the table in `settings.rs`: its name, what it means, how it is read and how it
+//! is written. So what is documented is what is read, and a typo finds its nearest neighbour.
+//! Nothing here opens a file: text comes in as an argument.
+
+mod check;
+#[allow(clippy::module_inception, reason = "the struct is the room's namesake")]
+mod config;
+mod document;
+pub mod duration;
+mod file;
+mod nearest;
+mod settings;
+
+pub use check::{
+    BUSY_POLL_MAX, NETWORK_BYTES_MAX, PACKET_PAYLOAD_BYTES_MAX, PEERS_MAX, SHARDS_MAX,
+    WIDE_RECORD_BYTES_MAX, WIDE_RECORD_BYTES_MIN,
+};
+pub use config::{Config, ConfigError};
+pub use file::{ConfigFileError, ConfigFileProblem, ConfigWarning, LoadedConfig};
+pub use settings::{parse_listen_addr, parse_peer_addresses};

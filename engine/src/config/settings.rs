@@ -1,0 +1,296 @@
+//! The keys of `config.toml`, one row each: where it stands, what it means, how it is read and how
+//! it is written. The file reader and the documented default file both walk this table.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ringwire_codec::{NetAddress, NodeId};
+use toml::de::DeValue;
+
+use super::{Config, duration};
+
+/// The section of a key: the top of the file.
+pub(super) const TOP: &str = "";
+/// CometBFT's section.
+pub(super) const P2P: &str = "p2p";
+/// Our own section.
+pub(super) const RINGWIRE: &str = "ringwire";
+
+/// One key.
+pub(super) struct Setting {
+    /// Section it stands in.
+    pub(super) section: &'static str,
+    /// Its name.
+    pub(super) key: &'static str,
+    /// What it means, with its unit; a line each.
+    pub(super) about: &'static [&'static str],
+    /// Takes the value over, or says what it should have been.
+    pub(super) read: fn(&mut Config, &DeValue<'_>) -> Result<(), String>,
+    /// The value as TOML.
+    pub(super) show: fn(&Config) -> String,
+}
+
+impl Setting {
+    /// The key with its section, as errors name it: `p2p.laddr`, `moniker`.
+    pub(super) fn path(&self) -> String {
+        path(self.section, self.key)
+    }
+}
+
+/// A key with its section.
+pub(super) fn path(section: &str, key: &str) -> String {
+    if section.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{section}.{key}")
+    }
+}
+
+/// Keys of CometBFT's `[p2p]` that are understood and change nothing, and why.
+pub(super) const IGNORED: [(&str, &str); 12] = [
+    ("seeds", DISCOVERY),
+    ("pex", DISCOVERY),
+    ("seed_mode", DISCOVERY),
+    ("addr_book_file", DISCOVERY),
+    ("addr_book_strict", DISCOVERY),
+    ("private_peer_ids", DISCOVERY),
+    (
+        "flush_throttle_timeout",
+        "there is no flush timer: output is written as soon as possible",
+    ),
+    ("upnp", "UPnP was removed from CometBFT as well"),
+    ("test_dial_fail", FAULTS),
+    ("test_fuzz", FAULTS),
+    ("test_fuzz_config", FAULTS),
+    ("libp2p", "libp2p is another wire"),
+];
+const DISCOVERY: &str = "the node finds no peers by itself: list them in persistent_peers";
+const FAULTS: &str = "faults are injected by the simulation, not by the program";
+
+macro_rules! settings {
+    ($($section:ident $key:ident: $kind:ident => $($about:literal)+;)+) => {
+        &[$(Setting {
+            section: $section,
+            key: stringify!($key),
+            about: &[$($about),+],
+            read: |config, value| {
+                config.$key = $kind::read(value)?;
+                Ok(())
+            },
+            show: |config| $kind::show(&config.$key),
+        }),+]
+    };
+}
+
+/// Every key, in the order of the file. `laddr` is the one whose field has another name.
+pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
+    NAMES.iter().chain(std::iter::once(&LADDR)).chain(SECTIONS)
+}
+
+const NAMES: &[Setting] = settings! {
+    TOP moniker: text => "Name of the node for humans, printable ASCII.";
+};
+
+static LADDR: Setting = Setting {
+    section: P2P,
+    key: "laddr",
+    about: &["Address to listen on, tcp://IP:PORT. Port 0 takes any free port."],
+    read: |config, value| {
+        config.listen_addr = parse_listen_addr(text_of(value)?)?;
+        Ok(())
+    },
+    show: |config| quoted(&format!("tcp://{}", config.listen_addr)),
+};
+
+const SECTIONS: &[Setting] = settings! {
+    P2P external_address: optional_text =>
+        "Address that other nodes are told to dial, host:port. Empty: laddr.";
+    P2P persistent_peers: addresses =>
+        "Peers to stay connected to, a comma-separated list of ID@host:port.";
+    P2P unconditional_peer_ids: ids =>
+        "Ids of peers that the limits below do not count, comma-separated.";
+    P2P max_num_inbound_peers: count => "Peers that may have dialed us, at most.";
+    P2P max_num_outbound_peers: count =>
+        "Peers that we dial of our own accord, at most; persistent ones not counted.";
+    P2P persistent_peers_max_dial_period: time =>
+        "Longest pause between two attempts to reach a persistent peer. 0s: no limit.";
+    P2P max_packet_msg_payload_size: count =>
+        "Payload of the largest packet, bytes. CometBFT nodes refuse packets over their own limit,"
+        "so all nodes of a network should agree.";
+    P2P send_rate: rate => "Bytes per second sent to one peer at most. 0: no limit.";
+    P2P recv_rate: rate => "Bytes per second received from one peer at most. 0: no limit.";
+    P2P allow_duplicate_ip: flag => "Whether several peers may share an IP address.";
+    P2P handshake_timeout: time =>
+        "Time for the secret handshake, and again for the exchange of NodeInfo.";
+    P2P dial_timeout: time => "Time for resolving a name and connecting.";
+    RINGWIRE network: text =>
+        "Name of the network (chain id): only nodes of one network talk to each other."
+        "CometBFT keeps it in genesis.json; use the same name here.";
+    RINGWIRE shards: count =>
+        "Threads that carry the traffic, each on a core of its own. 0: one per usable core.";
+    RINGWIRE busy_poll: time =>
+        "How long an idle shard spins for the next event before it sleeps, at most 1ms."
+        "0s: never. It shrinks by itself when spinning does not pay.";
+    RINGWIRE wide_records: flag =>
+        "Whether to offer the faster record layer to peers that speak it.";
+    RINGWIRE wide_record_bytes_max: count =>
+        "Plaintext of the largest wide record to accept, bytes, 4096 to 65536.";
+    RINGWIRE ping_interval: time => "Pause between two pings to a peer.";
+    RINGWIRE pong_timeout: time =>
+        "Time a peer has to answer a ping; shorter than ping_interval.";
+    RINGWIRE max_num_handshakes: count => "Inbound connections that may be shaking hands at once.";
+    RINGWIRE dial_jitter: time =>
+        "Longest random pause before dialing, so that nodes started together do not collide.";
+};
+
+/// Reads an address to listen on: an IP and a port, `tcp://` before it or not.
+///
+/// # Errors
+/// What it should have been.
+pub fn parse_listen_addr(text: &str) -> Result<SocketAddr, String> {
+    text.strip_prefix("tcp://")
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| {
+            format!("\"{text}\" is not an IP address with a port, like \"tcp://0.0.0.0:26656\"")
+        })
+}
+
+/// Reads a comma-separated list of `ID@host:port`; empty entries are skipped.
+///
+/// # Errors
+/// The first entry that is no address, and why.
+pub fn parse_peer_addresses(text: &str) -> Result<Vec<NetAddress>, String> {
+    entries(text)
+        .map(|entry| {
+            entry
+                .parse()
+                .map_err(|error| format!("\"{entry}\": {error}"))
+        })
+        .collect()
+}
+
+fn entries(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+}
+
+fn text_of<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
+    value
+        .as_str()
+        .ok_or_else(|| expected("a text in quotes", value))
+}
+
+fn expected(what: &str, value: &DeValue<'_>) -> String {
+    format!(
+        "must be {what}, not {} {}",
+        article(value.type_str()),
+        value.type_str()
+    )
+}
+
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    }
+}
+
+/// `text` as a TOML string.
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+/// How one kind of value is read and written: `read` takes a TOML value, `show` makes one.
+macro_rules! kind {
+    ($name:ident, $type:ty, $read:expr, $show:expr) => {
+        mod $name {
+            use super::*;
+
+            pub(super) fn read(value: &DeValue<'_>) -> Result<$type, String> {
+                let read: fn(&DeValue<'_>) -> Result<$type, String> = $read;
+                read(value)
+            }
+
+            pub(super) fn show(value: &$type) -> String {
+                let show: fn(&$type) -> String = $show;
+                show(value)
+            }
+        }
+    };
+}
+
+kind!(
+    text,
+    String,
+    |value| text_of(value).map(str::to_owned),
+    |text| quoted(text)
+);
+kind!(
+    optional_text,
+    Option<String>,
+    |value| Ok(Some(text_of(value)?.to_owned()).filter(|text| !text.is_empty())),
+    |text| quoted(text.as_deref().unwrap_or_default())
+);
+kind!(
+    addresses,
+    Vec<NetAddress>,
+    |value| parse_peer_addresses(text_of(value)?),
+    |addresses| quoted(&joined(addresses))
+);
+kind!(
+    ids,
+    Vec<NodeId>,
+    |value| {
+        entries(text_of(value)?)
+            .map(|entry| {
+                entry
+                    .parse()
+                    .map_err(|error| format!("\"{entry}\": {error}"))
+            })
+            .collect()
+    },
+    |ids| quoted(&joined(ids))
+);
+kind!(
+    count,
+    usize,
+    |value| usize::try_from(whole_number(value)?).map_err(|_| String::from("is too large")),
+    usize::to_string
+);
+kind!(rate, u64, whole_number, u64::to_string);
+kind!(
+    flag,
+    bool,
+    |value| value
+        .as_bool()
+        .ok_or_else(|| expected("true or false", value)),
+    bool::to_string
+);
+kind!(
+    time,
+    Duration,
+    |value| {
+        let text = value
+            .as_str()
+            .ok_or_else(|| expected("a duration in quotes, like \"10ms\" or \"3s\"", value))?;
+        duration::parse(text).map_err(|error| error.to_string())
+    },
+    |time| quoted(&duration::format(*time))
+);
+
+fn whole_number(value: &DeValue<'_>) -> Result<u64, String> {
+    let number = value
+        .as_integer()
+        .ok_or_else(|| expected("a whole number", value))?;
+    if number.as_str().starts_with('-') {
+        return Err(String::from("must not be negative"));
+    }
+    u64::from_str_radix(number.as_str(), number.radix()).map_err(|_| String::from("is too large"))
+}
+
+fn joined<T: ToString>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(",")
+}

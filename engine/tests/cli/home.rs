@@ -1,0 +1,106 @@
+//! Making homes and reading ids.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::program::{command, run, run_at};
+
+#[test]
+fn init_makes_a_home_and_says_the_id_of_its_node() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let made = run_at(home.path(), "init", &["--network", "net-7", "--json"])
+        .succeeded()
+        .json();
+    assert_eq!(made["config"]["created"], true);
+    assert_eq!(made["node_key"]["created"], true);
+
+    let shown = run_at(home.path(), "show-node-id", &[]).succeeded();
+    assert_eq!(Some(shown.stdout.trim()), made["node_id"].as_str());
+    assert_eq!(shown.stdout.trim().len(), 40);
+
+    let config = fs::read_to_string(home.path().join("config/config.toml")).expect("the file");
+    assert!(config.contains("network = \"net-7\""), "{config}");
+    let key = fs::metadata(home.path().join("config/node_key.json")).expect("the file");
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn init_keeps_what_is_there_already() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let first = run_at(home.path(), "init", &["--json"]).succeeded().json();
+    let config = home.path().join("config/config.toml");
+    fs::write(&config, "moniker = \"mine\"\n").expect("room to write");
+
+    let again = run_at(home.path(), "init", &["--moniker", "other", "--json"])
+        .succeeded()
+        .json();
+    assert_eq!(again["node_id"], first["node_id"]);
+    assert_eq!(again["config"]["created"], false);
+    assert_eq!(again["node_key"]["created"], false);
+    assert_eq!(
+        fs::read_to_string(&config).expect("the file"),
+        "moniker = \"mine\"\n"
+    );
+    let told = run_at(home.path(), "init", &[]).succeeded().stdout;
+    assert_eq!(told.matches("kept").count(), 2, "{told}");
+}
+
+#[test]
+fn init_writes_nothing_when_a_flag_breaks_a_rule() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    run_at(home.path(), "init", &["--network", " "]).failed(1, "ringwire.network: must be");
+    assert_eq!(fs::read_dir(home.path()).expect("the directory").count(), 0);
+}
+
+#[test]
+fn a_damaged_key_is_an_error_and_never_replaced() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let key = home.path().join("config/node_key.json");
+    fs::create_dir(home.path().join("config")).expect("room to write");
+    fs::write(&key, "{}").expect("room to write");
+    for command in ["init", "show-node-id"] {
+        run_at(home.path(), command, &[]).failed(1, "node_key.json: ");
+    }
+    assert_eq!(fs::read_to_string(&key).expect("the file"), "{}");
+    assert!(
+        !home.path().join("config/config.toml").exists(),
+        "no half a home"
+    );
+}
+
+#[test]
+fn a_missing_home_says_how_to_make_one() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    run_at(home.path(), "show-node-id", &[]).failed(1, "run `ringwire init --home");
+}
+
+#[test]
+fn a_call_that_makes_no_sense_ends_with_two() {
+    run(&["init"]).failed(2, "--home");
+    run(&["dance"]).failed(2, "dance");
+    run(&["--log", "a=b=c", "version"]).failed(2, "--log");
+    run(&[]).failed(2, "Usage");
+}
+
+#[test]
+fn version_is_told_to_eyes_and_programs() {
+    assert!(
+        run(&["version"])
+            .succeeded()
+            .stdout
+            .starts_with("ringwire ")
+    );
+    let told = run(&["version", "--json"]).succeeded().json();
+    assert_eq!(told["p2p_protocol"], 8);
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = command(&["version"])
+        .stdout(writer)
+        .status()
+        .expect("the program starts");
+    assert_eq!(status.code(), Some(0));
+}

@@ -1,0 +1,119 @@
+//! Small local networks, each of whole engines.
+
+use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use crate::program::{Run, can_run_nodes, command, run};
+
+#[test]
+fn every_node_holds_every_message_exactly_once() {
+    if !can_run_nodes() {
+        return;
+    }
+    let args = [
+        "localnet",
+        "--nodes",
+        "4",
+        "--messages",
+        "200",
+        "--size",
+        "300",
+        "--json",
+    ];
+    let report = run(&args).succeeded().json();
+    assert_eq!(report["messages"], 200);
+    assert_eq!(report["content_bytes"], 60_000);
+    let nodes = report["nodes"].as_array().expect("a row for each node");
+    assert_eq!(nodes.len(), 4);
+    for node in nodes {
+        // Published in turn: a node gets what the three others published.
+        assert_eq!(node["received"], 150, "{node}");
+    }
+}
+
+#[test]
+fn a_network_of_several_shards_and_plain_frames_loses_nothing() {
+    if !can_run_nodes() {
+        return;
+    }
+    let args = [
+        "--nodes",
+        "3",
+        "--shards",
+        "2",
+        "--framing",
+        "comet",
+        "--messages",
+        "100",
+    ];
+    let told = run(&[&["localnet"], &args[..]].concat()).succeeded();
+    let last = told.stdout.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("all 3 nodes hold the same 100 messages, digest "),
+        "{last}"
+    );
+}
+
+#[test]
+fn every_node_can_rebuild_a_file() {
+    if !can_run_nodes() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("input");
+    // Equal chunks are messages of their own all the same.
+    let content = vec![7; 10_000];
+    fs::write(&file, &content).expect("room to write");
+    let file = file
+        .to_str()
+        .expect("a temporary directory has a plain name");
+    let args = [
+        "localnet", "--nodes", "2", "--input", file, "--chunk", "1000", "--json",
+    ];
+    let report = run(&args).succeeded().json();
+    assert_eq!(report["messages"], 10);
+    assert_eq!(
+        report["content_blake3"],
+        blake3::hash(&content).to_hex().as_str()
+    );
+}
+
+#[test]
+fn lines_of_standard_input_are_messages() {
+    if !can_run_nodes() {
+        return;
+    }
+    let mut child = command(&[
+        "localnet", "--nodes", "2", "--input", "-", "--lines", "--json",
+    ])
+    .stdin(Stdio::piped())
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("stdin is a pipe");
+    stdin
+        .write_all(b"one\none\n\nlast")
+        .expect("the program reads");
+    drop(stdin);
+    let ran: Run = child.wait_with_output().expect("the program ends").into();
+    let report = ran.succeeded().json();
+    assert_eq!(report["messages"], 4);
+    assert_eq!(
+        report["content_blake3"],
+        blake3::hash(b"one\none\n\nlast").to_hex().as_str()
+    );
+}
+
+#[test]
+fn an_input_that_is_not_there_is_named() {
+    run(&["localnet", "--input", "/absent/file"]).failed(1, "/absent/file: ");
+}
+
+#[test]
+fn flags_that_contradict_each_other_are_refused() {
+    run(&["localnet", "--nodes", "1"]).failed(2, "--nodes");
+    run(&["localnet", "--lines"]).failed(2, "--input");
+    run(&["localnet", "--input", "-", "--messages", "5"]).failed(2, "--messages");
+}

@@ -1,0 +1,105 @@
+//! Running the built program and reading what it says.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A finished run.
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// Standard output as one JSON value.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error} in {:?}; {}", self.stdout, self.stderr))
+    }
+
+    /// Fails the test unless the program was content.
+    #[track_caller]
+    pub(crate) fn succeeded(self) -> Self {
+        assert_eq!(
+            self.code,
+            Some(0),
+            "stdout {:?}, stderr {:?}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    /// Fails the test unless the program ended with `code` and said `words` on standard error.
+    #[track_caller]
+    pub(crate) fn failed(self, code: i32, words: &str) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout {:?}, stderr {:?}",
+            self.stdout,
+            self.stderr
+        );
+        assert!(
+            self.stderr.contains(words),
+            "{words:?} is not in {:?}",
+            self.stderr
+        );
+        self
+    }
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Run {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("the program writes UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("the program writes UTF-8"),
+        }
+    }
+}
+
+/// The program with these arguments, not started yet.
+pub(crate) fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringwire"));
+    command
+        .args(args)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end.
+pub(crate) fn run(args: &[&str]) -> Run {
+    command(args).output().expect("the program starts").into()
+}
+
+/// Runs a command on a home.
+pub(crate) fn run_at(home: &Path, command: &str, args: &[&str]) -> Run {
+    let home = home
+        .to_str()
+        .expect("a temporary directory has a plain name");
+    run(&[&[command, "--home", home], args].concat())
+}
+
+/// Whether this machine can run nodes. A test that is skipped for that says so.
+pub(crate) fn can_run_nodes() -> bool {
+    let supported = ringwire::handle::is_supported();
+    if !supported {
+        eprintln!("SKIPPED: io_uring is refused here; `ringwire doctor` says why");
+    }
+    supported
+}
+
+/// Asks a running program to end, as an operator or a service manager does.
+pub(crate) fn terminate(child: &Child) {
+    let kill = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(
+        kill.is_ok_and(|status| status.success()),
+        "the program still runs"
+    );
+}

@@ -1,0 +1,161 @@
+//! Running nodes: a line from one process to another, and an orderly end.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Stdio};
+
+use tempfile::TempDir;
+
+use crate::program::{can_run_nodes, command, run_at, terminate};
+
+/// A node that runs until it is told to end; a failed test ends it, too.
+struct Node {
+    child: Child,
+    /// None when the reader has gone away.
+    stdout: Option<BufReader<ChildStdout>>,
+    _home: TempDir,
+}
+
+impl Node {
+    fn start(args: &[&str]) -> Node {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        run_at(home.path(), "init", &["--network", "cli-test"]).succeeded();
+        let mut child = command(&["start", "--home", plain(home.path())])
+            .args([
+                "--laddr",
+                "tcp://127.0.0.1:0",
+                "--shards",
+                "1",
+                "--log",
+                "warn",
+            ])
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let stdout = child.stdout.take().map(BufReader::new);
+        Node {
+            child,
+            stdout,
+            _home: home,
+        }
+    }
+
+    /// The next line of standard output.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        let stdout = self.stdout.as_mut().expect("the reader is still there");
+        stdout
+            .read_line(&mut line)
+            .expect("the program writes UTF-8");
+        line.trim_end().to_owned()
+    }
+
+    /// What stands on standard error at the end.
+    fn ended(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().expect("the program ends");
+        let mut said = String::new();
+        let stderr = self.child.stderr.as_mut().expect("stderr is a pipe");
+        stderr
+            .read_to_string(&mut said)
+            .expect("the program writes UTF-8");
+        (status.code(), said)
+    }
+
+    fn terminated(self) -> (Option<i32>, String) {
+        terminate(&self.child);
+        self.ended()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // Fails when the process has ended already, and then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn plain(path: &Path) -> &str {
+    path.to_str()
+        .expect("a temporary directory has a plain name")
+}
+
+#[test]
+fn a_node_says_its_address_and_ends_in_order_when_it_is_terminated() {
+    if !can_run_nodes() {
+        return;
+    }
+    let mut node = Node::start(&[]);
+    let address = node.line();
+    let (id, host) = address.split_once('@').expect("an id before the host");
+    assert_eq!(id.len(), 40, "{address}");
+    assert!(
+        host.starts_with("127.0.0.1:") && !host.ends_with(":0"),
+        "{address}"
+    );
+    assert_eq!(node.terminated(), (Some(0), String::new()));
+}
+
+#[test]
+fn lines_go_in_at_one_node_and_come_out_once_at_the_other() {
+    if !can_run_nodes() {
+        return;
+    }
+    let mut speaker = Node::start(&["--stdin"]);
+    let address = speaker.line();
+    let mut listener = Node::start(&["--stdout", "--persistent-peers", &address]);
+    let mut stdin = speaker.child.stdin.take().expect("stdin is a pipe");
+    stdin
+        .write_all(b"hello\nhello\nlast without newline")
+        .expect("the program reads");
+    drop(stdin);
+    for expected in ["hello", "hello", "last without newline"] {
+        assert_eq!(listener.line(), expected);
+    }
+    let (code, said) = listener.terminated();
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = speaker.terminated();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_node_that_ends_with_its_input_sends_everything_first() {
+    if !can_run_nodes() {
+        return;
+    }
+    let mut speaker = Node::start(&["--stdin", "--exit-on-eof"]);
+    let address = speaker.line();
+    let mut listener = Node::start(&["--stdout", "--persistent-peers", &address]);
+    let mut stdin = speaker.child.stdin.take().expect("stdin is a pipe");
+    let lines: Vec<String> = (0..500).map(|number| format!("line {number}")).collect();
+    stdin
+        .write_all(lines.join("\n").as_bytes())
+        .expect("the program reads");
+    drop(stdin);
+    let mut heard: Vec<String> = lines.iter().map(|_| listener.line()).collect();
+    let order = |line: &String| line.rsplit(' ').next().and_then(|n| n.parse::<u32>().ok());
+    heard.sort_by_key(order);
+    assert_eq!(heard, lines);
+    let (code, said) = speaker.ended();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_reader_that_went_away_ends_the_node_in_order() {
+    if !can_run_nodes() {
+        return;
+    }
+    let mut speaker = Node::start(&["--stdin"]);
+    let address = speaker.line();
+    let mut listener = Node::start(&["--stdout", "--persistent-peers", &address]);
+    listener.stdout = None;
+    let mut stdin = speaker.child.stdin.take().expect("stdin is a pipe");
+    stdin
+        .write_all(b"nobody hears this\n")
+        .expect("the program reads");
+    let (code, said) = listener.ended();
+    assert_eq!(code, Some(0), "{said}");
+}
