@@ -110,6 +110,8 @@ fn check_node_info(oracle: Oracle, node: &Node, peer: &CometPeer) {
     assert_eq!(info.node_id, node.engine.node_id(), "{}", oracle.name);
     assert_eq!(info.network, NETWORK, "{}", oracle.name);
     assert_eq!(info.validate(), Ok(()), "{}", oracle.name);
+    // The engine offers wide records to everyone; a plain peer reads over the offer.
+    assert!(info.extension.is_some(), "{}", oracle.name);
     assert!(
         node::channels().iter().all(|id| info.channels.contains(id)),
         "{:?}",
