@@ -1,0 +1,17 @@
+//! Interoperability: what we say on the wire is put before implementations that nobody of this
+//! project wrote, and the other way round.
+//!
+//! ```text
+//!   secret.rs   our pure handshake and frames ── blocking socket ── oracle
+//!   engine.rs   a running engine ── its ring ── oracle, with NodeInfo and packets on top
+//! ```
+//!
+//! Each test runs against every oracle, and with each side as the one that dials.
+
+#[cfg(feature = "shard")]
+mod engine;
+mod pure;
+mod secret;
+#[allow(dead_code, reason = "each test program uses a part of what they share")]
+#[path = "../support/mod.rs"]
+mod support;
