@@ -40,15 +40,9 @@ impl Node {
     /// Starts a node; it listens when this returns.
     pub(crate) fn start(config: Config, key: NodeKey) -> Result<Node, Failure> {
         let external_address = config.external_address.clone();
-        let (shards, busy_poll) = (config.shards, config.busy_poll);
-        let mut builder = Engine::builder(config)
+        let builder = Engine::builder(config)
             .node_key(key)
-            .busy_poll(busy_poll)
             .reactor("gossip", |_shard| Flood::new(FloodConfig::new(channel())));
-        if shards > 0 {
-            let shards = u16::try_from(shards).map_err(|_| Failure::new("too many shards"))?;
-            builder = builder.shards(shards);
-        }
         Ok(Node {
             engine: builder.start()?,
             external_address,
