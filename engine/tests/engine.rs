@@ -1,5 +1,7 @@
 //! Whole engines over real sockets: connect, echo, push back, stop.
 
+#![cfg(feature = "shard")]
+
 mod common;
 
 use std::time::{Duration, Instant};
@@ -42,13 +44,18 @@ fn echo_between(shards: u16) {
     assert_eq!(peer, echo.node_id());
     for round in 0..200_u32 {
         let message = Bytes::from(vec![round as u8; 1 + round as usize * 97]);
-        caller.send_blocking(peer, CHANNEL, message.clone(), WITHIN).expect("room in time");
+        caller
+            .send_blocking(peer, CHANNEL, message.clone(), WITHIN)
+            .expect("room in time");
         let answer = answers.recv_timeout(WITHIN).expect("an echo");
         assert_eq!((answer.peer, answer.message), (peer, message));
     }
     let status = caller.status_blocking();
     assert_eq!(status.len(), usize::from(shards));
-    assert_eq!(status.iter().map(|shard| shard.peers.len()).sum::<usize>(), 1);
+    assert_eq!(
+        status.iter().map(|shard| shard.peers.len()).sum::<usize>(),
+        1
+    );
     caller.shutdown_blocking(WITHIN).expect("an orderly end");
     echo.shutdown_blocking(WITHIN).expect("an orderly end");
     assert_eq!(answers.recv_blocking(), None);
@@ -67,12 +74,14 @@ fn many_peers_spread_over_the_shards_and_hear_a_broadcast() {
     for (_, leaf) in &leaves {
         connect(leaf, &hub);
     }
-    hub.wait_for_peers_blocking(9, WITHIN).expect("all leaves are peers of the hub");
+    hub.wait_for_peers_blocking(9, WITHIN)
+        .expect("all leaves are peers of the hub");
     let mut homes: Vec<_> = hub.peers().iter().map(|peer| peer.shard).collect();
     homes.sort();
     homes.dedup();
     assert_eq!(homes.len(), 3, "nine peers live on three shards");
-    hub.broadcast_blocking(CHANNEL, Bytes::from_static(b"to all")).expect("running");
+    hub.broadcast_blocking(CHANNEL, Bytes::from_static(b"to all"))
+        .expect("running");
     for (mut messages, _leaf) in leaves {
         let heard = messages.recv_timeout(WITHIN).expect("the broadcast");
         assert_eq!(heard.message, "to all");
@@ -108,7 +117,9 @@ fn a_full_queue_is_an_answer_and_no_accepted_message_is_lost() {
             Err(other) => panic!("{other}"),
         }
     }
-    let mut messages = receiver.subscribe_with_capacity(CHANNEL, 4).expect("a declared channel");
+    let mut messages = receiver
+        .subscribe_with_capacity(CHANNEL, 4)
+        .expect("a declared channel");
     for expected in 0..accepted {
         let delivery = messages.recv_timeout(WITHIN).expect("an accepted message");
         assert_eq!(delivery.message[..4], expected.to_be_bytes());
@@ -121,12 +132,19 @@ fn a_subscription_that_nobody_reads_holds_up_its_channel_only() {
         return;
     }
     let other = ChannelId(0x61);
-    let builder = |seed| app_builder(1, seed).channel(ChannelDescriptor { id: other, ..channel() });
+    let builder = |seed| {
+        app_builder(1, seed).channel(ChannelDescriptor {
+            id: other,
+            ..channel()
+        })
+    };
     let sender = builder(1).start().expect("the sender");
     let receiver = builder(2).start().expect("the receiver");
     let peer = connect(&sender, &receiver);
     let mut open = receiver.subscribe(other).expect("a declared channel");
-    let blocked = receiver.subscribe_with_capacity(CHANNEL, 1).expect("a declared channel");
+    let blocked = receiver
+        .subscribe_with_capacity(CHANNEL, 1)
+        .expect("a declared channel");
     let big = Bytes::from(vec![7; 16 * 1024]);
     for _ in 0..200 {
         // Whether it fits does not matter: the channel is to be full.
@@ -134,12 +152,16 @@ fn a_subscription_that_nobody_reads_holds_up_its_channel_only() {
     }
     for round in 0..50_u8 {
         let message = Bytes::from(vec![round]);
-        sender.send_blocking(peer, other, message.clone(), WITHIN).expect("room");
+        sender
+            .send_blocking(peer, other, message.clone(), WITHIN)
+            .expect("room");
         let delivery = open.recv_timeout(WITHIN).expect("the other channel flows");
         assert_eq!(delivery.message, message);
     }
     drop(blocked);
-    sender.send_blocking(peer, CHANNEL, big, WITHIN).expect("a dropped subscriber blocks nobody");
+    sender
+        .send_blocking(peer, CHANNEL, big, WITHIN)
+        .expect("a dropped subscriber blocks nobody");
 }
 
 #[test]
@@ -195,11 +217,17 @@ fn a_reactor_that_panics_costs_the_peer_and_not_the_node() {
     let sender = app_builder(1, 2).start().expect("the sender");
     for _ in 0..3 {
         let peer = connect(&sender, &faulty);
-        faulty.wait_for_peers_blocking(1, WITHIN).expect("connected on both sides");
-        sender.try_send(peer, CHANNEL, Bytes::from_static(b"x")).expect("room");
+        faulty
+            .wait_for_peers_blocking(1, WITHIN)
+            .expect("connected on both sides");
+        sender
+            .try_send(peer, CHANNEL, Bytes::from_static(b"x"))
+            .expect("room");
         common::wait_until("the peer is dropped", || sender.peer_count() == 0);
     }
-    faulty.shutdown_blocking(WITHIN).expect("the node lives on and ends in order");
+    faulty
+        .shutdown_blocking(WITHIN)
+        .expect("the node lives on and ends in order");
 }
 
 #[test]
@@ -238,15 +266,26 @@ fn calls_on_a_stopped_engine_answer_at_once() {
     let unknown = ChannelId(0x7f);
     let refused = engine.try_send(peer, unknown, message.clone());
     assert_eq!(refused, Err(TrySendError::UnknownChannel(unknown)));
-    assert!(matches!(engine.subscribe(unknown), Err(SubscribeError::UnknownChannel(_))));
+    assert!(matches!(
+        engine.subscribe(unknown),
+        Err(SubscribeError::UnknownChannel(_))
+    ));
     let timeout = engine.wait_for_peers_blocking(1, Duration::from_millis(20));
     assert_eq!(timeout.map_err(|late| late.connected), Err(0));
     let handle = engine.handle();
     engine.shutdown_blocking(WITHIN).expect("an orderly end");
-    engine.shutdown_blocking(WITHIN).expect("as often as one likes");
+    engine
+        .shutdown_blocking(WITHIN)
+        .expect("as often as one likes");
     drop(engine);
-    assert!(matches!(handle.try_send(peer, CHANNEL, message), Err(TrySendError::Stopping(_))));
-    assert_eq!(handle.dial_blocking(common::address(&handle)), Err(DialError::Stopping));
+    assert!(matches!(
+        handle.try_send(peer, CHANNEL, message),
+        Err(TrySendError::Stopping(_))
+    ));
+    assert_eq!(
+        handle.dial_blocking(common::address(&handle)),
+        Err(DialError::Stopping)
+    );
     assert!(handle.status_blocking().is_empty());
     assert!(handle.wait_for_peers_blocking(1, WITHIN).is_err());
 }
@@ -272,7 +311,9 @@ fn two_reactors_with_one_channel_do_not_start() {
         return;
     }
     let started = app_builder(2, 1).reactor("panics", |_| Panics).start();
-    let error = started.map(|_| ()).expect_err("the channel is claimed twice");
+    let error = started
+        .map(|_| ())
+        .expect_err("the channel is claimed twice");
     assert!(error.to_string().contains("panics"), "{error}");
 }
 
@@ -288,9 +329,35 @@ async fn an_engine_lives_within_tokio() {
     caller.wait_for_peers(1, WITHIN).await.expect("one peer");
     for round in 0..100_u8 {
         let message = Bytes::from(vec![round; 100]);
-        caller.send(peer, CHANNEL, message.clone(), WITHIN).await.expect("room");
+        caller
+            .send(peer, CHANNEL, message.clone(), WITHIN)
+            .await
+            .expect("room");
         assert_eq!(answers.recv().await.expect("an echo").message, message);
     }
     caller.shutdown(WITHIN).await.expect("an orderly end");
     echo.shutdown(WITHIN).await.expect("an orderly end");
+}
+
+#[test]
+fn engines_run_where_only_one_cpu_is_allowed() {
+    if skip_without_ring() {
+        return;
+    }
+    let program = std::env::current_exe().expect("this test program");
+    // The CPU with the highest number: an engine that pins to CPU 0 regardless fails.
+    let allowed = ringwire::transport::check::available_cpus();
+    let cpu = allowed.last().expect("this thread may run somewhere");
+    let ran = std::process::Command::new("taskset")
+        .args(["-c", &cpu.to_string()])
+        .arg(program)
+        .args([
+            "--exact",
+            "two_engines_connect_and_echo_on_three_shards_each",
+        ])
+        .status();
+    match ran {
+        Ok(status) => assert!(status.success(), "{status}"),
+        Err(error) => eprintln!("SKIPPED: cannot run taskset: {error}"),
+    }
 }

@@ -17,7 +17,7 @@ use crate::shard::error::StartError;
 use crate::shard::executor::{Plan, launch};
 use crate::shard::node::Node;
 use crate::switch::{Filters, ReactorFactory};
-use crate::transport::listener;
+use crate::transport::{check, listener};
 
 static NEXT_ENGINE: AtomicU64 = AtomicU64::new(0);
 
@@ -103,6 +103,8 @@ impl Builder {
 
     /// Starts the engine. Returns when every shard turns and accepts connections; on an error
     /// everything that was started is gone again.
+    ///
+    /// Raises the process's limit of open files to its hard limit.
     pub fn start(self) -> Result<Engine, StartError> {
         self.config.check()?;
         let shards = shard_count(&self.config);
@@ -110,6 +112,8 @@ impl Builder {
             Some(key) => key,
             None => NodeKey::from_seed(entropy()?),
         };
+        // Not fatal: the limit may do, and a ring that lacks descriptors says so.
+        let _ = check::raise_open_files();
         let listeners = listener::bind(self.config.listen_addr, usize::from(shards))?;
         let listen_addr = listeners
             .first()

@@ -33,7 +33,9 @@ pub struct PeersTimeout {
 #[non_exhaustive]
 pub enum SubscribeError {
     /// No channel of that id is registered.
-    #[error("channel {0} is not registered on this node: declare it with Builder::channel or by a reactor")]
+    #[error(
+        "channel {0} is not registered on this node: declare it with Builder::channel or by a reactor"
+    )]
     UnknownChannel(ChannelId),
     /// The node is stopping.
     #[error("the node is stopping")]

@@ -53,7 +53,10 @@ impl Handle {
     pub fn peers(&self) -> Vec<PeerStatus> {
         let now = self.node.clock.now();
         let entries = self.node.directory.entries();
-        let mut peers: Vec<_> = entries.iter().map(|entry| PeerStatus::new(entry, now)).collect();
+        let mut peers: Vec<_> = entries
+            .iter()
+            .map(|entry| PeerStatus::new(entry, now))
+            .collect();
         peers.sort_by_key(|peer| peer.id);
         peers
     }
@@ -78,7 +81,10 @@ impl Handle {
         });
         match found.await {
             Some(()) => Ok(()),
-            None => Err(PeersTimeout { connected: self.peer_count(), wanted }),
+            None => Err(PeersTimeout {
+                connected: self.peer_count(),
+                wanted,
+            }),
         }
     }
 
@@ -114,7 +120,9 @@ impl Handle {
     /// Refuses an id or address for `span` from now and closes its peers.
     pub fn ban(&self, target: BanTarget, span: Duration) {
         let command = Command::Ban { target, span };
-        self.node.port(ShardId::COORDINATOR).ask(Control::Command(command, None));
+        self.node
+            .port(ShardId::COORDINATOR)
+            .ask(Control::Command(command, None));
     }
 
     /// Dials an address once and waits until it is a peer, or why not.
@@ -135,7 +143,11 @@ impl Handle {
 
     async fn ask_dial(&self, address: NetAddress, persistent: bool) -> Result<NodeId, DialError> {
         let (sender, answer) = reply();
-        let command = Command::Dial { address, persistent, token: None };
+        let command = Command::Dial {
+            address,
+            persistent,
+            token: None,
+        };
         let coordinator = self.node.port(ShardId::COORDINATOR);
         coordinator.ask(Control::Command(command, Some(sender)));
         match answer.await {
@@ -147,9 +159,13 @@ impl Handle {
     /// Closes a peer after what is queued for it was sent; it is not dialed again. Returns whether
     /// it was connected.
     pub fn stop_peer(&self, peer: NodeId) -> bool {
-        let Some(entry) = self.node.directory.find(peer) else { return false };
+        let Some(entry) = self.node.directory.find(peer) else {
+            return false;
+        };
         let command = Command::StopPeer { peer };
-        self.node.port(entry.shard).ask(Control::Command(command, None));
+        self.node
+            .port(entry.shard)
+            .ask(Control::Command(command, None));
         true
     }
 
@@ -210,7 +226,9 @@ impl Handle {
             .name(name)
             .spawn(move || sender.send(handle.shutdown_blocking(within)));
         match spawned {
-            Ok(_) => answer.await.unwrap_or(Err(ShutdownError::Hung(self.node.ports.len()))),
+            Ok(_) => answer
+                .await
+                .unwrap_or(Err(ShutdownError::Hung(self.node.ports.len()))),
             // Without a thread to spare the caller's has to do.
             Err(_) => self.shutdown_blocking(within),
         }

@@ -38,9 +38,21 @@ impl Handle {
             return Err(TrySendError::Full(message));
         };
         let port = self.node.port(entry.shard);
-        let Some(slot) = port.reserve() else { return Err(TrySendError::Full(message)) };
-        let command = Command::Send { peer, channel, message, timeout: None, token: None };
-        slot.fill(Request { command, reservation: Some(reservation), reply: None });
+        let Some(slot) = port.reserve() else {
+            return Err(TrySendError::Full(message));
+        };
+        let command = Command::Send {
+            peer,
+            channel,
+            message,
+            timeout: None,
+            token: None,
+        };
+        slot.fill(Request {
+            command,
+            reservation: Some(reservation),
+            reply: None,
+        });
         port.wake();
         Ok(())
     }
@@ -57,15 +69,30 @@ impl Handle {
         let entry = self.find_receiver(peer, channel, &message)?;
         let deadline = self.node.clock.now() + timeout;
         let port = self.node.port(entry.shard);
-        let slot = wait_for(&self.node, port, Some(deadline), |cx| reserve_or_wait(port, cx));
+        let slot = wait_for(&self.node, port, Some(deadline), |cx| {
+            reserve_or_wait(port, cx)
+        });
         let Some(slot) = slot.await else {
-            return Err(if port.is_closed() { stopping(message) } else { SendError::Timeout });
+            return Err(if port.is_closed() {
+                stopping(message)
+            } else {
+                SendError::Timeout
+            });
         };
         let (sender, answer) = reply();
         let timeout = Some(deadline - self.node.clock.now());
-        let command =
-            Command::Send { peer, channel, message: message.clone(), timeout, token: None };
-        slot.fill(Request { command, reservation: None, reply: Some(sender) });
+        let command = Command::Send {
+            peer,
+            channel,
+            message: message.clone(),
+            timeout,
+            token: None,
+        };
+        slot.fill(Request {
+            command,
+            reservation: None,
+            reply: Some(sender),
+        });
         port.wake();
         match answer.await {
             Some(Reply::Send(sent)) => sent,
@@ -89,10 +116,19 @@ impl Handle {
     pub fn try_broadcast(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
         self.check(channel, &message)?;
         let slots: Option<Vec<Slot<'_>>> = self.node.ports.iter().map(|p| p.reserve()).collect();
-        let Some(slots) = slots else { return Err(TrySendError::Full(message)) };
+        let Some(slots) = slots else {
+            return Err(TrySendError::Full(message));
+        };
         for (slot, port) in slots.into_iter().zip(&self.node.ports) {
-            let command = Command::Broadcast { channel, message: message.clone() };
-            slot.fill(Request { command, reservation: None, reply: None });
+            let command = Command::Broadcast {
+                channel,
+                message: message.clone(),
+            };
+            slot.fill(Request {
+                command,
+                reservation: None,
+                reply: None,
+            });
             port.wake();
         }
         Ok(())
@@ -105,12 +141,21 @@ impl Handle {
         let mut slots = Vec::with_capacity(self.node.ports.len());
         for port in &self.node.ports {
             let slot = wait_for(&self.node, port, None, |cx| reserve_or_wait(port, cx));
-            let Some(slot) = slot.await else { return Err(TrySendError::Stopping(message)) };
+            let Some(slot) = slot.await else {
+                return Err(TrySendError::Stopping(message));
+            };
             slots.push((slot, port));
         }
         for (slot, port) in slots {
-            let command = Command::Broadcast { channel, message: message.clone() };
-            slot.fill(Request { command, reservation: None, reply: None });
+            let command = Command::Broadcast {
+                channel,
+                message: message.clone(),
+            };
+            slot.fill(Request {
+                command,
+                reservation: None,
+                reply: None,
+            });
             port.wake();
         }
         Ok(())
@@ -129,7 +174,9 @@ impl Handle {
     pub fn try_publish(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
         self.check(channel, &message)?;
         let port = self.publish_port(channel);
-        let Some(slot) = port.reserve() else { return Err(TrySendError::Full(message)) };
+        let Some(slot) = port.reserve() else {
+            return Err(TrySendError::Full(message));
+        };
         fill_publish(port, slot, channel, message);
         Ok(())
     }
@@ -139,7 +186,9 @@ impl Handle {
         self.check(channel, &message)?;
         let port = self.publish_port(channel);
         let slot = wait_for(&self.node, port, None, |cx| reserve_or_wait(port, cx));
-        let Some(slot) = slot.await else { return Err(TrySendError::Stopping(message)) };
+        let Some(slot) = slot.await else {
+            return Err(TrySendError::Stopping(message));
+        };
         fill_publish(port, slot, channel, message);
         Ok(())
     }
@@ -152,7 +201,8 @@ impl Handle {
     /// The shard whose reactor publishes a channel's messages: always the same, so that they stay
     /// in order.
     fn publish_port(&self, channel: ChannelId) -> &Arc<Port> {
-        self.node.port(ShardId(u16::from(channel.0) % self.node.shard_count()))
+        self.node
+            .port(ShardId(u16::from(channel.0) % self.node.shard_count()))
     }
 
     /// A connected peer that speaks the channel, and a message that may go there.
@@ -182,13 +232,21 @@ impl Handle {
             return Err(TrySendError::UnknownChannel(channel));
         };
         let (len, max) = (message.len(), descriptor.recv_message_capacity);
-        if len > max { Err(TrySendError::TooLong { len, max }) } else { Ok(()) }
+        if len > max {
+            Err(TrySendError::TooLong { len, max })
+        } else {
+            Ok(())
+        }
     }
 }
 
 fn fill_publish(port: &Port, slot: Slot<'_>, channel: ChannelId, message: Bytes) {
     let command = Command::Publish { channel, message };
-    slot.fill(Request { command, reservation: None, reply: None });
+    slot.fill(Request {
+        command,
+        reservation: None,
+        reply: None,
+    });
     port.wake();
 }
 

@@ -26,10 +26,15 @@ pub(crate) async fn wait_for<T>(
             return Poll::Ready(None);
         }
         if let Some(at) = deadline
-            && armed.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker()))
+            && armed
+                .as_ref()
+                .is_none_or(|waker| !waker.will_wake(cx.waker()))
         {
             armed = Some(cx.waker().clone());
-            port.ask(Control::Alarm(Alarm { at, waker: cx.waker().clone() }));
+            port.ask(Control::Alarm(Alarm {
+                at,
+                waker: cx.waker().clone(),
+            }));
         }
         Poll::Pending
     })

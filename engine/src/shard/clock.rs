@@ -14,7 +14,9 @@ pub(crate) struct Clock {
 impl Clock {
     /// A clock that stands at zero now.
     pub(crate) fn new() -> Self {
-        Clock { origin: std::time::Instant::now() }
+        Clock {
+            origin: std::time::Instant::now(),
+        }
     }
 
     /// The time. The driver reads it once per turn.

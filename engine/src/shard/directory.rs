@@ -128,7 +128,10 @@ impl Directory {
     /// A peer is gone; a newer connection of the same id stays.
     pub(crate) fn remove(&self, entry: &Arc<PeerEntry>) {
         self.change(|peers| {
-            if peers.get(&entry.info.id).is_some_and(|found| Arc::ptr_eq(found, entry)) {
+            if peers
+                .get(&entry.info.id)
+                .is_some_and(|found| Arc::ptr_eq(found, entry))
+            {
                 peers.remove(&entry.info.id);
             }
         });
@@ -152,13 +155,22 @@ impl Directory {
     fn with<R>(&self, look: impl FnOnce(&PeerMap) -> R) -> R {
         let version = self.version.load(Ordering::Acquire);
         CACHED.with_borrow_mut(|cached| {
-            let found = cached.iter().position(|entry| entry.directory == self.number);
+            let found = cached
+                .iter()
+                .position(|entry| entry.directory == self.number);
             if let Some(at) = found.filter(|at| cached[*at].version == version) {
                 return look(&cached[at].peers);
             }
             let at = found.unwrap_or_else(|| {
                 cached.truncate(CACHED_MAX - 1);
-                cached.insert(0, Cached { directory: 0, version: 0, peers: Arc::default() });
+                cached.insert(
+                    0,
+                    Cached {
+                        directory: 0,
+                        version: 0,
+                        peers: Arc::default(),
+                    },
+                );
                 0
             });
             cached[at] = self.snapshot();
@@ -169,7 +181,11 @@ impl Directory {
     fn snapshot(&self) -> Cached {
         let state = self.lock();
         let version = self.version.load(Ordering::Acquire);
-        Cached { directory: self.number, version, peers: state.peers.clone() }
+        Cached {
+            directory: self.number,
+            version,
+            peers: state.peers.clone(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -191,15 +207,25 @@ impl PeerEntry {
                 coming: AtomicUsize::new(0),
             })
             .collect();
-        PeerEntry { info, shard, gauges }
+        PeerEntry {
+            info,
+            shard,
+            gauges,
+        }
     }
 
     /// Holds room for one message on a channel the peer speaks, or `None` when its queue is full.
     pub(crate) fn reserve(self: &Arc<Self>, channel: ChannelId) -> Option<Reservation> {
-        let at = self.gauges.iter().position(|gauge| gauge.channel == channel)?;
+        let at = self
+            .gauges
+            .iter()
+            .position(|gauge| gauge.channel == channel)?;
         let gauge = &self.gauges[at];
         let coming = gauge.coming.fetch_add(1, Ordering::AcqRel);
-        let reservation = Reservation { peer: self.clone(), gauge: at };
+        let reservation = Reservation {
+            peer: self.clone(),
+            gauge: at,
+        };
         // On refusal the reservation is dropped, which lowers `coming` again.
         (gauge.queued.load(Ordering::Acquire) + coming < gauge.capacity).then_some(reservation)
     }
@@ -222,6 +248,119 @@ impl PeerEntry {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.peer.gauges[self.gauge].coming.fetch_sub(1, Ordering::AcqRel);
+        self.peer.gauges[self.gauge]
+            .coming
+            .fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use ringwire_codec::{NodeInfo, NodeInfoOther, NodeKey, ProtocolVersion};
+
+    use super::*;
+    use crate::peer::{Direction, Framing, PeerKey};
+    use crate::time::Instant;
+
+    const CHANNEL: ChannelId = ChannelId(0x20);
+    const CAPACITY: usize = 2;
+
+    fn entry(seed: u8, index: u32) -> Arc<PeerEntry> {
+        let id = NodeKey::from_seed([seed; 32]).id();
+        let node_info = NodeInfo {
+            protocol_version: ProtocolVersion::default(),
+            node_id: id,
+            listen_addr: String::new(),
+            network: String::new(),
+            version: String::new(),
+            channels: [CHANNEL].as_slice().into(),
+            moniker: String::new(),
+            other: NodeInfoOther::default(),
+            extension: None,
+        };
+        let info = PeerInfo {
+            key: PeerKey {
+                index,
+                generation: 0,
+            },
+            id,
+            node_info: Arc::new(node_info),
+            remote_addr: SocketAddr::from(([127, 0, 0, 1], 1)),
+            direction: Direction::Inbound,
+            persistent: false,
+            framing: Framing::Comet,
+            since: Instant::ZERO,
+        };
+        let ours = |id| ChannelDescriptor {
+            send_queue_capacity: CAPACITY,
+            ..ChannelDescriptor::new(id, 1)
+        };
+        Arc::new(PeerEntry::new(
+            info,
+            ShardId(0),
+            &[ours(CHANNEL), ours(ChannelId(0x21))],
+        ))
+    }
+
+    #[test]
+    fn a_queue_takes_what_fits_between_what_is_queued_and_what_is_coming() {
+        let entry = entry(1, 0);
+        let first = entry.reserve(CHANNEL).expect("room for the first");
+        let _second = entry.reserve(CHANNEL).expect("room for the second");
+        assert!(entry.reserve(CHANNEL).is_none());
+        // The shard took the first: it counts as queued before it ceases to be coming.
+        entry.set_queued(CHANNEL, 1);
+        drop(first);
+        assert!(entry.reserve(CHANNEL).is_none());
+        entry.set_queued(CHANNEL, 0);
+        assert!(entry.reserve(CHANNEL).is_some());
+    }
+
+    #[test]
+    fn a_channel_that_the_peer_does_not_speak_has_no_queue() {
+        let entry = entry(1, 0);
+        assert!(entry.reserve(ChannelId(0x21)).is_none());
+        assert_eq!(entry.queues().collect::<Vec<_>>(), [(CHANNEL, 0)]);
+    }
+
+    #[test]
+    fn a_reader_sees_each_change_although_it_keeps_a_snapshot() {
+        let directory = Directory::new();
+        let peer = entry(1, 0);
+        assert!(directory.find(peer.info.id).is_none());
+        directory.add(peer.clone());
+        assert!(directory.find(peer.info.id).is_some());
+        directory.remove(&peer);
+        assert_eq!(directory.len(), 0);
+    }
+
+    #[test]
+    fn the_removal_of_a_former_connection_leaves_the_newer_one() {
+        let directory = Directory::new();
+        let (former, newer) = (entry(1, 0), entry(1, 1));
+        directory.add(former.clone());
+        directory.add(newer.clone());
+        directory.remove(&former);
+        let found = directory.find(newer.info.id).expect("the newer connection");
+        assert!(Arc::ptr_eq(&found, &newer));
+    }
+
+    #[test]
+    fn a_thread_that_reads_more_directories_than_it_keeps_still_reads_right() {
+        let directories: Vec<_> = (0..CACHED_MAX + 3).map(|_| Directory::new()).collect();
+        for (seed, directory) in (1..).zip(&directories) {
+            directory.add(entry(seed, 0));
+        }
+        for _ in 0..2 {
+            for (seed, directory) in (1..).zip(&directories) {
+                assert_eq!(
+                    directory.entries()[0].info.id,
+                    NodeKey::from_seed([seed; 32]).id()
+                );
+            }
+        }
     }
 }

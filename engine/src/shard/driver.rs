@@ -35,7 +35,7 @@ use crate::shard::spin::Spinner;
 use crate::shard::timer::Alarms;
 use crate::switch::{Reply, ReplyToken, Switch};
 use crate::time::Instant;
-use crate::transport::{Completion, Ring, TransportError, Wait};
+use crate::transport::{Completion, Dialer, Ring, TransportError, Wait};
 
 /// The longest sleep. Nothing needs it: it bounds the damage of a wake-up that a kernel lost.
 const SLEEP_MAX: Duration = Duration::from_secs(5);
@@ -53,6 +53,7 @@ pub(super) struct Driver {
     pub(super) port: Arc<Port>,
     pub(super) switch: Switch,
     pub(super) ring: Ring,
+    pub(super) dialer: Dialer,
     pub(super) mesh: Mesh,
     pub(super) outlet: Outlet,
     pub(super) alarms: Alarms,
@@ -89,7 +90,10 @@ pub(super) struct Parts {
 /// caught here, so that the driver is dropped in order and glommio never sees it unwind.
 pub(super) async fn drive(mut driver: Driver) -> Result<(), String> {
     let mut wait = Wait::None;
-    guarded(|| Ok(driver.switch.handle_start(driver.now)))?;
+    guarded(|| {
+        driver.switch.handle_start(driver.now);
+        Ok(())
+    })?;
     loop {
         let worked = guarded(|| driver.turn(wait))?;
         if driver.is_done() {
@@ -116,7 +120,15 @@ pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
 
 impl Driver {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { node, shard, switch, ring, mesh, busy_poll, seat } = parts;
+        let Parts {
+            node,
+            shard,
+            switch,
+            ring,
+            mesh,
+            busy_poll,
+            seat,
+        } = parts;
         let now = node.clock.now();
         Driver {
             port: node.port(shard).clone(),
@@ -124,6 +136,7 @@ impl Driver {
             node,
             shard,
             switch,
+            dialer: Dialer::new(ring.waker()),
             ring,
             mesh,
             outlet: Outlet::default(),
@@ -143,9 +156,11 @@ impl Driver {
 
     /// One turn of the loop. Returns whether there was, or still is, something to do.
     fn turn(&mut self, wait: Wait) -> Result<bool, TransportError> {
-        self.ring.turn(self.switch.pool(), wait, &mut self.completions)?;
+        self.ring
+            .turn(self.switch.pool(), wait, &mut self.completions)?;
         let before = std::mem::replace(&mut self.now, self.node.clock.now());
         let mut worked = self.take_completions();
+        worked |= self.take_resolved();
         worked |= self.take_letters();
         worked |= self.take_requests();
         worked |= self.take_timers();
@@ -203,11 +218,21 @@ impl Driver {
     }
 
     fn sleep_time(&self) -> Duration {
-        let deadlines = [self.switch.poll_timeout(), self.alarms.next(), self.leave_by];
+        let resolving = self.dialer.poll_timeout();
+        let deadlines = [
+            self.switch.poll_timeout(),
+            self.alarms.next(),
+            resolving,
+            self.leave_by,
+        ];
         let now = self.node.clock.now();
         let next = deadlines.into_iter().flatten().min();
         let sleep = next.map_or(SLEEP_MAX, |at| (at - now).min(SLEEP_MAX));
-        if self.mesh.is_congested() { sleep.min(CONGESTED_SLEEP) } else { sleep }
+        if self.mesh.is_congested() {
+            sleep.min(CONGESTED_SLEEP)
+        } else {
+            sleep
+        }
     }
 
     /// The shutdown has begun: no new connections, and an end in any case.
@@ -218,7 +243,8 @@ impl Driver {
 
     /// Whether the shard may leave: every shard's switch has stopped, or the time is up.
     fn is_done(&self) -> bool {
-        self.leave_by.is_some_and(|at| self.node.is_stopped() || at <= self.now)
+        self.leave_by
+            .is_some_and(|at| self.node.is_stopped() || at <= self.now)
     }
 }
 

@@ -8,8 +8,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use ringwire_codec::Host;
-
 use crate::peer::{PeerInfo, ShardId};
 use crate::shard::directory::PeerEntry;
 use crate::shard::driver::Driver;
@@ -41,7 +39,9 @@ impl Driver {
     pub(super) fn take_completions(&mut self) -> bool {
         let mut completions = std::mem::take(&mut self.completions);
         let worked = !completions.is_empty();
-        completions.drain(..).for_each(|completion| self.take_completion(completion));
+        completions
+            .drain(..)
+            .for_each(|completion| self.take_completion(completion));
         self.completions = completions;
         worked
     }
@@ -51,9 +51,16 @@ impl Driver {
         match completion {
             Completion::Accepted { link, remote } => switch.handle_accepted(now, link, remote),
             Completion::Connected { dial, link, remote } => {
+                self.dialer.handle_connected(dial);
                 switch.handle_connected(now, dial, link, remote);
             }
-            Completion::DialFailed { dial, error } => switch.handle_dial_failed(now, dial, error),
+            Completion::DialFailed { dial, error } => {
+                // The name may have another address; then the dial goes on.
+                let over = self.dialer.handle_failed(&mut self.ring, now, dial, error);
+                if let Some(error) = over {
+                    switch.handle_dial_failed(now, dial, error);
+                }
+            }
             Completion::Received { link, chunk } => switch.handle_received(now, link, chunk),
             Completion::Sent { link, buffers } => switch.handle_sent(now, link, buffers),
             Completion::Closed { link, error } => {
@@ -72,13 +79,33 @@ impl Driver {
         }
     }
 
+    /// Names that were resolved, or not in time.
+    pub(super) fn take_resolved(&mut self) -> bool {
+        // Most of the time no name is being resolved.
+        if self.dialer.poll_timeout().is_none() {
+            return false;
+        }
+        let mut failed = false;
+        while let Some((dial, error)) = self.dialer.poll_failure(&mut self.ring, self.now) {
+            self.switch.handle_dial_failed(self.now, dial, error);
+            failed = true;
+        }
+        failed
+    }
+
     /// What other shards sent.
     pub(super) fn take_letters(&mut self) -> bool {
         for taken in 0..LETTERS_PER_TURN {
-            let Some((from, letter)) = self.mesh.receive() else { return taken > 0 };
+            let Some((from, letter)) = self.mesh.receive() else {
+                return taken > 0;
+            };
             match letter {
                 Letter::Message(message) => self.switch.handle_mesh(self.now, from, message),
-                Letter::Moved { socket, remote, parcel } => {
+                Letter::Moved {
+                    socket,
+                    remote,
+                    parcel,
+                } => {
                     let link = self.ring.adopt(socket, remote);
                     self.switch.handle_adopted(self.now, link, remote, parcel);
                 }
@@ -94,7 +121,9 @@ impl Driver {
         self.port.take_control(&mut control);
         let waiting = self.port.inbox_len();
         for _ in 0..waiting {
-            let Some(request) = self.port.take_request() else { break };
+            let Some(request) = self.port.take_request() else {
+                break;
+            };
             self.reservations.extend(request.reservation);
             self.command(request.command, request.reply);
         }
@@ -159,16 +188,28 @@ impl Driver {
 
     fn carry_out_one(&mut self, output: Output) {
         match output {
-            Output::Dial { dial, host, port, timeout } => match host {
-                Host::Ip(ip) => self.ring.dial(dial, SocketAddr::new(ip, port), timeout),
-                Host::Name(_) => {}
-            },
-            Output::CancelDial(dial) => self.ring.cancel_dial(dial),
+            Output::Dial {
+                dial,
+                host,
+                port,
+                timeout,
+            } => {
+                let (ring, target) = (&mut self.ring, (&host, port));
+                if let Err(error) = self.dialer.dial(ring, self.now, dial, target, timeout) {
+                    self.switch.handle_dial_failed(self.now, dial, error);
+                }
+            }
+            Output::CancelDial(dial) => self.dialer.cancel(&mut self.ring, dial),
             Output::Transmit { link, buffers } => self.ring.transmit(link, buffers),
             Output::Read { link, mode } => self.ring.read(link, mode),
             Output::Close { link } => self.ring.close(link),
             Output::Move { link, to, parcel } => {
-                self.moves.push(Departure { link, to, parcel, has_failed: false });
+                self.moves.push(Departure {
+                    link,
+                    to,
+                    parcel,
+                    has_failed: false,
+                });
             }
             Output::Mesh { to, message } => self.mesh.send(to, Letter::Message(message)),
             Output::Reply { token, reply } => {
@@ -196,7 +237,11 @@ impl Driver {
     }
 
     fn add_peer(&mut self, peer: &PeerInfo) {
-        let entry = Arc::new(PeerEntry::new(peer.clone(), self.shard, self.node.channels()));
+        let entry = Arc::new(PeerEntry::new(
+            peer.clone(),
+            self.shard,
+            self.node.channels(),
+        ));
         self.peers.insert(peer.key, entry.clone());
         self.node.directory.add(entry);
     }
@@ -236,14 +281,35 @@ impl Driver {
     }
 
     fn try_depart(&mut self, departure: Departure) -> Option<Departure> {
-        let Departure { link, to, parcel, has_failed } = departure;
-        let released = if has_failed { broken_socket() } else { self.ring.release(link) };
+        let Departure {
+            link,
+            to,
+            parcel,
+            has_failed,
+        } = departure;
+        let released = if has_failed {
+            broken_socket()
+        } else {
+            self.ring.release(link)
+        };
         match released {
             Some((socket, remote)) => {
-                self.mesh.send(to, Letter::Moved { socket, remote, parcel });
+                self.mesh.send(
+                    to,
+                    Letter::Moved {
+                        socket,
+                        remote,
+                        parcel,
+                    },
+                );
                 None
             }
-            None => Some(Departure { link, to, parcel, has_failed }),
+            None => Some(Departure {
+                link,
+                to,
+                parcel,
+                has_failed,
+            }),
         }
     }
 }

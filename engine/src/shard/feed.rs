@@ -35,10 +35,24 @@ pub(crate) fn feeds<T>(ports: &[Arc<Port>], capacity: usize) -> (Vec<Feed<T>>, I
             is_dirty: false,
             bell: RingOnDrop(bell.clone()),
         };
-        (feed, Lane { ring: consumer, blocked, port: WakeOnDrop(port.clone()) })
+        (
+            feed,
+            Lane {
+                ring: consumer,
+                blocked,
+                port: WakeOnDrop(port.clone()),
+            },
+        )
     };
     let (feeds, lanes) = ports.iter().map(connect).unzip();
-    (feeds, Intake { lanes, next: 0, bell })
+    (
+        feeds,
+        Intake {
+            lanes,
+            next: 0,
+            bell,
+        },
+    )
 }
 
 /// A shard's end.
@@ -183,7 +197,11 @@ impl Bell {
     fn ring(&self) {
         fence(Ordering::SeqCst);
         if self.is_armed.load(Ordering::Relaxed) && self.is_armed.swap(false, Ordering::SeqCst) {
-            let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let waker = self
+                .waker
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             if let Some(waker) = waker {
                 waker.wake();
             }
@@ -213,7 +231,10 @@ mod tests {
     fn a_full_ring_hands_the_item_back_and_has_room_again_after_a_read() {
         let (mut feeds, mut intake) = feeds(&ports(1), 2);
         let feed = &mut feeds[0];
-        assert_eq!((feed.push(1), feed.push(2), feed.push(3)), (Ok(()), Ok(()), Err(3)));
+        assert_eq!(
+            (feed.push(1), feed.push(2), feed.push(3)),
+            (Ok(()), Ok(()), Err(3))
+        );
         assert!(!feed.has_room());
         assert_eq!(intake.try_next(), Some(1));
         assert!(feed.has_room());
@@ -267,6 +288,9 @@ mod tests {
             assert_eq!(item, Some(expected));
         }
         producer.join().expect("the producer does not panic");
-        assert_eq!(block_on(std::future::poll_fn(|cx| intake.poll_next(cx))), None);
+        assert_eq!(
+            block_on(std::future::poll_fn(|cx| intake.poll_next(cx))),
+            None
+        );
     }
 }

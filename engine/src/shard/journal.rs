@@ -22,13 +22,25 @@ pub(crate) fn record(engine: u64, shard: ShardId, event: &Event) {
             info!(engine, shard, peer = %peer.id, addr = %peer.remote_addr, %reason, "peer removed");
         }
         // Anyone can make a connection fail, as often as they like: not a warning.
-        Event::ConnectionRefused { remote_addr, id: Some(id), reason } => {
+        Event::ConnectionRefused {
+            remote_addr,
+            id: Some(id),
+            reason,
+        } => {
             debug!(engine, shard, peer = %id, addr = %remote_addr, %reason, "connection refused");
         }
-        Event::ConnectionRefused { remote_addr, id: None, reason } => {
+        Event::ConnectionRefused {
+            remote_addr,
+            id: None,
+            reason,
+        } => {
             debug!(engine, shard, addr = %remote_addr, %reason, "connection refused");
         }
-        Event::DialFailed { address, error, retry_in } => {
+        Event::DialFailed {
+            address,
+            error,
+            retry_in,
+        } => {
             info!(engine, shard, %address, %error, ?retry_in, "dial failed");
         }
         Event::GaveUp(address) => warn!(engine, shard, %address, "persistent peer given up"),

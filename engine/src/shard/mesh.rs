@@ -63,7 +63,11 @@ impl<T> Mesh<T> {
     /// The ends of `shards` shards, all connected.
     pub(crate) fn connect(shards: u16) -> Vec<Mesh<T>> {
         let mut meshes: Vec<Mesh<T>> = (0..shards)
-            .map(|own| Mesh { own: ShardId(own), outbound: Vec::new(), inbound: Vec::new() })
+            .map(|own| Mesh {
+                own: ShardId(own),
+                outbound: Vec::new(),
+                inbound: Vec::new(),
+            })
             .collect();
         for from in 0..usize::from(shards) {
             for to in 0..usize::from(shards) {
@@ -95,7 +99,9 @@ impl<T> Mesh<T> {
 
     /// Whether letters wait because a lane is full: come back soon, nobody will tell.
     pub(crate) fn is_congested(&self) -> bool {
-        self.outbound.iter().any(|outbound| outbound.lane.is_some() && !outbound.waiting.is_empty())
+        self.outbound
+            .iter()
+            .any(|outbound| outbound.lane.is_some() && !outbound.waiting.is_empty())
     }
 
     /// The next letter from any shard. Takes whole lanes in order: the driver empties the mesh
@@ -105,15 +111,20 @@ impl<T> Mesh<T> {
         if let Some(letter) = self.outbound[usize::from(own.0)].waiting.pop_front() {
             return Some((own, letter));
         }
-        (0..).map(ShardId).zip(&mut self.inbound).find_map(|(from, inbound)| {
-            inbound.as_mut()?.pop().ok().map(|letter| (from, letter))
-        })
+        (0..)
+            .map(ShardId)
+            .zip(&mut self.inbound)
+            .find_map(|(from, inbound)| inbound.as_mut()?.pop().ok().map(|letter| (from, letter)))
     }
 }
 
 impl<T> Outbound<T> {
     fn new(lane: Option<rtrb::Producer<T>>) -> Self {
-        Outbound { lane, waiting: VecDeque::new(), dirty: false }
+        Outbound {
+            lane,
+            waiting: VecDeque::new(),
+            dirty: false,
+        }
     }
 
     fn fill_lane(&mut self) {
@@ -135,7 +146,9 @@ mod tests {
     #[test]
     fn letters_keep_their_order_even_when_the_lane_is_full() {
         let mut meshes = Mesh::<usize>::connect(2);
-        let [first, second] = &mut meshes[..] else { unreachable!("two shards") };
+        let [first, second] = &mut meshes[..] else {
+            unreachable!("two shards")
+        };
         let letters = LANE_LETTERS * 3;
         (0..letters).for_each(|letter| first.send(ShardId(1), letter));
         assert!(first.is_congested());

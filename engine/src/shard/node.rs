@@ -69,12 +69,7 @@ pub(crate) struct Ending {
 
 impl Node {
     /// A node whose shards are about to start.
-    pub(crate) fn new(
-        number: u64,
-        id: NodeId,
-        listen_addr: SocketAddr,
-        shards: u16,
-    ) -> Self {
+    pub(crate) fn new(number: u64, id: NodeId, listen_addr: SocketAddr, shards: u16) -> Self {
         Node {
             number,
             id,
@@ -148,7 +143,9 @@ impl Node {
         self.port(shard).close();
         let failed = fault.is_some();
         let mut exits = self.lock();
-        exits.faults.extend(fault.map(|message| ShardFault { shard, message }));
+        exits
+            .faults
+            .extend(fault.map(|message| ShardFault { shard, message }));
         exits.gone += 1;
         drop(exits);
         self.exited.notify_all();
@@ -179,7 +176,10 @@ impl Node {
             let waited = self.exited.wait_timeout(exits, left);
             exits = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let ending = Ending { faults: exits.faults.clone(), hung: shards - exits.gone };
+        let ending = Ending {
+            faults: exits.faults.clone(),
+            hung: shards - exits.gone,
+        };
         if ending.hung == 0 {
             // Their last act is behind them, so this waits for the end of the thread alone. It is
             // done under the lock: whoever asks at the same time returns after the join as well.

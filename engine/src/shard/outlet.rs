@@ -36,16 +36,22 @@ impl Outlet {
     /// Whether a message of `channel` can go now. Marks full feeds, so that their reader wakes the
     /// shard.
     pub(crate) fn accepts(&mut self, channel: ChannelId) -> bool {
-        let Some(feeds) = self.subscriptions.get_mut(&channel) else { return false };
+        let Some(feeds) = self.subscriptions.get_mut(&channel) else {
+            return false;
+        };
         feeds.retain(|feed| !feed.is_abandoned());
         // Asked of each, not only of the first that is full: each must wake us.
-        feeds.iter().fold(true, |all, feed| feed.has_room() && all)
+        feeds.iter().filter(|feed| !feed.has_room()).count() == 0
     }
 
     /// Hands a message to the subscribers of its channel, after [`Outlet::accepts`].
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
-        let Some(feeds) = self.subscriptions.get_mut(&delivery.channel) else { return };
-        let Some((last, others)) = feeds.split_last_mut() else { return };
+        let Some(feeds) = self.subscriptions.get_mut(&delivery.channel) else {
+            return;
+        };
+        let Some((last, others)) = feeds.split_last_mut() else {
+            return;
+        };
         for feed in others {
             let pushed = feed.push(delivery.clone());
             debug_assert!(pushed.is_ok(), "the feed said that it has room");
@@ -65,7 +71,10 @@ impl Outlet {
 
     /// Wakes the readers that have news.
     pub(crate) fn flush(&mut self) {
-        self.subscriptions.values_mut().flatten().for_each(Feed::flush);
+        self.subscriptions
+            .values_mut()
+            .flatten()
+            .for_each(Feed::flush);
         self.observers.iter_mut().for_each(Feed::flush);
     }
 }
@@ -91,7 +100,11 @@ mod tests {
 
     fn delivery() -> Delivery {
         let peer = NodeId::from_bytes([1; 20]);
-        Delivery { peer, channel: CHANNEL, message: Bytes::from_static(b"hello") }
+        Delivery {
+            peer,
+            channel: CHANNEL,
+            message: Bytes::from_static(b"hello"),
+        }
     }
 
     #[test]

@@ -241,8 +241,14 @@ mod tests {
     use std::task::{Context, Poll};
 
     fn request() -> Request {
-        let command = Command::StopPeer { peer: ringwire_codec::NodeId::from_bytes([0; 20]) };
-        Request { command, reservation: None, reply: None }
+        let command = Command::StopPeer {
+            peer: ringwire_codec::NodeId::from_bytes([0; 20]),
+        };
+        Request {
+            command,
+            reservation: None,
+            reply: None,
+        }
     }
 
     #[test]
@@ -270,9 +276,15 @@ mod tests {
         let port = Port::new();
         let (before, asked_before) = reply();
         let (after, asked_after) = reply();
-        port.reserve().expect("empty").fill(Request { reply: Some(before), ..request() });
+        port.reserve().expect("empty").fill(Request {
+            reply: Some(before),
+            ..request()
+        });
         port.close();
-        port.reserve().expect("empty").fill(Request { reply: Some(after), ..request() });
+        port.reserve().expect("empty").fill(Request {
+            reply: Some(after),
+            ..request()
+        });
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(matches!(pin!(asked_before).poll(cx), Poll::Ready(None)));
         assert!(matches!(pin!(asked_after).poll(cx), Poll::Ready(None)));

@@ -11,7 +11,11 @@ use std::task::{Context, Poll, Waker};
 
 /// Makes a connected pair.
 pub(crate) fn reply<T>() -> (ReplySender<T>, ReplyFuture<T>) {
-    let slot = Arc::new(Mutex::new(Slot { answer: None, gone: false, waker: None }));
+    let slot = Arc::new(Mutex::new(Slot {
+        answer: None,
+        gone: false,
+        waker: None,
+    }));
     (ReplySender(slot.clone()), ReplyFuture(slot))
 }
 

@@ -32,9 +32,16 @@ impl Seat {
     pub(crate) fn take(cpus: &[usize]) -> Seat {
         let mut taken = lock();
         let seated = SHARDS.fetch_add(1, Ordering::Relaxed);
-        let cpu = if seated < cpus.len() { least_taken(&taken, cpus) } else { None };
+        let cpu = if seated < cpus.len() {
+            least_taken(&taken, cpus)
+        } else {
+            None
+        };
         *taken.entry(cpu).or_default() += 1;
-        Seat { cpu, cpus: cpus.len() }
+        Seat {
+            cpu,
+            cpus: cpus.len(),
+        }
     }
 
     /// Whether the shards of the process outnumber the CPUs this seat was chosen from.
@@ -53,29 +60,10 @@ impl Drop for Seat {
     }
 }
 
-/// The CPUs the calling thread may run on, ascending. Empty when the kernel does not tell (no
-/// /proc): then nothing is pinned and nobody spins.
-pub(crate) fn usable_cpus() -> Vec<usize> {
-    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
-        .and_then(parse_list)
-        .unwrap_or_default()
-}
-
-/// The kernel's list format: `0-3,8,10-11`.
-fn parse_list(list: &str) -> Option<Vec<usize>> {
-    let mut cpus = Vec::new();
-    for part in list.trim().split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        cpus.extend(first.parse::<usize>().ok()?..=last.parse::<usize>().ok()?);
-    }
-    Some(cpus)
-}
-
 fn least_taken(taken: &Taken, cpus: &[usize]) -> Option<usize> {
-    cpus.iter().copied().min_by_key(|cpu| taken.get(&Some(*cpu)).copied().unwrap_or(0))
+    cpus.iter()
+        .copied()
+        .min_by_key(|cpu| taken.get(&Some(*cpu)).copied().unwrap_or(0))
 }
 
 fn lock() -> MutexGuard<'static, Taken> {
@@ -86,19 +74,6 @@ fn lock() -> MutexGuard<'static, Taken> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_kernels_list_is_read_with_its_ranges() {
-        assert_eq!(parse_list("\t0-3,8,10-11\n"), Some(vec![0, 1, 2, 3, 8, 10, 11]));
-        assert_eq!(parse_list(" 1"), Some(vec![1]));
-        assert_eq!(parse_list("x"), None);
-        assert_eq!(parse_list(""), None);
-    }
-
-    #[test]
-    fn this_thread_may_run_somewhere() {
-        assert!(!usable_cpus().is_empty());
-    }
 
     #[test]
     fn the_least_taken_cpu_is_chosen_and_the_lowest_among_equals() {

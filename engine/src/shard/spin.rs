@@ -22,7 +22,10 @@ pub(crate) struct Spinner {
 impl Spinner {
     /// A spinner that never watches longer than `max`; zero switches it off.
     pub(crate) fn new(max: Duration) -> Self {
-        Spinner { budget: Duration::ZERO, max }
+        Spinner {
+            budget: Duration::ZERO,
+            max,
+        }
     }
 
     /// How long to watch now. `crowded` tells that shards outnumber CPUs.

@@ -91,7 +91,10 @@ mod tests {
         let mut alarms = Alarms::default();
         for nanos in [30, 10, 20] {
             let at = Instant::from_nanos(nanos);
-            alarms.set(Alarm { at, waker: count.clone().into() });
+            alarms.set(Alarm {
+                at,
+                waker: count.clone().into(),
+            });
         }
         assert_eq!(alarms.next(), Some(Instant::from_nanos(10)));
         alarms.ring(Instant::from_nanos(9));

@@ -1,7 +1,7 @@
 //! One socket as a state machine: what was asked for, what is in flight, what to do next.
 //!
-//! The ring changes what is wanted ([`Link::set_mode`], [`Link::begin_close`], a completion) and
-//! then carries out [`Link::next_action`] until there is none. So the order of things is decided
+//! The ring changes what is wanted (`set_mode`, `begin_close`, a completion) and
+//! then carries out `next_action` until there is none. So the order of things is decided
 //! here, without a kernel, and can be tested so.
 //!
 //! ```text

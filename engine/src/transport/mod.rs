@@ -13,7 +13,7 @@
 //! ```
 //!
 //! - [`ring`]: the ring itself, its provided buffers and the waker; the room's only `unsafe`.
-//! - [`link`]: one socket as a state machine that says what to ask of the kernel next.
+//! - `link`: one socket as a state machine that says what to ask of the kernel next.
 //! - [`listener`]: sockets to accept from, one per shard on the same port.
 //! - [`dialer`]: names to addresses on a plain thread, then one address after the other.
 //! - [`check`]: whether this machine can run the engine, and how to mend it if not.
@@ -21,7 +21,7 @@
 pub mod check;
 pub mod dialer;
 mod error;
-pub mod link;
+mod link;
 pub mod listener;
 pub mod ring;
 

@@ -56,7 +56,9 @@ fn count(directory: &str) -> usize {
 pub(crate) fn resident_kib() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|n| n.parse().ok());
+    let kib = line
+        .and_then(|line| line.split_whitespace().next())
+        .and_then(|n| n.parse().ok());
     kib.expect("VmRSS in KiB")
 }
 
@@ -78,7 +80,10 @@ pub(crate) const CHANNEL: ChannelId = ChannelId(0x60);
 
 /// Its declaration.
 pub(crate) fn channel() -> ChannelDescriptor {
-    ChannelDescriptor { send_queue_capacity: 64, ..ChannelDescriptor::new(CHANNEL, 5) }
+    ChannelDescriptor {
+        send_queue_capacity: 64,
+        ..ChannelDescriptor::new(CHANNEL, 5)
+    }
 }
 
 /// Sends back what comes. What finds no room waits for it.
@@ -97,7 +102,8 @@ impl Reactor for Echo {
         cx: &mut dyn Context,
         envelope: Envelope<'_>,
     ) -> Result<(), ReactorError> {
-        self.waiting.push_back((envelope.from.key, envelope.message));
+        self.waiting
+            .push_back((envelope.from.key, envelope.message));
         self.send(cx);
         Ok(())
     }
@@ -128,7 +134,9 @@ pub(crate) fn echo_builder(shards: u16, seed: u8) -> Builder {
 
 /// Where to dial a node.
 pub(crate) fn address(node: &Handle) -> NetAddress {
-    format!("{}@{}", node.node_id(), node.listen_addr()).parse().expect("a valid address")
+    format!("{}@{}", node.node_id(), node.listen_addr())
+        .parse()
+        .expect("a valid address")
 }
 
 /// Connects two nodes and returns the id of the one dialed.

@@ -154,7 +154,8 @@ impl Ring {
     }
 
     /// Forgets a dial. Nothing is reported about it any more; a socket that connects all the same
-    /// is closed. Unknown dials are ignored.
+    /// is closed. Unknown dials are ignored, and so are those whose `Connected` was handed out: then
+    /// the link is the caller's to close.
     pub fn cancel_dial(&mut self, dial: DialId) {
         self.ready.retain(|completion| match completion {
             Completion::DialFailed { dial: failed, .. } => *failed != dial,
@@ -187,10 +188,11 @@ impl Ring {
             self.links.len() < LINKS_MAX,
             "the index of a link has 24 bits"
         );
+        let socket = Socket::from(socket);
+        // What fails here fails again, and is reported, at the link's first read or write.
+        let _ = link::prepare(&socket);
         let generation = self.next_generation();
-        let index = self
-            .links
-            .insert(Link::open(Socket::from(socket), remote, generation));
+        let index = self.links.insert(Link::open(socket, remote, generation));
         token::link_id(index, generation)
     }
 
