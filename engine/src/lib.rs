@@ -1,5 +1,16 @@
 //! Ringwire: a thread-per-core peer-to-peer engine on io_uring that speaks the
 //! Tendermint/CometBFT wire.
+//!
+//! Start with [`handle`] to embed an engine, with [`reactor`] to write a protocol over its
+//! channels, and with `sim` to test that protocol on a simulated network. `docs/architecture.md`
+//! is the map of the house.
+//!
+//! # Features
+//!
+//! * `shard` (default): the shell, that is executors, ring, sockets, [`handle`]. Without it only the
+//!   pure rooms are built, on any platform.
+//! * `aws-lc` (default): AEAD by aws-lc-rs. Without it the pure-Rust provider is used.
+//! * `cli` (default): what only the `ringwire` program needs; libraries switch it off.
 
 pub mod buffer;
 pub mod config;
@@ -17,3 +28,14 @@ pub mod switch;
 pub mod time;
 #[cfg(feature = "shard")]
 pub mod transport;
+
+pub use config::Config;
+#[cfg(feature = "shard")]
+pub use handle::{Builder, Engine, Handle, StartError};
+pub use ringwire_codec as codec;
+pub use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
+
+/// The README's examples are compiled and run as tests.
+#[cfg(all(doctest, feature = "shard"))]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
