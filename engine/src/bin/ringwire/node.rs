@@ -86,8 +86,14 @@ impl Node {
     /// Further copies of messages that came and were refused.
     pub(crate) fn duplicates(&self) -> u64 {
         let shards = self.engine.status_blocking();
-        let counters = shards.iter().flat_map(|shard| &shard.reactors).flat_map(|(_, all)| all);
-        counters.filter(|(name, _)| *name == DUPLICATES).map(|(_, count)| count).sum()
+        let counters = shards
+            .iter()
+            .flat_map(|shard| &shard.reactors)
+            .flat_map(|(_, all)| all);
+        counters
+            .filter(|(name, _)| *name == DUPLICATES)
+            .map(|(_, count)| count)
+            .sum()
     }
 
     /// Whether the engine goes on. It stops by itself only when a shard fails.
