@@ -22,7 +22,8 @@ pub const WIDE_RECORD_BYTES_MIN: usize = 4_096;
 /// Plaintext bytes of the largest limit of wide records (docs/wire.md).
 pub const WIDE_RECORD_BYTES_MAX: usize = 65_536;
 
-/// Shards of one node at most.
+/// Shards of one node at most: more than any machine has cores, and the lanes between them grow
+/// with the square.
 pub const SHARDS_MAX: usize = 256;
 
 /// Longest spin of an idle shard; beyond it a sleep is always cheaper.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ringwire_codec::NodeKey;
 
-use crate::config::Config;
+use crate::config::{Config, SHARDS_MAX};
 use crate::handle::engine::Engine;
 use crate::handle::handle::Handle;
 use crate::peer::{PeerInfo, ShardId};
@@ -19,12 +19,6 @@ use crate::shard::node::Node;
 use crate::switch::{Filters, ReactorFactory};
 use crate::transport::{check, listener};
 
-/// The longest time a shard watches its ring before it sleeps, if nothing else is asked for. Long
-/// enough for an answer on the same machine or rack, short enough to cost nothing at idle.
-const BUSY_POLL: Duration = Duration::from_micros(30);
-/// Shards at most: more than any machine has cores, and lanes grow with the square.
-const SHARDS_MAX: u16 = 256;
-
 static NEXT_ENGINE: AtomicU64 = AtomicU64::new(0);
 
 /// An engine to be. See [`crate::handle`] for an example.
@@ -32,11 +26,9 @@ static NEXT_ENGINE: AtomicU64 = AtomicU64::new(0);
 pub struct Builder {
     config: Config,
     node_key: Option<NodeKey>,
-    shards: Option<u16>,
     reactors: Vec<(String, ReactorFactory)>,
     channels: Vec<ChannelDescriptor>,
     filters: Filters,
-    busy_poll: Duration,
 }
 
 impl Builder {
@@ -44,11 +36,9 @@ impl Builder {
         Builder {
             config,
             node_key: None,
-            shards: None,
             reactors: Vec::new(),
             channels: Vec::new(),
             filters: Filters::default(),
-            busy_poll: BUSY_POLL,
         }
     }
 
@@ -58,10 +48,10 @@ impl Builder {
         self
     }
 
-    /// How many shards, 1 to 256: threads that move data. Without it, one per CPU this process may
-    /// use.
+    /// Sets [`Config::shards`]: threads that move data, at most 256; zero means one per CPU this
+    /// process may use.
     pub fn shards(mut self, shards: u16) -> Self {
-        self.shards = Some(shards);
+        self.config.shards = usize::from(shards);
         self
     }
 
@@ -103,11 +93,11 @@ impl Builder {
         self
     }
 
-    /// The longest time a shard with nothing to do watches its ring before it sleeps. The engine
-    /// takes less when it does not pay, and none while the shards of the process outnumber its
-    /// CPUs. Zero switches it off. Default: 30 microseconds.
+    /// Sets [`Config::busy_poll`]: the longest time a shard with nothing to do watches its ring
+    /// before it sleeps. The engine takes less when it does not pay, and none while the shards of
+    /// the process outnumber its CPUs. Zero switches it off.
     pub fn busy_poll(mut self, busy_poll: Duration) -> Self {
-        self.busy_poll = busy_poll;
+        self.config.busy_poll = busy_poll;
         self
     }
 
@@ -116,10 +106,8 @@ impl Builder {
     ///
     /// Raises the process's limit of open files to its hard limit.
     pub fn start(self) -> Result<Engine, StartError> {
-        let shards = self.shards.unwrap_or_else(usable_cores);
-        if !(1..=SHARDS_MAX).contains(&shards) {
-            return Err(StartError::Builder("an engine has 1 to 256 shards"));
-        }
+        self.config.check()?;
+        let shards = shard_count(&self.config);
         let node_key = match self.node_key {
             Some(key) => key,
             None => NodeKey::from_seed(entropy()?),
@@ -134,12 +122,12 @@ impl Builder {
         let number = NEXT_ENGINE.fetch_add(1, Ordering::Relaxed);
         let node = Arc::new(Node::new(number, node_key.id(), listen_addr, shards));
         let plan = Plan {
+            busy_poll: self.config.busy_poll,
             config: Arc::new(self.config),
             node_key,
             reactors: self.reactors,
             channels: self.channels,
             filters: self.filters,
-            busy_poll: self.busy_poll,
             seeds: (0..shards).map(|_| entropy()).collect::<Result<_, _>>()?,
         };
         launch(Arc::new(plan), &node, listeners)?;
@@ -148,9 +136,15 @@ impl Builder {
     }
 }
 
-fn usable_cores() -> u16 {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    u16::try_from(cores).unwrap_or(SHARDS_MAX).min(SHARDS_MAX)
+/// The shards of a checked configuration.
+fn shard_count(config: &Config) -> u16 {
+    let shards = match config.shards {
+        0 => std::thread::available_parallelism()
+            .map_or(1, NonZero::get)
+            .min(SHARDS_MAX),
+        shards => shards,
+    };
+    u16::try_from(shards).expect("at most SHARDS_MAX, by the line above or by the check")
 }
 
 fn entropy() -> Result<[u8; 32], StartError> {

@@ -15,9 +15,6 @@ pub enum StartError {
     /// A setting cannot work.
     #[error("configuration: {0}")]
     Config(#[from] ConfigError),
-    /// The builder was asked for something that cannot be.
-    #[error("{0}")]
-    Builder(&'static str),
     /// The operating system gave no randomness for keys.
     #[error("no randomness from the operating system: {0}")]
     Entropy(String),

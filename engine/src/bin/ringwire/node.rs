@@ -40,15 +40,9 @@ impl Node {
     /// Starts a node; it listens when this returns.
     pub(crate) fn start(config: Config, key: NodeKey) -> Result<Node, Failure> {
         let external_address = config.external_address.clone();
-        let (shards, busy_poll) = (config.shards, config.busy_poll);
-        let mut builder = Engine::builder(config)
+        let builder = Engine::builder(config)
             .node_key(key)
-            .busy_poll(busy_poll)
             .reactor("gossip", |_shard| Flood::new(FloodConfig::new(channel())));
-        if shards > 0 {
-            let shards = u16::try_from(shards).map_err(|_| Failure::new("too many shards"))?;
-            builder = builder.shards(shards);
-        }
         Ok(Node {
             engine: builder.start()?,
             external_address,
@@ -92,8 +86,14 @@ impl Node {
     /// Further copies of messages that came and were refused.
     pub(crate) fn duplicates(&self) -> u64 {
         let shards = self.engine.status_blocking();
-        let counters = shards.iter().flat_map(|shard| &shard.reactors).flat_map(|(_, all)| all);
-        counters.filter(|(name, _)| *name == DUPLICATES).map(|(_, count)| count).sum()
+        let counters = shards
+            .iter()
+            .flat_map(|shard| &shard.reactors)
+            .flat_map(|(_, all)| all);
+        counters
+            .filter(|(name, _)| *name == DUPLICATES)
+            .map(|(_, count)| count)
+            .sum()
     }
 
     /// Whether the engine goes on. It stops by itself only when a shard fails.
