@@ -48,12 +48,18 @@ pub struct ReactorError {
 impl ReactorError {
     /// A lasting fault of the peer.
     pub fn new(message: impl Into<String>) -> Self {
-        ReactorError { message: message.into(), transient: false }
+        ReactorError {
+            message: message.into(),
+            transient: false,
+        }
     }
 
     /// A fault that may be gone at the next connection.
     pub fn transient(message: impl Into<String>) -> Self {
-        ReactorError { message: message.into(), transient: true }
+        ReactorError {
+            message: message.into(),
+            transient: true,
+        }
     }
 }
 
@@ -143,6 +149,12 @@ pub trait Reactor {
     /// gets them before it is closed, within the deadline.
     fn has_pending(&self, peer: PeerKey) -> bool {
         false
+    }
+
+    /// Whether the reactor can take more to publish on `channel` now without its peers falling far
+    /// behind. A hint to the application; a publish is taken all the same.
+    fn has_room(&self, channel: ChannelId) -> bool {
+        true
     }
 
     /// The application published `message` on a channel of this reactor; called on one shard.
