@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::peer::{PeerInfo, ShardId};
+use crate::peer::PeerInfo;
 use crate::shard::directory::PeerEntry;
 use crate::shard::driver::Driver;
 use crate::shard::journal;
@@ -13,7 +13,7 @@ use crate::shard::mesh::Letter;
 use crate::shard::moving::Departure;
 use crate::shard::port::{Control, ShardStatus};
 use crate::shard::reply::ReplySender;
-use crate::switch::{Command, Event, LinkId, Output, Parcel, Reply, ReplyToken};
+use crate::switch::{Command, Event, Output, Reply, ReplyToken};
 use crate::transport::Completion;
 
 /// Letters taken in one turn at most.

@@ -24,7 +24,12 @@ pub(super) struct Departure {
 
 impl Departure {
     pub(super) fn new(link: LinkId, to: ShardId, parcel: Box<Parcel>) -> Self {
-        Departure { link, to, parcel, has_failed: false }
+        Departure {
+            link,
+            to,
+            parcel,
+            has_failed: false,
+        }
     }
 }
 
