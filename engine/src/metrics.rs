@@ -84,8 +84,14 @@ pub struct Metrics {
 impl Metrics {
     /// Zeros for a shard with these channels.
     pub(crate) fn new(channels: impl IntoIterator<Item = ChannelId>) -> Self {
-        let zeros = |channel| ChannelMetrics { channel, ..ChannelMetrics::default() };
-        Metrics { channels: channels.into_iter().map(zeros).collect(), ..Metrics::default() }
+        let zeros = |channel| ChannelMetrics {
+            channel,
+            ..ChannelMetrics::default()
+        };
+        Metrics {
+            channels: channels.into_iter().map(zeros).collect(),
+            ..Metrics::default()
+        }
     }
 
     /// Counts a connection that did not become a peer.
@@ -125,7 +131,12 @@ mod tests {
         metrics.count_refusal(&CloseReason::Rejected(Reject::Banned));
         metrics.count_refusal(&CloseReason::Rejected(Reject::InboundFull(4)));
         metrics.count_refusal(&CloseReason::Stopped);
-        let expected = RefusalMetrics { banned: 1, full: 1, other: 1, ..Default::default() };
+        let expected = RefusalMetrics {
+            banned: 1,
+            full: 1,
+            other: 1,
+            ..Default::default()
+        };
         assert_eq!(metrics.refusals, expected);
         assert_eq!(metrics.channels[0].channel, ChannelId(1));
     }

@@ -151,6 +151,12 @@ pub trait Reactor {
         false
     }
 
+    /// Whether the reactor can take more to publish on `channel` now without its peers falling far
+    /// behind. A hint to the application; a publish is taken all the same.
+    fn has_room(&self, channel: ChannelId) -> bool {
+        true
+    }
+
     /// The application published `message` on a channel of this reactor; called on one shard.
     /// The default sends it to every peer that has room.
     fn publish(&mut self, cx: &mut dyn Context, channel: ChannelId, message: Bytes) {

@@ -3,6 +3,7 @@
 //! [`Flood`] pushes each new message to every peer that speaks its channel. What makes that cheap
 //! enough to start with is [`Seen`]: a node answers a copy it knows with one lookup.
 
+mod backlog;
 mod reactor;
 mod seen;
 

@@ -19,17 +19,22 @@
 //! the one message. Nothing is dropped silently: a peer whose backlog exceeds its budget is too
 //! slow for this network and is stopped, and the application learns why.
 //!
+//! Before it comes to that, an application that publishes faster than its peers take is told to
+//! wait: every shard says when one of its backlogs passes a quarter of the budget and when all are
+//! below an eighth again, and [`Reactor::has_room`] is false while any shard is under pressure.
+//!
 //! A node's own messages are spread and not delivered back to it. Publishing the same bytes twice
 //! spreads them once: a message is its content.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 
+use super::backlog::{Backlog, Offered};
 use super::seen::{Digest, Seen};
-use crate::error::{CloseReason, TrySendError};
+use crate::error::CloseReason;
 use crate::peer::{PeerInfo, PeerKey, ShardId};
 use crate::reactor::{ChannelDescriptor, Context, Envelope, Note, Reactor, ReactorError};
 
@@ -39,9 +44,13 @@ const CLAIM: u32 = 1;
 const SPREAD: u32 = 2;
 /// The owner says: new, you received it, so deliver it as well.
 const SPREAD_AND_DELIVER: u32 = 3;
+/// A backlog of the sending shard is long; `digest[0]` is 1 when it begins, 0 when it ends.
+const PRESSURE: u32 = 4;
 
-/// Ids remembered of what one peer has sent us, per generation: enough for what is under way.
-const KNOWN_GENERATION_MAX: usize = 4096;
+/// Pressure begins when a backlog is longer than the budget divided by this.
+const PRESSURE_BEGINS: usize = 4;
+/// Pressure ends when no backlog is longer than the budget divided by this.
+const PRESSURE_ENDS: usize = 8;
 
 /// How a [`Flood`] behaves.
 #[derive(Clone, Debug)]
@@ -69,22 +78,13 @@ impl FloodConfig {
     }
 }
 
-/// A peer that speaks the channel.
-struct FloodPeer {
-    id: NodeId,
-    /// Messages without room in the peer's channel, oldest first.
-    backlog: VecDeque<(Digest, Bytes)>,
-    backlog_bytes: usize,
-    /// What the peer itself has sent us lately, so that it is not sent back.
-    known: Seen,
-}
-
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counters {
     copies: u64,
     delivered: u64,
     duplicates: u64,
     published: u64,
+    too_long: u64,
     sent: u64,
     spared: u64,
 }
@@ -93,7 +93,9 @@ struct Counters {
 pub struct Flood {
     config: FloodConfig,
     seen: Seen,
-    peers: BTreeMap<PeerKey, FloodPeer>,
+    peers: BTreeMap<PeerKey, Backlog>,
+    /// Shards with a long backlog, as far as this one has heard.
+    pressed: BTreeSet<ShardId>,
     counters: Counters,
 }
 
@@ -101,18 +103,66 @@ impl Flood {
     /// An instance without peers.
     pub fn new(config: FloodConfig) -> Self {
         let seen = Seen::new(config.seen_generation_max, config.seen_generation_span);
-        Flood { config, seen, peers: BTreeMap::new(), counters: Counters::default() }
+        Flood {
+            config,
+            seen,
+            peers: BTreeMap::new(),
+            pressed: BTreeSet::new(),
+            counters: Counters::default(),
+        }
     }
 
     fn channel(&self) -> ChannelId {
         self.config.channel.id
     }
 
+    /// Tells all shards when this one comes under pressure, and when that is over.
+    fn report_pressure(&mut self, cx: &mut dyn Context) {
+        let here = cx.shard();
+        let was_pressed = self.pressed.contains(&here);
+        let divisor = if was_pressed {
+            PRESSURE_ENDS
+        } else {
+            PRESSURE_BEGINS
+        };
+        let limit = self.config.backlog_bytes_max / divisor;
+        let is_pressed = self.peers.values().any(|backlog| backlog.bytes() > limit);
+        if is_pressed == was_pressed {
+            return;
+        }
+        self.set_pressed(here, is_pressed);
+        let mut digest = [0; 32];
+        digest[0] = u8::from(is_pressed);
+        for shard in (0..cx.shard_count())
+            .map(ShardId)
+            .filter(|shard| *shard != here)
+        {
+            let body = Bytes::new();
+            cx.send_note(
+                shard,
+                Note {
+                    kind: PRESSURE,
+                    digest,
+                    peer: None,
+                    body,
+                },
+            );
+        }
+    }
+
+    fn set_pressed(&mut self, shard: ShardId, is_pressed: bool) {
+        if is_pressed {
+            self.pressed.insert(shard);
+        } else {
+            self.pressed.remove(&shard);
+        }
+    }
+
     /// Brings a message before the shard that owns its id.
     fn submit(&mut self, cx: &mut dyn Context, source: Option<&PeerInfo>, body: Bytes) {
         let digest = *blake3::hash(&body).as_bytes();
         if let Some(peer) = source.and_then(|peer| self.peers.get_mut(&peer.key)) {
-            peer.known.insert(cx.now(), digest);
+            peer.mark_known(cx, digest);
         }
         let source = source.map(|peer| peer.id);
         if self.seen.contains(&digest) {
@@ -123,7 +173,15 @@ impl Flood {
         if owner == cx.shard() {
             self.decide(cx, owner, digest, source, body);
         } else {
-            cx.send_note(owner, Note { kind: CLAIM, digest, peer: source, body });
+            cx.send_note(
+                owner,
+                Note {
+                    kind: CLAIM,
+                    digest,
+                    peer: source,
+                    body,
+                },
+            );
         }
     }
 
@@ -147,7 +205,15 @@ impl Flood {
             } else {
                 let kind = if delivers { SPREAD_AND_DELIVER } else { SPREAD };
                 let body = body.clone();
-                cx.send_note(shard, Note { kind, digest, peer: source, body });
+                cx.send_note(
+                    shard,
+                    Note {
+                        kind,
+                        digest,
+                        peer: source,
+                        body,
+                    },
+                );
             }
         }
     }
@@ -165,45 +231,22 @@ impl Flood {
             self.counters.delivered += 1;
             cx.deliver(from, self.channel(), body.clone());
         }
-        let channel = self.channel();
         let backlog_bytes_max = self.config.backlog_bytes_max;
-        for (key, peer) in &mut self.peers {
-            if Some(peer.id) == source || peer.known.contains(&digest) {
-                self.counters.spared += 1;
-                continue;
-            }
-            if peer.backlog.is_empty() {
-                match cx.try_send(*key, channel, body.clone()) {
-                    Ok(()) => self.counters.sent += 1,
-                    Err(TrySendError::Full(body)) => peer.hold(digest, body),
-                    // The peer is on its way out; `remove_peer` follows.
-                    Err(_) => {}
-                }
-            } else {
-                peer.hold(digest, body.clone());
-            }
-            if peer.backlog_bytes > backlog_bytes_max {
-                cx.stop_peer(*key, slow_peer(peer.backlog_bytes, backlog_bytes_max));
+        for (key, backlog) in &mut self.peers {
+            let offered = backlog.offer(cx, source, digest, body.clone());
+            self.counters.add(offered);
+            if backlog.bytes() > backlog_bytes_max {
+                cx.stop_peer(*key, slow_peer(backlog.bytes(), backlog_bytes_max));
             }
         }
+        self.report_pressure(cx);
     }
 }
 
-impl FloodPeer {
-    fn hold(&mut self, digest: Digest, body: Bytes) {
-        self.backlog_bytes += body.len();
-        self.backlog.push_back((digest, body));
-    }
-
-    fn take_held(&mut self) -> Option<(Digest, Bytes)> {
-        let (digest, body) = self.backlog.pop_front()?;
-        self.backlog_bytes -= body.len();
-        Some((digest, body))
-    }
-
-    fn put_back(&mut self, digest: Digest, body: Bytes) {
-        self.backlog_bytes += body.len();
-        self.backlog.push_front((digest, body));
+impl Counters {
+    fn add(&mut self, offered: Offered) {
+        self.sent += offered.sent;
+        self.spared += offered.spared;
     }
 }
 
@@ -216,10 +259,9 @@ impl Reactor for Flood {
         if !peer.has_channel(self.channel()) {
             return;
         }
-        let known = Seen::new(KNOWN_GENERATION_MAX, self.config.seen_generation_span);
-        let state =
-            FloodPeer { id: peer.id, backlog: VecDeque::new(), backlog_bytes: 0, known };
-        self.peers.insert(peer.key, state);
+        let span = self.config.seen_generation_span;
+        let backlog = Backlog::new(peer.key, peer.id, self.channel(), span);
+        self.peers.insert(peer.key, backlog);
     }
 
     fn receive(
@@ -233,30 +275,31 @@ impl Reactor for Flood {
     }
 
     fn handle_room(&mut self, cx: &mut dyn Context, peer: PeerKey, channel: ChannelId) {
-        let Some(state) = self.peers.get_mut(&peer) else { return };
-        while let Some((digest, body)) = state.take_held() {
-            if state.known.contains(&digest) {
-                self.counters.spared += 1;
-                continue;
-            }
-            match cx.try_send(peer, channel, body) {
-                Ok(()) => self.counters.sent += 1,
-                Err(TrySendError::Full(body)) => {
-                    state.put_back(digest, body);
-                    return;
-                }
-                // The peer is on its way out; `remove_peer` follows.
-                Err(_) => return,
-            }
+        debug_assert_eq!(channel, self.channel());
+        if let Some(backlog) = self.peers.get_mut(&peer) {
+            let offered = backlog.drain(cx);
+            self.counters.add(offered);
+            self.report_pressure(cx);
         }
     }
 
     fn has_pending(&self, peer: PeerKey) -> bool {
-        self.peers.get(&peer).is_some_and(|state| !state.backlog.is_empty())
+        self.peers
+            .get(&peer)
+            .is_some_and(|backlog| !backlog.is_empty())
+    }
+
+    fn has_room(&self, _channel: ChannelId) -> bool {
+        self.pressed.is_empty()
     }
 
     fn publish(&mut self, cx: &mut dyn Context, channel: ChannelId, message: Bytes) {
         debug_assert_eq!(channel, self.channel());
+        if message.len() > self.config.channel.recv_message_capacity {
+            // Every peer would hang up on it; the application is asked to check the length.
+            self.counters.too_long += 1;
+            return;
+        }
         self.counters.published += 1;
         self.submit(cx, None, message);
     }
@@ -265,14 +308,18 @@ impl Reactor for Flood {
         if note.kind == CLAIM {
             return self.decide(cx, from, note.digest, note.peer, note.body);
         }
+        if note.kind == PRESSURE {
+            return self.set_pressed(from, note.digest[0] == 1);
+        }
         // The owner has decided: from now on this shard knows the message by itself.
         self.seen.insert(cx.now(), note.digest);
         let delivers = note.kind == SPREAD_AND_DELIVER;
         self.spread(cx, note.digest, note.peer, delivers, note.body);
     }
 
-    fn remove_peer(&mut self, _cx: &mut dyn Context, peer: &PeerInfo, _reason: &CloseReason) {
+    fn remove_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo, _reason: &CloseReason) {
         self.peers.remove(&peer.key);
+        self.report_pressure(cx);
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
@@ -282,6 +329,7 @@ impl Reactor for Flood {
             ("gossip_delivered", counters.delivered),
             ("gossip_duplicates", counters.duplicates),
             ("gossip_published", counters.published),
+            ("gossip_too_long", counters.too_long),
             ("gossip_sent", counters.sent),
             ("gossip_spared", counters.spared),
         ]

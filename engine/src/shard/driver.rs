@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use crate::peer::{PeerKey, ShardId};
 use crate::shard::directory::{PeerEntry, Reservation};
-use crate::shard::errands::Departure;
 use crate::shard::mesh::Mesh;
+use crate::shard::moving::Departure;
 use crate::shard::node::Node;
 use crate::shard::outlet::Outlet;
 use crate::shard::port::{Control, Port};

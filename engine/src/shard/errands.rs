@@ -3,34 +3,23 @@
 //! Nothing here decides; each function empties one queue. A queue that other threads fill is
 //! emptied by what it may hold, so a fast producer cannot keep a turn from ending.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use crate::peer::{PeerInfo, ShardId};
+use crate::peer::PeerInfo;
 use crate::shard::directory::PeerEntry;
 use crate::shard::driver::Driver;
 use crate::shard::journal;
 use crate::shard::mesh::Letter;
+use crate::shard::moving::Departure;
 use crate::shard::port::{Control, ShardStatus};
 use crate::shard::reply::ReplySender;
-use crate::switch::{Command, Event, LinkId, Output, Parcel, Reply, ReplyToken};
+use crate::switch::{Command, Event, Output, Reply, ReplyToken};
 use crate::transport::Completion;
 
 /// Letters taken in one turn at most.
 const LETTERS_PER_TURN: usize = 4096;
 /// Messages handed to subscriptions in one turn at most.
 const DELIVERIES_PER_TURN: usize = 4096;
-
-/// A connection on its way out, as long as the kernel still holds an operation of its socket.
-pub(super) struct Departure {
-    link: LinkId,
-    to: ShardId,
-    parcel: Box<Parcel>,
-    /// The link failed meanwhile: its socket cannot move any more.
-    has_failed: bool,
-}
 
 // ---- told -----------------------------------------------------------------------------------
 
@@ -64,11 +53,8 @@ impl Driver {
             Completion::Received { link, chunk } => switch.handle_received(now, link, chunk),
             Completion::Sent { link, buffers } => switch.handle_sent(now, link, buffers),
             Completion::Closed { link, error } => {
-                if let Some(departure) = self.moves.iter_mut().find(|moved| moved.link == link) {
-                    departure.has_failed = true;
-                    self.ring.close(link);
-                } else {
-                    switch.handle_closed(now, link, error);
+                if !self.fail_departure(link) {
+                    self.switch.handle_closed(now, link, error);
                 }
             }
             Completion::AcceptFailed { error } => {
@@ -204,12 +190,7 @@ impl Driver {
             Output::Read { link, mode } => self.ring.read(link, mode),
             Output::Close { link } => self.ring.close(link),
             Output::Move { link, to, parcel } => {
-                self.moves.push(Departure {
-                    link,
-                    to,
-                    parcel,
-                    has_failed: false,
-                });
+                self.moves.push(Departure::new(link, to, parcel));
             }
             Output::Mesh { to, message } => self.mesh.send(to, Letter::Message(message)),
             Output::Reply { token, reply } => {
@@ -268,55 +249,4 @@ impl Driver {
         }
         self.reservations.clear();
     }
-
-    // ---- moving to another shard --------------------------------------------------------------
-
-    /// Sends off the connections that are free to go.
-    pub(super) fn depart(&mut self) {
-        for departure in std::mem::take(&mut self.moves) {
-            if let Some(departure) = self.try_depart(departure) {
-                self.moves.push(departure);
-            }
-        }
-    }
-
-    fn try_depart(&mut self, departure: Departure) -> Option<Departure> {
-        let Departure {
-            link,
-            to,
-            parcel,
-            has_failed,
-        } = departure;
-        let released = if has_failed {
-            broken_socket()
-        } else {
-            self.ring.release(link)
-        };
-        match released {
-            Some((socket, remote)) => {
-                self.mesh.send(
-                    to,
-                    Letter::Moved {
-                        socket,
-                        remote,
-                        parcel,
-                    },
-                );
-                None
-            }
-            None => Some(Departure {
-                link,
-                to,
-                parcel,
-                has_failed,
-            }),
-        }
-    }
-}
-
-/// A socket whose other end is gone. It stands in for one that failed on its way, so that its new
-/// home sees the end as it would see any other and tells the coordinator.
-fn broken_socket() -> Option<(OwnedFd, SocketAddr)> {
-    let (socket, _) = UnixStream::pair().ok()?;
-    Some((socket.into(), SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))))
 }

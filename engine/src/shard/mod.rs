@@ -12,13 +12,13 @@
 //!
 //! The driver takes no decision of the protocol: it carries bytes, time and requests to the switch
 //! and does what the switch answers. It is the only task of its executor and sleeps in the ring,
-//! never in glommio ([`executor`] tells why).
+//! never in glommio (`executor` tells why).
 //!
 //! Between threads there are four things and no engine-wide lock on the way of a message:
-//! - a [`port`] per shard: a bounded lock-free queue of requests, and the ring's wake-up;
-//! - a [`mesh`] lane per ordered pair of shards;
-//! - a [`feed`] per subscription and shard, the way back to the application;
-//! - the [`directory`] of peers: a snapshot that readers keep until a peer comes or goes.
+//! - a `port` per shard: a bounded lock-free queue of requests, and the ring's wake-up;
+//! - a `mesh` lane per ordered pair of shards;
+//! - a `feed` per subscription and shard, the way back to the application;
+//! - the `directory` of peers: a snapshot that readers keep until a peer comes or goes.
 
 pub(crate) mod block;
 pub(crate) mod clock;
@@ -30,6 +30,7 @@ pub(crate) mod executor;
 pub(crate) mod feed;
 pub(crate) mod journal;
 pub(crate) mod mesh;
+mod moving;
 pub(crate) mod node;
 pub(crate) mod outlet;
 pub(crate) mod port;

@@ -162,20 +162,31 @@ impl Admission {
     pub(super) fn leave(&mut self, ticket: Ticket) -> Option<Departed> {
         let id = self.by_ticket.remove(&ticket)?;
         let entry = self.entries.remove(&id).expect("each ticket has an entry");
-        let at_ip = self.ips.get_mut(&entry.ip).expect("each entry is counted at its address");
+        let at_ip = self
+            .ips
+            .get_mut(&entry.ip)
+            .expect("each entry is counted at its address");
         *at_ip -= 1;
         if *at_ip == 0 {
             self.ips.remove(&entry.ip);
         }
         self.loads[usize::from(entry.home.0)] -= 1;
         self.inbound -= usize::from(entry.counted);
-        Some(Departed { id, entry, successor: self.parked.remove(&id) })
+        Some(Departed {
+            id,
+            entry,
+            successor: self.parked.remove(&id),
+        })
     }
 
     /// Refuses an id until `until`; returns its connection, if it has one, and where that lives.
     pub(super) fn ban_id(&mut self, id: NodeId, until: Instant) -> Vec<(Ticket, ShardId)> {
         insert_ban(&mut self.banned_ids, id, until);
-        self.entries.get(&id).map(|entry| (entry.ticket, entry.home)).into_iter().collect()
+        self.entries
+            .get(&id)
+            .map(|entry| (entry.ticket, entry.home))
+            .into_iter()
+            .collect()
     }
 
     /// Refuses an address until `until`; returns the connections from there and where they live.
@@ -202,11 +213,7 @@ impl Admission {
 
     /// The shard with the least peers, `extra` counted on top; of equals `preferred`, else the
     /// first.
-    pub(super) fn lightest(
-        &self,
-        preferred: ShardId,
-        extra: impl Fn(ShardId) -> usize,
-    ) -> ShardId {
+    pub(super) fn lightest(&self, preferred: ShardId, extra: impl Fn(ShardId) -> usize) -> ShardId {
         (0..)
             .map(ShardId)
             .zip(&self.loads)
@@ -263,29 +270,53 @@ impl Admission {
 
     fn counts_inbound(&self, candidate: &Candidate) -> bool {
         candidate.direction == Direction::Inbound
-            && self.limits.unconditional.binary_search(&candidate.id).is_err()
+            && self
+                .limits
+                .unconditional
+                .binary_search(&candidate.id)
+                .is_err()
     }
 
-    fn admit(&mut self, now: Instant, from: ShardId, candidate: &Candidate, persistent: bool) -> Pass {
+    fn admit(
+        &mut self,
+        now: Instant,
+        from: ShardId,
+        candidate: &Candidate,
+        persistent: bool,
+    ) -> Pass {
         let home = self.lightest(from, |_| 0);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         let ip = candidate.remote_addr.ip().to_canonical();
         let counted = self.counts_inbound(candidate);
         let direction = candidate.direction;
-        let entry = Entry { ticket, home, direction, ip, since: now, counted };
+        let entry = Entry {
+            ticket,
+            home,
+            direction,
+            ip,
+            since: now,
+            counted,
+        };
         self.entries.insert(candidate.id, entry);
         self.by_ticket.insert(ticket, candidate.id);
         *self.ips.entry(ip).or_insert(0) += 1;
         self.loads[usize::from(home.0)] += 1;
         self.inbound += usize::from(counted);
-        Pass { ticket, home, persistent }
+        Pass {
+            ticket,
+            home,
+            persistent,
+        }
     }
 }
 
 fn insert_ban<K: Ord + Copy>(bans: &mut BTreeMap<K, Instant>, key: K, until: Instant) {
     if bans.len() >= BANS_MAX && !bans.contains_key(&key) {
-        let soonest = bans.iter().min_by_key(|(_, until)| **until).map(|(key, _)| *key);
+        let soonest = bans
+            .iter()
+            .min_by_key(|(_, until)| **until)
+            .map(|(key, _)| *key);
         soonest.map(|key| bans.remove(&key));
     }
     bans.insert(key, until);

@@ -22,7 +22,9 @@ impl AppChannels {
 
     /// Whether it owns `channel`.
     pub fn owns(&self, channel: ChannelId) -> bool {
-        self.channels.iter().any(|descriptor| descriptor.id == channel)
+        self.channels
+            .iter()
+            .any(|descriptor| descriptor.id == channel)
     }
 }
 

@@ -27,8 +27,11 @@ impl ChannelTable {
     pub(super) fn new(
         declared: impl IntoIterator<Item = (String, Vec<ChannelDescriptor>)>,
     ) -> Result<Self, ConfigError> {
-        let mut table =
-            ChannelTable { descriptors: Vec::new(), owners: Vec::new(), numbers: [NONE; 256] };
+        let mut table = ChannelTable {
+            descriptors: Vec::new(),
+            owners: Vec::new(),
+            numbers: [NONE; 256],
+        };
         let mut names: Vec<String> = Vec::new();
         for (owner, (name, descriptors)) in (0_u16..).zip(declared) {
             names.push(name);
@@ -49,10 +52,14 @@ impl ChannelTable {
         if let Some(number) = self.number(descriptor.id) {
             let other = &names[usize::from(self.owners[number])];
             let id = descriptor.id;
-            return Err(problem(format!("{id} is claimed by reactors {other} and {name}")));
+            return Err(problem(format!(
+                "{id} is claimed by reactors {other} and {name}"
+            )));
         }
         if self.descriptors.len() == CHANNELS_MAX {
-            return Err(problem(format!("reactor {name} brings more than {CHANNELS_MAX} in all")));
+            return Err(problem(format!(
+                "reactor {name} brings more than {CHANNELS_MAX} in all"
+            )));
         }
         check(&descriptor, name)?;
         self.numbers[usize::from(descriptor.id.0)] =
@@ -77,14 +84,17 @@ impl ChannelTable {
 
     /// The reactor of a channel.
     pub(super) fn owner(&self, id: ChannelId) -> Option<usize> {
-        self.number(id).map(|number| usize::from(self.owners[number]))
+        self.number(id)
+            .map(|number| usize::from(self.owners[number]))
     }
 }
 
 fn check(descriptor: &ChannelDescriptor, reactor: &str) -> Result<(), ConfigError> {
     let id = descriptor.id;
     if !(1..=1000).contains(&descriptor.priority) {
-        return Err(problem(format!("{id} of reactor {reactor} needs a priority of 1 to 1000")));
+        return Err(problem(format!(
+            "{id} of reactor {reactor} needs a priority of 1 to 1000"
+        )));
     }
     let capacities = [
         descriptor.send_queue_capacity,
@@ -92,13 +102,18 @@ fn check(descriptor: &ChannelDescriptor, reactor: &str) -> Result<(), ConfigErro
         descriptor.recv_message_capacity,
     ];
     if capacities.contains(&0) {
-        return Err(problem(format!("{id} of reactor {reactor} has a capacity of zero")));
+        return Err(problem(format!(
+            "{id} of reactor {reactor} has a capacity of zero"
+        )));
     }
     Ok(())
 }
 
 fn problem(problem: String) -> ConfigError {
-    ConfigError { key: "channels", problem }
+    ConfigError {
+        key: "channels",
+        problem,
+    }
 }
 
 #[cfg(test)]
@@ -106,13 +121,17 @@ mod tests {
     use super::*;
 
     fn channels(ids: impl IntoIterator<Item = u8>) -> Vec<ChannelDescriptor> {
-        ids.into_iter().map(|id| ChannelDescriptor::new(ChannelId(id), 1)).collect()
+        ids.into_iter()
+            .map(|id| ChannelDescriptor::new(ChannelId(id), 1))
+            .collect()
     }
 
     #[test]
     fn two_reactors_with_one_channel_are_both_named() {
-        let declared =
-            [("left".to_owned(), channels([1, 2])), ("right".to_owned(), channels([3, 2]))];
+        let declared = [
+            ("left".to_owned(), channels([1, 2])),
+            ("right".to_owned(), channels([3, 2])),
+        ];
         let error = ChannelTable::new(declared).err().unwrap();
         assert!(error.problem.contains("left") && error.problem.contains("right"));
         assert!(error.problem.contains("0x02"), "{error}");
@@ -120,7 +139,9 @@ mod tests {
 
     #[test]
     fn sixteen_channels_fit_and_one_more_does_not() {
-        let table = ChannelTable::new([("a".to_owned(), channels(0..16))]).ok().unwrap();
+        let table = ChannelTable::new([("a".to_owned(), channels(0..16))])
+            .ok()
+            .unwrap();
         assert_eq!(table.number(ChannelId(15)), Some(15));
         assert_eq!(table.owner(ChannelId(15)), Some(0));
         assert_eq!(table.number(ChannelId(16)), None);

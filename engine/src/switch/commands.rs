@@ -17,9 +17,23 @@ pub(super) const GRACE: Duration = Duration::from_secs(10);
 impl Switch {
     pub(super) fn command(&mut self, command: Command) {
         match command {
-            Command::Send { peer, channel, message, timeout, token } => {
+            Command::Send {
+                peer,
+                channel,
+                message,
+                timeout,
+                token,
+            } => {
                 let deadline = timeout.map(|timeout| self.core.now + timeout);
-                self.send(peer, WaitingSend { channel, message, deadline, token });
+                self.send(
+                    peer,
+                    WaitingSend {
+                        channel,
+                        message,
+                        deadline,
+                        token,
+                    },
+                );
             }
             Command::Broadcast { channel, message } => {
                 if !self.core.stopping {
@@ -27,7 +41,11 @@ impl Switch {
                 }
             }
             Command::Publish { channel, message } => self.publish(channel, message),
-            Command::Dial { address, persistent, token } => match &mut self.coordinator {
+            Command::Dial {
+                address,
+                persistent,
+                token,
+            } => match &mut self.coordinator {
                 Some(coordinator) => coordinator.dial(&mut self.core, address, persistent, token),
                 None => self.refuse_dial(token),
             },
@@ -51,20 +69,28 @@ impl Switch {
     /// Queues a message for one peer, or lets it wait for room.
     fn send(&mut self, to: NodeId, send: WaitingSend) {
         let key = self.core.links.key_of_peer(&to);
-        let is_taken = |key| self.core.links.peer(key).is_some_and(|peer| peer.closing.is_none());
+        let is_taken = |key| {
+            self.core
+                .links
+                .peer(key)
+                .is_some_and(|peer| peer.closing.is_none())
+        };
         let refused = match key {
             _ if self.core.stopping => TrySendError::Stopping(send.message),
             Some(key) if is_taken(key) => return self.core.send_or_wait(key, send),
             _ => TrySendError::NotConnected(send.message),
         };
         if let Some(token) = send.token {
-            self.core.reply(token, Reply::Send(Err(SendError::Refused(refused))));
+            self.core
+                .reply(token, Reply::Send(Err(SendError::Refused(refused))));
         }
     }
 
     /// Hands a message to the reactor of its channel.
     fn publish(&mut self, channel: ChannelId, message: Bytes) {
-        let Some(index) = self.core.channels.owner(channel) else { return };
+        let Some(index) = self.core.channels.owner(channel) else {
+            return;
+        };
         if !self.core.stopping {
             // A panic here is counted; there is no peer at hand that it could cost.
             let _ = self.call(index, |reactor, cx| reactor.publish(cx, channel, message));
@@ -74,7 +100,8 @@ impl Switch {
     fn refuse_dial(&mut self, token: Option<ReplyToken>) {
         debug_assert!(false, "dials are the coordinator's");
         if let Some(token) = token {
-            self.core.reply(token, Reply::Dial(Err(CloseReason::Stopped)));
+            self.core
+                .reply(token, Reply::Dial(Err(CloseReason::Stopped)));
         }
     }
 }

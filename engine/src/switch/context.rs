@@ -64,13 +64,18 @@ impl Context for ReactorContext<'_> {
     fn try_broadcast(&mut self, channel: ChannelId, message: Bytes) -> usize {
         for shard in self.core.other_shards() {
             let message = message.clone();
-            self.core.send(shard, ShardMessage::Broadcast { channel, message });
+            self.core
+                .send(shard, ShardMessage::Broadcast { channel, message });
         }
         self.core.broadcast_here(channel, &message)
     }
 
     fn deliver(&mut self, from: NodeId, channel: ChannelId, message: Bytes) {
-        self.core.deliveries.push(Delivery { peer: from, channel, message });
+        self.core.deliveries.push(Delivery {
+            peer: from,
+            channel,
+            message,
+        });
     }
 
     fn send_note(&mut self, to: ShardId, note: Note) {
@@ -80,16 +85,26 @@ impl Context for ReactorContext<'_> {
 
     fn set_timer(&mut self, after: Duration, token: u64) {
         let at = self.core.now + after;
-        self.core.timers.set(at, Timer::Reactor(self.index(), token));
+        self.core
+            .timers
+            .set(at, Timer::Reactor(self.index(), token));
     }
 
     fn stop_peer(&mut self, peer: PeerKey, error: ReactorError) {
         let reactor = self.core.reactor_names[self.reactor].clone();
         let reason = CloseReason::Reactor { reactor, error };
-        self.core.stops.push_back(Stop { peer, reason, graceful: false });
+        self.core.stops.push_back(Stop {
+            peer,
+            reason,
+            graceful: false,
+        });
     }
 
     fn stop_peer_gracefully(&mut self, peer: PeerKey) {
-        self.core.stops.push_back(Stop { peer, reason: CloseReason::Stopped, graceful: true });
+        self.core.stops.push_back(Stop {
+            peer,
+            reason: CloseReason::Stopped,
+            graceful: true,
+        });
     }
 }

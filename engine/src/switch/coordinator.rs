@@ -67,7 +67,8 @@ impl Coordinator {
             // A node whose own address is in its list, as it is when a list is shared, skips it.
             if address.id != core.node_id {
                 let at = core.now + core.chance.duration_up_to(core.config.dial_jitter);
-                self.dialer.plan(at, address, DialKind::Persistent, None, false);
+                self.dialer
+                    .plan(at, address, DialKind::Persistent, None, false);
             }
         }
         self.run_dials(core);
@@ -97,8 +98,16 @@ impl Coordinator {
             }
             let (admission, dialer) = (&self.admission, &self.dialer);
             let shard = admission.lightest(ShardId::COORDINATOR, |shard| dialer.dialing_on(shard));
-            let Some(due) = self.dialer.start(id, shard) else { break };
-            core.send(shard, ShardMessage::Dial { attempt: due.attempt, address: due.address });
+            let Some(due) = self.dialer.start(id, shard) else {
+                break;
+            };
+            core.send(
+                shard,
+                ShardMessage::Dial {
+                    attempt: due.attempt,
+                    address: due.address,
+                },
+            );
         }
         self.schedule(core);
     }
@@ -127,9 +136,16 @@ impl Coordinator {
             connected.then_some(Reject::DuplicateId(id))
         };
         if let (Some(reject), Some(token)) = (&reject, token) {
-            core.reply(token, Reply::Dial(Err(CloseReason::Rejected(reject.clone()))));
+            core.reply(
+                token,
+                Reply::Dial(Err(CloseReason::Rejected(reject.clone()))),
+            );
         }
-        let kind = if persistent { DialKind::Persistent } else { DialKind::Once };
+        let kind = if persistent {
+            DialKind::Persistent
+        } else {
+            DialKind::Once
+        };
         match reject {
             None => self.dialer.plan(core.now, address, kind, token, false),
             Some(Reject::DuplicateId(_)) if persistent => {
@@ -151,7 +167,13 @@ impl Coordinator {
             }
         };
         for (ticket, home) in expelled {
-            core.send(home, ShardMessage::Revoke { ticket, reject: Reject::Banned });
+            core.send(
+                home,
+                ShardMessage::Revoke {
+                    ticket,
+                    reject: Reject::Banned,
+                },
+            );
         }
     }
 
@@ -170,12 +192,18 @@ impl Coordinator {
         if self.stopping {
             return self.give_verdict(core, from, candidate, Err(Reject::Stopping));
         }
-        let own_dial = match self.dialer.is_past_connect(&candidate.id, candidate.attempt) {
+        let own_dial = match self
+            .dialer
+            .is_past_connect(&candidate.id, candidate.attempt)
+        {
             true => OwnDial::PastConnect,
             false => OwnDial::None,
         };
         let persistent = self.dialer.is_persistent(&candidate.id);
-        match self.admission.decide(core.now, from, candidate.clone(), own_dial, persistent) {
+        match self
+            .admission
+            .decide(core.now, from, candidate.clone(), own_dial, persistent)
+        {
             Decision::Verdict(verdict) => self.give_verdict(core, from, candidate, verdict),
             Decision::Displace { ticket, home } => {
                 let reject = Reject::DuplicateId(candidate.id);
@@ -206,7 +234,13 @@ impl Coordinator {
                 }
             }
         }
-        core.send(from, ShardMessage::Verdict { link: candidate.link, verdict });
+        core.send(
+            from,
+            ShardMessage::Verdict {
+                link: candidate.link,
+                verdict,
+            },
+        );
     }
 
     /// An inbound connection won: our own attempt is not needed any more.
@@ -224,10 +258,14 @@ impl Coordinator {
     }
 
     fn leave(&mut self, core: &mut Core, ticket: Ticket, reason: &CloseReason) {
-        let Some(departed) = self.admission.leave(ticket) else { return };
+        let Some(departed) = self.admission.leave(ticket) else {
+            return;
+        };
         self.tell_gates(core, GateUpdate::Vacated(departed.entry.ip));
         self.announce_budget(core);
-        let outcome = self.dialer.handle_left(core.now, departed.id, reason, &mut core.chance);
+        let outcome = self
+            .dialer
+            .handle_left(core.now, departed.id, reason, &mut core.chance);
         report(core, outcome, reason);
         if let Some((from, successor)) = departed.successor {
             self.admit(core, from, successor);
@@ -235,11 +273,19 @@ impl Coordinator {
     }
 
     fn fail_dial(&mut self, core: &mut Core, attempt: AttemptId, reason: CloseReason) {
-        let failed = self.dialer.handle_failed(core.now, attempt, &reason, &mut core.chance);
-        let Some((address, outcome)) = failed else { return };
+        let failed = self
+            .dialer
+            .handle_failed(core.now, attempt, &reason, &mut core.chance);
+        let Some((address, outcome)) = failed else {
+            return;
+        };
         if let CloseReason::Network(error) = &reason {
             let (error, retry_in) = (error.clone(), outcome.retry_in);
-            core.event(Event::DialFailed { address, error, retry_in });
+            core.event(Event::DialFailed {
+                address,
+                error,
+                retry_in,
+            });
         }
         report(core, outcome, &reason);
     }
@@ -260,7 +306,9 @@ impl Coordinator {
     }
 
     fn schedule(&mut self, core: &mut Core) {
-        let Some(want) = self.dialer.next_at() else { return };
+        let Some(want) = self.dialer.next_at() else {
+            return;
+        };
         if self.timer_at.is_none_or(|at| want < at) {
             self.timer_at = Some(want);
             core.timers.set(want, Timer::Dials);

@@ -14,17 +14,20 @@ use super::chance::Chance;
 use super::channel_table::ChannelTable;
 use super::deliveries::Deliveries;
 use super::filter::Filters;
-use super::gate::Gate;
+use super::gate::{Gate, GateLimits};
+use super::identity::node_info_of;
 use super::io::{DialId, Event, LinkId, Output, QueueGauge, ReadMode, Reply, ReplyToken, Transmit};
 use super::links::Links;
 use super::message::{AttemptId, ShardMessage};
-use super::timers::Timers;
-use crate::buffer::BufferPool;
-use crate::config::Config;
+use super::switch::SwitchConfig;
+use super::timers::{Timer, Timers};
+use crate::buffer::{BufferPool, PoolLimits};
+use crate::config::{Config, ConfigError};
 use crate::conn::MConnectionConfig;
 use crate::error::{CloseReason, TrySendError};
 use crate::metrics::Metrics;
 use crate::peer::{PeerKey, ShardId};
+use crate::reactor::Reactor;
 use crate::time::Instant;
 
 /// A peer that is to be closed once the reactor that asked for it has returned.
@@ -75,6 +78,55 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// The core of a shard that has these reactors.
+    pub(super) fn new(
+        config: SwitchConfig,
+        reactors: &[(String, Box<dyn Reactor>)],
+        now: Instant,
+    ) -> Result<Core, ConfigError> {
+        let SwitchConfig {
+            config,
+            node_key,
+            shard,
+            shard_count,
+            seed,
+            filters,
+        } = config;
+        let declared = reactors
+            .iter()
+            .map(|(name, reactor)| (name.clone(), reactor.channels()));
+        let channels = ChannelTable::new(declared)?;
+        let node_id = node_key.id();
+        Ok(Core {
+            now,
+            shard,
+            shard_count,
+            conn_config: MConnectionConfig::new(&config)?,
+            node_info: node_info_of(&config, node_id, channels.descriptors())?,
+            gate: Gate::new(gate_limits(&config, shard_count)),
+            config,
+            node_key,
+            node_id,
+            filters,
+            metrics: Metrics::new(channels.descriptors().iter().map(|channel| channel.id)),
+            channels,
+            reactor_names: reactors.iter().map(|(name, _)| name.clone()).collect(),
+            links: Links::default(),
+            dirty: VecDeque::new(),
+            pool: BufferPool::new(PoolLimits::default()),
+            outputs: VecDeque::new(),
+            inbox: VecDeque::new(),
+            stops: VecDeque::new(),
+            gauges: VecDeque::new(),
+            deliveries: Deliveries::default(),
+            timers: Timers::default(),
+            dials: BTreeMap::new(),
+            next_dial: 0,
+            chance: Chance::new(seed),
+            stopping: false,
+        })
+    }
+
     /// Sends a message to a shard of this node; one to ourselves waits for the next settling.
     pub(super) fn send(&mut self, to: ShardId, message: ShardMessage) {
         if to == self.shard {
@@ -92,7 +144,9 @@ impl Core {
     /// All shards but this one.
     pub(super) fn other_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
         let here = self.shard;
-        (0..self.shard_count).map(ShardId).filter(move |shard| *shard != here)
+        (0..self.shard_count)
+            .map(ShardId)
+            .filter(move |shard| *shard != here)
     }
 
     pub(super) fn event(&mut self, event: Event) {
@@ -121,32 +175,47 @@ impl Core {
 
     /// Puts the link's next deadline into the heap, unless an earlier entry will look after it.
     pub(super) fn schedule(&mut self, key: PeerKey) {
-        let Some(link) = self.links.get_mut(key) else { return };
+        let Some(link) = self.links.get_mut(key) else {
+            return;
+        };
         let Some(want) = link.next_at() else { return };
         if link.timer_at.is_none_or(|at| want < at) {
             link.timer_at = Some(want);
-            self.timers.set(want, super::timers::Timer::Link(key));
+            self.timers.set(want, Timer::Link(key));
         }
     }
 
     /// Tells the shell how to read a link, if that is news.
     pub(super) fn set_read(&mut self, key: PeerKey, mode: ReadMode) {
-        let Some(link) = self.links.get_mut(key) else { return };
+        let Some(link) = self.links.get_mut(key) else {
+            return;
+        };
         // `Once` is used up by each receive, so it is always news.
         if link.read != mode || mode == ReadMode::Once {
             link.read = mode;
-            self.outputs.push_back(Output::Read { link: link.id, mode });
+            self.outputs.push_back(Output::Read {
+                link: link.id,
+                mode,
+            });
         }
     }
 
     /// Hands buffers to the shell. The caller has made sure that none are in flight.
     pub(super) fn transmit(&mut self, key: PeerKey, buffers: Transmit) {
-        let Some(link) = self.links.get_mut(key) else { return };
+        let Some(link) = self.links.get_mut(key) else {
+            return;
+        };
         assert!(!link.sending, "one transmit per link is in flight");
         link.sending = true;
         self.metrics.writes += 1;
-        self.metrics.sent_bytes += buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
-        self.outputs.push_back(Output::Transmit { link: link.id, buffers });
+        self.metrics.sent_bytes += buffers
+            .iter()
+            .map(|buffer| buffer.len() as u64)
+            .sum::<u64>();
+        self.outputs.push_back(Output::Transmit {
+            link: link.id,
+            buffers,
+        });
     }
 
     pub(super) fn close_link(&mut self, link: LinkId) {
@@ -199,7 +268,9 @@ impl Core {
 
     /// Makes the shell look at a queue's fill, once until it has looked.
     fn touch(&mut self, key: PeerKey, number: usize) {
-        let Some(peer) = self.links.peer_mut(key) else { return };
+        let Some(peer) = self.links.peer_mut(key) else {
+            return;
+        };
         if peer.touched & (1 << number) == 0 {
             peer.touched |= 1 << number;
             let channel = self.channels.descriptors()[number].id;
@@ -211,7 +282,9 @@ impl Core {
     pub(super) fn touch_changed(&mut self, key: PeerKey) {
         for number in 0..self.channels.descriptors().len() {
             let channel = self.channels.descriptors()[number].id;
-            let Some(peer) = self.links.peer(key) else { return };
+            let Some(peer) = self.links.peer(key) else {
+                return;
+            };
             if peer.conn.queue_len(channel) != peer.gauged[number] {
                 self.touch(key, number);
             }
@@ -221,14 +294,35 @@ impl Core {
     /// The next queue whose fill changed.
     pub(super) fn poll_gauge(&mut self) -> Option<QueueGauge> {
         while let Some((key, channel)) = self.gauges.pop_front() {
-            let Some(peer) = self.links.peer_mut(key) else { continue };
-            let number = self.channels.number(channel).expect("gauges are of registered channels");
+            let Some(peer) = self.links.peer_mut(key) else {
+                continue;
+            };
+            let number = self
+                .channels
+                .number(channel)
+                .expect("gauges are of registered channels");
             let queued = peer.conn.queue_len(channel);
             peer.touched &= !(1 << number);
             if std::mem::replace(&mut peer.gauged[number], queued) != queued {
-                return Some(QueueGauge { peer: key, channel, queued });
+                return Some(QueueGauge {
+                    peer: key,
+                    channel,
+                    queued,
+                });
             }
         }
         None
+    }
+}
+
+/// The gate's share of the node's limits: handshakes are split over the shards, rounded up.
+fn gate_limits(config: &Config, shard_count: u16) -> GateLimits {
+    GateLimits {
+        inbound_max: config.max_num_inbound_peers,
+        has_unconditional: !config.unconditional_peer_ids.is_empty(),
+        handshakes_max: config
+            .max_num_handshakes
+            .div_ceil(usize::from(shard_count.max(1))),
+        allow_duplicate_ip: config.allow_duplicate_ip,
     }
 }

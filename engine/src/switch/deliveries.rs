@@ -134,7 +134,10 @@ mod tests {
 
         deliveries.push(delivery(1, 1));
         deliveries.push(delivery(2, 1));
-        assert_eq!(deliveries.pop(|channel| channel.0 == 2).unwrap().channel.0, 2);
+        assert_eq!(
+            deliveries.pop(|channel| channel.0 == 2).unwrap().channel.0,
+            2
+        );
         assert!(deliveries.pop(|channel| channel.0 == 2).is_none());
         assert_eq!(deliveries.pop(|_| true).unwrap().channel.0, 1);
     }

@@ -39,8 +39,14 @@ pub(super) enum DialKind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Waiting(Instant),
-    Dialing { attempt: AttemptId, shard: ShardId, past_connect: bool },
-    Connected { since: Instant },
+    Dialing {
+        attempt: AttemptId,
+        shard: ShardId,
+        past_connect: bool,
+    },
+    Connected {
+        since: Instant,
+    },
     GaveUp,
 }
 
@@ -87,7 +93,12 @@ pub(super) struct Dialer {
 impl Dialer {
     /// An empty plan.
     pub(super) fn new(pause_max: Duration) -> Self {
-        Dialer { pause_max, targets: BTreeMap::new(), by_attempt: BTreeMap::new(), next_attempt: 0 }
+        Dialer {
+            pause_max,
+            targets: BTreeMap::new(),
+            by_attempt: BTreeMap::new(),
+            next_attempt: 0,
+        }
     }
 
     /// Plans a dial at `at`. An id that is in the plan already keeps its state, unless it was
@@ -100,7 +111,11 @@ impl Dialer {
         token: Option<ReplyToken>,
         connected: bool,
     ) {
-        let state = if connected { State::Connected { since: at } } else { State::Waiting(at) };
+        let state = if connected {
+            State::Connected { since: at }
+        } else {
+            State::Waiting(at)
+        };
         let target = self.targets.entry(address.id).or_insert_with(|| Target {
             address: address.clone(),
             kind,
@@ -125,7 +140,10 @@ impl Dialer {
     /// The next id whose dial is due.
     pub(super) fn next_due(&self, now: Instant) -> Option<NodeId> {
         let is_due = |target: &Target| matches!(target.state, State::Waiting(at) if at <= now);
-        self.targets.iter().find(|(_, target)| is_due(target)).map(|(id, _)| *id)
+        self.targets
+            .iter()
+            .find(|(_, target)| is_due(target))
+            .map(|(id, _)| *id)
     }
 
     /// Starts the dial of an id of [`Dialer::next_due`] on a shard.
@@ -133,24 +151,42 @@ impl Dialer {
         let target = self.targets.get_mut(&id)?;
         let attempt = AttemptId(self.next_attempt);
         self.next_attempt += 1;
-        target.state = State::Dialing { attempt, shard, past_connect: false };
+        target.state = State::Dialing {
+            attempt,
+            shard,
+            past_connect: false,
+        };
         self.by_attempt.insert(attempt, id);
-        Some(Due { attempt, shard, address: target.address.clone() })
+        Some(Due {
+            attempt,
+            shard,
+            address: target.address.clone(),
+        })
     }
 
     /// When the next dial is due.
     pub(super) fn next_at(&self) -> Option<Instant> {
-        let planned = self.targets.values().filter_map(|target| match target.state {
-            State::Waiting(at) => Some(at),
-            _ => None,
-        });
+        let planned = self
+            .targets
+            .values()
+            .filter_map(|target| match target.state {
+                State::Waiting(at) => Some(at),
+                _ => None,
+            });
         planned.min()
     }
 
     /// TCP is up for an attempt.
     pub(super) fn handle_connected(&mut self, attempt: AttemptId) {
-        let target = self.by_attempt.get(&attempt).and_then(|id| self.targets.get_mut(id));
-        if let Some(Target { state: State::Dialing { past_connect, .. }, .. }) = target {
+        let target = self
+            .by_attempt
+            .get(&attempt)
+            .and_then(|id| self.targets.get_mut(id));
+        if let Some(Target {
+            state: State::Dialing { past_connect, .. },
+            ..
+        }) = target
+        {
             *past_connect = true;
         }
     }
@@ -169,12 +205,10 @@ impl Dialer {
     }
 
     /// The id is a peer now, whoever dialed. Returns who waited for it.
-    pub(super) fn handle_joined(
-        &mut self,
-        now: Instant,
-        id: NodeId,
-    ) -> SmallVec<[ReplyToken; 1]> {
-        let Some(target) = self.targets.get_mut(&id) else { return SmallVec::new() };
+    pub(super) fn handle_joined(&mut self, now: Instant, id: NodeId) -> SmallVec<[ReplyToken; 1]> {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return SmallVec::new();
+        };
         if let State::Dialing { attempt, .. } = target.state {
             self.by_attempt.remove(&attempt);
         }
@@ -205,7 +239,9 @@ impl Dialer {
         reason: &CloseReason,
         chance: &mut Chance,
     ) -> Outcome {
-        let Some(target) = self.targets.get_mut(&id) else { return Outcome::default() };
+        let Some(target) = self.targets.get_mut(&id) else {
+            return Outcome::default();
+        };
         if let State::Connected { since } = target.state
             && now - since >= STABLE_AFTER
         {
@@ -220,21 +256,23 @@ impl Dialer {
 
     /// Whether the operator listed the id as persistent.
     pub(super) fn is_persistent(&self, id: &NodeId) -> bool {
-        self.targets.get(id).is_some_and(|target| target.kind == DialKind::Persistent)
+        self.targets
+            .get(id)
+            .is_some_and(|target| target.kind == DialKind::Persistent)
     }
 
     /// Whether a dial of the id is past TCP connect, another attempt than `except`.
     pub(super) fn is_past_connect(&self, id: &NodeId, except: Option<AttemptId>) -> bool {
-        let Some(target) = self.targets.get(id) else { return false };
+        let Some(target) = self.targets.get(id) else {
+            return false;
+        };
         matches!(target.state, State::Dialing { attempt, past_connect: true, .. }
             if Some(attempt) != except)
     }
 
     /// Dials under way on a shard.
     pub(super) fn dialing_on(&self, shard: ShardId) -> usize {
-        let on_shard = |target: &&Target| {
-            matches!(target.state, State::Dialing { shard: on, .. } if on == shard)
-        };
+        let on_shard = |target: &&Target| matches!(target.state, State::Dialing { shard: on, .. } if on == shard);
         self.targets.values().filter(on_shard).count()
     }
 
@@ -249,7 +287,10 @@ impl Dialer {
     pub(super) fn stop(&mut self) -> SmallVec<[ReplyToken; 1]> {
         self.by_attempt.clear();
         let targets = std::mem::take(&mut self.targets);
-        targets.into_values().flat_map(|target| target.tokens).collect()
+        targets
+            .into_values()
+            .flat_map(|target| target.tokens)
+            .collect()
     }
 
     /// Plans the next dial of a target that is not connected, or drops it.
@@ -260,14 +301,19 @@ impl Dialer {
         reason: &CloseReason,
         chance: &mut Chance,
     ) -> Outcome {
-        let Some(target) = self.targets.get_mut(&id) else { return Outcome::default() };
+        let Some(target) = self.targets.get_mut(&id) else {
+            return Outcome::default();
+        };
         if let State::Dialing { attempt, .. } = target.state {
             self.by_attempt.remove(&attempt);
         }
         let tokens = std::mem::take(&mut target.tokens);
         if target.kind == DialKind::Once || !may_retry(reason) {
             self.targets.remove(&id);
-            return Outcome { tokens, ..Outcome::default() };
+            return Outcome {
+                tokens,
+                ..Outcome::default()
+            };
         }
         let retry_in = target.backoff.next(self.pause_max, chance);
         let gave_up = match retry_in {
@@ -280,7 +326,11 @@ impl Dialer {
                 Some(target.address.clone())
             }
         };
-        Outcome { tokens, retry_in, gave_up }
+        Outcome {
+            tokens,
+            retry_in,
+            gave_up,
+        }
     }
 }
 

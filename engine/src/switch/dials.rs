@@ -23,7 +23,12 @@ impl Core {
         let timeout = self.config.dial_timeout;
         let (host, port) = (address.host.clone(), address.port);
         self.dials.insert(dial, Dialing { attempt, address });
-        self.outputs.push_back(Output::Dial { dial, host, port, timeout });
+        self.outputs.push_back(Output::Dial {
+            dial,
+            host,
+            port,
+            timeout,
+        });
     }
 
     /// TCP is up: the handshake begins.
@@ -59,7 +64,9 @@ impl Core {
             self.outputs.push_back(Output::CancelDial(dial));
         }
         let is_its = |key: &PeerKey| {
-            self.links.get(*key).is_some_and(|link| link.attempt == Some(attempt))
+            self.links
+                .get(*key)
+                .is_some_and(|link| link.attempt == Some(attempt))
         };
         let found = self.links.keys().find(is_its);
         if let Some(key) = found {

@@ -35,8 +35,15 @@ impl Switch {
     /// A connection has moved in: it becomes a peer here.
     pub(super) fn adopt(&mut self, link: LinkId, remote: SocketAddr, parcel: Parcel) {
         self.core.metrics.adopted += 1;
-        let Parcel { upgraded, direction, pass } = parcel;
-        let key = self.core.links.insert(link, remote, direction, None, |_| Stage::Moving);
+        let Parcel {
+            upgraded,
+            direction,
+            pass,
+        } = parcel;
+        let key = self
+            .core
+            .links
+            .insert(link, remote, direction, None, |_| Stage::Moving);
         self.establish(key, upgraded, pass);
     }
 
@@ -44,12 +51,18 @@ impl Switch {
     pub(super) fn establish(&mut self, key: PeerKey, upgraded: Box<Upgraded>, pass: Pass) {
         let now = self.core.now;
         if self.core.stopping {
-            return self.core.turn_away(key, &upgraded, pass, CloseReason::Shutdown);
+            return self
+                .core
+                .turn_away(key, &upgraded, pass, CloseReason::Shutdown);
         }
         if let Some(reject) = self.take_revoked(pass.ticket) {
-            return self.core.turn_away(key, &upgraded, pass, CloseReason::Rejected(reject));
+            return self
+                .core
+                .turn_away(key, &upgraded, pass, CloseReason::Rejected(reject));
         }
-        let Some(link) = self.core.links.get_mut(key) else { return };
+        let Some(link) = self.core.links.get_mut(key) else {
+            return;
+        };
         let info = peer_info(link, &upgraded, pass.persistent, now);
         let stage = Stage::Established(Box::new(Peer {
             info: Rc::clone(&info),
@@ -67,7 +80,9 @@ impl Switch {
             closing: None,
         }));
         let outcome = self.init_peer(&info);
-        let Some(link) = self.core.links.get_mut(key) else { return };
+        let Some(link) = self.core.links.get_mut(key) else {
+            return;
+        };
         link.stage = stage;
         self.core.links.insert_peer(info.id, key);
         self.core.metrics.peers_added += 1;
@@ -75,7 +90,8 @@ impl Switch {
         if let Err(reason) = outcome.and_then(|()| self.add_peer(&info)) {
             return self.close_peer(key, reason);
         }
-        self.core.tell_coordinator(ShardMessage::Joined(pass.ticket));
+        self.core
+            .tell_coordinator(ShardMessage::Joined(pass.ticket));
         // What came behind NodeInfo is read at once.
         self.core.mark(key);
     }
@@ -117,7 +133,9 @@ impl Switch {
     /// Hands messages to their reactors, until there are none, their channel is full, or the
     /// peer's share of the turn is used up. Tells why the peer must be closed, if it must.
     fn pull(&mut self, key: PeerKey) -> Result<(), CloseReason> {
-        let Some(peer) = self.core.links.peer(key) else { return Ok(()) };
+        let Some(peer) = self.core.links.peer(key) else {
+            return Ok(());
+        };
         let info = Rc::clone(&peer.info);
         for _ in 0..MESSAGES_PER_TURN {
             match self.core.next_message(key)? {
@@ -137,14 +155,29 @@ impl Switch {
         channel: ChannelId,
         message: Bytes,
     ) -> Result<(), CloseReason> {
-        let number = self.core.channels.number(channel).expect("the connection checked the id");
+        let number = self
+            .core
+            .channels
+            .number(channel)
+            .expect("the connection checked the id");
         let counters = &mut self.core.metrics.channels[number];
         counters.received_messages += 1;
         counters.received_bytes += message.len() as u64;
-        let index = self.core.channels.owner(channel).expect("each channel has an owner");
+        let index = self
+            .core
+            .channels
+            .owner(channel)
+            .expect("each channel has an owner");
         let outcome = self.call(index, |reactor, cx| {
             reactor.filter_message(info, channel, &message)?;
-            reactor.receive(cx, Envelope { from: info, channel, message })
+            reactor.receive(
+                cx,
+                Envelope {
+                    from: info,
+                    channel,
+                    message,
+                },
+            )
         })?;
         outcome.map_err(|error| CloseReason::Reactor {
             reactor: self.reactors.name(index).to_owned(),
@@ -158,7 +191,9 @@ impl Switch {
         self.core.send_waiting(key);
         for number in 0..self.core.channels.descriptors().len() {
             let channel = self.core.channels.descriptors()[number].id;
-            let Some(peer) = self.core.links.peer_mut(key) else { return };
+            let Some(peer) = self.core.links.peer_mut(key) else {
+                return;
+            };
             let is_due = peer.starved & (1 << number) != 0
                 && peer.conn.can_send(channel)
                 && !peer.waiting.iter().any(|send| send.channel == channel);
@@ -166,30 +201,53 @@ impl Switch {
                 continue;
             }
             peer.starved &= !(1 << number);
-            let index = self.core.channels.owner(channel).expect("each channel has an owner");
-            let outcome =
-                self.call(index, |reactor, cx| reactor.handle_room(cx, key, channel));
+            let index = self
+                .core
+                .channels
+                .owner(channel)
+                .expect("each channel has an owner");
+            let outcome = self.call(index, |reactor, cx| reactor.handle_room(cx, key, channel));
             if let Err(reason) = outcome {
-                self.core.stops.push_back(Stop { peer: key, reason, graceful: false });
+                self.core.stops.push_back(Stop {
+                    peer: key,
+                    reason,
+                    graceful: false,
+                });
             }
         }
     }
 
     /// Begins to close a peer after what is queued has been sent, until `deadline`.
-    pub(super) fn close_gracefully(&mut self, key: PeerKey, reason: CloseReason, deadline: Instant) {
-        let Some(peer) = self.core.links.peer_mut(key) else { return };
+    pub(super) fn close_gracefully(
+        &mut self,
+        key: PeerKey,
+        reason: CloseReason,
+        deadline: Instant,
+    ) {
+        let Some(peer) = self.core.links.peer_mut(key) else {
+            return;
+        };
         if let Some(closing) = &mut peer.closing {
             closing.deadline = closing.deadline.min(deadline);
         } else {
-            peer.closing = Some(Closing { reason, deadline, flushing: false });
+            peer.closing = Some(Closing {
+                reason,
+                deadline,
+                flushing: false,
+            });
         }
         self.core.mark(key);
     }
 
     /// Flushes a closing peer once nobody has anything left for it.
     fn advance_closing(&mut self, key: PeerKey) {
-        let Some(peer) = self.core.links.peer(key) else { return };
-        let is_due = peer.closing.as_ref().is_some_and(|closing| !closing.flushing)
+        let Some(peer) = self.core.links.peer(key) else {
+            return;
+        };
+        let is_due = peer
+            .closing
+            .as_ref()
+            .is_some_and(|closing| !closing.flushing)
             && peer.waiting.is_empty()
             && !(0..self.reactors.len()).any(|index| self.reactors.get(index).has_pending(key));
         if !is_due {
@@ -204,8 +262,17 @@ impl Switch {
 
     /// Closes a closing peer once its last byte was handed to the kernel.
     fn finish_closing(&mut self, key: PeerKey) {
-        let Some(link) = self.core.links.get(key) else { return };
-        let Some(Peer { conn, closing: Some(closing), .. }) = link.peer() else { return };
+        let Some(link) = self.core.links.get(key) else {
+            return;
+        };
+        let Some(Peer {
+            conn,
+            closing: Some(closing),
+            ..
+        }) = link.peer()
+        else {
+            return;
+        };
         if conn.is_flushed() && !link.sending {
             let reason = closing.reason.clone();
             self.close_peer(key, reason);
@@ -214,16 +281,24 @@ impl Switch {
 
     /// Closes a peer now: every reactor is told, then the coordinator.
     pub(super) fn close_peer(&mut self, key: PeerKey, reason: CloseReason) {
-        let Some(link) = self.core.links.remove(key) else { return };
+        let Some(link) = self.core.links.remove(key) else {
+            return;
+        };
         self.core.close_link(link.id);
-        let Link { stage: Stage::Established(mut peer), .. } = link else {
+        let Link {
+            stage: Stage::Established(mut peer),
+            ..
+        } = link
+        else {
             unreachable!("close_peer is for peers");
         };
         // A peer that was asked to leave leaves for that reason, however its socket ends.
         let reason = peer.closing.take().map_or(reason, |closing| closing.reason);
         for index in 0..self.reactors.len() {
             // A panic here is counted; there is no peer left that it could cost.
-            let _ = self.call(index, |reactor, cx| reactor.remove_peer(cx, &peer.info, &reason));
+            let _ = self.call(index, |reactor, cx| {
+                reactor.remove_peer(cx, &peer.info, &reason)
+            });
         }
         for send in peer.waiting.drain(..) {
             if let Some(token) = send.token {
@@ -232,19 +307,29 @@ impl Switch {
         }
         peer.conn.release(&mut self.core.pool);
         self.core.metrics.peers_removed += 1;
-        self.core.tell_coordinator(ShardMessage::Left { ticket: peer.ticket, reason: reason.clone() });
-        self.core.event(Event::PeerRemoved { peer: PeerInfo::clone(&peer.info), reason });
+        self.core.tell_coordinator(ShardMessage::Left {
+            ticket: peer.ticket,
+            reason: reason.clone(),
+        });
+        self.core.event(Event::PeerRemoved {
+            peer: PeerInfo::clone(&peer.info),
+            reason,
+        });
     }
 
     /// Something of a link is due.
     pub(super) fn handle_link_timeout(&mut self, key: PeerKey) {
         let now = self.core.now;
-        let Some(link) = self.core.links.get_mut(key) else { return };
+        let Some(link) = self.core.links.get_mut(key) else {
+            return;
+        };
         match &mut link.stage {
             Stage::Upgrading { deadline, .. } | Stage::Asking { deadline, .. } => {
                 if *deadline <= now {
                     let timeout = self.core.config.handshake_timeout;
-                    return self.core.refuse(key, CloseReason::HandshakeTimeout(timeout));
+                    return self
+                        .core
+                        .refuse(key, CloseReason::HandshakeTimeout(timeout));
                 }
             }
             Stage::Established(peer) => {
@@ -267,7 +352,12 @@ impl Switch {
     /// Closes an admitted connection that the coordinator no longer wants: it lost a simultaneous
     /// dial, or its peer was banned.
     pub(super) fn revoke(&mut self, ticket: Ticket, reject: Reject) {
-        let is_it = |key: &PeerKey| self.core.links.peer(*key).is_some_and(|p| p.ticket == ticket);
+        let is_it = |key: &PeerKey| {
+            self.core
+                .links
+                .peer(*key)
+                .is_some_and(|p| p.ticket == ticket)
+        };
         let found = self.core.links.peer_keys().find(is_it);
         match found {
             Some(key) => self.close_peer(key, CloseReason::Rejected(reject)),
@@ -284,7 +374,10 @@ impl Switch {
     }
 
     fn take_revoked(&mut self, ticket: Ticket) -> Option<Reject> {
-        let place = self.revoked.iter().position(|(revoked, _)| *revoked == ticket)?;
+        let place = self
+            .revoked
+            .iter()
+            .position(|(revoked, _)| *revoked == ticket)?;
         self.revoked.remove(place).map(|(_, reject)| reject)
     }
 }
@@ -292,9 +385,19 @@ impl Switch {
 impl Core {
     /// The peer's next message whose channel has room, or why it must be closed.
     fn next_message(&mut self, key: PeerKey) -> Result<Option<(ChannelId, Bytes)>, CloseReason> {
-        let Core { links, deliveries, pool, now, .. } = self;
-        let Some(link) = links.get_mut(key) else { return Ok(None) };
-        let Stage::Established(peer) = &mut link.stage else { return Ok(None) };
+        let Core {
+            links,
+            deliveries,
+            pool,
+            now,
+            ..
+        } = self;
+        let Some(link) = links.get_mut(key) else {
+            return Ok(None);
+        };
+        let Stage::Established(peer) = &mut link.stage else {
+            return Ok(None);
+        };
         let mut held_back = false;
         let message = peer.conn.next_message(*now, pool, |channel| {
             let has_room = deliveries.has_room(channel);
@@ -310,11 +413,15 @@ impl Core {
 
     /// Fills a write, unless one is in flight.
     fn write(&mut self, key: PeerKey) -> Result<(), CloseReason> {
-        let Some(link) = self.links.get_mut(key) else { return Ok(()) };
+        let Some(link) = self.links.get_mut(key) else {
+            return Ok(());
+        };
         if link.sending || link.ended.is_some() {
             return Ok(());
         }
-        let Some(peer) = link.peer_mut() else { return Ok(()) };
+        let Some(peer) = link.peer_mut() else {
+            return Ok(());
+        };
         if let Some(buffers) = peer.conn.poll_transmit(self.now, &mut self.pool)? {
             self.transmit(key, buffers);
         }
@@ -322,9 +429,18 @@ impl Core {
     }
 
     fn read_as_wanted(&mut self, key: PeerKey) {
-        let Some(link) = self.links.get(key) else { return };
+        let Some(link) = self.links.get(key) else {
+            return;
+        };
         let Some(peer) = link.peer() else { return };
         let wants_read = link.ended.is_none() && peer.conn.wants_read(self.now);
-        self.set_read(key, if wants_read { ReadMode::Stream } else { ReadMode::Pause });
+        self.set_read(
+            key,
+            if wants_read {
+                ReadMode::Stream
+            } else {
+                ReadMode::Pause
+            },
+        );
     }
 }

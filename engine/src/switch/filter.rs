@@ -27,11 +27,15 @@ pub struct Filters {
 
 impl Filters {
     pub(super) fn check_connection(&self, remote: &SocketAddr) -> Result<(), Reject> {
-        self.connection.iter().try_for_each(|filter| filter(remote).map_err(Reject::Filtered))
+        self.connection
+            .iter()
+            .try_for_each(|filter| filter(remote).map_err(Reject::Filtered))
     }
 
     pub(super) fn check_peer(&self, peer: &PeerInfo) -> Result<(), Reject> {
-        self.peer.iter().try_for_each(|filter| filter(peer).map_err(Reject::Filtered))
+        self.peer
+            .iter()
+            .try_for_each(|filter| filter(peer).map_err(Reject::Filtered))
     }
 }
 

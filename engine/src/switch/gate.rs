@@ -64,7 +64,9 @@ impl Gate {
                 *since = at;
             }
             GateUpdate::Vacated(ip) => {
-                let Some((peers, _)) = self.occupied.get_mut(&ip) else { return };
+                let Some((peers, _)) = self.occupied.get_mut(&ip) else {
+                    return;
+                };
                 *peers = peers.saturating_sub(1);
                 if *peers == 0 {
                     self.occupied.remove(&ip);
@@ -114,7 +116,9 @@ impl Gate {
 
     /// Whether a peer has lived at `ip` for longer than a simultaneous dial takes.
     fn is_settled(&self, now: Instant, ip: IpAddr) -> bool {
-        self.occupied.get(&ip).is_some_and(|(_, since)| now - *since > SIMULTANEOUS_WINDOW)
+        self.occupied
+            .get(&ip)
+            .is_some_and(|(_, since)| now - *since > SIMULTANEOUS_WINDOW)
     }
 }
 
@@ -122,8 +126,7 @@ impl Gate {
 mod tests {
     use super::*;
 
-    const REMOTE: SocketAddr =
-        SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 1);
+    const REMOTE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 1);
 
     fn gate() -> Gate {
         Gate::new(GateLimits {
@@ -139,7 +142,10 @@ mod tests {
         let mut gate = gate();
         assert_eq!(gate.begin_handshake(Instant::ZERO, REMOTE), Ok(()));
         assert_eq!(gate.begin_handshake(Instant::ZERO, REMOTE), Ok(()));
-        assert_eq!(gate.begin_handshake(Instant::ZERO, REMOTE), Err(Reject::HandshakesFull(2)));
+        assert_eq!(
+            gate.begin_handshake(Instant::ZERO, REMOTE),
+            Err(Reject::HandshakesFull(2))
+        );
         gate.end_handshake();
         assert_eq!(gate.begin_handshake(Instant::ZERO, REMOTE), Ok(()));
     }
@@ -148,7 +154,10 @@ mod tests {
     fn a_full_inbound_budget_refuses_unless_some_ids_are_unconditional() {
         let mut gate = gate();
         gate.handle_update(GateUpdate::InboundFull(true));
-        assert_eq!(gate.begin_handshake(Instant::ZERO, REMOTE), Err(Reject::InboundFull(5)));
+        assert_eq!(
+            gate.begin_handshake(Instant::ZERO, REMOTE),
+            Err(Reject::InboundFull(5))
+        );
         gate.limits.has_unconditional = true;
         assert_eq!(gate.begin_handshake(Instant::ZERO, REMOTE), Ok(()));
     }
@@ -161,7 +170,10 @@ mod tests {
         let edge = Instant::ZERO + SIMULTANEOUS_WINDOW;
         assert_eq!(gate.begin_handshake(edge, REMOTE), Ok(()));
         let late = edge + Duration::from_nanos(1);
-        assert_eq!(gate.begin_handshake(late, REMOTE), Err(Reject::DuplicateIp(REMOTE.ip())));
+        assert_eq!(
+            gate.begin_handshake(late, REMOTE),
+            Err(Reject::DuplicateIp(REMOTE.ip()))
+        );
         gate.handle_update(GateUpdate::Vacated(REMOTE.ip()));
         assert_eq!(gate.begin_handshake(late, REMOTE), Ok(()));
     }
@@ -171,7 +183,10 @@ mod tests {
         let mut gate = gate();
         let until = Instant::from_nanos(100);
         gate.handle_update(GateUpdate::Banned(REMOTE.ip(), until));
-        assert_eq!(gate.begin_handshake(Instant::from_nanos(99), REMOTE), Err(Reject::Banned));
+        assert_eq!(
+            gate.begin_handshake(Instant::from_nanos(99), REMOTE),
+            Err(Reject::Banned)
+        );
         assert_eq!(gate.begin_handshake(until, REMOTE), Ok(()));
     }
 }

@@ -12,8 +12,10 @@ pub(super) fn node_info_of(
     node_id: NodeId,
     channels: &[ChannelDescriptor],
 ) -> Result<NodeInfo, ConfigError> {
-    let listen_addr =
-        config.external_address.clone().unwrap_or_else(|| config.listen_addr.to_string());
+    let listen_addr = config
+        .external_address
+        .clone()
+        .unwrap_or_else(|| config.listen_addr.to_string());
     let info = NodeInfo {
         protocol_version: ProtocolVersion::default(),
         node_id,
@@ -23,7 +25,10 @@ pub(super) fn node_info_of(
         channels: channels.iter().map(|channel| channel.id).collect(),
         moniker: config.moniker.clone(),
         other: NodeInfoOther::default(),
-        extension: config.wide_records.then(|| extension_of(config)).transpose()?,
+        extension: config
+            .wide_records
+            .then(|| extension_of(config))
+            .transpose()?,
     };
     info.validate().map_err(|error| ConfigError {
         key: "moniker, version, external_address or network",

@@ -17,8 +17,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use ringwire_codec::node_info::CHANNELS_MAX;
 use ringwire_codec::ChannelId;
+use ringwire_codec::node_info::CHANNELS_MAX;
 
 use super::io::{LinkId, ReadMode, ReplyToken, Transmit};
 use super::message::{AttemptId, Pass, Ticket};
@@ -162,6 +162,9 @@ impl Peer {
     fn next_at(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().filter_map(|send| send.deadline).min();
         let closing = self.closing.as_ref().map(|closing| closing.deadline);
-        [self.conn.poll_timeout(), waiting, closing].into_iter().flatten().min()
+        [self.conn.poll_timeout(), waiting, closing]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

@@ -45,7 +45,10 @@ impl Links {
             u32::try_from(self.slots.len() - 1).expect("fewer sockets than u32 can count")
         });
         let slot = &mut self.slots[index as usize];
-        let key = PeerKey { index, generation: slot.generation };
+        let key = PeerKey {
+            index,
+            generation: slot.generation,
+        };
         slot.link = Some(Link {
             id,
             key,
@@ -83,7 +86,10 @@ impl Links {
     /// Makes a link findable as the peer it has become.
     pub(super) fn insert_peer(&mut self, id: NodeId, key: PeerKey) {
         let former = self.peers.insert(id, key);
-        assert!(former.is_none(), "the coordinator gives an id one ticket at a time");
+        assert!(
+            former.is_none(),
+            "the coordinator gives an id one ticket at a time"
+        );
     }
 
     pub(super) fn key_of(&self, id: LinkId) -> Option<PeerKey> {

@@ -155,3 +155,10 @@ pub enum ShardMessage {
         message: Bytes,
     },
 }
+
+/// What travels between shards travels between threads.
+const fn assert_send<T: Send>() {}
+const _: () = {
+    assert_send::<ShardMessage>();
+    assert_send::<Parcel>();
+};

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! * [`io`], `message`: what is said to the shell, and between the shards of a node
-//! * `switch`, `core`, `context`: the list, what it holds, what a reactor sees of it
+//! * `switch`, `core`, `turn`, `context`: the list, what it holds, its inside, a reactor's view
 //! * `link`, `links`: one socket, all sockets
 //! * `gate`, `filter`, `upgrading`, `dials`: a link before it is a peer
 //! * `established`, `sends`, `deliveries`: a peer
@@ -43,6 +43,7 @@ mod shutdown;
 #[allow(clippy::module_inception, reason = "the switch is the room's namesake")]
 mod switch;
 mod timers;
+mod turn;
 mod upgrading;
 
 #[cfg(test)]

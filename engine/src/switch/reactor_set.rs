@@ -23,7 +23,9 @@ pub(super) struct ReactorSet {
 impl ReactorSet {
     pub(super) fn new(reactors: Vec<(String, Box<dyn Reactor>)>) -> Self {
         let entry = |(name, reactor)| Entry { name, reactor };
-        ReactorSet { entries: reactors.into_iter().map(entry).collect() }
+        ReactorSet {
+            entries: reactors.into_iter().map(entry).collect(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -47,7 +49,10 @@ impl ReactorSet {
     ) -> Result<R, CloseReason> {
         let entry = &mut self.entries[index];
         catch_unwind(AssertUnwindSafe(|| call(&mut *entry.reactor))).map_err(|panic| {
-            CloseReason::ReactorPanic { reactor: entry.name.clone(), message: text_of(&*panic) }
+            CloseReason::ReactorPanic {
+                reactor: entry.name.clone(),
+                message: text_of(&*panic),
+            }
         })
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use super::core::Core;
-use super::io::Reply;
+use super::io::{Reply, ReplyToken};
 use super::link::WaitingSend;
 use crate::error::{SendError, TrySendError};
 use crate::peer::PeerKey;
@@ -21,8 +21,12 @@ impl Core {
         let mut place = 0;
         let mut full = Vec::new();
         loop {
-            let Some(peer) = self.links.peer_mut(key) else { return };
-            let Some(send) = peer.waiting.get(place) else { return };
+            let Some(peer) = self.links.peer_mut(key) else {
+                return;
+            };
+            let Some(send) = peer.waiting.get(place) else {
+                return;
+            };
             let channel = send.channel;
             if full.contains(&channel) || !peer.conn.can_send(channel) {
                 full.push(channel);
@@ -40,10 +44,13 @@ impl Core {
     /// Answers the sends that have waited too long.
     pub(super) fn expire_waiting(&mut self, key: PeerKey) {
         let now = self.now;
-        let Some(peer) = self.links.peer_mut(key) else { return };
+        let Some(peer) = self.links.peer_mut(key) else {
+            return;
+        };
         let is_late = |send: &WaitingSend| send.deadline.is_some_and(|at| at <= now);
-        let (late, waiting): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut peer.waiting).into_iter().partition(is_late);
+        let (late, waiting): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut peer.waiting)
+            .into_iter()
+            .partition(is_late);
         peer.waiting = waiting;
         for send in late {
             if let Some(token) = send.token {
@@ -54,9 +61,19 @@ impl Core {
 
     /// Queues a message now or lets it wait for room.
     pub(super) fn send_or_wait(&mut self, key: PeerKey, send: WaitingSend) {
-        let WaitingSend { channel, message, deadline, token } = send;
-        let Some(peer) = self.links.peer(key) else { return };
-        let queue_behind = peer.waiting.iter().any(|waiting| waiting.channel == channel);
+        let WaitingSend {
+            channel,
+            message,
+            deadline,
+            token,
+        } = send;
+        let Some(peer) = self.links.peer(key) else {
+            return;
+        };
+        let queue_behind = peer
+            .waiting
+            .iter()
+            .any(|waiting| waiting.channel == channel);
         let is_crowded = peer.waiting.len() >= WAITING_SENDS_MAX;
         let outcome = if queue_behind {
             Err(TrySendError::Full(message))
@@ -65,7 +82,12 @@ impl Core {
         };
         let outcome = match outcome {
             Err(TrySendError::Full(message)) if !is_crowded => {
-                let send = WaitingSend { channel, message, deadline, token };
+                let send = WaitingSend {
+                    channel,
+                    message,
+                    deadline,
+                    token,
+                };
                 let peer = self.links.peer_mut(key).expect("found above");
                 peer.waiting.push_back(send);
                 return self.schedule(key);
@@ -74,6 +96,21 @@ impl Core {
         };
         if let Some(token) = token {
             self.reply(token, Reply::Send(outcome.map_err(SendError::Refused)));
+        }
+    }
+
+    /// Forgets who waited for a send; it still goes when there is room.
+    pub(super) fn forget_token(&mut self, token: ReplyToken) {
+        let keys: Vec<_> = self.links.peer_keys().collect();
+        for key in keys {
+            let Some(peer) = self.links.peer_mut(key) else {
+                continue;
+            };
+            let waiting = peer
+                .waiting
+                .iter_mut()
+                .filter(|send| send.token == Some(token));
+            waiting.for_each(|send| send.token = None);
         }
     }
 }

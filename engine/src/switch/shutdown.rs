@@ -48,7 +48,9 @@ impl Switch {
         let deadline = self.core.now + within;
         self.shutdown.deadline = Some(deadline);
         self.core.stopping = true;
-        self.core.timers.set(self.core.now + within / 2, Timer::Shutdown);
+        self.core
+            .timers
+            .set(self.core.now + within / 2, Timer::Shutdown);
         self.core.timers.set(deadline, Timer::Shutdown);
         if let Some(coordinator) = &mut self.coordinator {
             coordinator.stop(&mut self.core);
@@ -77,7 +79,8 @@ impl Switch {
                 return self.flush_peers();
             }
             for shard in self.core.other_shards() {
-                self.core.send(shard, ShardMessage::Draining { round: said });
+                self.core
+                    .send(shard, ShardMessage::Draining { round: said });
             }
             self.shutdown.said += 1;
         }
@@ -87,18 +90,25 @@ impl Switch {
     fn refuse_unfinished(&mut self) {
         let is_peer = |stage: &Stage| matches!(stage, Stage::Established(_));
         let links = &self.core.links;
-        let unfinished: Vec<_> =
-            links.keys().filter(|key| links.get(*key).is_some_and(|l| !is_peer(&l.stage))).collect();
+        let unfinished: Vec<_> = links
+            .keys()
+            .filter(|key| links.get(*key).is_some_and(|l| !is_peer(&l.stage)))
+            .collect();
         for key in unfinished {
-            self.core.refuse(key, CloseReason::Rejected(Reject::Stopping));
+            self.core
+                .refuse(key, CloseReason::Rejected(Reject::Stopping));
         }
         for dial in std::mem::take(&mut self.core.dials).into_keys() {
-            self.core.outputs.push_back(super::io::Output::CancelDial(dial));
+            self.core
+                .outputs
+                .push_back(super::io::Output::CancelDial(dial));
         }
     }
 
     fn flush_peers(&mut self) {
-        let Some(deadline) = self.shutdown.deadline else { return };
+        let Some(deadline) = self.shutdown.deadline else {
+            return;
+        };
         if std::mem::replace(&mut self.shutdown.flushing, true) {
             return;
         }
@@ -111,7 +121,11 @@ impl Switch {
     /// Half of the time, or all of it, is over.
     pub(super) fn handle_shutdown_timeout(&mut self) {
         self.flush_peers();
-        if self.shutdown.deadline.is_some_and(|deadline| deadline <= self.core.now) {
+        if self
+            .shutdown
+            .deadline
+            .is_some_and(|deadline| deadline <= self.core.now)
+        {
             let keys: Vec<_> = self.core.links.peer_keys().collect();
             for key in keys {
                 self.close_peer(key, CloseReason::Shutdown);

@@ -4,30 +4,27 @@
 //! `coordinator`. Each `handle_*` stores what it is told; [`Switch::run`] does the work, a bounded
 //! amount per turn; the `poll_*` are drained afterwards.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::context::ReactorContext;
+use ringwire_codec::{ChannelId, NodeKey};
+
 use super::coordinator::Coordinator;
-use super::core::{Core, Stop};
+use super::core::Core;
 use super::filter::Filters;
-use super::gate::{Gate, GateLimits};
-use super::io::{
-    Command, Delivery, DialId, LinkId, Output, QueueGauge, ReplyToken, Transmit,
-};
+use super::io::{Command, Delivery, DialId, LinkId, Output, QueueGauge, ReplyToken, Transmit};
 use super::link::Stage;
 use super::message::{Parcel, ShardMessage, Ticket};
 use super::reactor_set::ReactorSet;
 use super::shutdown::Shutdown;
-use super::timers::Timer;
-use crate::buffer::{BufferPool, Chunk, PoolLimits};
+use crate::buffer::{BufferPool, Chunk};
 use crate::config::{Config, ConfigError};
 use crate::conn::ConnectionStatus;
-use crate::error::{CloseReason, NetworkError, Reject};
+use crate::error::{NetworkError, Reject};
 use crate::metrics::Metrics;
-use crate::peer::{PeerInfo, PeerKey, ShardId};
-use crate::reactor::{Context, Reactor};
+use crate::peer::{PeerInfo, ShardId};
+use crate::reactor::Reactor;
 use crate::time::Instant;
 
 /// Makes one instance of a reactor on each shard.
@@ -35,16 +32,13 @@ pub type ReactorFactory = Box<dyn Fn(ShardId) -> Box<dyn Reactor> + Send + Sync>
 
 /// Links worked on in one turn at most; the rest have the next one.
 const LINKS_PER_TURN: usize = 256;
-/// Messages of a shard to itself handled at once, so that a reactor which keeps noting to itself
-/// holds up nobody.
-const INBOX_PER_SETTLING: usize = 1024;
 
 /// What a switch is made of.
 pub struct SwitchConfig {
     /// Checked configuration of the node.
     pub config: Arc<Config>,
     /// The node's identity.
-    pub node_key: ringwire_codec::NodeKey,
+    pub node_key: NodeKey,
     /// This shard.
     pub shard: ShardId,
     /// Shards of the node.
@@ -150,7 +144,9 @@ impl Switch {
         link.sending = false;
         // The handshake's buffers are no buffers of the pool.
         if matches!(link.stage, Stage::Established(_)) {
-            buffers.into_iter().for_each(|buffer| self.core.pool.give_back_send(buffer));
+            buffers
+                .into_iter()
+                .for_each(|buffer| self.core.pool.give_back_send(buffer));
         }
         self.core.send_unsent(key);
         self.core.mark(key);
@@ -159,7 +155,9 @@ impl Switch {
     /// The socket failed or the remote closed it. The shell forgets the link only after `Close`.
     pub fn handle_closed(&mut self, now: Instant, link: LinkId, error: NetworkError) {
         self.core.now = now;
-        let Some(key) = self.core.links.key_of(link) else { return };
+        let Some(key) = self.core.links.key_of(link) else {
+            return;
+        };
         if let Some(link) = self.core.links.get_mut(key) {
             link.ended = Some(error);
         }
@@ -167,6 +165,10 @@ impl Switch {
     }
 
     /// A connection has moved in from another shard as `link` (paused).
+    #[allow(
+        clippy::boxed_local,
+        reason = "the shell hands on the box of `Output::Move`"
+    )]
     pub fn handle_adopted(
         &mut self,
         now: Instant,
@@ -210,7 +212,9 @@ impl Switch {
             self.core.mark_peers();
         }
         for _ in 0..self.core.dirty.len().min(LINKS_PER_TURN) {
-            let Some(key) = self.core.dirty.pop_front() else { break };
+            let Some(key) = self.core.dirty.pop_front() else {
+                break;
+            };
             self.work(key);
             self.settle();
         }
@@ -231,6 +235,14 @@ impl Switch {
             || self.core.deliveries.is_reopened()
     }
 
+    /// Whether the reactor of `channel` can take another [`Command::Publish`] without its peers
+    /// falling far behind. Nothing is refused while it is false; the shell should leave publishes
+    /// with the application until it is true again.
+    pub fn has_room_to_publish(&self, channel: ChannelId) -> bool {
+        let owner = self.core.channels.owner(channel);
+        owner.is_none_or(|index| self.reactors.get(index).has_room(channel))
+    }
+
     /// The pool chunks are taken from and given back to.
     pub fn pool(&mut self) -> &mut BufferPool {
         &mut self.core.pool
@@ -247,7 +259,10 @@ impl Switch {
     /// The figures each reactor shows: its name, their names and values.
     pub fn reactor_counters(&self) -> Vec<(String, Vec<(&'static str, u64)>)> {
         let of = |index| {
-            (self.reactors.name(index).to_owned(), self.reactors.get(index).counters())
+            (
+                self.reactors.name(index).to_owned(),
+                self.reactors.get(index).counters(),
+            )
         };
         (0..self.reactors.len()).map(of).collect()
     }
@@ -256,7 +271,9 @@ impl Switch {
     pub fn peers(&self, now: Instant) -> Vec<(PeerInfo, ConnectionStatus)> {
         let links = &self.core.links;
         let peers = links.peer_keys().filter_map(|key| links.peer(key));
-        peers.map(|peer| (PeerInfo::clone(&peer.info), peer.conn.status(now))).collect()
+        peers
+            .map(|peer| (PeerInfo::clone(&peer.info), peer.conn.status(now)))
+            .collect()
     }
 
     // ---- drained ----------------------------------------------------------------------------
@@ -276,7 +293,7 @@ impl Switch {
     /// hold up the others.
     pub fn poll_delivery_where(
         &mut self,
-        has_room: impl FnMut(ringwire_codec::ChannelId) -> bool,
+        has_room: impl FnMut(ChannelId) -> bool,
     ) -> Option<Delivery> {
         self.core.deliveries.pop(has_room)
     }
@@ -292,178 +309,5 @@ impl Switch {
         if let Some(coordinator) = &mut self.coordinator {
             coordinator.forget_token(token);
         }
-    }
-
-    // ---- inside -----------------------------------------------------------------------------
-
-    /// Calls one reactor with its context; a panic becomes the reason to close the peer at hand.
-    pub(super) fn call<R>(
-        &mut self,
-        index: usize,
-        call: impl FnOnce(&mut dyn Reactor, &mut dyn Context) -> R,
-    ) -> Result<R, CloseReason> {
-        let mut cx = ReactorContext { core: &mut self.core, reactor: index };
-        let outcome = self.reactors.call(index, |reactor| call(reactor, &mut cx));
-        if let Err(reason) = &outcome {
-            tracing::error!(%reason, "a reactor's panic was contained");
-            self.core.metrics.reactor_panics += 1;
-        }
-        outcome
-    }
-
-    /// Does what reactors asked for and what this shard told itself, until nothing is left.
-    pub(super) fn settle(&mut self) {
-        let mut handled = 0;
-        loop {
-            if let Some(Stop { peer, reason, graceful }) = self.core.stops.pop_front() {
-                if graceful {
-                    let deadline = self.core.now + super::commands::GRACE;
-                    self.close_gracefully(peer, reason, deadline);
-                } else if self.core.links.peer(peer).is_some() {
-                    self.close_peer(peer, reason);
-                }
-                continue;
-            }
-            if handled == INBOX_PER_SETTLING {
-                return;
-            }
-            let Some(message) = self.core.inbox.pop_front() else { return };
-            handled += 1;
-            self.dispatch(self.core.shard, message);
-        }
-    }
-
-    /// Brings a message from a shard to the part it is for.
-    fn dispatch(&mut self, from: ShardId, message: ShardMessage) {
-        let core = &mut self.core;
-        match message {
-            ShardMessage::Verdict { link, verdict } => core.handle_verdict(link, verdict),
-            ShardMessage::Revoke { ticket, reject } => self.revoke(ticket, reject),
-            ShardMessage::Gate(update) => core.gate.handle_update(update),
-            ShardMessage::Dial { attempt, address } => core.begin_dial(attempt, address),
-            ShardMessage::CancelDial { attempt, id } => core.cancel_dial(attempt, id),
-            ShardMessage::Draining { round } => self.handle_draining(round),
-            ShardMessage::Broadcast { channel, message } => {
-                core.broadcast_here(channel, &message);
-            }
-            ShardMessage::Note { reactor, note } => {
-                // A panic here is counted; there is no peer at hand that it could cost.
-                let _ = self.call(usize::from(reactor), |reactor, cx| {
-                    reactor.handle_note(cx, from, note);
-                });
-            }
-            message => match &mut self.coordinator {
-                Some(coordinator) => coordinator.handle(core, from, message),
-                None => debug_assert!(false, "{message:?} is for the coordinator"),
-            },
-        }
-    }
-
-    fn fire(&mut self, at: Instant, timer: Timer) {
-        match timer {
-            Timer::Link(key) => self.fire_link(at, key),
-            Timer::Reactor(index, token) => {
-                // A panic here is counted; there is no peer at hand that it could cost.
-                let _ = self.call(usize::from(index), |reactor, cx| {
-                    reactor.handle_timeout(cx, token);
-                });
-            }
-            Timer::Dials => {
-                if let Some(coordinator) = &mut self.coordinator {
-                    coordinator.handle_timeout(&mut self.core);
-                }
-            }
-            Timer::Shutdown => self.handle_shutdown_timeout(),
-        }
-    }
-
-    fn fire_link(&mut self, at: Instant, key: PeerKey) {
-        let Some(link) = self.core.links.get_mut(key) else { return };
-        link.timer_at.take_if(|scheduled| *scheduled == at);
-        if link.next_at().is_some_and(|want| want <= self.core.now) {
-            self.handle_link_timeout(key);
-        } else {
-            self.core.schedule(key);
-        }
-    }
-
-    /// Gives a link its turn.
-    fn work(&mut self, key: PeerKey) {
-        let Some(link) = self.core.links.get_mut(key) else { return };
-        link.dirty = false;
-        match link.stage {
-            Stage::Upgrading { .. } => self.core.work_upgrade(key),
-            Stage::Established(_) => self.work_peer(key),
-            Stage::Asking { .. } | Stage::Leaving { .. } if link.ended.is_some() => {
-                let error = link.ended.take().expect("just seen");
-                self.core.refuse(key, CloseReason::Network(error));
-            }
-            Stage::Leaving { .. } => {
-                if let Some((upgraded, pass)) = self.core.leave(key) {
-                    self.establish(key, upgraded, pass);
-                }
-            }
-            Stage::Asking { .. } | Stage::Moving => {}
-        }
-    }
-}
-
-impl Core {
-    fn new(
-        config: SwitchConfig,
-        reactors: &[(String, Box<dyn Reactor>)],
-        now: Instant,
-    ) -> Result<Core, ConfigError> {
-        let SwitchConfig { config, node_key, shard, shard_count, seed, filters } = config;
-        let declared = reactors.iter().map(|(name, reactor)| (name.clone(), reactor.channels()));
-        let channels = super::channel_table::ChannelTable::new(declared)?;
-        let node_id = node_key.id();
-        Ok(Core {
-            now,
-            shard,
-            shard_count,
-            conn_config: crate::conn::MConnectionConfig::new(&config)?,
-            node_info: super::identity::node_info_of(&config, node_id, channels.descriptors())?,
-            gate: Gate::new(gate_limits(&config, shard_count)),
-            config,
-            node_key,
-            node_id,
-            filters,
-            metrics: Metrics::new(channels.descriptors().iter().map(|channel| channel.id)),
-            channels,
-            reactor_names: reactors.iter().map(|(name, _)| name.clone()).collect(),
-            links: super::links::Links::default(),
-            dirty: VecDeque::new(),
-            pool: BufferPool::new(PoolLimits::default()),
-            outputs: VecDeque::new(),
-            inbox: VecDeque::new(),
-            stops: VecDeque::new(),
-            gauges: VecDeque::new(),
-            deliveries: super::deliveries::Deliveries::default(),
-            timers: super::timers::Timers::default(),
-            dials: BTreeMap::new(),
-            next_dial: 0,
-            chance: super::chance::Chance::new(seed),
-            stopping: false,
-        })
-    }
-
-    fn forget_token(&mut self, token: ReplyToken) {
-        let keys: Vec<_> = self.links.peer_keys().collect();
-        for key in keys {
-            let Some(peer) = self.links.peer_mut(key) else { continue };
-            let waiting = peer.waiting.iter_mut().filter(|send| send.token == Some(token));
-            waiting.for_each(|send| send.token = None);
-        }
-    }
-}
-
-/// The gate's share of the node's limits: handshakes are split over the shards, rounded up.
-fn gate_limits(config: &Config, shard_count: u16) -> GateLimits {
-    GateLimits {
-        inbound_max: config.max_num_inbound_peers,
-        has_unconditional: !config.unconditional_peer_ids.is_empty(),
-        handshakes_max: config.max_num_handshakes.div_ceil(usize::from(shard_count.max(1))),
-        allow_duplicate_ip: config.allow_duplicate_ip,
     }
 }

@@ -75,7 +75,13 @@ mod tests {
         let mut timers = Timers::default();
         timers.set(Instant::ZERO, Timer::Reactor(1, 9));
         timers.set(Instant::ZERO, Timer::Reactor(0, 7));
-        assert_eq!(timers.pop_due(Instant::ZERO).unwrap().1, Timer::Reactor(1, 9));
-        assert_eq!(timers.pop_due(Instant::ZERO).unwrap().1, Timer::Reactor(0, 7));
+        assert_eq!(
+            timers.pop_due(Instant::ZERO).unwrap().1,
+            Timer::Reactor(1, 9)
+        );
+        assert_eq!(
+            timers.pop_due(Instant::ZERO).unwrap().1,
+            Timer::Reactor(0, 7)
+        );
     }
 }

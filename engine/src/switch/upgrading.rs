@@ -52,12 +52,14 @@ impl Core {
             packet_payload_max: self.config.max_packet_msg_payload_size,
         }));
         let deadline = self.now + self.config.handshake_timeout;
-        let key = self.links.insert(link, remote, direction, attempt, |_| Stage::Upgrading {
-            upgrade,
-            received: None,
-            deadline,
-            exchanging: false,
-        });
+        let key = self
+            .links
+            .insert(link, remote, direction, attempt, |_| Stage::Upgrading {
+                upgrade,
+                received: None,
+                deadline,
+                exchanging: false,
+            });
         self.send_upgrade(key);
         self.set_read(key, ReadMode::Once);
         self.schedule(key);
@@ -70,7 +72,9 @@ impl Core {
             self.send_upgrade(key);
             return self.refuse(key, reason);
         }
-        let Some(link) = self.links.get_mut(key) else { return };
+        let Some(link) = self.links.get_mut(key) else {
+            return;
+        };
         if let Some(error) = link.ended.take() {
             return self.refuse(key, CloseReason::Network(error));
         }
@@ -81,11 +85,21 @@ impl Core {
     }
 
     fn continue_upgrade(&mut self, key: PeerKey) -> Result<(), CloseReason> {
-        let Some(link) = self.links.get_mut(key) else { return Ok(()) };
-        let Stage::Upgrading { upgrade, received, deadline, exchanging } = &mut link.stage else {
+        let Some(link) = self.links.get_mut(key) else {
             return Ok(());
         };
-        let Some(chunk) = received.take() else { return Ok(()) };
+        let Stage::Upgrading {
+            upgrade,
+            received,
+            deadline,
+            exchanging,
+        } = &mut link.stage
+        else {
+            return Ok(());
+        };
+        let Some(chunk) = received.take() else {
+            return Ok(());
+        };
         let outcome = upgrade.handle_received(chunk.received());
         self.pool.give_back_chunk(chunk.bytes);
         let upgraded = outcome?;
@@ -104,7 +118,9 @@ impl Core {
     fn ask(&mut self, key: PeerKey, upgraded: Box<Upgraded>) -> Result<(), CloseReason> {
         self.send_upgrade(key);
         let deadline = self.now + self.config.handshake_timeout;
-        let Some(link) = self.links.get_mut(key) else { return Ok(()) };
+        let Some(link) = self.links.get_mut(key) else {
+            return Ok(());
+        };
         let candidate = Candidate {
             link: key,
             id: upgraded.remote_id,
@@ -125,7 +141,10 @@ impl Core {
 
     /// The coordinator has decided about a link.
     pub(super) fn handle_verdict(&mut self, key: PeerKey, verdict: Result<Pass, Reject>) {
-        let link = self.links.get_mut(key).filter(|l| matches!(l.stage, Stage::Asking { .. }));
+        let link = self
+            .links
+            .get_mut(key)
+            .filter(|l| matches!(l.stage, Stage::Asking { .. }));
         let Some(link) = link else {
             // The socket ended while the coordinator decided: the id is free again.
             if let Ok(Pass { ticket, .. }) = verdict {
@@ -165,14 +184,24 @@ impl Core {
             return Some((upgraded, pass));
         }
         let link = self.links.remove(key)?;
-        let parcel = Box::new(Parcel { upgraded, direction, pass });
-        self.outputs.push_back(Output::Move { link: link.id, to: pass.home, parcel });
+        let parcel = Box::new(Parcel {
+            upgraded,
+            direction,
+            pass,
+        });
+        self.outputs.push_back(Output::Move {
+            link: link.id,
+            to: pass.home,
+            parcel,
+        });
         None
     }
 
     /// Closes a link that has not become a peer.
     pub(super) fn refuse(&mut self, key: PeerKey, reason: CloseReason) {
-        let Some(link) = self.links.remove(key) else { return };
+        let Some(link) = self.links.remove(key) else {
+            return;
+        };
         self.close_link(link.id);
         if link.direction == Direction::Inbound {
             self.gate.end_handshake();
@@ -181,7 +210,10 @@ impl Core {
             Stage::Asking { upgraded, .. } => Some(upgraded.remote_id),
             Stage::Leaving { upgraded, pass } => {
                 let reason = reason.clone();
-                self.tell_coordinator(ShardMessage::Left { ticket: pass.ticket, reason });
+                self.tell_coordinator(ShardMessage::Left {
+                    ticket: pass.ticket,
+                    reason,
+                });
                 Some(upgraded.remote_id)
             }
             _ => None,
@@ -201,30 +233,44 @@ impl Core {
         pass: Pass,
         reason: CloseReason,
     ) {
-        let Some(link) = self.links.remove(key) else { return };
+        let Some(link) = self.links.remove(key) else {
+            return;
+        };
         self.close_link(link.id);
         let (ticket, id) = (pass.ticket, Some(upgraded.remote_id));
-        self.tell_coordinator(ShardMessage::Left { ticket, reason: reason.clone() });
+        self.tell_coordinator(ShardMessage::Left {
+            ticket,
+            reason: reason.clone(),
+        });
         self.report_refusal(link.remote, id, reason);
     }
 
     fn report_refusal(&mut self, remote_addr: SocketAddr, id: Option<NodeId>, reason: CloseReason) {
         self.metrics.count_refusal(&reason);
-        self.event(Event::ConnectionRefused { remote_addr, id, reason });
+        self.event(Event::ConnectionRefused {
+            remote_addr,
+            id,
+            reason,
+        });
     }
 
     /// Sends what the upgrade has to say, now or when the transmit in flight has ended.
     fn send_upgrade(&mut self, key: PeerKey) {
-        let Some(link) = self.links.get_mut(key) else { return };
+        let Some(link) = self.links.get_mut(key) else {
+            return;
+        };
         if let Stage::Upgrading { upgrade, .. } = &mut link.stage {
-            link.unsent.extend(std::iter::from_fn(|| upgrade.poll_transmit()));
+            link.unsent
+                .extend(std::iter::from_fn(|| upgrade.poll_transmit()));
         }
         self.send_unsent(key);
     }
 
     /// Sends what waited for the transmit in flight to end.
     pub(super) fn send_unsent(&mut self, key: PeerKey) {
-        let Some(link) = self.links.get_mut(key) else { return };
+        let Some(link) = self.links.get_mut(key) else {
+            return;
+        };
         if !link.sending && !link.unsent.is_empty() {
             let buffers: Transmit = std::mem::take(&mut link.unsent);
             self.transmit(key, buffers);

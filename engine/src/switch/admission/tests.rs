@@ -18,12 +18,19 @@ fn admission(limits: AdmissionLimits, shards: u16) -> Admission {
 }
 
 fn limits(inbound_max: usize) -> AdmissionLimits {
-    AdmissionLimits { inbound_max, allow_duplicate_ip: true, unconditional: Vec::new() }
+    AdmissionLimits {
+        inbound_max,
+        allow_duplicate_ip: true,
+        unconditional: Vec::new(),
+    }
 }
 
 fn candidate(byte: u8, direction: Direction) -> Candidate {
     Candidate {
-        link: PeerKey { index: u32::from(byte), generation: 0 },
+        link: PeerKey {
+            index: u32::from(byte),
+            generation: 0,
+        },
         id: id(byte),
         remote_addr: SocketAddr::from(([10, 0, 0, byte], 26_656)),
         direction,
@@ -58,12 +65,21 @@ fn reject(decision: Decision) -> Reject {
 #[test]
 fn five_inbound_peers_fit_the_sixth_is_refused_and_unconditional_ones_still_pass() {
     let unconditional = vec![id(20), id(21)];
-    let mut admission = admission(AdmissionLimits { unconditional, ..limits(5) }, 1);
+    let mut admission = admission(
+        AdmissionLimits {
+            unconditional,
+            ..limits(5)
+        },
+        1,
+    );
     for byte in 1..=5 {
         pass(ask(&mut admission, inbound(byte)));
     }
     assert!(admission.is_inbound_full());
-    assert_eq!(reject(ask(&mut admission, inbound(6))), Reject::InboundFull(5));
+    assert_eq!(
+        reject(ask(&mut admission, inbound(6))),
+        Reject::InboundFull(5)
+    );
     pass(ask(&mut admission, inbound(20)));
     pass(ask(&mut admission, inbound(21)));
     pass(ask(&mut admission, candidate(7, Direction::Outbound)));
@@ -73,7 +89,10 @@ fn five_inbound_peers_fit_the_sixth_is_refused_and_unconditional_ones_still_pass
 fn an_inbound_peer_that_leaves_makes_room_for_one() {
     let mut admission = admission(limits(1), 1);
     let first = pass(ask(&mut admission, inbound(1)));
-    assert_eq!(reject(ask(&mut admission, inbound(2))), Reject::InboundFull(1));
+    assert_eq!(
+        reject(ask(&mut admission, inbound(2))),
+        Reject::InboundFull(1)
+    );
     assert_eq!(admission.leave(first.ticket).unwrap().id, id(1));
     assert!(admission.leave(first.ticket).is_none());
     pass(ask(&mut admission, inbound(2)));
@@ -84,7 +103,10 @@ fn an_inbound_peer_that_leaves_makes_room_for_one() {
 fn an_id_is_refused_until_its_former_connection_has_left() {
     let mut admission = admission(limits(9), 1);
     let first = pass(ask(&mut admission, inbound(1)));
-    assert_eq!(reject(ask(&mut admission, inbound(1))), Reject::DuplicateId(id(1)));
+    assert_eq!(
+        reject(ask(&mut admission, inbound(1))),
+        Reject::DuplicateId(id(1))
+    );
     admission.leave(first.ticket);
     let second = pass(ask(&mut admission, inbound(1)));
     assert_ne!(first.ticket, second.ticket);
@@ -116,12 +138,21 @@ fn our_own_id_is_refused_as_ourselves() {
 // Conformance item 47.
 #[test]
 fn a_second_id_at_one_address_is_refused_unless_allowed() {
-    let mut strict = admission(AdmissionLimits { allow_duplicate_ip: false, ..limits(9) }, 1);
+    let mut strict = admission(
+        AdmissionLimits {
+            allow_duplicate_ip: false,
+            ..limits(9)
+        },
+        1,
+    );
     let mut twin = inbound(2);
     twin.remote_addr = SocketAddr::from(([10, 0, 0, 1], 9));
     let first = pass(ask(&mut strict, inbound(1)));
     let ip = twin.remote_addr.ip();
-    assert_eq!(reject(ask(&mut strict, twin.clone())), Reject::DuplicateIp(ip));
+    assert_eq!(
+        reject(ask(&mut strict, twin.clone())),
+        Reject::DuplicateIp(ip)
+    );
     strict.leave(first.ticket);
     pass(ask(&mut strict, twin.clone()));
 
@@ -132,7 +163,13 @@ fn a_second_id_at_one_address_is_refused_unless_allowed() {
 
 #[test]
 fn a_mapped_address_is_the_address_it_maps() {
-    let mut strict = admission(AdmissionLimits { allow_duplicate_ip: false, ..limits(9) }, 1);
+    let mut strict = admission(
+        AdmissionLimits {
+            allow_duplicate_ip: false,
+            ..limits(9)
+        },
+        1,
+    );
     pass(ask(&mut strict, inbound(1)));
     let mut mapped = inbound(2);
     mapped.remote_addr = "[::ffff:10.0.0.1]:1".parse().unwrap();
@@ -147,9 +184,8 @@ fn a_ban_holds_until_its_end_and_no_longer() {
     assert_eq!(admission.ban_id(id(1), until), []);
     admission.ban_ip("10.0.0.2".parse().unwrap(), until);
     let at = |nanos| Instant::from_nanos(nanos);
-    let mut ask = |nanos, byte| {
-        admission.decide(at(nanos), ShardId(0), inbound(byte), OwnDial::None, false)
-    };
+    let mut ask =
+        |nanos, byte| admission.decide(at(nanos), ShardId(0), inbound(byte), OwnDial::None, false);
     assert_eq!(reject(ask(9, 1)), Reject::Banned);
     assert_eq!(reject(ask(9, 2)), Reject::Banned);
     pass(ask(10, 1));
@@ -173,8 +209,13 @@ fn the_ban_that_ends_first_makes_room_for_one_more() {
 fn a_home_is_the_lightest_shard_and_of_equals_the_asking_one() {
     let mut admission = admission(limits(99), 3);
     let mut home = |byte, from| {
-        let decision =
-            admission.decide(Instant::ZERO, ShardId(from), inbound(byte), OwnDial::None, false);
+        let decision = admission.decide(
+            Instant::ZERO,
+            ShardId(from),
+            inbound(byte),
+            OwnDial::None,
+            false,
+        );
         pass(decision).home.0
     };
     assert_eq!(home(1, 2), 2);
@@ -187,10 +228,19 @@ fn a_home_is_the_lightest_shard_and_of_equals_the_asking_one() {
 fn the_higher_id_refuses_the_inbound_half_while_its_own_dial_shakes_hands() {
     let mut admission = admission(limits(9), 1);
     let decide = |admission: &mut Admission, candidate| {
-        admission.decide(Instant::ZERO, ShardId(0), candidate, OwnDial::PastConnect, false)
+        admission.decide(
+            Instant::ZERO,
+            ShardId(0),
+            candidate,
+            OwnDial::PastConnect,
+            false,
+        )
     };
     let lower = inbound(LOCAL - 1);
-    assert_eq!(reject(decide(&mut admission, lower)), Reject::DuplicateId(id(LOCAL - 1)));
+    assert_eq!(
+        reject(decide(&mut admission, lower)),
+        Reject::DuplicateId(id(LOCAL - 1))
+    );
     pass(decide(&mut admission, inbound(LOCAL + 1)));
     let mut plain = inbound(LOCAL - 2);
     plain.breaks_ties = false;
@@ -200,9 +250,15 @@ fn the_higher_id_refuses_the_inbound_half_while_its_own_dial_shakes_hands() {
 #[test]
 fn the_lower_id_displaces_its_own_dial_when_the_kept_half_comes() {
     let mut admission = admission(limits(9), 1);
-    let dialed = pass(ask(&mut admission, candidate(LOCAL + 1, Direction::Outbound)));
+    let dialed = pass(ask(
+        &mut admission,
+        candidate(LOCAL + 1, Direction::Outbound),
+    ));
     let kept = inbound(LOCAL + 1);
-    let expected = Decision::Displace { ticket: dialed.ticket, home: dialed.home };
+    let expected = Decision::Displace {
+        ticket: dialed.ticket,
+        home: dialed.home,
+    };
     assert_eq!(ask(&mut admission, kept.clone()), expected);
     let departed = admission.leave(dialed.ticket).unwrap();
     assert_eq!(departed.successor, Some((ShardId(0), kept.clone())));
@@ -212,10 +268,12 @@ fn the_lower_id_displaces_its_own_dial_when_the_kept_half_comes() {
 #[test]
 fn a_connection_past_the_window_is_no_longer_displaced() {
     let mut admission = admission(limits(9), 1);
-    pass(ask(&mut admission, candidate(LOCAL + 1, Direction::Outbound)));
+    pass(ask(
+        &mut admission,
+        candidate(LOCAL + 1, Direction::Outbound),
+    ));
     let late = Instant::ZERO + SIMULTANEOUS_WINDOW + Duration::from_nanos(1);
-    let decision =
-        admission.decide(late, ShardId(0), inbound(LOCAL + 1), OwnDial::None, false);
+    let decision = admission.decide(late, ShardId(0), inbound(LOCAL + 1), OwnDial::None, false);
     assert_eq!(reject(decision), Reject::DuplicateId(id(LOCAL + 1)));
 }
 
@@ -234,7 +292,11 @@ fn both_nodes_keep_the_same_half_of_a_simultaneous_dial_in_any_order() {
             let own = candidate(remote, Direction::Outbound);
             let other = inbound(remote);
             let own_first = order >> n & 1 == 0;
-            let asks = if own_first { [own, other] } else { [other, own] };
+            let asks = if own_first {
+                [own, other]
+            } else {
+                [other, own]
+            };
             for ask in asks {
                 // While our own dial has not asked yet, it is past connect.
                 let own_dial = if ask.direction == Direction::Inbound && !own_first {
@@ -256,7 +318,15 @@ fn both_nodes_keep_the_same_half_of_a_simultaneous_dial_in_any_order() {
                 }
             }
         }
-        assert_eq!(kept[0], Some(Direction::Inbound), "low keeps what high dialed ({order})");
-        assert_eq!(kept[1], Some(Direction::Outbound), "high keeps what it dialed ({order})");
+        assert_eq!(
+            kept[0],
+            Some(Direction::Inbound),
+            "low keeps what high dialed ({order})"
+        );
+        assert_eq!(
+            kept[1],
+            Some(Direction::Outbound),
+            "high keeps what it dialed ({order})"
+        );
     }
 }

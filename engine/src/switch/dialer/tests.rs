@@ -5,9 +5,13 @@ use crate::error::NetworkError;
 use crate::reactor::ReactorError;
 
 fn address(byte: u8) -> NetAddress {
-    format!("{}@127.0.0.1:{}", NodeId::from_bytes([byte; 20]), 1000 + u16::from(byte))
-        .parse()
-        .expect("a valid address")
+    format!(
+        "{}@127.0.0.1:{}",
+        NodeId::from_bytes([byte; 20]),
+        1000 + u16::from(byte)
+    )
+    .parse()
+    .expect("a valid address")
 }
 
 fn id(byte: u8) -> NodeId {
@@ -23,7 +27,10 @@ fn eof() -> CloseReason {
 }
 
 fn transient() -> CloseReason {
-    CloseReason::Reactor { reactor: "r".into(), error: ReactorError::transient("busy") }
+    CloseReason::Reactor {
+        reactor: "r".into(),
+        error: ReactorError::transient("busy"),
+    }
 }
 
 struct World {
@@ -33,7 +40,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        World { dialer: Dialer::new(Duration::ZERO), chance: Chance::new([5; 32]) }
+        World {
+            dialer: Dialer::new(Duration::ZERO),
+            chance: Chance::new([5; 32]),
+        }
     }
 
     fn start(&mut self, now: Instant) -> Option<Due> {
@@ -42,11 +52,15 @@ impl World {
     }
 
     fn fail(&mut self, now: Instant, attempt: AttemptId, reason: &CloseReason) -> Outcome {
-        self.dialer.handle_failed(now, attempt, reason, &mut self.chance).expect("known").1
+        self.dialer
+            .handle_failed(now, attempt, reason, &mut self.chance)
+            .expect("known")
+            .1
     }
 
     fn leave(&mut self, now: Instant, byte: u8, reason: &CloseReason) -> Outcome {
-        self.dialer.handle_left(now, id(byte), reason, &mut self.chance)
+        self.dialer
+            .handle_left(now, id(byte), reason, &mut self.chance)
     }
 }
 
@@ -54,7 +68,9 @@ impl World {
 #[test]
 fn a_persistent_peer_is_dialed_again_after_a_failed_dial_and_after_a_loss() {
     let mut world = World::new();
-    world.dialer.plan(at(0), address(1), DialKind::Persistent, None, false);
+    world
+        .dialer
+        .plan(at(0), address(1), DialKind::Persistent, None, false);
     let first = world.start(at(0)).unwrap();
     let pause = world.fail(at(0), first.attempt, &eof()).retry_in.unwrap();
     assert!(pause >= Duration::from_secs(5) && pause <= Duration::from_secs(8));
@@ -62,14 +78,19 @@ fn a_persistent_peer_is_dialed_again_after_a_failed_dial_and_after_a_loss() {
     let second = world.start(at(8)).unwrap();
     assert_ne!(first.attempt, second.attempt);
     world.dialer.handle_joined(at(8), id(1));
-    assert_eq!(world.leave(at(30), 1, &eof()).retry_in, Some(Duration::ZERO));
+    assert_eq!(
+        world.leave(at(30), 1, &eof()).retry_in,
+        Some(Duration::ZERO)
+    );
     assert!(world.start(at(30)).is_some());
 }
 
 #[test]
 fn a_peer_that_hangs_up_at_once_is_not_dialed_in_a_tight_loop() {
     let mut world = World::new();
-    world.dialer.plan(at(0), address(1), DialKind::Persistent, None, false);
+    world
+        .dialer
+        .plan(at(0), address(1), DialKind::Persistent, None, false);
     world.start(at(0)).unwrap();
     world.dialer.handle_joined(at(0), id(1));
     let pause = world.leave(at(9), 1, &eof()).retry_in.unwrap();
@@ -80,9 +101,14 @@ fn a_peer_that_hangs_up_at_once_is_not_dialed_in_a_tight_loop() {
 #[test]
 fn a_persistent_peer_that_came_inbound_is_dialed_when_it_is_lost() {
     let mut world = World::new();
-    world.dialer.plan(at(0), address(1), DialKind::Persistent, None, true);
+    world
+        .dialer
+        .plan(at(0), address(1), DialKind::Persistent, None, true);
     assert_eq!(world.start(at(1)), None);
-    assert_eq!(world.leave(at(60), 1, &eof()).retry_in, Some(Duration::ZERO));
+    assert_eq!(
+        world.leave(at(60), 1, &eof()).retry_in,
+        Some(Duration::ZERO)
+    );
     assert_eq!(world.start(at(60)).unwrap().address, address(1));
 }
 
@@ -91,7 +117,9 @@ fn a_persistent_peer_that_came_inbound_is_dialed_when_it_is_lost() {
 fn a_transient_fault_brings_a_dialed_peer_back_and_a_lasting_one_does_not() {
     for (reason, again) in [(transient(), true), (eof(), false)] {
         let mut world = World::new();
-        world.dialer.plan(at(0), address(1), DialKind::Once, None, false);
+        world
+            .dialer
+            .plan(at(0), address(1), DialKind::Once, None, false);
         world.start(at(0)).unwrap();
         world.dialer.handle_joined(at(0), id(1));
         assert_eq!(world.leave(at(60), 1, &reason).retry_in.is_some(), again);
@@ -103,7 +131,9 @@ fn a_transient_fault_brings_a_dialed_peer_back_and_a_lasting_one_does_not() {
 #[test]
 fn dialing_ourselves_is_never_tried_again() {
     let mut world = World::new();
-    world.dialer.plan(at(0), address(1), DialKind::Persistent, None, false);
+    world
+        .dialer
+        .plan(at(0), address(1), DialKind::Persistent, None, false);
     let due = world.start(at(0)).unwrap();
     let outcome = world.fail(at(0), due.attempt, &CloseReason::Rejected(Reject::IsSelf));
     assert_eq!(outcome, Outcome::default());
@@ -114,7 +144,9 @@ fn dialing_ourselves_is_never_tried_again() {
 fn a_peer_is_given_up_after_thirty_dials_and_can_be_asked_for_again() {
     let mut world = World::new();
     let mut now = at(0);
-    world.dialer.plan(now, address(1), DialKind::Persistent, None, false);
+    world
+        .dialer
+        .plan(now, address(1), DialKind::Persistent, None, false);
     for dial in 1..=30 {
         let due = world.start(now).unwrap();
         let outcome = world.fail(now, due.attempt, &eof());
@@ -122,16 +154,30 @@ fn a_peer_is_given_up_after_thirty_dials_and_can_be_asked_for_again() {
         now += outcome.retry_in.unwrap_or_default();
     }
     assert_eq!(world.dialer.next_at(), None);
-    world.dialer.plan(now, address(1), DialKind::Persistent, None, false);
+    world
+        .dialer
+        .plan(now, address(1), DialKind::Persistent, None, false);
     assert!(world.start(now).is_some());
 }
 
 #[test]
 fn an_id_is_dialed_by_one_attempt_at_a_time_and_all_who_asked_are_told() {
     let mut world = World::new();
-    world.dialer.plan(at(0), address(1), DialKind::Once, Some(ReplyToken(1)), false);
+    world.dialer.plan(
+        at(0),
+        address(1),
+        DialKind::Once,
+        Some(ReplyToken(1)),
+        false,
+    );
     let due = world.start(at(0)).unwrap();
-    world.dialer.plan(at(0), address(1), DialKind::Once, Some(ReplyToken(2)), false);
+    world.dialer.plan(
+        at(0),
+        address(1),
+        DialKind::Once,
+        Some(ReplyToken(2)),
+        false,
+    );
     assert_eq!(world.start(at(0)), None);
     let outcome = world.fail(at(0), due.attempt, &eof());
     assert_eq!(outcome.tokens[..], [ReplyToken(1), ReplyToken(2)]);
@@ -141,13 +187,17 @@ fn an_id_is_dialed_by_one_attempt_at_a_time_and_all_who_asked_are_told() {
 #[test]
 fn a_cancelled_attempt_is_heard_of_no_more() {
     let mut world = World::new();
-    world.dialer.plan(at(0), address(1), DialKind::Once, None, false);
+    world
+        .dialer
+        .plan(at(0), address(1), DialKind::Once, None, false);
     let due = world.start(at(0)).unwrap();
     world.dialer.handle_connected(due.attempt);
     assert!(world.dialer.is_past_connect(&id(1), None));
     assert!(!world.dialer.is_past_connect(&id(1), Some(due.attempt)));
     assert_eq!(world.dialer.cancel(&id(1)), Some((due.attempt, ShardId(0))));
-    let late = world.dialer.handle_failed(at(1), due.attempt, &eof(), &mut world.chance);
+    let late = world
+        .dialer
+        .handle_failed(at(1), due.attempt, &eof(), &mut world.chance);
     assert_eq!(late, None);
     world.dialer.handle_joined(at(1), id(1));
     assert!(!world.dialer.is_past_connect(&id(1), None));
@@ -156,7 +206,12 @@ fn a_cancelled_attempt_is_heard_of_no_more() {
 #[test]
 fn a_peer_that_was_stopped_on_purpose_is_dialed_no_more() {
     let mut world = World::new();
-    world.dialer.plan(at(0), address(1), DialKind::Persistent, None, true);
-    assert_eq!(world.leave(at(60), 1, &CloseReason::Stopped), Outcome::default());
+    world
+        .dialer
+        .plan(at(0), address(1), DialKind::Persistent, None, true);
+    assert_eq!(
+        world.leave(at(60), 1, &CloseReason::Stopped),
+        Outcome::default()
+    );
     assert!(!world.dialer.is_persistent(&id(1)));
 }

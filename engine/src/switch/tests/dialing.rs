@@ -88,7 +88,10 @@ fn dialing_ourselves_is_refused_at_once_by_id_and_never_retried_by_key() {
     world.settle();
     let replies = world.take_replies(0);
     let is_self = |reply: &Reply| {
-        matches!(reply, Reply::Dial(Err(CloseReason::Rejected(Reject::IsSelf))))
+        matches!(
+            reply,
+            Reply::Dial(Err(CloseReason::Rejected(Reject::IsSelf)))
+        )
     };
     assert!(is_self(&replies[0].1), "{replies:?}");
     world.pass(600 * SECOND);
@@ -99,7 +102,11 @@ fn dialing_ourselves_is_refused_at_once_by_id_and_never_retried_by_key() {
 fn a_node_that_is_not_who_was_dialed_is_refused_and_named() {
     let mut world = World::of(2, Plan::default);
     let stranger = address(77, 2);
-    let command = Command::Dial { address: stranger, persistent: false, token: Some(ReplyToken(1)) };
+    let command = Command::Dial {
+        address: stranger,
+        persistent: false,
+        token: Some(ReplyToken(1)),
+    };
     world.command(0, 0, command);
     world.settle();
     let reply = format!("{:?}", world.take_replies(0));
@@ -109,7 +116,10 @@ fn a_node_that_is_not_who_was_dialed_is_refused_and_named() {
 
 #[test]
 fn a_dial_is_answered_once_the_peer_is_up_or_with_the_reason() {
-    let mut world = World::of(2, || Plan { shards: 3, ..Plan::default() });
+    let mut world = World::of(2, || Plan {
+        shards: 3,
+        ..Plan::default()
+    });
     world.dial(0, 1, false, Some(1));
     world.settle();
     let id = world.id(1);
@@ -126,7 +136,10 @@ fn a_dial_is_answered_once_the_peer_is_up_or_with_the_reason() {
             &replies[..],
             [(
                 ReplyToken(2),
-                Reply::Dial(Err(CloseReason::Network(NetworkError::Io { operation: "connect", .. })))
+                Reply::Dial(Err(CloseReason::Network(NetworkError::Io {
+                    operation: "connect",
+                    ..
+                })))
             )]
         ),
         "{replies:?}"
@@ -139,7 +152,10 @@ fn two_nodes_that_dial_each_other_at_once_end_with_one_connection() {
         for duplicate_ip in [false, true] {
             for first in 0..2 {
                 let mut world = World::of(2, || {
-                    let mut plan = Plan { shards, ..Plan::default() };
+                    let mut plan = Plan {
+                        shards,
+                        ..Plan::default()
+                    };
                     plan.config.allow_duplicate_ip = duplicate_ip;
                     plan
                 });
@@ -148,7 +164,10 @@ fn two_nodes_that_dial_each_other_at_once_end_with_one_connection() {
                 world.settle();
                 let (zero, one) = (world.find(0, 1).unwrap().1, world.find(1, 0).unwrap().1);
                 assert_eq!((world.peer_count(0), world.peer_count(1)), (1, 1));
-                assert_ne!(zero.direction, one.direction, "both ends of the same connection");
+                assert_ne!(
+                    zero.direction, one.direction,
+                    "both ends of the same connection"
+                );
                 let higher = if world.id(0) > world.id(1) { zero } else { one };
                 assert_eq!(higher.direction, crate::peer::Direction::Outbound);
                 world.pass(60 * SECOND);
@@ -170,7 +189,12 @@ fn persistent_peers_that_list_each_other_settle_on_one_connection() {
     world.pass(120 * SECOND);
     assert_eq!((world.peer_count(0), world.peer_count(1)), (1, 1));
     let removed = |event: &&Event| matches!(event, Event::PeerRemoved { .. });
-    assert!(world.nodes.iter().all(|node| node.events.iter().filter(removed).count() <= 1));
+    assert!(
+        world
+            .nodes
+            .iter()
+            .all(|node| node.events.iter().filter(removed).count() <= 1)
+    );
 }
 
 #[test]

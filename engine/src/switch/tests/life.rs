@@ -9,7 +9,10 @@ use crate::peer::Direction;
 use crate::switch::*;
 
 fn pair(shards: u16) -> World {
-    World::of(2, || Plan { shards, ..Plan::default() })
+    World::of(2, || Plan {
+        shards,
+        ..Plan::default()
+    })
 }
 
 fn refusals(world: &World, node: usize) -> Vec<CloseReason> {
@@ -59,7 +62,10 @@ fn a_peer_knows_who_dialed_and_how() {
     world.connect(0, 1);
     let (_, dialed) = world.find(0, 1).unwrap();
     let (_, accepted) = world.find(1, 0).unwrap();
-    assert_eq!((dialed.direction, accepted.direction), (Direction::Outbound, Direction::Inbound));
+    assert_eq!(
+        (dialed.direction, accepted.direction),
+        (Direction::Outbound, Direction::Inbound)
+    );
     assert_eq!(dialed.framing, crate::peer::Framing::Wide);
     assert!(!dialed.persistent);
 }
@@ -74,18 +80,27 @@ fn nodes_without_the_extension_talk_comet_frames() {
     world.connect(0, 1);
     world.send(0, 1, &[b'x'; 5000], None);
     world.settle();
-    assert_eq!(world.find(0, 1).unwrap().1.framing, crate::peer::Framing::Comet);
+    assert_eq!(
+        world.find(0, 1).unwrap().1.framing,
+        crate::peer::Framing::Comet
+    );
     assert_eq!(world.nodes[1].deliveries[0].message.len(), 5000);
 }
 
 #[test]
 fn peers_spread_over_the_shards_of_a_node() {
-    let mut world = World::of(7, || Plan { shards: 3, ..Plan::default() });
+    let mut world = World::of(7, || Plan {
+        shards: 3,
+        ..Plan::default()
+    });
     for peer in 1..7 {
         world.connect(peer, 0);
     }
-    let per_shard: Vec<_> =
-        world.nodes[0].shards.iter().map(|shard| shard.metrics().peers).collect();
+    let per_shard: Vec<_> = world.nodes[0]
+        .shards
+        .iter()
+        .map(|shard| shard.metrics().peers)
+        .collect();
     assert_eq!(per_shard, [2, 2, 2]);
     for peer in 1..7 {
         world.send(peer, 0, format!("from {peer}").as_bytes(), None);
@@ -115,10 +130,17 @@ fn a_peer_whose_socket_ends_is_removed_once_and_not_dialed_again() {
     world.pass(Duration::from_secs(60));
     for node in 0..2 {
         let log = world.log(node);
-        assert_eq!(log.iter().filter(|line| line.starts_with("remove")).count(), 1, "{log:?}");
+        assert_eq!(
+            log.iter().filter(|line| line.starts_with("remove")).count(),
+            1,
+            "{log:?}"
+        );
         assert_eq!(removals(&world, node).len(), 1);
         let metrics = metrics(&world, node);
-        assert_eq!((metrics.peers, metrics.peers_added, metrics.peers_removed), (0, 1, 1));
+        assert_eq!(
+            (metrics.peers, metrics.peers_added, metrics.peers_removed),
+            (0, 1, 1)
+        );
     }
 }
 
@@ -146,7 +168,10 @@ fn a_second_connection_to_a_peer_is_refused_as_a_duplicate() {
 #[test]
 fn the_inbound_budget_holds_and_unconditional_peers_pass_it() {
     let mut world = World::of(9, Plan::default);
-    let mut plan = Plan { shards: 2, ..Plan::default() };
+    let mut plan = Plan {
+        shards: 2,
+        ..Plan::default()
+    };
     plan.config.max_num_inbound_peers = 5;
     plan.config.unconditional_peer_ids = vec![world.id(7), world.id(8)];
     let hub = world.add(plan);
@@ -166,16 +191,25 @@ fn the_inbound_budget_holds_and_unconditional_peers_pass_it() {
 #[test]
 fn a_full_node_refuses_a_socket_before_the_handshake() {
     let mut world = World::of(2, Plan::default);
-    let mut plan = Plan { shards: 2, ..Plan::default() };
+    let mut plan = Plan {
+        shards: 2,
+        ..Plan::default()
+    };
     plan.config.max_num_inbound_peers = 1;
     let hub = world.add(plan);
     world.connect(0, hub);
     world.connect(1, hub);
-    assert_eq!(refusals(&world, hub), [CloseReason::Rejected(Reject::InboundFull(1))]);
-    let id = world.nodes[hub].events.iter().find_map(|event| match event {
-        Event::ConnectionRefused { id, .. } => Some(*id),
-        _ => None,
-    });
+    assert_eq!(
+        refusals(&world, hub),
+        [CloseReason::Rejected(Reject::InboundFull(1))]
+    );
+    let id = world.nodes[hub]
+        .events
+        .iter()
+        .find_map(|event| match event {
+            Event::ConnectionRefused { id, .. } => Some(*id),
+            _ => None,
+        });
     assert_eq!(id, Some(None), "nobody asked who it was");
 }
 
@@ -185,7 +219,9 @@ fn a_connection_filter_refuses_before_the_handshake() {
     let mut world = World::new();
     world.add(Plan::default());
     let mut plan = Plan::default();
-    plan.filters.connection.push(std::sync::Arc::new(|addr| Err(format!("not {}", addr.ip()))));
+    plan.filters.connection.push(std::sync::Arc::new(|addr| {
+        Err(format!("not {}", addr.ip()))
+    }));
     world.add(plan);
     world.connect(0, 1);
     let refused = CloseReason::Rejected(Reject::Filtered("not 10.0.0.1".into()));
@@ -199,7 +235,9 @@ fn a_peer_filter_refuses_after_node_info() {
     let mut world = World::new();
     world.add(Plan::default());
     let mut plan = Plan::default();
-    plan.filters.peer.push(std::sync::Arc::new(|info| Err(info.node_info.moniker.clone())));
+    plan.filters.peer.push(std::sync::Arc::new(|info| {
+        Err(info.node_info.moniker.clone())
+    }));
     world.add(plan);
     world.connect(0, 1);
     world.settle();
@@ -219,7 +257,11 @@ fn a_node_of_another_network_is_refused() {
     plan.config.network = String::from("elsewhere");
     world.add(plan);
     world.connect(0, 1);
-    assert!(refusals(&world, 1).iter().all(|reason| reason.to_string().contains("network")));
+    assert!(
+        refusals(&world, 1)
+            .iter()
+            .all(|reason| reason.to_string().contains("network"))
+    );
     assert_eq!(world.peer_count(0) + world.peer_count(1), 0);
 }
 
@@ -233,7 +275,10 @@ fn a_stalled_handshake_delays_nobody_and_ends_at_its_timeout() {
     world.pass(timeout - Duration::from_nanos(1));
     assert_eq!(refusals(&world, 1), []);
     world.pass(Duration::from_nanos(1));
-    assert_eq!(refusals(&world, 1), [CloseReason::HandshakeTimeout(timeout)]);
+    assert_eq!(
+        refusals(&world, 1),
+        [CloseReason::HandshakeTimeout(timeout)]
+    );
     world.frozen = false;
     world.connect(0, 1);
     assert_eq!(world.peer_count(1), 1);
@@ -243,7 +288,12 @@ fn a_stalled_handshake_delays_nobody_and_ends_at_its_timeout() {
 // Conformance items 56 and 66.
 #[test]
 fn a_reactor_that_complains_costs_its_peer_once_and_hears_nothing_more_of_it() {
-    for (message, receives) in [("error", 1), ("unspeakable", 0), ("stop me", 1), ("panic", 1)] {
+    for (message, receives) in [
+        ("error", 1),
+        ("unspeakable", 0),
+        ("stop me", 1),
+        ("panic", 1),
+    ] {
         let mut world = pair(1);
         world.connect(0, 1);
         world.send(0, 1, message.as_bytes(), None);
@@ -297,7 +347,14 @@ fn a_banned_peer_is_closed_and_stays_out_until_the_ban_ends() {
     let mut world = pair(2);
     world.connect(0, 1);
     let target = BanTarget::Id(world.id(0));
-    world.command(1, 0, Command::Ban { target, span: Duration::from_secs(60) });
+    world.command(
+        1,
+        0,
+        Command::Ban {
+            target,
+            span: Duration::from_secs(60),
+        },
+    );
     world.settle();
     assert_eq!(removals(&world, 1), [CloseReason::Rejected(Reject::Banned)]);
     world.connect(0, 1);
@@ -311,7 +368,14 @@ fn a_banned_peer_is_closed_and_stays_out_until_the_ban_ends() {
 fn a_banned_address_is_refused_before_the_handshake() {
     let mut world = pair(2);
     let target = BanTarget::Ip([10, 0, 0, 1].into());
-    world.command(1, 0, Command::Ban { target, span: Duration::from_secs(60) });
+    world.command(
+        1,
+        0,
+        Command::Ban {
+            target,
+            span: Duration::from_secs(60),
+        },
+    );
     world.connect(0, 1);
     assert_eq!(refusals(&world, 1), [CloseReason::Rejected(Reject::Banned)]);
 }
@@ -338,7 +402,13 @@ fn shutdown_says_goodbye_and_stops_the_reactors_last() {
         let mut world = pair(shards);
         world.connect(0, 1);
         for shard in 0..usize::from(shards) {
-            world.command(0, shard, Command::Shutdown { within: Duration::from_secs(5) });
+            world.command(
+                0,
+                shard,
+                Command::Shutdown {
+                    within: Duration::from_secs(5),
+                },
+            );
         }
         world.settle();
         let stopped = |event: &&Event| matches!(event, Event::Stopped);
@@ -359,9 +429,20 @@ fn shutdown_ends_at_its_deadline_even_if_nobody_reads() {
     world.connect(0, 1);
     world.nodes[1].takes_deliveries = false;
     world.frozen = true;
-    world.command(0, 0, Command::Shutdown { within: Duration::from_secs(5) });
+    world.command(
+        0,
+        0,
+        Command::Shutdown {
+            within: Duration::from_secs(5),
+        },
+    );
     world.pass(Duration::from_secs(5));
-    assert!(world.nodes[0].events.iter().any(|event| matches!(event, Event::Stopped)));
+    assert!(
+        world.nodes[0]
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Stopped))
+    );
 }
 
 #[test]
@@ -383,10 +464,15 @@ fn notes_reach_the_instances_of_all_shards_and_timers_their_own() {
 fn a_peer_that_lacks_a_channel_is_not_sent_on_it() {
     fn extra() -> Box<dyn crate::reactor::Reactor> {
         let id = ringwire_codec::ChannelId(0x55);
-        Box::new(AppChannels::new(vec![crate::reactor::ChannelDescriptor::new(id, 1)]))
+        Box::new(AppChannels::new(vec![
+            crate::reactor::ChannelDescriptor::new(id, 1),
+        ]))
     }
     let mut world = World::new();
-    world.add(Plan { reactors: vec![("app".into(), extra)], ..Plan::default() });
+    world.add(Plan {
+        reactors: vec![("app".into(), extra)],
+        ..Plan::default()
+    });
     world.add(Plan::default());
     world.connect(0, 1);
     let send = |channel| Command::Send {
@@ -399,8 +485,10 @@ fn a_peer_that_lacks_a_channel_is_not_sent_on_it() {
     for channel in [0x55, 0x56, CHANNEL.0] {
         world.command(0, 0, send(channel));
     }
-    let replies: Vec<_> =
-        world_replies(&mut world).into_iter().map(|reply| format!("{reply:?}")).collect();
+    let replies: Vec<_> = world_replies(&mut world)
+        .into_iter()
+        .map(|reply| format!("{reply:?}"))
+        .collect();
     assert!(replies[0].contains("PeerLacksChannel"), "{replies:?}");
     assert!(replies[1].contains("UnknownChannel"), "{replies:?}");
     assert!(replies[2].contains("Ok"), "{replies:?}");
@@ -408,5 +496,9 @@ fn a_peer_that_lacks_a_channel_is_not_sent_on_it() {
 
 fn world_replies(world: &mut World) -> Vec<Reply> {
     world.settle();
-    world.take_replies(0).into_iter().map(|(_, reply)| reply).collect()
+    world
+        .take_replies(0)
+        .into_iter()
+        .map(|(_, reply)| reply)
+        .collect()
 }

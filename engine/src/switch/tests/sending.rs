@@ -40,21 +40,19 @@ fn sends_beyond_the_queue_wait_and_go_in_order() {
     let replies = send_replies(&mut world);
     assert!(replies.iter().all(|(_, outcome)| outcome.is_ok()));
     assert!(replies.iter().map(|(token, _)| *token).eq(0..count));
-    let received = world.nodes[1].deliveries.iter().map(|delivery| delivery.message.clone());
+    let received = world.nodes[1]
+        .deliveries
+        .iter()
+        .map(|delivery| delivery.message.clone());
     assert!(received.eq((0..count).map(|n| Bytes::from(n.to_string()))));
 }
 
 #[test]
 fn a_send_that_finds_no_room_until_its_deadline_is_answered_with_timeout() {
     let mut world = pair();
-    // Both queue and socket are full once the receiver's application takes nothing.
-    world.nodes[1].takes_deliveries = false;
-    world.frozen = true;
-    // A frozen socket still takes one write at once, so block the writer by rate instead.
     let mut plan = Plan::default();
     plan.config.send_rate = 1;
     let slow = world.add(plan);
-    world.frozen = false;
     world.connect(slow, 1);
     for n in 0..40 {
         world.send(slow, 1, &[0; 100_000], Some(n));
@@ -65,7 +63,10 @@ fn a_send_that_finds_no_room_until_its_deadline_is_answered_with_timeout() {
     let late = world.take_replies(slow);
     assert_eq!(early + late.len(), 40);
     assert!(!late.is_empty());
-    assert!(late.iter().all(|(_, reply)| matches!(reply, Reply::Send(Err(SendError::Timeout)))));
+    assert!(
+        late.iter()
+            .all(|(_, reply)| matches!(reply, Reply::Send(Err(SendError::Timeout))))
+    );
 }
 
 #[test]
@@ -85,7 +86,11 @@ fn sends_that_wait_when_the_peer_goes_are_answered_with_closed() {
     world.settle();
     let closed = send_replies(&mut world);
     assert_eq!(taken + closed.len(), 10);
-    assert!(closed.iter().all(|(_, outcome)| *outcome == Err(SendError::Closed)));
+    assert!(
+        closed
+            .iter()
+            .all(|(_, outcome)| *outcome == Err(SendError::Closed))
+    );
 }
 
 #[test]
@@ -105,14 +110,20 @@ fn one_send_more_than_may_wait_is_answered_full() {
         let switch = &mut world.nodes[0].shards[shard];
         std::iter::from_fn(|| switch.poll_output())
             .filter_map(|output| match output {
-                Output::Reply { token, reply: Reply::Send(Err(error)) } => Some((token, error)),
+                Output::Reply {
+                    token,
+                    reply: Reply::Send(Err(error)),
+                } => Some((token, error)),
                 _ => None,
             })
             .collect::<Vec<_>>()
     };
     assert_eq!(replies.len(), 1);
     assert_eq!(replies[0].0, ReplyToken(fit));
-    assert!(matches!(replies[0].1, SendError::Refused(TrySendError::Full(_))));
+    assert!(matches!(
+        replies[0].1,
+        SendError::Refused(TrySendError::Full(_))
+    ));
 }
 
 #[test]
@@ -148,7 +159,10 @@ fn a_slow_application_pushes_back_and_loses_nothing() {
     assert_eq!(received, DELIVERY_MESSAGES_MAX as u64);
     world.nodes[1].takes_deliveries = true;
     world.settle();
-    let numbers = world.nodes[1].deliveries.iter().map(|delivery| delivery.message.clone());
+    let numbers = world.nodes[1]
+        .deliveries
+        .iter()
+        .map(|delivery| delivery.message.clone());
     assert!(numbers.eq((0..count).map(|n| Bytes::copy_from_slice(&n.to_le_bytes()))));
 }
 
@@ -162,7 +176,9 @@ fn what_was_accepted_is_sent_before_a_stopped_peer_is_closed() {
             world.send(0, 1, &vec![n; 10_000], Some(u64::from(n)));
         }
         let command = if shutdown {
-            Command::Shutdown { within: Duration::from_secs(9) }
+            Command::Shutdown {
+                within: Duration::from_secs(9),
+            }
         } else {
             Command::StopPeer { peer: world.id(1) }
         };
@@ -176,13 +192,23 @@ fn what_was_accepted_is_sent_before_a_stopped_peer_is_closed() {
 
 #[test]
 fn a_broadcast_reaches_the_peers_of_one_shard() {
-    let mut world = World::of(5, || Plan { shards: 2, ..Plan::default() });
+    let mut world = World::of(5, || Plan {
+        shards: 2,
+        ..Plan::default()
+    });
     for peer in 1..5 {
         world.connect(0, peer);
     }
     for shard in 0..2 {
         let message = Bytes::from(format!("from shard {shard}"));
-        world.command(0, shard, Command::Broadcast { channel: CHANNEL, message });
+        world.command(
+            0,
+            shard,
+            Command::Broadcast {
+                channel: CHANNEL,
+                message,
+            },
+        );
     }
     world.settle();
     assert!((1..5).all(|peer| world.nodes[peer].deliveries.len() == 1));
@@ -190,12 +216,22 @@ fn a_broadcast_reaches_the_peers_of_one_shard() {
 
 #[test]
 fn publishing_on_a_plain_channel_reaches_the_peers_of_all_shards() {
-    let mut world = World::of(5, || Plan { shards: 2, ..Plan::default() });
+    let mut world = World::of(5, || Plan {
+        shards: 2,
+        ..Plan::default()
+    });
     for peer in 1..5 {
         world.connect(0, peer);
     }
     let message = Bytes::from_static(b"to all");
-    world.command(0, 1, Command::Publish { channel: CHANNEL, message });
+    world.command(
+        0,
+        1,
+        Command::Publish {
+            channel: CHANNEL,
+            message,
+        },
+    );
     world.settle();
     assert!((1..5).all(|peer| world.nodes[peer].deliveries.len() == 1));
 }

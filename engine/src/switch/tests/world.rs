@@ -32,6 +32,8 @@ pub(super) const CHANNEL: ChannelId = ChannelId(0x20);
 const PORT: u16 = 26_656;
 /// Bytes handed over at once.
 const RECV_MAX: usize = 64 * 1024;
+/// Bytes a socket holds before a write into it blocks.
+const SOCKET_BYTES: usize = 128 * 1024;
 
 /// What a recording reactor was called with, oldest first.
 pub(super) type Log = Rc<RefCell<Vec<String>>>;
@@ -43,6 +45,8 @@ struct End {
     remote: SocketAddr,
     twin: u64,
     inbox: VecDeque<u8>,
+    /// A write the twin had no room for yet.
+    blocked: Option<Transmit>,
     mode: ReadMode,
     /// Closed by its own switch.
     closed: bool,
@@ -65,19 +69,30 @@ pub(super) struct Node {
     accepted: usize,
 }
 
+/// Makes a reactor for one shard of a node.
+pub(super) type MakeReactor = fn() -> Box<dyn Reactor>;
+
 /// How a node is made.
 pub(super) struct Plan {
     pub(super) shards: u16,
     pub(super) config: Config,
     pub(super) filters: Filters,
     /// More reactors beside the recording one.
-    pub(super) reactors: Vec<(String, fn() -> Box<dyn Reactor>)>,
+    pub(super) reactors: Vec<(String, MakeReactor)>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        let config = Config { dial_jitter: Duration::ZERO, ..Config::default() };
-        Plan { shards: 1, config, filters: Filters::default(), reactors: Vec::new() }
+        let config = Config {
+            dial_jitter: Duration::ZERO,
+            ..Config::default()
+        };
+        Plan {
+            shards: 1,
+            config,
+            filters: Filters::default(),
+            reactors: Vec::new(),
+        }
     }
 }
 
@@ -88,8 +103,10 @@ pub(super) struct World {
     ends: Vec<End>,
     /// Bytes handed over at once at most; small values cut messages everywhere.
     pub(super) recv_max: usize,
-    /// Whether sockets carry anything.
+    /// Whether sockets carry nothing.
     pub(super) frozen: bool,
+    /// A node that reads nothing.
+    pub(super) deaf: Option<usize>,
 }
 
 impl World {
@@ -100,6 +117,7 @@ impl World {
             ends: Vec::new(),
             recv_max: RECV_MAX,
             frozen: false,
+            deaf: None,
         }
     }
 
@@ -125,10 +143,16 @@ impl World {
         config.listen_addr = self.addr(number);
         let config = Arc::new(config);
         let make = |shard: u16| {
-            let recorder = Box::new(Recorder { log: Rc::clone(&log) });
+            let recorder = Box::new(Recorder {
+                log: Rc::clone(&log),
+            });
             let mut reactors: Vec<(String, Box<dyn Reactor>)> =
                 vec![(String::from("recorder"), recorder)];
-            reactors.extend(plan.reactors.iter().map(|(name, make)| (name.clone(), make())));
+            reactors.extend(
+                plan.reactors
+                    .iter()
+                    .map(|(name, make)| (name.clone(), make())),
+            );
             let mut seed = [u8::try_from(number).expect("a small world"); 32];
             seed[0] = u8::try_from(shard).expect("few shards");
             seed[1] = 0xA5;
@@ -186,21 +210,40 @@ impl World {
     pub(super) fn dial(&mut self, from: usize, to: usize, persistent: bool, token: Option<u64>) {
         let address = self.address(to);
         let token = token.map(ReplyToken);
-        self.command(from, 0, Command::Dial { address, persistent, token });
+        self.command(
+            from,
+            0,
+            Command::Dial {
+                address,
+                persistent,
+                token,
+            },
+        );
     }
 
     /// The shard on which `node` has `peer`, and its key there.
     pub(super) fn find(&self, node: usize, peer: usize) -> Option<(usize, PeerInfo)> {
         let id = self.id(peer);
         let on_shard = |(shard, switch): (usize, &Switch)| {
-            let found = switch.peers(self.now).into_iter().find(|(info, _)| info.id == id);
+            let found = switch
+                .peers(self.now)
+                .into_iter()
+                .find(|(info, _)| info.id == id);
             found.map(|(info, _)| (shard, info))
         };
-        self.nodes[node].shards.iter().enumerate().find_map(on_shard)
+        self.nodes[node]
+            .shards
+            .iter()
+            .enumerate()
+            .find_map(on_shard)
     }
 
     pub(super) fn peer_count(&self, node: usize) -> usize {
-        self.nodes[node].shards.iter().map(|shard| shard.peers(self.now).len()).sum()
+        self.nodes[node]
+            .shards
+            .iter()
+            .map(|shard| shard.peers(self.now).len())
+            .sum()
     }
 
     /// Sends a message to a peer wherever it lives.
@@ -270,10 +313,14 @@ impl World {
         loop {
             let shards = self.nodes.iter().flat_map(|node| &node.shards);
             let next = shards.filter_map(Switch::poll_timeout).min();
-            let Some(next) = next.filter(|next| *next <= end) else { break };
+            let Some(next) = next.filter(|next| *next <= end) else {
+                break;
+            };
             self.now = self.now.max(next);
             for node in &mut self.nodes {
-                node.shards.iter_mut().for_each(|shard| shard.handle_timeout(self.now));
+                node.shards
+                    .iter_mut()
+                    .for_each(|shard| shard.handle_timeout(self.now));
             }
             self.settle();
         }
@@ -287,8 +334,10 @@ impl World {
         let switch = &mut place.shards[shard];
         switch.run(now);
         let mut busy = switch.has_work();
-        while let Some(delivery) =
-            place.takes_deliveries.then(|| switch.poll_delivery()).flatten()
+        while let Some(delivery) = place
+            .takes_deliveries
+            .then(|| switch.poll_delivery())
+            .flatten()
         {
             place.deliveries.push(delivery);
             busy = true;
@@ -305,17 +354,27 @@ impl World {
     fn carry_out(&mut self, node: usize, shard: usize, output: Output) {
         let now = self.now;
         match output {
-            Output::Dial { dial, host, port, .. } => self.carry_dial(node, shard, dial, host, port),
+            Output::Dial {
+                dial, host, port, ..
+            } => self.carry_dial(node, shard, dial, host, port),
             Output::CancelDial(_) => {}
             Output::Transmit { link, buffers } => {
                 let end = &self.ends[link.0 as usize];
                 assert!(!end.closed, "a closed link writes nothing");
-                assert_eq!((end.node, end.shard), (node, shard), "a link is used by its shard");
+                assert_eq!(
+                    (end.node, end.shard),
+                    (node, shard),
+                    "a link is used by its shard"
+                );
                 let twin = end.twin as usize;
                 for buffer in &buffers {
                     self.ends[twin].inbox.extend(buffer.iter());
                 }
-                self.nodes[node].shards[shard].handle_sent(now, link, buffers);
+                if self.ends[twin].inbox.len() > SOCKET_BYTES {
+                    self.ends[link.0 as usize].blocked = Some(buffers);
+                } else {
+                    self.nodes[node].shards[shard].handle_sent(now, link, buffers);
+                }
             }
             Output::Read { link, mode } => self.ends[link.0 as usize].mode = mode,
             Output::Close { link } => self.ends[link.0 as usize].closed = true,
@@ -343,7 +402,10 @@ impl World {
         });
         let Some(target) = target else {
             let message = String::from("connection refused");
-            let error = NetworkError::Io { operation: "connect", message };
+            let error = NetworkError::Io {
+                operation: "connect",
+                message,
+            };
             return self.nodes[node].shards[shard].handle_dial_failed(self.now, dial, error);
         };
         let (dialed, from) = (self.addr(target), self.addr(node).ip());
@@ -351,11 +413,27 @@ impl World {
         self.nodes[target].accepted += 1;
         let first = self.ends.len() as u64;
         self.ends.push(end(node, shard, dialed, first + 1));
-        self.ends.push(end(target, accepting, ephemeral(from, first), first));
+        self.ends
+            .push(end(target, accepting, ephemeral(from, first), first));
         let remote = self.ends[first as usize + 1].remote;
         self.nodes[node].shards[shard].handle_connected(self.now, dial, LinkId(first), dialed);
         let switch = &mut self.nodes[target].shards[accepting];
         switch.handle_accepted(self.now, LinkId(first + 1), remote);
+    }
+
+    /// Ends a write that had no room; whether it did.
+    fn unblock(&mut self, index: usize) -> bool {
+        let twin = self.ends[index].twin as usize;
+        let has_room = self.ends[twin].inbox.len() <= SOCKET_BYTES;
+        let end = &mut self.ends[index];
+        let Some(buffers) = end.blocked.take_if(|_| has_room) else {
+            return false;
+        };
+        if !end.closed {
+            let switch = &mut self.nodes[end.node].shards[end.shard];
+            switch.handle_sent(self.now, LinkId(index as u64), buffers);
+        }
+        true
     }
 
     /// Hands over what sockets hold, as far as it is read; whether anything moved.
@@ -365,9 +443,11 @@ impl World {
         }
         let mut busy = false;
         for index in 0..self.ends.len() {
+            busy |= self.unblock(index);
             let twin_closed = self.ends[self.ends[index].twin as usize].closed;
             let end = &mut self.ends[index];
-            if end.closed || end.ended || end.mode == ReadMode::Pause {
+            if end.closed || end.ended || end.mode == ReadMode::Pause || self.deaf == Some(end.node)
+            {
                 continue;
             }
             if !end.inbox.is_empty() {
@@ -391,11 +471,24 @@ impl World {
 
 fn end(node: usize, shard: usize, remote: SocketAddr, twin: u64) -> End {
     let (inbox, mode) = (VecDeque::new(), ReadMode::Pause);
-    End { node, shard, remote, twin, inbox, mode, closed: false, ended: false }
+    End {
+        node,
+        shard,
+        remote,
+        twin,
+        inbox,
+        blocked: None,
+        mode,
+        closed: false,
+        ended: false,
+    }
 }
 
 fn ephemeral(ip: IpAddr, socket: u64) -> SocketAddr {
-    SocketAddr::new(ip, 40_000 + u16::try_from(socket % 20_000).expect("below 20 000"))
+    SocketAddr::new(
+        ip,
+        40_000 + u16::try_from(socket % 20_000).expect("below 20 000"),
+    )
 }
 
 /// A reactor that writes down how it is called, and misbehaves on request.
@@ -454,7 +547,12 @@ impl Reactor for Recorder {
             }
             "note" => {
                 for shard in 0..cx.shard_count() {
-                    let note = Note { kind: 7, digest: [0; 32], peer: None, body: Bytes::new() };
+                    let note = Note {
+                        kind: 7,
+                        digest: [0; 32],
+                        peer: None,
+                        body: Bytes::new(),
+                    };
                     cx.send_note(ShardId(shard), note);
                 }
                 Ok(())
@@ -471,7 +569,10 @@ impl Reactor for Recorder {
     }
 
     fn handle_note(&mut self, cx: &mut dyn Context, from: ShardId, note: Note) {
-        self.write("note", format!("{} {} to {}", note.kind, from.0, cx.shard().0));
+        self.write(
+            "note",
+            format!("{} {} to {}", note.kind, from.0, cx.shard().0),
+        );
     }
 
     fn handle_timeout(&mut self, _cx: &mut dyn Context, token: u64) {

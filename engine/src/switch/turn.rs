@@ -1,0 +1,144 @@
+//! The inside of a turn: calling reactors, settling what they asked for, bringing messages and
+//! timers to their part, and giving each link its turn.
+
+use super::context::ReactorContext;
+use super::core::Stop;
+use super::link::Stage;
+use super::message::ShardMessage;
+use super::switch::Switch;
+use super::timers::Timer;
+use crate::error::CloseReason;
+use crate::peer::{PeerKey, ShardId};
+use crate::reactor::{Context, Reactor};
+use crate::time::Instant;
+
+/// Messages of a shard to itself handled at once, so that a reactor which keeps noting to itself
+/// holds up nobody.
+const INBOX_PER_SETTLING: usize = 1024;
+
+impl Switch {
+    /// Calls one reactor with its context; a panic becomes the reason to close the peer at hand.
+    pub(super) fn call<R>(
+        &mut self,
+        index: usize,
+        call: impl FnOnce(&mut dyn Reactor, &mut dyn Context) -> R,
+    ) -> Result<R, CloseReason> {
+        let mut cx = ReactorContext {
+            core: &mut self.core,
+            reactor: index,
+        };
+        let outcome = self.reactors.call(index, |reactor| call(reactor, &mut cx));
+        if let Err(reason) = &outcome {
+            tracing::error!(%reason, "a reactor's panic was contained");
+            self.core.metrics.reactor_panics += 1;
+        }
+        outcome
+    }
+
+    /// Does what reactors asked for and what this shard told itself, until nothing is left.
+    pub(super) fn settle(&mut self) {
+        let mut handled = 0;
+        loop {
+            if let Some(Stop {
+                peer,
+                reason,
+                graceful,
+            }) = self.core.stops.pop_front()
+            {
+                if graceful {
+                    let deadline = self.core.now + super::commands::GRACE;
+                    self.close_gracefully(peer, reason, deadline);
+                } else if self.core.links.peer(peer).is_some() {
+                    self.close_peer(peer, reason);
+                }
+                continue;
+            }
+            if handled == INBOX_PER_SETTLING {
+                return;
+            }
+            let Some(message) = self.core.inbox.pop_front() else {
+                return;
+            };
+            handled += 1;
+            self.dispatch(self.core.shard, message);
+        }
+    }
+
+    /// Brings a message from a shard to the part it is for.
+    pub(super) fn dispatch(&mut self, from: ShardId, message: ShardMessage) {
+        let core = &mut self.core;
+        match message {
+            ShardMessage::Verdict { link, verdict } => core.handle_verdict(link, verdict),
+            ShardMessage::Revoke { ticket, reject } => self.revoke(ticket, reject),
+            ShardMessage::Gate(update) => core.gate.handle_update(update),
+            ShardMessage::Dial { attempt, address } => core.begin_dial(attempt, address),
+            ShardMessage::CancelDial { attempt, id } => core.cancel_dial(attempt, id),
+            ShardMessage::Draining { round } => self.handle_draining(round),
+            ShardMessage::Broadcast { channel, message } => {
+                core.broadcast_here(channel, &message);
+            }
+            ShardMessage::Note { reactor, note } => {
+                // A panic here is counted; there is no peer at hand that it could cost.
+                let _ = self.call(usize::from(reactor), |reactor, cx| {
+                    reactor.handle_note(cx, from, note);
+                });
+            }
+            message => match &mut self.coordinator {
+                Some(coordinator) => coordinator.handle(core, from, message),
+                None => debug_assert!(false, "{message:?} is for the coordinator"),
+            },
+        }
+    }
+
+    pub(super) fn fire(&mut self, at: Instant, timer: Timer) {
+        match timer {
+            Timer::Link(key) => self.fire_link(at, key),
+            Timer::Reactor(index, token) => {
+                // A panic here is counted; there is no peer at hand that it could cost.
+                let _ = self.call(usize::from(index), |reactor, cx| {
+                    reactor.handle_timeout(cx, token);
+                });
+            }
+            Timer::Dials => {
+                if let Some(coordinator) = &mut self.coordinator {
+                    coordinator.handle_timeout(&mut self.core);
+                }
+            }
+            Timer::Shutdown => self.handle_shutdown_timeout(),
+        }
+    }
+
+    fn fire_link(&mut self, at: Instant, key: PeerKey) {
+        let Some(link) = self.core.links.get_mut(key) else {
+            return;
+        };
+        link.timer_at.take_if(|scheduled| *scheduled == at);
+        if link.next_at().is_some_and(|want| want <= self.core.now) {
+            self.handle_link_timeout(key);
+        } else {
+            self.core.schedule(key);
+        }
+    }
+
+    /// Gives a link its turn.
+    pub(super) fn work(&mut self, key: PeerKey) {
+        let Some(link) = self.core.links.get_mut(key) else {
+            return;
+        };
+        link.dirty = false;
+        match link.stage {
+            Stage::Upgrading { .. } => self.core.work_upgrade(key),
+            Stage::Established(_) => self.work_peer(key),
+            Stage::Asking { .. } | Stage::Leaving { .. } if link.ended.is_some() => {
+                let error = link.ended.take().expect("just seen");
+                self.core.refuse(key, CloseReason::Network(error));
+            }
+            Stage::Leaving { .. } => {
+                if let Some((upgraded, pass)) = self.core.leave(key) {
+                    self.establish(key, upgraded, pass);
+                }
+            }
+            Stage::Asking { .. } | Stage::Moving => {}
+        }
+    }
+}
