@@ -99,7 +99,11 @@ fn cpus(options: &Options) -> [usize; 2] {
 }
 
 fn setup(framing: Framing, polled: bool) -> Setup {
-    let busy_poll = if polled { Duration::from_micros(50) } else { Duration::ZERO };
+    let busy_poll = if polled {
+        Duration::from_micros(50)
+    } else {
+        Duration::ZERO
+    };
     Setup { framing, busy_poll }
 }
 
@@ -114,7 +118,10 @@ fn drain(options: &Options, framing: Framing, message_bytes: usize) -> Row {
         let ran = engine::drain(setup, message_bytes, total / message_bytes);
         ours.push(ran.expect("the engine starts on this machine"));
     }
-    let ratios = limits.iter().zip(&ours).map(|(limit, our)| rate(our) / rate(limit));
+    let ratios = limits
+        .iter()
+        .zip(&ours)
+        .map(|(limit, our)| rate(our) / rate(limit));
     Row {
         bench: "drain",
         framing: name_of(framing),
@@ -141,12 +148,20 @@ fn ping_pong(options: &Options, framing: Framing, polled: bool) -> Vec<Row> {
         ours.push(ran.expect("the engine starts on this machine"));
     }
     let row = |quantile: f64| {
-        let micros = |histogram: &Histogram<u64>| histogram.value_at_quantile(quantile) as f64 / 1e3;
-        let ratios = limits.iter().zip(&ours).map(|(limit, our)| micros(our) / micros(limit));
+        let micros =
+            |histogram: &Histogram<u64>| histogram.value_at_quantile(quantile) as f64 / 1e3;
+        let ratios = limits
+            .iter()
+            .zip(&ours)
+            .map(|(limit, our)| micros(our) / micros(limit));
         Row {
             bench: "ping-pong",
             framing: name_of(framing),
-            case: format!("{} p{}", if polled { "polled" } else { "asleep" }, quantile * 100.0),
+            case: format!(
+                "{} p{}",
+                if polled { "polled" } else { "asleep" },
+                quantile * 100.0
+            ),
             unit: "µs",
             ratio: Spread::of(ratios.collect()),
             cpu_per_gib: None,
@@ -161,7 +176,11 @@ fn print_row(row: &Row) {
     let name = format!("{}/{} {}", row.bench, row.framing, row.case);
     print!(
         "{name:<32} limit {:>8.1}  ringwire {:>8.1} {:<5} ratio {:.2} ({:.2}..{:.2})",
-        row.limit.median, row.ringwire.median, row.unit, row.ratio.median, row.ratio.min,
+        row.limit.median,
+        row.ringwire.median,
+        row.unit,
+        row.ratio.median,
+        row.ratio.min,
         row.ratio.max,
     );
     match &row.cpu_per_gib {

@@ -57,7 +57,10 @@ fn config(setup: Setup) -> Config {
 }
 
 fn descriptor() -> ChannelDescriptor {
-    ChannelDescriptor { send_queue_capacity: QUEUE, ..ChannelDescriptor::new(CHANNEL, 5) }
+    ChannelDescriptor {
+        send_queue_capacity: QUEUE,
+        ..ChannelDescriptor::new(CHANNEL, 5)
+    }
 }
 
 impl Pair {
@@ -86,8 +89,14 @@ impl Pair {
         let id = listener.handle().node_id();
         let address = NetAddress::from_ip(id, address.ip(), address.port());
         let pair = Pair { dialer, listener };
-        pair.dialer.handle().dial_blocking(address).expect("loopback nodes of one network connect");
-        pair.listener.handle().wait_for_peers_blocking(1, PATIENCE).expect("the dialer is admitted");
+        pair.dialer
+            .handle()
+            .dial_blocking(address)
+            .expect("loopback nodes of one network connect");
+        pair.listener
+            .handle()
+            .wait_for_peers_blocking(1, PATIENCE)
+            .expect("the dialer is admitted");
         Ok(pair)
     }
 
@@ -117,12 +126,21 @@ pub fn drain(setup: Setup, message_bytes: usize, count: usize) -> Result<Sample,
     let message = Bytes::from(vec![0x5a; message_bytes]);
     let pair = Pair::connect(
         setup,
-        move || Source { message: message.clone(), left: count },
-        move || Sink { expected: count, message_bytes, done: done.clone() },
+        move || Source {
+            message: message.clone(),
+            left: count,
+        },
+        move || Sink {
+            expected: count,
+            message_bytes,
+            done: done.clone(),
+        },
     )?;
     let stopwatch = Stopwatch::start();
     pair.fire();
-    finished.recv_timeout(PATIENCE).expect("all messages arrive in time");
+    finished
+        .recv_timeout(PATIENCE)
+        .expect("all messages arrive in time");
     let sample = stopwatch.stop();
     pair.stop();
     Ok(sample)
@@ -149,7 +167,9 @@ pub fn ping_pong(setup: Setup, rounds: u64) -> Result<Histogram<u64>, StartError
         || Bouncer,
     )?;
     pair.fire();
-    let histogram = finished.recv_timeout(PATIENCE).expect("all pings come back in time");
+    let histogram = finished
+        .recv_timeout(PATIENCE)
+        .expect("all pings come back in time");
     pair.stop();
     Ok(histogram)
 }

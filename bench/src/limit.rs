@@ -51,7 +51,9 @@ impl Sealer {
                 for frame in buffer.chunks_exact_mut(FRAME_SEALED) {
                     let data = FRAME_DATA_MAX.min(payload - sealed);
                     frame[FRAME_HEADER..FRAME_HEADER + data].fill(0x5a);
-                    sealer.seal(frame, data).expect("the counter is far from its end");
+                    sealer
+                        .seal(frame, data)
+                        .expect("the counter is far from its end");
                     sealed += data;
                 }
                 sealed
@@ -59,7 +61,9 @@ impl Sealer {
             Sealer::Wide(sealer) => {
                 let plain = buffer.len() - RECORD_OVERHEAD;
                 buffer[4..4 + plain].fill(0x5a);
-                sealer.seal(buffer).expect("the counter is far from its end");
+                sealer
+                    .seal(buffer)
+                    .expect("the counter is far from its end");
                 plain
             }
         }
@@ -82,13 +86,17 @@ impl Opener {
                 Opener::Comet(opener) if bytes.len() - at >= FRAME_SEALED => {
                     let frame = &mut bytes[at..at + FRAME_SEALED];
                     at += FRAME_SEALED;
-                    opener.open(frame).expect("sealed by the other thread with the same key")
+                    opener
+                        .open(frame)
+                        .expect("sealed by the other thread with the same key")
                 }
                 Opener::Wide(opener) => match opener.sealed_len(&bytes[at..]) {
                     Ok(Some(sealed)) if bytes.len() - at >= sealed => {
                         let record = &mut bytes[at..at + sealed];
                         at += sealed;
-                        opener.open(record).expect("sealed by the other thread, same key")
+                        opener
+                            .open(record)
+                            .expect("sealed by the other thread, same key")
                     }
                     _ => return (at, payload),
                 },
@@ -198,7 +206,9 @@ pub fn ping_pong(
             let start = Instant::now();
             end.send()?;
             end.receive()?;
-            histogram.record(nanos(start.elapsed())).expect("the histogram grows by itself");
+            histogram
+                .record(nanos(start.elapsed()))
+                .expect("the histogram grows by itself");
         }
         Ok(histogram)
     });

@@ -21,12 +21,18 @@ pub struct Stopwatch {
 impl Stopwatch {
     /// Starts now.
     pub fn start() -> Self {
-        Stopwatch { cpu: process_cpu(), wall: Instant::now() }
+        Stopwatch {
+            cpu: process_cpu(),
+            wall: Instant::now(),
+        }
     }
 
     /// The time since the start.
     pub fn stop(&self) -> Sample {
-        Sample { wall: self.wall.elapsed(), cpu: process_cpu().saturating_sub(self.cpu) }
+        Sample {
+            wall: self.wall.elapsed(),
+            cpu: process_cpu().saturating_sub(self.cpu),
+        }
     }
 }
 
@@ -36,7 +42,10 @@ pub fn process_cpu() -> Duration {
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: `usage` is a valid, exclusively borrowed `rusage` for the call's duration.
     let status = unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
-    assert_eq!(status, 0, "getrusage(RUSAGE_SELF) cannot fail with a valid pointer");
+    assert_eq!(
+        status, 0,
+        "getrusage(RUSAGE_SELF) cannot fail with a valid pointer"
+    );
     timeval(usage.ru_utime) + timeval(usage.ru_stime)
 }
 
@@ -83,7 +92,11 @@ impl Spread {
         } else {
             (values[middle - 1] + values[middle]) / 2.0
         };
-        Spread { median, min: values[0], max: values[values.len() - 1] }
+        Spread {
+            median,
+            min: values[0],
+            max: values[values.len() - 1],
+        }
     }
 }
 

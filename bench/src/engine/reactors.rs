@@ -107,7 +107,9 @@ impl Reactor for Pinger {
         envelope: Envelope<'_>,
     ) -> Result<(), ReactorError> {
         let nanos = u64::try_from(self.sent_at.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.histogram.record(nanos).expect("the histogram grows by itself");
+        self.histogram
+            .record(nanos)
+            .expect("the histogram grows by itself");
         self.left -= 1;
         if self.left == 0 {
             let _ = self.done.send(self.histogram.clone());
