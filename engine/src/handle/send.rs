@@ -170,22 +170,26 @@ impl Handle {
         block_on(self.broadcast(channel, message))
     }
 
-    /// Hands a message to the reactor that owns the channel, or says at once why not.
+    /// Hands a message to the reactor that owns the channel, or says at once why not. `Full` means
+    /// that the reactor's peers are behind, or the shard's inbox is full.
     pub fn try_publish(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
         self.check(channel, &message)?;
         let port = self.publish_port(channel);
-        let Some(slot) = port.reserve() else {
+        let Some(slot) = port.reserve_to_publish(channel) else {
             return Err(TrySendError::Full(message));
         };
         fill_publish(port, slot, channel, message);
         Ok(())
     }
 
-    /// Hands a message to the reactor that owns the channel; waits for room in the shard's inbox.
+    /// Hands a message to the reactor that owns the channel; waits while the reactor says that its
+    /// peers are behind, or the shard's inbox is full.
     pub async fn publish(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
         self.check(channel, &message)?;
         let port = self.publish_port(channel);
-        let slot = wait_for(&self.node, port, None, |cx| reserve_or_wait(port, cx));
+        let slot = wait_for(&self.node, port, None, |cx| {
+            publish_or_wait(port, channel, cx)
+        });
         let Some(slot) = slot.await else {
             return Err(TrySendError::Stopping(message));
         };
@@ -254,6 +258,17 @@ fn reserve_or_wait<'a>(port: &'a Port, cx: &mut std::task::Context<'_>) -> Optio
     port.reserve().or_else(|| {
         port.wait_for_room(cx.waker());
         port.reserve()
+    })
+}
+
+fn publish_or_wait<'a>(
+    port: &'a Port,
+    channel: ChannelId,
+    cx: &mut std::task::Context<'_>,
+) -> Option<Slot<'a>> {
+    port.reserve_to_publish(channel).or_else(|| {
+        port.wait_for_room(cx.waker());
+        port.reserve_to_publish(channel)
     })
 }
 

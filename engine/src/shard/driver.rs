@@ -172,6 +172,7 @@ impl Driver {
         self.depart();
         worked |= self.deliver();
         self.publish_gauges();
+        self.publish_rooms();
         self.outlet.flush();
         let node = &self.node;
         self.mesh.flush(|shard| node.port(shard).wake());

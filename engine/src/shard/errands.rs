@@ -249,4 +249,12 @@ impl Driver {
         }
         self.reservations.clear();
     }
+
+    /// Tells publishers which channels take more.
+    pub(super) fn publish_rooms(&mut self) {
+        for channel in self.node.channels() {
+            let is_open = self.switch.has_room_to_publish(channel.id);
+            self.port.set_publishable(channel.id, is_open);
+        }
+    }
 }

@@ -12,11 +12,12 @@
 //! The driver takes the control list first and the inbox second, but acts in the opposite order:
 //! so whatever a thread sent before it asked for the shutdown is in the inbox by then.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use crossbeam_queue::ArrayQueue;
+use ringwire_codec::ChannelId;
 
 use crate::conn::ConnectionStatus;
 use crate::metrics::Metrics;
@@ -49,7 +50,7 @@ pub(crate) enum Control {
     /// A command for the switch.
     Command(Command, Option<ReplySender<Reply>>),
     /// Deliver a channel's messages to a subscription.
-    Subscribe(ringwire_codec::ChannelId, Feed<Delivery>),
+    Subscribe(ChannelId, Feed<Delivery>),
     /// Tell an observer what happens.
     Observe(Feed<Event>),
     /// Wake somebody at a point in time.
@@ -82,6 +83,8 @@ pub(crate) struct Port {
     /// Those who wait for room in the inbox.
     waiting: Mutex<Vec<Waker>>,
     has_waiting: AtomicBool,
+    /// A bit per channel that takes no more to publish.
+    unpublishable: [AtomicU64; 4],
     closed: AtomicBool,
     waker: OnceLock<transport::Waker>,
 }
@@ -100,6 +103,7 @@ impl Port {
             has_control: AtomicBool::new(false),
             waiting: Mutex::default(),
             has_waiting: AtomicBool::new(false),
+            unpublishable: Default::default(),
             closed: AtomicBool::new(false),
             waker: OnceLock::new(),
         }
@@ -132,6 +136,21 @@ impl Port {
         }
         self.taken.fetch_sub(1, Ordering::AcqRel);
         None
+    }
+
+    /// A place in the inbox for something to publish, or `None` when it is full or the channel's
+    /// reactor is behind.
+    pub(crate) fn reserve_to_publish(&self, channel: ChannelId) -> Option<Slot<'_>> {
+        let (word, bit) = self.publish_bit(channel);
+        let is_open = word.load(Ordering::SeqCst) & bit == 0;
+        is_open.then(|| self.reserve()).flatten()
+    }
+
+    fn publish_bit(&self, channel: ChannelId) -> (&AtomicU64, u64) {
+        (
+            &self.unpublishable[usize::from(channel.0 / 64)],
+            1 << (channel.0 % 64),
+        )
     }
 
     /// Has `waker` woken when the inbox has room. Look again after this call: room may have come
@@ -175,6 +194,18 @@ impl Port {
         let request = self.inbox.pop()?;
         self.taken.fetch_sub(1, Ordering::AcqRel);
         Some(request)
+    }
+
+    /// Opens or closes a channel to publishers; one that opens wakes those who wait.
+    pub(crate) fn set_publishable(&self, channel: ChannelId, is_open: bool) {
+        let (word, bit) = self.publish_bit(channel);
+        let was_open = word.load(Ordering::Relaxed) & bit == 0;
+        if is_open && !was_open {
+            word.fetch_and(!bit, Ordering::SeqCst);
+            self.tell_room();
+        } else if was_open && !is_open {
+            word.fetch_or(bit, Ordering::SeqCst);
+        }
     }
 
     /// Wakes those who waited for room; called after requests were taken.
@@ -260,6 +291,16 @@ mod tests {
         assert!(port.reserve().is_none());
         assert!(port.take_request().is_some());
         assert!(port.reserve().is_some());
+    }
+
+    #[test]
+    fn a_channel_that_is_behind_takes_nothing_to_publish_until_it_opens() {
+        let port = Port::new();
+        port.set_publishable(ChannelId(255), false);
+        assert!(port.reserve_to_publish(ChannelId(255)).is_none());
+        assert!(port.reserve_to_publish(ChannelId(254)).is_some());
+        port.set_publishable(ChannelId(255), true);
+        assert!(port.reserve_to_publish(ChannelId(255)).is_some());
     }
 
     #[test]
