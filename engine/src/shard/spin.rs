@@ -1,22 +1,41 @@
 //! How long a shard with nothing to do watches its ring before it sleeps.
 //!
 //! Waking a sleeping core costs tens of microseconds, so an answer that comes within a few is
-//! better waited for awake. Watching longer than that only heats the core. So the budget follows
-//! what it was worth: it doubles when something came while we watched, or so soon after we slept
-//! that watching would have caught it; it halves each time we watched in vain, down to nothing, so
-//! an idle shard does not watch at all. While the shards of the process outnumber its CPUs the
-//! budget is zero: watching would take the core from the very shard that is waited for.
+//! better waited for awake. Watching longer than that only heats the core. So a shard watches only
+//! while that has paid lately:
+//!
+//! ```text
+//!             slept so briefly that watching might have caught it, and there is credit
+//!   asleep ─────────────────────────────────────────────────────────────▶ watching, full budget
+//!      ▲                                                                   │ caught: credit full
+//!      └──── budget halved to nothing ◀──── missed: one credit less ◀──────┘
+//! ```
+//!
+//! The budget rises at once, not step by step: when both ends of a ping-pong sleep, each is late by
+//! the other's wake-up as well as its own, and only a full budget on both sides gets them out of it.
+//! Credit bounds what is wasted on traffic that always comes a little too late: when it is used up,
+//! a try is made once in [`RETRY_AFTER`] short sleeps. While the shards of the process outnumber its
+//! CPUs nobody watches: it would take the core from the very shard that is waited for.
 
 use std::time::Duration;
 
-/// The first budget after nothing; below it watching is not worth two readings of the clock.
-const FIRST: Duration = Duration::from_micros(4);
+/// Below this, watching is not worth two readings of the clock.
+const LEAST: Duration = Duration::from_micros(4);
+/// What two wake-ups, ours and the other side's, add to a gap that would be short awake. Measured
+/// on virtual machines; bare metal is quicker.
+const WAKE_UPS: Duration = Duration::from_micros(100);
+/// Misses in a row until watching is given up for a while.
+const CREDIT_MAX: u32 = 16;
+/// Short sleeps after which a shard without credit tries once more.
+const RETRY_AFTER: u32 = 256;
 
 /// The adaptive budget of one shard.
 #[derive(Debug)]
 pub(crate) struct Spinner {
     budget: Duration,
     max: Duration,
+    credit: u32,
+    short_sleeps: u32,
 }
 
 impl Spinner {
@@ -25,6 +44,8 @@ impl Spinner {
         Spinner {
             budget: Duration::ZERO,
             max,
+            credit: CREDIT_MAX,
+            short_sleeps: 0,
         }
     }
 
@@ -35,20 +56,30 @@ impl Spinner {
 
     /// Something came while we watched.
     pub(crate) fn handle_caught(&mut self) {
-        self.budget = (self.budget * 2).max(FIRST).min(self.max);
+        self.budget = self.max;
+        self.credit = CREDIT_MAX;
     }
 
     /// Nothing came while we watched.
     pub(crate) fn handle_missed(&mut self) {
+        self.credit = self.credit.saturating_sub(1);
         let half = self.budget / 2;
-        self.budget = if half < FIRST { Duration::ZERO } else { half };
+        self.budget = if half < LEAST { Duration::ZERO } else { half };
     }
 
-    /// We slept and something woke us after `slept`. The wake-up itself takes time, so twice the
-    /// longest budget still counts as "would have been caught".
+    /// We slept and something woke us after `slept`.
     pub(crate) fn handle_slept(&mut self, slept: Duration) {
-        if slept < self.max * 2 {
-            self.handle_caught();
+        if slept >= self.max + WAKE_UPS {
+            return;
+        }
+        if self.credit > 0 {
+            self.budget = self.max;
+            return;
+        }
+        self.short_sleeps += 1;
+        if self.short_sleeps == RETRY_AFTER {
+            self.short_sleeps = 0;
+            self.credit = 1;
         }
     }
 }
@@ -63,27 +94,23 @@ mod tests {
     fn an_idle_shard_does_not_watch() {
         let mut spinner = Spinner::new(MAX);
         assert_eq!(spinner.budget(false), Duration::ZERO);
-        spinner.handle_slept(Duration::from_millis(20));
+        spinner.handle_slept(MAX + WAKE_UPS);
         assert_eq!(spinner.budget(false), Duration::ZERO);
     }
 
     #[test]
-    fn the_budget_grows_while_watching_pays_and_stops_at_the_maximum() {
+    fn one_sleep_that_was_short_enough_brings_the_full_budget() {
         let mut spinner = Spinner::new(MAX);
-        spinner.handle_slept(Duration::from_micros(60));
-        assert_eq!(spinner.budget(false), FIRST);
-        for _ in 0..10 {
-            spinner.handle_caught();
-        }
+        spinner.handle_slept(MAX + WAKE_UPS - Duration::from_nanos(1));
+        assert_eq!(spinner.budget(false), MAX);
+        spinner.handle_caught();
         assert_eq!(spinner.budget(false), MAX);
     }
 
     #[test]
-    fn the_budget_shrinks_to_nothing_when_nothing_comes() {
+    fn watching_in_vain_ends_soon() {
         let mut spinner = Spinner::new(MAX);
-        for _ in 0..10 {
-            spinner.handle_caught();
-        }
+        spinner.handle_caught();
         for _ in 0..4 {
             spinner.handle_missed();
         }
@@ -91,13 +118,29 @@ mod tests {
     }
 
     #[test]
-    fn a_crowded_process_and_a_zero_maximum_never_watch() {
+    fn traffic_that_always_comes_too_late_is_watched_for_ever_more_rarely() {
+        let mut spinner = Spinner::new(MAX);
+        let mut watched = 0;
+        for _ in 0..10_000 {
+            if !spinner.budget(false).is_zero() {
+                watched += 1;
+                spinner.handle_missed();
+            }
+            spinner.handle_slept(Duration::from_micros(60));
+        }
+        assert!(watched < 400, "watched {watched} times of 10,000");
+        spinner.handle_caught();
+        assert_eq!(spinner.budget(false), MAX);
+    }
+
+    #[test]
+    fn a_crowded_process_and_a_spinner_of_zero_never_watch() {
         let mut spinner = Spinner::new(MAX);
         spinner.handle_caught();
         assert_eq!(spinner.budget(true), Duration::ZERO);
         let mut off = Spinner::new(Duration::ZERO);
+        off.handle_slept(Duration::from_micros(1));
         off.handle_caught();
-        off.handle_slept(Duration::ZERO);
         assert_eq!(off.budget(false), Duration::ZERO);
     }
 }
