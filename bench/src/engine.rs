@@ -77,11 +77,13 @@ impl Pair {
     {
         let listener = Engine::builder(config(setup))
             .node_key(NodeKey::from_seed([2; 32]))
+            .shards(1)
             .busy_poll(setup.busy_poll)
             .reactor("listener", move |_| listener())
             .start()?;
         let dialer = Engine::builder(config(setup))
             .node_key(NodeKey::from_seed([1; 32]))
+            .shards(1)
             .busy_poll(setup.busy_poll)
             .reactor("dialer", move |_| dialer())
             .start()?;
