@@ -3,7 +3,8 @@
 //!
 //! Each item of the connection, transport and switch chapters names the tests that cover it, or
 //! says why it does not apply. The tests below fail when a named test is gone, when an item has no
-//! entry, and when a test claims (`// Conformance item N.`) an item that is not on the list.
+//! entry, when a test claims (`// Conformance item N.`) an item that is not on the list, and when
+//! docs/conformance.md, the same table for readers, says something else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -508,9 +509,13 @@ struct Claim {
     place: String,
 }
 
-fn source_files() -> Vec<PathBuf> {
+fn root() -> &'static Path {
     let engine = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = engine.parent().expect("the engine lies in the workspace");
+    engine.parent().expect("the engine lies in the workspace")
+}
+
+fn source_files() -> Vec<PathBuf> {
+    let root = root();
     let mut files = Vec::new();
     let mut folders = vec![
         root.join("codec/src"),
@@ -652,6 +657,48 @@ fn what_the_table_names_is_claimed_where_it_stands() {
         }
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn the_document_names_the_same_tests_in_the_files_where_they_claim_their_item() {
+    let document = fs::read_to_string(root().join("docs/conformance.md")).expect("the document");
+    let mut rows: BTreeMap<u16, &str> = BTreeMap::new();
+    for line in document.lines() {
+        let item = line
+            .split('|')
+            .nth(1)
+            .and_then(|cell| cell.trim().parse().ok());
+        if let Some(item) = item {
+            assert_eq!(rows.insert(item, line), None, "item {item} has two rows");
+        }
+    }
+    let claims = claims();
+    for (item, _, met) in TABLE {
+        let row = rows.remove(item).unwrap_or_default();
+        let said: BTreeSet<&str> = row.split('`').filter(|word| word.contains("::")).collect();
+        let names = match met {
+            By(names) => *names,
+            Not(reason) => {
+                assert!(row.contains(reason), "item {item}: the reason is {reason}");
+                &[]
+            }
+        };
+        let kept: BTreeSet<String> = claims
+            .iter()
+            .filter(|claim| claim.items.contains(item))
+            .filter_map(|claim| {
+                let test = claim.test.as_deref().filter(|test| names.contains(test))?;
+                let (file, _line) = claim.place.rsplit_once(':')?;
+                let file = Path::new(file).strip_prefix(root()).ok()?;
+                Some(format!("{}::{test}", file.display()))
+            })
+            .collect();
+        assert!(
+            said.iter().eq(kept.iter()),
+            "item {item}: {said:?}, not {kept:?}"
+        );
+    }
+    assert!(rows.is_empty(), "rows that no item asks for: {rows:?}");
 }
 
 #[test]
