@@ -69,6 +69,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "pongs_that_nobody_asked_for_are_harmless_and_answer_no_later_ping",
             "pings_are_answered_pongs_are_harmless_and_the_connection_stays_up",
+            "a_flood_of_pings_and_unasked_pongs_costs_nobody_anything",
         ]),
     ),
     (
@@ -77,6 +78,8 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "pings_that_pile_up_share_one_pong",
             "pings_are_answered_pongs_are_harmless_and_the_connection_stays_up",
+            "a_flood_of_pings_and_unasked_pongs_costs_nobody_anything",
+            "an_engine_answers_every_oracle_that_dials_it",
         ]),
     ),
     (
@@ -85,6 +88,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "ping_and_pong_go_on_for_ever",
             "pings_are_answered_pongs_are_harmless_and_the_connection_stays_up",
+            "an_engine_pings_and_takes_the_oracles_pong",
         ]),
     ),
     (
@@ -98,12 +102,16 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "bytes_that_are_no_packet_are_refused",
             "bytes_that_are_no_packet_end_the_connection",
+            "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
     (
         11,
         "packets on unknown channels",
-        By(&["a_packet_on_an_unregistered_channel_ends_the_connection"]),
+        By(&[
+            "a_packet_on_an_unregistered_channel_ends_the_connection",
+            "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
+        ]),
     ),
     (
         12,
@@ -111,6 +119,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "a_full_packet_passes_on_every_channel_and_a_longer_one_is_refused",
             "a_full_payload_is_accepted_and_a_longer_one_is_refused_before_it_came",
+            "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
     (
@@ -119,6 +128,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "a_body_without_a_known_packet_is_refused",
             "bytes_that_are_no_packet_end_the_connection",
+            "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
     (
@@ -141,12 +151,16 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "a_channel_over_255_does_not_alias_to_a_smaller_one",
             "a_channel_number_over_a_byte_is_not_cut_to_one",
+            "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
     (
         17,
         "each learns the other's key",
-        By(&["both_sides_learn_each_others_key_however_the_bytes_are_cut"]),
+        By(&[
+            "both_sides_learn_each_others_key_however_the_bytes_are_cut",
+            "both_sides_prove_their_keys_whoever_dials",
+        ]),
     ),
     (
         18,
@@ -165,6 +179,7 @@ const TABLE: &[(u16, &str, Met)] = &[
             "a_stream_of_any_writes_comes_out_equal",
             "the_sessions_frames_flow_in_both_directions",
             "messages_of_any_size_arrive_whole_and_in_order_whatever_the_reads",
+            "bulk_of_mixed_sizes_travels_both_ways_at_once_unchanged",
         ]),
     ),
     (
@@ -187,12 +202,16 @@ const TABLE: &[(u16, &str, Met)] = &[
             "a_peer_that_stops_is_reported_with_the_stage_it_stopped_at",
             "a_malformed_ephemeral_key_is_refused_at_its_first_wrong_byte",
             "a_malformed_authentication_is_refused",
+            "who_breaks_the_secret_connection_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
     (
         24,
         "ephemeral keys of low order",
-        By(&["ephemeral_keys_of_low_order_are_refused"]),
+        By(&[
+            "ephemeral_keys_of_low_order_are_refused",
+            "who_breaks_the_secret_connection_is_closed_by_name_and_disturbs_nobody",
+        ]),
     ),
     (
         25,
@@ -200,6 +219,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "a_stream_of_any_writes_comes_out_equal",
             "fuzz_entry_holds_on_a_few_inputs",
+            "bulk_of_mixed_sizes_travels_both_ways_at_once_unchanged",
         ]),
     ),
     (
@@ -312,12 +332,18 @@ const TABLE: &[(u16, &str, Met)] = &[
     (
         42,
         "an invalid NodeInfo is refused",
-        By(&["a_node_info_that_breaks_a_rule_is_refused"]),
+        By(&[
+            "a_node_info_that_breaks_a_rule_is_refused",
+            "who_introduces_itself_wrongly_is_closed_by_name_and_disturbs_nobody",
+        ]),
     ),
     (
         43,
         "an id that is not the key's is refused",
-        By(&["a_node_info_with_another_id_than_the_key_is_refused"]),
+        By(&[
+            "a_node_info_with_another_id_than_the_key_is_refused",
+            "who_introduces_itself_wrongly_is_closed_by_name_and_disturbs_nobody",
+        ]),
     ),
     (
         44,
@@ -325,6 +351,8 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "another_node_than_the_one_that_was_dialed_is_refused_by_both_ids",
             "a_dial_that_meets_another_node_than_it_was_told_is_refused",
+            "an_engine_that_dialed_another_node_says_which_it_found",
+            "an_oracle_that_is_not_the_node_we_dialed_is_refused_by_name",
         ]),
     ),
     (
@@ -333,6 +361,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "a_node_of_another_network_is_refused",
             "nodes_of_different_networks_do_not_become_peers",
+            "who_introduces_itself_wrongly_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
     (
@@ -341,6 +370,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "meeting_ourselves_is_refused",
             "our_own_id_is_refused_as_ourselves",
+            "who_comes_as_the_engine_or_as_one_of_its_peers_is_refused_by_name",
         ]),
     ),
     (
@@ -354,7 +384,10 @@ const TABLE: &[(u16, &str, Met)] = &[
     (
         48,
         "NodeInfo over the secret connection",
-        By(&["the_channels_of_all_reactors_show_in_node_info"]),
+        By(&[
+            "the_channels_of_all_reactors_show_in_node_info",
+            "an_engine_answers_every_oracle_that_dials_it",
+        ]),
     ),
     (
         49,
@@ -367,6 +400,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "two_nodes_connect_and_their_messages_arrive_whole",
             "each_message_reaches_the_reactor_that_owns_its_channel_with_its_bytes",
+            "an_engine_answers_every_oracle_that_dials_it",
         ]),
     ),
     (
@@ -398,6 +432,7 @@ const TABLE: &[(u16, &str, Met)] = &[
             "an_id_is_refused_until_its_former_connection_has_left",
             "a_second_connection_to_a_peer_is_refused_as_a_duplicate",
             "a_second_dial_to_a_connected_peer_is_refused",
+            "who_comes_as_the_engine_or_as_one_of_its_peers_is_refused_by_name",
         ]),
     ),
     (
@@ -498,6 +533,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "a_reactor_that_complains_costs_its_peer_once_and_hears_nothing_more_of_it",
             "a_message_that_the_filter_refuses_is_never_received_and_costs_the_peer",
+            "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
 ];

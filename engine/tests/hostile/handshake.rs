@@ -73,7 +73,6 @@ fn ended(reason: &CloseReason) -> bool {
     )
 }
 
-// Conformance items 23 and 24.
 const SECRET_ATTACKS: &[Attack] = &[
     Attack {
         name: "another protocol",
@@ -148,7 +147,6 @@ fn matches_malformed(reason: &CloseReason, at: usize) -> bool {
     )
 }
 
-// Conformance items 42, 43 and 45.
 const NODE_INFO_ATTACKS: &[Attack] = &[
     Attack {
         name: "no NodeInfo",
@@ -240,7 +238,6 @@ const NODE_INFO_ATTACKS: &[Attack] = &[
 ];
 
 /// Those whose NodeInfo is in order and whose identity is not theirs to have here.
-// Conformance items 46 and 54.
 const IDENTITY_ATTACKS: &[Attack] = &[
     Attack {
         name: "the id of a connected peer",
@@ -254,18 +251,21 @@ const IDENTITY_ATTACKS: &[Attack] = &[
     },
 ];
 
+// Conformance items 23 and 24.
 #[test]
 fn who_breaks_the_secret_connection_is_closed_by_name_and_disturbs_nobody() {
     let Some(arena) = Arena::open() else { return };
     arena.face_all(SECRET_ATTACKS);
 }
 
+// Conformance items 42, 43 and 45.
 #[test]
 fn who_introduces_itself_wrongly_is_closed_by_name_and_disturbs_nobody() {
     let Some(arena) = Arena::open() else { return };
     arena.face_all(NODE_INFO_ATTACKS);
 }
 
+// Conformance items 46 and 54.
 #[test]
 fn who_comes_as_the_engine_or_as_one_of_its_peers_is_refused_by_name() {
     let Some(arena) = Arena::open() else {

@@ -59,7 +59,6 @@ fn never_read(stream: TcpStream) -> Held {
     Some(Box::new((raw, reader)))
 }
 
-// Conformance items 10, 11, 12, 13, 16, 61 and 66.
 const PEER_ATTACKS: &[Attack] = &[
     Attack {
         name: "garbage instead of a packet",
@@ -183,6 +182,7 @@ const PEER_ATTACKS: &[Attack] = &[
     },
 ];
 
+// Conformance items 10, 11, 12, 13, 16 and 66.
 #[test]
 fn a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody() {
     let Some(arena) = Arena::open() else { return };
