@@ -20,7 +20,8 @@ static ALLOCATOR: jemallocator::Jemalloc = jemallocator::Jemalloc;
 /// code that moves the same sealed bytes. Contenders alternate; medians with their spread.
 #[derive(Parser)]
 struct Options {
-    /// Run one bench alone: drain or ping-pong.
+    /// Run only the cases whose name contains this, such as `drain`, `ping-pong/wide` or
+    /// `drain/wide 1 KiB`.
     #[arg(long)]
     only: Option<String>,
     /// Small amounts and three runs: checks that everything works, measures little.
@@ -60,23 +61,31 @@ fn main() {
     if options.quick {
         options.runs = options.runs.min(3);
     }
-    let wants = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
+    let only = options.only.clone();
+    let wants = |case: String| only.as_deref().is_none_or(|only| case.contains(only));
     let mut rows = Vec::new();
     for framing in [Framing::Wide, Framing::Comet] {
-        if wants("drain") {
-            for kib in [1usize, 8, 64, 512] {
-                rows.push(drain(&options, framing, kib << 10));
-                print_row(rows.last().expect("just pushed"));
-            }
+        let name = name_of(framing);
+        for kib in [1usize, 8, 64, 512]
+            .into_iter()
+            .filter(|kib| wants(format!("drain/{name} {kib} KiB")))
+        {
+            rows.push(drain(&options, framing, kib << 10));
+            print_row(rows.last().expect("just pushed"));
         }
-        if wants("ping-pong") {
-            for polled in [false, true] {
+        for polled in [false, true] {
+            let case = if polled { "polled" } else { "asleep" };
+            if wants(format!("ping-pong/{name} {case}")) {
                 for quantile in ping_pong(&options, framing, polled) {
                     print_row(&quantile);
                     rows.push(quantile);
                 }
             }
         }
+    }
+    if rows.is_empty() {
+        eprintln!("bench: no case is called like {only:?}; without --only all are run");
+        std::process::exit(2);
     }
     if let Some(path) = &options.json {
         let json = serde_json::to_string_pretty(&rows).expect("rows are plain data");
