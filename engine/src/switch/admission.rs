@@ -2,7 +2,8 @@
 //!
 //! The reference lets whoever comes first win, on both sides alone; when two nodes dial each other
 //! at the same moment, each may keep the connection the other one drops, and both are lost
-//! (docs/quirks.md, 30). Here both sides of such a pair come to the same verdict, if both are Ringwire nodes:
+//! (docs/quirks.md, quirk 30). Here both sides of such a pair come to the same verdict, if both are
+//! Ringwire nodes:
 //!
 //! ```text
 //!   ids: low < high                the connection dialed by `high` is kept
