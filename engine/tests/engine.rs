@@ -167,6 +167,26 @@ fn a_subscription_that_nobody_reads_holds_up_its_channel_only() {
 }
 
 #[test]
+fn an_engine_with_live_peers_stops_without_waiting_for_any_deadline() {
+    if skip_without_ring() {
+        return;
+    }
+    let hub = app_builder(2, 1).start().expect("the hub");
+    let leaves: Vec<_> = (2..8)
+        .map(|seed| app_builder(1, seed).start().expect("a leaf"))
+        .collect();
+    for leaf in &leaves {
+        connect(leaf, &hub);
+    }
+    hub.wait_for_peers_blocking(leaves.len(), WITHIN)
+        .expect("all leaves are peers of the hub");
+    let began = Instant::now();
+    hub.shutdown_blocking(WITHIN).expect("an orderly end");
+    println!("stopped after {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(500));
+}
+
+#[test]
 fn shutdown_sends_what_was_accepted() {
     if skip_without_ring() {
         return;

@@ -29,24 +29,22 @@
 //! too. One deadline bounds both phases, and an error ends them: a remote holds the slot no longer.
 //! A link that never wrote has nothing to lose and closes at once.
 
+mod action;
+mod entries;
 mod outgoing;
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use io_uring::types::{Fd, Timespec};
-use io_uring::{opcode, squeue};
+use io_uring::types::Timespec;
 use socket2::{SockAddr, Socket};
 
 use crate::switch::io::{DialId, ReadMode, Transmit};
 
-use super::ring::BUFFER_GROUP;
+pub(super) use action::{Action, SendStep, Target};
 use outgoing::Outgoing;
 
-/// Bytes that one receive discards at most.
-const DISCARD_BYTES: u32 = 1 << 20;
 /// Bytes that a lingering link discards. The buffers of both kernels hold less, so a remote that
 /// gets here has not noticed the end yet: it is pushed back then until the deadline.
 const DISCARD_BYTES_MAX: usize = 64 << 20;
@@ -78,52 +76,6 @@ pub(super) enum Op {
     InFlight,
     /// Started, and asked to be cancelled; its last completion is still to come.
     Cancelled,
-}
-
-/// Operations that can be cancelled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Target {
-    /// The receive.
-    Receive,
-    /// The write.
-    Send,
-    /// The connect.
-    Connect,
-    /// The time limit.
-    Deadline,
-}
-
-/// What the ring shall do for a link.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Action {
-    /// Start a receive; `multi` keeps it armed.
-    Receive {
-        /// Whether one receive shall complete many times.
-        multi: bool,
-    },
-    /// Start a receive whose bytes go nowhere.
-    Discard,
-    /// Tell the remote that no more comes.
-    ShutDown,
-    /// Start the time limit.
-    StartDeadline,
-    /// Cancel an operation.
-    Cancel(Target),
-    /// Close the descriptor and free the slot: nothing is in flight.
-    Free,
-}
-
-/// What became of a write.
-#[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for a moment; a box per write would be an allocation"
-)]
-pub(super) enum SendStep {
-    /// Some bytes remain; start another write.
-    Continue,
-    /// All is written, or nothing more will be: here are the buffers.
-    Done(Transmit),
 }
 
 /// A socket with everything the kernel needs to know about it.
@@ -473,49 +425,6 @@ impl Link {
         if self.socket.shutdown(Shutdown::Write).is_err() {
             self.phase = Phase::Closing;
         }
-    }
-
-    // ---- entries: they point into `self.pinned`, which lives until the link is quiet ----------
-
-    pub(super) fn receive_entry(&self, multi: bool) -> squeue::Entry {
-        if multi {
-            return opcode::RecvMulti::new(self.fd(), BUFFER_GROUP).build();
-        }
-        // With a selected buffer a length of zero means all of it.
-        opcode::Recv::new(self.fd(), std::ptr::null_mut(), 0)
-            .buf_group(BUFFER_GROUP)
-            .build()
-            .flags(squeue::Flags::BUFFER_SELECT)
-    }
-
-    /// `MSG_TRUNC` discards the bytes within the kernel, by tcp(7): no memory is needed.
-    pub(super) fn discard_entry(&self) -> squeue::Entry {
-        opcode::Recv::new(self.fd(), std::ptr::null_mut(), DISCARD_BYTES)
-            .flags(libc::MSG_TRUNC)
-            .build()
-    }
-
-    /// `MSG_WAITALL` lets the kernel go on after a short write by itself.
-    pub(super) fn send_entry(&mut self) -> squeue::Entry {
-        let fd = self.fd();
-        opcode::SendMsg::new(fd, self.pinned.outgoing.header())
-            .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
-            .build()
-    }
-
-    pub(super) fn connect_entry(&mut self) -> squeue::Entry {
-        self.connect = Op::InFlight;
-        let address = &self.pinned.address;
-        opcode::Connect::new(self.fd(), address.as_ptr().cast(), address.len()).build()
-    }
-
-    pub(super) fn deadline_entry(&mut self) -> squeue::Entry {
-        self.pinned.deadline = Timespec::from(self.time_limit);
-        opcode::Timeout::new(&raw const self.pinned.deadline).build()
-    }
-
-    fn fd(&self) -> Fd {
-        Fd(self.socket.as_raw_fd())
     }
 
     /// Gives up the socket; only when quiet.

@@ -214,7 +214,7 @@ fn a_lingering_link_discards_up_to_its_limit_and_then_waits_for_its_deadline() {
     link.note_discarded(DISCARD_BYTES_MAX - 1);
     assert_eq!(actions(&mut link), [Action::Discard]);
     link.end_receive(true, true);
-    link.note_discarded(DISCARD_BYTES as usize);
+    link.note_discarded(2);
     assert_eq!(actions(&mut link), []);
     link.end_deadline(true);
     assert_eq!(actions(&mut link), [Action::Free]);
