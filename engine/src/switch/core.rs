@@ -179,8 +179,7 @@ impl Core {
             return;
         };
         let Some(want) = link.next_at() else { return };
-        if link.timer_at.is_none_or(|at| want < at) {
-            link.timer_at = Some(want);
+        if link.timers.must_add(want) {
             self.timers.set(want, Timer::Link(key));
         }
     }
