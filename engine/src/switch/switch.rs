@@ -218,6 +218,7 @@ impl Switch {
             self.work(key);
             self.settle();
         }
+        self.core.park_if_exhausted();
         self.finish_shutdown();
     }
 
