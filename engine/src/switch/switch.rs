@@ -272,7 +272,7 @@ impl Switch {
         let of = |index| {
             (
                 self.reactors.name(index).to_owned(),
-                self.reactors.get(index).counters(),
+                self.reactors.counters(index),
             )
         };
         (0..self.reactors.len()).map(of).collect()
