@@ -75,8 +75,9 @@ impl Handle {
         let node = &*self.node;
         let deadline = node.clock.now() + timeout;
         let coordinator = node.port(ShardId::COORDINATOR);
+        let mut watch = node.directory.watch();
         let found = wait_for(node, coordinator, Some(deadline), |cx| {
-            node.directory.wait_for_change(cx.waker());
+            watch.wait(cx.waker());
             (node.directory.len() >= wanted).then_some(())
         });
         match found.await {
