@@ -249,7 +249,6 @@ impl Dialer {
         }
         if target.kind == DialKind::Once && reason.is_transient() {
             target.kind = DialKind::Recovering;
-            target.backoff = Backoff::default();
         }
         self.retry(now, id, reason, chance)
     }

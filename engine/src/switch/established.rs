@@ -249,7 +249,7 @@ impl Switch {
             .as_ref()
             .is_some_and(|closing| !closing.flushing)
             && peer.waiting.is_empty()
-            && !(0..self.reactors.len()).any(|index| self.reactors.get(index).has_pending(key));
+            && !(0..self.reactors.len()).any(|index| self.reactors.has_pending(index, key));
         if !is_due {
             return;
         }
@@ -390,6 +390,7 @@ impl Core {
             deliveries,
             pool,
             now,
+            congested,
             ..
         } = self;
         let Some(link) = links.get_mut(key) else {
@@ -400,7 +401,7 @@ impl Core {
         };
         let mut held_back = false;
         let message = peer.conn.next_message(*now, pool, |channel| {
-            let has_room = deliveries.has_room(channel);
+            let has_room = !*congested && deliveries.has_room(channel);
             held_back |= !has_room;
             has_room
         })?;

@@ -94,6 +94,77 @@ fn sends_that_wait_when_the_peer_goes_are_answered_with_closed() {
 }
 
 #[test]
+fn a_send_that_was_accepted_already_is_kept_however_many_wait() {
+    let mut world = World::new();
+    let mut plan = Plan::default();
+    plan.config.send_rate = 1;
+    world.add(plan);
+    world.add(Plan::default());
+    world.connect(0, 1);
+    let fit = (QUEUE + WAITING_SENDS_MAX) as u64;
+    for n in 0..fit {
+        world.send(0, 1, b"x", Some(n));
+    }
+    let (shard, _) = world.find(0, 1).unwrap();
+    let accepted = Command::Send {
+        peer: world.id(1),
+        channel: CHANNEL,
+        message: Bytes::from_static(b"accepted"),
+        timeout: None,
+        token: None,
+    };
+    world.command(0, shard, accepted);
+    world.pass(Duration::from_secs(6));
+    world.command(
+        0,
+        shard,
+        Command::Shutdown {
+            within: Duration::from_secs(10),
+        },
+    );
+    world.settle();
+    let last = world.nodes[1].deliveries.last().expect("what was queued");
+    assert_eq!(last.message, "accepted");
+}
+
+#[test]
+fn peers_are_not_pulled_while_the_lanes_to_other_shards_are_full() {
+    let mut world = pair();
+    let (shard, _) = world.find(1, 0).unwrap();
+    world.nodes[1].shards[shard].handle_congestion(true);
+    assert!(!world.nodes[1].shards[shard].has_room_to_publish(CHANNEL));
+    world.send(0, 1, b"later", None);
+    world.settle();
+    assert!(world.nodes[1].deliveries.is_empty());
+    world.nodes[1].shards[shard].handle_congestion(false);
+    world.settle();
+    assert_eq!(world.nodes[1].deliveries.len(), 1);
+    assert!(world.nodes[1].shards[shard].has_room_to_publish(CHANNEL));
+}
+
+#[test]
+fn peers_that_are_not_pulled_give_their_chunks_back_when_there_are_none_left() {
+    let mut world = pair();
+    world.nodes[1].takes_deliveries = false;
+    let (shard, _) = world.find(1, 0).unwrap();
+    // Nobody takes messages, so bytes pile up in the connection.
+    for _ in 0..DELIVERY_MESSAGES_MAX + 200 {
+        world.send(0, 1, &[7; 4000], None);
+        world.settle();
+    }
+    let joins = |world: &World| {
+        let (_, status) = world.nodes[1].shards[shard].peers(world.now).remove(0);
+        assert!(status.recv_backlog_bytes > 0);
+        status.counters.joins
+    };
+    let before = joins(&world);
+    let pool = world.nodes[1].shards[shard].pool();
+    let _taken: Vec<_> = std::iter::from_fn(|| pool.take_chunk()).collect();
+    world.settle();
+    assert_eq!(joins(&world), before + 1, "one copy of all that waits");
+}
+
+#[test]
 fn one_send_more_than_may_wait_is_answered_full() {
     let mut world = World::new();
     let mut plan = Plan::default();
