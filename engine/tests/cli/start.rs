@@ -1,5 +1,6 @@
 //! Running nodes: a line from one process to another, and an orderly end.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
@@ -20,6 +21,13 @@ impl Node {
     fn start(args: &[&str]) -> Node {
         let home = tempfile::tempdir().expect("a temporary directory");
         run_at(home.path(), "init", &["--network", "cli-test"]).succeeded();
+        let config = home.path().join("config/config.toml");
+        let text = fs::read_to_string(&config).expect("init made it");
+        // All nodes share an address here, and nobody wants to wait.
+        let text = text
+            .replace("allow_duplicate_ip = false", "allow_duplicate_ip = true")
+            .replace("dial_jitter = \"3s\"", "dial_jitter = \"0s\"");
+        fs::write(&config, text).expect("room to write");
         let mut child = command(&["start", "--home", plain(home.path())])
             .args([
                 "--laddr",
@@ -184,4 +192,27 @@ fn what_was_received_is_written_before_the_node_ends() {
     let stdout = listener.stdout.as_mut().expect("still there");
     stdout.read_to_string(&mut rest).expect("UTF-8");
     assert_eq!(rest, line.repeat(LINES - 1));
+}
+
+#[test]
+fn a_node_that_prints_nothing_passes_on_whatever_comes() {
+    if !can_run_nodes() {
+        return;
+    }
+    let mut relay = Node::start(&[]);
+    let address = relay.line();
+    let mut listener = Node::start(&["--stdout", "--persistent-peers", &address]);
+    let mut speaker = Node::start(&["--stdin", "--exit-on-eof", "--persistent-peers", &address]);
+    let mut stdin = speaker.child.stdin.take().expect("stdin is a pipe");
+    // The relay has to have the listener as its peer first.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    // More than a shard keeps for a channel that nobody has subscribed to.
+    const LINES: usize = 3000;
+    stdin
+        .write_all(&b"x\n".repeat(LINES))
+        .expect("the program reads");
+    drop(stdin);
+    for heard in 0..LINES {
+        assert_eq!(listener.line(), "x", "after {heard} lines");
+    }
 }

@@ -57,6 +57,9 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
         })?;
     } else {
         drop(writing);
+        // Messages wait for a first subscriber, and with them the peers: one that leaves at once
+        // says that nobody here wants them, so that the node goes on passing them on.
+        drop(node.subscribe()?);
     }
     if args.stdin {
         let (publisher, stop, tell) = (node.publisher(), stop.clone(), tell.clone());
