@@ -46,9 +46,6 @@ mod timers;
 mod turn;
 mod upgrading;
 
-#[cfg(test)]
-mod tests;
-
 pub use app_channels::AppChannels;
 pub use coordinator::BanTarget;
 pub use deliveries::{DELIVERY_BYTES_MAX, DELIVERY_MESSAGES_MAX};
