@@ -40,3 +40,8 @@ pub use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
 #[cfg(all(doctest, feature = "shard"))]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// So are those of the page about embedding.
+#[cfg(all(doctest, feature = "shard"))]
+#[doc = include_str!("../../docs/embedding.md")]
+pub struct Embedding;

@@ -1,6 +1,6 @@
 //! Counters of one shard: plain integers, bumped in place and read as a copy.
 //!
-//! The reference spends a quarter of its receive path on labelled metrics (reference map §5). Here
+//! The reference spends a quarter of its receive path on labelled metrics. Here
 //! a counter is a field, a channel is an index, and labels are made by whoever exports a
 //! [`Metrics`] snapshot, as often as it is scraped and not per message.
 

@@ -2,7 +2,7 @@
 //!
 //! A reactor owns one or more channels. Every shard runs an instance of its own, made by the
 //! factory given to the builder, and that instance sees only the peers of its shard; so there is
-//! nothing to lock. Calls follow the reference's grammar (reference map §1.2):
+//! nothing to lock. Calls follow the reference's grammar:
 //!
 //! ```text
 //! start ( init_peer receive* ( add_peer receive* )? remove_peer )* stop        per peer, in order

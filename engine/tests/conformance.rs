@@ -3,7 +3,8 @@
 //!
 //! Each item of the connection, transport and switch chapters names the tests that cover it, or
 //! says why it does not apply. The tests below fail when a named test is gone, when an item has no
-//! entry, and when a test claims (`// Conformance item N.`) an item that is not on the list.
+//! entry, when a test claims (`// Conformance item N.`) an item that is not on the list, and when
+//! docs/conformance.md, the same table for readers, says something else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -68,6 +69,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "pongs_that_nobody_asked_for_are_harmless_and_answer_no_later_ping",
             "pings_are_answered_pongs_are_harmless_and_the_connection_stays_up",
+            "a_flood_of_pings_and_unasked_pongs_costs_nobody_anything",
         ]),
     ),
     (
@@ -76,6 +78,8 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "pings_that_pile_up_share_one_pong",
             "pings_are_answered_pongs_are_harmless_and_the_connection_stays_up",
+            "a_flood_of_pings_and_unasked_pongs_costs_nobody_anything",
+            "an_engine_answers_every_oracle_that_dials_it",
         ]),
     ),
     (
@@ -84,6 +88,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "ping_and_pong_go_on_for_ever",
             "pings_are_answered_pongs_are_harmless_and_the_connection_stays_up",
+            "an_engine_pings_and_takes_the_oracles_pong",
         ]),
     ),
     (
@@ -97,12 +102,16 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "bytes_that_are_no_packet_are_refused",
             "bytes_that_are_no_packet_end_the_connection",
+            "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
     (
         11,
         "packets on unknown channels",
-        By(&["a_packet_on_an_unregistered_channel_ends_the_connection"]),
+        By(&[
+            "a_packet_on_an_unregistered_channel_ends_the_connection",
+            "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
+        ]),
     ),
     (
         12,
@@ -110,6 +119,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "a_full_packet_passes_on_every_channel_and_a_longer_one_is_refused",
             "a_full_payload_is_accepted_and_a_longer_one_is_refused_before_it_came",
+            "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
     (
@@ -118,6 +128,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "a_body_without_a_known_packet_is_refused",
             "bytes_that_are_no_packet_end_the_connection",
+            "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
     (
@@ -140,12 +151,16 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "a_channel_over_255_does_not_alias_to_a_smaller_one",
             "a_channel_number_over_a_byte_is_not_cut_to_one",
+            "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
     (
         17,
         "each learns the other's key",
-        By(&["both_sides_learn_each_others_key_however_the_bytes_are_cut"]),
+        By(&[
+            "both_sides_learn_each_others_key_however_the_bytes_are_cut",
+            "both_sides_prove_their_keys_whoever_dials",
+        ]),
     ),
     (
         18,
@@ -164,6 +179,7 @@ const TABLE: &[(u16, &str, Met)] = &[
             "a_stream_of_any_writes_comes_out_equal",
             "the_sessions_frames_flow_in_both_directions",
             "messages_of_any_size_arrive_whole_and_in_order_whatever_the_reads",
+            "bulk_of_mixed_sizes_travels_both_ways_at_once_unchanged",
         ]),
     ),
     (
@@ -186,12 +202,16 @@ const TABLE: &[(u16, &str, Met)] = &[
             "a_peer_that_stops_is_reported_with_the_stage_it_stopped_at",
             "a_malformed_ephemeral_key_is_refused_at_its_first_wrong_byte",
             "a_malformed_authentication_is_refused",
+            "who_breaks_the_secret_connection_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
     (
         24,
         "ephemeral keys of low order",
-        By(&["ephemeral_keys_of_low_order_are_refused"]),
+        By(&[
+            "ephemeral_keys_of_low_order_are_refused",
+            "who_breaks_the_secret_connection_is_closed_by_name_and_disturbs_nobody",
+        ]),
     ),
     (
         25,
@@ -199,6 +219,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "a_stream_of_any_writes_comes_out_equal",
             "fuzz_entry_holds_on_a_few_inputs",
+            "bulk_of_mixed_sizes_travels_both_ways_at_once_unchanged",
         ]),
     ),
     (
@@ -302,12 +323,18 @@ const TABLE: &[(u16, &str, Met)] = &[
     (
         42,
         "an invalid NodeInfo is refused",
-        By(&["a_node_info_that_breaks_a_rule_is_refused"]),
+        By(&[
+            "a_node_info_that_breaks_a_rule_is_refused",
+            "who_introduces_itself_wrongly_is_closed_by_name_and_disturbs_nobody",
+        ]),
     ),
     (
         43,
         "an id that is not the key's is refused",
-        By(&["a_node_info_with_another_id_than_the_key_is_refused"]),
+        By(&[
+            "a_node_info_with_another_id_than_the_key_is_refused",
+            "who_introduces_itself_wrongly_is_closed_by_name_and_disturbs_nobody",
+        ]),
     ),
     (
         44,
@@ -315,12 +342,17 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "another_node_than_the_one_that_was_dialed_is_refused_by_both_ids",
             "a_dial_that_meets_another_node_than_it_was_told_is_refused",
+            "an_engine_that_dialed_another_node_says_which_it_found",
+            "an_oracle_that_is_not_the_node_we_dialed_is_refused_by_name",
         ]),
     ),
     (
         45,
         "another network is refused",
-        By(&["nodes_of_different_networks_do_not_become_peers"]),
+        By(&[
+            "nodes_of_different_networks_do_not_become_peers",
+            "who_introduces_itself_wrongly_is_closed_by_name_and_disturbs_nobody",
+        ]),
     ),
     (
         46,
@@ -328,6 +360,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "meeting_ourselves_is_refused",
             "our_own_id_is_refused_as_ourselves",
+            "who_comes_as_the_engine_or_as_one_of_its_peers_is_refused_by_name",
         ]),
     ),
     (
@@ -341,7 +374,10 @@ const TABLE: &[(u16, &str, Met)] = &[
     (
         48,
         "NodeInfo over the secret connection",
-        By(&["the_channels_of_all_reactors_show_in_node_info"]),
+        By(&[
+            "the_channels_of_all_reactors_show_in_node_info",
+            "an_engine_answers_every_oracle_that_dials_it",
+        ]),
     ),
     (
         49,
@@ -351,7 +387,10 @@ const TABLE: &[(u16, &str, Met)] = &[
     (
         50,
         "messages reach the right reactor and channel",
-        By(&["each_message_reaches_the_reactor_that_owns_its_channel_with_its_bytes"]),
+        By(&[
+            "each_message_reaches_the_reactor_that_owns_its_channel_with_its_bytes",
+            "an_engine_answers_every_oracle_that_dials_it",
+        ]),
     ),
     (
         51,
@@ -377,6 +416,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "an_id_is_refused_until_its_former_connection_has_left",
             "a_second_dial_to_a_connected_peer_is_refused",
+            "who_comes_as_the_engine_or_as_one_of_its_peers_is_refused_by_name",
         ]),
     ),
     (
@@ -462,6 +502,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "a_reactor_that_complains_costs_its_peer_once_and_hears_nothing_more_of_it",
             "a_message_that_the_filter_refuses_is_never_received_and_costs_the_peer",
+            "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
 ];
@@ -473,9 +514,13 @@ struct Claim {
     place: String,
 }
 
-fn source_files() -> Vec<PathBuf> {
+fn root() -> &'static Path {
     let engine = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = engine.parent().expect("the engine lies in the workspace");
+    engine.parent().expect("the engine lies in the workspace")
+}
+
+fn source_files() -> Vec<PathBuf> {
+    let root = root();
     let mut files = Vec::new();
     let mut folders = vec![
         root.join("codec/src"),
@@ -617,6 +662,48 @@ fn what_the_table_names_is_claimed_where_it_stands() {
         }
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn the_document_names_the_same_tests_in_the_files_where_they_claim_their_item() {
+    let document = fs::read_to_string(root().join("docs/conformance.md")).expect("the document");
+    let mut rows: BTreeMap<u16, &str> = BTreeMap::new();
+    for line in document.lines() {
+        let item = line
+            .split('|')
+            .nth(1)
+            .and_then(|cell| cell.trim().parse().ok());
+        if let Some(item) = item {
+            assert_eq!(rows.insert(item, line), None, "item {item} has two rows");
+        }
+    }
+    let claims = claims();
+    for (item, _, met) in TABLE {
+        let row = rows.remove(item).unwrap_or_default();
+        let said: BTreeSet<&str> = row.split('`').filter(|word| word.contains("::")).collect();
+        let names = match met {
+            By(names) => *names,
+            Not(reason) => {
+                assert!(row.contains(reason), "item {item}: the reason is {reason}");
+                &[]
+            }
+        };
+        let kept: BTreeSet<String> = claims
+            .iter()
+            .filter(|claim| claim.items.contains(item))
+            .filter_map(|claim| {
+                let test = claim.test.as_deref().filter(|test| names.contains(test))?;
+                let (file, _line) = claim.place.rsplit_once(':')?;
+                let file = Path::new(file).strip_prefix(root()).ok()?;
+                Some(format!("{}::{test}", file.display()))
+            })
+            .collect();
+        assert!(
+            said.iter().eq(kept.iter()),
+            "item {item}: {said:?}, not {kept:?}"
+        );
+    }
+    assert!(rows.is_empty(), "rows that no item asks for: {rows:?}");
 }
 
 #[test]

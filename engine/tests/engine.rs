@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -165,6 +167,26 @@ fn a_subscription_that_nobody_reads_holds_up_its_channel_only() {
 }
 
 #[test]
+fn an_engine_with_live_peers_stops_without_waiting_for_any_deadline() {
+    if skip_without_ring() {
+        return;
+    }
+    let hub = app_builder(2, 1).start().expect("the hub");
+    let leaves: Vec<_> = (2..8)
+        .map(|seed| app_builder(1, seed).start().expect("a leaf"))
+        .collect();
+    for leaf in &leaves {
+        connect(leaf, &hub);
+    }
+    hub.wait_for_peers_blocking(leaves.len(), WITHIN)
+        .expect("all leaves are peers of the hub");
+    let began = Instant::now();
+    hub.shutdown_blocking(WITHIN).expect("an orderly end");
+    println!("stopped after {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(500));
+}
+
+#[test]
 fn shutdown_sends_what_was_accepted() {
     if skip_without_ring() {
         return;
@@ -189,6 +211,52 @@ fn shutdown_sends_what_was_accepted() {
     });
     sender.shutdown_blocking(WITHIN).expect("an orderly end");
     assert_eq!(reader.join().expect("the reader does not panic"), accepted);
+}
+
+#[test]
+fn shutdown_sends_what_was_accepted_while_the_other_side_floods_it() {
+    if !skip_without_ring() {
+        (0..20).for_each(|_| flood_both_ways_and_stop());
+    }
+}
+
+fn flood_both_ways_and_stop() {
+    let stopping = app_builder(1, 1).start().expect("the engine that stops");
+    let staying = app_builder(1, 2).start().expect("the engine that stays");
+    let mut heard = staying.subscribe(CHANNEL).expect("a declared channel");
+    let mut noise = stopping.subscribe(CHANNEL).expect("a declared channel");
+    let peer = connect(&stopping, &staying);
+    let message = Bytes::from(vec![3; 32 * 1024]);
+    let (flooder, flood, back) = (staying.handle(), message.clone(), stopping.node_id());
+    let flooder = std::thread::spawn(move || {
+        let mut answer = Ok(());
+        // Ends when the other engine is gone.
+        while matches!(answer, Ok(()) | Err(TrySendError::Full(_))) {
+            answer = flooder.try_send(back, CHANNEL, flood.clone());
+            std::thread::yield_now();
+        }
+    });
+    let listener = std::thread::spawn(move || while noise.recv_blocking().is_some() {});
+    let received = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&received);
+    let reader = std::thread::spawn(move || {
+        while heard.recv_blocking().is_some() {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let until = Instant::now() + Duration::from_millis(30);
+    let mut accepted = 0_u32;
+    while Instant::now() < until || accepted == 0 {
+        accepted += u32::from(stopping.try_send(peer, CHANNEL, message.clone()).is_ok());
+    }
+    stopping.shutdown_blocking(WITHIN).expect("an orderly end");
+    let received = || received.load(Ordering::Relaxed);
+    common::wait_until("all that was accepted arrives", || received() == accepted);
+    drop(staying);
+    for thread in [flooder, listener, reader] {
+        thread.join().expect("no thread panics");
+    }
+    assert_eq!(received(), accepted);
 }
 
 struct Panics;

@@ -151,7 +151,7 @@ impl Config {
     }
 }
 
-/// NodeInfo's rule for names (reference map §1.7).
+/// NodeInfo's rule for names (docs/wire.md, section 4).
 fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) && !text.trim().is_empty()
 }

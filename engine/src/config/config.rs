@@ -7,7 +7,7 @@ use ringwire_codec::{NetAddress, NodeId};
 use thiserror::Error;
 
 /// Everything the pure rooms of a node need to know. Units are in the names or types; the keys and
-/// defaults are CometBFT's `[p2p]` section where it has them (reference map §1.1).
+/// defaults are CometBFT's `[p2p]` section where it has them (docs/configuration.md).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Chain id: only nodes of the same network talk to each other.

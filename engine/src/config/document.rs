@@ -44,6 +44,21 @@ mod tests {
 
     use super::*;
 
+    /// The page for readers.
+    const PAGE: &str = include_str!("../../../docs/configuration.md");
+
+    #[test]
+    fn the_page_has_a_row_for_each_key_with_its_default() {
+        let default = Config::default();
+        for setting in settings::all() {
+            let row = format!("\n| `{}` | `{}` |", setting.key, (setting.show)(&default));
+            assert!(PAGE.contains(&row), "docs/configuration.md lacks {row}");
+        }
+        for (key, _) in settings::IGNORED {
+            assert!(PAGE.contains(&format!("`{key}`")), "{key} is not told of");
+        }
+    }
+
     fn read_back(config: &Config) -> Config {
         let loaded = Config::from_toml("config.toml", &config.to_documented_toml());
         let loaded = loaded.expect("the documented file is valid");

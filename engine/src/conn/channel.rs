@@ -10,7 +10,7 @@
 //!
 //! Invariants: `sent < front.len()`, or `sent == 0`; a message never grows over
 //! `recv_message_capacity`, checked before a byte over it is kept; the gather buffer belongs to one
-//! message and leaves with it, so the largest message pins nothing (reference map §8, quirk 29). An
+//! message and leaves with it, so the largest message pins nothing (docs/quirks.md, quirk 29). An
 //! empty message is one packet without data, sent and accepted like any other (quirk 1).
 
 use std::collections::VecDeque;

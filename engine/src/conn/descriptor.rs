@@ -18,7 +18,7 @@ pub struct ChannelDescriptor {
 }
 
 impl ChannelDescriptor {
-    /// A channel with the reference's defaults: queue of 1, messages up to 21 MiB (§1.5).
+    /// A channel with the reference's defaults: queue of 1, messages up to 21 MiB.
     pub fn new(id: ChannelId, priority: u16) -> Self {
         ChannelDescriptor {
             id,

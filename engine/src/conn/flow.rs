@@ -11,13 +11,13 @@
 //!
 //! Taking more than there is makes a debt that is paid off before anything else goes, so the rate
 //! holds in the long run whatever the size of a write. Ping and pong are never asked to wait
-//! (reference map §8, quirk 20). A rate of zero means unlimited.
+//! (docs/quirks.md, quirk 20). A rate of zero means unlimited.
 
 use std::time::Duration;
 
 use crate::time::Instant;
 
-/// How long a bucket may save up: the reference's sample period (§1.5).
+/// How long a bucket may save up: the reference's sample period.
 const BURST: Duration = Duration::from_millis(100);
 /// Bytes a bucket holds at least, so that a slow rate still sends whole packets.
 const BURST_BYTES_MIN: u64 = 64 * 1024;

@@ -8,7 +8,7 @@
 //!                           the peer takes no bytes  the peer does not answer:  PongTimeout
 //! ```
 //!
-//! Rules (reference map §1.5, §8 quirk 28):
+//! Rules (docs/quirks.md, quirk 28):
 //!
 //! * A ping is due every `ping_interval`; any pong answers it, pongs nobody asked for are harmless.
 //! * A pong is owed from the moment a ping was read, goes out ahead of data, and is owed at most

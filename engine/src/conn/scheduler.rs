@@ -20,7 +20,7 @@
 //!
 //! * *The reference's shares.* Two channels that stay busy send bytes in proportion to their
 //!   priorities; over any stretch the difference is bounded by one packet of each, each over its
-//!   priority. The reference picks the least `recentlySent / priority` (§6.1), which has the same
+//!   priority. The reference picks the least `recentlySent / priority`, which has the same
 //!   long-run share.
 //! * *A bounded wait.* By rule 3 a channel that was idle, or used less than its share, has the
 //!   least tag when it becomes busy: its packet is the next one, after at most the packet of each

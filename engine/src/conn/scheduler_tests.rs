@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The reference's rule (§6.1): least `recently_sent / priority`, ties to the first registered,
+/// The reference's rule: least `recently_sent / priority`, ties to the first registered,
 /// everything times 0.8 every two seconds.
 struct Reference {
     channels: Vec<(u64, u16)>,

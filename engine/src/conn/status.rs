@@ -40,7 +40,7 @@ pub struct ChannelStatus {
     pub send_queue_size: usize,
     /// Weight among the channels.
     pub priority: u16,
-    /// Bytes of packets sent of late: a fifth is forgotten every two seconds (§6.1).
+    /// Bytes of packets sent of late: a fifth is forgotten every two seconds, as in the reference.
     pub recently_sent: u64,
 }
 

@@ -9,7 +9,7 @@
 //!                       one of them does not:      CometBFT frames go on     ◀┘
 //! ```
 //!
-//! The checks come in the reference's order (§1.8): the id that was dialed, the NodeInfo's own
+//! The checks come in the reference's order: the id that was dialed, the NodeInfo's own
 //! rules, its id against the proven key, not ourselves, compatible. What the peer sent behind its
 //! NodeInfo is kept and read first by the connection. A peer that agreed on wide records knows so
 //! only from our NodeInfo, and everything behind its own is then a record.

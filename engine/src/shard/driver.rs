@@ -242,10 +242,13 @@ impl Driver {
         self.leave_by = Some(self.now + within + STOP_GRACE);
     }
 
-    /// Whether the shard may leave: every shard's switch has stopped, or the time is up.
+    /// Whether the shard may leave: every shard's switch has stopped and what this one wrote has
+    /// arrived (a dropped ring cuts it off), or the time is up.
     fn is_done(&self) -> bool {
-        self.leave_by
-            .is_some_and(|at| self.node.is_stopped() || at <= self.now)
+        self.leave_by.is_some_and(|at| {
+            let has_stopped = self.node.is_stopped() && !self.ring.is_closing();
+            has_stopped || at <= self.now
+        })
     }
 }
 

@@ -14,6 +14,57 @@
 //!                               └─ Trace      one hash of the whole run
 //! ```
 //!
+//! A reactor is tested as it is, with the seed as the only input:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use bytes::Bytes;
+//! use ringwire::ChannelId;
+//! use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+//! use ringwire::sim::{LinkProfile, Scenario};
+//!
+//! const ECHO: ChannelId = ChannelId(0x55);
+//!
+//! /// Answers a question by its bytes; hands answers to the application.
+//! struct Echo;
+//!
+//! impl Reactor for Echo {
+//!     fn channels(&self) -> Vec<ChannelDescriptor> {
+//!         vec![ChannelDescriptor::new(ECHO, 1)]
+//!     }
+//!
+//!     fn receive(
+//!         &mut self,
+//!         cx: &mut dyn Context,
+//!         envelope: Envelope<'_>,
+//!     ) -> Result<(), ReactorError> {
+//!         let (from, message) = (envelope.from, envelope.message);
+//!         let Some(question) = message.strip_prefix(b"ask ") else {
+//!             cx.deliver(from.id, ECHO, message);
+//!             return Ok(());
+//!         };
+//!         cx.try_send(from.key, ECHO, Bytes::copy_from_slice(question))
+//!             .map_err(|error| ReactorError::transient(error.to_string()))
+//!     }
+//! }
+//!
+//! for seed in 0..5 {
+//!     // Node 1 dials node 0 across an ocean, and reads of at most 100 bytes cut the stream.
+//!     let mut world = Scenario::new(seed)
+//!         .shards_up_to(3)
+//!         .link(LinkProfile::wan().chunked(100))
+//!         .reactor("echo", |_node, _shard| Box::new(Echo))
+//!         .edge(1, 0)
+//!         .build();
+//!     let minute = Duration::from_secs(60);
+//!     assert!(world.run_until(minute, |world| world.are_connected(0, 1)));
+//!     world.publish_bytes(1, ECHO, Bytes::from_static(b"ask anything"));
+//!     assert!(world.run_until(minute, |world| !world.received(1).is_empty()));
+//!     assert_eq!(world.received(1)[0].bytes, "anything".len());
+//! }
+//! ```
+//!
 //! What is modelled: latency, jitter, speed and windows of links; reads of any size; transmits
 //! that leave late; EOF, reset, corruption and stall at any byte; slow readers; partitions;
 //! crashes; moves between shards; turns of shards in any order. What is not: loss and reordering

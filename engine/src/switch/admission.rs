@@ -1,8 +1,9 @@
 //! Who may become a peer, decided once for the whole node (coordinator only).
 //!
 //! The reference lets whoever comes first win, on both sides alone; when two nodes dial each other
-//! at the same moment, each may keep the connection the other one drops, and both are lost (quirk
-//! 30). Here both sides of such a pair come to the same verdict, if both are Ringwire nodes:
+//! at the same moment, each may keep the connection the other one drops, and both are lost
+//! (docs/quirks.md, quirk 30). Here both sides of such a pair come to the same verdict, if both are
+//! Ringwire nodes:
 //!
 //! ```text
 //!   ids: low < high                the connection dialed by `high` is kept

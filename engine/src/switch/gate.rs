@@ -1,5 +1,5 @@
 //! What a shard knows when a socket is accepted: enough to refuse it before it costs a key
-//! exchange (quirks 12 to 14 of the reference map).
+//! exchange (docs/quirks.md, quirks 12 to 14).
 //!
 //! The coordinator decides admission; this is a copy of the part of its state that needs no
 //! identity, kept up by [`GateUpdate`]s. It may lag by a message, so it only ever refuses what the

@@ -73,8 +73,9 @@ pub enum Output {
         /// How from now on.
         mode: ReadMode,
     },
-    /// Close the socket as soon as a transmit in flight has ended (or its time is up). Nothing is
-    /// reported about this link any more.
+    /// Close the socket as soon as a transmit in flight has ended and the remote, told so, has
+    /// ended, too (or the time for that is up): else what it has not read yet could be lost.
+    /// Nothing is reported about this link any more.
     Close {
         /// Which link.
         link: LinkId,

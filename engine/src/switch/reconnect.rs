@@ -1,4 +1,4 @@
-//! When a lost peer is dialed again (reference map §1.3).
+//! When a lost peer is dialed again: the reference's pauses.
 //!
 //! ```text
 //!   at once │ 5 s + rand, nineteen times │ 3^1 s, 3^2 s, … 3^10 s, each + rand │ given up

@@ -5,32 +5,49 @@
 //! here, without a kernel, and can be tested so.
 //!
 //! ```text
-//!              connected                 failed
-//!   Connecting ─────────▶ Open ─────────────────────▶ Failed        (reported; id still valid)
-//!       │                   │                            │
-//!       └──── close ────────┴────────── close ───────────┤
-//!                                                        ▼
-//!                     Closing: finish or cancel what is in flight ──▶ quiet ──▶ Free
+//!               connected               failed
+//!   Connecting ──────────▶ Open ─────────────────────▶ Failed       (reported; id still valid)
+//!       │                   │ close                       │
+//!       │                   ▼                             │
+//!       │               Finishing   the write in flight   │
+//!       │                   │       may end               │
+//!       │                   │ SHUT_WR                     │
+//!       │                   ▼                             │
+//!       │               Lingering   what still comes      │
+//!       │                   │       is discarded          │
+//!       │ close             │ end of input                │ close
+//!       ▼                   ▼                             ▼
+//!     Closing: what is in flight is cancelled ──▶ quiet ──▶ Free
 //! ```
 //!
 //! Closing is three steps: decide (nothing new is started, receives are cancelled), wait for the
-//! kernel (a write in flight may end until its deadline), close (when quiet).
+//! kernel, close (when quiet).
+//!
+//! Of a link in use the wait is longer, for the sake of what was written. `close(2)` while input
+//! lies unread resets the connection, and a reset throws away what the remote has not read yet. So
+//! the link says that it is done (`SHUT_WR`) and reads on, to nowhere, until the remote is done,
+//! too. One deadline bounds both phases, and an error ends them: a remote holds the slot no longer.
+//! A link that never wrote has nothing to lose and closes at once.
 
+mod action;
+mod entries;
 mod outgoing;
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
-use io_uring::types::{Fd, Timespec};
-use io_uring::{opcode, squeue};
+use io_uring::types::Timespec;
 use socket2::{SockAddr, Socket};
 
 use crate::switch::io::{DialId, ReadMode, Transmit};
 
-use super::ring::BUFFER_GROUP;
+pub(super) use action::{Action, SendStep, Target};
 use outgoing::Outgoing;
+
+/// Bytes that a lingering link discards. The buffers of both kernels hold less, so a remote that
+/// gets here has not noticed the end yet: it is pushed back then until the deadline.
+const DISCARD_BYTES_MAX: usize = 64 << 20;
 
 /// Where a link is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +58,12 @@ pub(super) enum Phase {
     Open,
     /// Broken, and reported so; waits to be closed.
     Failed,
-    /// Decided to be closed; nothing is reported any more.
+    /// Decided to be closed, like the next two: nothing is reported any more. The write in flight
+    /// may end.
+    Finishing,
+    /// The remote was told that no more comes; its own end is awaited.
+    Lingering,
+    /// To be closed as soon as nothing is in flight.
     Closing,
 }
 
@@ -54,48 +76,6 @@ pub(super) enum Op {
     InFlight,
     /// Started, and asked to be cancelled; its last completion is still to come.
     Cancelled,
-}
-
-/// Operations that can be cancelled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Target {
-    /// The receive.
-    Receive,
-    /// The write.
-    Send,
-    /// The connect.
-    Connect,
-    /// The time limit.
-    Deadline,
-}
-
-/// What the ring shall do for a link.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Action {
-    /// Start a receive; `multi` keeps it armed.
-    Receive {
-        /// Whether one receive shall complete many times.
-        multi: bool,
-    },
-    /// Start the time limit.
-    StartDeadline,
-    /// Cancel an operation.
-    Cancel(Target),
-    /// Close the descriptor and free the slot: nothing is in flight.
-    Free,
-}
-
-/// What became of a write.
-#[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for a moment; a box per write would be an allocation"
-)]
-pub(super) enum SendStep {
-    /// Some bytes remain; start another write.
-    Continue,
-    /// All is written, or nothing more will be: here are the buffers.
-    Done(Transmit),
 }
 
 /// A socket with everything the kernel needs to know about it.
@@ -112,8 +92,14 @@ pub(super) struct Link {
     send: Op,
     connect: Op,
     deadline: Op,
-    /// The deadline of the present phase has passed.
+    /// How long a dial, or else a close, may take.
+    time_limit: Duration,
+    /// The time limit of the dial has passed.
     expired: bool,
+    /// The kernel may hold bytes of ours that the remote has not got yet.
+    has_written: bool,
+    /// Bytes still to be discarded at most.
+    discardable: usize,
     /// Cancellations whose own completion has not come.
     cancels: u8,
     pinned: Box<Pinned>,
@@ -128,9 +114,16 @@ struct Pinned {
 }
 
 impl Link {
-    /// A connected socket, paused.
+    /// A connected socket, paused, that nobody has written to.
     pub(super) fn open(socket: Socket, remote: SocketAddr, generation: u32) -> Self {
         Self::new(socket, remote, generation, Phase::Open)
+    }
+
+    /// A connected socket, paused, that others have written to.
+    pub(super) fn adopted(socket: Socket, remote: SocketAddr, generation: u32) -> Self {
+        let mut link = Self::open(socket, remote, generation);
+        link.has_written = true;
+        link
     }
 
     /// A socket to connect to `remote`; start [`Link::connect_entry`] next.
@@ -142,7 +135,7 @@ impl Link {
         timeout: Duration,
     ) -> Self {
         let mut link = Self::new(socket, remote, generation, Phase::Connecting(dial));
-        link.pinned.deadline = Timespec::from(timeout);
+        link.time_limit = timeout;
         link
     }
 
@@ -164,7 +157,10 @@ impl Link {
             send: Op::Idle,
             connect: Op::Idle,
             deadline: Op::Idle,
+            time_limit: Duration::ZERO,
             expired: false,
+            has_written: false,
+            discardable: DISCARD_BYTES_MAX,
             cancels: 0,
             pinned: Box::new(pinned),
         }
@@ -184,9 +180,17 @@ impl Link {
         self.generation
     }
 
-    /// Whether the deadline of the present phase has passed.
+    /// Whether the time limit of the dial has passed.
     pub(super) fn is_expired(&self) -> bool {
         self.expired
+    }
+
+    /// Whether the link was closed and is not gone yet.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Finishing | Phase::Lingering | Phase::Closing
+        )
     }
 
     /// Whether nothing of this link is with the kernel.
@@ -200,6 +204,7 @@ impl Link {
     pub(super) fn next_action(&mut self) -> Option<Action> {
         self.cancel_action()
             .or_else(|| self.deadline_action())
+            .or_else(|| self.shut_down_action())
             .or_else(|| self.receive_action())
             .or_else(|| (self.phase == Phase::Closing && self.is_quiet()).then_some(Action::Free))
     }
@@ -207,18 +212,15 @@ impl Link {
     fn cancel_action(&mut self) -> Option<Action> {
         let ends = matches!(self.phase, Phase::Failed | Phase::Closing);
         let unwanted = match self.wanted_mode() {
-            ReadMode::Pause => true,
+            // Receives of before were cancelled in `Finishing`; what a lingering link has, discards.
+            ReadMode::Pause => self.phase != Phase::Lingering,
             ReadMode::Once => self.receive_multi,
             ReadMode::Stream => false,
         };
         let dialing = matches!(self.phase, Phase::Connecting(_));
         let candidates = [
             (&mut self.receive, Target::Receive, unwanted),
-            (
-                &mut self.send,
-                Target::Send,
-                ends && (self.expired || self.phase == Phase::Failed),
-            ),
+            (&mut self.send, Target::Send, ends),
             (
                 &mut self.connect,
                 Target::Connect,
@@ -250,14 +252,30 @@ impl Link {
         }
     }
 
+    /// The write in flight has ended: the goodbye can follow it.
+    fn shut_down_action(&mut self) -> Option<Action> {
+        if self.phase != Phase::Finishing || self.send != Op::Idle {
+            return None;
+        }
+        self.phase = Phase::Lingering;
+        Some(Action::ShutDown)
+    }
+
     /// A receive is started only when no cancellation is under way: it might hit the new one.
     fn receive_action(&mut self) -> Option<Action> {
+        if self.receive != Op::Idle || self.cancels > 0 {
+            return None;
+        }
+        if self.phase == Phase::Lingering && self.discardable > 0 {
+            self.receive = Op::InFlight;
+            return Some(Action::Discard);
+        }
         let multi = match self.wanted_mode() {
             ReadMode::Pause => return None,
             ReadMode::Once => false,
             ReadMode::Stream => true,
         };
-        if self.receive != Op::Idle || self.starved || self.cancels > 0 {
+        if self.starved {
             return None;
         }
         self.receive = Op::InFlight;
@@ -273,14 +291,13 @@ impl Link {
         }
     }
 
-    /// A dial has a time limit, and so has the last write of a link that is being closed.
+    /// A dial has a time limit, and so has all that a closed link waits for.
     fn wants_deadline(&self) -> bool {
-        !self.expired
-            && match self.phase {
-                Phase::Connecting(_) => true,
-                Phase::Closing => self.send == Op::InFlight,
-                Phase::Open | Phase::Failed => false,
-            }
+        match self.phase {
+            Phase::Connecting(_) => !self.expired,
+            Phase::Finishing | Phase::Lingering => true,
+            Phase::Open | Phase::Failed | Phase::Closing => false,
+        }
     }
 
     // ---- told -------------------------------------------------------------------------------
@@ -299,29 +316,33 @@ impl Link {
             "at most one transmit per link is in flight"
         );
         self.send = Op::InFlight;
+        self.has_written = true;
         self.pinned.outgoing.begin(buffers);
     }
 
-    /// The link is broken. Returns `true` if that is news to its owner.
+    /// The link is broken, or the remote is done. Returns `true` if that is news to its owner. The
+    /// write of a link that is finishing goes on: the remote may still listen.
     pub(super) fn fail(&mut self) -> bool {
         let is_news = self.phase == Phase::Open;
-        if is_news {
-            self.phase = Phase::Failed;
+        match self.phase {
+            Phase::Open => self.phase = Phase::Failed,
+            Phase::Lingering => self.phase = Phase::Closing,
+            Phase::Connecting(_) | Phase::Failed | Phase::Finishing | Phase::Closing => {}
         }
         is_news
     }
 
-    /// Decides to close; a write in flight gets `patience`.
+    /// Decides to close; what was written gets `patience` to arrive.
     pub(super) fn begin_close(&mut self, patience: Duration) {
-        if self.phase == Phase::Closing {
+        if self.is_ending() {
             return;
         }
-        self.phase = Phase::Closing;
-        self.expired = false;
-        // Else a dial's limit is still with the kernel; it bounds the close just as well.
-        if self.deadline == Op::Idle {
-            self.pinned.deadline = Timespec::from(patience);
-        }
+        self.time_limit = patience;
+        self.phase = if self.phase == Phase::Open && self.has_written {
+            Phase::Finishing
+        } else {
+            Phase::Closing
+        };
     }
 
     /// The connect has ended, well or not. Well makes the link open.
@@ -344,6 +365,11 @@ impl Link {
         }
     }
 
+    /// `bytes` went nowhere.
+    pub(super) fn note_discarded(&mut self, bytes: usize) {
+        self.discardable = self.discardable.saturating_sub(bytes);
+    }
+
     /// No receive buffer was left. Returns `true` if the link must wait for one.
     pub(super) fn starve(&mut self) -> bool {
         let waits = !self.starved && self.phase == Phase::Open;
@@ -358,10 +384,14 @@ impl Link {
 
     /// The time limit has ended: by itself, or cancelled.
     pub(super) fn end_deadline(&mut self, passed: bool) {
-        if passed && self.deadline == Op::InFlight && self.wants_deadline() {
-            self.expired = true;
-        }
+        let in_time = !passed || self.deadline != Op::InFlight;
         self.deadline = Op::Idle;
+        match self.phase {
+            _ if in_time => {}
+            Phase::Connecting(_) => self.expired = true,
+            Phase::Finishing | Phase::Lingering => self.phase = Phase::Closing,
+            Phase::Open | Phase::Failed | Phase::Closing => {}
+        }
     }
 
     /// A cancellation has ended.
@@ -377,48 +407,24 @@ impl Link {
         if !complete && !stopped {
             return SendStep::Continue;
         }
-        self.abandon_send()
-    }
-
-    /// The write failed: the buffers come back.
-    pub(super) fn abandon_send(&mut self) -> SendStep {
         self.send = Op::Idle;
         SendStep::Done(self.pinned.outgoing.end())
     }
 
-    // ---- entries: they point into `self.pinned`, which lives until the link is quiet ----------
-
-    pub(super) fn receive_entry(&self, multi: bool) -> squeue::Entry {
-        if multi {
-            return opcode::RecvMulti::new(self.fd(), BUFFER_GROUP).build();
+    /// The write failed: the buffers come back. There is no goodbye on a link that cannot write.
+    pub(super) fn abandon_send(&mut self) -> SendStep {
+        if self.phase == Phase::Finishing {
+            self.phase = Phase::Closing;
         }
-        // With a selected buffer a length of zero means all of it.
-        opcode::Recv::new(self.fd(), std::ptr::null_mut(), 0)
-            .buf_group(BUFFER_GROUP)
-            .build()
-            .flags(squeue::Flags::BUFFER_SELECT)
+        self.send = Op::Idle;
+        SendStep::Done(self.pinned.outgoing.end())
     }
 
-    /// `MSG_WAITALL` lets the kernel go on after a short write by itself.
-    pub(super) fn send_entry(&mut self) -> squeue::Entry {
-        let fd = self.fd();
-        opcode::SendMsg::new(fd, self.pinned.outgoing.header())
-            .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
-            .build()
-    }
-
-    pub(super) fn connect_entry(&mut self) -> squeue::Entry {
-        self.connect = Op::InFlight;
-        let address = &self.pinned.address;
-        opcode::Connect::new(self.fd(), address.as_ptr().cast(), address.len()).build()
-    }
-
-    pub(super) fn deadline_entry(&self) -> squeue::Entry {
-        opcode::Timeout::new(&raw const self.pinned.deadline).build()
-    }
-
-    fn fd(&self) -> Fd {
-        Fd(self.socket.as_raw_fd())
+    /// Carries out [`Action::ShutDown`]; a socket that refuses has no connection any more.
+    pub(super) fn shut_down(&mut self) {
+        if self.socket.shutdown(Shutdown::Write).is_err() {
+            self.phase = Phase::Closing;
+        }
     }
 
     /// Gives up the socket; only when quiet.

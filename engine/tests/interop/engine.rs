@@ -187,7 +187,7 @@ fn an_engine_that_dialed_another_node_says_which_it_found() {
     }
 }
 
-// Conformance item 5: seen from the other side, an engine's ping is one the oracle can answer.
+// Conformance item 8: an engine's ping is one the oracle can answer.
 #[test]
 fn an_engine_pings_and_takes_the_oracles_pong() {
     for oracle in ORACLES {

@@ -12,7 +12,7 @@ use ringwire_codec::{ChannelId, NetAddress, NodeKey};
 
 use crate::failure::Failure;
 
-/// The channel of the program's gossip: none of those that CometBFT uses (reference map §7.1).
+/// The channel of the program's gossip: none of those that CometBFT uses.
 const GOSSIP: ChannelId = ChannelId(0x70);
 
 /// Bytes of the largest message: a content of 1 MiB with room for what stands before it.

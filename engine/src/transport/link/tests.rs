@@ -117,20 +117,35 @@ fn a_second_transmit_in_flight_is_a_bug_of_the_caller() {
     link.begin_send(bytes(1));
 }
 
-#[test]
-fn closing_cancels_the_receive_and_gives_the_write_a_deadline() {
+/// A link in use, closed: its receive and its write are with the kernel.
+fn finishing() -> Link {
     let mut link = open();
     link.set_mode(ReadMode::Stream);
     actions(&mut link);
     link.begin_send(bytes(10));
     link.begin_close(PATIENCE);
-    assert_eq!(
-        actions(&mut link),
-        [Action::Cancel(Target::Receive), Action::StartDeadline]
-    );
+    let both = [Action::Cancel(Target::Receive), Action::StartDeadline];
+    assert_eq!(actions(&mut link), both);
+    link
+}
+
+/// A link whose write has ended and that waits for the end of the input.
+fn lingering() -> Link {
+    let mut link = finishing();
     link.end_receive(true, false);
     link.end_cancel();
     assert!(matches!(link.end_send(10), SendStep::Done(_)));
+    assert_eq!(actions(&mut link), [Action::ShutDown, Action::Discard]);
+    link
+}
+
+#[test]
+fn a_closed_link_ends_its_write_says_goodbye_and_awaits_the_end_of_the_input() {
+    let mut link = lingering();
+    link.end_receive(true, true);
+    assert_eq!(actions(&mut link), [Action::Discard], "bytes are no end");
+    link.end_receive(true, false);
+    assert!(!link.fail(), "a closed link has no news");
     assert_eq!(actions(&mut link), [Action::Cancel(Target::Deadline)]);
     link.end_deadline(false);
     assert_eq!(
@@ -138,8 +153,92 @@ fn closing_cancels_the_receive_and_gives_the_write_a_deadline() {
         [],
         "the cancellation itself is still to end"
     );
+    assert!(link.is_ending());
     link.end_cancel();
     assert_eq!(actions(&mut link), [Action::Free]);
+}
+
+#[test]
+fn the_goodbye_does_not_wait_for_the_receive_of_before_but_the_discarding_does() {
+    let mut link = finishing();
+    assert!(matches!(link.end_send(10), SendStep::Done(_)));
+    assert_eq!(actions(&mut link), [Action::ShutDown]);
+    link.end_receive(true, true);
+    assert_eq!(
+        actions(&mut link),
+        [],
+        "the cancellation might hit the new receive"
+    );
+    link.end_cancel();
+    assert_eq!(actions(&mut link), [Action::Discard]);
+}
+
+#[test]
+fn the_end_of_the_input_does_not_end_a_write_in_flight() {
+    let mut link = finishing();
+    link.end_receive(true, false);
+    link.end_cancel();
+    link.fail();
+    assert_eq!(actions(&mut link), []);
+    assert!(matches!(link.end_send(4), SendStep::Continue));
+    assert!(matches!(link.end_send(6), SendStep::Done(_)));
+    assert_eq!(actions(&mut link), [Action::ShutDown, Action::Discard]);
+}
+
+#[test]
+fn a_write_that_fails_after_the_close_leaves_nothing_to_wait_for() {
+    let mut link = finishing();
+    link.end_receive(true, false);
+    link.end_cancel();
+    link.abandon_send();
+    assert_eq!(actions(&mut link), [Action::Cancel(Target::Deadline)]);
+    link.end_deadline(false);
+    link.end_cancel();
+    assert_eq!(actions(&mut link), [Action::Free]);
+}
+
+#[test]
+fn an_input_that_never_ends_is_cancelled_at_the_deadline() {
+    let mut link = lingering();
+    link.end_deadline(true);
+    assert_eq!(actions(&mut link), [Action::Cancel(Target::Receive)]);
+    link.end_receive(true, true);
+    link.end_cancel();
+    assert_eq!(actions(&mut link), [Action::Free]);
+}
+
+#[test]
+fn a_lingering_link_discards_up_to_its_limit_and_then_waits_for_its_deadline() {
+    let mut link = lingering();
+    link.end_receive(true, true);
+    link.note_discarded(DISCARD_BYTES_MAX - 1);
+    assert_eq!(actions(&mut link), [Action::Discard]);
+    link.end_receive(true, true);
+    link.note_discarded(2);
+    assert_eq!(actions(&mut link), []);
+    link.end_deadline(true);
+    assert_eq!(actions(&mut link), [Action::Free]);
+}
+
+#[test]
+fn a_link_that_never_wrote_does_not_linger() {
+    let mut link = open();
+    link.begin_close(PATIENCE);
+    assert_eq!(actions(&mut link), [Action::Free]);
+    let mut adopted = Link::adopted(socket(), nowhere(), 1);
+    adopted.begin_close(PATIENCE);
+    assert_eq!(adopted.phase(), Phase::Finishing, "others wrote to it");
+}
+
+#[test]
+fn a_socket_that_refuses_the_goodbye_has_nothing_to_wait_for() {
+    let mut link = Link::adopted(socket(), nowhere(), 1);
+    link.begin_close(PATIENCE);
+    let goodbye = [Action::StartDeadline, Action::ShutDown];
+    assert_eq!([link.next_action(), link.next_action()], goodbye.map(Some));
+    // This one was never connected.
+    link.shut_down();
+    assert_eq!(actions(&mut link), [Action::Cancel(Target::Deadline)]);
 }
 
 #[test]

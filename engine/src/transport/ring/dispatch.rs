@@ -104,6 +104,9 @@ impl Ring {
         // A buffer may come with a failure, too; it is whole then and returns to the pool.
         let buffer = cqueue::buffer_select(entry.flags()).map(|id| self.provided.take(id));
         self.links[index].end_receive(last, result > 0);
+        if result > 0 && self.links[index].phase() == Phase::Lingering {
+            self.links[index].note_discarded(result as usize);
+        }
         let buffer = match buffer {
             Some(bytes) if result > 0 && self.links[index].phase() == Phase::Open => {
                 let end = RECV_HEADROOM + result as usize;

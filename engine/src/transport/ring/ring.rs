@@ -35,7 +35,8 @@ pub struct RingConfig {
     /// many links receive at once. They come from the shard's pool, which should allow for at
     /// least twice as many.
     pub provided_buffers: usize,
-    /// How long a write in flight may still take after its link was closed.
+    /// How long a closed link may still take to end its write and to hear that the remote is done,
+    /// too. What the remote's kernel has not got by then may be lost.
     pub close_timeout: Duration,
 }
 
@@ -44,7 +45,7 @@ impl Default for RingConfig {
         RingConfig {
             entries: 1024,
             provided_buffers: 128,
-            close_timeout: Duration::from_secs(2),
+            close_timeout: Duration::from_secs(1),
         }
     }
 }
@@ -192,7 +193,7 @@ impl Ring {
         // What fails here fails again, and is reported, at the link's first read or write.
         let _ = link::prepare(&socket);
         let generation = self.next_generation();
-        let index = self.links.insert(Link::open(socket, remote, generation));
+        let index = self.links.insert(Link::adopted(socket, remote, generation));
         token::link_id(index, generation)
     }
 
@@ -235,8 +236,9 @@ impl Ring {
         self.start_send(index);
     }
 
-    /// Closes a link: nothing is reported about it from now on. A write in flight may still end
-    /// within the configured time. Unknown links are ignored.
+    /// Closes a link: nothing is reported about it from now on. A link in use still ends its write
+    /// and waits for the remote's end, both within the configured time, so that the remote can read
+    /// all that was written; a broken one is gone at once. Unknown links are ignored.
     pub fn close(&mut self, link: LinkId) {
         if let Some(index) = self.find(link) {
             self.close_index(index);
@@ -246,6 +248,11 @@ impl Ring {
     /// Links of any state, those being closed included.
     pub fn link_count(&self) -> usize {
         self.links.len()
+    }
+
+    /// Whether links that were closed are not gone yet. Looks at all links: meant for the end.
+    pub fn is_closing(&self) -> bool {
+        self.links.iter().any(|(_, link)| link.is_ending())
     }
 
     // ---- turning ----------------------------------------------------------------------------
@@ -361,6 +368,11 @@ impl Ring {
                     let entry = self.links[index].receive_entry(multi);
                     self.start(index, Kind::Receive, entry);
                 }
+                Action::Discard => {
+                    let entry = self.links[index].discard_entry();
+                    self.start(index, Kind::Receive, entry);
+                }
+                Action::ShutDown => self.links[index].shut_down(),
                 Action::StartDeadline => {
                     let entry = self.links[index].deadline_entry();
                     self.start(index, Kind::Deadline, entry);

@@ -119,6 +119,91 @@ fn closing_lets_a_write_in_flight_end() {
 }
 
 #[test]
+fn closing_with_unread_input_cuts_off_nothing_that_was_written() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (link, mut theirs) = rig.pair();
+    theirs
+        .write_all(&pattern(1 << 20))
+        .expect("room in the kernel");
+    let sent = pattern(4 << 20);
+    rig.ring.transmit(link, one(&sent));
+    // Half is read, so that the rest finds room in the kernels; they hold it when the link closes.
+    let reader = std::thread::spawn(move || {
+        let mut got = vec![0; 2 << 20];
+        theirs.read_exact(&mut got).expect("reads the first half");
+        (theirs, got)
+    });
+    rig.sent(link);
+    let (mut theirs, mut got) = reader.join().expect("the reader ends");
+    rig.ring.close(link);
+    rig.turn(Duration::from_millis(20));
+    theirs.read_to_end(&mut got).expect("reads to the end");
+    assert!(got == sent);
+    drop(theirs);
+    let start = Instant::now();
+    rig.until_links(0);
+    assert!(
+        start.elapsed() < Duration::from_millis(500),
+        "the remote's end ends the wait"
+    );
+}
+
+#[test]
+fn a_remote_can_send_on_after_the_close_and_hears_of_it_where_it_reads() {
+    let config = RingConfig {
+        close_timeout: PATIENCE,
+        ..RingConfig::default()
+    };
+    let Some(mut rig) = Rig::with(config, PoolLimits::default()) else {
+        return;
+    };
+    let (link, mut theirs) = rig.pair();
+    rig.ring.close(link);
+    let remote = std::thread::spawn(move || {
+        // More than the kernels hold, so all of it goes only if it is taken.
+        theirs.write_all(&pattern(48 << 20)).expect("no reset");
+        theirs.read(&mut [0; 1]).expect("no reset")
+    });
+    rig.until_links(0);
+    assert_eq!(remote.join().expect("the remote ends"), 0);
+    assert!(rig.out.is_empty(), "{:?}", rig.out);
+}
+
+#[test]
+fn a_remote_that_never_ends_holds_a_closed_link_only_for_its_time_limit() {
+    let close_timeout = Duration::from_millis(100);
+    let config = RingConfig {
+        close_timeout,
+        ..RingConfig::default()
+    };
+    let Some(mut rig) = Rig::with(config, PoolLimits::default()) else {
+        return;
+    };
+    let (link, mut theirs) = rig.pair();
+    let flood = std::thread::spawn(move || while theirs.write_all(&[1; 1 << 16]).is_ok() {});
+    rig.ring.read(link, ReadMode::Stream);
+    rig.turn(Duration::from_millis(5));
+    rig.ring.close(link);
+    let start = Instant::now();
+    rig.until_links(0);
+    assert!(start.elapsed() >= close_timeout, "the remote had its time");
+    assert!(start.elapsed() < close_timeout + Duration::from_secs(5));
+    flood.join().expect("the flood ends with a reset");
+}
+
+#[test]
+fn a_link_that_never_wrote_closes_at_once() {
+    let Some(mut rig) = Rig::new() else { return };
+    let address = rig.listen();
+    let _client = TcpStream::connect(address).expect("connects");
+    let link = rig.accept();
+    let start = Instant::now();
+    rig.ring.close(link);
+    rig.until_links(0);
+    assert!(start.elapsed() < RingConfig::default().close_timeout / 2);
+}
+
+#[test]
 fn closing_waits_no_longer_than_its_time_limit_for_a_write() {
     let close_timeout = Duration::from_millis(100);
     let config = RingConfig {

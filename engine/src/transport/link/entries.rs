@@ -1,0 +1,58 @@
+//! The entries of the ring's queue that start the operations of a link.
+//!
+//! Invariant: they name the link's descriptor and point into its `pinned` box only. Both live until
+//! the link is quiet, that is until the last completion of each entry made here.
+
+use std::os::fd::AsRawFd;
+
+use io_uring::types::{Fd, Timespec};
+use io_uring::{opcode, squeue};
+
+use super::super::ring::BUFFER_GROUP;
+use super::{Link, Op};
+
+/// Bytes that one receive discards at most.
+const DISCARD_BYTES: u32 = 1 << 20;
+
+impl Link {
+    pub(in super::super) fn receive_entry(&self, multi: bool) -> squeue::Entry {
+        if multi {
+            return opcode::RecvMulti::new(self.fd(), BUFFER_GROUP).build();
+        }
+        // With a selected buffer a length of zero means all of it.
+        opcode::Recv::new(self.fd(), std::ptr::null_mut(), 0)
+            .buf_group(BUFFER_GROUP)
+            .build()
+            .flags(squeue::Flags::BUFFER_SELECT)
+    }
+
+    /// `MSG_TRUNC` discards the bytes within the kernel, by tcp(7): no memory is needed.
+    pub(in super::super) fn discard_entry(&self) -> squeue::Entry {
+        opcode::Recv::new(self.fd(), std::ptr::null_mut(), DISCARD_BYTES)
+            .flags(libc::MSG_TRUNC)
+            .build()
+    }
+
+    /// `MSG_WAITALL` lets the kernel go on after a short write by itself.
+    pub(in super::super) fn send_entry(&mut self) -> squeue::Entry {
+        let fd = self.fd();
+        opcode::SendMsg::new(fd, self.pinned.outgoing.header())
+            .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
+            .build()
+    }
+
+    pub(in super::super) fn connect_entry(&mut self) -> squeue::Entry {
+        self.connect = Op::InFlight;
+        let address = &self.pinned.address;
+        opcode::Connect::new(self.fd(), address.as_ptr().cast(), address.len()).build()
+    }
+
+    pub(in super::super) fn deadline_entry(&mut self) -> squeue::Entry {
+        self.pinned.deadline = Timespec::from(self.time_limit);
+        opcode::Timeout::new(&raw const self.pinned.deadline).build()
+    }
+
+    fn fd(&self) -> Fd {
+        Fd(self.socket.as_raw_fd())
+    }
+}
