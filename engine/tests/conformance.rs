@@ -350,6 +350,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         45,
         "another network is refused",
         By(&[
+            "a_node_of_another_network_is_refused",
             "nodes_of_different_networks_do_not_become_peers",
             "who_introduces_itself_wrongly_is_closed_by_name_and_disturbs_nobody",
         ]),
