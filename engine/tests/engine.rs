@@ -429,3 +429,30 @@ fn engines_run_where_only_one_cpu_is_allowed() {
         Err(error) => eprintln!("SKIPPED: cannot run taskset: {error}"),
     }
 }
+
+#[test]
+fn an_application_that_keeps_what_it_receives_goes_on_receiving() {
+    if skip_without_ring() {
+        return;
+    }
+    let sender = app_builder(1, 1).start().expect("the sender");
+    let receiver = app_builder(1, 2).start().expect("the receiver");
+    let mut messages = receiver.subscribe(CHANNEL).expect("a declared channel");
+    let peer = connect(&sender, &receiver);
+    // Four times what the receiving shard has buffers for, in messages that fit one packet.
+    const MESSAGES: usize = 8192;
+    let publisher = std::thread::spawn(move || {
+        for _ in 0..MESSAGES {
+            sender
+                .send_blocking(peer, CHANNEL, Bytes::from(vec![7; 16_000]), WITHIN)
+                .expect("room in time");
+        }
+        sender
+    });
+    let mut kept = Vec::with_capacity(MESSAGES);
+    while kept.len() < MESSAGES {
+        let next = messages.recv_timeout(WITHIN);
+        kept.push(next.unwrap_or_else(|| panic!("only {} came", kept.len())));
+    }
+    publisher.join().expect("all was sent");
+}

@@ -31,6 +31,10 @@ pub const COPY_OUT_BYTES: usize = 4096;
 /// Bytes of an arena from which small copies are cut: one allocation for many messages.
 const ARENA_BYTES: usize = 16 * 1024;
 
+/// The part of the chunks that may be out as slices before messages are copied instead: one in so
+/// many. Whoever keeps messages keeps chunks, and the rest is for receiving.
+const LENT_SHARE: usize = 4;
+
 const _: () = assert!(
     RECV_HEADROOM >= 65_536 + 20,
     "headroom holds the rest of a record"
@@ -162,6 +166,29 @@ impl BufferPool {
                 self.chunks_idle.push(chunk);
             }
             Err(lent) => self.chunks_lent.push_back(lent),
+        }
+    }
+
+    /// Whether a message may leave as a slice of its chunk. Once the application, or a queue, keeps
+    /// the slices of a quarter of all chunks, it may not: what is kept must never leave the shard
+    /// without memory to receive into.
+    pub fn may_lend(&mut self) -> bool {
+        if self.chunks_lent.len() < self.limits.chunks_max.div_ceil(LENT_SHARE) {
+            return true;
+        }
+        let Some(oldest) = self.chunks_lent.pop_front() else {
+            return true;
+        };
+        match reclaim(oldest, CHUNK_BYTES) {
+            Ok(chunk) => {
+                self.counters.reclaimed += 1;
+                self.chunks_idle.push(chunk);
+                true
+            }
+            Err(oldest) => {
+                self.chunks_lent.push_back(oldest);
+                false
+            }
         }
     }
 
@@ -303,6 +330,22 @@ mod tests {
         pool.give_back_chunk(chunk);
         assert_eq!(pool.counters().reclaimed, 1);
         assert!(pool.take_chunk().is_some());
+    }
+
+    #[test]
+    fn slices_are_lent_until_a_quarter_of_the_chunks_is_kept_and_again_when_one_comes_back() {
+        let mut pool = pool(8);
+        let mut kept = Vec::new();
+        for _ in 0..2 {
+            assert!(pool.may_lend());
+            let mut chunk = pool.take_chunk().expect("within the budget");
+            kept.push(chunk.split_to(5_000).freeze());
+            pool.give_back_chunk(chunk);
+        }
+        assert!(!pool.may_lend());
+        kept.remove(0);
+        // The oldest that is still kept is looked at in turn with the one that came back.
+        assert!(pool.may_lend() || pool.may_lend());
     }
 
     #[test]

@@ -139,7 +139,8 @@ impl RecvBuf {
     }
 
     /// Consumes `used` bytes and returns the last `len` of them: a slice of the chunk if they are
-    /// many, a copy of their own if they are few (see [`COPY_OUT_BYTES`]).
+    /// many, a copy of their own if they are few (see [`COPY_OUT_BYTES`]) or if too many slices are
+    /// kept already (see [`BufferPool::may_lend`]).
     ///
     /// # Panics
     /// If `len <= used <= plain().len()` does not hold.
@@ -148,7 +149,9 @@ impl RecvBuf {
             len <= used && used <= self.plain().len(),
             "only opened bytes are taken"
         );
-        if len < COPY_OUT_BYTES {
+        // A window of our own is nobody else's to receive into, so it may be kept.
+        let pooled = self.front.as_ref().is_some_and(|front| front.pooled);
+        if len < COPY_OUT_BYTES || (pooled && !pool.may_lend()) {
             let message = pool.copy_out(&self.plain()[used - len..used]);
             self.consume(used);
             return message;

@@ -108,7 +108,7 @@ const SECTIONS: &[Setting] = settings! {
     P2P persistent_peers: addresses =>
         "Peers to stay connected to, a comma-separated list of ID@host:port.";
     P2P unconditional_peer_ids: ids =>
-        "Ids of peers that the limits below do not count, comma-separated.";
+        "Ids of peers that the inbound limit does not count, comma-separated.";
     P2P max_num_inbound_peers: count => "Peers that may have dialed us, at most.";
     P2P max_num_outbound_peers: count =>
         "Peers that we dial of our own accord, at most; persistent ones not counted.";

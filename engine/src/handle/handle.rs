@@ -1,7 +1,7 @@
 //! The handle: everything an application asks of a running engine, but sending.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
@@ -10,7 +10,7 @@ use crate::handle::status::PeerStatus;
 use crate::handle::subscription::{EventSubscription, Subscription};
 use crate::handle::wait::wait_for;
 use crate::peer::ShardId;
-use crate::shard::block::block_on;
+use crate::shard::block::{block_on, from_now};
 use crate::shard::feed::feeds;
 use crate::shard::node::Node;
 use crate::shard::port::{Control, ShardStatus};
@@ -75,8 +75,9 @@ impl Handle {
         let node = &*self.node;
         let deadline = node.clock.now() + timeout;
         let coordinator = node.port(ShardId::COORDINATOR);
+        let mut watch = node.directory.watch();
         let found = wait_for(node, coordinator, Some(deadline), |cx| {
-            node.directory.wait_for_change(cx.waker());
+            watch.wait(cx.waker());
             (node.directory.len() >= wanted).then_some(())
         });
         match found.await {
@@ -237,7 +238,7 @@ impl Handle {
     /// [`Handle::shutdown`] for plain threads.
     pub fn shutdown_blocking(&self, within: Duration) -> Result<(), ShutdownError> {
         self.node.stop(within);
-        let ending = self.node.join(Instant::now() + within + HUNG_AFTER);
+        let ending = self.node.join(from_now(within.saturating_add(HUNG_AFTER)));
         match ending.faults.into_iter().next() {
             Some(fault) => Err(ShutdownError::Failed(fault)),
             None if ending.hung > 0 => Err(ShutdownError::Hung(ending.hung)),

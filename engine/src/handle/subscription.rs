@@ -3,11 +3,11 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_core::Stream;
 
-use crate::shard::block::{block_on, block_until};
+use crate::shard::block::{block_on, block_until, from_now};
 use crate::shard::feed::Intake;
 use crate::switch::{Delivery, Event};
 
@@ -38,7 +38,7 @@ impl<T> Source<T> {
     }
 
     fn recv_timeout(&mut self, timeout: Duration) -> Option<T> {
-        block_until(self.recv(), Instant::now() + timeout).flatten()
+        block_until(self.recv(), from_now(timeout)).flatten()
     }
 }
 

@@ -8,7 +8,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// What a wait without an end amounts to: longer than any process lives.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// The point in time `span` from now; a span that no clock can hold is a century.
+pub(crate) fn from_now(span: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(span).unwrap_or_else(|| now + CENTURY)
+}
 
 struct Unpark(Thread);
 
@@ -61,6 +70,12 @@ mod tests {
         let other = std::thread::spawn(move || sender.send(3));
         assert_eq!(block_on(future), Some(3));
         other.join().expect("the other thread does not panic");
+    }
+
+    #[test]
+    fn a_span_that_no_clock_can_hold_is_a_long_wait_and_no_panic() {
+        assert!(from_now(Duration::MAX) > Instant::now() + CENTURY / 2);
+        assert!(from_now(Duration::from_secs(1)) < Instant::now() + CENTURY / 2);
     }
 
     #[test]

@@ -110,11 +110,11 @@ impl Directory {
         self.with(|peers| peers.len())
     }
 
-    /// Has `waker` woken at the next change. Look again after this call.
-    pub(crate) fn wait_for_change(&self, waker: &Waker) {
-        let mut state = self.lock();
-        if !state.waiting.iter().any(|other| other.will_wake(waker)) {
-            state.waiting.push(waker.clone());
+    /// A place among those who wait for a change.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        Watch {
+            directory: self,
+            waker: None,
         }
     }
 
@@ -191,6 +191,41 @@ impl Directory {
     fn lock(&self) -> MutexGuard<'_, State> {
         // The map is replaced in one step: a panic cannot leave it half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who waits for peers to come or go; forgotten when dropped, so that a wait which ends
+/// without a change leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Watch<'a> {
+    directory: &'a Directory,
+    waker: Option<Waker>,
+}
+
+impl Watch<'_> {
+    /// Has `waker` woken at the next change. Look again after this call.
+    pub(crate) fn wait(&mut self, waker: &Waker) {
+        let mut state = self.directory.lock();
+        if let Some(former) = self.waker.replace(waker.clone()) {
+            state.forget(&former);
+        }
+        state.waiting.push(waker.clone());
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some(waker) = &self.waker {
+            self.directory.lock().forget(waker);
+        }
+    }
+}
+
+impl State {
+    /// Forgets one who waits; it may have been woken and forgotten already.
+    fn forget(&mut self, waker: &Waker) {
+        let found = self.waiting.iter().position(|one| one.will_wake(waker));
+        found.map(|at| self.waiting.swap_remove(at));
     }
 }
 
@@ -335,6 +370,18 @@ mod tests {
         assert!(directory.find(peer.info.id).is_some());
         directory.remove(&peer);
         assert_eq!(directory.len(), 0);
+    }
+
+    #[test]
+    fn a_wait_that_ends_without_a_change_leaves_nothing_behind() {
+        let directory = Directory::new();
+        for _ in 0..3 {
+            let mut watch = directory.watch();
+            watch.wait(Waker::noop());
+            watch.wait(Waker::noop());
+            assert_eq!(directory.lock().waiting.len(), 1);
+        }
+        assert!(directory.lock().waiting.is_empty());
     }
 
     #[test]

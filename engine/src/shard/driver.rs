@@ -170,12 +170,14 @@ impl Driver {
         self.switch.run(self.now);
         worked |= self.carry_out();
         self.depart();
+        let node = &self.node;
+        self.mesh.flush(|shard| node.port(shard).wake());
+        // Told before the rooms are: an end of the congestion wakes those who wait to publish.
+        self.switch.handle_congestion(self.mesh.is_congested());
         worked |= self.deliver();
         self.publish_gauges();
         self.publish_rooms();
         self.outlet.flush();
-        let node = &self.node;
-        self.mesh.flush(|shard| node.port(shard).wake());
         Ok(worked || self.switch.has_work())
     }
 

@@ -10,9 +10,10 @@
 //! ```
 //!
 //! So nothing is lost and no shard ever waits for another: two shards with full lanes to each
-//! other still take their turns. The sender's queue has no maximum of its own. What goes in is
-//! bounded by what caused it: admissions by the limits of peers, notes and broadcasts by messages
-//! that were received, hence by the budget of receive buffers.
+//! other still take their turns. The sender's queue is bounded by what one turn can add: as long as
+//! letters wait there, the switch is told of the congestion, takes no message from its peers and
+//! lets publishers wait. Letters that come are still taken, and cause few others, so full lanes
+//! always drain.
 //!
 //! Letters to oneself go into a local queue. A receiver that sleeps is woken, once per turn.
 
@@ -49,6 +50,8 @@ pub(crate) struct Mesh<T = Letter> {
     outbound: Vec<Outbound<T>>,
     /// `None` stands where the shard itself would be.
     inbound: Vec<Option<rtrb::Consumer<T>>>,
+    /// The lane that is looked at first for the next letter.
+    next: usize,
 }
 
 #[derive(Debug)]
@@ -67,6 +70,7 @@ impl<T> Mesh<T> {
                 own: ShardId(own),
                 outbound: Vec::new(),
                 inbound: Vec::new(),
+                next: 0,
             })
             .collect();
         for from in 0..usize::from(shards) {
@@ -104,17 +108,23 @@ impl<T> Mesh<T> {
             .any(|outbound| outbound.lane.is_some() && !outbound.waiting.is_empty())
     }
 
-    /// The next letter from any shard. Takes whole lanes in order: the driver empties the mesh
-    /// each turn, so no lane can starve another.
+    /// The next letter from any shard. Lanes take turns: a turn of the driver ends after so many
+    /// letters, and lanes that are always full must not keep it from the others.
     pub(crate) fn receive(&mut self) -> Option<(ShardId, T)> {
         let own = self.own;
         if let Some(letter) = self.outbound[usize::from(own.0)].waiting.pop_front() {
             return Some((own, letter));
         }
-        (0..)
-            .map(ShardId)
-            .zip(&mut self.inbound)
-            .find_map(|(from, inbound)| inbound.as_mut()?.pop().ok().map(|letter| (from, letter)))
+        let lanes = self.inbound.len();
+        let turns = (0..).map(ShardId).zip(0..lanes).cycle();
+        for (from, at) in turns.skip(self.next).take(lanes) {
+            let lane = self.inbound[at].as_mut();
+            if let Some(letter) = lane.and_then(|lane| lane.pop().ok()) {
+                self.next = (at + 1) % lanes;
+                return Some((from, letter));
+            }
+        }
+        None
     }
 }
 
@@ -162,6 +172,20 @@ mod tests {
         }
         assert_eq!(received, (0..letters).collect::<Vec<_>>());
         assert!(!first.is_congested() && second.receive().is_none());
+    }
+
+    #[test]
+    fn lanes_take_turns() {
+        let mut meshes = Mesh::<u8>::connect(4);
+        for letter in 0..2 {
+            for from in [3, 1, 0] {
+                meshes[from].send(ShardId(2), letter);
+            }
+        }
+        let order: Vec<_> = std::iter::from_fn(|| meshes[2].receive())
+            .map(|(from, letter)| (from.0, letter))
+            .collect();
+        assert_eq!(order, [(0, 0), (1, 0), (3, 0), (0, 1), (1, 1), (3, 1)]);
     }
 
     #[test]

@@ -25,11 +25,15 @@ pub(crate) struct Outlet {
 impl Outlet {
     /// Adds a subscription.
     pub(crate) fn subscribe(&mut self, channel: ChannelId, feed: Feed<Delivery>) {
-        self.subscriptions.entry(channel).or_default().push(feed);
+        let feeds = self.subscriptions.entry(channel).or_default();
+        // On a silent channel nobody else looks after those who left.
+        feeds.retain(|feed| !feed.is_abandoned());
+        feeds.push(feed);
     }
 
     /// Adds an observer.
     pub(crate) fn observe(&mut self, feed: Feed<Event>) {
+        self.observers.retain(|feed| !feed.is_abandoned());
         self.observers.push(feed);
     }
 
@@ -123,6 +127,19 @@ mod tests {
             assert!(outlet.accepts(CHANNEL));
             outlet.deliver(delivery());
         }
+    }
+
+    #[test]
+    fn subscribers_that_come_and_go_on_a_silent_channel_leave_nothing_behind() {
+        let mut outlet = Outlet::default();
+        for _ in 0..10 {
+            drop(subscription(&mut outlet, 1));
+            let (mut feeds, intake) = feeds(&[Arc::new(Port::new())], 1);
+            outlet.observe(feeds.remove(0));
+            drop(intake);
+        }
+        assert_eq!(outlet.subscriptions[&CHANNEL].len(), 1);
+        assert_eq!(outlet.observers.len(), 1);
     }
 
     #[test]

@@ -255,6 +255,9 @@ impl Slot<'_> {
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Ordering::AcqRel);
+        // Somebody may have found the inbox full because of this very slot, and the driver, which
+        // never saw it, will not tell.
+        self.0.tell_room();
     }
 }
 
@@ -309,6 +312,24 @@ mod tests {
         let slots: Vec<_> = (0..INBOX_REQUESTS).map(|_| port.reserve()).collect();
         assert!(slots.iter().all(Option::is_some) && port.reserve().is_none());
         drop(slots);
+        assert!(port.reserve().is_some());
+    }
+
+    #[test]
+    fn a_slot_given_back_unfilled_wakes_who_waits_for_room() {
+        struct Count(AtomicUsize);
+        impl std::task::Wake for Count {
+            fn wake(self: std::sync::Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let port = Port::new();
+        let mut slots: Vec<_> = (0..INBOX_REQUESTS).map(|_| port.reserve()).collect();
+        let count = std::sync::Arc::new(Count(AtomicUsize::new(0)));
+        port.wait_for_room(&count.clone().into());
+        assert!(port.reserve().is_none());
+        slots.pop();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
         assert!(port.reserve().is_some());
     }
 

@@ -23,14 +23,12 @@ use std::net::IpAddr;
 
 use ringwire_codec::NodeId;
 
+use super::bans::Bans;
 use super::gate::SIMULTANEOUS_WINDOW;
 use super::message::{Candidate, Pass, Ticket};
 use crate::error::Reject;
 use crate::peer::{Direction, ShardId};
 use crate::time::Instant;
-
-/// Bans remembered at most, of ids and of addresses each; the one that ends first makes room.
-const BANS_MAX: usize = 4096;
 
 /// The budgets of a node.
 #[derive(Clone, Debug, Default)]
@@ -107,8 +105,8 @@ pub(super) struct Admission {
     inbound: usize,
     /// Winners of simultaneous dials that wait for the loser to leave.
     parked: BTreeMap<NodeId, (ShardId, Candidate)>,
-    banned_ids: BTreeMap<NodeId, Instant>,
-    banned_ips: BTreeMap<IpAddr, Instant>,
+    banned_ids: Bans<NodeId>,
+    banned_ips: Bans<IpAddr>,
     next_ticket: u64,
 }
 
@@ -124,8 +122,8 @@ impl Admission {
             loads: vec![0; usize::from(shard_count)],
             inbound: 0,
             parked: BTreeMap::new(),
-            banned_ids: BTreeMap::new(),
-            banned_ips: BTreeMap::new(),
+            banned_ids: Bans::new(),
+            banned_ips: Bans::new(),
             next_ticket: 0,
         }
     }
@@ -182,7 +180,7 @@ impl Admission {
 
     /// Refuses an id until `until`; returns its connection, if it has one, and where that lives.
     pub(super) fn ban_id(&mut self, id: NodeId, until: Instant) -> Vec<(Ticket, ShardId)> {
-        insert_ban(&mut self.banned_ids, id, until);
+        self.banned_ids.insert(id, until);
         self.entries
             .get(&id)
             .map(|entry| (entry.ticket, entry.home))
@@ -192,7 +190,7 @@ impl Admission {
 
     /// Refuses an address until `until`; returns the connections from there and where they live.
     pub(super) fn ban_ip(&mut self, ip: IpAddr, until: Instant) -> Vec<(Ticket, ShardId)> {
-        insert_ban(&mut self.banned_ips, ip, until);
+        self.banned_ips.insert(ip, until);
         let there = self.entries.values().filter(|entry| entry.ip == ip);
         there.map(|entry| (entry.ticket, entry.home)).collect()
     }
@@ -227,9 +225,7 @@ impl Admission {
             return Err(Reject::IsSelf);
         }
         let ip = candidate.remote_addr.ip().to_canonical();
-        if is_banned(&mut self.banned_ids, &candidate.id, now)
-            || is_banned(&mut self.banned_ips, &ip, now)
-        {
+        if self.banned_ids.contains(&candidate.id, now) || self.banned_ips.contains(&ip, now) {
             return Err(Reject::Banned);
         }
         Ok(())
@@ -309,28 +305,6 @@ impl Admission {
             home,
             persistent,
         }
-    }
-}
-
-fn insert_ban<K: Ord + Copy>(bans: &mut BTreeMap<K, Instant>, key: K, until: Instant) {
-    if bans.len() >= BANS_MAX && !bans.contains_key(&key) {
-        let soonest = bans
-            .iter()
-            .min_by_key(|(_, until)| **until)
-            .map(|(key, _)| *key);
-        soonest.map(|key| bans.remove(&key));
-    }
-    bans.insert(key, until);
-}
-
-fn is_banned<K: Ord>(bans: &mut BTreeMap<K, Instant>, key: &K, now: Instant) -> bool {
-    match bans.get(key) {
-        Some(until) if *until > now => true,
-        Some(_) => {
-            bans.remove(key);
-            false
-        }
-        None => false,
     }
 }
 

@@ -54,7 +54,7 @@ impl Switch {
             .as_ref()
             .is_some_and(|closing| !closing.flushing)
             && peer.waiting.is_empty()
-            && !(0..self.reactors.len()).any(|index| self.reactors.get(index).has_pending(key));
+            && !(0..self.reactors.len()).any(|index| self.reactors.has_pending(index, key));
         if !is_due {
             return;
         }

@@ -61,6 +61,10 @@ pub(super) struct Core {
     /// Links that want their turn in `run`, each once.
     pub(super) dirty: VecDeque<PeerKey>,
     pub(super) pool: BufferPool,
+    /// How often the pool had run out of chunks when the peers were last parked.
+    pub(super) exhausted: u64,
+    /// The lanes to other shards are full: nothing is taken in that might add to them.
+    pub(super) congested: bool,
     pub(super) outputs: VecDeque<Output>,
     /// Messages of this shard to itself.
     pub(super) inbox: VecDeque<ShardMessage>,
@@ -114,6 +118,8 @@ impl Core {
             links: Links::default(),
             dirty: VecDeque::new(),
             pool: BufferPool::new(PoolLimits::default()),
+            exhausted: 0,
+            congested: false,
             outputs: VecDeque::new(),
             inbox: VecDeque::new(),
             stops: VecDeque::new(),
@@ -173,14 +179,28 @@ impl Core {
         keys.into_iter().for_each(|key| self.mark(key));
     }
 
+    /// Frees the chunks that peers hold whose messages nobody pulls, if the pool ran out of chunks
+    /// since the last call: they must not keep the other peers from being read.
+    pub(super) fn park_if_exhausted(&mut self) {
+        let exhausted = self.pool.counters().exhausted;
+        if std::mem::replace(&mut self.exhausted, exhausted) == exhausted {
+            return;
+        }
+        let keys: Vec<_> = self.links.peer_keys().collect();
+        for key in keys {
+            if let Some(peer) = self.links.peer_mut(key) {
+                peer.conn.park(&mut self.pool);
+            }
+        }
+    }
+
     /// Puts the link's next deadline into the heap, unless an earlier entry will look after it.
     pub(super) fn schedule(&mut self, key: PeerKey) {
         let Some(link) = self.links.get_mut(key) else {
             return;
         };
         let Some(want) = link.next_at() else { return };
-        if link.timer_at.is_none_or(|at| want < at) {
-            link.timer_at = Some(want);
+        if link.timers.must_add(want) {
             self.timers.set(want, Timer::Link(key));
         }
     }

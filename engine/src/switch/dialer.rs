@@ -327,8 +327,8 @@ impl Dialer {
 }
 
 impl Target {
-    /// The peer left: a connection that has lasted, or was lost for a passing reason, is dialed
-    /// again without what earlier failures had added to the pause.
+    /// The peer left: a connection that has lasted is dialed again without what earlier failures
+    /// had added to the pause, and one lost for a passing reason is dialed again at all.
     fn handle_left(&mut self, now: Instant, reason: &CloseReason) {
         if let State::Connected { since } = self.state
             && now - since >= STABLE_AFTER
@@ -337,7 +337,6 @@ impl Target {
         }
         if self.kind == DialKind::Once && reason.is_transient() {
             self.kind = DialKind::Recovering;
-            self.backoff = Backoff::default();
         }
     }
 }

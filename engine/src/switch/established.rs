@@ -253,6 +253,7 @@ impl Core {
             deliveries,
             pool,
             now,
+            congested,
             ..
         } = self;
         let Some(link) = links.get_mut(key) else {
@@ -263,7 +264,7 @@ impl Core {
         };
         let mut held_back = false;
         let message = peer.conn.next_message(*now, pool, |channel| {
-            let has_room = deliveries.has_room(channel);
+            let has_room = !*congested && deliveries.has_room(channel);
             held_back |= !has_room;
             has_room
         })?;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::bans::Bans;
 use crate::error::Reject;
 use crate::switch::message::GateUpdate;
 use crate::time::Instant;
@@ -37,7 +38,7 @@ pub(super) struct Gate {
     inbound_full: bool,
     /// Peers at an address, and when the last of them was admitted.
     occupied: BTreeMap<IpAddr, (usize, Instant)>,
-    banned: BTreeMap<IpAddr, Instant>,
+    banned: Bans<IpAddr>,
     /// Inbound handshakes in progress here.
     handshakes: usize,
 }
@@ -49,7 +50,7 @@ impl Gate {
             limits,
             inbound_full: false,
             occupied: BTreeMap::new(),
-            banned: BTreeMap::new(),
+            banned: Bans::new(),
             handshakes: 0,
         }
     }
@@ -72,9 +73,7 @@ impl Gate {
                     self.occupied.remove(&ip);
                 }
             }
-            GateUpdate::Banned(ip, until) => {
-                self.banned.insert(ip, until);
-            }
+            GateUpdate::Banned(ip, until) => self.banned.insert(ip, until),
         }
     }
 
@@ -96,10 +95,7 @@ impl Gate {
     }
 
     fn check(&mut self, now: Instant, ip: IpAddr) -> Result<(), Reject> {
-        if self.banned.get(&ip).is_some_and(|until| *until <= now) {
-            self.banned.remove(&ip);
-        }
-        if self.banned.contains_key(&ip) {
+        if self.banned.contains(&ip, now) {
             return Err(Reject::Banned);
         }
         if self.handshakes >= self.limits.handshakes_max {
@@ -125,6 +121,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::switch::bans::BANS_MAX;
 
     const REMOTE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 1);
 
@@ -188,5 +185,15 @@ mod tests {
             Err(Reject::Banned)
         );
         assert_eq!(gate.begin_handshake(until, REMOTE), Ok(()));
+    }
+
+    #[test]
+    fn the_bans_of_a_gate_are_bounded() {
+        let mut gate = gate();
+        for address in 0..2 * BANS_MAX as u32 {
+            let ip = IpAddr::from(address.to_be_bytes());
+            gate.handle_update(GateUpdate::Banned(ip, Instant::from_nanos(100)));
+        }
+        assert_eq!(gate.banned.len(), BANS_MAX);
     }
 }

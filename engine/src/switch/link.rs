@@ -22,6 +22,7 @@ use ringwire_codec::node_info::CHANNELS_MAX;
 
 use super::io::{LinkId, ReadMode, ReplyToken, Transmit};
 use super::message::{AttemptId, Pass, Ticket};
+use super::timers::Entries;
 use crate::buffer::Chunk;
 use crate::conn::{MConnection, Upgrade, Upgraded};
 use crate::error::{CloseReason, NetworkError};
@@ -52,8 +53,8 @@ pub(super) struct Link {
     pub(super) ended: Option<NetworkError>,
     /// Whether the link waits for its turn in `run`.
     pub(super) dirty: bool,
-    /// The earliest entry of this link in the timer heap.
-    pub(super) timer_at: Option<Instant>,
+    /// Its entries in the timer heap.
+    pub(super) timers: Entries,
 }
 
 /// What a link is being used for.

@@ -12,6 +12,7 @@ use ringwire_codec::NodeId;
 use super::io::{LinkId, ReadMode, Transmit};
 use super::link::{Link, Peer, Stage};
 use super::message::AttemptId;
+use super::timers::Entries;
 use crate::peer::{Direction, PeerKey};
 
 /// The links of a shard. Keys are given with a generation, so a stale one finds nobody.
@@ -61,7 +62,7 @@ impl Links {
             unsent: Transmit::new(),
             ended: None,
             dirty: false,
-            timer_at: None,
+            timers: Entries::default(),
         });
         self.by_id.insert(id, key);
         key

@@ -11,7 +11,7 @@
 //! * [`io`], `message`: what is said to the shell, and between the shards of a node
 //! * `switch`, `core`, `turn`, `context`: the list, what it holds, its inside, a reactor's view
 //! * `link`, `links`: one socket, all sockets
-//! * `gate`, `filter`, `upgrading`, `dials`: a link before it is a peer
+//! * `gate`, `bans`, `filter`, `upgrading`, `dials`: a link before it is a peer
 //! * `established`, `sends`, `deliveries`, `closing`: a peer, to its end
 //! * `coordinator`, `admission`, `dialer`, `reconnect`: the node as a whole, on shard 0 alone
 //! * `reactor_set`, `channel_table`, `app_channels`, `identity`: what the node is made of
@@ -19,6 +19,7 @@
 
 mod admission;
 mod app_channels;
+mod bans;
 mod chance;
 mod channel_table;
 mod closing;

@@ -7,7 +7,10 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use ringwire_codec::ChannelId;
+
 use crate::error::CloseReason;
+use crate::peer::PeerKey;
 use crate::reactor::Reactor;
 
 struct Entry {
@@ -36,9 +39,28 @@ impl ReactorSet {
         &self.entries[index].name
     }
 
-    /// Looks at a reactor without calling into its protocol.
-    pub(super) fn get(&self, index: usize) -> &dyn Reactor {
-        &*self.entries[index].reactor
+    /// Whether a reactor takes more to publish. One that panics takes it: it is only a hint.
+    pub(super) fn has_room(&self, index: usize, channel: ChannelId) -> bool {
+        self.ask(index, |reactor| reactor.has_room(channel))
+            .unwrap_or(true)
+    }
+
+    /// Whether messages for `peer` wait inside a reactor. One that panics keeps nobody waiting.
+    pub(super) fn has_pending(&self, index: usize, peer: PeerKey) -> bool {
+        self.ask(index, |reactor| reactor.has_pending(peer))
+            .unwrap_or(false)
+    }
+
+    /// A reactor's figures; none if it panics.
+    pub(super) fn counters(&self, index: usize) -> Vec<(&'static str, u64)> {
+        self.ask(index, |reactor| reactor.counters())
+            .unwrap_or_default()
+    }
+
+    /// Looks at a reactor without calling into its protocol; `None` if it panics.
+    fn ask<R>(&self, index: usize, ask: impl FnOnce(&dyn Reactor) -> R) -> Option<R> {
+        let reactor = &*self.entries[index].reactor;
+        catch_unwind(AssertUnwindSafe(|| ask(reactor))).ok()
     }
 
     /// Runs `call` on one reactor; a panic becomes the reason to close the peer at hand.
@@ -62,4 +84,46 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| String::from("no message"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::{ChannelDescriptor, Context, Envelope, ReactorError};
+
+    struct Faulty;
+
+    impl Reactor for Faulty {
+        fn channels(&self) -> Vec<ChannelDescriptor> {
+            Vec::new()
+        }
+
+        fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+            Ok(())
+        }
+
+        fn has_room(&self, _channel: ChannelId) -> bool {
+            panic!("asked for room")
+        }
+
+        fn has_pending(&self, _peer: PeerKey) -> bool {
+            panic!("asked for messages")
+        }
+
+        fn counters(&self) -> Vec<(&'static str, u64)> {
+            panic!("asked for figures")
+        }
+    }
+
+    #[test]
+    fn a_reactor_that_panics_when_it_is_asked_costs_nobody() {
+        let set = ReactorSet::new(vec![(String::from("faulty"), Box::new(Faulty))]);
+        let peer = PeerKey {
+            index: 0,
+            generation: 0,
+        };
+        assert!(set.has_room(0, ChannelId(1)));
+        assert!(!set.has_pending(0, peer));
+        assert!(set.counters(0).is_empty());
+    }
 }

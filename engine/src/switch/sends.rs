@@ -12,7 +12,9 @@ use super::link::WaitingSend;
 use crate::error::{SendError, TrySendError};
 use crate::peer::PeerKey;
 
-/// Sends that may wait for room at one peer; one more is answered `Full`.
+/// Sends that may wait for room at one peer; one more is answered `Full`. A send that nobody waits
+/// for was accepted already, with room held in the queue; it is never refused here, and there are
+/// never more of them than the queues hold.
 pub const WAITING_SENDS_MAX: usize = 1024;
 
 impl Core {
@@ -81,7 +83,7 @@ impl Core {
             self.try_send(key, channel, message)
         };
         let outcome = match outcome {
-            Err(TrySendError::Full(message)) if !is_crowded => {
+            Err(TrySendError::Full(message)) if !is_crowded || token.is_none() => {
                 let send = WaitingSend {
                     channel,
                     message,

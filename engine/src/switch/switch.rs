@@ -188,6 +188,16 @@ impl Switch {
         self.settle();
     }
 
+    /// The lanes to other shards are full, or have room again. While they are full, no message is
+    /// taken from a peer and publishers are told to wait: each may become messages to other shards,
+    /// and those have no other bound. What other shards send is still taken, so two shards with
+    /// full lanes to each other get on.
+    pub fn handle_congestion(&mut self, congested: bool) {
+        if std::mem::replace(&mut self.core.congested, congested) && !congested {
+            self.core.mark_peers();
+        }
+    }
+
     /// The application asks for something.
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         self.core.now = now;
@@ -218,6 +228,7 @@ impl Switch {
             self.work(key);
             self.settle();
         }
+        self.core.park_if_exhausted();
         self.finish_shutdown();
     }
 
@@ -240,7 +251,7 @@ impl Switch {
     /// with the application until it is true again.
     pub fn has_room_to_publish(&self, channel: ChannelId) -> bool {
         let owner = self.core.channels.owner(channel);
-        owner.is_none_or(|index| self.reactors.get(index).has_room(channel))
+        !self.core.congested && owner.is_none_or(|index| self.reactors.has_room(index, channel))
     }
 
     /// The pool chunks are taken from and given back to.
@@ -261,7 +272,7 @@ impl Switch {
         let of = |index| {
             (
                 self.reactors.name(index).to_owned(),
-                self.reactors.get(index).counters(),
+                self.reactors.counters(index),
             )
         };
         (0..self.reactors.len()).map(of).collect()

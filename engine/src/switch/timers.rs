@@ -1,12 +1,14 @@
 //! Deadlines of one shard: a heap, and one entry per thing that may be due.
 //!
 //! A link's deadline moves with every packet, so it is not moved in the heap. The link remembers
-//! the earliest entry it has there; when that entry comes up too early, the link looks again and
-//! pushes the later one. So the heap holds about one entry per link, and moving a deadline into
-//! the future costs nothing.
+//! the [`Entries`] it has there; when one comes up too early, the link looks again and makes a
+//! later one, unless it has that already. So the heap holds about one entry per link and kind of
+//! deadline, and moving a deadline into the future costs nothing.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+use smallvec::SmallVec;
 
 use crate::peer::PeerKey;
 use crate::time::Instant;
@@ -53,9 +55,60 @@ impl Timers {
     }
 }
 
+/// The entries that one link has in the heap.
+///
+/// Invariant: each is earlier than the one before it, so the last one comes up first.
+#[derive(Debug, Default)]
+pub(super) struct Entries(SmallVec<[Instant; 2]>);
+
+impl Entries {
+    /// Whether an entry has to be made so that the link is looked after at `want`; notes it.
+    pub(super) fn must_add(&mut self, want: Instant) -> bool {
+        let is_missing = self.0.last().is_none_or(|at| want < *at);
+        if is_missing {
+            self.0.push(want);
+        }
+        is_missing
+    }
+
+    /// The entry of `at` came up.
+    pub(super) fn handle_fired(&mut self, at: Instant) {
+        while self.0.last().is_some_and(|entry| *entry <= at) {
+            self.0.pop();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_deadlines_that_come_and_go_leave_the_long_one_in_the_heap_once() {
+        let mut entries = Entries::default();
+        let mut made = 0;
+        // A connection at its rate: every millisecond it waits, and behind that stands its ping.
+        for millis in 0..1000 {
+            let ping = Instant::from_nanos(60_000_000_000 + millis);
+            let paid = Instant::from_nanos((millis + 1) * 1_000_000);
+            made += u32::from(entries.must_add(ping));
+            assert!(entries.must_add(paid));
+            entries.handle_fired(paid);
+        }
+        assert_eq!(made, 1);
+    }
+
+    #[test]
+    fn an_entry_is_made_for_an_earlier_deadline_only() {
+        let mut entries = Entries::default();
+        assert!(entries.must_add(Instant::from_nanos(5)));
+        assert!(!entries.must_add(Instant::from_nanos(5)));
+        assert!(entries.must_add(Instant::from_nanos(4)));
+        entries.handle_fired(Instant::from_nanos(4));
+        assert!(!entries.must_add(Instant::from_nanos(6)));
+        entries.handle_fired(Instant::from_nanos(5));
+        assert!(entries.must_add(Instant::from_nanos(6)));
+    }
 
     #[test]
     fn a_timer_is_due_at_its_instant_and_not_before() {

@@ -112,7 +112,7 @@ impl Switch {
         let Some(link) = self.core.links.get_mut(key) else {
             return;
         };
-        link.timer_at.take_if(|scheduled| *scheduled == at);
+        link.timers.handle_fired(at);
         if link.next_at().is_some_and(|want| want <= self.core.now) {
             self.handle_link_timeout(key);
         } else {

@@ -104,3 +104,11 @@ fn a_reader_that_went_away_is_no_failure() {
         .expect("the program starts");
     assert_eq!(status.code(), Some(0));
 }
+
+#[test]
+fn a_configuration_that_is_no_text_is_told_with_how_to_mend_it() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    run_at(home.path(), "init", &[]).succeeded();
+    fs::write(home.path().join("config/config.toml"), b"\xff\xfe").expect("room to write");
+    run_at(home.path(), "start", &[]).failed(1, "save it as UTF-8 text");
+}

@@ -159,3 +159,29 @@ fn a_reader_that_went_away_ends_the_node_in_order() {
     let (code, said) = listener.ended();
     assert_eq!(code, Some(0), "{said}");
 }
+
+#[test]
+fn what_was_received_is_written_before_the_node_ends() {
+    if !can_run_nodes() {
+        return;
+    }
+    let mut speaker = Node::start(&["--stdin", "--exit-on-eof"]);
+    let address = speaker.line();
+    let mut listener = Node::start(&["--stdout", "--persistent-peers", &address]);
+    let mut stdin = speaker.child.stdin.take().expect("stdin is a pipe");
+    // Far more than a pipe holds, so that the listener cannot write it before somebody reads.
+    const LINES: usize = 500;
+    let line = "x".repeat(1024) + "\n";
+    stdin
+        .write_all(line.repeat(LINES).as_bytes())
+        .expect("the program reads");
+    drop(stdin);
+    assert_eq!(listener.line(), line.trim_end());
+    let (code, said) = speaker.ended();
+    assert_eq!(code, Some(0), "{said}");
+    terminate(&listener.child);
+    let mut rest = String::new();
+    let stdout = listener.stdout.as_mut().expect("still there");
+    stdout.read_to_string(&mut rest).expect("UTF-8");
+    assert_eq!(rest, line.repeat(LINES - 1));
+}

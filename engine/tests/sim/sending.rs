@@ -97,6 +97,69 @@ fn sends_that_wait_when_the_peer_goes_are_answered_with_closed() {
 }
 
 #[test]
+fn a_send_that_was_accepted_already_is_kept_however_many_wait() {
+    let mut world = pair(1);
+    let fit = QUEUE + WAITING_SENDS_MAX;
+    post_all(
+        &mut world,
+        std::iter::repeat_n(Bytes::from_static(b"x"), fit),
+    );
+    let message = Bytes::from_static(b"accepted");
+    let accepted = Command::Send {
+        peer: world.id_of(1),
+        channel: CHAT,
+        message: message.clone(),
+        timeout: None,
+        token: None,
+    };
+    world.command(0, ShardId::COORDINATOR, accepted);
+    world.run_for(Duration::from_secs(6));
+    world.shutdown(0, Duration::from_secs(10));
+    world.run_for(MOMENT);
+    let last = world.received(1).last().expect("what was queued");
+    assert_eq!(last.digest, *blake3::hash(&message).as_bytes());
+}
+
+#[test]
+fn peers_are_not_pulled_while_the_lanes_to_other_shards_are_full() {
+    let mut world = pair(0);
+    let home = ShardId::COORDINATOR;
+    let has_room = |world: &World| world.switch(1, home).has_room_to_publish(CHAT);
+    world.with_switch(1, home, |switch| switch.handle_congestion(true));
+    assert!(!has_room(&world));
+    world.send(0, 1, CHAT, 0);
+    world.run_for(MOMENT);
+    assert!(world.received(1).is_empty());
+    world.with_switch(1, home, |switch| switch.handle_congestion(false));
+    world.run_for(MOMENT);
+    assert_eq!(world.received(1).len(), 1);
+    assert!(has_room(&world));
+}
+
+#[test]
+fn peers_that_are_not_pulled_give_their_chunks_back_when_there_are_none_left() {
+    let mut world = pair(0);
+    let home = ShardId::COORDINATOR;
+    world.set_consuming(1, false);
+    // Nobody takes messages, so bytes pile up in the connection.
+    for _ in 0..DELIVERY_MESSAGES_MAX + 200 {
+        world.send(0, 1, CHAT, 4000);
+        world.run_for(Duration::from_millis(1));
+    }
+    let joins = |world: &World| {
+        let (_, status) = world.switch(1, home).peers(world.now()).remove(0);
+        assert!(status.recv_backlog_bytes > 0);
+        status.counters.joins
+    };
+    let before = joins(&world);
+    let _taken: Vec<_> = world.with_switch(1, home, |switch| {
+        std::iter::from_fn(|| switch.pool().take_chunk()).collect()
+    });
+    world.run_for(MOMENT);
+    assert_eq!(joins(&world), before + 1, "one copy of all that waits");
+}
+
+#[test]
 fn one_send_more_than_may_wait_is_answered_full() {
     let mut world = pair(1);
     let fit = QUEUE + WAITING_SENDS_MAX;

@@ -68,6 +68,7 @@ impl Home {
             ErrorKind::NotFound => {
                 format!("run `ringwire init --home {}` first", self.root.display())
             }
+            ErrorKind::InvalidData => String::from("save it as UTF-8 text"),
             _ => String::from("check that this user may read it"),
         };
         Failure::new(format!("{}: {error}; {mend}", path.display()))

@@ -193,19 +193,6 @@ fn a_ban_holds_until_its_end_and_no_longer() {
 }
 
 #[test]
-fn the_ban_that_ends_first_makes_room_for_one_more() {
-    let mut admission = admission(limits(9), 1);
-    for n in 0..=BANS_MAX {
-        let mut bytes = [0; 20];
-        bytes[..8].copy_from_slice(&(n as u64).to_be_bytes());
-        let until = Instant::from_nanos(1 + n as u64);
-        admission.ban_id(NodeId::from_bytes(bytes), until);
-    }
-    assert_eq!(admission.banned_ids.len(), BANS_MAX);
-    assert!(!admission.banned_ids.contains_key(&id(0)));
-}
-
-#[test]
 fn a_home_is_the_lightest_shard_and_of_equals_the_asking_one() {
     let mut admission = admission(limits(99), 3);
     let mut home = |byte, from| {

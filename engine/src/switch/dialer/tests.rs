@@ -127,6 +127,25 @@ fn a_transient_fault_brings_a_dialed_peer_back_and_a_lasting_one_does_not() {
     }
 }
 
+#[test]
+fn a_peer_that_fails_again_and_again_at_once_is_not_dialed_in_a_tight_loop() {
+    let mut world = World::new();
+    world
+        .dialer
+        .plan(at(0), address(1), DialKind::Once, None, false);
+    let mut now = at(0);
+    for _ in 0..5 {
+        world.start(now).expect("due");
+        world.dialer.handle_joined(now, id(1));
+        let pause = world.leave(now, 1, &transient()).retry_in.expect("again");
+        assert!(
+            pause >= Duration::from_secs(5),
+            "dialed again after {pause:?}"
+        );
+        now += pause;
+    }
+}
+
 // Conformance item 51.
 #[test]
 fn dialing_ourselves_is_never_tried_again() {

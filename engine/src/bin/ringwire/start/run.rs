@@ -12,14 +12,23 @@ use crate::failure::Failure;
 use crate::node::{Node, Publisher, Subscription};
 use crate::signals::{self, Stop};
 
-/// Time to send what was published and to say goodbye.
+/// Time to send what was published and to say goodbye, when a signal or a fault ends the node.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
+
+/// The same when its input ends it: then everything is sent, however slow the peers are. One that
+/// takes nothing at all is given up by its connection.
+const DRAIN_WITHIN: Duration = Duration::MAX;
+
+/// Time for whoever reads our standard output to take what was received before the end.
+const OUTPUT_WITHIN: Duration = Duration::from_secs(2);
 
 /// Longest time until a signal is noticed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Why the node should end, told by a thread that carries lines.
+/// Why the node should end.
 enum End {
+    /// A signal asked for it, or a shard failed; then the shutdown says which and why.
+    Asked,
     /// Standard input has ended.
     InputEnded,
     /// A thread cannot go on.
@@ -35,14 +44,19 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     say_address(args, &node)?;
 
     let (tell, told) = channel();
+    // Dropped by the thread that writes, when all is written.
+    let (writing, written) = channel::<()>();
     if args.stdout {
         let (subscription, tell) = (node.subscribe()?, tell.clone());
         spawn("rw-stdout", move || {
+            let _writing = writing;
             if let Err(failure) = write_lines(subscription) {
                 // Nobody listens any more if the node is ending already.
                 let _ = tell.send(End::Failed(failure));
             }
         })?;
+    } else {
+        drop(writing);
     }
     if args.stdin {
         let (publisher, stop, tell) = (node.publisher(), stop.clone(), tell.clone());
@@ -52,8 +66,30 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
         })?;
     }
     let ended = wait_for_end(args, &node, &told, &stop);
-    let stopped = node.shutdown(SHUTDOWN_WITHIN);
+    let stopped = match &ended {
+        Ok(End::InputEnded) => drain(node, &stop),
+        _ => node.shutdown(SHUTDOWN_WITHIN),
+    };
+    // What was received is written although the node is gone; a reader that sleeps is not waited
+    // for without end.
+    let _ = written.recv_timeout(OUTPUT_WITHIN);
     ended.and(stopped)
+}
+
+/// Stops the node after everything was sent. A signal ends the wait.
+fn drain(node: Node, stop: &Stop) -> Result<(), Failure> {
+    let (tell, told) = channel();
+    spawn("rw-drain", move || {
+        // Nobody listens any more after a signal.
+        let _ = tell.send(node.shutdown(DRAIN_WITHIN));
+    })?;
+    loop {
+        match told.recv_timeout(LOOK_INTERVAL) {
+            Ok(stopped) => return stopped,
+            Err(RecvTimeoutError::Timeout) if !stop.is_asked() => {}
+            Err(_) => return Err(Failure::new("ended before everything was sent")),
+        }
+    }
 }
 
 /// Says where other nodes find this one: on standard output, unless messages go there.
@@ -72,21 +108,20 @@ fn wait_for_end(
     node: &Node,
     told: &Receiver<End>,
     stop: &Stop,
-) -> Result<(), Failure> {
+) -> Result<End, Failure> {
     while !stop.is_asked() {
         match told.recv_timeout(LOOK_INTERVAL) {
-            Ok(End::InputEnded) if args.exit_on_eof => return Ok(()),
-            Ok(End::InputEnded) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(End::InputEnded) if args.exit_on_eof => return Ok(End::InputEnded),
+            Ok(End::InputEnded | End::Asked) | Err(RecvTimeoutError::Timeout) => {}
             Ok(End::Failed(failure)) => return Err(failure),
             // Never: this function's caller holds a sender.
             Err(RecvTimeoutError::Disconnected) => thread::sleep(LOOK_INTERVAL),
         }
         if !node.is_running() {
-            // A shard failed; `shutdown` says which and why.
-            return Ok(());
+            return Ok(End::Asked);
         }
     }
-    Ok(())
+    Ok(End::Asked)
 }
 
 /// Publishes line after line, from the moment when there is a peer to hear them.
