@@ -10,7 +10,6 @@ use ringwire_codec::{ChannelId, NodeId, NodeInfoError};
 use thiserror::Error;
 
 use crate::conn::ConnError;
-use crate::reactor::ReactorError;
 
 /// Why the network failed us. What the operating system said is kept as text: the pure rooms know
 /// no error numbers.
@@ -83,6 +82,34 @@ pub enum Reject {
     /// The node is shutting down.
     #[error("the node is shutting down")]
     Stopping,
+}
+
+/// Why a reactor wants a peer gone.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct ReactorError {
+    /// What the peer did, for the log and for `remove_peer`.
+    pub message: String,
+    /// Whether the fault passes: a transient one lets the switch dial the peer again (item 59).
+    pub transient: bool,
+}
+
+impl ReactorError {
+    /// A lasting fault of the peer.
+    pub fn new(message: impl Into<String>) -> Self {
+        ReactorError {
+            message: message.into(),
+            transient: false,
+        }
+    }
+
+    /// A fault that may be gone at the next connection.
+    pub fn transient(message: impl Into<String>) -> Self {
+        ReactorError {
+            message: message.into(),
+            transient: true,
+        }
+    }
 }
 
 /// Why a peer, or a connection on its way to become one, was closed. Carried by logs and by

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
-use thiserror::Error;
 
 pub use crate::conn::ChannelDescriptor;
+pub use crate::error::ReactorError;
 use crate::error::{CloseReason, TrySendError};
 use crate::peer::{PeerInfo, PeerKey, ShardId};
 use crate::time::Instant;
@@ -33,34 +33,6 @@ pub struct Envelope<'a> {
     /// The whole message. Keeping it may keep a receive buffer alive; messages under
     /// [`crate::buffer::COPY_OUT_BYTES`] are always copies of their own.
     pub message: Bytes,
-}
-
-/// Why a reactor wants a peer gone.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{message}")]
-pub struct ReactorError {
-    /// What the peer did, for the log and for `remove_peer`.
-    pub message: String,
-    /// Whether the fault passes: a transient one lets the switch dial the peer again (item 59).
-    pub transient: bool,
-}
-
-impl ReactorError {
-    /// A lasting fault of the peer.
-    pub fn new(message: impl Into<String>) -> Self {
-        ReactorError {
-            message: message.into(),
-            transient: false,
-        }
-    }
-
-    /// A fault that may be gone at the next connection.
-    pub fn transient(message: impl Into<String>) -> Self {
-        ReactorError {
-            message: message.into(),
-            transient: true,
-        }
-    }
 }
 
 /// What instances of one reactor tell each other across the shards of a node. Only the reference

@@ -35,8 +35,8 @@ const TABLE: &[(u16, &str, Met)] = &[
         "stop after flush delivers what was sent",
         By(&[
             "a_flush_sends_all_that_was_queued_whatever_the_rate_and_takes_nothing_more",
-            "what_was_accepted_is_sent_before_a_stopped_peer_is_closed",
             "a_shutdown_sends_what_was_accepted_and_leaves_nothing_open",
+            "a_stopped_peer_gets_what_was_queued_and_is_not_dialed_again",
         ]),
     ),
     (
@@ -298,10 +298,7 @@ const TABLE: &[(u16, &str, Met)] = &[
     (
         37,
         "a connection filter refuses",
-        By(&[
-            "a_connection_filter_refuses_before_the_handshake",
-            "a_connection_filter_refuses_an_address_before_its_handshake",
-        ]),
+        By(&["a_connection_filter_refuses_an_address_before_its_handshake"]),
     ),
     (
         38,
@@ -316,18 +313,12 @@ const TABLE: &[(u16, &str, Met)] = &[
     (
         40,
         "many dials at once",
-        By(&[
-            "two_nodes_connect_and_their_messages_arrive_whole",
-            "many_dials_at_once_are_all_accepted_beside_those_that_are_refused",
-        ]),
+        By(&["many_dials_at_once_are_all_accepted_beside_those_that_are_refused"]),
     ),
     (
         41,
         "a stalled handshake delays nobody",
-        By(&[
-            "a_stalled_handshake_delays_nobody_and_ends_at_its_timeout",
-            "a_peer_that_stalls_its_handshake_does_not_delay_a_good_one",
-        ]),
+        By(&["a_peer_that_stalls_its_handshake_does_not_delay_a_good_one"]),
     ),
     (
         42,
@@ -398,7 +389,6 @@ const TABLE: &[(u16, &str, Met)] = &[
         50,
         "messages reach the right reactor and channel",
         By(&[
-            "two_nodes_connect_and_their_messages_arrive_whole",
             "each_message_reaches_the_reactor_that_owns_its_channel_with_its_bytes",
             "an_engine_answers_every_oracle_that_dials_it",
         ]),
@@ -408,17 +398,13 @@ const TABLE: &[(u16, &str, Met)] = &[
         "dialing oneself",
         By(&[
             "dialing_ourselves_is_never_tried_again",
-            "dialing_ourselves_is_refused_at_once_by_id_and_never_retried_by_key",
             "dialing_oneself_makes_no_peer_and_is_not_tried_again",
         ]),
     ),
     (
         52,
         "a peer filter refuses",
-        By(&[
-            "a_peer_filter_refuses_after_node_info",
-            "a_peer_filter_refuses_an_authenticated_peer",
-        ]),
+        By(&["a_peer_filter_refuses_an_authenticated_peer"]),
     ),
     (
         53,
@@ -430,7 +416,6 @@ const TABLE: &[(u16, &str, Met)] = &[
         "the same peer twice",
         By(&[
             "an_id_is_refused_until_its_former_connection_has_left",
-            "a_second_connection_to_a_peer_is_refused_as_a_duplicate",
             "a_second_dial_to_a_connected_peer_is_refused",
             "who_comes_as_the_engine_or_as_one_of_its_peers_is_refused_by_name",
         ]),
@@ -438,16 +423,12 @@ const TABLE: &[(u16, &str, Met)] = &[
     (
         55,
         "a peer whose socket closes is removed",
-        By(&[
-            "a_peer_whose_socket_ends_is_removed_once_and_not_dialed_again",
-            "a_peer_whose_socket_is_lost_is_removed_exactly_once_on_both_sides",
-        ]),
+        By(&["a_peer_whose_socket_is_lost_is_removed_exactly_once_on_both_sides"]),
     ),
     (
         56,
         "a peer is removed exactly once",
         By(&[
-            "a_peer_whose_socket_ends_is_removed_once_and_not_dialed_again",
             "a_reactor_that_complains_costs_its_peer_once_and_hears_nothing_more_of_it",
             "a_peer_whose_socket_is_lost_is_removed_exactly_once_on_both_sides",
         ]),
@@ -458,7 +439,6 @@ const TABLE: &[(u16, &str, Met)] = &[
         By(&[
             "twenty_steady_dials_are_followed_by_ten_growing_ones_and_then_none",
             "a_persistent_peer_is_dialed_again_after_a_failed_dial_and_after_a_loss",
-            "a_persistent_peer_is_dialed_until_it_answers_and_again_when_it_is_lost",
             "an_outbound_persistent_peer_is_dialed_again_whenever_it_is_lost",
             "a_persistent_peer_that_is_down_at_first_is_dialed_until_it_answers",
         ]),
@@ -468,7 +448,6 @@ const TABLE: &[(u16, &str, Met)] = &[
         "inbound persistent peers come back",
         By(&[
             "a_persistent_peer_that_came_inbound_is_dialed_when_it_is_lost",
-            "a_persistent_peer_that_came_inbound_is_recognised_by_its_id_and_dialed_when_lost",
             "an_inbound_persistent_peer_is_dialed_when_it_is_lost",
         ]),
     ),
@@ -477,18 +456,10 @@ const TABLE: &[(u16, &str, Met)] = &[
         "transient errors bring a peer back",
         By(&[
             "a_transient_fault_brings_a_dialed_peer_back_and_a_lasting_one_does_not",
-            "a_transient_error_brings_a_dialed_peer_back",
             "a_transient_error_brings_a_dialed_peer_back_and_a_lasting_one_does_not",
         ]),
     ),
-    (
-        60,
-        "dials connect",
-        By(&[
-            "two_nodes_connect_and_their_messages_arrive_whole",
-            "a_dial_connects_and_says_whom",
-        ]),
-    ),
+    (60, "dials connect", By(&["a_dial_connects_and_says_whom"])),
     (
         61,
         "a full mesh of three",
@@ -499,7 +470,6 @@ const TABLE: &[(u16, &str, Met)] = &[
         "inbound budget and unconditional peers",
         By(&[
             "five_inbound_peers_fit_the_sixth_is_refused_and_unconditional_ones_still_pass",
-            "the_inbound_budget_holds_and_unconditional_peers_pass_it",
             "five_inbound_peers_fit_the_rest_is_refused_and_unconditional_ones_still_pass",
         ]),
     ),

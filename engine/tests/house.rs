@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 const PRODUCTION_LINES_MAX: usize = 500;
 
 /// What each room of the engine may import from the crate, by the arrows of docs/architecture.md.
-/// A room may always import itself. Two arrows point up, and carry plain values only: why a peer
-/// was closed may be the error of its connection, or of a reactor.
+/// A room may always import itself. One arrow points up, and carries a plain value only: why a peer
+/// was closed may be the error of its connection.
 const ARROWS: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("config", &["error"]),
-    ("error", &["conn", "reactor"]),
+    ("error", &["conn"]),
     ("metrics", &["time", "config", "error"]),
     ("buffer", &["time", "config", "error"]),
     ("conn", &["time", "config", "error", "buffer"]),

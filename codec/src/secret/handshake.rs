@@ -26,7 +26,8 @@ use zeroize::Zeroize as _;
 
 use super::auth::{AUTH_BODY_MAX, AUTH_BYTES, AuthMessage};
 use super::frame::{FRAME_HEADER, FRAME_SEALED, FrameOpener, FrameSealer};
-use super::schedule::{FrameKeys, SharedSecret};
+use super::schedule::FrameKeys;
+use super::shared_secret::SharedSecret;
 use super::transcript::{CHALLENGE_BYTES, challenge};
 use crate::delimited;
 use crate::id::NodeId;

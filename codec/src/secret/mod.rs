@@ -35,9 +35,11 @@ pub mod handshake;
 mod nonce;
 pub mod record;
 pub mod schedule;
+pub mod shared_secret;
 pub mod transcript;
 
 pub use frame::{FRAME_DATA_MAX, FRAME_SEALED, FrameError, FrameOpener, FrameSealer};
 pub use handshake::{Handshake, HandshakeError, HandshakeStage, Progress, Session};
 pub use record::{RECORD_PLAIN_MAX, RecordError, RecordOpener, RecordSealer};
-pub use schedule::{FrameKeys, SharedSecret, WideKeys};
+pub use schedule::{FrameKeys, WideKeys};
+pub use shared_secret::SharedSecret;

@@ -6,7 +6,7 @@
 
 use merlin::Transcript;
 
-use super::schedule::SharedSecret;
+use super::shared_secret::SharedSecret;
 
 /// Bytes of the challenge.
 pub const CHALLENGE_BYTES: usize = 32;

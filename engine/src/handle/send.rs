@@ -10,6 +10,7 @@
 //! Messages of one thread to one peer and channel arrive in the order in which they were sent.
 
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -70,7 +71,7 @@ impl Handle {
         let deadline = self.node.clock.now() + timeout;
         let port = self.node.port(entry.shard);
         let slot = wait_for(&self.node, port, Some(deadline), |cx| {
-            reserve_or_wait(port, cx)
+            take_or_wait(port, cx, Port::reserve)
         });
         let Some(slot) = slot.await else {
             return Err(if port.is_closed() {
@@ -119,18 +120,7 @@ impl Handle {
         let Some(slots) = slots else {
             return Err(TrySendError::Full(message));
         };
-        for (slot, port) in slots.into_iter().zip(&self.node.ports) {
-            let command = Command::Broadcast {
-                channel,
-                message: message.clone(),
-            };
-            slot.fill(Request {
-                command,
-                reservation: None,
-                reply: None,
-            });
-            port.wake();
-        }
+        self.fill_broadcast(slots, channel, &message);
         Ok(())
     }
 
@@ -140,24 +130,15 @@ impl Handle {
         self.check(channel, &message)?;
         let mut slots = Vec::with_capacity(self.node.ports.len());
         for port in &self.node.ports {
-            let slot = wait_for(&self.node, port, None, |cx| reserve_or_wait(port, cx));
+            let slot = wait_for(&self.node, port, None, |cx| {
+                take_or_wait(port, cx, Port::reserve)
+            });
             let Some(slot) = slot.await else {
                 return Err(TrySendError::Stopping(message));
             };
-            slots.push((slot, port));
+            slots.push(slot);
         }
-        for (slot, port) in slots {
-            let command = Command::Broadcast {
-                channel,
-                message: message.clone(),
-            };
-            slot.fill(Request {
-                command,
-                reservation: None,
-                reply: None,
-            });
-            port.wake();
-        }
+        self.fill_broadcast(slots, channel, &message);
         Ok(())
     }
 
@@ -178,7 +159,7 @@ impl Handle {
         let Some(slot) = port.reserve_to_publish(channel) else {
             return Err(TrySendError::Full(message));
         };
-        fill_publish(port, slot, channel, message);
+        fill(port, slot, Command::Publish { channel, message });
         Ok(())
     }
 
@@ -188,18 +169,27 @@ impl Handle {
         self.check(channel, &message)?;
         let port = self.publish_port(channel);
         let slot = wait_for(&self.node, port, None, |cx| {
-            publish_or_wait(port, channel, cx)
+            take_or_wait(port, cx, |port| port.reserve_to_publish(channel))
         });
         let Some(slot) = slot.await else {
             return Err(TrySendError::Stopping(message));
         };
-        fill_publish(port, slot, channel, message);
+        fill(port, slot, Command::Publish { channel, message });
         Ok(())
     }
 
     /// [`Handle::publish`] for plain threads.
     pub fn publish_blocking(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
         block_on(self.publish(channel, message))
+    }
+
+    /// Leaves a broadcast in the slots of all shards, given in the order of the ports.
+    fn fill_broadcast(&self, slots: Vec<Slot<'_>>, channel: ChannelId, message: &Bytes) {
+        debug_assert_eq!(slots.len(), self.node.ports.len());
+        for (slot, port) in slots.into_iter().zip(&self.node.ports) {
+            let message = message.clone();
+            fill(port, slot, Command::Broadcast { channel, message });
+        }
     }
 
     /// The shard whose reactor publishes a channel's messages: always the same, so that they stay
@@ -244,8 +234,8 @@ impl Handle {
     }
 }
 
-fn fill_publish(port: &Port, slot: Slot<'_>, channel: ChannelId, message: Bytes) {
-    let command = Command::Publish { channel, message };
+/// Leaves a command that nobody waits for.
+fn fill(port: &Port, slot: Slot<'_>, command: Command) {
     slot.fill(Request {
         command,
         reservation: None,
@@ -254,21 +244,15 @@ fn fill_publish(port: &Port, slot: Slot<'_>, channel: ChannelId, message: Bytes)
     port.wake();
 }
 
-fn reserve_or_wait<'a>(port: &'a Port, cx: &mut std::task::Context<'_>) -> Option<Slot<'a>> {
-    port.reserve().or_else(|| {
-        port.wait_for_room(cx.waker());
-        port.reserve()
-    })
-}
-
-fn publish_or_wait<'a>(
+/// What `reserve` gives; looks again once the waker stands, as room may have come in between.
+fn take_or_wait<'a>(
     port: &'a Port,
-    channel: ChannelId,
-    cx: &mut std::task::Context<'_>,
+    cx: &mut Context<'_>,
+    reserve: impl Fn(&'a Port) -> Option<Slot<'a>>,
 ) -> Option<Slot<'a>> {
-    port.reserve_to_publish(channel).or_else(|| {
+    reserve(port).or_else(|| {
         port.wait_for_room(cx.waker());
-        port.reserve_to_publish(channel)
+        reserve(port)
     })
 }
 

@@ -75,6 +75,11 @@ impl World {
                     "{place:?}: {gauge:?} over the capacity of {capacity}"
                 ));
             }
+            if let Some(shard) = self.shard(place) {
+                shard
+                    .queued
+                    .insert((gauge.peer, gauge.channel), gauge.queued);
+            }
         }
     }
 

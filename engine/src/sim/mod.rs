@@ -85,14 +85,15 @@ pub mod clock;
 pub mod fault;
 pub mod ledger;
 pub mod link;
+pub mod profile;
 pub mod rng;
 pub mod scenario;
 pub mod trace;
 pub mod world;
 
 pub use fault::{Fault, FaultTable, When, Where};
-pub use link::{Chunking, LinkProfile};
 pub use node::{NodeSpec, ReactorSet, net_address, node_key, socket_addr};
+pub use profile::{Chunking, LinkProfile};
 pub use rng::Rng;
 pub use scenario::Scenario;
 pub use view::Received;

@@ -55,6 +55,8 @@ pub(super) struct Shard {
     pub(super) links: BTreeMap<LinkId, EndRef>,
     pub(super) dials: BTreeSet<DialId>,
     pub(super) peers: BTreeMap<PeerKey, NodeId>,
+    /// Messages that wait, by the last gauges.
+    pub(super) queued: BTreeMap<(PeerKey, ChannelId), usize>,
     pub(super) turn_planned: bool,
     /// When a wake-up is planned; an earlier wish plans another.
     pub(super) wake_at: Option<Instant>,
@@ -153,6 +155,7 @@ impl Shard {
             links: BTreeMap::new(),
             dials: BTreeSet::new(),
             peers: BTreeMap::new(),
+            queued: BTreeMap::new(),
             turn_planned: false,
             wake_at: None,
             stopped: false,

@@ -2,13 +2,13 @@
 
 use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
-use crate::peer::ShardId;
+use crate::peer::{PeerInfo, ShardId};
 use crate::sim::ledger::Ledger;
 use crate::sim::node;
 use crate::sim::trace::Trace;
 use crate::sim::wire::EndState;
 use crate::sim::world::World;
-use crate::switch::{Event, Reply, ReplyToken};
+use crate::switch::{Event, Reply, ReplyToken, Switch};
 use crate::time::Instant;
 
 /// A message that a node's application got.
@@ -65,6 +65,41 @@ impl World {
         self.nodes[node as usize].home_of(self.id_of(peer))
     }
 
+    /// What `node` knows of its peer `peer`.
+    pub fn peer(&self, node: u32, peer: u32) -> Option<PeerInfo> {
+        let id = self.id_of(peer);
+        let home = self.home_of(node, peer)?;
+        let peers = self.switch(node, home).peers(self.now());
+        peers
+            .into_iter()
+            .map(|(info, _)| info)
+            .find(|info| info.id == id)
+    }
+
+    /// Messages that wait in the queue of `node` for its peer `peer`, as its application sees it.
+    pub fn queued(&self, node: u32, peer: u32, channel: ChannelId) -> Option<usize> {
+        let key = self.peer(node, peer)?.key;
+        let home = self.home_of(node, peer)?;
+        let shard = &self.nodes[node as usize].shards[usize::from(home.0)];
+        shard.queued.get(&(key, channel)).copied()
+    }
+
+    /// The switch of a shard, to look at: its metrics, its counters, its room.
+    ///
+    /// # Panics
+    /// When the node is down or has no such shard.
+    pub fn switch(&self, node: u32, shard: ShardId) -> &Switch {
+        &self.nodes[node as usize].shards[usize::from(shard.0)].switch
+    }
+
+    /// The switches of a node, by shard; none while it is down.
+    pub fn switches(&self, node: u32) -> impl Iterator<Item = &Switch> {
+        self.nodes[node as usize]
+            .shards
+            .iter()
+            .map(|shard| &shard.switch)
+    }
+
     /// Whether each has the other as its peer.
     pub fn are_connected(&self, a: u32, b: u32) -> bool {
         let has = |x: u32, y: u32| self.nodes[x as usize].home_of(self.id_of(y)).is_some();
@@ -87,6 +122,11 @@ impl World {
             .iter()
             .find(|(known, _)| *known == token)
             .map(|(_, reply)| reply)
+    }
+
+    /// The outcomes of all commands of all nodes, in order.
+    pub fn replies(&self) -> &[(ReplyToken, Reply)] {
+        &self.replies
     }
 
     /// Whether every shard of a node has reported that it stopped.

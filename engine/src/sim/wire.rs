@@ -10,8 +10,9 @@
 
 use std::net::SocketAddr;
 
-use crate::sim::link::{Lane, LaneFaults, LinkProfile};
+use crate::sim::link::{Lane, LaneFaults};
 use crate::sim::node::Place;
+use crate::sim::profile::LinkProfile;
 use crate::switch::{LinkId, ReadMode};
 
 /// The world's number of a wire. Never given twice.

@@ -151,6 +151,10 @@ impl Reactor for Witness {
         self.reactor.has_pending(peer)
     }
 
+    fn has_room(&self, channel: ChannelId) -> bool {
+        self.reactor.has_room(channel)
+    }
+
     fn publish(&mut self, cx: &mut dyn Context, channel: ChannelId, message: Bytes) {
         self.reactor.publish(cx, channel, message);
     }

@@ -20,14 +20,14 @@ use crate::peer::ShardId;
 use crate::sim::clock::Clock;
 use crate::sim::fault::FaultTable;
 use crate::sim::ledger::Ledger;
-use crate::sim::link::LinkProfile;
 use crate::sim::node::{Node, NodeSpec, Place};
+use crate::sim::profile::LinkProfile;
 use crate::sim::rng::Rng;
 use crate::sim::step::Step;
 use crate::sim::trace::{Entry, Trace};
 use crate::sim::view::Received;
 use crate::sim::wire::{Wire, WireId};
-use crate::switch::{Command, Event, LinkId, Reply, ReplyToken};
+use crate::switch::{Command, Event, LinkId, Reply, ReplyToken, Switch};
 use crate::time::Instant;
 
 /// Time between shards of a node.
@@ -139,6 +139,23 @@ impl World {
     pub fn command(&mut self, node: u32, shard: ShardId, command: Command) {
         let place = self.place(node, shard);
         self.tell(place, |switch, now| switch.handle_command(now, command));
+    }
+
+    /// Says or does to the switch of a shard what its shell would, then gives it a turn.
+    ///
+    /// # Panics
+    /// When the node is down or has no such shard.
+    pub fn with_switch<R>(
+        &mut self,
+        node: u32,
+        shard: ShardId,
+        what: impl FnOnce(&mut Switch) -> R,
+    ) -> R {
+        let place = self.place(node, shard);
+        let index = usize::from(shard.0);
+        let result = what(&mut self.nodes[node as usize].shards[index].switch);
+        self.touch(place);
+        result
     }
 
     /// Lets `from` dial `to`.

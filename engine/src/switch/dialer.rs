@@ -239,16 +239,8 @@ impl Dialer {
         reason: &CloseReason,
         chance: &mut Chance,
     ) -> Outcome {
-        let Some(target) = self.targets.get_mut(&id) else {
-            return Outcome::default();
-        };
-        if let State::Connected { since } = target.state
-            && now - since >= STABLE_AFTER
-        {
-            target.backoff = Backoff::default();
-        }
-        if target.kind == DialKind::Once && reason.is_transient() {
-            target.kind = DialKind::Recovering;
+        if let Some(target) = self.targets.get_mut(&id) {
+            target.handle_left(now, reason);
         }
         self.retry(now, id, reason, chance)
     }
@@ -292,7 +284,8 @@ impl Dialer {
             .collect()
     }
 
-    /// Plans the next dial of a target that is not connected, or drops it.
+    /// Plans the next dial of a target that is not connected, or drops it; nothing for an id that
+    /// is none.
     fn retry(
         &mut self,
         now: Instant,
@@ -329,6 +322,21 @@ impl Dialer {
             tokens,
             retry_in,
             gave_up,
+        }
+    }
+}
+
+impl Target {
+    /// The peer left: a connection that has lasted is dialed again without what earlier failures
+    /// had added to the pause, and one lost for a passing reason is dialed again at all.
+    fn handle_left(&mut self, now: Instant, reason: &CloseReason) {
+        if let State::Connected { since } = self.state
+            && now - since >= STABLE_AFTER
+        {
+            self.backoff = Backoff::default();
+        }
+        if self.kind == DialKind::Once && reason.is_transient() {
+            self.kind = DialKind::Recovering;
         }
     }
 }

@@ -1,9 +1,8 @@
-//! A peer's life on its home shard: added to every reactor, worked turn by turn, removed again.
+//! A peer's life on its home shard: added to every reactor, then worked turn by turn until it is
+//! closed (see `closing`).
 //!
 //! Order of calls, per peer and for every reactor in the order of registration:
-//! `init_peer`, `add_peer`, `receive`…, `remove_peer`. The coordinator hears of the end only after
-//! the last `remove_peer` has returned, so no `init_peer` of the same id can come before (items 64
-//! and 65).
+//! `init_peer`, `add_peer`, `receive`…, `remove_peer`.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -14,22 +13,18 @@ use ringwire_codec::ChannelId;
 use ringwire_codec::node_info::CHANNELS_MAX;
 
 use super::core::{Core, Stop};
-use super::io::{Event, LinkId, ReadMode, Reply};
-use super::link::{Closing, Link, Peer, Stage};
-use super::message::{Parcel, Pass, ShardMessage, Ticket};
+use super::io::{Event, LinkId, ReadMode};
+use super::link::{Peer, Stage};
+use super::message::{Parcel, Pass, ShardMessage};
 use super::switch::Switch;
 use super::upgrading::peer_info;
 use crate::conn::{MConnection, Upgraded};
-use crate::error::{CloseReason, Reject, SendError};
+use crate::error::CloseReason;
 use crate::peer::{PeerInfo, PeerKey};
 use crate::reactor::Envelope;
-use crate::time::Instant;
 
 /// Messages handed to reactors for one peer in one turn, so that peers take turns.
 const MESSAGES_PER_TURN: usize = 64;
-/// Revoked tickets remembered for connections that are still on their way; each waits for one
-/// message between shards, so a few are enough.
-const REVOKED_MAX: usize = 64;
 
 impl Switch {
     /// A connection has moved in: it becomes a peer here.
@@ -217,106 +212,6 @@ impl Switch {
         }
     }
 
-    /// Begins to close a peer after what is queued has been sent, until `deadline`.
-    pub(super) fn close_gracefully(
-        &mut self,
-        key: PeerKey,
-        reason: CloseReason,
-        deadline: Instant,
-    ) {
-        let Some(peer) = self.core.links.peer_mut(key) else {
-            return;
-        };
-        if let Some(closing) = &mut peer.closing {
-            closing.deadline = closing.deadline.min(deadline);
-        } else {
-            peer.closing = Some(Closing {
-                reason,
-                deadline,
-                flushing: false,
-            });
-        }
-        self.core.mark(key);
-    }
-
-    /// Flushes a closing peer once nobody has anything left for it.
-    fn advance_closing(&mut self, key: PeerKey) {
-        let Some(peer) = self.core.links.peer(key) else {
-            return;
-        };
-        let is_due = peer
-            .closing
-            .as_ref()
-            .is_some_and(|closing| !closing.flushing)
-            && peer.waiting.is_empty()
-            && !(0..self.reactors.len()).any(|index| self.reactors.has_pending(index, key));
-        if !is_due {
-            return;
-        }
-        let peer = self.core.links.peer_mut(key).expect("found above");
-        peer.conn.begin_flush();
-        if let Some(closing) = &mut peer.closing {
-            closing.flushing = true;
-        }
-    }
-
-    /// Closes a closing peer once its last byte was handed to the kernel.
-    fn finish_closing(&mut self, key: PeerKey) {
-        let Some(link) = self.core.links.get(key) else {
-            return;
-        };
-        let Some(Peer {
-            conn,
-            closing: Some(closing),
-            ..
-        }) = link.peer()
-        else {
-            return;
-        };
-        if conn.is_flushed() && !link.sending {
-            let reason = closing.reason.clone();
-            self.close_peer(key, reason);
-        }
-    }
-
-    /// Closes a peer now: every reactor is told, then the coordinator.
-    pub(super) fn close_peer(&mut self, key: PeerKey, reason: CloseReason) {
-        let Some(link) = self.core.links.remove(key) else {
-            return;
-        };
-        self.core.close_link(link.id);
-        let Link {
-            stage: Stage::Established(mut peer),
-            ..
-        } = link
-        else {
-            unreachable!("close_peer is for peers");
-        };
-        // A peer that was asked to leave leaves for that reason, however its socket ends.
-        let reason = peer.closing.take().map_or(reason, |closing| closing.reason);
-        for index in 0..self.reactors.len() {
-            // A panic here is counted; there is no peer left that it could cost.
-            let _ = self.call(index, |reactor, cx| {
-                reactor.remove_peer(cx, &peer.info, &reason)
-            });
-        }
-        for send in peer.waiting.drain(..) {
-            if let Some(token) = send.token {
-                self.core.reply(token, Reply::Send(Err(SendError::Closed)));
-            }
-        }
-        peer.conn.release(&mut self.core.pool);
-        self.core.metrics.peers_removed += 1;
-        self.core.tell_coordinator(ShardMessage::Left {
-            ticket: peer.ticket,
-            reason: reason.clone(),
-        });
-        self.core.event(Event::PeerRemoved {
-            peer: PeerInfo::clone(&peer.info),
-            reason,
-        });
-    }
-
     /// Something of a link is due.
     pub(super) fn handle_link_timeout(&mut self, key: PeerKey) {
         let now = self.core.now;
@@ -347,38 +242,6 @@ impl Switch {
             Stage::Leaving { .. } | Stage::Moving => {}
         }
         self.core.mark(key);
-    }
-
-    /// Closes an admitted connection that the coordinator no longer wants: it lost a simultaneous
-    /// dial, or its peer was banned.
-    pub(super) fn revoke(&mut self, ticket: Ticket, reject: Reject) {
-        let is_it = |key: &PeerKey| {
-            self.core
-                .links
-                .peer(*key)
-                .is_some_and(|p| p.ticket == ticket)
-        };
-        let found = self.core.links.peer_keys().find(is_it);
-        match found {
-            Some(key) => self.close_peer(key, CloseReason::Rejected(reject)),
-            None => self.remember_revoked(ticket, reject),
-        }
-    }
-
-    /// The connection may still be on its way here; or it has just left, and then this is moot.
-    fn remember_revoked(&mut self, ticket: Ticket, reject: Reject) {
-        if self.revoked.len() == REVOKED_MAX {
-            self.revoked.pop_front();
-        }
-        self.revoked.push_back((ticket, reject));
-    }
-
-    fn take_revoked(&mut self, ticket: Ticket) -> Option<Reject> {
-        let place = self
-            .revoked
-            .iter()
-            .position(|(revoked, _)| *revoked == ticket)?;
-        self.revoked.remove(place).map(|(_, reject)| reject)
     }
 }
 

@@ -4,7 +4,7 @@
 //! world. A socket's life, by file:
 //!
 //! ```text
-//!   gate ─▶ upgrading ─▶ admission ─▶ established ─▶ shutdown
+//!   gate ─▶ upgrading ─▶ admission ─▶ established ─▶ closing
 //!  accept   handshake    coordinator   a peer here     flush, goodbye
 //! ```
 //!
@@ -12,7 +12,7 @@
 //! * `switch`, `core`, `turn`, `context`: the list, what it holds, its inside, a reactor's view
 //! * `link`, `links`: one socket, all sockets
 //! * `gate`, `bans`, `filter`, `upgrading`, `dials`: a link before it is a peer
-//! * `established`, `sends`, `deliveries`: a peer
+//! * `established`, `sends`, `deliveries`, `closing`: a peer, to its end
 //! * `coordinator`, `admission`, `dialer`, `reconnect`: the node as a whole, on shard 0 alone
 //! * `reactor_set`, `channel_table`, `app_channels`, `identity`: what the node is made of
 //! * `commands`, `shutdown`, `timers`, `chance`: what the application wants, time, and chance
@@ -22,6 +22,7 @@ mod app_channels;
 mod bans;
 mod chance;
 mod channel_table;
+mod closing;
 mod commands;
 mod context;
 mod coordinator;
@@ -46,9 +47,6 @@ mod switch;
 mod timers;
 mod turn;
 mod upgrading;
-
-#[cfg(test)]
-mod tests;
 
 pub use app_channels::AppChannels;
 pub use coordinator::BanTarget;

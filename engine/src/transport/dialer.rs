@@ -1,36 +1,24 @@
 //! From a host name to a connection: resolve, then try one address after the other.
 //!
-//! The system's resolver blocks, for half a minute if name servers are silent. So names are
-//! resolved on one plain thread, started with the first name, which answers through the ring's
-//! waker. IP addresses never go there.
-//!
 //! ```text
-//!   dial(name) ──▶ queue (≤ QUEUE_MAX) ──▶ resolver thread ──▶ poll: addresses ──▶ Ring::dial
-//!                                                                   ▲                  │ failed
-//!                                                                   └── next address ◀─┘
+//!   dial(name) ──▶ Resolver ──▶ poll_failure ──┐
+//!   dial(ip) ──────────────────────────────────┼──▶ Ring::dial ──▶ handle_connected
+//!                                 next address └──────── handle_failed
 //! ```
 //!
 //! Resolving and all addresses together have the time the dial was given.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
-use std::thread;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringwire_codec::net_address::Host;
 
-use super::error::TransportError;
+use super::resolver::{Answer, Resolver};
 use super::ring::{Ring, Waker};
 use crate::error::NetworkError;
 use crate::switch::io::DialId;
 use crate::time::Instant;
-
-/// Names that may wait for the resolver. The switch keeps few dials at a time; more than this
-/// means that the name servers are silent, and then a quick failure serves better than a queue.
-pub const QUEUE_MAX: usize = 64;
-/// Addresses of one name that are tried at most.
-pub const ADDRESSES_MAX: usize = 8;
 
 /// A dial whose end the ring has not reported.
 #[derive(Debug)]
@@ -39,44 +27,23 @@ struct Attempt {
     until: Instant,
     /// Addresses not tried yet.
     rest: VecDeque<SocketAddr>,
-    /// What is resolved; empty once that is done.
-    resolving: Option<String>,
-}
-
-/// What the resolver is asked.
-struct Question {
-    dial: DialId,
-    name: String,
-    port: u16,
-}
-
-/// What the resolver found.
-struct Answer {
-    dial: DialId,
-    found: Result<VecDeque<SocketAddr>, NetworkError>,
+    /// Whether its name is still being resolved.
+    resolving: bool,
 }
 
 /// The dials of one shard.
 #[derive(Debug)]
 pub struct Dialer {
-    waker: Waker,
     attempts: HashMap<DialId, Attempt>,
-    /// Started with the first name.
-    questions: Option<SyncSender<Question>>,
-    answers: Receiver<Answer>,
-    answer: Sender<Answer>,
+    resolver: Resolver,
 }
 
 impl Dialer {
     /// A dialer for the ring that `waker` wakes.
     pub fn new(waker: Waker) -> Self {
-        let (answer, answers) = channel();
         Dialer {
-            waker,
             attempts: HashMap::new(),
-            questions: None,
-            answers,
-            answer,
+            resolver: Resolver::new(waker),
         }
     }
 
@@ -94,17 +61,13 @@ impl Dialer {
         let mut attempt = Attempt {
             until: now + timeout,
             rest: VecDeque::new(),
-            resolving: None,
+            resolving: false,
         };
         match host {
             Host::Ip(ip) => ring.dial(dial, SocketAddr::new(*ip, port), timeout),
             Host::Name(name) => {
-                self.ask(Question {
-                    dial,
-                    name: name.to_string(),
-                    port,
-                })?;
-                attempt.resolving = Some(name.to_string());
+                self.resolver.ask(dial, name, port)?;
+                attempt.resolving = true;
             }
         }
         self.attempts.insert(dial, attempt);
@@ -141,10 +104,7 @@ impl Dialer {
     /// When [`Dialer::poll_failure`] wants to be called at the latest: the first time limit of a
     /// name that is still being resolved.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let resolving = self
-            .attempts
-            .values()
-            .filter(|attempt| attempt.resolving.is_some());
+        let resolving = self.attempts.values().filter(|attempt| attempt.resolving);
         resolving.map(|attempt| attempt.until).min()
     }
 
@@ -155,12 +115,12 @@ impl Dialer {
         ring: &mut Ring,
         now: Instant,
     ) -> Option<(DialId, NetworkError)> {
-        while let Ok(Answer { dial, found }) = self.answers.try_recv() {
+        while let Some(Answer { dial, found }) = self.resolver.poll_answer() {
             // A dial that was cancelled, or whose time was up, is known no more.
             let Some(attempt) = self.attempts.get_mut(&dial) else {
                 continue;
             };
-            attempt.resolving = None;
+            attempt.resolving = false;
             match found {
                 Ok(addresses) => attempt.rest = addresses,
                 Err(error) => {
@@ -178,7 +138,7 @@ impl Dialer {
 
     /// A name that took too long to resolve.
     fn expire(&mut self, now: Instant) -> Option<(DialId, NetworkError)> {
-        let late = |attempt: &Attempt| attempt.resolving.is_some() && attempt.until <= now;
+        let late = |attempt: &Attempt| attempt.resolving && attempt.until <= now;
         let dial = self
             .attempts
             .iter()
@@ -204,83 +164,6 @@ impl Dialer {
         ring.dial(dial, address, share);
         true
     }
-
-    /// Puts a question to the resolver.
-    fn ask(&mut self, question: Question) -> Result<(), NetworkError> {
-        let busy = |question: Question, message: &str| NetworkError::Resolve {
-            host: question.name,
-            message: message.to_string(),
-        };
-        let questions = match &mut self.questions {
-            Some(questions) => questions,
-            none => match start_resolver(self.answer.clone(), self.waker.clone()) {
-                Ok(questions) => none.insert(questions),
-                Err(error) => return Err(busy(question, &error.to_string())),
-            },
-        };
-        match questions.try_send(question) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(question)) => {
-                Err(busy(question, "too many names wait for the resolver"))
-            }
-            Err(TrySendError::Disconnected(question)) => {
-                self.questions = None;
-                Err(busy(question, "the resolver thread is gone"))
-            }
-        }
-    }
-}
-
-/// Starts the thread. It ends after the dialer is dropped; nobody joins it, because nothing can
-/// hurry a resolver that waits for its name servers.
-fn start_resolver(
-    answer: Sender<Answer>,
-    waker: Waker,
-) -> Result<SyncSender<Question>, TransportError> {
-    let (questions, inbox) = sync_channel::<Question>(QUEUE_MAX);
-    let work = move || {
-        for Question { dial, name, port } in inbox {
-            let found = resolve(&name, port);
-            if answer.send(Answer { dial, found }).is_err() {
-                return;
-            }
-            waker.wake();
-        }
-    };
-    thread::Builder::new()
-        .name(String::from("ringwire-resolver"))
-        .spawn(work)
-        .map_err(TransportError::Thread)?;
-    Ok(questions)
-}
-
-/// Addresses of a name, in the resolver's order of preference.
-fn resolve(name: &str, port: u16) -> Result<VecDeque<SocketAddr>, NetworkError> {
-    let refused = |message: String| NetworkError::Resolve {
-        host: name.to_string(),
-        message,
-    };
-    let addresses = (name, port)
-        .to_socket_addrs()
-        .map_err(|error| refused(error.to_string()))?;
-    let mut found: VecDeque<SocketAddr> = VecDeque::new();
-    for address in addresses
-        .filter(|address| is_dialable(address.ip()))
-        .take(ADDRESSES_MAX)
-    {
-        if !found.contains(&address) {
-            found.push_back(address);
-        }
-    }
-    if found.is_empty() {
-        return Err(refused(String::from("the name has no address")));
-    }
-    Ok(found)
-}
-
-/// `0.0.0.0` and `::` would connect to ourselves.
-fn is_dialable(ip: IpAddr) -> bool {
-    !ip.is_unspecified()
 }
 
 #[cfg(test)]
@@ -367,7 +250,7 @@ mod tests {
         rig.dial(Host::Ip(address.ip()), address.port())
             .expect("starts");
         assert_eq!(rig.outcome(), Ok(address));
-        assert!(rig.dialer.questions.is_none());
+        assert!(!rig.dialer.resolver.is_started());
         assert!(rig.dialer.attempts.is_empty());
     }
 
@@ -392,7 +275,7 @@ mod tests {
         let attempt = Attempt {
             until: Instant::ZERO + TIMEOUT,
             rest: VecDeque::from([address, other]),
-            resolving: None,
+            resolving: false,
         };
         rig.dialer.attempts.insert(DIAL, attempt);
         assert!(rig.dialer.try_next(&mut rig.ring, Instant::ZERO, DIAL));
@@ -429,7 +312,7 @@ mod tests {
         let attempt = Attempt {
             until: Instant::ZERO + TIMEOUT,
             rest: VecDeque::new(),
-            resolving: Some(String::from("slow.example")),
+            resolving: true,
         };
         rig.dialer.attempts.insert(DIAL, attempt);
         assert_eq!(rig.dialer.poll_timeout(), Some(Instant::ZERO + TIMEOUT));
@@ -443,9 +326,8 @@ mod tests {
         let (_listener, address) = listener();
         let found = Ok(VecDeque::from([address]));
         rig.dialer
-            .answer
-            .send(Answer { dial: DIAL, found })
-            .expect("the dialer lives");
+            .resolver
+            .answer_late(Answer { dial: DIAL, found });
         assert_eq!(rig.dialer.poll_failure(&mut rig.ring, late), None);
         assert_eq!(rig.ring.link_count(), 0);
     }

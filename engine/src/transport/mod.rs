@@ -15,7 +15,8 @@
 //! - [`ring`]: the ring itself, its provided buffers and the waker; the room's only `unsafe`.
 //! - `link`: one socket as a state machine that says what to ask of the kernel next.
 //! - [`listener`]: sockets to accept from, one per shard on the same port.
-//! - [`dialer`]: names to addresses on a plain thread, then one address after the other.
+//! - `resolver`: names to addresses, on a plain thread.
+//! - [`dialer`]: from a name to a connection, one address after the other.
 //! - [`check`]: whether this machine can run the engine, and how to mend it if not.
 
 pub mod check;
@@ -23,6 +24,7 @@ pub mod dialer;
 mod error;
 mod link;
 pub mod listener;
+mod resolver;
 pub mod ring;
 
 pub use dialer::Dialer;

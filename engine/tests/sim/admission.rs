@@ -5,12 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringwire::error::{CloseReason, Reject};
-use ringwire::peer::PeerInfo;
-use ringwire::sim::{Fault, FaultTable, Scenario, When, Where, net_address};
-use ringwire::switch::{Command, ConnectionFilter, Filters, PeerFilter, Reply, ReplyToken};
+use ringwire::peer::{PeerInfo, ShardId};
+use ringwire::sim::{Fault, FaultTable, Scenario, When, Where, World, net_address, socket_addr};
+use ringwire::switch::{
+    BanTarget, Command, ConnectionFilter, Event, Filters, PeerFilter, Reply, ReplyToken,
+};
 use ringwire_codec::NetAddress;
 
-use crate::support::{CHAT, NOBODY, SOON, channel, connect_all, for_seeds, refusals};
+use crate::support::{
+    CHAT, NOBODY, SOON, channel, connect_all, for_seeds, refusals, removals, total,
+};
 
 // Conformance items 39 and 62.
 #[test]
@@ -86,7 +90,7 @@ fn a_peer_that_stalls_its_handshake_does_not_delay_a_good_one() {
     world.dial(1, 0, false);
     world.run_for(Duration::from_secs(1));
     world.dial(2, 0, false);
-    let good = |world: &ringwire::sim::World| world.are_connected(0, 2);
+    let good = |world: &World| world.are_connected(0, 2);
     assert!(world.run_until(Duration::from_secs(1), good));
     assert!(!world.are_connected(0, 1));
 }
@@ -101,12 +105,16 @@ fn a_handshake_that_takes_too_long_is_given_up() {
         .faults(faults);
     let mut world = scenario.build();
     world.dial(1, 0, false);
-    world.run_for(Duration::from_secs(60));
-    let reasons = refusals(&world, 0);
-    assert!(
-        matches!(reasons[..], [CloseReason::HandshakeTimeout(_)]),
-        "{reasons:?}"
+    let timeout = ringwire::config::Config::default().handshake_timeout;
+    // The time runs from the connection, which took a round trip.
+    world.run_for(timeout);
+    assert_eq!(refusals(&world, 0), []);
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(
+        refusals(&world, 0),
+        [CloseReason::HandshakeTimeout(timeout)]
     );
+    assert_eq!(total(&world, 0, |figures| figures.refusals.timeout), 1);
     assert_eq!(world.open_links(0), 0);
 }
 
@@ -123,11 +131,11 @@ fn a_dial_that_meets_another_node_than_it_was_told_is_refused() {
         persistent: false,
         token: Some(ReplyToken(900)),
     };
-    world.command(0, ringwire::peer::ShardId::COORDINATOR, dial);
+    world.command(0, ShardId::COORDINATOR, dial);
     world.run_for(SOON);
     assert!(matches!(
         world.reply(ReplyToken(900)),
-        Some(Reply::Dial(Err(_)))
+        Some(Reply::Dial(Err(CloseReason::Handshake(_))))
     ));
     assert_eq!(world.peers_of(0), NOBODY);
 }
@@ -148,7 +156,15 @@ fn nodes_of_different_networks_do_not_become_peers() {
         (world.peers_of(0), world.peers_of(1)),
         (Vec::new(), Vec::new())
     );
-    assert!(!refusals(&world, 0).is_empty() && !refusals(&world, 1).is_empty());
+    for node in 0..2 {
+        let reasons = refusals(&world, node);
+        assert!(
+            reasons
+                .iter()
+                .any(|reason| reason.to_string().contains("network")),
+            "{reasons:?}"
+        );
+    }
 }
 
 // Conformance item 51.
@@ -174,7 +190,7 @@ fn dialing_oneself_makes_no_peer_and_is_not_tried_again() {
                 persistent: false,
                 token: Some(ReplyToken(901)),
             };
-            world.command(0, ringwire::peer::ShardId::COORDINATOR, dial);
+            world.command(0, ShardId::COORDINATOR, dial);
             world.run_for(SOON * 10);
             let refused = world.reply(token);
             let Some(Reply::Dial(Err(CloseReason::Rejected(Reject::IsSelf)))) = refused else {
@@ -186,6 +202,8 @@ fn dialing_oneself_makes_no_peer_and_is_not_tried_again() {
             ));
             assert_eq!(world.peers_of(0), NOBODY);
             assert_eq!(world.open_links(0), 0);
+            let dials = total(&world, 0, |figures| figures.dials);
+            assert_eq!(dials, 1, "the own id is known before a dial");
         },
     );
 }
@@ -211,36 +229,38 @@ fn a_second_dial_to_a_connected_peer_is_refused() {
     assert_eq!(world.open_links(0), 1);
 }
 
-// Conformance item 37.
-#[test]
-fn a_connection_filter_refuses_an_address_before_its_handshake() {
-    let refused_ip = ringwire::sim::socket_addr(1).ip();
-    let connection: ConnectionFilter = Arc::new(move |remote: &SocketAddr| match remote.ip() {
-        ip if ip == refused_ip => Err(String::from("not from there")),
-        _ => Ok(()),
-    });
-    let scenario = Scenario::new(37)
+/// Three nodes of which the others dial node 0, which filters: node 1 is refused, node 2 is not.
+fn assert_first_is_filtered(seed: u64, filters: Filters) {
+    let scenario = Scenario::new(seed)
         .nodes(3)
         .shards(2)
-        .channel(channel(CHAT, 1));
-    let mut world = scenario
+        .channel(channel(CHAT, 1))
         .filters(move |node| match node {
-            0 => Filters {
-                connection: vec![Arc::clone(&connection)],
-                ..Filters::default()
-            },
+            0 => filters.clone(),
             _ => Filters::default(),
-        })
-        .build();
+        });
+    let mut world = scenario.build();
     world.dial(1, 0, false);
     world.dial(2, 0, false);
     world.run_for(SOON);
     assert_eq!(world.peers_of(0), [2]);
-    let reasons = refusals(&world, 0);
-    assert!(
-        matches!(reasons[..], [CloseReason::Rejected(Reject::Filtered(_))]),
-        "{reasons:?}"
-    );
+    let refused = CloseReason::Rejected(Reject::Filtered(String::from("not that one")));
+    assert_eq!(refusals(&world, 0), [refused]);
+}
+
+// Conformance item 37.
+#[test]
+fn a_connection_filter_refuses_an_address_before_its_handshake() {
+    let refused_ip = socket_addr(1).ip();
+    let connection: ConnectionFilter = Arc::new(move |remote: &SocketAddr| match remote.ip() {
+        ip if ip == refused_ip => Err(String::from("not that one")),
+        _ => Ok(()),
+    });
+    let filters = Filters {
+        connection: vec![connection],
+        ..Filters::default()
+    };
+    assert_first_is_filtered(37, filters);
 }
 
 // Conformance item 52.
@@ -251,26 +271,89 @@ fn a_peer_filter_refuses_an_authenticated_peer() {
         id if id == refused_id => Err(String::from("not that one")),
         _ => Ok(()),
     });
-    let scenario = Scenario::new(52)
-        .nodes(3)
+    let filters = Filters {
+        peer: vec![peer],
+        ..Filters::default()
+    };
+    assert_first_is_filtered(52, filters);
+}
+
+/// Four nodes; node 3, of two shards like all, has room for one inbound peer.
+fn small_hub(seed: u64) -> World {
+    let scenario = Scenario::new(seed)
+        .nodes(4)
         .shards(2)
-        .channel(channel(CHAT, 1));
-    let mut world = scenario
-        .filters(move |node| match node {
-            0 => Filters {
-                peer: vec![Arc::clone(&peer)],
-                ..Filters::default()
-            },
-            _ => Filters::default(),
-        })
-        .build();
-    world.dial(1, 0, false);
-    world.dial(2, 0, false);
+        .channel(channel(CHAT, 1))
+        .config(|node, config| {
+            if node == 3 {
+                config.max_num_inbound_peers = 1;
+            }
+        });
+    let mut world = scenario.build();
+    world.dial(0, 3, false);
+    connect_all(&mut world, &[(0, 3)]);
+    world.dial(1, 3, false);
     world.run_for(SOON);
-    assert_eq!(world.peers_of(0), [2]);
-    let reasons = refusals(&world, 0);
-    assert!(
-        matches!(reasons[..], [CloseReason::Rejected(Reject::Filtered(_))]),
-        "{reasons:?}"
-    );
+    world
+}
+
+#[test]
+fn a_full_node_refuses_a_socket_before_the_handshake() {
+    let world = small_hub(60);
+    let refused = world.events(3).filter_map(|event| match event {
+        Event::ConnectionRefused { id, reason, .. } => Some((*id, reason.clone())),
+        _ => None,
+    });
+    let full = CloseReason::Rejected(Reject::InboundFull(1));
+    let refused: Vec<_> = refused.collect();
+    assert_eq!(refused, [(None, full)], "nobody asked who it was");
+}
+
+// Conformance item 63.
+#[test]
+fn refusals_do_not_end_accepting() {
+    let mut world = small_hub(63);
+    world.reset_between(0, 3);
+    world.run_for(SOON);
+    world.dial(2, 3, false);
+    world.run_for(SOON);
+    assert_eq!(world.peers_of(3), [2]);
+}
+
+fn ban(world: &mut World, node: u32, target: BanTarget, span: Duration) {
+    let ban = Command::Ban { target, span };
+    world.command(node, ShardId::COORDINATOR, ban);
+}
+
+#[test]
+fn a_banned_peer_is_closed_and_stays_out_until_the_ban_ends() {
+    let mut world = Scenario::new(64)
+        .shards(2)
+        .channel(channel(CHAT, 1))
+        .build();
+    world.dial(0, 1, false);
+    connect_all(&mut world, &[(0, 1)]);
+    let target = BanTarget::Id(world.id_of(0));
+    ban(&mut world, 1, target, SOON * 2);
+    world.run_for(Duration::from_secs(1));
+    let banned = CloseReason::Rejected(Reject::Banned);
+    assert_eq!(removals(&world, 1), [banned]);
+    world.dial(0, 1, false);
+    world.run_for(SOON);
+    assert_eq!(world.peers_of(1), NOBODY);
+    world.run_for(SOON);
+    world.dial(0, 1, false);
+    connect_all(&mut world, &[(0, 1)]);
+}
+
+#[test]
+fn a_banned_address_is_refused_before_the_handshake() {
+    let mut world = Scenario::new(65)
+        .shards(2)
+        .channel(channel(CHAT, 1))
+        .build();
+    ban(&mut world, 1, BanTarget::Ip(socket_addr(0).ip()), SOON * 2);
+    world.dial(0, 1, false);
+    world.run_for(SOON);
+    assert_eq!(refusals(&world, 1), [CloseReason::Rejected(Reject::Banned)]);
 }

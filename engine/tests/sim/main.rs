@@ -9,5 +9,6 @@ mod peers;
 mod reactors;
 mod reconnect;
 mod replay;
+mod sending;
 mod support;
 mod traffic;

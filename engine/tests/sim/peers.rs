@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire::error::{CloseReason, SendError, TrySendError};
-use ringwire::peer::ShardId;
+use ringwire::error::{CloseReason, NetworkError, SendError, TrySendError};
+use ringwire::metrics::Metrics;
+use ringwire::peer::{Direction, Framing, ShardId};
 use ringwire::sim::{Chunking, LinkProfile, Scenario};
 use ringwire::switch::{Command, Reply, ReplyToken};
+use ringwire_codec::ChannelId;
 
-use crate::support::{BULK, CHAT, NOBODY, SOON, channel, connect_all, for_seeds, pair, removals};
+use crate::support::{
+    BULK, CHAT, NOBODY, SOON, channel, connect_all, for_seeds, pair, removals, total,
+};
 
 // Conformance item 61.
 #[test]
@@ -77,6 +81,80 @@ fn a_dial_connects_and_says_whom() {
 }
 
 #[test]
+fn a_dial_that_nobody_takes_is_answered_with_the_reason() {
+    let mut world = Scenario::new(2).shards(3).channel(channel(CHAT, 1)).build();
+    world.crash(1, SOON);
+    let token = world.dial(0, 1, false);
+    world.run_for(Duration::from_secs(1));
+    let reply = world.reply(token);
+    let Some(Reply::Dial(Err(CloseReason::Network(error)))) = reply else {
+        panic!("{reply:?}");
+    };
+    assert!(
+        matches!(
+            error,
+            NetworkError::Io {
+                operation: "connect",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_peer_knows_who_dialed_and_how() {
+    let mut world = Scenario::new(3).channel(channel(CHAT, 1)).build();
+    world.dial(0, 1, false);
+    connect_all(&mut world, &[(0, 1)]);
+    let dialed = world.peer(0, 1).expect("connected");
+    let accepted = world.peer(1, 0).expect("connected");
+    assert_eq!(
+        (dialed.direction, accepted.direction),
+        (Direction::Outbound, Direction::Inbound)
+    );
+    assert_eq!(dialed.framing, Framing::Wide);
+    assert!(!dialed.persistent);
+}
+
+#[test]
+fn nodes_without_the_extension_talk_comet_frames() {
+    let scenario = Scenario::new(4)
+        .channel(channel(CHAT, 1))
+        .config(|node, config| config.wide_records = node != 0);
+    let mut world = scenario.build();
+    world.dial(0, 1, false);
+    connect_all(&mut world, &[(0, 1)]);
+    world.send(0, 1, CHAT, 5000);
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(world.peer(0, 1).expect("connected").framing, Framing::Comet);
+    assert_eq!(world.received(1)[0].bytes, 5000);
+}
+
+#[test]
+fn peers_spread_over_the_shards_of_a_node() {
+    let scenario = Scenario::new(5)
+        .nodes(7)
+        .shards(3)
+        .channel(channel(CHAT, 1));
+    let mut world = scenario.build();
+    for peer in 1..7 {
+        world.dial(peer, 0, false);
+        connect_all(&mut world, &[(peer, 0)]);
+    }
+    let per_shard = world.switches(0).map(|switch| switch.metrics().peers);
+    assert!(per_shard.eq([2, 2, 2]));
+    for peer in 1..7 {
+        assert!(world.send(peer, 0, CHAT, 100) && world.send(0, peer, CHAT, 100));
+    }
+    world.run_for(Duration::from_secs(1));
+    for peer in 1..7 {
+        assert_eq!(world.ledger().direct(peer, 0, CHAT), (1, 1));
+        assert_eq!(world.ledger().direct(0, peer, CHAT), (1, 1));
+    }
+}
+
+#[test]
 fn a_host_name_is_dialed_where_it_resolves_to_and_an_unknown_one_fails() {
     let mut world = Scenario::new(1).nodes(2).channel(channel(CHAT, 1)).build();
     world.set_name("seed.example.org", 1);
@@ -124,12 +202,24 @@ fn sending_on_a_channel_the_peer_lacks_is_a_typed_error() {
         timeout: None,
         token: Some(token),
     };
-    world.command(0, shard, send(BULK));
+    for channel in [BULK, ChannelId(0x55), CHAT] {
+        world.command(0, shard, send(channel));
+    }
     world.run_for(Duration::from_secs(1));
-    let Some(Reply::Send(Err(SendError::Refused(error)))) = world.reply(token) else {
-        panic!("{:?}", world.reply(token));
-    };
-    assert_eq!(*error, TrySendError::PeerLacksChannel(BULK));
+    let outcomes = world
+        .replies()
+        .iter()
+        .filter_map(|(of, reply)| match reply {
+            Reply::Send(outcome) if *of == token => Some(outcome.clone()),
+            _ => None,
+        });
+    let refused = |error| Err(SendError::Refused(error));
+    let expected = [
+        refused(TrySendError::PeerLacksChannel(BULK)),
+        refused(TrySendError::UnknownChannel(ChannelId(0x55))),
+        Ok(()),
+    ];
+    assert_eq!(outcomes.collect::<Vec<_>>(), expected);
     assert!(world.are_connected(0, 1), "nothing reached the peer");
 }
 
@@ -156,6 +246,10 @@ fn a_peer_whose_socket_is_lost_is_removed_exactly_once_on_both_sides() {
                 assert_eq!(removals(&world, node).len(), 1, "node {node}");
                 assert_eq!(world.peers_of(node), NOBODY);
                 assert_eq!(world.open_links(node), 0, "node {node} leaks a socket");
+                let count = |figure: fn(&Metrics) -> u64| total(&world, node, figure);
+                assert_eq!(count(|figures| figures.peers), 0);
+                assert_eq!(count(|figures| figures.peers_added), 1);
+                assert_eq!(count(|figures| figures.peers_removed), 1);
             }
         },
     );
@@ -186,6 +280,20 @@ fn a_shutdown_sends_what_was_accepted_and_leaves_nothing_open() {
 }
 
 #[test]
+fn shutdown_ends_at_its_deadline_even_if_nobody_reads() {
+    let mut world = pair(4).build();
+    connect_all(&mut world, &[(0, 1)]);
+    world.set_consuming(1, false);
+    world.partition(&[vec![0], vec![1]]);
+    let within = Duration::from_secs(5);
+    world.shutdown(0, within);
+    // A shard has its turn a few microseconds after its deadline.
+    assert!(world.run_until(within + Duration::from_millis(1), |world| {
+        world.has_stopped(0)
+    }));
+}
+
+#[test]
 fn a_node_that_stops_is_noticed_and_refuses_new_connections() {
     let mut world = pair(5).build();
     connect_all(&mut world, &[(0, 1)]);
@@ -195,6 +303,7 @@ fn a_node_that_stops_is_noticed_and_refuses_new_connections() {
     assert_eq!(removals(&world, 1).len(), 1);
 }
 
+// Conformance item 1.
 #[test]
 fn a_stopped_peer_gets_what_was_queued_and_is_not_dialed_again() {
     let mut world = pair(6).build();

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire::error::{Blame, CloseReason, NetworkError, Reject};
-use ringwire::reactor::ReactorError;
+use ringwire::peer::ShardId;
+use ringwire::reactor::{Context, Envelope, Note, ReactorError};
 use ringwire::sim::{Scenario, World};
 use ringwire::switch::Event;
 use ringwire_codec::ChannelId;
 
-use crate::support::{Answer, Log, NOBODY, Recorder, SOON, connect_all, for_seeds, removals};
+use crate::support::{
+    Answer, Filter, Log, NOBODY, Recorder, SOON, connect_all, for_seeds, removals, total,
+};
 
 const CHANNELS: [ChannelId; 4] = [ChannelId(1), ChannelId(2), ChannelId(3), ChannelId(0xf4)];
 
@@ -65,7 +68,7 @@ fn each_message_reaches_the_reactor_that_owns_its_channel_with_its_bytes() {
 }
 
 /// Two nodes of which node 1 filters and answers in its own way; node 0 sends it one message.
-fn upset(seed: u64, filter: Answer, answer: Answer, persistent: bool) -> (World, Log) {
+fn upset(seed: u64, filter: Filter, answer: Answer, persistent: bool) -> (World, Log) {
     let log = Log::default();
     let shared = Rc::clone(&log);
     let mut world = Scenario::new(seed)
@@ -96,7 +99,7 @@ fn is_bad(message: &[u8], transient: bool) -> Result<(), ReactorError> {
 // Conformance item 66.
 #[test]
 fn a_message_that_the_filter_refuses_is_never_received_and_costs_the_peer() {
-    let (mut world, log) = upset(1, |message| is_bad(message, false), |_| Ok(()), false);
+    let (mut world, log) = upset(1, |message| is_bad(message, false), |_, _| Ok(()), false);
     world.run_for(SOON);
     assert_eq!(lines_of(&log, 1, "moody"), ["add", "remove"]);
     assert!(matches!(
@@ -109,10 +112,20 @@ fn a_message_that_the_filter_refuses_is_never_received_and_costs_the_peer() {
 // Conformance item 59.
 #[test]
 fn a_transient_error_brings_a_dialed_peer_back_and_a_lasting_one_does_not() {
-    let (mut world, _) = upset(2, |_| Ok(()), |message| is_bad(message, true), false);
+    let (mut world, _) = upset(
+        2,
+        |_| Ok(()),
+        |_, heard| is_bad(&heard.message, true),
+        false,
+    );
     assert!(world.run_until(SOON, |world| world.peers_of(1).is_empty()));
     connect_all(&mut world, &[(0, 1)]);
-    let (mut world, _) = upset(3, |_| Ok(()), |message| is_bad(message, false), false);
+    let (mut world, _) = upset(
+        3,
+        |_| Ok(()),
+        |_, heard| is_bad(&heard.message, false),
+        false,
+    );
     assert!(world.run_until(SOON, |world| world.peers_of(1).is_empty()));
     world.run_for(Duration::from_secs(120));
     assert_eq!(world.peers_of(1), NOBODY);
@@ -122,7 +135,7 @@ fn a_transient_error_brings_a_dialed_peer_back_and_a_lasting_one_does_not() {
 fn a_reactor_that_panics_costs_the_peer_and_not_the_node() {
     let silent = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let (mut world, log) = upset(4, |_| Ok(()), |_| panic!("on purpose"), true);
+    let (mut world, log) = upset(4, |_| Ok(()), |_, _| panic!("on purpose"), true);
     assert!(world.run_until(SOON, |world| world.peers_of(1).is_empty()));
     std::panic::set_hook(silent);
     let reasons = removals(&world, 1);
@@ -130,6 +143,7 @@ fn a_reactor_that_panics_costs_the_peer_and_not_the_node() {
         matches!(reasons[..], [CloseReason::ReactorPanic { .. }]),
         "{reasons:?}"
     );
+    assert_eq!(total(&world, 1, |figures| figures.reactor_panics), 1);
     assert_eq!(
         log.borrow()
             .iter()
@@ -138,6 +152,131 @@ fn a_reactor_that_panics_costs_the_peer_and_not_the_node() {
         1
     );
     connect_all(&mut world, &[(0, 1)]);
+}
+
+/// Stops the peer by a call instead of an error.
+fn stops_the_peer(cx: &mut dyn Context, heard: &Envelope<'_>) -> Result<(), ReactorError> {
+    cx.stop_peer(heard.from.key, ReactorError::new("asked to"));
+    Ok(())
+}
+
+// Conformance items 56 and 66.
+#[test]
+fn a_reactor_that_complains_costs_its_peer_once_and_hears_nothing_more_of_it() {
+    let calm: Filter = |_| Ok(());
+    let lasting: Answer = |_, heard| is_bad(&heard.message, false);
+    let ways: [(Filter, Answer, usize); 3] = [
+        (calm, lasting, 1),
+        (|message| is_bad(message, false), |_, _| Ok(()), 0),
+        (calm, stops_the_peer, 1),
+    ];
+    for (filter, answer, receives) in ways {
+        let (mut world, log) = upset(5, filter, answer, false);
+        world.publish_bytes(0, CHANNELS[0], Bytes::from_static(b"too late"));
+        world.run_for(SOON);
+        let lines = lines_of(&log, 1, "moody");
+        assert_eq!(lines.len(), 2 + receives, "{lines:?}");
+        assert_eq!(lines.last().map(String::as_str), Some("remove"));
+        assert_eq!(removals(&world, 1).len(), 1);
+        // The node lives, and so does the reactor.
+        world.dial(1, 0, false);
+        connect_all(&mut world, &[(0, 1)]);
+        world.publish_bytes(0, CHANNELS[0], Bytes::from_static(b"again"));
+        world.run_for(Duration::from_secs(1));
+        let lines = lines_of(&log, 1, "moody");
+        let heard = lines.iter().any(|line| line.ends_with("again"));
+        assert!(heard, "{lines:?}");
+    }
+}
+
+// Conformance items 64 and 65. The order of calls is watched by the world.
+#[test]
+fn a_peer_that_comes_back_is_never_initialised_before_it_was_removed() {
+    for shards in [1, 3] {
+        let log = Log::default();
+        let mut world = recording(6, &log).shards(shards).build();
+        for _ in 0..4 {
+            world.dial(0, 1, false);
+            connect_all(&mut world, &[(0, 1)]);
+            world.reset_between(0, 1);
+            // Word of the loss and the next connection are on their way together.
+            world.dial(0, 1, false);
+            world.dial(1, 0, false);
+            world.run_for(SOON);
+        }
+        let came_back = lines_of(&log, 1, "foo")
+            .iter()
+            .filter(|line| *line == "add")
+            .count();
+        assert!(came_back >= 4);
+    }
+}
+
+/// Notes to all shards, and a timer for its own.
+fn notes_and_timer(cx: &mut dyn Context, _heard: &Envelope<'_>) -> Result<(), ReactorError> {
+    for shard in (0..cx.shard_count()).map(ShardId) {
+        let note = Note {
+            kind: 7,
+            digest: [0; 32],
+            peer: None,
+            body: Bytes::new(),
+        };
+        cx.send_note(shard, note);
+    }
+    cx.set_timer(Duration::from_secs(1), 42);
+    Ok(())
+}
+
+#[test]
+fn notes_reach_the_instances_of_all_shards_and_timers_their_own() {
+    let log = Log::default();
+    let shared = Rc::clone(&log);
+    let scenario = Scenario::new(7)
+        .shards(2)
+        .reactor("noting", move |node, _| {
+            Box::new(Recorder {
+                answer: notes_and_timer,
+                ..Recorder::new(node, "noting", &CHANNELS[..1], &shared)
+            })
+        });
+    let mut world = scenario.build();
+    world.dial(0, 1, false);
+    connect_all(&mut world, &[(0, 1)]);
+    world.publish_bytes(0, CHANNELS[0], Bytes::from_static(b"note"));
+    world.run_for(Duration::from_secs(2));
+    let home = world.home_of(1, 0).expect("connected").0;
+    let lines = lines_of(&log, 1, "noting");
+    for to in 0..2 {
+        assert!(
+            lines.contains(&format!("note 7 {home} to {to}")),
+            "{lines:?}"
+        );
+    }
+    assert!(lines.contains(&String::from("timeout 42")));
+}
+
+#[test]
+fn shutdown_says_goodbye_and_stops_the_reactors_last() {
+    for shards in [1, 3] {
+        let log = Log::default();
+        let mut world = recording(8, &log).shards(shards).build();
+        world.dial(0, 1, false);
+        connect_all(&mut world, &[(0, 1)]);
+        world.shutdown(0, Duration::from_secs(5));
+        world.run_for(SOON);
+        let stopped = world
+            .events(0)
+            .filter(|event| matches!(event, Event::Stopped));
+        assert_eq!(stopped.count(), usize::from(shards));
+        assert_eq!(removals(&world, 0), [CloseReason::Shutdown]);
+        let lines = lines_of(&log, 0, "foo");
+        assert_eq!(lines.last().map(String::as_str), Some("stop"), "{lines:?}");
+        assert_eq!(world.peers_of(1), NOBODY);
+        // Nothing new is taken.
+        world.dial(1, 0, false);
+        world.run_for(SOON);
+        assert_eq!(world.peers_of(1), NOBODY);
+    }
 }
 
 #[test]

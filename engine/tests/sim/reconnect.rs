@@ -3,9 +3,11 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use ringwire::sim::Scenario;
+use ringwire::peer::Direction;
+use ringwire::sim::{Scenario, World};
+use ringwire::switch::Event;
 
-use crate::support::{CHAT, NOBODY, SOON, channel, connect_all, for_seeds, pair};
+use crate::support::{CHAT, NOBODY, SOON, channel, connect_all, for_seeds, pair, removals};
 
 // Conformance item 57.
 #[test]
@@ -19,7 +21,7 @@ fn an_outbound_persistent_peer_is_dialed_again_whenever_it_is_lost() {
                 connect_all(&mut world, &[(0, 1)]);
                 world.run_for(Duration::from_secs(1));
                 world.reset_between(0, 1);
-                let lost = |world: &ringwire::sim::World| world.peers_of(1).is_empty();
+                let lost = |world: &World| world.peers_of(1).is_empty();
                 assert!(world.run_until(SOON, lost));
             }
             connect_all(&mut world, &[(0, 1)]);
@@ -38,7 +40,10 @@ fn a_persistent_peer_that_is_down_at_first_is_dialed_until_it_answers() {
             world.crash(0, Duration::from_secs(40));
             world.run_for(Duration::from_secs(39));
             assert_eq!(world.peers_of(1), NOBODY);
+            let failed = |event: &&Event| matches!(event, Event::DialFailed { .. });
+            assert!(world.events(1).filter(failed).count() >= 2);
             connect_all(&mut world, &[(0, 1)]);
+            assert!(world.peer(1, 0).is_some_and(|peer| peer.persistent));
         },
     );
 }
@@ -60,10 +65,14 @@ fn an_inbound_persistent_peer_is_dialed_when_it_is_lost() {
                 .build();
             world.dial(1, 0, false);
             connect_all(&mut world, &[(0, 1)]);
+            let persistent = |world: &World| world.peer(0, 1).is_some_and(|peer| peer.persistent);
+            assert!(persistent(&world), "known by its id");
             world.run_for(Duration::from_secs(25));
             world.reset_between(0, 1);
             assert!(world.run_until(SOON, |world| world.peers_of(0).is_empty()));
             connect_all(&mut world, &[(0, 1)]);
+            let direction = world.peer(0, 1).map(|peer| peer.direction);
+            assert_eq!(direction, Some(Direction::Outbound));
         },
     );
 }
@@ -121,4 +130,41 @@ fn two_nodes_that_dial_each_other_at_once_keep_exactly_one_connection() {
         "{} of {seeds} crossed",
         crossed.get()
     );
+}
+
+#[test]
+fn dials_that_cross_end_with_the_connection_of_the_higher_id() {
+    for (shards, same_ip, first) in [(1, false, 0), (1, true, 1), (3, false, 1), (3, true, 0)] {
+        let mut world = Scenario::new(first.into())
+            .shards(shards)
+            .channel(channel(CHAT, 1))
+            .config(move |_, config| config.allow_duplicate_ip = same_ip)
+            .build();
+        world.dial(first, 1 - first, false);
+        world.dial(1 - first, first, false);
+        world.run_for(SOON * 2);
+        let ends = [(0, 1), (1, 0)].map(|(node, other)| {
+            let peer = world.peer(node, other).expect("connected");
+            (world.id_of(node), peer.direction)
+        });
+        assert_ne!(ends[0].1, ends[1].1, "both ends of the same connection");
+        let higher = ends.iter().max_by_key(|(id, _)| *id);
+        assert_eq!(higher.map(|end| end.1), Some(Direction::Outbound));
+        assert_eq!((world.open_links(0), world.open_links(1)), (1, 1));
+    }
+}
+
+#[test]
+fn persistent_peers_that_list_each_other_settle_on_one_connection() {
+    let scenario = Scenario::new(9)
+        .shards_up_to(2)
+        .channel(channel(CHAT, 1))
+        .edge(0, 1)
+        .edge(1, 0)
+        .config(|_, config| config.dial_jitter = Duration::from_secs(3));
+    let mut world = scenario.build();
+    world.run_for(SOON * 4);
+    assert!(world.are_connected(0, 1));
+    assert_eq!((world.open_links(0), world.open_links(1)), (1, 1));
+    assert!((0..2).all(|node| removals(&world, node).len() <= 1));
 }

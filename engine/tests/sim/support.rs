@@ -4,12 +4,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringwire::error::CloseReason;
-use ringwire::peer::PeerInfo;
-use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+use ringwire::metrics::Metrics;
+use ringwire::peer::{PeerInfo, ShardId};
+use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Note, Reactor, ReactorError};
 use ringwire::sim::scenario::replay_command;
 use ringwire::sim::{Scenario, World};
-use ringwire::switch::Event;
+use ringwire::switch::{Command, Event, ReplyToken};
 use ringwire_codec::ChannelId;
 
 /// A channel of the application.
@@ -92,6 +94,28 @@ pub(crate) fn connect_all(world: &mut World, edges: &[(u32, u32)]) {
     );
 }
 
+/// Sends bytes of the test's own to a peer on the chat channel; they may wait five seconds for
+/// room.
+pub(crate) fn post(world: &mut World, from: u32, to: u32, message: Bytes, token: ReplyToken) {
+    let shard = world.home_of(from, to).expect("they are connected");
+    let send = Command::Send {
+        peer: world.id_of(to),
+        channel: CHAT,
+        message,
+        timeout: Some(Duration::from_secs(5)),
+        token: Some(token),
+    };
+    world.command(from, shard, send);
+}
+
+/// A figure of all shards of a node together.
+pub(crate) fn total(world: &World, node: u32, figure: impl Fn(&Metrics) -> u64) -> u64 {
+    world
+        .switches(node)
+        .map(|switch| figure(&switch.metrics()))
+        .sum()
+}
+
 /// The edges of a ring with a second one of steps of `step`.
 pub(crate) fn ring_and_chords(nodes: u32, step: u32) -> Vec<(u32, u32)> {
     (0..nodes)
@@ -119,8 +143,10 @@ pub(crate) fn refusals(world: &World, node: u32) -> Vec<CloseReason> {
 
 /// What a [`Recorder`] saw: node, its own name, and what.
 pub(crate) type Log = Rc<RefCell<Vec<(u32, &'static str, String)>>>;
-/// What a [`Recorder`] answers to a message.
-pub(crate) type Answer = fn(&[u8]) -> Result<(), ReactorError>;
+/// What a [`Recorder`] says to the bytes of a message before it is received.
+pub(crate) type Filter = fn(&[u8]) -> Result<(), ReactorError>;
+/// What a [`Recorder`] does about a message.
+pub(crate) type Answer = fn(&mut dyn Context, &Envelope<'_>) -> Result<(), ReactorError>;
 
 /// A reactor that writes down what it is told.
 pub(crate) struct Recorder {
@@ -128,7 +154,7 @@ pub(crate) struct Recorder {
     pub(crate) name: &'static str,
     pub(crate) channels: Vec<ChannelDescriptor>,
     pub(crate) log: Log,
-    pub(crate) filter: Answer,
+    pub(crate) filter: Filter,
     pub(crate) answer: Answer,
 }
 
@@ -142,7 +168,7 @@ impl Recorder {
             channels,
             log: Rc::clone(log),
             filter: |_| Ok(()),
-            answer: |_| Ok(()),
+            answer: |_, _| Ok(()),
         }
     }
 
@@ -171,15 +197,28 @@ impl Reactor for Recorder {
 
     fn receive(
         &mut self,
-        _cx: &mut dyn Context,
+        cx: &mut dyn Context,
         envelope: Envelope<'_>,
     ) -> Result<(), ReactorError> {
         let text = String::from_utf8_lossy(&envelope.message).into_owned();
         self.write(format!("{} {text}", envelope.channel));
-        (self.answer)(&envelope.message)
+        (self.answer)(cx, &envelope)
     }
 
     fn remove_peer(&mut self, _cx: &mut dyn Context, _peer: &PeerInfo, _reason: &CloseReason) {
         self.write(String::from("remove"));
+    }
+
+    fn handle_note(&mut self, cx: &mut dyn Context, from: ShardId, note: Note) {
+        let to = cx.shard();
+        self.write(format!("note {} {} to {}", note.kind, from.0, to.0));
+    }
+
+    fn handle_timeout(&mut self, _cx: &mut dyn Context, token: u64) {
+        self.write(format!("timeout {token}"));
+    }
+
+    fn stop(&mut self) {
+        self.write(String::from("stop"));
     }
 }

@@ -6,7 +6,8 @@ use crate::id::NodeId;
 use crate::key::PublicKey;
 use crate::secret::frame::{FrameOpener, FrameSealer};
 use crate::secret::record::{RecordOpener, RecordSealer};
-use crate::secret::schedule::{SharedSecret, WideKeys};
+use crate::secret::schedule::WideKeys;
+use crate::secret::shared_secret::SharedSecret;
 use crate::secret::transcript::CHALLENGE_BYTES;
 
 /// A connection whose other end is known: what the handshake leaves behind.
