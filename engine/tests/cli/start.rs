@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use tempfile::TempDir;
 
@@ -86,6 +86,16 @@ impl Drop for Node {
     }
 }
 
+/// A node that speaks what it reads from the returned input, started with `args` as well, and one
+/// that dials it and prints what it hears.
+fn pipe(args: &[&str]) -> (Node, Node, ChildStdin) {
+    let mut speaker = Node::start(&[&["--stdin"], args].concat());
+    let address = speaker.line();
+    let listener = Node::start(&["--stdout", "--persistent-peers", &address]);
+    let stdin = speaker.child.stdin.take().expect("stdin is a pipe");
+    (speaker, listener, stdin)
+}
+
 fn plain(path: &Path) -> &str {
     path.to_str()
         .expect("a temporary directory has a plain name")
@@ -112,10 +122,7 @@ fn lines_go_in_at_one_node_and_come_out_once_at_the_other() {
     if !can_run_nodes() {
         return;
     }
-    let mut speaker = Node::start(&["--stdin"]);
-    let address = speaker.line();
-    let mut listener = Node::start(&["--stdout", "--persistent-peers", &address]);
-    let mut stdin = speaker.child.stdin.take().expect("stdin is a pipe");
+    let (speaker, mut listener, mut stdin) = pipe(&[]);
     stdin
         .write_all(b"hello\nhello\nlast without newline")
         .expect("the program reads");
@@ -134,10 +141,7 @@ fn a_node_that_ends_with_its_input_sends_everything_first() {
     if !can_run_nodes() {
         return;
     }
-    let mut speaker = Node::start(&["--stdin", "--exit-on-eof"]);
-    let address = speaker.line();
-    let mut listener = Node::start(&["--stdout", "--persistent-peers", &address]);
-    let mut stdin = speaker.child.stdin.take().expect("stdin is a pipe");
+    let (speaker, mut listener, mut stdin) = pipe(&["--exit-on-eof"]);
     let lines: Vec<String> = (0..500).map(|number| format!("line {number}")).collect();
     stdin
         .write_all(lines.join("\n").as_bytes())
@@ -156,11 +160,8 @@ fn a_reader_that_went_away_ends_the_node_in_order() {
     if !can_run_nodes() {
         return;
     }
-    let mut speaker = Node::start(&["--stdin"]);
-    let address = speaker.line();
-    let mut listener = Node::start(&["--stdout", "--persistent-peers", &address]);
+    let (_speaker, mut listener, mut stdin) = pipe(&[]);
     listener.stdout = None;
-    let mut stdin = speaker.child.stdin.take().expect("stdin is a pipe");
     stdin
         .write_all(b"nobody hears this\n")
         .expect("the program reads");
@@ -173,10 +174,7 @@ fn what_was_received_is_written_before_the_node_ends() {
     if !can_run_nodes() {
         return;
     }
-    let mut speaker = Node::start(&["--stdin", "--exit-on-eof"]);
-    let address = speaker.line();
-    let mut listener = Node::start(&["--stdout", "--persistent-peers", &address]);
-    let mut stdin = speaker.child.stdin.take().expect("stdin is a pipe");
+    let (speaker, mut listener, mut stdin) = pipe(&["--exit-on-eof"]);
     // Far more than a pipe holds, so that the listener cannot write it before somebody reads.
     const LINES: usize = 500;
     let line = "x".repeat(1024) + "\n";
