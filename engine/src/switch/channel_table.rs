@@ -84,8 +84,12 @@ impl ChannelTable {
 
     /// The reactor of a channel.
     pub(super) fn owner(&self, id: ChannelId) -> Option<usize> {
-        self.number(id)
-            .map(|number| usize::from(self.owners[number]))
+        self.number(id).map(|number| self.owner_of(number))
+    }
+
+    /// The reactor of the channel with this number.
+    pub(super) fn owner_of(&self, number: usize) -> usize {
+        usize::from(self.owners[number])
     }
 }
 

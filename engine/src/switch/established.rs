@@ -158,11 +158,7 @@ impl Switch {
         let counters = &mut self.core.metrics.channels[number];
         counters.received_messages += 1;
         counters.received_bytes += message.len() as u64;
-        let index = self
-            .core
-            .channels
-            .owner(channel)
-            .expect("each channel has an owner");
+        let index = self.core.channels.owner_of(number);
         let outcome = self.call(index, |reactor, cx| {
             reactor.filter_message(info, channel, &message)?;
             reactor.receive(
@@ -196,11 +192,7 @@ impl Switch {
                 continue;
             }
             peer.starved &= !(1 << number);
-            let index = self
-                .core
-                .channels
-                .owner(channel)
-                .expect("each channel has an owner");
+            let index = self.core.channels.owner_of(number);
             let outcome = self.call(index, |reactor, cx| reactor.handle_room(cx, key, channel));
             if let Err(reason) = outcome {
                 self.core.stops.push_back(Stop {

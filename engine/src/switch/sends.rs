@@ -21,7 +21,8 @@ impl Core {
     /// Queues the sends that wait, in order within each channel, as far as there is room.
     pub(super) fn send_waiting(&mut self, key: PeerKey) {
         let mut place = 0;
-        let mut full = Vec::new();
+        // The channels without room, a bit each: what waits behind them waits on.
+        let mut full: u16 = 0;
         loop {
             let Some(peer) = self.links.peer_mut(key) else {
                 return;
@@ -30,8 +31,10 @@ impl Core {
                 return;
             };
             let channel = send.channel;
-            if full.contains(&channel) || !peer.conn.can_send(channel) {
-                full.push(channel);
+            let number = self.channels.number(channel);
+            let bit = 1 << number.expect("a send waits only on a registered channel");
+            if full & bit != 0 || !peer.conn.can_send(channel) {
+                full |= bit;
                 place += 1;
                 continue;
             }
