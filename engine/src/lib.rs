@@ -13,14 +13,17 @@
 //! * `cli` (default): what only the `ringwire` program needs; libraries switch it off.
 
 pub mod buffer;
+mod chance;
 pub mod config;
 pub mod conn;
+pub mod document;
 pub mod error;
 pub mod gossip;
 #[cfg(feature = "shard")]
 pub mod handle;
 pub mod metrics;
 pub mod peer;
+pub mod pex;
 pub mod reactor;
 #[cfg(feature = "shard")]
 pub mod shard;

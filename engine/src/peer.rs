@@ -1,7 +1,7 @@
 //! Peers as the rest of the engine sees them: who they are, where they are, and the handle by
 //! which one shard finds them again.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ringwire_codec::{ChannelId, NodeId, NodeInfo};
@@ -55,6 +55,27 @@ pub struct PeerInfo {
     pub framing: Framing,
     /// When the peer was admitted.
     pub since: Instant,
+}
+
+/// What is banned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BanTarget {
+    /// A node, wherever it is.
+    Id(NodeId),
+    /// An address, whoever is there.
+    Ip(IpAddr),
+}
+
+/// How many peers the whole node has, and how many it is about to have. Unconditional peers are
+/// not counted (reference, `NumPeers`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Census {
+    /// Peers that we dialed, persistent ones included.
+    pub outbound: usize,
+    /// Peers that dialed us.
+    pub inbound: usize,
+    /// Dials under way, up to their admission.
+    pub dialing: usize,
 }
 
 impl PeerInfo {

@@ -15,12 +15,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_codec::{ChannelId, NodeId};
+use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
 pub use crate::conn::ChannelDescriptor;
+use crate::document::Document;
 pub use crate::error::ReactorError;
 use crate::error::{CloseReason, TrySendError};
-use crate::peer::{PeerInfo, PeerKey, ShardId};
+use crate::peer::{BanTarget, Census, PeerInfo, PeerKey, ShardId};
 use crate::time::Instant;
 
 /// One message from one peer.
@@ -83,6 +84,25 @@ pub trait Context {
     fn stop_peer(&mut self, peer: PeerKey, error: ReactorError);
     /// Closes a peer after what is queued has been sent; it is not dialed again.
     fn stop_peer_gracefully(&mut self, peer: PeerKey);
+
+    // ---- the whole node ---------------------------------------------------------------------
+
+    /// How many peers the whole node has. Only the coordinator's shard knows: `None` elsewhere.
+    fn census(&self) -> Option<Census>;
+    /// Whether the id is a peer of any shard, or is being dialed. Only the coordinator's shard
+    /// knows: `None` elsewhere.
+    fn is_known(&self, id: &NodeId) -> Option<bool>;
+    /// Dials an address once, within the limit of outbound peers, from whichever shard has the
+    /// least to do. [`Reactor::handle_dialed`] tells the instance on the coordinator's shard what
+    /// became of it.
+    fn dial(&mut self, address: NetAddress);
+    /// Refuses an id or address for `span` from now and closes its peers, on all shards.
+    fn ban(&mut self, target: BanTarget, span: Duration);
+    /// Has a document kept, in place of an earlier one of the same name. It is written behind the
+    /// shard's back; a node that keeps no files drops it.
+    fn save(&mut self, document: Document);
+    /// 32 bytes that nobody else has and nobody can guess.
+    fn random(&mut self) -> [u8; 32];
 }
 
 /// A protocol over the engine's channels. See the module's grammar for the order of calls.
@@ -144,8 +164,24 @@ pub trait Reactor {
     /// The peer is gone. Its key finds nobody any more.
     fn remove_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo, reason: &CloseReason) {}
 
-    /// The engine stops; peers are already gone.
-    fn stop(&mut self) {}
+    /// A dial that an instance of this reactor asked for made a peer, or why not. Called on the
+    /// coordinator's shard.
+    fn handle_dialed(
+        &mut self,
+        cx: &mut dyn Context,
+        address: &NetAddress,
+        outcome: Result<(), &CloseReason>,
+    ) {
+    }
+
+    /// The engine stops; peers are already gone. What is saved now is still kept.
+    fn stop(&mut self, cx: &mut dyn Context) {}
+
+    /// What an operator may want to read of this instance's state. Asked rarely; it must be cheap
+    /// to make, not to render.
+    fn inspect(&self) -> Option<Document> {
+        None
+    }
 
     /// Figures to show with the shard's metrics: name and value, each only growing.
     fn counters(&self) -> Vec<(&'static str, u64)> {

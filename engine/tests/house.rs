@@ -18,6 +18,8 @@ const PRODUCTION_LINES_MAX: usize = 500;
 /// was closed may be the error of its connection.
 const ARROWS: &[(&str, &[&str])] = &[
     ("time", &[]),
+    ("chance", &[]),
+    ("document", &[]),
     ("config", &["error"]),
     ("error", &["conn"]),
     ("metrics", &["time", "config", "error"]),
@@ -26,7 +28,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("peer", &["time", "config", "error", "buffer", "conn"]),
     (
         "reactor",
-        &["time", "config", "error", "buffer", "conn", "peer"],
+        &[
+            "time", "config", "error", "document", "buffer", "conn", "peer",
+        ],
     ),
     ("pex", PROTOCOL),
     ("gossip", PROTOCOL),
@@ -38,13 +42,14 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// What the rooms of the protocol may import, each other included.
 const PROTOCOL: &[&str] = &[
-    "time", "config", "error", "metrics", "buffer", "conn", "peer", "reactor", "pex", "gossip",
-    "switch",
+    "time", "chance", "document", "config", "error", "metrics", "buffer", "conn", "peer",
+    "reactor", "pex", "gossip", "switch",
 ];
 
 /// What the shell may import: the protocol and the shell.
 const SHELL: &[&str] = &[
     "time",
+    "document",
     "config",
     "error",
     "metrics",

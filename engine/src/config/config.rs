@@ -20,6 +20,24 @@ pub struct Config {
     pub listen_addr: SocketAddr,
     /// What NodeInfo advertises instead of the listen address, `host:port`.
     pub external_address: Option<String>,
+    /// Nodes to ask for addresses when there is nobody else to ask.
+    pub seeds: Vec<NetAddress>,
+    /// Whether to exchange addresses with peers, and to dial what they tell.
+    pub pex: bool,
+    /// Whether the node is a seed: it crawls the network, answers who asks, and hangs up.
+    pub seed_mode: bool,
+    /// File of the address book, relative to the node's home. The program reads it; an application
+    /// that embeds the engine names the file to its builder.
+    pub addr_book_file: String,
+    /// Whether the address book refuses addresses that are not routable over the internet.
+    pub addr_book_strict: bool,
+    /// Ids that are never told to anybody.
+    pub private_peer_ids: Vec<NodeId>,
+    /// Pause between two looks at whether there are enough outbound peers. Peers answer one request
+    /// per third of it (the reference's, and the default: 30 s).
+    pub pex_interval: Duration,
+    /// How long a seed stays connected to who dialed it for other reasons than to ask.
+    pub seed_disconnect_wait: Duration,
     /// Peers to keep connected for good.
     pub persistent_peers: Vec<NetAddress>,
     /// Ids that pass the inbound and outbound limits.
@@ -30,8 +48,15 @@ pub struct Config {
     pub max_num_outbound_peers: usize,
     /// Handshakes in progress at most, inbound.
     pub max_num_handshakes: usize,
+    /// Inbound handshakes in progress from one address at most; zero means no limit of its own.
+    pub max_num_handshakes_per_ip: usize,
     /// Whether several peers may share an address.
     pub allow_duplicate_ip: bool,
+    /// Peers at one address at most, where they may share one; zero means no limit.
+    pub max_num_peers_per_ip: usize,
+    /// Inbound peers of one subnet (an IPv4 /24, an IPv6 /48) at most, unconditional and persistent
+    /// ones not counted; zero means no limit.
+    pub max_num_peers_per_subnet: usize,
     /// Time for resolving and connecting.
     pub dial_timeout: Duration,
     /// Time for each of the two steps after connecting: secret connection, NodeInfo.
@@ -80,12 +105,23 @@ impl Default for Config {
             version: String::from(env!("CARGO_PKG_VERSION")),
             listen_addr: SocketAddr::from(([0, 0, 0, 0], 26_656)),
             external_address: None,
+            seeds: Vec::new(),
+            pex: true,
+            seed_mode: false,
+            addr_book_file: String::from("config/addrbook.json"),
+            addr_book_strict: true,
+            private_peer_ids: Vec::new(),
+            pex_interval: Duration::from_secs(30),
+            seed_disconnect_wait: Duration::from_secs(600),
             persistent_peers: Vec::new(),
             unconditional_peer_ids: Vec::new(),
             max_num_inbound_peers: 40,
             max_num_outbound_peers: 10,
             max_num_handshakes: 64,
+            max_num_handshakes_per_ip: 8,
             allow_duplicate_ip: false,
+            max_num_peers_per_ip: 0,
+            max_num_peers_per_subnet: 0,
             dial_timeout: Duration::from_secs(3),
             handshake_timeout: Duration::from_secs(20),
             dial_jitter: Duration::from_secs(3),

@@ -47,13 +47,7 @@ pub(super) fn path(section: &str, key: &str) -> String {
 }
 
 /// Keys of CometBFT's `[p2p]` that are understood and change nothing, and why.
-pub(super) const IGNORED: [(&str, &str); 12] = [
-    ("seeds", DISCOVERY),
-    ("pex", DISCOVERY),
-    ("seed_mode", DISCOVERY),
-    ("addr_book_file", DISCOVERY),
-    ("addr_book_strict", DISCOVERY),
-    ("private_peer_ids", DISCOVERY),
+pub(super) const IGNORED: [(&str, &str); 6] = [
     (
         "flush_throttle_timeout",
         "there is no flush timer: output is written as soon as possible",
@@ -64,7 +58,6 @@ pub(super) const IGNORED: [(&str, &str); 12] = [
     ("test_fuzz_config", FAULTS),
     ("libp2p", "libp2p is another wire"),
 ];
-const DISCOVERY: &str = "the node finds no peers by itself: list them in persistent_peers";
 const FAULTS: &str = "faults are injected by the simulation, not by the program";
 
 macro_rules! settings {
@@ -105,10 +98,20 @@ static LADDR: Setting = Setting {
 const SECTIONS: &[Setting] = settings! {
     P2P external_address: optional_text =>
         "Address that other nodes are told to dial, host:port. Empty: laddr.";
+    P2P seeds: addresses =>
+        "Nodes to ask for addresses when nobody else can be asked, a list of ID@host:port.";
     P2P persistent_peers: addresses =>
         "Peers to stay connected to, a comma-separated list of ID@host:port.";
+    P2P pex: flag => "Whether to exchange addresses with peers and to dial what they tell.";
+    P2P seed_mode: flag =>
+        "Whether this node is a seed: it crawls the network, answers who asks, and hangs up.";
+    P2P addr_book_file: text => "File of the address book, relative to the node's home.";
+    P2P addr_book_strict: flag =>
+        "Whether to refuse addresses that are not routable over the internet."
+        "false for a network on private or loopback addresses.";
+    P2P private_peer_ids: ids => "Ids that are never told to other nodes, comma-separated.";
     P2P unconditional_peer_ids: ids =>
-        "Ids of peers that the inbound limit does not count, comma-separated.";
+        "Ids of peers that the limits of peers do not count, comma-separated.";
     P2P max_num_inbound_peers: count => "Peers that may have dialed us, at most.";
     P2P max_num_outbound_peers: count =>
         "Peers that we dial of our own accord, at most; persistent ones not counted.";
@@ -139,6 +142,16 @@ const SECTIONS: &[Setting] = settings! {
     RINGWIRE pong_timeout: time =>
         "Time a peer has to answer a ping; shorter than ping_interval.";
     RINGWIRE max_num_handshakes: count => "Inbound connections that may be shaking hands at once.";
+    RINGWIRE max_num_handshakes_per_ip: count =>
+        "Of these, from one IP address at most. 0: no limit of its own.";
+    RINGWIRE max_num_peers_per_ip: count =>
+        "Peers at one IP address at most, where allow_duplicate_ip lets them share one. 0: no limit.";
+    RINGWIRE max_num_peers_per_subnet: count =>
+        "Inbound peers of one subnet (IPv4 /24, IPv6 /48) at most. 0: no limit.";
+    RINGWIRE pex_interval: time =>
+        "Pause between two looks at whether there are enough outbound peers.";
+    RINGWIRE seed_disconnect_wait: time =>
+        "How long a seed stays connected to a peer that does not ask for addresses.";
     RINGWIRE dial_jitter: time =>
         "Longest random pause before dialing, so that nodes started together do not collide.";
 };

@@ -16,6 +16,7 @@ use crate::reactor::{ChannelDescriptor, Reactor};
 use crate::shard::error::StartError;
 use crate::shard::executor::{Plan, launch};
 use crate::shard::node::Node;
+use crate::shard::store::Files;
 use crate::switch::{Filters, ReactorFactory};
 use crate::transport::{check, listener};
 
@@ -29,6 +30,7 @@ pub struct Builder {
     reactors: Vec<(String, ReactorFactory)>,
     channels: Vec<ChannelDescriptor>,
     filters: Filters,
+    files: Files,
 }
 
 impl Builder {
@@ -39,6 +41,7 @@ impl Builder {
             reactors: Vec::new(),
             channels: Vec::new(),
             filters: Filters::default(),
+            files: Files::new(),
         }
     }
 
@@ -128,6 +131,7 @@ impl Builder {
             reactors: self.reactors,
             channels: self.channels,
             filters: self.filters,
+            files: self.files,
             seeds: (0..shards).map(|_| entropy()).collect::<Result<_, _>>()?,
         };
         launch(Arc::new(plan), &node, listeners)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
+use crate::document::Document;
 use crate::handle::error::{DialError, PeersTimeout, ShutdownError, SubscribeError};
 use crate::handle::status::PeerStatus;
 use crate::handle::subscription::{EventSubscription, Subscription};
@@ -118,6 +119,27 @@ impl Handle {
         block_on(self.status())
     }
 
+    /// What the reactor `name` shows of its state, on the coordinator's shard; nothing if there is
+    /// no such reactor, it shows nothing, or the engine is stopping. Rendered on the caller's thread.
+    pub async fn inspect(&self, name: &str) -> Option<Vec<u8>> {
+        let (sender, answer) = reply();
+        let command = Command::Inspect {
+            reactor: name.to_owned(),
+            token: None,
+        };
+        let coordinator = self.node.port(ShardId::COORDINATOR);
+        coordinator.ask(Control::Command(command, Some(sender)));
+        match answer.await {
+            Some(Reply::Inspect(document)) => document.map(Document::render),
+            _ => None,
+        }
+    }
+
+    /// [`Handle::inspect`] for plain threads.
+    pub fn inspect_blocking(&self, name: &str) -> Option<Vec<u8>> {
+        block_on(self.inspect(name))
+    }
+
     /// Refuses an id or address for `span` from now and closes its peers.
     pub fn ban(&self, target: BanTarget, span: Duration) {
         let command = Command::Ban { target, span };
@@ -153,7 +175,7 @@ impl Handle {
         coordinator.ask(Control::Command(command, Some(sender)));
         match answer.await {
             Some(Reply::Dial(dialed)) => Ok(dialed?),
-            Some(Reply::Send(_)) | None => Err(DialError::Stopping),
+            Some(_) | None => Err(DialError::Stopping),
         }
     }
 

@@ -32,6 +32,7 @@ use crate::shard::port::{Control, Port};
 use crate::shard::reply::ReplySender;
 use crate::shard::seats::Seat;
 use crate::shard::spin::Spinner;
+use crate::shard::store::Store;
 use crate::shard::timer::Alarms;
 use crate::switch::{Reply, ReplyToken, Switch};
 use crate::time::Instant;
@@ -56,6 +57,8 @@ pub(super) struct Driver {
     pub(super) dialer: Dialer,
     pub(super) mesh: Mesh,
     pub(super) outlet: Outlet,
+    /// Where documents are kept; only the coordinator's shard has files to keep.
+    pub(super) store: Store,
     pub(super) alarms: Alarms,
     /// Who waits for the reply to a command.
     pub(super) replies: HashMap<ReplyToken, ReplySender<Reply>>,
@@ -83,6 +86,7 @@ pub(super) struct Parts {
     pub(super) ring: Ring,
     pub(super) mesh: Mesh,
     pub(super) busy_poll: Duration,
+    pub(super) store: Store,
     pub(super) seat: Seat,
 }
 
@@ -127,6 +131,7 @@ impl Driver {
             ring,
             mesh,
             busy_poll,
+            store,
             seat,
         } = parts;
         let now = node.clock.now();
@@ -140,6 +145,7 @@ impl Driver {
             ring,
             mesh,
             outlet: Outlet::default(),
+            store,
             alarms: Alarms::default(),
             replies: HashMap::new(),
             next_token: 0,

@@ -151,7 +151,10 @@ impl Driver {
             let given = ReplyToken(self.next_token);
             self.next_token += 1;
             self.replies.insert(given, reply);
-            if let Command::Send { token, .. } | Command::Dial { token, .. } = &mut command {
+            if let Command::Send { token, .. }
+            | Command::Dial { token, .. }
+            | Command::Inspect { token, .. } = &mut command
+            {
                 *token = Some(given);
             }
         }
@@ -198,6 +201,7 @@ impl Driver {
                     sender.send(reply);
                 }
             }
+            Output::Save(document) => self.store.save(document),
             Output::Event(event) => self.tell(event),
         }
     }

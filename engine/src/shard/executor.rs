@@ -40,6 +40,7 @@ use crate::shard::error::StartError;
 use crate::shard::mesh::Mesh;
 use crate::shard::node::Node;
 use crate::shard::seats::Seat;
+use crate::shard::store::{Files, Store};
 use crate::switch::{AppChannels, Filters, ReactorFactory, Switch, SwitchConfig};
 use crate::transport::{Ring, RingConfig, check};
 
@@ -64,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) filters: Filters,
     /// The longest time a shard watches its ring before it sleeps.
     pub(crate) busy_poll: Duration,
+    /// Files of the documents that reactors save.
+    pub(crate) files: Files,
     /// One seed per shard.
     pub(crate) seeds: Vec<[u8; 32]>,
 }
@@ -198,6 +201,7 @@ fn set_up(berth: Berth) -> Result<(LocalExecutor, Driver), StartError> {
     node.port(shard).attach(ring.waker());
     let switch = switch(&plan, &node, shard)?;
     let busy_poll = plan.busy_poll;
+    let store = Store::new(plan.files.clone());
     let driver = Driver::new(Parts {
         node,
         shard,
@@ -205,6 +209,7 @@ fn set_up(berth: Berth) -> Result<(LocalExecutor, Driver), StartError> {
         ring,
         mesh,
         busy_poll,
+        store,
         seat,
     });
     Ok((executor, driver))

@@ -37,4 +37,5 @@ pub(crate) mod port;
 pub(crate) mod reply;
 pub(crate) mod seats;
 pub(crate) mod spin;
+pub(crate) mod store;
 pub(crate) mod timer;

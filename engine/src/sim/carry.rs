@@ -45,6 +45,10 @@ impl World {
                 self.clock.plan_after(MESH_DELAY, mesh);
             }
             Output::Reply { token, reply } => self.replies.push((token, reply)),
+            Output::Save(document) => {
+                let saved = &mut self.nodes[place.node as usize].saved;
+                saved.insert(document.name(), document.render());
+            }
             Output::Event(event) => self.handle_event(place, event),
         }
     }

@@ -70,6 +70,8 @@ pub(super) struct Node {
     pub(super) life: u32,
     /// Empty while the node is down.
     pub(super) shards: Vec<Shard>,
+    /// The documents it had kept, by name: its disk. They survive a crash.
+    pub(super) saved: BTreeMap<&'static str, Vec<u8>>,
     /// Whether its application takes deliveries.
     pub(super) consumes: bool,
     /// Shard that accepts next.
@@ -89,6 +91,7 @@ impl Node {
             spec,
             life: 0,
             shards: Vec::new(),
+            saved: BTreeMap::new(),
             consumes: true,
             accepts_next: 0,
             capacities: BTreeMap::new(),

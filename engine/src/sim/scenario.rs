@@ -200,10 +200,11 @@ impl Scenario {
     }
 }
 
-/// The configuration a scenario starts from: short pauses, no rate limits.
+/// The configuration a scenario starts from: short pauses, no rate limits, no discovery.
 fn config() -> Config {
     Config {
         network: String::from("sim"),
+        pex: false,
         dial_jitter: Duration::from_millis(200),
         send_rate: 0,
         recv_rate: 0,

@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use ringwire_codec::{ChannelId, NodeId};
+use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
+use crate::document::Document;
 use crate::error::CloseReason;
 use crate::peer::{PeerInfo, PeerKey, ShardId};
 use crate::reactor::{ChannelDescriptor, Context, Envelope, Note, Reactor, ReactorError};
@@ -173,8 +174,21 @@ impl Reactor for Witness {
         self.enter("remove_peer", peer.id, |stage| stage.is_some(), |_| None);
     }
 
-    fn stop(&mut self) {
-        self.reactor.stop();
+    fn handle_dialed(
+        &mut self,
+        cx: &mut dyn Context,
+        address: &NetAddress,
+        outcome: Result<(), &CloseReason>,
+    ) {
+        self.reactor.handle_dialed(cx, address, outcome);
+    }
+
+    fn stop(&mut self, cx: &mut dyn Context) {
+        self.reactor.stop(cx);
+    }
+
+    fn inspect(&self) -> Option<Document> {
+        self.reactor.inspect()
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {

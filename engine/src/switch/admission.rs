@@ -27,7 +27,7 @@ use super::bans::Bans;
 use super::gate::SIMULTANEOUS_WINDOW;
 use super::message::{Candidate, Pass, Ticket};
 use crate::error::Reject;
-use crate::peer::{Direction, ShardId};
+use crate::peer::{Census, Direction, ShardId};
 use crate::time::Instant;
 
 /// The budgets of a node.
@@ -35,6 +35,8 @@ use crate::time::Instant;
 pub(super) struct AdmissionLimits {
     /// Inbound peers at most, unconditional ones not counted.
     pub(super) inbound_max: usize,
+    /// Outbound peers at most up to which discovered addresses are dialed.
+    pub(super) outbound_max: usize,
     /// Whether several peers may share an address.
     pub(super) allow_duplicate_ip: bool,
     /// Ids that pass the inbound limit; sorted.
@@ -48,6 +50,17 @@ pub(super) enum OwnDial {
     None,
     /// TCP is up and its handshake runs; it is not the candidate itself.
     PastConnect,
+}
+
+/// What the dial plan knows of a candidate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Plan {
+    /// What our own dialing is doing about its id.
+    pub(super) own_dial: OwnDial,
+    /// Whether its id is listed as persistent.
+    pub(super) persistent: bool,
+    /// Whether it was dialed for a reactor, so that the limit of outbound peers holds for it.
+    pub(super) discovered: bool,
 }
 
 /// What becomes of a candidate.
@@ -77,7 +90,7 @@ pub(super) struct Entry {
     pub(super) ip: IpAddr,
     /// When it was admitted.
     pub(super) since: Instant,
-    /// Whether it counts against the inbound budget.
+    /// Whether it counts against the budget of its direction.
     counted: bool,
 }
 
@@ -103,6 +116,7 @@ pub(super) struct Admission {
     /// Admitted peers of each shard.
     loads: Vec<usize>,
     inbound: usize,
+    outbound: usize,
     /// Winners of simultaneous dials that wait for the loser to leave.
     parked: BTreeMap<NodeId, (ShardId, Candidate)>,
     banned_ids: Bans<NodeId>,
@@ -121,6 +135,7 @@ impl Admission {
             ips: BTreeMap::new(),
             loads: vec![0; usize::from(shard_count)],
             inbound: 0,
+            outbound: 0,
             parked: BTreeMap::new(),
             banned_ids: Bans::new(),
             banned_ips: Bans::new(),
@@ -128,14 +143,13 @@ impl Admission {
         }
     }
 
-    /// Decides about a candidate of shard `from`. `persistent` says whether its id is listed.
+    /// Decides about a candidate of shard `from`.
     pub(super) fn decide(
         &mut self,
         now: Instant,
         from: ShardId,
         candidate: Candidate,
-        own_dial: OwnDial,
-        persistent: bool,
+        plan: Plan,
     ) -> Decision {
         if let Err(reject) = self.check_identity(now, &candidate) {
             return Decision::Verdict(Err(reject));
@@ -148,13 +162,13 @@ impl Admission {
             self.parked.insert(candidate.id, (from, candidate));
             return Decision::Displace { ticket, home };
         }
-        if own_dial == OwnDial::PastConnect && self.yields_to_own_dial(&candidate) {
+        if plan.own_dial == OwnDial::PastConnect && self.yields_to_own_dial(&candidate) {
             return Decision::Verdict(Err(Reject::DuplicateId(candidate.id)));
         }
-        if let Err(reject) = self.check_budgets(&candidate) {
+        if let Err(reject) = self.check_budgets(&candidate, plan.discovered) {
             return Decision::Verdict(Err(reject));
         }
-        Decision::Verdict(Ok(self.admit(now, from, &candidate, persistent)))
+        Decision::Verdict(Ok(self.admit(now, from, &candidate, plan.persistent)))
     }
 
     /// Frees an id: its peer is gone and every reactor was told.
@@ -170,7 +184,7 @@ impl Admission {
             self.ips.remove(&entry.ip);
         }
         self.loads[usize::from(entry.home.0)] -= 1;
-        self.inbound -= usize::from(entry.counted);
+        *self.counter(entry.direction) -= usize::from(entry.counted);
         Some(Departed {
             id,
             entry,
@@ -208,6 +222,20 @@ impl Admission {
     /// Whether no counted inbound peer fits any more.
     pub(super) fn is_inbound_full(&self) -> bool {
         self.inbound >= self.limits.inbound_max
+    }
+
+    /// Peers that count against the budgets.
+    pub(super) fn census(&self) -> Census {
+        Census {
+            outbound: self.outbound,
+            inbound: self.inbound,
+            dialing: 0,
+        }
+    }
+
+    /// Whether the id is refused.
+    pub(super) fn is_banned(&mut self, now: Instant, id: &NodeId) -> bool {
+        self.banned_ids.contains(id, now)
     }
 
     /// The shard with the least peers, `extra` counted on top; of equals `preferred`, else the
@@ -254,24 +282,33 @@ impl Admission {
         }
     }
 
-    fn check_budgets(&self, candidate: &Candidate) -> Result<(), Reject> {
+    fn check_budgets(&self, candidate: &Candidate, discovered: bool) -> Result<(), Reject> {
         let ip = candidate.remote_addr.ip().to_canonical();
         if !self.limits.allow_duplicate_ip && self.ips.contains_key(&ip) {
             return Err(Reject::DuplicateIp(ip));
         }
-        if self.counts_inbound(candidate) && self.is_inbound_full() {
+        let counted = self.counts(candidate);
+        let inbound = candidate.direction == Direction::Inbound;
+        if counted && inbound && self.is_inbound_full() {
             return Err(Reject::InboundFull(self.limits.inbound_max));
+        }
+        if counted && discovered && self.outbound >= self.limits.outbound_max {
+            return Err(Reject::OutboundFull(self.limits.outbound_max));
         }
         Ok(())
     }
 
-    fn counts_inbound(&self, candidate: &Candidate) -> bool {
-        candidate.direction == Direction::Inbound
-            && self
-                .limits
-                .unconditional
-                .binary_search(&candidate.id)
-                .is_err()
+    /// Whether a candidate counts against the budget of its direction.
+    fn counts(&self, candidate: &Candidate) -> bool {
+        let unconditional = &self.limits.unconditional;
+        unconditional.binary_search(&candidate.id).is_err()
+    }
+
+    fn counter(&mut self, direction: Direction) -> &mut usize {
+        match direction {
+            Direction::Inbound => &mut self.inbound,
+            Direction::Outbound => &mut self.outbound,
+        }
     }
 
     fn admit(
@@ -285,7 +322,7 @@ impl Admission {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         let ip = candidate.remote_addr.ip().to_canonical();
-        let counted = self.counts_inbound(candidate);
+        let counted = self.counts(candidate);
         let direction = candidate.direction;
         let entry = Entry {
             ticket,
@@ -299,7 +336,7 @@ impl Admission {
         self.by_ticket.insert(ticket, candidate.id);
         *self.ips.entry(ip).or_insert(0) += 1;
         self.loads[usize::from(home.0)] += 1;
-        self.inbound += usize::from(counted);
+        *self.counter(direction) += usize::from(counted);
         Pass {
             ticket,
             home,

@@ -61,6 +61,7 @@ impl Switch {
                     self.close_gracefully(key, CloseReason::Stopped, deadline);
                 }
             }
+            Command::Inspect { reactor, token } => self.inspect(&reactor, token),
             Command::Shutdown { within } => self.shut_down(within),
         }
         self.settle();
@@ -94,6 +95,13 @@ impl Switch {
         if !self.core.stopping {
             // A panic here is counted; there is no peer at hand that it could cost.
             let _ = self.call(index, |reactor, cx| reactor.publish(cx, channel, message));
+        }
+    }
+
+    fn inspect(&mut self, reactor: &str, token: Option<ReplyToken>) {
+        let document = self.reactors.inspect(reactor);
+        if let Some(token) = token {
+            self.core.reply(token, Reply::Inspect(document));
         }
     }
 

@@ -3,20 +3,24 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_codec::{ChannelId, NodeId};
+use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
+use super::coordinator::Coordinator;
 use super::core::{Core, Stop};
-use super::io::Delivery;
+use super::io::{Delivery, Output};
 use super::message::ShardMessage;
 use super::timers::Timer;
+use crate::document::Document;
 use crate::error::{CloseReason, TrySendError};
-use crate::peer::{PeerInfo, PeerKey, ShardId};
+use crate::peer::{BanTarget, Census, PeerInfo, PeerKey, ShardId};
 use crate::reactor::{Context, Note, ReactorError};
 use crate::time::Instant;
 
 /// The context of one call to one reactor.
 pub(super) struct ReactorContext<'a> {
     pub(super) core: &'a mut Core,
+    /// On shard 0 only.
+    pub(super) coordinator: Option<&'a mut Coordinator>,
     /// Index of the reactor that is called.
     pub(super) reactor: usize,
 }
@@ -106,5 +110,44 @@ impl Context for ReactorContext<'_> {
             reason: CloseReason::Stopped,
             graceful: true,
         });
+    }
+
+    fn census(&self) -> Option<Census> {
+        self.coordinator
+            .as_ref()
+            .map(|coordinator| coordinator.census())
+    }
+
+    fn is_known(&self, id: &NodeId) -> Option<bool> {
+        self.coordinator
+            .as_ref()
+            .map(|coordinator| coordinator.is_known(id))
+    }
+
+    fn dial(&mut self, address: NetAddress) {
+        let reactor = self.index();
+        match &mut self.coordinator {
+            Some(coordinator) => coordinator.discover(self.core, address, reactor),
+            None => self
+                .core
+                .tell_coordinator(ShardMessage::Discover { address, reactor }),
+        }
+    }
+
+    fn ban(&mut self, target: BanTarget, span: Duration) {
+        match &mut self.coordinator {
+            Some(coordinator) => coordinator.ban(self.core, target, span),
+            None => self
+                .core
+                .tell_coordinator(ShardMessage::Ban { target, span }),
+        }
+    }
+
+    fn save(&mut self, document: Document) {
+        self.core.outputs.push_back(Output::Save(document));
+    }
+
+    fn random(&mut self) -> [u8; 32] {
+        self.core.chance.bytes()
     }
 }

@@ -4,30 +4,20 @@
 //! It is told by messages and acts by messages, to its own shard as well, so nothing here knows
 //! where a peer lives beyond its ticket.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use ringwire_codec::{NetAddress, NodeId};
 
-use super::admission::{Admission, AdmissionLimits, Decision, OwnDial};
-use super::core::Core;
-use super::dialer::{DialKind, Dialer, Outcome};
+use super::admission::{Admission, AdmissionLimits, Decision, OwnDial, Plan};
+use super::core::{Core, Dialed};
+use super::dialer::{Asker, Askers, DialKind, Dialer, Outcome};
 use super::io::{Event, Reply, ReplyToken};
 use super::message::{AttemptId, Candidate, GateUpdate, Pass, ShardMessage, Ticket};
 use super::timers::Timer;
 use crate::config::Config;
 use crate::error::{CloseReason, Reject};
-use crate::peer::{Direction, ShardId};
+use crate::peer::{BanTarget, Census, Direction, ShardId};
 use crate::time::Instant;
-
-/// What is banned.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BanTarget {
-    /// A node, wherever it is.
-    Id(NodeId),
-    /// An address, whoever is there.
-    Ip(IpAddr),
-}
 
 /// The coordinator's state.
 pub(super) struct Coordinator {
@@ -47,6 +37,7 @@ impl Coordinator {
         unconditional.sort_unstable();
         let limits = AdmissionLimits {
             inbound_max: config.max_num_inbound_peers,
+            outbound_max: config.max_num_outbound_peers,
             allow_duplicate_ip: config.allow_duplicate_ip,
             unconditional,
         };
@@ -82,6 +73,8 @@ impl Coordinator {
             ShardMessage::Left { ticket, reason } => self.leave(core, ticket, &reason),
             ShardMessage::DialConnected(attempt) => self.dialer.handle_connected(attempt),
             ShardMessage::DialEnded { attempt, reason } => self.fail_dial(core, attempt, reason),
+            ShardMessage::Discover { address, reactor } => self.discover(core, address, reactor),
+            ShardMessage::Ban { target, span } => self.ban(core, target, span),
             other => unreachable!("not a message to the coordinator: {other:?}"),
         }
         self.run_dials(core);
@@ -92,8 +85,8 @@ impl Coordinator {
         while let Some(id) = self.dialer.next_due(core.now) {
             if self.admission.contains(&id) {
                 // It came to us meanwhile; whoever asked hears of it when it has joined.
-                let tokens = self.dialer.handle_joined(core.now, id);
-                answer(core, tokens, &Ok(id));
+                let askers = self.dialer.handle_joined(core.now, id);
+                answer(core, askers, &Ok(id));
                 continue;
             }
             let (admission, dialer) = (&self.admission, &self.dialer);
@@ -147,13 +140,61 @@ impl Coordinator {
             DialKind::Once
         };
         match reject {
-            None => self.dialer.plan(core.now, address, kind, token, false),
+            None => {
+                let asker = token.map(Asker::Application);
+                self.dialer.plan(core.now, address, kind, asker, false);
+            }
             Some(Reject::DuplicateId(_)) if persistent => {
                 self.dialer.plan(core.now, address, kind, None, true);
             }
             Some(_) => {}
         }
         self.run_dials(core);
+    }
+
+    /// A reactor asks for a dial, within the limit of outbound peers.
+    pub(super) fn discover(&mut self, core: &mut Core, address: NetAddress, reactor: u16) {
+        let askers = Askers::from_buf([Asker::Reactor(reactor, address.clone())]);
+        if let Err(reject) = self.check_discovered(core, &address.id) {
+            return answer(core, askers, &Err(CloseReason::Rejected(reject)));
+        }
+        let asker = askers.into_iter().next();
+        self.dialer
+            .plan(core.now, address, DialKind::Discovered, asker, false);
+        self.run_dials(core);
+    }
+
+    fn check_discovered(&mut self, core: &Core, id: &NodeId) -> Result<(), Reject> {
+        let Census {
+            outbound, dialing, ..
+        } = self.census();
+        let outbound_max = core.config.max_num_outbound_peers;
+        if self.stopping {
+            Err(Reject::Stopping)
+        } else if *id == core.node_id {
+            Err(Reject::IsSelf)
+        } else if self.admission.is_banned(core.now, id) {
+            Err(Reject::Banned)
+        } else if self.is_known(id) {
+            Err(Reject::DuplicateId(*id))
+        } else if outbound + dialing >= outbound_max {
+            Err(Reject::OutboundFull(outbound_max))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// How many peers the node has and is about to have.
+    pub(super) fn census(&self) -> Census {
+        Census {
+            dialing: self.dialer.dialing(),
+            ..self.admission.census()
+        }
+    }
+
+    /// Whether the id is a peer, or a dial of it is planned or under way.
+    pub(super) fn is_known(&self, id: &NodeId) -> bool {
+        self.admission.contains(id) || self.dialer.is_dialing(id)
     }
 
     /// Refuses an id or address for `span`; its peers are closed.
@@ -180,8 +221,8 @@ impl Coordinator {
     /// Ends all dialing and admission.
     pub(super) fn stop(&mut self, core: &mut Core) {
         self.stopping = true;
-        let tokens = self.dialer.stop();
-        answer(core, tokens, &Err(CloseReason::Shutdown));
+        let askers = self.dialer.stop();
+        answer(core, askers, &Err(CloseReason::Shutdown));
     }
 
     pub(super) fn forget_token(&mut self, token: ReplyToken) {
@@ -199,10 +240,14 @@ impl Coordinator {
             true => OwnDial::PastConnect,
             false => OwnDial::None,
         };
-        let persistent = self.dialer.is_persistent(&candidate.id);
+        let plan = Plan {
+            own_dial,
+            persistent: self.dialer.is_persistent(&candidate.id),
+            discovered: self.dialer.is_discovered(candidate.attempt),
+        };
         match self
             .admission
-            .decide(core.now, from, candidate.clone(), own_dial, persistent)
+            .decide(core.now, from, candidate.clone(), plan)
         {
             Decision::Verdict(verdict) => self.give_verdict(core, from, candidate, verdict),
             Decision::Displace { ticket, home } => {
@@ -252,8 +297,8 @@ impl Coordinator {
 
     fn join(&mut self, core: &mut Core, ticket: Ticket) {
         if let Some(id) = self.admission.id_of(ticket) {
-            let tokens = self.dialer.handle_joined(core.now, id);
-            answer(core, tokens, &Ok(id));
+            let askers = self.dialer.handle_joined(core.now, id);
+            answer(core, askers, &Ok(id));
         }
     }
 
@@ -318,18 +363,21 @@ impl Coordinator {
 
 /// Tells what became of a dial or a lost peer.
 fn report(core: &mut Core, outcome: Outcome, reason: &CloseReason) {
-    answer(core, outcome.tokens, &Err(reason.clone()));
+    answer(core, outcome.askers, &Err(reason.clone()));
     if let Some(address) = outcome.gave_up {
         core.event(Event::GaveUp(address));
     }
 }
 
-fn answer(
-    core: &mut Core,
-    tokens: impl IntoIterator<Item = ReplyToken>,
-    outcome: &Result<NodeId, CloseReason>,
-) {
-    for token in tokens {
-        core.reply(token, Reply::Dial(outcome.clone()));
+fn answer(core: &mut Core, askers: Askers, outcome: &Result<NodeId, CloseReason>) {
+    for asker in askers {
+        match asker {
+            Asker::Application(token) => core.reply(token, Reply::Dial(outcome.clone())),
+            Asker::Reactor(reactor, address) => core.dialed.push_back(Dialed {
+                reactor,
+                address,
+                outcome: outcome.clone().map(|_| ()),
+            }),
+        }
     }
 }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
 
-use super::chance::Chance;
 use super::channel_table::ChannelTable;
 use super::deliveries::Deliveries;
 use super::filter::Filters;
@@ -22,6 +21,7 @@ use super::message::{AttemptId, ShardMessage};
 use super::switch::SwitchConfig;
 use super::timers::{Timer, Timers};
 use crate::buffer::{BufferPool, PoolLimits};
+use crate::chance::Chance;
 use crate::config::{Config, ConfigError};
 use crate::conn::MConnectionConfig;
 use crate::error::{CloseReason, TrySendError};
@@ -36,6 +36,14 @@ pub(super) struct Stop {
     pub(super) reason: CloseReason,
     /// Whether what is queued is sent first.
     pub(super) graceful: bool,
+}
+
+/// What became of a dial that a reactor asked for (coordinator only).
+pub(super) struct Dialed {
+    /// Index of the reactor.
+    pub(super) reactor: u16,
+    pub(super) address: NetAddress,
+    pub(super) outcome: Result<(), CloseReason>,
 }
 
 /// A dial this shard makes for the coordinator.
@@ -69,6 +77,7 @@ pub(super) struct Core {
     /// Messages of this shard to itself.
     pub(super) inbox: VecDeque<ShardMessage>,
     pub(super) stops: VecDeque<Stop>,
+    pub(super) dialed: VecDeque<Dialed>,
     pub(super) gauges: VecDeque<(PeerKey, ChannelId)>,
     pub(super) deliveries: Deliveries,
     pub(super) timers: Timers,
@@ -123,6 +132,7 @@ impl Core {
             outputs: VecDeque::new(),
             inbox: VecDeque::new(),
             stops: VecDeque::new(),
+            dialed: VecDeque::new(),
             gauges: VecDeque::new(),
             deliveries: Deliveries::default(),
             timers: Timers::default(),

@@ -17,10 +17,10 @@ use std::time::Duration;
 use ringwire_codec::{NetAddress, NodeId};
 use smallvec::SmallVec;
 
-use super::chance::Chance;
 use super::io::ReplyToken;
 use super::message::AttemptId;
 use super::reconnect::{Backoff, STABLE_AFTER};
+use crate::chance::Chance;
 use crate::error::{CloseReason, Reject};
 use crate::peer::ShardId;
 use crate::time::Instant;
@@ -32,9 +32,23 @@ pub(super) enum DialKind {
     Persistent,
     /// Somebody asked for one dial.
     Once,
+    /// A reactor found it and wants one dial, within the limit of outbound peers.
+    Discovered,
     /// It was lost for a transient reason and is dialed until it is back (item 59).
     Recovering,
 }
+
+/// Who waits for the outcome of a dial.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Asker {
+    /// The application, by its token.
+    Application(ReplyToken),
+    /// A reactor, by its index, with the address it asked for.
+    Reactor(u16, NetAddress),
+}
+
+/// Those who wait; hardly ever more than one.
+pub(super) type Askers = SmallVec<[Asker; 1]>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -56,7 +70,7 @@ struct Target {
     kind: DialKind,
     state: State,
     backoff: Backoff,
-    tokens: SmallVec<[ReplyToken; 1]>,
+    askers: Askers,
 }
 
 /// A dial to be made now.
@@ -74,7 +88,7 @@ pub(super) struct Due {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     /// Who waited for it.
-    pub(super) tokens: SmallVec<[ReplyToken; 1]>,
+    pub(super) askers: Askers,
     /// Pause before the next dial, if there is one.
     pub(super) retry_in: Option<Duration>,
     /// The address that was given up for good just now.
@@ -108,7 +122,7 @@ impl Dialer {
         at: Instant,
         address: NetAddress,
         kind: DialKind,
-        token: Option<ReplyToken>,
+        asker: Option<Asker>,
         connected: bool,
     ) {
         let state = if connected {
@@ -121,9 +135,9 @@ impl Dialer {
             kind,
             state,
             backoff: Backoff::after_first_dial(),
-            tokens: SmallVec::new(),
+            askers: Askers::new(),
         });
-        target.tokens.extend(token);
+        target.askers.extend(asker);
         if kind == DialKind::Persistent {
             target.kind = kind;
             target.address = address;
@@ -205,9 +219,9 @@ impl Dialer {
     }
 
     /// The id is a peer now, whoever dialed. Returns who waited for it.
-    pub(super) fn handle_joined(&mut self, now: Instant, id: NodeId) -> SmallVec<[ReplyToken; 1]> {
+    pub(super) fn handle_joined(&mut self, now: Instant, id: NodeId) -> Askers {
         let Some(target) = self.targets.get_mut(&id) else {
-            return SmallVec::new();
+            return Askers::new();
         };
         if let State::Dialing { attempt, .. } = target.state {
             self.by_attempt.remove(&attempt);
@@ -216,7 +230,7 @@ impl Dialer {
         if target.kind == DialKind::Recovering {
             target.kind = DialKind::Once;
         }
-        std::mem::take(&mut target.tokens)
+        std::mem::take(&mut target.askers)
     }
 
     /// An inbound connection of `id` was admitted: returns our own attempt, to be cancelled.
@@ -261,6 +275,29 @@ impl Dialer {
             if Some(attempt) != except)
     }
 
+    /// Whether a dial of the id is planned or under way.
+    pub(super) fn is_dialing(&self, id: &NodeId) -> bool {
+        self.targets.get(id).is_some_and(Target::is_dialing)
+    }
+
+    /// Whether the attempt is one that the limit of outbound peers counts.
+    pub(super) fn is_discovered(&self, attempt: Option<AttemptId>) -> bool {
+        let target = attempt
+            .and_then(|attempt| self.by_attempt.get(&attempt))
+            .and_then(|id| self.targets.get(id));
+        target.is_some_and(|target| target.kind == DialKind::Discovered)
+    }
+
+    /// Dials under way, and those of reactors that are about to be.
+    pub(super) fn dialing(&self) -> usize {
+        let counts = |target: &&Target| match target.state {
+            State::Dialing { .. } => true,
+            State::Waiting(_) => target.kind == DialKind::Discovered,
+            State::Connected { .. } | State::GaveUp => false,
+        };
+        self.targets.values().filter(counts).count()
+    }
+
     /// Dials under way on a shard.
     pub(super) fn dialing_on(&self, shard: ShardId) -> usize {
         let on_shard = |target: &&Target| matches!(target.state, State::Dialing { shard: on, .. } if on == shard);
@@ -270,17 +307,19 @@ impl Dialer {
     /// Forgets who waited for a dial.
     pub(super) fn forget_token(&mut self, token: ReplyToken) {
         for target in self.targets.values_mut() {
-            target.tokens.retain(|waiting| *waiting != token);
+            target
+                .askers
+                .retain(|waiting| *waiting != Asker::Application(token));
         }
     }
 
     /// Ends the plan: nothing is dialed any more. Returns everybody who waited.
-    pub(super) fn stop(&mut self) -> SmallVec<[ReplyToken; 1]> {
+    pub(super) fn stop(&mut self) -> Askers {
         self.by_attempt.clear();
         let targets = std::mem::take(&mut self.targets);
         targets
             .into_values()
-            .flat_map(|target| target.tokens)
+            .flat_map(|target| target.askers)
             .collect()
     }
 
@@ -299,11 +338,12 @@ impl Dialer {
         if let State::Dialing { attempt, .. } = target.state {
             self.by_attempt.remove(&attempt);
         }
-        let tokens = std::mem::take(&mut target.tokens);
-        if target.kind == DialKind::Once || !may_retry(reason) {
+        let askers = std::mem::take(&mut target.askers);
+        let is_one_dial = matches!(target.kind, DialKind::Once | DialKind::Discovered);
+        if is_one_dial || !may_retry(reason) {
             self.targets.remove(&id);
             return Outcome {
-                tokens,
+                askers,
                 ..Outcome::default()
             };
         }
@@ -319,7 +359,7 @@ impl Dialer {
             }
         };
         Outcome {
-            tokens,
+            askers,
             retry_in,
             gave_up,
         }
@@ -327,6 +367,10 @@ impl Dialer {
 }
 
 impl Target {
+    fn is_dialing(&self) -> bool {
+        matches!(self.state, State::Waiting(_) | State::Dialing { .. })
+    }
+
     /// The peer left: a connection that has lasted is dialed again without what earlier failures
     /// had added to the pause, and one lost for a passing reason is dialed again at all.
     fn handle_left(&mut self, now: Instant, reason: &CloseReason) {
@@ -335,7 +379,8 @@ impl Target {
         {
             self.backoff = Backoff::default();
         }
-        if self.kind == DialKind::Once && reason.is_transient() {
+        let is_one_dial = matches!(self.kind, DialKind::Once | DialKind::Discovered);
+        if is_one_dial && reason.is_transient() {
             self.kind = DialKind::Recovering;
         }
     }

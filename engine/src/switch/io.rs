@@ -18,6 +18,7 @@ use ringwire_codec::net_address::Host;
 use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
 pub use crate::buffer::Transmit;
+use crate::document::Document;
 use crate::error::{CloseReason, NetworkError, SendError};
 use crate::peer::{PeerInfo, PeerKey, ShardId};
 use crate::switch::{BanTarget, Parcel, ShardMessage};
@@ -104,6 +105,8 @@ pub enum Output {
         /// What became of it.
         reply: Reply,
     },
+    /// Keep a document, in place of an earlier one of the same name.
+    Save(Document),
     /// Something an observer wants to know.
     Event(Event),
 }
@@ -119,6 +122,8 @@ pub enum Reply {
     Send(Result<(), SendError>),
     /// Of [`Command::Dial`]: connected and admitted, or why not.
     Dial(Result<NodeId, CloseReason>),
+    /// Of [`Command::Inspect`]: nothing if there is no such reactor, or it shows nothing.
+    Inspect(Option<Document>),
 }
 
 /// What an application asks of one shard.
@@ -172,6 +177,13 @@ pub enum Command {
         target: BanTarget,
         /// For how long, from now.
         span: Duration,
+    },
+    /// Shows what a reactor's instance on this shard lets be read of its state.
+    Inspect {
+        /// Name of the reactor.
+        reactor: String,
+        /// Who wants to know.
+        token: Option<ReplyToken>,
     },
     /// Send what was accepted, say goodbye, refuse everything new. The switch reports
     /// [`Event::Stopped`] when its last link is closed or `within` has passed.

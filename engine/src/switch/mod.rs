@@ -15,12 +15,11 @@
 //! * `established`, `sends`, `deliveries`, `closing`: a peer, to its end
 //! * `coordinator`, `admission`, `dialer`, `reconnect`: the node as a whole, on shard 0 alone
 //! * `reactor_set`, `channel_table`, `app_channels`, `identity`: what the node is made of
-//! * `commands`, `shutdown`, `timers`, `chance`: what the application wants, time, and chance
+//! * `commands`, `shutdown`, `timers`: what the application wants, and time
 
 mod admission;
 mod app_channels;
 mod bans;
-mod chance;
 mod channel_table;
 mod closing;
 mod commands;
@@ -48,8 +47,8 @@ mod timers;
 mod turn;
 mod upgrading;
 
+pub use crate::peer::BanTarget;
 pub use app_channels::AppChannels;
-pub use coordinator::BanTarget;
 pub use deliveries::{DELIVERY_BYTES_MAX, DELIVERY_MESSAGES_MAX};
 pub use filter::{ConnectionFilter, Filters, PeerFilter};
 pub use io::*;

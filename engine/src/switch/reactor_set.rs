@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ringwire_codec::ChannelId;
 
+use crate::document::Document;
 use crate::error::CloseReason;
 use crate::peer::PeerKey;
 use crate::reactor::Reactor;
@@ -55,6 +56,12 @@ impl ReactorSet {
     pub(super) fn counters(&self, index: usize) -> Vec<(&'static str, u64)> {
         self.ask(index, |reactor| reactor.counters())
             .unwrap_or_default()
+    }
+
+    /// What the reactor of that name shows of its state; nothing if it panics.
+    pub(super) fn inspect(&self, name: &str) -> Option<Document> {
+        let index = self.entries.iter().position(|entry| entry.name == name)?;
+        self.ask(index, |reactor| reactor.inspect()).flatten()
     }
 
     /// Looks at a reactor without calling into its protocol; `None` if it panics.

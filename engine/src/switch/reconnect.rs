@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use super::chance::Chance;
+use crate::chance::Chance;
 
 /// Dials of the steady phase.
 const STEADY_DIALS: u32 = 20;

@@ -142,7 +142,7 @@ impl Switch {
         self.shutdown.stopped = true;
         for index in 0..self.reactors.len() {
             // A panic here is counted; the node ends all the same.
-            let _ = self.call(index, |reactor, _| reactor.stop());
+            let _ = self.call(index, |reactor, cx| reactor.stop(cx));
         }
         debug_assert!(self.core.shard != ShardId::COORDINATOR || self.coordinator.is_some());
         self.core.event(Event::Stopped);

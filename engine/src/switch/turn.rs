@@ -2,7 +2,7 @@
 //! timers to their part, and giving each link its turn.
 
 use super::context::ReactorContext;
-use super::core::Stop;
+use super::core::{Dialed, Stop};
 use super::link::Stage;
 use super::message::ShardMessage;
 use super::switch::Switch;
@@ -25,6 +25,7 @@ impl Switch {
     ) -> Result<R, CloseReason> {
         let mut cx = ReactorContext {
             core: &mut self.core,
+            coordinator: self.coordinator.as_mut(),
             reactor: index,
         };
         let outcome = self.reactors.call(index, |reactor| call(reactor, &mut cx));
@@ -56,12 +57,29 @@ impl Switch {
             if handled == INBOX_PER_SETTLING {
                 return;
             }
+            if let Some(dialed) = self.core.dialed.pop_front() {
+                self.tell_dialed(dialed);
+                continue;
+            }
             let Some(message) = self.core.inbox.pop_front() else {
                 return;
             };
             handled += 1;
             self.dispatch(self.core.shard, message);
         }
+    }
+
+    /// Tells a reactor what became of a dial it asked for.
+    fn tell_dialed(&mut self, dialed: Dialed) {
+        let Dialed {
+            reactor,
+            address,
+            outcome,
+        } = dialed;
+        // A panic here is counted; there is no peer at hand that it could cost.
+        let _ = self.call(usize::from(reactor), |reactor, cx| {
+            reactor.handle_dialed(cx, &address, outcome.as_ref().map(|_| ()));
+        });
     }
 
     /// Brings a message from a shard to the part it is for.

@@ -218,7 +218,7 @@ impl Reactor for Recorder {
         self.write(format!("timeout {token}"));
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self, _: &mut dyn Context) {
         self.write(String::from("stop"));
     }
 }

@@ -17,9 +17,18 @@ fn admission(limits: AdmissionLimits, shards: u16) -> Admission {
     Admission::new(id(LOCAL), limits, shards)
 }
 
+fn plan(own_dial: OwnDial) -> Plan {
+    Plan {
+        own_dial,
+        persistent: false,
+        discovered: false,
+    }
+}
+
 fn limits(inbound_max: usize) -> AdmissionLimits {
     AdmissionLimits {
         inbound_max,
+        outbound_max: 10,
         allow_duplicate_ip: true,
         unconditional: Vec::new(),
     }
@@ -44,7 +53,7 @@ fn inbound(byte: u8) -> Candidate {
 }
 
 fn ask(admission: &mut Admission, candidate: Candidate) -> Decision {
-    admission.decide(Instant::ZERO, ShardId(0), candidate, OwnDial::None, false)
+    admission.decide(Instant::ZERO, ShardId(0), candidate, plan(OwnDial::None))
 }
 
 fn pass(decision: Decision) -> Pass {
@@ -121,7 +130,7 @@ fn of_twenty_candidates_with_one_id_exactly_one_is_admitted() {
             let asker = ShardId(shard % 4);
             let mut twin = inbound(1);
             twin.breaks_ties = false;
-            admission.decide(Instant::ZERO, asker, twin, OwnDial::None, false)
+            admission.decide(Instant::ZERO, asker, twin, plan(OwnDial::None))
         })
         .filter(|decision| matches!(decision, Decision::Verdict(Ok(_))))
         .count();
@@ -185,7 +194,7 @@ fn a_ban_holds_until_its_end_and_no_longer() {
     admission.ban_ip("10.0.0.2".parse().unwrap(), until);
     let at = |nanos| Instant::from_nanos(nanos);
     let mut ask =
-        |nanos, byte| admission.decide(at(nanos), ShardId(0), inbound(byte), OwnDial::None, false);
+        |nanos, byte| admission.decide(at(nanos), ShardId(0), inbound(byte), plan(OwnDial::None));
     assert_eq!(reject(ask(9, 1)), Reject::Banned);
     assert_eq!(reject(ask(9, 2)), Reject::Banned);
     pass(ask(10, 1));
@@ -200,8 +209,7 @@ fn a_home_is_the_lightest_shard_and_of_equals_the_asking_one() {
             Instant::ZERO,
             ShardId(from),
             inbound(byte),
-            OwnDial::None,
-            false,
+            plan(OwnDial::None),
         );
         pass(decision).home.0
     };
@@ -219,8 +227,7 @@ fn the_higher_id_refuses_the_inbound_half_while_its_own_dial_shakes_hands() {
             Instant::ZERO,
             ShardId(0),
             candidate,
-            OwnDial::PastConnect,
-            false,
+            plan(OwnDial::PastConnect),
         )
     };
     let lower = inbound(LOCAL - 1);
@@ -260,7 +267,7 @@ fn a_connection_past_the_window_is_no_longer_displaced() {
         candidate(LOCAL + 1, Direction::Outbound),
     ));
     let late = Instant::ZERO + SIMULTANEOUS_WINDOW + Duration::from_nanos(1);
-    let decision = admission.decide(late, ShardId(0), inbound(LOCAL + 1), OwnDial::None, false);
+    let decision = admission.decide(late, ShardId(0), inbound(LOCAL + 1), plan(OwnDial::None));
     assert_eq!(reject(decision), Reject::DuplicateId(id(LOCAL + 1)));
 }
 
@@ -292,12 +299,12 @@ fn both_nodes_keep_the_same_half_of_a_simultaneous_dial_in_any_order() {
                     OwnDial::None
                 };
                 let direction = ask.direction;
-                match node.decide(Instant::ZERO, ShardId(0), ask, own_dial, false) {
+                match node.decide(Instant::ZERO, ShardId(0), ask, plan(own_dial)) {
                     Decision::Verdict(Ok(_)) => kept[n] = Some(direction),
                     Decision::Displace { ticket, .. } => {
                         let (shard, successor) = node.leave(ticket).unwrap().successor.unwrap();
                         let again =
-                            node.decide(Instant::ZERO, shard, successor, OwnDial::None, false);
+                            node.decide(Instant::ZERO, shard, successor, plan(OwnDial::None));
                         pass(again);
                         kept[n] = Some(direction);
                     }

@@ -186,7 +186,7 @@ fn an_id_is_dialed_by_one_attempt_at_a_time_and_all_who_asked_are_told() {
         at(0),
         address(1),
         DialKind::Once,
-        Some(ReplyToken(1)),
+        Some(Asker::Application(ReplyToken(1))),
         false,
     );
     let due = world.start(at(0)).unwrap();
@@ -194,12 +194,13 @@ fn an_id_is_dialed_by_one_attempt_at_a_time_and_all_who_asked_are_told() {
         at(0),
         address(1),
         DialKind::Once,
-        Some(ReplyToken(2)),
+        Some(Asker::Application(ReplyToken(2))),
         false,
     );
     assert_eq!(world.start(at(0)), None);
     let outcome = world.fail(at(0), due.attempt, &eof());
-    assert_eq!(outcome.tokens[..], [ReplyToken(1), ReplyToken(2)]);
+    let both = [ReplyToken(1), ReplyToken(2)].map(Asker::Application);
+    assert_eq!(outcome.askers[..], both);
     assert_eq!(outcome.retry_in, None);
 }
 

@@ -6,26 +6,26 @@
 use std::time::Duration;
 
 /// A stream of chance. Never cloned: two copies would draw the same keys.
-pub(super) struct Chance {
+pub(crate) struct Chance {
     seed: [u8; 32],
     drawn: u64,
 }
 
 impl Chance {
     /// The stream of `seed`.
-    pub(super) fn new(seed: [u8; 32]) -> Self {
+    pub(crate) fn new(seed: [u8; 32]) -> Self {
         Chance { seed, drawn: 0 }
     }
 
     /// 32 fresh bytes.
-    pub(super) fn bytes(&mut self) -> [u8; 32] {
+    pub(crate) fn bytes(&mut self) -> [u8; 32] {
         let draw = self.drawn;
         self.drawn += 1;
         *blake3::keyed_hash(&self.seed, &draw.to_le_bytes()).as_bytes()
     }
 
     /// A pause between zero and `max`, nanosecond by nanosecond.
-    pub(super) fn duration_up_to(&mut self, max: Duration) -> Duration {
+    pub(crate) fn duration_up_to(&mut self, max: Duration) -> Duration {
         let nanos_max = u64::try_from(max.as_nanos()).unwrap_or(u64::MAX);
         let bytes = self.bytes();
         let word = u64::from_le_bytes(bytes[..8].try_into().expect("eight of 32 bytes"));

@@ -1,0 +1,1 @@
+//! Discovery: whom to dial, learned from peers. Pure.
