@@ -506,6 +506,86 @@ const TABLE: &[(u16, &str, Met)] = &[
             "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
         ]),
     ),
+    (
+        82,
+        "picking an address",
+        By(&["an_empty_book_gives_nothing_and_one_address_is_picked_whatever_the_bias"]),
+    ),
+    (
+        83,
+        "a book saved and loaded",
+        By(&["an_empty_book_and_one_of_a_hundred_come_back_from_their_files"]),
+    ),
+    (
+        84,
+        "addresses are found",
+        By(&["every_address_of_a_hundred_is_found"]),
+    ),
+    (
+        85,
+        "good addresses become old",
+        By(&[
+            "addresses_that_proved_good_are_old_and_a_selection_shows_23_per_cent_and_at_least_32",
+            "a_selection_shows_all_of_a_few_and_part_of_many",
+        ]),
+    ),
+    (
+        86,
+        "an id told by many is one entry",
+        By(&["an_id_that_many_tell_of_is_one_entry_in_four_buckets_at_most"]),
+    ),
+    (
+        87,
+        "an address removed",
+        By(&["a_removed_address_is_gone_and_may_come_back"]),
+    ),
+    (
+        88,
+        "selections: sizes, order, no duplicates",
+        By(&[
+            "a_selection_never_tells_a_node_twice_and_has_new_ones_first",
+            "a_selection_of_one_has_it_and_of_none_is_empty",
+            "a_selection_with_bias_has_new_ones_first_and_fills_up_from_the_other_class",
+        ]),
+    ),
+    (
+        89,
+        "a selection with bias",
+        By(&["a_bias_of_thirty_per_cent_leaves_seventy_for_old_addresses"]),
+    ),
+    (
+        90,
+        "whether an address is in the book",
+        By(&["an_address_is_had_while_it_is_in_the_book"]),
+    ),
+    (
+        91,
+        "bans",
+        By(&["a_banned_node_leaves_the_book_and_comes_back_as_new_when_its_ban_has_ended"]),
+    ),
+    (
+        92,
+        "own and private addresses leave a book empty",
+        By(&["own_and_private_addresses_leave_the_book_empty"]),
+    ),
+    (
+        93,
+        "private ids",
+        By(&["a_private_node_is_neither_told_of_nor_believed"]),
+    ),
+    (
+        94,
+        "gossip never changes an old address",
+        By(&["gossip_never_changes_the_address_of_a_known_node"]),
+    ),
+    (
+        95,
+        "groups of addresses",
+        By(&[
+            "a_strict_book_puts_what_the_internet_does_not_reach_into_two_groups",
+            "an_address_belongs_to_the_network_that_somebody_pays_for",
+        ]),
+    ),
 ];
 
 /// A claim found in the sources: which items, which test, where.
