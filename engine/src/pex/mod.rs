@@ -5,6 +5,7 @@ mod bans;
 mod bucket;
 mod file;
 mod group;
+mod index;
 mod known_address;
 mod selection;
 mod snapshot;
