@@ -479,7 +479,8 @@ fn a_seed_that_answers_while_the_connection_ends_for_another_reason_lives_on() {
                     (2, _) => ask(&mut world, 1),
                     _ => {}
                 }
-                assert!(world.run_until(SECOND, |world| world.peers_of(0).is_empty()));
+                let is_over = |world: &World| (0..2).all(|node| world.peers_of(node).is_empty());
+                assert!(world.run_until(SECOND, is_over));
             }
             world.dial(1, 0, false);
             connect_all(&mut world, &[(0, 1)]);
