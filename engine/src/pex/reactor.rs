@@ -191,11 +191,6 @@ impl Pex {
             Direction::Outbound => VISIT_MAX,
         }
     }
-
-    #[cfg(test)]
-    pub(super) fn discovery(&self) -> Option<&Discovery> {
-        self.discovery.as_ref()
-    }
 }
 
 /// Tells the instance on the coordinator's shard, which may be this one.
