@@ -504,6 +504,7 @@ fn every_shard_answers_from_the_book_and_is_told_of_changes_four_times_a_second_
     for puppet in puppets.clone() {
         world.dial(puppet, 0, false);
         connect_all(&mut world, &[(0, puppet)]);
+        world.run_for(SECOND / 8);
     }
     let homes: BTreeSet<_> = puppets
         .clone()
