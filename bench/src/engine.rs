@@ -48,6 +48,7 @@ fn config(setup: Setup) -> Config {
         network: String::from("bench"),
         listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
         allow_duplicate_ip: true,
+        max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,
         send_rate: 0,
         recv_rate: 0,

@@ -73,6 +73,30 @@ pub enum Reject {
     /// No room for another outbound peer.
     #[error("no room for another outbound peer (limit {0})")]
     OutboundFull(usize),
+    /// The address has as many peers here as it may have.
+    #[error("too many peers at {ip} (limit {limit})")]
+    PeersFromIp {
+        /// The address.
+        ip: IpAddr,
+        /// Peers it may have.
+        limit: usize,
+    },
+    /// The subnet of the address has as many inbound peers here as it may have.
+    #[error("too many inbound peers from the subnet of {ip} (limit {limit})")]
+    PeersFromSubnet {
+        /// The address.
+        ip: IpAddr,
+        /// Inbound peers its subnet may have.
+        limit: usize,
+    },
+    /// The host has too many handshakes in progress.
+    #[error("too many handshakes in progress from {ip} (limit {limit})")]
+    HandshakesFromIp {
+        /// The address.
+        ip: IpAddr,
+        /// Handshakes its host may have in progress on one shard.
+        limit: usize,
+    },
     /// Too many handshakes are in progress.
     #[error("too many handshakes in progress (limit {0})")]
     HandshakesFull(usize),

@@ -20,6 +20,7 @@
 mod admission;
 mod app_channels;
 mod bans;
+mod budget;
 mod channel_table;
 mod closing;
 mod commands;

@@ -176,9 +176,9 @@ impl Core {
         else {
             unreachable!("only a leaving link leaves");
         };
-        let direction = link.direction;
+        let (direction, remote) = (link.direction, link.remote);
         if direction == Direction::Inbound {
-            self.gate.end_handshake();
+            self.gate.end_handshake(remote);
         }
         if pass.home == self.shard {
             return Some((upgraded, pass));
@@ -204,7 +204,7 @@ impl Core {
         };
         self.close_link(link.id);
         if link.direction == Direction::Inbound {
-            self.gate.end_handshake();
+            self.gate.end_handshake(link.remote);
         }
         let id = match link.stage {
             Stage::Asking { upgraded, .. } => Some(upgraded.remote_id),

@@ -138,6 +138,7 @@ fn config() -> Config {
         moniker: String::from("under-test"),
         listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
         allow_duplicate_ip: true,
+        max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,
         send_rate: 0,
         recv_rate: 0,
