@@ -5,6 +5,7 @@
 mod admission;
 mod faults;
 mod gossip;
+mod life;
 mod peers;
 mod reactors;
 mod reconnect;
