@@ -33,6 +33,7 @@ mod dials;
 mod established;
 mod filter;
 mod gate;
+mod goodbye;
 mod identity;
 pub mod io;
 mod link;
