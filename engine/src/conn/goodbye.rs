@@ -91,3 +91,89 @@ impl fmt::Display for Goodbye {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ringwire_codec::packet::GOODBYE_TEXT_MAX;
+    use ringwire_codec::{Extension, NodeInfo};
+
+    use super::super::testing::*;
+    use super::*;
+    use crate::conn::ConnError;
+    use crate::error::CloseReason;
+    use crate::time::Instant;
+
+    const NOW: Instant = Instant::ZERO;
+
+    /// Two ends; the second one's offer is changed.
+    fn pair_with(change: impl FnOnce(&mut Extension)) -> (End, End) {
+        let offer = |seed| node_info(seed, Offer::Wide);
+        let mut other: NodeInfo = offer(2);
+        change(other.extension.as_mut().expect("it offers wide records"));
+        let (a, b) = (upgrade(1, &offer(1)), upgrade(2, &other));
+        let (a, b) = run_upgrades(a, b, 4096);
+        let end = |upgraded: Result<Box<crate::conn::Upgraded>, _>| {
+            End::new(upgraded.expect("an honest pair").layer, config())
+        };
+        (end(a), end(b))
+    }
+
+    #[test]
+    fn a_goodbye_comes_behind_all_messages_and_says_why() {
+        let (mut a, mut b) = pair_with(|_| ());
+        for n in 0..3 {
+            a.conn.try_send(DATA, message(n, 5000)).expect("room");
+        }
+        let mut bytes = a.transmit_all(NOW);
+        let goodbye = Goodbye::new(GoodbyeCode::Full, "inbound peers");
+        bytes.extend(a.conn.seal_goodbye(&goodbye).expect("the peer reads it"));
+        b.receive(&bytes, NOW);
+        for n in 0..3 {
+            assert_eq!(b.next(NOW), Ok(Some((DATA, message(n, 5000)))));
+        }
+        let error = b.next(NOW).expect_err("the end");
+        assert_eq!(error, ConnError::Goodbye(goodbye.clone()));
+        let reason = CloseReason::from(error);
+        assert_eq!(reason, CloseReason::Goodbye(goodbye));
+        assert!(!reason.is_transient());
+        let words = "the remote said goodbye: it has no room for us: inbound peers";
+        assert_eq!(reason.to_string(), words);
+    }
+
+    #[test]
+    fn the_longest_goodbye_fits_the_smallest_limits_that_can_be_agreed_on() {
+        let (mut a, mut b) = pair_with(|extension| {
+            extension.record_bytes_max = ringwire_codec::extension::RECORD_BYTES_MIN;
+            extension.packet_payload_max = ringwire_codec::extension::PACKET_PAYLOAD_MIN;
+        });
+        let text = "x".repeat(GOODBYE_TEXT_MAX + 9);
+        let longest = Goodbye::new(GoodbyeCode::Other(u32::MAX), &text);
+        assert_eq!(longest.text.len(), GOODBYE_TEXT_MAX);
+        let bytes = a.conn.seal_goodbye(&longest).expect("the peer reads it");
+        b.receive(&bytes, NOW);
+        assert_eq!(b.next(NOW), Err(ConnError::Goodbye(longest)));
+    }
+
+    #[test]
+    fn nobody_is_told_who_would_not_understand() {
+        let goodbye = Goodbye::new(GoodbyeCode::Stopped, "");
+        let (mut a, _) = pair(Offer::Comet);
+        assert_eq!(a.conn.seal_goodbye(&goodbye), None);
+        let (mut a, mut b) = pair_with(|extension| extension.version = 1);
+        assert_eq!(a.conn.seal_goodbye(&goodbye), None);
+        assert_eq!(b.conn.seal_goodbye(&goodbye), None);
+    }
+
+    #[test]
+    fn a_peer_is_never_to_blame_for_what_it_says_at_the_end() {
+        for number in 1..=9 {
+            let code = GoodbyeCode::from_number(number).expect("not zero");
+            let goodbye = Goodbye::new(code, "");
+            assert_ne!(goodbye.blame(), Blame::Peer, "{goodbye}");
+            assert_eq!(
+                CloseReason::Goodbye(goodbye.clone()).blame(),
+                goodbye.blame()
+            );
+        }
+    }
+}

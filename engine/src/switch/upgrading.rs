@@ -133,10 +133,11 @@ impl Core {
             breaks_ties: upgraded.node_info.extension.is_some(),
         };
         let info = peer_info(link, &upgraded, false, self.now);
+        // Whom a filter refuses is told so, with the keys that are kept here.
+        link.stage = Stage::Asking { upgraded, deadline };
         self.filters.check_peer(&info)?;
         // The coordinator answers for the attempt from here on.
         link.attempt = None;
-        link.stage = Stage::Asking { upgraded, deadline };
         self.tell_coordinator(ShardMessage::Admit(candidate));
         self.schedule(key);
         Ok(())

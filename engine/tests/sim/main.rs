@@ -4,6 +4,7 @@
 
 mod admission;
 mod faults;
+mod goodbye;
 mod gossip;
 mod life;
 mod peers;
