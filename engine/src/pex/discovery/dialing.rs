@@ -1,7 +1,7 @@
 //! The dials of discovery: whom, and what became of them.
 
 use ringwire_codec::secret::handshake::HandshakeError;
-use ringwire_codec::{NetAddress, NodeId};
+use ringwire_codec::{GoodbyeCode, NetAddress, NodeId};
 
 use super::Discovery;
 use crate::error::{CloseReason, Reject};
@@ -170,8 +170,12 @@ fn verdict_of(reason: &CloseReason) -> Verdict {
         | CloseReason::Rejected(Reject::IdMismatch { .. }) => Verdict::Lie,
         // What it said of itself does not do, or the application does not want it.
         CloseReason::Rejected(Reject::NodeInfo(_) | Reject::Filtered(_)) => Verdict::Failed,
+        CloseReason::Goodbye(goodbye) if goodbye.code != GoodbyeCode::Duplicate => Verdict::Failed,
         // A limit of ours, or a connection that there is already.
-        CloseReason::Rejected(_) | CloseReason::Stopped | CloseReason::Shutdown => Verdict::Nothing,
+        CloseReason::Rejected(_)
+        | CloseReason::Goodbye(_)
+        | CloseReason::Stopped
+        | CloseReason::Shutdown => Verdict::Nothing,
         _ => Verdict::Failed,
     }
 }
@@ -179,6 +183,7 @@ fn verdict_of(reason: &CloseReason) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conn::Goodbye;
     use crate::error::NetworkError;
 
     #[test]
@@ -197,6 +202,9 @@ mod tests {
             found: NodeId::from_bytes([2; 20]),
         };
         assert_eq!(verdict_of(&CloseReason::Handshake(wrong)), Verdict::Lie);
+        let goodbye = |code| verdict_of(&CloseReason::Goodbye(Goodbye::new(code, "")));
+        assert_eq!(goodbye(GoodbyeCode::Full), Verdict::Failed);
+        assert_eq!(goodbye(GoodbyeCode::Duplicate), Verdict::Nothing);
         let eof = CloseReason::Network(NetworkError::Eof);
         assert_eq!(verdict_of(&eof), Verdict::Failed);
     }
