@@ -4,8 +4,11 @@
 
 mod admission;
 mod faults;
+mod goodbye;
 mod gossip;
+mod life;
 mod peers;
+mod pex;
 mod reactors;
 mod reconnect;
 mod replay;
