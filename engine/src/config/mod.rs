@@ -16,6 +16,7 @@ mod config;
 mod document;
 pub mod duration;
 mod file;
+mod kind;
 mod nearest;
 mod settings;
 
@@ -25,4 +26,4 @@ pub use check::{
 };
 pub use config::{Config, ConfigError};
 pub use file::{ConfigFileError, ConfigFileProblem, ConfigWarning, LoadedConfig};
-pub use settings::{parse_listen_addr, parse_peer_addresses};
+pub use kind::{parse_listen_addr, parse_peer_addresses};
