@@ -14,6 +14,7 @@ use ringwire_codec::{ChannelId, Host, NetAddress, NodeId, NodeKey};
 
 use crate::config::{Config, ConfigError};
 use crate::peer::{PeerKey, ShardId};
+use crate::pex::{AddrBook, Pex, PexConfig, Timestamp};
 use crate::reactor::Reactor;
 use crate::sim::rng::Rng;
 use crate::sim::wire::EndRef;
@@ -23,6 +24,9 @@ use crate::time::Instant;
 
 /// Port every node listens on.
 pub(super) const PORT: u16 = 26_656;
+
+/// The date on which every world begins: 2026-01-01, 00:00 UTC.
+const BEGINNING: Timestamp = Timestamp::from_unix_nanos(1_767_225_600_000_000_000);
 
 /// Makes the reactors of one shard. Not `Send`: a world lives on one thread, so a test may share
 /// an `Rc` with its reactors.
@@ -112,7 +116,11 @@ impl Node {
         self.grammar = Rc::default();
         let config = Arc::new(self.spec.config.clone());
         for shard in (0..self.spec.shards).map(ShardId) {
-            let reactors = (self.spec.reactors)(shard);
+            let mut reactors = (self.spec.reactors)(shard);
+            if config.pex {
+                let pex = self.pex(seed, number, shard, rng);
+                reactors.push((String::from(Pex::NAME), Box::new(pex)));
+            }
             let channels = reactors.iter().flat_map(|(_, reactor)| reactor.channels());
             self.capacities
                 .extend(channels.map(|channel| (channel.id, channel.send_queue_capacity)));
@@ -132,6 +140,20 @@ impl Node {
                 .push(Shard::new(Switch::new(parts, reactors.collect(), now)?));
         }
         Ok(())
+    }
+
+    /// The peer exchange of a shard; on the coordinator's with the book that the node had kept.
+    fn pex(&self, seed: u64, number: u32, shard: ShardId, rng: &mut Rng) -> Pex {
+        let us = net_address(seed, number);
+        let config = Arc::new(PexConfig::new(&self.spec.config, BEGINNING, vec![us]));
+        let book = (shard == ShardId::COORDINATOR).then(|| {
+            match self.saved.get(AddrBook::DOCUMENT_NAME) {
+                Some(saved) => AddrBook::from_json(config.book(), rng.bytes32(), saved)
+                    .expect("a node reads what it had written"),
+                None => AddrBook::new(config.book(), rng.bytes32()),
+            }
+        });
+        Pex::new(config, rng.bytes32(), book)
     }
 
     /// The shard of a peer, if it is connected.
