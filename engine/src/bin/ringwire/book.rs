@@ -1,44 +1,28 @@
-//! The address book as `addrbook.json` has it, read for a look only: what of it is odd is shown and
-//! not judged.
+//! The address book for eyes and programs, live or as its file has it.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use ringwire::pex::{AddrBook, BookConfig, BookFileError, Class, KnownAddress, Timestamp};
 use serde_json::{Value, json};
 
-/// How the file writes a point in time that never was.
-const NEVER: &str = "0001-01-01T00:00:00Z";
+/// A look needs no luck: whatever is drawn from it is not used.
+const NO_SEED: [u8; 32] = [0; 32];
 
-/// The `bucket_type` of an address that was connected to.
-const OLD: u8 = 2;
-
-/// An address book, the most useful addresses first.
+/// What is known of everybody, the most useful addresses first.
 pub(crate) struct Book {
-    pub(crate) entries: Vec<Entry>,
+    rows: Vec<Row>,
+    counts: Counts,
 }
 
-/// What is known of one address.
-pub(crate) struct Entry {
-    /// The node's id.
-    pub(crate) id: String,
-    /// `host:port`.
-    pub(crate) address: String,
-    /// The id of the node that told of it.
-    pub(crate) source: String,
-    /// Whether it was connected to, or is banned.
-    pub(crate) class: Class,
-    /// Attempts since the last success.
-    pub(crate) attempts: u64,
-    /// When it was dialed last, as the file writes it.
-    pub(crate) last_attempt: Option<String>,
-    /// When it was connected to last.
-    pub(crate) last_success: Option<String>,
-    /// When its last ban ends, or ended.
-    pub(crate) banned_until: Option<String>,
+/// What is known of one node.
+pub(crate) struct Row {
+    /// What kind of address it is.
+    pub(crate) kind: Kind,
+    /// The rest.
+    pub(crate) known: KnownAddress,
 }
 
 /// What kind of address it is; the order is that of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Class {
+pub(crate) enum Kind {
     /// It was connected to.
     Old,
     /// It is known from hearsay.
@@ -47,219 +31,198 @@ pub(crate) enum Class {
     Banned,
 }
 
-/// How many addresses a book holds.
+/// How many addresses of each kind there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Known from hearsay.
-    pub(crate) new: usize,
-    /// Connected to at least once.
     pub(crate) old: usize,
-    /// Not to be dialed for a while.
+    pub(crate) new: usize,
     pub(crate) banned: usize,
 }
 
 impl Counts {
-    /// Counts the addresses in a file's bytes, without a look at anything else; zeros if it is none.
+    /// Counts the addresses in the bytes of a file; zeros if they are no address book.
     pub(crate) fn read(file: &[u8]) -> Counts {
-        #[derive(Default, Deserialize)]
-        struct File {
-            addrs: Vec<Kind>,
-            #[serde(default)]
-            banned: Vec<IgnoredAny>,
-        }
-        #[derive(Deserialize)]
-        struct Kind {
-            bucket_type: u8,
-        }
-        let file: File = serde_json::from_slice(file).unwrap_or_default();
-        let is_old = |kind: &&Kind| kind.bucket_type == OLD;
-        let old = file.addrs.iter().filter(is_old).count();
+        read(file).map_or_else(|_| Counts::default(), |book| Counts::of(&book))
+    }
+
+    fn of(book: &AddrBook) -> Counts {
         Counts {
-            new: file.addrs.len() - old,
-            old,
-            banned: file.banned.len(),
+            old: book.old_len(),
+            new: book.new_len(),
+            banned: book.banned().count(),
         }
     }
-}
-
-#[derive(Deserialize)]
-struct File {
-    #[serde(default)]
-    addrs: Vec<FileEntry>,
-    /// CometBFT forgets its bans when it stops.
-    #[serde(default)]
-    banned: Vec<FileEntry>,
-}
-
-#[derive(Deserialize)]
-struct FileEntry {
-    addr: FileAddress,
-    src: FileAddress,
-    #[serde(default)]
-    attempts: u64,
-    #[serde(default)]
-    bucket_type: u8,
-    #[serde(default)]
-    last_attempt: String,
-    #[serde(default)]
-    last_success: String,
-    #[serde(default)]
-    last_ban_time: String,
-}
-
-#[derive(Deserialize)]
-struct FileAddress {
-    id: String,
-    ip: String,
-    port: u16,
 }
 
 impl Book {
-    /// Reads the JSON of a file.
-    pub(crate) fn read(file: &Value) -> Result<Book, serde_json::Error> {
-        let file = File::deserialize(file)?;
-        let known = file.addrs.into_iter().map(|entry| {
-            let class = if entry.bucket_type == OLD {
-                Class::Old
-            } else {
-                Class::New
+    /// Reads the bytes of a file: ours or CometBFT's.
+    pub(crate) fn read(file: &[u8]) -> Result<Book, BookFileError> {
+        let book = read(file)?;
+        let known = book.entries().map(|known| {
+            let kind = match known.class() {
+                Class::Old => Kind::Old,
+                Class::New => Kind::New,
             };
-            Entry::new(entry, class)
+            let known = known.clone();
+            Row { kind, known }
         });
-        let banned = file.banned.into_iter();
-        let mut entries: Vec<_> = known
-            .chain(banned.map(|entry| Entry::new(entry, Class::Banned)))
-            .collect();
-        // Times of one zone sort as text; in a file of several zones the order is a little off.
-        entries.sort_by(|a, b| {
-            let order = a.class.cmp(&b.class);
-            let order = order.then_with(|| b.last_success.cmp(&a.last_success));
-            order.then_with(|| a.id.cmp(&b.id))
+        let banned = book.banned().map(|known| Row {
+            kind: Kind::Banned,
+            known: known.clone(),
         });
-        Ok(Book { entries })
+        let mut rows: Vec<_> = known.chain(banned).collect();
+        rows.sort_by_key(|row| {
+            let since = std::cmp::Reverse(row.known.last_success());
+            (row.kind, since, row.known.id())
+        });
+        Ok(Book {
+            rows,
+            counts: Counts::of(&book),
+        })
     }
 
-    /// How many addresses of a class there are.
-    pub(crate) fn count(&self, class: Class) -> usize {
-        self.entries
-            .iter()
-            .filter(|entry| entry.class == class)
-            .count()
+    /// Everybody: who was connected to last, then who never was, then who is banned.
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// How many there are.
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// Everything, under names that say what they mean.
     pub(crate) fn to_json(&self) -> Value {
-        let entry = |entry: &Entry| {
-            json!({
-                "id": entry.id,
-                "address": entry.address,
-                "source": entry.source,
-                "class": entry.class.word(),
-                "attempts": entry.attempts,
-                "last_attempt": entry.last_attempt,
-                "last_success": entry.last_success,
-                "banned_until": entry.banned_until,
-            })
-        };
         json!({
-            "old": self.count(Class::Old),
-            "new": self.count(Class::New),
-            "banned": self.count(Class::Banned),
-            "addresses": self.entries.iter().map(entry).collect::<Vec<_>>(),
+            "old": self.counts.old,
+            "new": self.counts.new,
+            "banned": self.counts.banned,
+            "addresses": self.rows.iter().map(Row::to_json).collect::<Vec<_>>(),
         })
     }
 }
 
-impl Class {
+impl Row {
+    /// When the address is let in again; none if it never was banned.
+    pub(crate) fn banned_until(&self) -> Option<Timestamp> {
+        some(self.known.banned_until())
+    }
+
+    /// When it was dialed last.
+    pub(crate) fn last_attempt(&self) -> Option<Timestamp> {
+        some(self.known.last_attempt())
+    }
+
+    /// When it was connected to last.
+    pub(crate) fn last_success(&self) -> Option<Timestamp> {
+        some(self.known.last_success())
+    }
+
+    fn to_json(&self) -> Value {
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        let address = self.known.address();
+        json!({
+            "id": address.id.to_string(),
+            "address": endpoint(&self.known),
+            "source": self.known.source().to_string(),
+            "class": self.kind.word(),
+            "attempts": self.known.attempts(),
+            "last_attempt": time(self.last_attempt()),
+            "last_success": time(self.last_success()),
+            "banned_until": time(self.banned_until()),
+        })
+    }
+}
+
+impl Kind {
     /// One word.
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Class::Old => "old",
-            Class::New => "new",
-            Class::Banned => "banned",
+            Kind::Old => "old",
+            Kind::New => "new",
+            Kind::Banned => "banned",
         }
     }
 }
 
-impl Entry {
-    fn new(entry: FileEntry, class: Class) -> Entry {
-        let time = |text: String| Some(text).filter(|text| !text.is_empty() && text != NEVER);
-        let host = match entry.addr.ip.contains(':') {
-            true => format!("[{}]", entry.addr.ip),
-            false => entry.addr.ip,
-        };
-        Entry {
-            id: entry.addr.id,
-            address: format!("{host}:{}", entry.addr.port),
-            source: entry.src.id,
-            class,
-            attempts: entry.attempts,
-            last_attempt: time(entry.last_attempt),
-            last_success: time(entry.last_success),
-            banned_until: time(entry.last_ban_time),
-        }
+/// Where a node listens: its address without its id.
+pub(crate) fn endpoint(known: &KnownAddress) -> String {
+    let address = known.address().to_string();
+    match address.split_once('@') {
+        Some((_, endpoint)) => endpoint.to_owned(),
+        None => address,
     }
+}
+
+/// Reads a file without judging which addresses belong into it.
+fn read(file: &[u8]) -> Result<AddrBook, BookFileError> {
+    AddrBook::from_json(BookConfig { strict: false }, NO_SEED, file)
+}
+
+fn some(time: Timestamp) -> Option<Timestamp> {
+    Some(time).filter(|time| !time.is_never())
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn entry(id: &str, bucket_type: u8, last_success: &str) -> Value {
+    const NEVER: &str = "0001-01-01T00:00:00Z";
+
+    /// A book of so many nodes that are known from hearsay, in the format of CometBFT.
+    pub(crate) fn hearsay(nodes: u8) -> Book {
+        let entries: Vec<_> = (0..nodes).map(|node| entry(node, 1, NEVER)).collect();
+        book(&json!({ "key": "00".repeat(12), "addrs": entries }))
+    }
+
+    fn book(file: &Value) -> Book {
+        Book::read(file.to_string().as_bytes()).expect("a book")
+    }
+
+    fn entry(node: u8, bucket_type: u8, last_success: &str) -> Value {
+        let address = |node: u8| json!({ "id": format!("{node:02x}").repeat(20), "ip": format!("10.{node}.0.1"), "port": 7 });
         json!({
-            "addr": { "id": id, "ip": "::1", "port": 1 },
-            "src": { "id": "s", "ip": "10.0.0.1", "port": 2 },
-            "buckets": [3],
+            "addr": address(node),
+            "src": address(99),
+            "buckets": [node],
             "attempts": 4,
             "bucket_type": bucket_type,
-            "last_attempt": "2026-01-02T00:00:00Z",
+            "last_attempt": "2026-01-02T03:04:05Z",
             "last_success": last_success,
             "last_ban_time": NEVER,
         })
     }
 
     #[test]
-    fn old_addresses_come_first_and_of_these_who_was_there_last() {
-        let file = json!({
-            "key": "k",
+    fn who_was_there_last_comes_first_and_who_never_was_comes_later() {
+        let book = book(&json!({
+            "key": "00".repeat(12),
             "addrs": [
-                entry("new", 1, NEVER),
-                entry("earlier", 2, "2026-01-01T00:00:00Z"),
-                entry("later", 2, "2026-01-02T00:00:00Z"),
+                entry(1, 1, NEVER),
+                entry(2, 2, "2026-01-01T00:00:00Z"),
+                entry(3, 2, "2026-01-02T00:00:00Z"),
             ],
-            "banned": [entry("bad", 1, NEVER)],
-        });
-        let book = Book::read(&file).expect("a book");
-        let order: Vec<_> = book.entries.iter().map(|entry| &*entry.id).collect();
-        assert_eq!(order, ["later", "earlier", "new", "bad"]);
+        }));
+        let order: Vec<_> = book.rows().iter().map(|row| endpoint(&row.known)).collect();
+        assert_eq!(order, ["10.3.0.1:7", "10.2.0.1:7", "10.1.0.1:7"]);
+        let counts = Counts {
+            old: 2,
+            new: 1,
+            banned: 0,
+        };
+        assert_eq!(book.counts(), counts);
         let told = book.to_json();
-        assert_eq!((&told["old"], &told["banned"]), (&json!(2), &json!(1)));
+        assert_eq!((&told["old"], &told["new"]), (&json!(2), &json!(1)));
         let new = &told["addresses"][2];
-        assert_eq!(new["address"], "[::1]:1");
+        assert_eq!(new["class"], "new");
         assert_eq!(new["last_success"], Value::Null, "never");
         assert_eq!(new["attempts"], 4);
     }
 
     #[test]
-    fn addresses_are_counted_by_class() {
-        let file = json!({
-            "addrs": [entry("a", 1, NEVER), entry("b", 2, NEVER), entry("c", 2, NEVER)],
-            "banned": [entry("d", 1, NEVER)],
-        });
-        let counts = Counts {
-            new: 1,
-            old: 2,
-            banned: 1,
-        };
-        assert_eq!(Counts::read(file.to_string().as_bytes()), counts);
+    fn what_is_no_book_is_an_error_and_counts_nothing() {
+        assert!(Book::read(b"").is_err());
         assert_eq!(Counts::read(b""), Counts::default());
-    }
-
-    #[test]
-    fn what_is_no_book_is_an_error_and_an_empty_one_is_not() {
-        assert!(Book::read(&json!({ "addrs": 3 })).is_err());
-        assert!(Book::read(&json!({ "addrs": [{ "addr": {} }] })).is_err());
-        let empty = Book::read(&json!({ "key": "k", "addrs": [] })).expect("an empty book");
-        assert!(empty.entries.is_empty());
+        assert_eq!(hearsay(3).counts().new, 3);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire::config::Config;
 use ringwire::gossip::{Flood, FloodConfig};
-use ringwire::handle::{self, Builder, Engine, Handle};
+use ringwire::handle::{self, Engine, Handle};
 use ringwire::reactor::ChannelDescriptor;
 use ringwire_codec::net_address::Host;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
@@ -22,9 +22,6 @@ const MESSAGE_BYTES_MAX: usize = (1 << 20) + 64;
 
 /// Messages that may wait on the channel of one peer; what is beyond waits in the reactor.
 const SEND_QUEUE: usize = 64;
-
-/// Name of the reactor that exchanges addresses.
-pub(crate) const PEX: &str = "pex";
 
 /// The gossip reactor's counter of copies that it knew already.
 const DUPLICATES: &str = "gossip_duplicates";
@@ -53,7 +50,7 @@ impl Node {
     ) -> Result<Node, Failure> {
         let mut builder = Engine::builder(config.clone()).node_key(key);
         if let Some(file) = addr_book_file {
-            builder = with_addr_book(builder, file);
+            builder = builder.addr_book_file(file);
         }
         if !config.seed_mode {
             let gossip = gossip(&config);
@@ -176,11 +173,6 @@ pub(crate) fn figure(handle: &Handle, name: &str) -> u64 {
         .filter(|(figure, _)| *figure == name)
         .map(|(_, value)| value)
         .sum()
-}
-
-/// Has the engine keep its address book in `file`.
-fn with_addr_book(builder: Builder, _file: &Path) -> Builder {
-    builder
 }
 
 fn gossip(config: &Config) -> FloodConfig {

@@ -8,9 +8,10 @@ use ringwire::conn::ConnectionStatus;
 use ringwire::handle::{Handle, ShardStatus};
 use ringwire::metrics::Metrics;
 use ringwire::peer::{Direction, Framing, PeerInfo, ShardId};
+use ringwire::pex::Pex;
 use serde_json::{Map, Value, json};
 
-use crate::node::{Node, PEX};
+use crate::node::Node;
 
 /// Makes the report, on whatever thread.
 pub(super) struct Reporter {
@@ -68,7 +69,7 @@ impl Reporter {
 
     /// The book as its file would have it; null if the node has none.
     fn address_book(&self) -> Value {
-        let file = self.handle.inspect_blocking(PEX).unwrap_or_default();
+        let file = self.handle.inspect_blocking(Pex::NAME).unwrap_or_default();
         serde_json::from_slice(&file).unwrap_or_default()
     }
 }

@@ -1,5 +1,6 @@
 //! Asks the running node, or reads what a stopped one left.
 
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 
@@ -34,18 +35,14 @@ pub(crate) struct PeersArgs {
 
 /// Runs the whole command.
 pub(crate) fn run(args: &PeersArgs) -> Result<(), Failure> {
-    let report = match control::ask(&args.home)? {
-        Some(report) => report,
+    let (mut report, book) = match control::ask(&args.home)? {
+        Some(report) => running(report)?,
         None => left_behind(&args.home)?,
     };
-    let book = match &report["address_book"] {
-        Value::Null => None,
-        file => Some(Book::read(file).map_err(|error| {
-            Failure::new(format!("the address book cannot be understood: {error}"))
-        })?),
-    };
     if args.json {
-        return console::print_json(&to_json(report, book.as_ref()));
+        // As a list that asks for no knowledge of the file's format.
+        report["address_book"] = book.as_ref().map_or(Value::Null, Book::to_json);
+        return console::print_json(&report);
     }
     console::print(&text::render(
         &report,
@@ -57,34 +54,36 @@ pub(crate) fn run(args: &PeersArgs) -> Result<(), Failure> {
     ))
 }
 
-/// The report of a home on which no node runs.
-fn left_behind(home: &Home) -> Result<Value, Failure> {
-    let path = home.file(&home.load_config_or_default()?.addr_book_file);
-    let book: Value = match fs::read(&path) {
-        Ok(file) => serde_json::from_slice(&file).map_err(|error| {
-            let path = path.display();
-            Failure::new(format!("{path}: {error}; it is not an address book"))
-        })?,
-        Err(error) if error.kind() == ErrorKind::NotFound => Value::Null,
-        Err(error) => return Err(Failure::new(format!("{}: {error}", path.display()))),
+/// The report of a running node, with its book.
+fn running(mut report: Value) -> Result<(Value, Option<Book>), Failure> {
+    let book = match report["address_book"].take() {
+        Value::Null => None,
+        file => Some(Book::read(file.to_string().as_bytes())?),
     };
-    let (root, path) = (home.root().display(), path.display());
+    Ok((report, book))
+}
+
+/// The report of a home on which no node runs, with the book that the last one left.
+fn left_behind(home: &Home) -> Result<(Value, Option<Book>), Failure> {
+    let path = home.file(&home.load_config_or_default()?.addr_book_file);
+    let cannot_read =
+        |error: &dyn fmt::Display| Failure::new(format!("{}: {error}", path.display()));
+    let book = match fs::read(&path) {
+        Ok(file) => Some(Book::read(&file).map_err(|error| cannot_read(&error))?),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(cannot_read(&error)),
+    };
+    let (root, file) = (home.root().display(), path.display());
     match book {
-        Value::Null => eprintln!("no node runs on {root}, and there is no {path}"),
-        _ => eprintln!("no node runs on {root}; this is {path} as the last one left it"),
+        Some(_) => eprintln!("no node runs on {root}; this is {file} as the last one left it"),
+        None => eprintln!("no node runs on {root}, and there is no {file}"),
     }
-    Ok(json!({
+    let report = json!({
         "running": false,
         "node": null,
         "peers": [],
         "counters": null,
         "reactors": {},
-        "address_book": book,
-    }))
-}
-
-/// The report with its book as a list that needs no knowledge of the file's format.
-fn to_json(mut report: Value, book: Option<&Book>) -> Value {
-    report["address_book"] = book.map_or(Value::Null, Book::to_json);
-    report
+    });
+    Ok((report, book))
 }

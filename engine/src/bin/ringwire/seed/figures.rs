@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ringwire::handle::Handle;
+use ringwire::pex::Pex;
 use serde_json::json;
 
 use crate::book::Counts;
 use crate::console;
 use crate::failure::Failure;
-use crate::node::{self, PEX};
+use crate::node;
 use crate::table::span;
 
 /// Pause between two looks of eyes. A look has the whole book made into text, which takes tens of
@@ -34,7 +35,7 @@ impl Figures {
     fn of(handle: &Handle, uptime: Duration) -> Figures {
         Figures {
             uptime,
-            known: Counts::read(&handle.inspect_blocking(PEX).unwrap_or_default()),
+            known: Counts::read(&handle.inspect_blocking(Pex::NAME).unwrap_or_default()),
             peers: handle.peer_count(),
             requests: node::figure(handle, "pex_requests_received"),
             answers: node::figure(handle, "pex_answers_sent"),
