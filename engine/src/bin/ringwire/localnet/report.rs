@@ -142,7 +142,11 @@ impl fmt::Display for Report {
         let (nodes, holding) = (self.nodes.len(), &self.holding);
         writeln!(
             f,
-            "{nodes} nodes found each other in {}: {} connections, at most {} hops",
+            "{nodes} nodes {} in {}: {} connections, at most {} hops",
+            match self.topology {
+                TopologyArg::Seed => "found each other",
+                TopologyArg::Ring | TopologyArg::Full => "connected",
+            },
             short(self.formed),
             self.connections,
             self.hops_max
