@@ -79,13 +79,23 @@ fn files_are_where_the_config_says() {
         home.path().join("key.json"),
     )
     .expect("init made it");
+    let known = "00112233445566778899aabbccddeeff00112233";
+    let address = format!(r#"{{"id":"{known}","ip":"10.1.2.3","port":1}}"#);
+    let book = format!(
+        r#"{{"key":"00112233445566778899aabb","addrs":[{{"addr":{address},"src":{address},"buckets":[1],
+            "attempts":0,"bucket_type":1,"last_attempt":"2026-01-01T00:00:00Z",
+            "last_success":"0001-01-01T00:00:00Z","last_ban_time":"0001-01-01T00:00:00Z"}}]}}"#
+    );
+    write(home.path(), "book.json", &book);
     let mut node = Running::start(home.path(), "start", &[]);
     let id = run_at(home.path(), "show-node-id", &[]).succeeded().stdout;
     assert!(node.line().starts_with(id.trim()));
     let report = report_when(home.path(), |report| report["running"] == true);
     assert_eq!(report["node"]["network"], "elsewhere");
+    assert_eq!(report["address_book"]["addresses"][0]["id"], known);
     node.terminated().succeeded();
-    assert!(home.path().join("book.json").exists());
+    let left = run_at(home.path(), "peers", &["--json"]).succeeded().json();
+    assert_eq!(left["address_book"]["addresses"][0]["id"], known);
 }
 
 #[test]
