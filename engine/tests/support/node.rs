@@ -137,7 +137,10 @@ fn config() -> Config {
         network: String::from(NETWORK),
         moniker: String::from("under-test"),
         listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+        // Its channel is one of those that echo here.
+        pex: false,
         allow_duplicate_ip: true,
+        max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,
         send_rate: 0,
         recv_rate: 0,

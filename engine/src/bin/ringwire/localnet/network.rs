@@ -119,6 +119,7 @@ fn config(args: &LocalnetArgs) -> Config {
         allow_duplicate_ip: true,
         max_num_inbound_peers: everybody,
         max_num_handshakes: everybody * args.shards,
+        // All nodes share one address and shake hands at once.
         max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,
         send_rate: 0,
