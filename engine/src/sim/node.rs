@@ -13,7 +13,7 @@ use std::sync::Arc;
 use ringwire_codec::{ChannelId, Host, NetAddress, NodeId, NodeKey};
 
 use crate::config::{Config, ConfigError};
-use crate::peer::{PeerKey, ShardId};
+use crate::peer::{Direction, PeerKey, ShardId};
 use crate::reactor::Reactor;
 use crate::sim::rng::Rng;
 use crate::sim::wire::EndRef;
@@ -23,6 +23,15 @@ use crate::time::Instant;
 
 /// Port every node listens on.
 pub(super) const PORT: u16 = 26_656;
+
+/// First octet of spread addresses.
+const SPREAD_OCTET_FIRST: u32 = 20;
+/// Groups of the address book, IPv4 /16, that spread addresses use: 20.0.0.0 to 99.255.0.0, where
+/// nothing is private or reserved.
+pub const SPREAD_GROUPS: u32 = 80 * 256;
+
+/// Where each node of a world listens, by its number.
+pub type AddressPlan = Rc<dyn Fn(u32) -> IpAddr>;
 
 /// Makes the reactors of one shard. Not `Send`: a world lives on one thread, so a test may share
 /// an `Rc` with its reactors.
@@ -54,7 +63,7 @@ pub(super) struct Shard {
     pub(super) switch: Switch,
     pub(super) links: BTreeMap<LinkId, EndRef>,
     pub(super) dials: BTreeSet<DialId>,
-    pub(super) peers: BTreeMap<PeerKey, NodeId>,
+    pub(super) peers: BTreeMap<PeerKey, (NodeId, Direction)>,
     /// Messages that wait, by the last gauges.
     pub(super) queued: BTreeMap<(PeerKey, ChannelId), usize>,
     pub(super) turn_planned: bool,
@@ -83,9 +92,8 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(seed: u64, number: u32, mut spec: NodeSpec) -> Self {
+    pub(super) fn new(seed: u64, number: u32, spec: NodeSpec) -> Self {
         assert!(spec.shards > 0, "a node has at least one shard");
-        spec.config.listen_addr = socket_addr(number);
         Node {
             id: node_key(seed, number).id(),
             spec,
@@ -139,7 +147,7 @@ impl Node {
         let home = self
             .shards
             .iter()
-            .position(|shard| shard.peers.values().any(|id| *id == peer));
+            .position(|shard| shard.peers.values().any(|(id, _)| *id == peer));
         home.map(|index| ShardId(index as u16))
     }
 
@@ -174,13 +182,32 @@ pub fn node_key(seed: u64, number: u32) -> NodeKey {
     NodeKey::from_seed(*hasher.finalize().as_bytes())
 }
 
-/// Where node `number` listens: 10.0.0.1 and up.
+/// Where node `number` listens unless the scenario says otherwise: 10.0.0.1 and up.
 pub fn socket_addr(number: u32) -> SocketAddr {
-    let ip = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 1).to_bits() + number);
-    SocketAddr::new(IpAddr::V4(ip), PORT)
+    SocketAddr::new(lan_ip(number), PORT)
 }
 
-/// The whole address of node `number` in the world of `seed`.
+/// The address of node `number` in one room: 10.0.0.1 and up.
+pub(super) fn lan_ip(number: u32) -> IpAddr {
+    let ip = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 1).to_bits() + number);
+    IpAddr::V4(ip)
+}
+
+/// The address of node `number` on a wide internet: routable, and of the first
+/// [`SPREAD_GROUPS`] numbers each is in a /16 of its own, in no order that numbers follow.
+///
+/// # Panics
+/// When there are more numbers than addresses: 65 534 in each /16.
+pub fn spread_ip(number: u32) -> IpAddr {
+    let (round, place) = (number / SPREAD_GROUPS, number % SPREAD_GROUPS);
+    // An odd step that 5 does not divide walks through all groups before it comes back.
+    let group = place * 7919 % SPREAD_GROUPS;
+    let host = u16::try_from(round + 1).expect("a /16 has room for the number");
+    let ip = (SPREAD_OCTET_FIRST << 24) + (group << 16) + u32::from(host);
+    IpAddr::V4(Ipv4Addr::from_bits(ip))
+}
+
+/// The whole address of node `number` in the world of `seed`, unless the scenario says otherwise.
 pub fn net_address(seed: u64, number: u32) -> NetAddress {
     let id = node_key(seed, number).id();
     NetAddress {
@@ -190,9 +217,25 @@ pub fn net_address(seed: u64, number: u32) -> NetAddress {
     }
 }
 
-/// The node that listens at `ip`, if the world gave it out.
-pub(super) fn number_at(ip: IpAddr) -> Option<u32> {
-    let IpAddr::V4(ip) = ip else { return None };
-    ip.to_bits()
-        .checked_sub(Ipv4Addr::new(10, 0, 0, 1).to_bits())
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn spread_addresses_are_distinct_routable_and_each_in_a_group_of_its_own_while_they_last() {
+        let octets = |number| match spread_ip(number) {
+            IpAddr::V4(ip) => ip.octets(),
+            IpAddr::V6(ip) => panic!("{ip} is no IPv4 address"),
+        };
+        let groups: BTreeSet<[u8; 2]> = (0..SPREAD_GROUPS)
+            .map(octets)
+            .map(|[a, b, ..]| [a, b])
+            .collect();
+        assert_eq!(groups.len(), SPREAD_GROUPS as usize);
+        assert!(groups.iter().all(|[first, _]| (20..100).contains(first)));
+        let all: BTreeSet<IpAddr> = (0..3 * SPREAD_GROUPS).map(spread_ip).collect();
+        assert_eq!(all.len(), 3 * SPREAD_GROUPS as usize);
+    }
 }
