@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::NetworkError;
 use crate::peer::ShardId;
 use crate::sim::link::Ending;
-use crate::sim::node::Place;
+use crate::sim::node::{Place, Saved};
 use crate::sim::step::Step;
 use crate::sim::view::Received;
 use crate::sim::wire::{EndRef, EndState};
@@ -47,7 +47,7 @@ impl World {
             Output::Reply { token, reply } => self.replies.push((token, reply)),
             Output::Save(document) => {
                 let saved = &mut self.nodes[place.node as usize].saved;
-                saved.insert(document.name(), document.render());
+                saved.insert(document.name(), Saved::Unwritten(document));
             }
             Output::Event(event) => self.handle_event(place, event),
         }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use ringwire_codec::{ChannelId, Host, NetAddress, NodeId, NodeKey};
 
 use crate::config::{Config, ConfigError};
+use crate::document::Document;
 use crate::peer::{Direction, PeerKey, ShardId};
 use crate::reactor::Reactor;
 use crate::sim::rng::Rng;
@@ -50,6 +51,28 @@ pub struct NodeSpec {
     pub filters: Filters,
 }
 
+/// A document that a node had kept. It is written when somebody reads it: most are replaced before
+/// that, and writing one may take longer than all else a node does between two of them.
+pub(super) enum Saved {
+    Unwritten(Document),
+    Written(Vec<u8>),
+}
+
+impl Saved {
+    /// The bytes of the file.
+    pub(super) fn bytes(&mut self) -> &[u8] {
+        if let Saved::Unwritten(_) = self
+            && let Saved::Unwritten(document) = std::mem::replace(self, Saved::Written(Vec::new()))
+        {
+            *self = Saved::Written(document.render());
+        }
+        match self {
+            Saved::Written(bytes) => bytes,
+            Saved::Unwritten(_) => unreachable!("it was written just now"),
+        }
+    }
+}
+
 /// One shard of one life of one node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Place {
@@ -80,7 +103,7 @@ pub(super) struct Node {
     /// Empty while the node is down.
     pub(super) shards: Vec<Shard>,
     /// The documents it had kept, by name: its disk. They survive a crash.
-    pub(super) saved: BTreeMap<&'static str, Vec<u8>>,
+    pub(super) saved: BTreeMap<&'static str, Saved>,
     /// Whether its application takes deliveries.
     pub(super) consumes: bool,
     /// Shard that accepts next.

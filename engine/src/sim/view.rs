@@ -4,7 +4,7 @@ use ringwire_codec::{ChannelId, Host, NetAddress, NodeId};
 
 use crate::peer::{Direction, PeerInfo, ShardId};
 use crate::sim::ledger::Ledger;
-use crate::sim::node;
+use crate::sim::node::{self, Saved};
 use crate::sim::trace::Trace;
 use crate::sim::wire::EndState;
 use crate::sim::world::World;
@@ -143,8 +143,9 @@ impl World {
     }
 
     /// A document that a node had kept, as its disk holds it now.
-    pub fn document(&self, node: u32, name: &str) -> Option<&[u8]> {
-        self.nodes[node as usize].saved.get(name).map(Vec::as_slice)
+    pub fn document(&mut self, node: u32, name: &str) -> Option<&[u8]> {
+        let saved = &mut self.nodes[node as usize].saved;
+        saved.get_mut(name).map(Saved::bytes)
     }
 
     /// The outcome of a command.
