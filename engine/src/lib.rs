@@ -13,7 +13,7 @@
 //! * `cli` (default): what only the `ringwire` program needs; libraries switch it off.
 
 pub mod buffer;
-mod chance;
+pub mod chance;
 pub mod config;
 pub mod conn;
 pub mod document;

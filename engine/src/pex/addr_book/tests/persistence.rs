@@ -1,0 +1,289 @@
+//! The book and its file.
+
+use super::*;
+use crate::pex::{BOOK_FILE_BYTES_MAX, BookFileError};
+
+const CONFIG: BookConfig = BookConfig { strict: true };
+
+fn load(bytes: &[u8]) -> Result<AddrBook, BookFileError> {
+    AddrBook::from_json(CONFIG, [7; 32], bytes)
+}
+
+fn reloaded(book: &AddrBook) -> AddrBook {
+    let again = load(&book.to_json()).unwrap();
+    again.invariants();
+    assert_eq!(again.skipped_entries(), 0);
+    again
+}
+
+/// A file as the reference writes it: no fields of ours, buckets by a hash that nobody kept.
+const FOREIGN: &str = r#"{
+	"key": "0123456789abcdef01234567",
+	"addrs": [
+		{
+			"addr": {
+				"id": "1111111111111111111111111111111111111111",
+				"ip": "12.1.2.3",
+				"port": 26656
+			},
+			"src": {
+				"id": "2222222222222222222222222222222222222222",
+				"ip": "173.1.2.3",
+				"port": 26656
+			},
+			"buckets": [
+				3,
+				250
+			],
+			"attempts": 2,
+			"bucket_type": 1,
+			"last_attempt": "2026-11-22T10:05:07.123456789+01:00",
+			"last_success": "0001-01-01T00:00:00Z",
+			"last_ban_time": "0001-01-01T00:00:00Z"
+		},
+		{
+			"addr": {
+				"id": "3333333333333333333333333333333333333333",
+				"ip": "2602:100::1",
+				"port": 1
+			},
+			"src": null,
+			"buckets": [
+				63
+			],
+			"attempts": 0,
+			"bucket_type": 2,
+			"last_attempt": "2026-11-22T09:05:07Z",
+			"last_success": "2026-11-22T09:05:07Z",
+			"last_ban_time": "0001-01-01T00:00:00Z",
+			"a_field_of_later_days": {}
+		}
+	]
+}"#;
+
+// Conformance item 83.
+#[test]
+fn an_empty_book_and_one_of_a_hundred_come_back_from_their_files() {
+    for book in [strict_book(), book_of(100, 0), book_of(60, 40)] {
+        let again = reloaded(&book);
+        assert_eq!(again.entries_by_id(), book.entries_by_id());
+        assert_eq!(again.to_json(), reloaded(&again).to_json());
+    }
+}
+
+#[test]
+fn addresses_come_back_into_the_very_buckets_they_were_in() {
+    let mut book = book_of(300, 100);
+    for n in 0..300 {
+        for source in 0..20 {
+            book.add(&address(n), &address(source)).unwrap();
+        }
+    }
+    let in_several = book.entries().filter(|known| known.buckets.len() > 1);
+    assert!(in_several.count() > 200);
+    let again = reloaded(&book);
+    assert_eq!(again.entries_by_id(), book.entries_by_id());
+}
+
+#[test]
+fn bans_are_kept_until_they_end() {
+    let mut book = book_of(10, 10);
+    book.mark_bad(&address(3), DAY, NOW);
+    book.mark_bad(&address(13), 2 * DAY, NOW);
+    let mut again = reloaded(&book);
+    assert!(again.banned().eq(book.banned()));
+    assert!(again.is_banned(&id(3)) && !again.contains(&id(3)));
+    assert_eq!(again.reinstate_bad(NOW + DAY), 1);
+    assert!(again.contains(&id(3)) && again.is_banned(&id(13)));
+}
+
+#[test]
+fn a_file_of_the_reference_is_read_and_its_places_are_computed_anew() {
+    let book = load(FOREIGN.as_bytes()).unwrap();
+    book.invariants();
+    assert_eq!((book.new_len(), book.old_len()), (1, 1));
+    assert_eq!(book.skipped_entries(), 0);
+    let new = book.known(&NodeId::from_bytes([0x11; 20])).unwrap();
+    assert_eq!(new.source().id, NodeId::from_bytes([0x22; 20]));
+    assert_eq!(new.attempts(), 2);
+    assert_eq!(
+        new.last_attempt().to_string(),
+        "2026-11-22T09:05:07.123456789Z"
+    );
+    assert!(new.last_success().is_never());
+    assert_eq!(new.buckets.len(), 1, "the place of its first source");
+    let old = book.known(&NodeId::from_bytes([0x33; 20])).unwrap();
+    assert_eq!(old.class(), Class::Old);
+    assert_eq!(
+        old.source(),
+        old.address(),
+        "without a source it is its own"
+    );
+    let written = String::from_utf8(book.to_json()).unwrap();
+    assert!(written.starts_with("{\n\t\"key\": \"0123456789abcdef01234567\",\n\t\"addrs\": ["));
+}
+
+#[test]
+fn what_the_reference_reads_is_written_as_it_writes_it() {
+    // The foreign file without the field of later days and with the places and source we give.
+    let book = load(FOREIGN.as_bytes()).unwrap();
+    let bucket = |byte| book.known(&NodeId::from_bytes([byte; 20])).unwrap().buckets;
+    let (new, old) = (bucket(0x11).as_slice()[0], bucket(0x33).as_slice()[0]);
+    let itself = "{
+				\"id\": \"3333333333333333333333333333333333333333\",
+				\"ip\": \"2602:100::1\",
+				\"port\": 1
+			}";
+    let expected = FOREIGN
+        .replace("3,\n\t\t\t\t250", &new.to_string())
+        .replace("\t\t\t\t63\n", &format!("\t\t\t\t{old}\n"))
+        .replace(
+            "2026-11-22T10:05:07.123456789+01:00",
+            "2026-11-22T09:05:07.123456789Z",
+        )
+        .replace("null", itself)
+        .replace(",\n\t\t\t\"a_field_of_later_days\": {}", "");
+    let written = String::from_utf8(book.to_json()).unwrap();
+    let (theirs, ours) = written.split_once(",\n\t\"bucket_hash\"").unwrap();
+    assert_eq!(format!("{theirs}\n}}"), expected);
+    assert!(ours.ends_with("\"banned\": []\n}"));
+}
+
+#[test]
+fn places_by_another_key_or_strictness_are_not_trusted() {
+    let book = book_of(50, 50);
+    let text = String::from_utf8(book.to_json()).unwrap();
+    let key = hex::encode(book.table.key().book_key());
+    let other_key = load(text.replace(&key, &"00".repeat(12)).as_bytes()).unwrap();
+    other_key.invariants();
+    assert_eq!(other_key.len(), 100);
+    let moved = other_key
+        .entries()
+        .filter(|known| known.buckets != book.known(&known.id()).unwrap().buckets);
+    assert!(moved.count() > 60);
+    let loose = AddrBook::from_json(BookConfig { strict: false }, [1; 32], text.as_bytes());
+    loose.unwrap().invariants();
+}
+
+#[test]
+fn impossible_places_are_computed_anew() {
+    let book = book_of(1, 0);
+    let text = String::from_utf8(book.to_json()).unwrap();
+    let bucket = book.known(&id(0)).unwrap().buckets.as_slice()[0];
+    for places in ["", "256", "-1", "70000", "1, 1", "1, 2, 3, 4, 5"] {
+        let changed = text.replace(
+            &format!("[\n\t\t\t\t{bucket}\n\t\t\t]"),
+            &format!("[{places}]"),
+        );
+        assert_ne!(changed, text);
+        let again = load(changed.as_bytes()).unwrap();
+        again.invariants();
+        assert_eq!(again.entries_by_id(), book.entries_by_id(), "{places}");
+    }
+}
+
+#[test]
+fn a_damaged_entry_costs_only_itself_and_is_counted() {
+    let good = FOREIGN.find("\t\t{\n").unwrap();
+    for damaged in [
+        "17",
+        "null",
+        "{}",
+        "[[[[]]]]",
+        r#"{"addr": {"id": "11", "ip": "12.1.2.3", "port": 1}, "bucket_type": 1}"#,
+        r#"{"addr": {"id": "4444444444444444444444444444444444444444", "ip": "12.1", "port": 1}, "bucket_type": 1}"#,
+        r#"{"addr": {"id": "4444444444444444444444444444444444444444", "ip": "12.1.2.3", "port": 65536}, "bucket_type": 1}"#,
+        r#"{"addr": {"id": "4444444444444444444444444444444444444444", "ip": "12.1.2.3", "port": 1}, "bucket_type": 3}"#,
+        r#"{"addr": {"id": "4444444444444444444444444444444444444444", "ip": "10.1.2.3", "port": 1}, "bucket_type": 1}"#,
+        r#"{"addr": {"id": "4444444444444444444444444444444444444444", "ip": "2001:db8::1", "port": 1}, "bucket_type": 1}"#,
+        r#"{"addr": {"id": "4444444444444444444444444444444444444444", "ip": "12.1.2.3", "port": 1}, "bucket_type": 1, "attempts": -1}"#,
+    ] {
+        let mut text = FOREIGN.to_string();
+        text.insert_str(good, &format!("{damaged},\n"));
+        let book = load(text.as_bytes()).unwrap();
+        assert_eq!((book.len(), book.skipped_entries()), (2, 1), "{damaged}");
+    }
+    let twice = FOREIGN.replace("33333333", "11111111");
+    let twice = twice.replace(&"33".repeat(4), &"11".repeat(4));
+    let book = load(twice.as_bytes()).unwrap();
+    assert_eq!((book.len(), book.skipped_entries()), (1, 1), "told twice");
+}
+
+#[test]
+fn an_entry_needs_no_more_than_address_and_type() {
+    let text = r#"{"key": "0123456789abcdef01234567", "addrs": [{"addr": {"id":
+        "4444444444444444444444444444444444444444", "ip": "12.1.2.3", "port": 1}, "bucket_type": 1}]}"#;
+    assert_eq!(load(text.as_bytes()).unwrap().len(), 1);
+    for addresses in ["null", "[]"] {
+        let text = format!(r#"{{"key": "0123456789abcdef01234567", "addrs": {addresses}}}"#);
+        assert!(load(text.as_bytes()).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn what_is_no_address_book_is_an_error() {
+    let malformed = |text: &str| matches!(load(text.as_bytes()), Err(BookFileError::Malformed(_)));
+    for text in ["", "null", "[]", "{}", r#"{"addrs": []}"#, r#"{"key": 3}"#] {
+        assert!(malformed(text), "{text}");
+    }
+    let cut = &FOREIGN[..FOREIGN.len() - 1];
+    assert!(malformed(cut));
+    for key in ["", "0123456789abcdef0123456", "0123456789abcdef0123456g"] {
+        let bad = load(format!(r#"{{"key": "{key}"}}"#).as_bytes());
+        assert!(matches!(bad, Err(BookFileError::BadKey)), "{key}");
+    }
+}
+
+#[test]
+fn a_file_over_the_limits_is_an_error() {
+    let with = |entries: usize| {
+        let list = vec!["0"; entries].join(",");
+        let text = format!(r#"{{"key": "0123456789abcdef01234567", "addrs": [{list}]}}"#);
+        load(text.as_bytes()).map(|book| book.skipped_entries())
+    };
+    assert_eq!(with(20_800).unwrap(), 20_800);
+    assert!(matches!(with(20_801), Err(BookFileError::Malformed(_))));
+    let mut long = FOREIGN.as_bytes().to_vec();
+    long.resize(BOOK_FILE_BYTES_MAX, b' ');
+    assert!(load(&long).is_ok());
+    long.push(b' ');
+    let len = long.len();
+    assert!(matches!(load(&long), Err(BookFileError::TooLong { len: found }) if found == len));
+}
+
+#[test]
+fn the_document_has_the_name_and_bytes_of_the_book() {
+    let book = book_of(20, 5);
+    let document = book.document();
+    assert_eq!(document.name(), "addr_book");
+    assert_eq!(document.render(), book.to_json());
+}
+
+#[test]
+fn a_source_with_a_name_counts_as_no_network() {
+    let mut book = strict_book();
+    let source = format!("{}@seed.example.com:26656", id(9)).parse().unwrap();
+    book.add(&address(0), &source).unwrap();
+    let kept = book.known(&id(0)).unwrap().source().clone();
+    assert_eq!(kept.to_string(), format!("{}@0.0.0.0:26656", id(9)));
+    assert_eq!(reloaded(&book).entries_by_id(), book.entries_by_id());
+}
+
+#[test]
+fn the_fuzz_entry_holds_on_a_few_inputs() {
+    fuzz_addr_book(b"");
+    fuzz_addr_book(FOREIGN.as_bytes());
+    let mut book = book_of(100, 30);
+    book.mark_bad(&address(1), DAY, NOW);
+    let text = book.to_json();
+    fuzz_addr_book(&text);
+    let mut chance = Chance::new([3; 32]);
+    for _ in 0..300 {
+        let mut edited = text.clone();
+        for _ in 0..3 {
+            let at = chance.below(u32::try_from(edited.len()).unwrap()) as usize;
+            edited[at] = b"0123456789abcdef\",:[]{} "[chance.below(24) as usize];
+        }
+        fuzz_addr_book(&edited);
+    }
+}
