@@ -10,24 +10,25 @@
 //! ```
 //!
 //! The attacker's own nodes are one group. Honest nodes that pass on what they were told are the
-//! others.
+//! others. Books are read from their files, buckets included: what is counted here is what a node
+//! would start with again.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use ringwire::pex::{AddrBook, BookConfig, Class, KnownAddress};
 use ringwire::sim::World;
-use ringwire_codec::Host;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::plan::is_attacker;
+use super::plan::ATTACKED_FROM;
 
 /// Addresses in a bucket at most.
 pub(crate) const BUCKET_LEN: usize = 64;
 /// New buckets of a book.
 const NEW_BUCKETS: usize = 256;
 /// Old buckets that the addresses of one group can fill.
-const OLD_BUCKETS_PER_GROUP: usize = 4;
+pub(crate) const OLD_BUCKETS_PER_GROUP: usize = 4;
+/// `bucket_type` of an old address in the file.
+const OLD: u8 = 2;
 /// The document of the address book.
 const BOOK: &str = "addr_book";
 
@@ -40,24 +41,43 @@ pub(crate) struct Eclipse {
     pub(crate) books: usize,
     /// Addresses of a book, in the mean.
     pub(crate) book_len_mean: f64,
-    /// Share that the /16 would have of a book without buckets, if all it offers were taken.
+    /// Share of a book that the /16 would have if all it offers were taken.
     pub(crate) share_without_buckets: f64,
     /// Share of a book that the /16 has, in the mean and at the most.
     pub(crate) share_mean: f64,
     pub(crate) share_max: f64,
-    /// The /16's entries in new buckets, in the mean and at the most.
+    /// The /16's addresses in new buckets, in the mean and at the most.
     pub(crate) new_mean: f64,
     pub(crate) new_max: usize,
-    /// Groups that told a book of the /16, at the most, and what the rule allows with so many.
+    /// New buckets with such an address, at the most.
+    pub(crate) new_buckets_max: usize,
+    /// Groups that told a book of the /16 first, at the most, and the buckets expected of so many.
     pub(crate) source_groups_max: usize,
-    pub(crate) new_allowed_max: usize,
-    /// The largest share of what is allowed that a book's new entries reach: 1 is the bound.
-    pub(crate) new_of_allowed_max: f64,
-    /// Entries that the attacker's own nodes told of, at the most: one group, so one bucket.
-    pub(crate) new_direct_max: usize,
-    /// The /16's entries in old buckets at the most, and what the rule allows.
+    pub(crate) buckets_expected: f64,
+    /// The fullest bucket's addresses of the /16.
+    pub(crate) bucket_len_max: usize,
+    /// The /16's addresses in old buckets at the most, and old buckets with one.
     pub(crate) old_max: usize,
-    pub(crate) old_allowed: usize,
+    pub(crate) old_buckets_max: usize,
+}
+
+/// What is read of a book's file.
+#[derive(Deserialize)]
+struct BookText {
+    addrs: Vec<EntryText>,
+}
+
+#[derive(Deserialize)]
+struct EntryText {
+    addr: PlaceText,
+    src: PlaceText,
+    buckets: Vec<u16>,
+    bucket_type: u8,
+}
+
+#[derive(Deserialize)]
+struct PlaceText {
+    ip: IpAddr,
 }
 
 /// What the /16 has of one book.
@@ -65,8 +85,10 @@ pub(crate) struct Eclipse {
 struct Taken {
     len: usize,
     new: usize,
-    new_direct: usize,
     old: usize,
+    /// Each place of the /16 in a new bucket, by bucket; sorted.
+    new_places: Vec<u16>,
+    old_buckets: BTreeSet<u16>,
     source_groups: BTreeSet<[u8; 2]>,
 }
 
@@ -74,68 +96,77 @@ struct Taken {
 pub(crate) fn look(world: &mut World, offered: u32, nodes: &BTreeSet<u32>) -> Eclipse {
     let books: Vec<Taken> = nodes
         .iter()
-        .filter_map(|node| world.document(*node, BOOK).map(taken_of))
+        .filter_map(|node| world.document(*node, BOOK).map(Taken::of))
         .collect();
     let count = books.len().max(1) as f64;
-    let mean = |of: &dyn Fn(&Taken) -> f64| books.iter().map(of).sum::<f64>() / count;
+    let mean = |of: &dyn Fn(&Taken) -> usize| books.iter().map(of).sum::<usize>() as f64 / count;
     let max = |of: &dyn Fn(&Taken) -> usize| books.iter().map(of).max().unwrap_or(0);
-    let honest = mean(&|book| (book.len - book.new - book.old) as f64);
+    let others = mean(&|book| book.len - book.new - book.old);
+    let source_groups_max = max(&|book| book.source_groups.len());
     Eclipse {
         offered,
         books: books.len(),
-        book_len_mean: mean(&|book| book.len as f64),
-        share_without_buckets: f64::from(offered) / (f64::from(offered) + honest),
-        share_mean: mean(&Taken::share),
+        book_len_mean: mean(&|book| book.len),
+        share_without_buckets: f64::from(offered) / (f64::from(offered) + others),
+        share_mean: books.iter().map(Taken::share).sum::<f64>() / count,
         share_max: books.iter().map(Taken::share).fold(0.0, f64::max),
-        new_mean: mean(&|book| book.new as f64),
+        new_mean: mean(&|book| book.new),
         new_max: max(&|book| book.new),
-        source_groups_max: max(&|book| book.source_groups.len()),
-        new_allowed_max: max(&Taken::allowed),
-        new_of_allowed_max: books.iter().map(Taken::of_allowed).fold(0.0, f64::max),
-        new_direct_max: max(&|book| book.new_direct),
+        new_buckets_max: max(&Taken::new_buckets),
+        source_groups_max,
+        buckets_expected: buckets_expected(source_groups_max as u32),
+        bucket_len_max: max(&Taken::fullest_bucket),
         old_max: max(&|book| book.old),
-        old_allowed: BUCKET_LEN * OLD_BUCKETS_PER_GROUP,
+        old_buckets_max: max(&|book| book.old_buckets.len()),
     }
-}
-
-fn taken_of(document: &[u8]) -> Taken {
-    let book = AddrBook::from_json(BookConfig { strict: true }, [0; 32], document)
-        .expect("a node's own book is one");
-    let mut taken = Taken {
-        len: book.len(),
-        ..Taken::default()
-    };
-    for entry in book.entries().filter(|entry| is_attacker(entry.address())) {
-        taken.count(entry);
-    }
-    taken
 }
 
 impl Taken {
-    fn count(&mut self, entry: &KnownAddress) {
-        if entry.class() == Class::Old {
+    fn of(document: &[u8]) -> Self {
+        let book: BookText = serde_json::from_slice(document).expect("a node's book is JSON");
+        let mut taken = Taken {
+            len: book.addrs.len(),
+            ..Taken::default()
+        };
+        for entry in &book.addrs {
+            if group(entry.addr.ip) == Some(ATTACKED_FROM) {
+                taken.count(entry);
+            }
+        }
+        taken.new_places.sort_unstable();
+        taken
+    }
+
+    fn count(&mut self, entry: &EntryText) {
+        if entry.bucket_type == OLD {
             self.old += 1;
+            self.old_buckets.extend(&entry.buckets);
             return;
         }
         self.new += 1;
-        self.new_direct += usize::from(is_attacker(entry.source()));
-        if let Host::Ip(IpAddr::V4(ip)) = entry.source().host {
-            let [a, b, ..] = ip.octets();
-            self.source_groups.insert([a, b]);
-        }
+        self.new_places.extend(&entry.buckets);
+        self.source_groups.extend(group(entry.src.ip));
     }
 
     fn share(&self) -> f64 {
         (self.new + self.old) as f64 / self.len.max(1) as f64
     }
 
-    /// Entries in new buckets that the rule allows with so many source groups.
-    fn allowed(&self) -> usize {
-        BUCKET_LEN * self.source_groups.len().min(NEW_BUCKETS)
+    fn new_buckets(&self) -> usize {
+        self.new_places.chunk_by(|a, b| a == b).count()
     }
 
-    fn of_allowed(&self) -> f64 {
-        self.new as f64 / self.allowed().max(1) as f64
+    fn fullest_bucket(&self) -> usize {
+        let buckets = self.new_places.chunk_by(|a, b| a == b);
+        buckets.map(<[u16]>::len).max().unwrap_or(0)
+    }
+}
+
+/// The IPv4 /16 of an address.
+fn group(ip: IpAddr) -> Option<[u8; 2]> {
+    match ip {
+        IpAddr::V4(ip) => Some([ip.octets()[0], ip.octets()[1]]),
+        IpAddr::V6(_) => None,
     }
 }
 

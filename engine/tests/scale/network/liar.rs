@@ -176,7 +176,10 @@ impl Reactor for Liar {
         cx: &mut dyn Context,
         envelope: Envelope<'_>,
     ) -> Result<(), ReactorError> {
-        let asked = matches!(PexMessage::decode(&envelope.message), Ok(PexMessage::Request));
+        let asked = matches!(
+            PexMessage::decode(&envelope.message),
+            Ok(PexMessage::Request)
+        );
         if asked && self.lie != Lie::Mute {
             let mut chance = chance_of(cx);
             let answer = PexMessage::Addrs(self.list(&mut chance));

@@ -17,7 +17,7 @@ mod run;
 mod sample;
 mod totals;
 
-pub(crate) use books::{BUCKET_LEN, buckets_expected};
-pub(crate) use plan::{ATTACKED_FROM, OFFERED, Plan, offered};
+pub(crate) use books::{BUCKET_LEN, OLD_BUCKETS_PER_GROUP, buckets_expected};
+pub(crate) use plan::{OFFERED, Plan, offered};
 pub(crate) use report::Report;
 pub(crate) use run::run;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ringwire::config::Config;
 use ringwire::sim::{LinkProfile, Rng, Scenario, node_key, spread_ip};
-use ringwire_codec::{Host, NetAddress, NodeId};
+use ringwire_codec::{NetAddress, NodeId};
 
 use super::liar::{Liar, Lie};
 
@@ -147,12 +147,4 @@ pub(crate) fn offered(index: u32) -> NetAddress {
     let mut id = [0xec; 20];
     id[..4].copy_from_slice(&host.to_be_bytes());
     NetAddress::from_ip(NodeId::from_bytes(id), IpAddr::V4(ip), PORT)
-}
-
-/// Whether an address lies in the attacker's /16.
-pub(crate) fn is_attacker(address: &NetAddress) -> bool {
-    match address.host {
-        Host::Ip(IpAddr::V4(ip)) => ip.octets()[..2] == ATTACKED_FROM,
-        Host::Ip(IpAddr::V6(_)) | Host::Name(_) => false,
-    }
 }

@@ -96,7 +96,10 @@ mod tests {
         };
         assert_eq!(components(&nodes, &edges(&[])), 5);
         assert_eq!(components(&nodes, &edges(&[(0, 1), (2, 1), (3, 4)])), 2);
-        assert_eq!(components(&nodes, &edges(&[(0, 1), (2, 1), (3, 4), (4, 0)])), 1);
+        assert_eq!(
+            components(&nodes, &edges(&[(0, 1), (2, 1), (3, 4), (4, 0)])),
+            1
+        );
         // A way through somebody who is not looked at is none.
         assert_eq!(components(&nodes, &edges(&[(0, 9), (1, 9), (9, 1)])), 5);
     }
