@@ -4,7 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ringwire_codec::{ChannelId, NodeId, NodeInfo};
+use ringwire_codec::net_address::parse_listen_address;
+use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo};
 
 pub use crate::buffer::Framing;
 use crate::time::Instant;
@@ -82,5 +83,90 @@ impl PeerInfo {
     /// Whether the peer announced `channel`; sending on any other would make it hang up.
     pub fn has_channel(&self, channel: ChannelId) -> bool {
         self.node_info.channels.contains(&channel)
+    }
+
+    /// Where others may dial the peer: the address it announced, under its proven id.
+    ///
+    /// A peer that listens on all its addresses announces none of them (`0.0.0.0` or `::`); then it
+    /// is the address it came from, with the port it announced. Nothing for a host name, which is
+    /// never looked up because a peer said it (docs/quirks.md, quirk 16), and for port 0. Whether
+    /// the address is of any use to others is for the address book to judge. The rule and its risk
+    /// are those of docs/decisions/0014-peer-life.md.
+    #[must_use]
+    pub fn listen_address(&self) -> Option<NetAddress> {
+        let (host, port) = parse_listen_address(&self.node_info.listen_addr).ok()?;
+        let announced = host.ip()?;
+        if port == 0 {
+            return None;
+        }
+        let ip = match announced.is_unspecified() {
+            true => self.remote_addr.ip(),
+            false => announced,
+        };
+        Some(NetAddress::from_ip(self.id, ip, port))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringwire_codec::{NodeInfoOther, ProtocolVersion};
+
+    use super::*;
+
+    fn peer_at(remote_addr: &str, listen_addr: &str) -> PeerInfo {
+        let id = NodeId::from_bytes([0xab; 20]);
+        let node_info = NodeInfo {
+            protocol_version: ProtocolVersion::default(),
+            node_id: id,
+            listen_addr: String::from(listen_addr),
+            network: String::from("net"),
+            version: String::new(),
+            channels: [ChannelId(1)].into_iter().collect(),
+            moniker: String::from("peer"),
+            other: NodeInfoOther::default(),
+            extension: None,
+        };
+        PeerInfo {
+            key: PeerKey {
+                index: 0,
+                generation: 0,
+            },
+            id,
+            node_info: Arc::new(node_info),
+            remote_addr: remote_addr.parse().expect("a socket address"),
+            direction: Direction::Inbound,
+            persistent: false,
+            framing: Framing::Comet,
+            since: Instant::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_peer_is_dialed_where_it_says_it_listens_or_where_it_came_from_and_never_by_name() {
+        let (v4, v6) = ("9.8.7.6:50000", "[2a00::6]:50000");
+        for (remote, announced, expected) in [
+            (v4, "tcp://1.2.3.4:26656", Some("1.2.3.4:26656")),
+            (v4, "1.2.3.4:26656", Some("1.2.3.4:26656")),
+            (v4, "tcp://[2a00::1]:26656", Some("[2a00::1]:26656")),
+            (v4, "[::ffff:1.2.3.4]:1", Some("1.2.3.4:1")),
+            (v4, "tcp://0.0.0.0:26656", Some("9.8.7.6:26656")),
+            (v4, "[::]:65535", Some("9.8.7.6:65535")),
+            (v4, "[::ffff:0.0.0.0]:1", Some("9.8.7.6:1")),
+            (v6, "0.0.0.0:26656", Some("[2a00::6]:26656")),
+            ("[::ffff:9.8.7.6]:5", "0.0.0.0:26656", Some("9.8.7.6:26656")),
+            (v4, "1.2.3.4:0", None),
+            (v4, "0.0.0.0:0", None),
+            (v4, "tcp://node.example.com:26656", None),
+            (v4, "localhost:26656", None),
+            (v4, "1.2.3.4", None),
+            (v4, "", None),
+            (v4, "1.2.3.4:65536", None),
+        ] {
+            let peer = peer_at(remote, announced);
+            let found = peer.listen_address();
+            let id = peer.id;
+            let expected = expected.map(|at| format!("{id}@{at}").parse().expect("an address"));
+            assert_eq!(found, expected, "{announced} from {remote}");
+        }
     }
 }

@@ -15,6 +15,7 @@ use ringwire_codec::{ChannelId, Host, NetAddress, NodeId, NodeKey};
 use crate::config::{Config, ConfigError};
 use crate::document::Document;
 use crate::peer::{Direction, PeerKey, ShardId};
+use crate::pex::{AddrBook, Pex, PexConfig, Timestamp};
 use crate::reactor::Reactor;
 use crate::sim::rng::Rng;
 use crate::sim::wire::EndRef;
@@ -33,6 +34,9 @@ pub const SPREAD_GROUPS: u32 = 80 * 256;
 
 /// Where each node of a world listens, by its number.
 pub type AddressPlan = Rc<dyn Fn(u32) -> IpAddr>;
+
+/// The date on which every world begins: 2026-01-01, 00:00 UTC.
+const BEGINNING: Timestamp = Timestamp::from_unix_nanos(1_767_225_600_000_000_000);
 
 /// Makes the reactors of one shard. Not `Send`: a world lives on one thread, so a test may share
 /// an `Rc` with its reactors.
@@ -143,7 +147,11 @@ impl Node {
         self.grammar = Rc::default();
         let config = Arc::new(self.spec.config.clone());
         for shard in (0..self.spec.shards).map(ShardId) {
-            let reactors = (self.spec.reactors)(shard);
+            let mut reactors = (self.spec.reactors)(shard);
+            if config.pex {
+                let pex = self.pex(shard, rng);
+                reactors.push((String::from(Pex::NAME), Box::new(pex)));
+            }
             let channels = reactors.iter().flat_map(|(_, reactor)| reactor.channels());
             self.capacities
                 .extend(channels.map(|channel| (channel.id, channel.send_queue_capacity)));
@@ -163,6 +171,21 @@ impl Node {
                 .push(Shard::new(Switch::new(parts, reactors.collect(), now)?));
         }
         Ok(())
+    }
+
+    /// The peer exchange of a shard; on the coordinator's with the book that the node had kept.
+    fn pex(&mut self, shard: ShardId, rng: &mut Rng) -> Pex {
+        let at = self.spec.config.listen_addr;
+        let us = NetAddress::from_ip(self.id, at.ip(), at.port());
+        let config = Arc::new(PexConfig::new(&self.spec.config, BEGINNING, vec![us]));
+        let book = (shard == ShardId::COORDINATOR).then(|| {
+            match self.saved.get_mut(AddrBook::DOCUMENT_NAME) {
+                Some(saved) => AddrBook::from_json(config.book(), rng.bytes32(), saved.bytes())
+                    .expect("a node reads what it had written"),
+                None => AddrBook::new(config.book(), rng.bytes32()),
+            }
+        });
+        Pex::new(config, rng.bytes32(), book)
     }
 
     /// The shard of a peer, if it is connected.

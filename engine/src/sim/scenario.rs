@@ -124,6 +124,15 @@ impl Scenario {
         self
     }
 
+    /// Every node exchanges addresses and dials what it is told, looking each second whether it has
+    /// enough peers.
+    pub fn pex(self) -> Self {
+        self.config(|_, config| {
+            config.pex = true;
+            config.pex_interval = Duration::from_secs(1);
+        })
+    }
+
     /// The say of each node in who may connect.
     pub fn filters(mut self, make: impl Fn(u32) -> Filters + 'static) -> Self {
         self.filters = Some(Rc::new(make));
@@ -237,11 +246,13 @@ impl Scenario {
     }
 }
 
-/// The configuration a scenario starts from: short pauses, no rate limits, no discovery.
+/// The configuration a scenario starts from: short pauses, no rate limits, no discovery. Nodes live
+/// in 10.0.0.0/8, which a strict address book would refuse.
 fn config() -> Config {
     Config {
         network: String::from("sim"),
         pex: false,
+        addr_book_strict: false,
         dial_jitter: Duration::from_millis(200),
         send_rate: 0,
         recv_rate: 0,

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 
 use crate::config::ConfigError;
+use crate::document::Document;
 use crate::peer::ShardId;
 use crate::sim::clock::Clock;
 use crate::sim::fault::FaultTable;
@@ -232,6 +233,22 @@ impl World {
             ShardId::COORDINATOR,
             Command::Publish { channel, message },
         );
+    }
+
+    /// What a reactor of a node shows of its state on the coordinator's shard. Takes a moment.
+    pub fn inspect(&mut self, node: u32, reactor: &str) -> Option<Vec<u8>> {
+        let token = self.next_token();
+        let inspect = Command::Inspect {
+            reactor: String::from(reactor),
+            token: Some(token),
+        };
+        self.command(node, ShardId::COORDINATOR, inspect);
+        self.run_until(TURN_DELAY_MAX * 2, |world| world.reply(token).is_some());
+        let place = self.replies.iter().position(|(known, _)| *known == token)?;
+        match self.replies.remove(place) {
+            (_, Reply::Inspect(document)) => document.map(Document::render),
+            _ => None,
+        }
     }
 
     /// Whether the application of `node` takes what is delivered to it.

@@ -6,6 +6,7 @@ mod admission;
 mod faults;
 mod gossip;
 mod peers;
+mod pex;
 mod reactors;
 mod reconnect;
 mod replay;

@@ -10,10 +10,10 @@ use super::super::file::{self, BookFile, BookFileError};
 use super::*;
 use crate::document::Document;
 
-/// The name of the book's document.
-const DOCUMENT_NAME: &str = "addr_book";
-
 impl AddrBook {
+    /// The name of the book's document.
+    pub const DOCUMENT_NAME: &str = "addr_book";
+
     /// The book that a file holds, ours or the reference's; chance is drawn from `seed`.
     ///
     /// Entries that are damaged, told twice, or that this book would not take are left out and
@@ -81,7 +81,7 @@ impl AddrBook {
     /// What is to be kept of the book: the document `addr_book`, whose bytes are made elsewhere.
     pub fn document(&self) -> Document {
         let file = self.file();
-        Document::new(DOCUMENT_NAME, move || file.render())
+        Document::new(Self::DOCUMENT_NAME, move || file.render())
     }
 
     /// The book as its file holds it: JSON in the reference's format, with additions that the

@@ -1,0 +1,208 @@
+//! The dials of discovery: whom, and what became of them.
+
+use ringwire_codec::secret::handshake::HandshakeError;
+use ringwire_codec::{NetAddress, NodeId};
+
+use super::Discovery;
+use crate::error::{CloseReason, Reject};
+use crate::pex::backoff::Next;
+use crate::pex::ensure;
+use crate::pex::seeds::Round;
+use crate::reactor::Context;
+
+/// What came of filling the places for outbound peers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Filled {
+    /// Places that were free.
+    pub(super) places: usize,
+    /// Dials begun for them.
+    pub(super) dialed: usize,
+}
+
+/// What a failed dial says of the address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    /// Nothing: it failed for a reason of ours.
+    Nothing,
+    /// Nobody is there, or has no room.
+    Failed,
+    /// Somebody else is there than was said.
+    Lie,
+    /// We are there.
+    Ourselves,
+}
+
+impl Discovery {
+    /// What became of a dial of ours.
+    pub(in crate::pex) fn handle_dialed(
+        &mut self,
+        cx: &mut dyn Context,
+        address: &NetAddress,
+        outcome: Result<(), &CloseReason>,
+    ) {
+        if let Err(reason) = outcome {
+            self.judge(cx, address, reason);
+        }
+        match self.seeds.handle_dialed(&address.id, outcome.is_ok()) {
+            Round::Reached => tracing::info!(seed = %address, "reached a seed"),
+            Round::GoesOn => {
+                self.counters.seed_dials_failed += 1;
+                self.dial_next_seed(cx);
+            }
+            Round::NotOurs => {}
+        }
+        if outcome.is_err() && self.crawler.is_some() {
+            self.fill_places(cx);
+        }
+    }
+
+    /// Dials as many as there are places: addresses of the book, or a seed's next visits.
+    pub(super) fn fill_places(&mut self, cx: &mut dyn Context) -> Filled {
+        let Some(census) = cx.census() else {
+            return Filled::default();
+        };
+        let places = ensure::places(census, self.config.outbound_max);
+        let now = cx.now();
+        let may_dial = |address: &NetAddress| {
+            let is_apart = address.id != cx.node_id() && !self.seeds.contains(&address.id);
+            is_apart
+                && cx.is_known(&address.id) == Some(false)
+                && self.attempts.may_dial(&address.id, now)
+        };
+        let drawn = match &mut self.crawler {
+            Some(crawler) => std::iter::from_fn(|| crawler.next(now, may_dial))
+                .take(places)
+                .collect(),
+            None => {
+                let bias = ensure::bias_to_new(census.outbound);
+                ensure::draw(&mut self.book, places, bias, may_dial)
+            }
+        };
+        let dialed = drawn.len();
+        if dialed > 0 {
+            tracing::debug!(
+                dialed,
+                places,
+                outbound = census.outbound,
+                "dials from the book"
+            );
+        }
+        for address in drawn {
+            self.dial(cx, address);
+        }
+        Filled { places, dialed }
+    }
+
+    /// Goes on with the round of seeds, if there is one.
+    pub(super) fn dial_next_seed(&mut self, cx: &mut dyn Context) {
+        let is_free = |id: &NodeId| *id != cx.node_id() && cx.is_known(id) == Some(false);
+        match self.seeds.next(is_free) {
+            Some(seed) => {
+                tracing::debug!(%seed, "dials a seed");
+                self.dial(cx, seed);
+            }
+            None => self.report_unreached(),
+        }
+    }
+
+    /// A dial failed, or a peer had no room for us.
+    pub(super) fn count_failure(&mut self, cx: &mut dyn Context, address: &NetAddress) {
+        let now = cx.now();
+        self.book.mark_attempt(address, self.config.wall(now));
+        self.is_unsaved = true;
+        if self
+            .attempts
+            .handle_failed(address.id, now, &mut self.chance)
+            == Next::GiveUp
+        {
+            tracing::debug!(%address, "gave an address up");
+            self.counters.given_up += 1;
+            self.mark_bad(cx, address);
+        }
+    }
+
+    fn dial(&mut self, cx: &mut dyn Context, address: NetAddress) {
+        self.counters.dials += 1;
+        cx.dial(address);
+    }
+
+    fn judge(&mut self, cx: &mut dyn Context, address: &NetAddress, reason: &CloseReason) {
+        let verdict = verdict_of(reason);
+        if verdict == Verdict::Nothing {
+            return;
+        }
+        tracing::debug!(%address, %reason, "dial failed");
+        self.counters.dials_failed += 1;
+        match verdict {
+            Verdict::Nothing => {}
+            Verdict::Failed => self.count_failure(cx, address),
+            Verdict::Lie => {
+                self.attempts.forget(&address.id);
+                self.mark_bad(cx, address);
+            }
+            Verdict::Ourselves => {
+                self.book.remove(address);
+                self.book.add_our_address(address.clone());
+                self.is_unsaved = true;
+                self.plan_share(cx);
+            }
+        }
+    }
+
+    /// No seed could be dialed. The reference refuses to start when it can resolve none and knows
+    /// nobody else; names may resolve later, so this node says so and tries again.
+    fn report_unreached(&self) {
+        if !self.seeds.is_empty() && self.book.is_empty() {
+            tracing::error!(
+                "no seed answers and no other address is known; are the seeds' names and ports \
+                 right, and is the network reachable? Trying again"
+            );
+        }
+    }
+}
+
+fn verdict_of(reason: &CloseReason) -> Verdict {
+    match reason {
+        CloseReason::Rejected(Reject::IsSelf) => Verdict::Ourselves,
+        CloseReason::Handshake(HandshakeError::WrongId { .. })
+        | CloseReason::Rejected(Reject::IdMismatch { .. }) => Verdict::Lie,
+        CloseReason::Rejected(
+            Reject::DuplicateId(_)
+            | Reject::DuplicateIp(_)
+            | Reject::OutboundFull(_)
+            | Reject::InboundFull(_)
+            | Reject::HandshakesFull(_)
+            | Reject::Banned
+            | Reject::Stopping,
+        )
+        | CloseReason::Stopped
+        | CloseReason::Shutdown => Verdict::Nothing,
+        _ => Verdict::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::NetworkError;
+
+    #[test]
+    fn a_failed_dial_is_held_against_the_address_only_where_it_is_to_blame() {
+        let id = NodeId::from_bytes([1; 20]);
+        let rejected = |reject: Reject| verdict_of(&CloseReason::Rejected(reject));
+        assert_eq!(rejected(Reject::IsSelf), Verdict::Ourselves);
+        assert_eq!(rejected(Reject::OutboundFull(10)), Verdict::Nothing);
+        assert_eq!(rejected(Reject::DuplicateId(id)), Verdict::Nothing);
+        assert_eq!(rejected(Reject::Stopping), Verdict::Nothing);
+        assert_eq!(verdict_of(&CloseReason::Shutdown), Verdict::Nothing);
+        let filtered = Reject::Filtered(String::from("no"));
+        assert_eq!(rejected(filtered), Verdict::Failed);
+        let wrong = HandshakeError::WrongId {
+            expected: id,
+            found: NodeId::from_bytes([2; 20]),
+        };
+        assert_eq!(verdict_of(&CloseReason::Handshake(wrong)), Verdict::Lie);
+        let eof = CloseReason::Network(NetworkError::Eof);
+        assert_eq!(verdict_of(&eof), Verdict::Failed);
+    }
+}

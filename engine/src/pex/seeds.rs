@@ -1,0 +1,146 @@
+//! The nodes that the operator named to be asked when nobody else can be.
+//!
+//! A round dials them one after the other in a random order until one connects. They are asked,
+//! they answer and hang up, so they are never dialed as ordinary peers.
+
+use ringwire_codec::{NetAddress, NodeId};
+
+use super::draw::shuffle;
+use crate::chance::Chance;
+
+/// The seeds, and the round under way.
+#[derive(Debug)]
+pub(super) struct Seeds {
+    all: Vec<NetAddress>,
+    /// Those of this round that were not tried yet.
+    untried: Vec<NetAddress>,
+    /// The one that is being dialed.
+    dialing: Option<NodeId>,
+}
+
+/// What the end of a dial means for the round.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Round {
+    /// The dial was none of the round's.
+    NotOurs,
+    /// A seed is connected: the round is over.
+    Reached,
+    /// The next one is to be tried, if there is one.
+    GoesOn,
+}
+
+impl Seeds {
+    /// These seeds; none of them is dialed yet.
+    pub(super) fn new(all: Vec<NetAddress>) -> Self {
+        Seeds {
+            all,
+            untried: Vec::new(),
+            dialing: None,
+        }
+    }
+
+    /// Whether the id is a seed's.
+    pub(super) fn contains(&self, id: &NodeId) -> bool {
+        self.all.iter().any(|seed| seed.id == *id)
+    }
+
+    /// Whether there are any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Begins a round, unless one is under way.
+    pub(super) fn begin_round(&mut self, chance: &mut Chance) {
+        if self.dialing.is_none() {
+            self.untried.clone_from(&self.all);
+            shuffle(&mut self.untried, chance);
+        }
+    }
+
+    /// The next seed to dial that `accepts` allows; it counts as being dialed.
+    pub(super) fn next(&mut self, accepts: impl Fn(&NodeId) -> bool) -> Option<NetAddress> {
+        let next = std::iter::from_fn(|| self.untried.pop()).find(|seed| accepts(&seed.id));
+        self.dialing = next.as_ref().map(|seed| seed.id);
+        next
+    }
+
+    /// A dial has ended.
+    pub(super) fn handle_dialed(&mut self, id: &NodeId, is_connected: bool) -> Round {
+        if self.dialing != Some(*id) {
+            return Round::NotOurs;
+        }
+        self.dialing = None;
+        if is_connected {
+            self.untried.clear();
+            Round::Reached
+        } else {
+            Round::GoesOn
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seed(number: u8) -> NetAddress {
+        NetAddress::from_ip(
+            NodeId::from_bytes([number; 20]),
+            [192, 0, 2, number].into(),
+            26_656,
+        )
+    }
+
+    fn seeds(count: u8) -> Seeds {
+        Seeds::new((1..=count).map(seed).collect())
+    }
+
+    // Conformance item 72.
+    #[test]
+    fn a_round_tries_seeds_until_one_connects_and_no_longer() {
+        let mut seeds = seeds(3);
+        seeds.begin_round(&mut Chance::new([1; 32]));
+        let first = seeds.next(|_| true).expect("three are untried");
+        assert_eq!(seeds.handle_dialed(&first.id, false), Round::GoesOn);
+        let second = seeds.next(|_| true).expect("two are untried");
+        assert_ne!(first, second);
+        assert_eq!(seeds.handle_dialed(&second.id, true), Round::Reached);
+        assert_eq!(seeds.next(|_| true), None);
+    }
+
+    // Conformance item 72.
+    #[test]
+    fn a_round_without_a_seed_that_answers_ends_after_each_was_tried_once() {
+        let mut seeds = seeds(3);
+        seeds.begin_round(&mut Chance::new([2; 32]));
+        let mut tried = Vec::new();
+        while let Some(next) = seeds.next(|_| true) {
+            tried.push(next.id);
+            // A second round does not begin while this one dials.
+            seeds.begin_round(&mut Chance::new([3; 32]));
+            assert_eq!(seeds.handle_dialed(&next.id, false), Round::GoesOn);
+        }
+        tried.sort_unstable();
+        assert_eq!(tried, [seed(1).id, seed(2).id, seed(3).id]);
+    }
+
+    #[test]
+    fn a_seed_that_is_connected_or_ourselves_is_passed_over() {
+        let mut seeds = seeds(2);
+        seeds.begin_round(&mut Chance::new([4; 32]));
+        assert_eq!(seeds.next(|id| *id == seed(2).id), Some(seed(2)));
+        assert_eq!(seeds.handle_dialed(&seed(1).id, false), Round::NotOurs);
+        assert_eq!(seeds.handle_dialed(&seed(2).id, false), Round::GoesOn);
+        assert_eq!(seeds.next(|id| *id == seed(2).id), None);
+    }
+
+    #[test]
+    fn rounds_begin_with_different_seeds() {
+        let first = |byte: u8| {
+            let mut seeds = seeds(3);
+            seeds.begin_round(&mut Chance::new([byte; 32]));
+            seeds.next(|_| true).expect("three are untried").id
+        };
+        assert!((0..20).any(|byte| first(byte) != first(0)));
+    }
+}
