@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use ringwire::pex::{AddrBook, BookConfig, Timestamp};
 use ringwire_codec::{NetAddress, NodeId};
 
-use crate::network::{BUCKET_LEN, OFFERED, OLD_BUCKETS_PER_GROUP, buckets_expected, offered};
+use crate::network::books::{BUCKET_LEN, OLD_BUCKETS_PER_GROUP, buckets_expected};
+use crate::network::plan::{OFFERED, offered};
 
 /// The source that tells for the `group`-th group.
 fn source(group: u32) -> NetAddress {

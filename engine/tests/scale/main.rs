@@ -5,7 +5,8 @@
 mod eclipse;
 mod network;
 
-use network::{Plan, Report, run};
+use network::report::Report;
+use network::{Plan, run};
 
 /// What every run must show.
 fn assert_promises(report: &Report) {

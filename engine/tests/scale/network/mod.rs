@@ -9,15 +9,13 @@
 //! Shared by the test, which asserts the promises on a thousand nodes, and by the example program,
 //! which runs any size and prints the report.
 
-mod books;
+pub(crate) mod books;
 mod liar;
-mod plan;
-mod report;
+pub(crate) mod plan;
+pub(crate) mod report;
 mod run;
 mod sample;
 mod totals;
 
-pub(crate) use books::{BUCKET_LEN, OLD_BUCKETS_PER_GROUP, buckets_expected};
-pub(crate) use plan::{OFFERED, Plan, offered};
-pub(crate) use report::Report;
+pub(crate) use plan::Plan;
 pub(crate) use run::run;

@@ -100,6 +100,18 @@ impl<'a, F: FnMut(&Sample)> Run<'a, F> {
             self.world.run_for(FORMING_LOOK);
             let sample = self.look(&all);
             self.forming.note(&sample);
+            if self.now() == Duration::from_secs(300) {
+                for n in &all {
+                    let out = self.world.outbound_of(*n);
+                    let peers = self.world.peers_of(*n);
+                    let honest = peers.iter().filter(|p| all.contains(p)).count();
+                    if honest < 4 || out.len() < 10 {
+                        eprintln!("node {n} out {out:?} peers {peers:?} roles {:?}", peers.iter().map(|p| self.plan.role(*p)).collect::<Vec<_>>());
+                        for (at, e) in self.world.take_events(*n) { eprintln!("   {at:?} {}", format!("{e:?}").chars().take(300).collect::<String>()); }
+                    }
+                }
+            }
+            if self.now() < Duration::from_secs(300) { continue; }
             self.forget_events();
         }
     }
