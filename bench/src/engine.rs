@@ -47,6 +47,8 @@ fn config(setup: Setup) -> Config {
     Config {
         network: String::from("bench"),
         listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+        // Nothing but what is measured.
+        pex: false,
         allow_duplicate_ip: true,
         dial_jitter: Duration::ZERO,
         send_rate: 0,

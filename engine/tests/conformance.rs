@@ -1,7 +1,7 @@
 //! The conformance list: what the reference's own tests ask of a peer-to-peer layer, item by item,
 //! and where it is asked of this one.
 //!
-//! Each item of the connection, transport and switch chapters names the tests that cover it, or
+//! Each item but those of the libraries names the tests that cover it, or
 //! says why it does not apply. The tests below fail when a named test is gone, when an item has no
 //! entry, when a test claims (`// Conformance item N.`) an item that is not on the list, and when
 //! docs/conformance.md, the same table for readers, says something else.
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 /// Items of the whole list, address book and libraries included.
 const ITEM_MAX: u16 = 98;
 /// Items that this table must account for: connection, secret connection, values, transport,
-/// switch.
-const TABLE_MAX: u16 = 66;
+/// switch, peer exchange, address book.
+const TABLE_MAX: u16 = 95;
 /// Lines between a claim and the test it stands above: attributes and a doc.
 const CLAIM_REACH: usize = 6;
 
@@ -504,6 +504,179 @@ const TABLE: &[(u16, &str, Met)] = &[
             "a_reactor_that_complains_costs_its_peer_once_and_hears_nothing_more_of_it",
             "a_message_that_the_filter_refuses_is_never_received_and_costs_the_peer",
             "a_peer_that_breaks_a_rule_is_closed_by_name_and_disturbs_nobody",
+        ]),
+    ),
+    (
+        67,
+        "peers and the size of the book",
+        By(&["an_inbound_peer_enters_the_book_and_stays_there_and_an_outbound_one_does_not_enter"]),
+    ),
+    (
+        68,
+        "partial books become a full mesh",
+        By(&["three_nodes_that_know_one_neighbour_each_become_a_full_mesh"]),
+    ),
+    (
+        69,
+        "addresses are taken after a request",
+        By(&["addresses_that_were_asked_for_enter_the_book_and_are_dialed"]),
+    ),
+    (
+        70,
+        "too many requests",
+        By(&[
+            "two_requests_are_free_and_the_third_must_keep_its_distance_from_the_second",
+            "a_third_request_after_ten_seconds_is_answered",
+            "a_third_request_too_soon_costs_the_peer_its_connection_and_a_day",
+        ]),
+    ),
+    (
+        71,
+        "addresses unasked",
+        By(&[
+            "an_answer_is_taken_once_per_request_and_never_without_one",
+            "addresses_that_nobody_asked_for_cost_the_peer_its_connection_and_a_day",
+        ]),
+    ),
+    (
+        72,
+        "seeds at the start",
+        By(&[
+            "a_round_tries_seeds_until_one_connects_and_no_longer",
+            "a_round_without_a_seed_that_answers_ends_after_each_was_tried_once",
+            "a_node_whose_seeds_cannot_be_resolved_runs_and_finds_them_when_they_can",
+            "one_seed_that_can_be_resolved_is_enough",
+        ]),
+    ),
+    (
+        73,
+        "an empty book turns to the seeds at once",
+        By(&["a_node_that_knows_nobody_turns_to_its_seeds_at_once"]),
+    ),
+    (
+        74,
+        "a seed's addresses are dialed at once, within the limits",
+        By(&["who_is_learned_from_a_seed_is_dialed_within_a_second_and_no_limit_is_passed"]),
+    ),
+    (
+        75,
+        "a seed crawls, and disconnects after its wait",
+        By(&["a_seed_visits_whom_it_knows_and_sends_those_away_who_only_wait"]),
+    ),
+    (
+        76,
+        "a seed keeps persistent peers",
+        By(&["a_seed_keeps_its_persistent_and_unconditional_peers"]),
+    ),
+    (
+        77,
+        "an address is given up after sixteen attempts",
+        By(&[
+            "sixteen_failures_rest_ever_longer_and_one_more_gives_the_address_up",
+            "a_seed_gives_an_address_up_after_seventeen_dials_in_vain",
+        ]),
+    ),
+    (
+        78,
+        "a seed's goodbye and another end at once",
+        By(&["a_seed_that_answers_while_the_connection_ends_for_another_reason_lives_on"]),
+    ),
+    (
+        79,
+        "private ids never enter the book",
+        By(&["private_ids_never_enter_the_book_whoever_tells_them"]),
+    ),
+    (
+        80,
+        "a failed dial rests",
+        By(&["a_second_dial_is_too_early_at_first_and_due_after_three_seconds"]),
+    ),
+    (
+        81,
+        "the bytes of the messages",
+        By(&[
+            "a_request_has_the_bytes_of_the_reference",
+            "an_address_has_the_bytes_of_the_reference",
+        ]),
+    ),
+    (
+        82,
+        "picking an address",
+        By(&["an_empty_book_gives_nothing_and_one_address_is_picked_whatever_the_bias"]),
+    ),
+    (
+        83,
+        "a book saved and loaded",
+        By(&["an_empty_book_and_one_of_a_hundred_come_back_from_their_files"]),
+    ),
+    (
+        84,
+        "addresses are found",
+        By(&["every_address_of_a_hundred_is_found"]),
+    ),
+    (
+        85,
+        "good addresses become old",
+        By(&[
+            "addresses_that_proved_good_are_old_and_a_selection_shows_23_per_cent_and_at_least_32",
+            "a_selection_shows_all_of_a_few_and_part_of_many",
+        ]),
+    ),
+    (
+        86,
+        "an id told by many is one entry",
+        By(&["an_id_that_many_tell_of_is_one_entry_in_four_buckets_at_most"]),
+    ),
+    (
+        87,
+        "an address removed",
+        By(&["a_removed_address_is_gone_and_may_come_back"]),
+    ),
+    (
+        88,
+        "selections: sizes, order, no duplicates",
+        By(&[
+            "a_selection_never_tells_a_node_twice_and_has_new_ones_first",
+            "a_selection_of_one_has_it_and_of_none_is_empty",
+            "a_selection_with_bias_has_new_ones_first_and_fills_up_from_the_other_class",
+        ]),
+    ),
+    (
+        89,
+        "a selection with bias",
+        By(&["a_bias_of_thirty_per_cent_leaves_seventy_for_old_addresses"]),
+    ),
+    (
+        90,
+        "whether an address is in the book",
+        By(&["an_address_is_had_while_it_is_in_the_book"]),
+    ),
+    (
+        91,
+        "bans",
+        By(&["a_banned_node_leaves_the_book_and_comes_back_as_new_when_its_ban_has_ended"]),
+    ),
+    (
+        92,
+        "own and private addresses leave a book empty",
+        By(&["own_and_private_addresses_leave_the_book_empty"]),
+    ),
+    (
+        93,
+        "private ids",
+        By(&["a_private_node_is_neither_told_of_nor_believed"]),
+    ),
+    (
+        94,
+        "gossip never changes an old address",
+        By(&["gossip_never_changes_the_address_of_a_known_node"]),
+    ),
+    (
+        95,
+        "groups of addresses",
+        By(&[
+            "a_strict_book_puts_what_the_internet_does_not_reach_into_two_groups",
+            "an_address_belongs_to_the_network_that_somebody_pays_for",
         ]),
     ),
 ];

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,9 +10,11 @@ use std::time::Duration;
 use ringwire_codec::NodeKey;
 
 use crate::config::{Config, SHARDS_MAX};
+use crate::handle::address_book;
 use crate::handle::engine::Engine;
 use crate::handle::handle::Handle;
 use crate::peer::{PeerInfo, ShardId};
+use crate::pex::{AddrBook, Pex};
 use crate::reactor::{ChannelDescriptor, Reactor};
 use crate::shard::error::StartError;
 use crate::shard::executor::{Plan, launch};
@@ -30,7 +33,7 @@ pub struct Builder {
     reactors: Vec<(String, ReactorFactory)>,
     channels: Vec<ChannelDescriptor>,
     filters: Filters,
-    files: Files,
+    addr_book_file: Option<PathBuf>,
 }
 
 impl Builder {
@@ -41,7 +44,7 @@ impl Builder {
             reactors: Vec::new(),
             channels: Vec::new(),
             filters: Filters::default(),
-            files: Files::new(),
+            addr_book_file: None,
         }
     }
 
@@ -104,11 +107,19 @@ impl Builder {
         self
     }
 
+    /// Keeps the address book in this file, which is read at the start and replaced whole every two
+    /// minutes and at the end. A damaged file is set aside under another name. Without a file the
+    /// node begins each life knowing nobody; without [`Config::pex`] there is no book.
+    pub fn addr_book_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.addr_book_file = Some(file.into());
+        self
+    }
+
     /// Starts the engine. Returns when every shard turns and accepts connections; on an error
     /// everything that was started is gone again.
     ///
     /// Raises the process's limit of open files to its hard limit.
-    pub fn start(self) -> Result<Engine, StartError> {
+    pub fn start(mut self) -> Result<Engine, StartError> {
         self.config.check()?;
         let shards = shard_count(&self.config);
         let node_key = match self.node_key {
@@ -122,8 +133,14 @@ impl Builder {
             .first()
             .and_then(|listener| listener.local_addr().ok())
             .unwrap_or(self.config.listen_addr);
+        // From here on everybody, peers included, is told the port that the kernel chose.
+        self.config.listen_addr = listen_addr;
         let number = NEXT_ENGINE.fetch_add(1, Ordering::Relaxed);
         let node = Arc::new(Node::new(number, node_key.id(), listen_addr, shards));
+        let files = match self.config.pex {
+            true => self.add_pex(&node)?,
+            false => Files::new(),
+        };
         let plan = Plan {
             busy_poll: self.config.busy_poll,
             config: Arc::new(self.config),
@@ -131,13 +148,35 @@ impl Builder {
             reactors: self.reactors,
             channels: self.channels,
             filters: self.filters,
-            files: self.files,
-            seeds: (0..shards).map(|_| entropy()).collect::<Result<_, _>>()?,
+            files,
+            seeds: seeds(shards)?,
         };
         launch(Arc::new(plan), &node, listeners)?;
         tracing::info!(engine = number, node = %node.id, addr = %listen_addr, shards, "started");
         Ok(Engine::new(Handle { node }))
     }
+
+    /// Registers the peer exchange; gives the file that it has written.
+    fn add_pex(&mut self, node: &Node) -> Result<Files, StartError> {
+        let config = address_book::pex_config(&self.config, node.id, node.clock.now());
+        let (mut files, book_seed) = (Files::new(), entropy()?);
+        let book = match self.addr_book_file.take() {
+            Some(path) => {
+                let book = address_book::load(&path, config.book(), book_seed)?;
+                files.insert(AddrBook::DOCUMENT_NAME, path);
+                book
+            }
+            None => AddrBook::new(config.book(), book_seed),
+        };
+        let factory = address_book::pex_factory(config, seeds(node.shard_count())?, book);
+        self.reactors.push((String::from(Pex::NAME), factory));
+        Ok(files)
+    }
+}
+
+/// A seed for each shard.
+fn seeds(shards: u16) -> Result<Vec<[u8; 32]>, StartError> {
+    (0..shards).map(|_| entropy()).collect()
 }
 
 /// The shards of a checked configuration.

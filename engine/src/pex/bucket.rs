@@ -272,7 +272,10 @@ mod tests {
         let (mut new, mut old) = (BTreeSet::new(), BTreeSet::new());
         let mut moved = 0;
         for n in 0..10_000_u32 {
-            let (told, source) = (address(n * 429_496, 2), address(n * 77_777_777, 3));
+            let (told, source) = (
+                address(n * 429_496, 2),
+                address(n.wrapping_mul(77_777_777), 3),
+            );
             let bucket = key(1).new_bucket(&told, &source);
             assert_eq!(bucket, key(1).new_bucket(&told, &source));
             moved += u32::from(bucket != key(2).new_bucket(&told, &source));

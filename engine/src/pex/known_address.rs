@@ -220,7 +220,7 @@ mod tests {
         known.attempted(start());
         assert!(!known.is_bad(start() + JUDGED_AFTER));
         known.attempted(start());
-        assert!(!known.is_bad(start() + JUDGED_AFTER - Duration::from_nanos(1)));
+        assert!(!known.is_bad(start() + (JUDGED_AFTER - Duration::from_nanos(1))));
         assert!(known.is_bad(start() + JUDGED_AFTER));
     }
 

@@ -1,6 +1,7 @@
 //! Why an engine did not start, or ended before it was told to.
 
 use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -21,6 +22,19 @@ pub enum StartError {
     /// The ring or the listening socket could not be set up.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// The file of the address book is there and cannot be read, or is damaged and cannot be set
+    /// aside.
+    #[error(
+        "address book {}: {source}; let this user read and write the file and its directory, or \
+         name another file",
+        path.display()
+    )]
+    AddrBook {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// A thread could not be started.
     #[error("cannot start the thread of shard {}: {source}; raise the limit of processes (ulimit -u)", shard.0)]
     Thread {

@@ -28,7 +28,7 @@ fn id(n: u32) -> NodeId {
 fn address(n: u32) -> NetAddress {
     // An odd factor visits every number once; the first byte stays within public networks.
     let bits = n.wrapping_mul(0x9e37_79b1);
-    let ip = Ipv4Addr::from((bits & 0x3fff_ffff) | 0x4000_0000);
+    let ip = Ipv4Addr::from((bits & 0x1fff_ffff) | 0x4000_0000);
     NetAddress::from_ip(id(n), ip.into(), 26_656)
 }
 

@@ -166,17 +166,10 @@ fn verdict_of(reason: &CloseReason) -> Verdict {
         CloseReason::Rejected(Reject::IsSelf) => Verdict::Ourselves,
         CloseReason::Handshake(HandshakeError::WrongId { .. })
         | CloseReason::Rejected(Reject::IdMismatch { .. }) => Verdict::Lie,
-        CloseReason::Rejected(
-            Reject::DuplicateId(_)
-            | Reject::DuplicateIp(_)
-            | Reject::OutboundFull(_)
-            | Reject::InboundFull(_)
-            | Reject::HandshakesFull(_)
-            | Reject::Banned
-            | Reject::Stopping,
-        )
-        | CloseReason::Stopped
-        | CloseReason::Shutdown => Verdict::Nothing,
+        // What it said of itself does not do, or the application does not want it.
+        CloseReason::Rejected(Reject::NodeInfo(_) | Reject::Filtered(_)) => Verdict::Failed,
+        // A limit of ours, or a connection that there is already.
+        CloseReason::Rejected(_) | CloseReason::Stopped | CloseReason::Shutdown => Verdict::Nothing,
         _ => Verdict::Failed,
     }
 }

@@ -1,0 +1,230 @@
+//! The address book between two lives of an engine: read at the start, and given to the peer
+//! exchange of shard 0, which has it written from then on.
+//!
+//! A file that is no address book is set aside under another name, with a word in the log, and the
+//! node starts with an empty book: it finds its peers again, and whoever wants to know what happened
+//! has the file. What was set aside before is never overwritten.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ringwire_codec::net_address::parse_listen_address;
+use ringwire_codec::{NetAddress, NodeId};
+
+use crate::config::Config;
+use crate::peer::ShardId;
+use crate::pex::{AddrBook, BOOK_FILE_BYTES_MAX, BookConfig, Pex, PexConfig, Timestamp};
+use crate::shard::error::StartError;
+use crate::switch::ReactorFactory;
+use crate::time::Instant;
+
+/// Files set aside within one second at most; more mean that something else is wrong.
+const ASIDE_PER_SECOND: usize = 100;
+
+/// Makes the peer exchange of each shard: shard 0 takes `book`, which is asked for once. `seeds` has
+/// one for each shard.
+pub(super) fn pex_factory(
+    config: PexConfig,
+    seeds: Vec<[u8; 32]>,
+    book: AddrBook,
+) -> ReactorFactory {
+    let config = Arc::new(config);
+    let book = Mutex::new(Some(book));
+    Box::new(move |shard| {
+        let book = match shard {
+            ShardId::COORDINATOR => take(&book),
+            _ => None,
+        };
+        let seed = seeds[usize::from(shard.0)];
+        Box::new(Pex::new(Arc::clone(&config), seed, book))
+    })
+}
+
+fn take(book: &Mutex<Option<AddrBook>>) -> Option<AddrBook> {
+    book.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// What the peer exchange needs to know of a node whose clock shows `now`.
+pub(super) fn pex_config(config: &Config, id: NodeId, now: Instant) -> PexConfig {
+    let listens = config.listen_addr;
+    let mut ours = vec![NetAddress::from_ip(id, listens.ip(), listens.port())];
+    let external = config.external_address.as_deref();
+    if let Some(Ok((host, port))) = external.map(parse_listen_address) {
+        ours.push(NetAddress { id, host, port });
+    }
+    PexConfig::new(config, wall_clock_at_zero(now), ours)
+}
+
+/// The wall-clock time at which a clock that shows `now` stood at zero. The address book's times
+/// follow the engine's clock from there, so they never run backwards.
+fn wall_clock_at_zero(now: Instant) -> Timestamp {
+    let nanos = unix_time().as_nanos();
+    let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
+    Timestamp::from_unix_nanos(nanos.saturating_sub(now.as_nanos()))
+}
+
+/// Time since 1970; none on a machine whose clock stands before that.
+fn unix_time() -> std::time::Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// Reads the book, or makes an empty one where there is no file or a damaged one.
+///
+/// # Errors
+/// [`StartError::AddrBook`] if the file is there and cannot be read, or cannot be set aside.
+pub(super) fn load(
+    path: &Path,
+    config: BookConfig,
+    seed: [u8; 32],
+) -> Result<AddrBook, StartError> {
+    let failed = |source| StartError::AddrBook {
+        path: path.to_path_buf(),
+        source,
+    };
+    let bytes = match read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(AddrBook::new(config, seed));
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    match AddrBook::from_json(config, seed, &bytes) {
+        Ok(book) => {
+            let (addresses, skipped) = (book.len(), book.skipped_entries());
+            tracing::info!(path = %path.display(), addresses, skipped, "read the address book");
+            Ok(book)
+        }
+        Err(error) => {
+            let aside = set_aside(path).map_err(failed)?;
+            tracing::warn!(
+                path = %path.display(),
+                aside = %aside.display(),
+                %error,
+                "the address book is damaged: it is set aside, and the node starts with an empty one"
+            );
+            Ok(AddrBook::new(config, seed))
+        }
+    }
+}
+
+/// The bytes of a file, up to one more than any book has.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = BOOK_FILE_BYTES_MAX as u64 + 1;
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Gives a file a name that no file has yet: `NAME.damaged-SECONDS`, with a number behind it where
+/// that is taken.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let seconds = unix_time().as_secs();
+    for number in 0..ASIDE_PER_SECOND {
+        let suffix = match number {
+            0 => String::new(),
+            number => format!("-{number}"),
+        };
+        let aside = path.with_file_name(format!("{name}.damaged-{seconds}{suffix}"));
+        // The empty file is ours, so that the renaming cannot cost anybody else's.
+        match OpenOptions::new().write(true).create_new(true).open(&aside) {
+            Ok(_) => {
+                fs::rename(path, &aside)?;
+                return Ok(aside);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: BookConfig = BookConfig { strict: false };
+
+    fn address(number: u8) -> NetAddress {
+        NetAddress::from_ip(
+            NodeId::from_bytes([number; 20]),
+            [10, 0, 0, number].into(),
+            26_656,
+        )
+    }
+
+    fn entries(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).expect("the directory").flatten();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_book_that_was_written_is_read_and_none_is_an_empty_one() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("addrbook.json");
+        let mut book = load(&path, CONFIG, [1; 32]).expect("no file is no error");
+        assert!(book.is_empty());
+        book.add(&address(1), &address(2)).expect("a good address");
+        fs::write(&path, book.to_json()).expect("written");
+        let again = load(&path, CONFIG, [2; 32]).expect("read");
+        assert!(again.contains(&address(1).id));
+        assert_eq!(entries(directory.path()), ["addrbook.json"]);
+    }
+
+    #[test]
+    fn a_damaged_book_is_set_aside_whole_and_no_earlier_one_is_lost() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("addrbook.json");
+        for round in 0..3 {
+            fs::write(&path, format!("{{damaged {round}")).expect("written");
+            assert!(load(&path, CONFIG, [1; 32]).expect("started").is_empty());
+            assert!(!path.exists());
+        }
+        let aside = entries(directory.path());
+        assert_eq!(aside.len(), 3, "{aside:?}");
+        let kept: Vec<_> = aside
+            .iter()
+            .map(|name| fs::read_to_string(directory.path().join(name)).expect("kept"))
+            .collect();
+        for round in 0..3 {
+            assert!(kept.contains(&format!("{{damaged {round}")), "{kept:?}");
+        }
+    }
+
+    #[test]
+    fn a_book_that_cannot_be_read_is_an_error_that_names_the_file() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        // A directory cannot be read as a file, whoever runs the test.
+        let error = load(directory.path(), CONFIG, [1; 32]).expect_err("no book");
+        let text = error.to_string();
+        assert!(matches!(error, StartError::AddrBook { .. }));
+        assert!(
+            text.contains(&*directory.path().to_string_lossy()),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_node_knows_its_own_addresses_and_the_date() {
+        let config = Config {
+            external_address: Some(String::from("node.example:443")),
+            ..Config::default()
+        };
+        let id = NodeId::from_bytes([7; 20]);
+        let now = Instant::from_nanos(5_000_000_000);
+        let text = format!("{:?}", pex_config(&config, id, now));
+        assert!(text.contains("node.example"), "{text}");
+        let began = wall_clock_at_zero(now).as_unix_nanos();
+        let unix = u64::try_from(unix_time().as_nanos()).expect("before the year 2554");
+        assert!(unix - began >= 5_000_000_000);
+    }
+}
