@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) lying: f64,
     /// Share of nodes that leave per hour, and as many join.
     pub(crate) churn_per_hour: f64,
+    /// Time over which the nodes start, the seeds first.
+    pub(crate) starting: Duration,
     /// Time without churn at the start, for the network to form.
     pub(crate) forming: Duration,
     /// Simulated time of the whole run.
@@ -64,6 +66,7 @@ impl Plan {
             shards_max: 4,
             lying: 0.10,
             churn_per_hour: 0.20,
+            starting: Duration::from_secs(60),
             forming: Duration::from_secs(600),
             span: Duration::from_secs(3600),
         }
@@ -96,12 +99,12 @@ impl Plan {
         NetAddress::from_ip(id, self.ip(number), PORT)
     }
 
-    /// The scenario of the nodes at the start; it knows those that join later as well.
+    /// The scenario of the seeds; it knows the nodes that join them as well.
     pub(crate) fn scenario(&self) -> Scenario {
         let (configured, lying, placed) = (self.clone(), Rc::new(self.clone()), self.clone());
         let seeds: Vec<NetAddress> = (0..self.seeds).map(|seed| self.address(seed)).collect();
         Scenario::new(self.seed)
-            .nodes(self.nodes)
+            .nodes(self.seeds)
             .shards_up_to(self.shards_max)
             .link(LinkProfile::wan())
             .addresses(move |number| placed.ip(number))

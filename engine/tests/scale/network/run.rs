@@ -66,7 +66,7 @@ impl<'a, F: FnMut(&Sample)> Run<'a, F> {
             scenario,
             chance: Rng::new(plan.seed ^ 0xc4a2),
             quota: Config::default().max_num_outbound_peers,
-            up: (0..plan.nodes).map(|node| (node, Duration::ZERO)).collect(),
+            up: (0..plan.seeds).map(|node| (node, Duration::ZERO)).collect(),
             leaving: Vec::new(),
             gone: Vec::new(),
             was_short: BTreeSet::new(),
@@ -95,25 +95,38 @@ impl<'a, F: FnMut(&Sample)> Run<'a, F> {
 
     /// Lets the network form without churn and notes when it had what.
     fn form(&mut self) {
-        let all = self.honest(Duration::ZERO);
+        let all = (0..self.plan.nodes)
+            .filter(|node| self.plan.role(*node) == Role::Honest)
+            .count();
         while self.now() < self.plan.forming {
-            self.world.run_for(FORMING_LOOK);
-            let sample = self.look(&all);
-            self.forming.note(&sample);
-            if self.now() == Duration::from_secs(300) {
-                for n in &all {
-                    let out = self.world.outbound_of(*n);
-                    let peers = self.world.peers_of(*n);
-                    let honest = peers.iter().filter(|p| all.contains(p)).count();
-                    if honest < 4 || out.len() < 10 {
-                        eprintln!("node {n} out {out:?} peers {peers:?} roles {:?}", peers.iter().map(|p| self.plan.role(*p)).collect::<Vec<_>>());
-                        for (at, e) in self.world.take_events(*n) { eprintln!("   {at:?} {}", format!("{e:?}").chars().take(300).collect::<String>()); }
-                    }
-                }
+            for _ in 0..FORMING_LOOK.as_secs() {
+                self.start_some();
+                self.world.run_for(Duration::from_secs(1));
             }
-            if self.now() < Duration::from_secs(300) { continue; }
+            let sample = self.look(&self.honest(Duration::ZERO));
+            if sample.nodes == all {
+                self.forming.note(&sample);
+            }
             self.forget_events();
         }
+    }
+
+    /// Starts the nodes of this second: all are there when the time to start is over.
+    fn start_some(&mut self) {
+        let share =
+            (self.now() + Duration::from_secs(1)).as_secs_f64() / self.plan.starting.as_secs_f64();
+        let others = f64::from(self.plan.nodes - self.plan.seeds);
+        let started = self.plan.seeds + (others * share.min(1.0)) as u32;
+        while self.world.node_count() < started {
+            self.add_node();
+        }
+    }
+
+    fn add_node(&mut self) {
+        let spec = self.scenario.node_spec(self.world.node_count());
+        let node = self.world.add_node(spec);
+        self.up
+            .insert(node.expect("its configuration holds"), self.now());
     }
 
     fn pass_a_minute(&mut self) {
@@ -180,17 +193,13 @@ impl<'a, F: FnMut(&Sample)> Run<'a, F> {
     /// One half are new nodes, one half come back with the address book they had kept.
     fn join(&mut self) {
         let back = self.chance.happens(0.5).then(|| self.take_returning());
-        let node = match back.flatten() {
+        match back.flatten() {
             Some(node) => {
                 self.world.bring_up(node);
-                node
+                self.up.insert(node, self.now());
             }
-            None => {
-                let spec = self.scenario.node_spec(self.world.node_count());
-                self.world.add_node(spec).expect("its configuration holds")
-            }
-        };
-        self.up.insert(node, self.now());
+            None => self.add_node(),
+        }
         self.joined += 1;
     }
 
