@@ -9,11 +9,15 @@
 //!   entries in old buckets ≤ 64 · 4                  and only nodes that were really connected
 //! ```
 //!
+//! What counts in the end is how often the /16 is dialed. A new address is picked by bucket first, and
+//! all that the /16 has lies in few buckets: so it is picked as often as it has buckets, whatever
+//! share of the addresses it has.
+//!
 //! The attacker's own nodes are one group. Honest nodes that pass on what they were told are the
 //! others. Books are read from their files, buckets included: what is counted here is what a node
 //! would start with again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ringwire::sim::World;
@@ -46,6 +50,9 @@ pub(crate) struct Eclipse {
     /// Share of a book that the /16 has, in the mean and at the most.
     pub(crate) share_mean: f64,
     pub(crate) share_max: f64,
+    /// How often a pick from the new buckets is of the /16, in the mean and at the most.
+    pub(crate) pick_share_mean: f64,
+    pub(crate) pick_share_max: f64,
     /// The /16's addresses in new buckets, in the mean and at the most.
     pub(crate) new_mean: f64,
     pub(crate) new_max: usize,
@@ -86,8 +93,8 @@ struct Taken {
     len: usize,
     new: usize,
     old: usize,
-    /// Each place of the /16 in a new bucket, by bucket; sorted.
-    new_places: Vec<u16>,
+    /// New buckets that are not empty: places of the /16, places in all.
+    buckets: BTreeMap<u16, (usize, usize)>,
     old_buckets: BTreeSet<u16>,
     source_groups: BTreeSet<[u8; 2]>,
 }
@@ -110,6 +117,8 @@ pub(crate) fn look(world: &mut World, offered: u32, nodes: &BTreeSet<u32>) -> Ec
         share_without_buckets: f64::from(offered) / (f64::from(offered) + others),
         share_mean: books.iter().map(Taken::share).sum::<f64>() / count,
         share_max: books.iter().map(Taken::share).fold(0.0, f64::max),
+        pick_share_mean: books.iter().map(Taken::pick_share).sum::<f64>() / count,
+        pick_share_max: books.iter().map(Taken::pick_share).fold(0.0, f64::max),
         new_mean: mean(&|book| book.new),
         new_max: max(&|book| book.new),
         new_buckets_max: max(&Taken::new_buckets),
@@ -129,23 +138,30 @@ impl Taken {
             ..Taken::default()
         };
         for entry in &book.addrs {
-            if group(entry.addr.ip) == Some(ATTACKED_FROM) {
-                taken.count(entry);
-            }
+            taken.count(entry);
         }
-        taken.new_places.sort_unstable();
         taken
     }
 
     fn count(&mut self, entry: &EntryText) {
-        if entry.bucket_type == OLD {
-            self.old += 1;
-            self.old_buckets.extend(&entry.buckets);
-            return;
+        let is_taken = group(entry.addr.ip) == Some(ATTACKED_FROM);
+        match (entry.bucket_type, is_taken) {
+            (OLD, true) => {
+                self.old += 1;
+                self.old_buckets.extend(&entry.buckets);
+            }
+            (OLD, false) => {}
+            (_, _) => {
+                for bucket in &entry.buckets {
+                    let (taken, all) = self.buckets.entry(*bucket).or_default();
+                    *taken += usize::from(is_taken);
+                    *all += 1;
+                }
+                self.new += usize::from(is_taken);
+                self.source_groups
+                    .extend(group(entry.src.ip).filter(|_| is_taken));
+            }
         }
-        self.new += 1;
-        self.new_places.extend(&entry.buckets);
-        self.source_groups.extend(group(entry.src.ip));
     }
 
     fn share(&self) -> f64 {
@@ -153,12 +169,21 @@ impl Taken {
     }
 
     fn new_buckets(&self) -> usize {
-        self.new_places.chunk_by(|a, b| a == b).count()
+        self.buckets
+            .values()
+            .filter(|(taken, _)| *taken > 0)
+            .count()
     }
 
     fn fullest_bucket(&self) -> usize {
-        let buckets = self.new_places.chunk_by(|a, b| a == b);
-        buckets.map(<[u16]>::len).max().unwrap_or(0)
+        let taken = self.buckets.values().map(|(taken, _)| *taken);
+        taken.max().unwrap_or(0)
+    }
+
+    fn pick_share(&self) -> f64 {
+        let shares = self.buckets.values();
+        let sum: f64 = shares.map(|(taken, all)| *taken as f64 / *all as f64).sum();
+        sum / self.buckets.len().max(1) as f64
     }
 }
 

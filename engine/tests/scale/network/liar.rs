@@ -17,8 +17,8 @@ use super::plan::{OFFERED, Plan, Role, offered};
 
 /// Pause between two rounds of dialing and of pestering peers.
 const ROUND: Duration = Duration::from_secs(30);
-/// Victims that an eclipsing node leaves per round, to get into more books.
-const ROTATED: usize = 4;
+/// Peers that each shard of an eclipsing node leaves per round, to get into more books.
+const ROTATED: usize = 1;
 /// Spread addresses of nobody are drawn from so many numbers.
 const NOBODY_NUMBERS: u64 = 1_000_000;
 
@@ -50,10 +50,12 @@ impl Lie {
         Lie::Eclipse,
     ];
 
-    /// Nodes that it dials at most: the eclipse attacker is diligent, the others are like anybody.
+    /// Nodes that it dials at most: the eclipse attacker is diligent, who hangs up on everybody has
+    /// no reason to dial, the others are like anybody.
     pub(crate) fn outbound_max(self) -> usize {
         match self {
             Lie::Eclipse => 40,
+            Lie::Refuse => 0,
             _ => 10,
         }
     }

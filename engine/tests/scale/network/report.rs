@@ -166,7 +166,6 @@ impl Report {
     }
 
     /// The report as JSON.
-    #[allow(dead_code, reason = "the example prints it, the test does not")]
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("numbers and text are always JSON")
     }
@@ -301,6 +300,14 @@ impl fmt::Display for Report {
                 "{}, {}",
                 percent(eclipse.share_mean),
                 percent(eclipse.share_max)
+            ),
+        )?;
+        row(
+            "share of picks from the new buckets that it gets: mean, most",
+            format!(
+                "{}, {}",
+                percent(eclipse.pick_share_mean),
+                percent(eclipse.pick_share_max)
             ),
         )?;
         row(
