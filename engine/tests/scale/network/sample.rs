@@ -101,6 +101,6 @@ mod tests {
             1
         );
         // A way through somebody who is not looked at is none.
-        assert_eq!(components(&nodes, &edges(&[(0, 9), (1, 9), (9, 1)])), 5);
+        assert_eq!(components(&nodes, &edges(&[(0, 9), (1, 9)])), 5);
     }
 }
