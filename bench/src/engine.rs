@@ -50,6 +50,7 @@ fn config(setup: Setup) -> Config {
         // Nothing but what is measured.
         pex: false,
         allow_duplicate_ip: true,
+        max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,
         send_rate: 0,
         recv_rate: 0,

@@ -17,14 +17,14 @@
 use bytes::BufMut;
 
 use crate::error::DecodeError;
-use crate::packet::{ChannelId, packet_header_len};
+use crate::packet::{ChannelId, GOODBYE_VERSION, packet_header_len};
 use crate::proto::{Fields, put_varint};
 
 /// The number of NodeInfo's field that carries the extension.
 pub const EXTENSION_FIELD: u32 = 4242;
 
-/// The version that this crate speaks.
-pub const EXTENSION_VERSION: u32 = 1;
+/// The version that this crate speaks. 1: wide records. 2: goodbyes, too.
+pub const EXTENSION_VERSION: u32 = GOODBYE_VERSION;
 
 /// The longest encoded extension that is read, in bytes. Today's takes at most 29; the rest is room
 /// for the fields of later versions.
@@ -64,6 +64,8 @@ pub struct Agreed {
     pub packet_payload_max: u32,
     /// The gossip features that both speak.
     pub gossip_features: u64,
+    /// Whether both read goodbyes.
+    pub goodbye: bool,
 }
 
 impl Extension {
@@ -128,7 +130,8 @@ impl Extension {
     /// Both sides come to the same answer, as the order of the two does not matter.
     #[must_use]
     pub fn agree(local: &Self, remote: &Self) -> Option<Agreed> {
-        if local.version.min(remote.version) == 0 {
+        let version = local.version.min(remote.version);
+        if version == 0 {
             return None;
         }
         let record_bytes_max = local.record_bytes_max.min(remote.record_bytes_max);
@@ -137,6 +140,7 @@ impl Extension {
             record_bytes_max,
             packet_payload_max: payload_max.min(payload_room(record_bytes_max)),
             gossip_features: local.gossip_features & remote.gossip_features,
+            goodbye: version >= GOODBYE_VERSION,
         })
     }
 
@@ -297,8 +301,21 @@ mod tests {
             record_bytes_max: 32_768,
             packet_payload_max: 16_384,
             gossip_features: 0b100,
+            goodbye: false,
         };
         assert_eq!(Extension::agree(&OFFER, &remote), Some(agreed));
+    }
+
+    #[test]
+    fn goodbyes_are_said_to_nodes_that_read_them_only() {
+        let goodbye = |ours, theirs| {
+            let [ours, theirs] = [ours, theirs].map(|version| Extension { version, ..OFFER });
+            Extension::agree(&ours, &theirs).map(|agreed| agreed.goodbye)
+        };
+        assert_eq!(goodbye(1, 2), Some(false));
+        assert_eq!(goodbye(2, 1), Some(false));
+        assert_eq!(goodbye(2, 2), Some(true));
+        assert_eq!(goodbye(3, 2), Some(true));
     }
 
     #[test]

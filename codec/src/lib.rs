@@ -41,5 +41,5 @@ pub use id::NodeId;
 pub use key::{NodeKey, PublicKey};
 pub use net_address::{Host, NetAddress, NetAddressError, Reachability};
 pub use node_info::{NodeInfo, NodeInfoError, NodeInfoOther, ProtocolVersion};
-pub use packet::{ChannelId, Packet, PacketHeader, PacketMsg};
+pub use packet::{ChannelId, GoodbyeCode, Packet, PacketGoodbye, PacketHeader, PacketMsg};
 pub use pex::PexMessage;

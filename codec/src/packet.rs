@@ -1,7 +1,8 @@
 //! Packets: what a connection carries once its handshake is over.
 //!
 //! ```text
-//! Packet    { oneof { PacketPing = 1 {} ; PacketPong = 2 {} ; PacketMsg = 3 } }
+//! Packet    { oneof { PacketPing = 1 {} ; PacketPong = 2 {} ; PacketMsg = 3 ;
+//!                     PacketGoodbye = 4242 } }                      the last between Ringwire nodes
 //! PacketMsg { int32 channel_id = 1 ; bool eof = 2 ; bytes data = 3 }
 //!
 //! ├──────────────── header ────────────────┤├─ data ─┤
@@ -26,6 +27,13 @@ use crate::delimited;
 use crate::error::DecodeError;
 use crate::proto::{Fields, bytes_tag, varint_tag};
 use crate::varint;
+
+mod goodbye;
+
+pub use goodbye::{
+    GOODBYE_BODY_MAX, GOODBYE_FIELD, GOODBYE_TEXT_MAX, GOODBYE_VERSION, GoodbyeCode, PacketGoodbye,
+    goodbye_text,
+};
 
 /// A ping with its length, ready to send.
 pub const PING: [u8; 3] = [0x02, 0x0a, 0x00];
@@ -74,6 +82,8 @@ pub enum Packet<'a> {
     Pong,
     /// Carries a message or a part of one.
     Msg(PacketMsg<'a>),
+    /// Says why its sender closes; never sent to a node of CometBFT.
+    Goodbye(PacketGoodbye<'a>),
 }
 
 /// A part of a message.
@@ -92,10 +102,11 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     ///
-    /// [`DecodeError::UnknownMessage`] if it is none of the three packets,
+    /// [`DecodeError::UnknownMessage`] if it is none of the four packets,
     /// [`DecodeError::OutOfRange`] for a channel id that is negative or over 255 (the reference
-    /// reads an int32; cutting it to a byte would alias channels), and the errors of malformed
-    /// protobuf.
+    /// reads an int32; cutting it to a byte would alias channels), [`DecodeError::BadValue`] and
+    /// [`DecodeError::TooLong`] for a goodbye without code or with a text that breaks its rule, and
+    /// the errors of malformed protobuf.
     #[inline]
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         match decode_canonical(body) {
@@ -108,7 +119,8 @@ impl<'a> Packet<'a> {
     ///
     /// # Panics
     ///
-    /// If `buf` has too little room left, or the data is over [`PACKET_DATA_MAX`].
+    /// If `buf` has too little room left, the data is over [`PACKET_DATA_MAX`], or the text of a
+    /// goodbye is over [`GOODBYE_TEXT_MAX`] or not printable.
     pub fn encode(&self, buf: &mut impl BufMut) {
         match self {
             Self::Ping => buf.put_slice(&PING),
@@ -119,6 +131,7 @@ impl<'a> Packet<'a> {
                 buf.put_slice(&header[..len]);
                 buf.put_slice(msg.data);
             }
+            Self::Goodbye(goodbye) => goodbye.encode(buf),
         }
     }
 }
@@ -278,6 +291,10 @@ fn decode_general(body: &[u8]) -> Result<Packet<'_>, DecodeError> {
             FIELD_PONG => {
                 Fields::new(field.bytes("packet.packet_pong")?, "packet_pong").skip_all()?;
                 packet = Some(Packet::Pong);
+            }
+            GOODBYE_FIELD => {
+                let fields = field.bytes("packet.packet_goodbye")?;
+                packet = Some(Packet::Goodbye(PacketGoodbye::decode(fields)?));
             }
             FIELD_MSG => packet = Some(Packet::Msg(decode_msg(field.bytes("packet.packet_msg")?)?)),
             _ => {}

@@ -9,7 +9,7 @@ use ringwire_codec::secret::handshake::HandshakeError;
 use ringwire_codec::{ChannelId, NodeId, NodeInfoError};
 use thiserror::Error;
 
-use crate::conn::ConnError;
+use crate::conn::{ConnError, Goodbye};
 
 /// Why the network failed us. What the operating system said is kept as text: the pure rooms know
 /// no error numbers.
@@ -30,6 +30,15 @@ pub enum NetworkError {
     /// A dial took longer than `dial_timeout`.
     #[error("no connection within the dial timeout")]
     DialTimeout,
+    /// The remote ended a connection that we had dialed before it was of any use. CometBFT's nodes
+    /// do not say why; the step tells what it usually means.
+    #[error("{step} ({cause})")]
+    ClosedEarly {
+        /// How far the connection had come.
+        step: EarlyStep,
+        /// How it ended.
+        cause: Box<NetworkError>,
+    },
     /// A host name did not resolve.
     #[error("cannot resolve {host}: {message}")]
     Resolve {
@@ -38,6 +47,23 @@ pub enum NetworkError {
         /// The resolver's words.
         message: String,
     },
+}
+
+/// How far a connection that we had dialed came before the remote ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+pub enum EarlyStep {
+    /// TCP was up; the remote had not proved who it is.
+    #[error("closed before it showed who it is: it may have no room, or refuse this address")]
+    SecretConnection,
+    /// The remote had proved who it is; its NodeInfo had not come.
+    #[error("closed before its NodeInfo came: it may refuse ours, or speak another protocol")]
+    NodeInfo,
+    /// Both had seen the other's NodeInfo; nothing came after it.
+    #[error(
+        "closed right after NodeInfo: it may know this id or address already, have no room, or \
+         find our NodeInfo not compatible"
+    )]
+    Admission,
 }
 
 /// Why a connection was not admitted (the reference's `ErrRejected` and its flags).
@@ -73,6 +99,30 @@ pub enum Reject {
     /// No room for another outbound peer.
     #[error("no room for another outbound peer (limit {0})")]
     OutboundFull(usize),
+    /// The address has as many peers here as it may have.
+    #[error("too many peers at {ip} (limit {limit})")]
+    PeersFromIp {
+        /// The address.
+        ip: IpAddr,
+        /// Peers it may have.
+        limit: usize,
+    },
+    /// The subnet of the address has as many inbound peers here as it may have.
+    #[error("too many inbound peers from the subnet of {ip} (limit {limit})")]
+    PeersFromSubnet {
+        /// The address.
+        ip: IpAddr,
+        /// Inbound peers its subnet may have.
+        limit: usize,
+    },
+    /// The host has too many handshakes in progress.
+    #[error("too many handshakes in progress from {ip} (limit {limit})")]
+    HandshakesFromIp {
+        /// The address.
+        ip: IpAddr,
+        /// Handshakes its host may have in progress on one shard.
+        limit: usize,
+    },
     /// Too many handshakes are in progress.
     #[error("too many handshakes in progress (limit {0})")]
     HandshakesFull(usize),
@@ -128,7 +178,10 @@ pub enum CloseReason {
     Rejected(#[from] Reject),
     /// The peer broke a rule of the established connection.
     #[error("connection: {0}")]
-    Connection(#[from] ConnError),
+    Connection(#[source] ConnError),
+    /// The remote closed on purpose and told why.
+    #[error("the remote said goodbye: {0}")]
+    Goodbye(Goodbye),
     /// The network failed or the remote went away.
     #[error("network: {0}")]
     Network(#[from] NetworkError),
@@ -156,6 +209,15 @@ pub enum CloseReason {
     Shutdown,
 }
 
+impl From<ConnError> for CloseReason {
+    fn from(error: ConnError) -> Self {
+        match error {
+            ConnError::Goodbye(goodbye) => CloseReason::Goodbye(goodbye),
+            error => CloseReason::Connection(error),
+        }
+    }
+}
+
 impl CloseReason {
     /// Whose fault it was.
     pub fn blame(&self) -> Blame {
@@ -164,6 +226,7 @@ impl CloseReason {
             CloseReason::Rejected(_) => Blame::Peer,
             CloseReason::Connection(error) => error.blame(),
             CloseReason::Network(_) => Blame::Network,
+            CloseReason::Goodbye(goodbye) => goodbye.blame(),
             CloseReason::Reactor { .. } => Blame::Peer,
             CloseReason::ReactorPanic { .. } | CloseReason::Stopped | CloseReason::Shutdown => {
                 Blame::Local

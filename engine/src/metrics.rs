@@ -38,6 +38,8 @@ pub struct RefusalMetrics {
     pub node_info: u64,
     /// A budget of peers or handshakes was used up.
     pub full: u64,
+    /// An address, a host or a subnet had used up its own share of such a budget.
+    pub crowded: u64,
     /// Id or address was banned.
     pub banned: u64,
     /// Handshake or NodeInfo exchange failed.
@@ -113,6 +115,9 @@ impl RefusalMetrics {
                 Reject::InboundFull(_) | Reject::OutboundFull(_) | Reject::HandshakesFull(_) => {
                     &mut self.full
                 }
+                Reject::PeersFromIp { .. }
+                | Reject::PeersFromSubnet { .. }
+                | Reject::HandshakesFromIp { .. } => &mut self.crowded,
                 Reject::Banned => &mut self.banned,
                 Reject::Stopping => &mut self.other,
             },
@@ -131,9 +136,18 @@ mod tests {
         metrics.count_refusal(&CloseReason::Rejected(Reject::Banned));
         metrics.count_refusal(&CloseReason::Rejected(Reject::InboundFull(4)));
         metrics.count_refusal(&CloseReason::Stopped);
+        let (ip, limit) = (std::net::Ipv4Addr::LOCALHOST.into(), 1);
+        for reject in [
+            Reject::PeersFromIp { ip, limit },
+            Reject::PeersFromSubnet { ip, limit },
+            Reject::HandshakesFromIp { ip, limit },
+        ] {
+            metrics.count_refusal(&CloseReason::Rejected(reject));
+        }
         let expected = RefusalMetrics {
             banned: 1,
             full: 1,
+            crowded: 3,
             other: 1,
             ..Default::default()
         };

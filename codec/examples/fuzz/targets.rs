@@ -5,7 +5,9 @@ use std::net::Ipv6Addr;
 use ringwire_codec::key::{NodeKey, fuzz_node_key_json};
 use ringwire_codec::net_address::fuzz_net_address;
 use ringwire_codec::node_info::{NodeInfo, NodeInfoOther, ProtocolVersion, fuzz_node_info};
-use ringwire_codec::packet::{PING, PONG, Packet, PacketMsg, fuzz_packet};
+use ringwire_codec::packet::{
+    GoodbyeCode, PING, PONG, Packet, PacketGoodbye, PacketMsg, fuzz_packet,
+};
 use ringwire_codec::pex::fuzz_pex;
 use ringwire_codec::secret::auth::fuzz_auth;
 use ringwire_codec::secret::frame::fuzz_frame;
@@ -139,6 +141,10 @@ fn packets() -> Vec<Vec<u8>> {
         });
         body_of(&written(|buf| packet.encode(buf)))
     };
+    let goodbye = |code, text| {
+        let packet = Packet::Goodbye(PacketGoodbye { code, text });
+        body_of(&written(|buf| packet.encode(buf)))
+    };
     vec![
         PING[1..].to_vec(),
         PONG[1..].to_vec(),
@@ -146,6 +152,8 @@ fn packets() -> Vec<Vec<u8>> {
         msg(0x20, true, b"a vote"),
         msg(0x21, false, &[1; 200]),
         msg(0xff, true, b""),
+        goodbye(GoodbyeCode::Full, "no room"),
+        goodbye(GoodbyeCode::Other(u32::MAX), ""),
     ]
 }
 

@@ -7,6 +7,7 @@ use ringwire_codec::secret::{FrameError, RecordError};
 use ringwire_codec::{Blame, ChannelId, DecodeError};
 use thiserror::Error;
 
+use super::Goodbye;
 use crate::buffer::LayerError;
 
 /// Why a connection was closed by its own rules.
@@ -40,7 +41,8 @@ pub enum ConnError {
     /// The bytes of a packet are not a packet (items 10 and 16).
     #[error("bad packet: {0}")]
     BadEncoding(DecodeError),
-    /// A well-formed packet is neither ping, pong nor message (item 13).
+    /// A well-formed packet is neither ping, pong nor message (item 13), or a goodbye from a peer
+    /// that agreed on none.
     #[error("packet of an unknown kind")]
     UnknownPacket,
     /// A wide record ends in the middle of a packet; records hold whole packets.
@@ -61,6 +63,9 @@ pub enum ConnError {
     /// The peer offered wide records and sent plain frames behind its NodeInfo all the same.
     #[error("frame data behind the NodeInfo that agreed on wide records")]
     DataBeforeRecords,
+    /// The peer closes, and says why; everything it sent before was delivered.
+    #[error("the remote said goodbye: {0}")]
+    Goodbye(Goodbye),
 }
 
 impl ConnError {
@@ -70,6 +75,7 @@ impl ConnError {
             ConnError::PongTimeout(_) => Blame::Network,
             ConnError::Frame(error) => error.blame(),
             ConnError::Record(error) => error.blame(),
+            ConnError::Goodbye(goodbye) => goodbye.blame(),
             ConnError::BadEncoding(error) | ConnError::NodeInfoEncoding(error) => error.blame(),
             _ => Blame::Peer,
         }

@@ -20,7 +20,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use ringwire_codec::packet::{self, PING, PONG};
 use ringwire_codec::{ChannelId, Packet};
 
@@ -30,7 +30,8 @@ use super::flow::TokenBucket;
 use super::heartbeat::Heartbeat;
 use super::scheduler::Scheduler;
 use super::{
-    AgreedLimits, ChannelDescriptor, ConnError, ConnectionCounters, ConnectionStatus, RecordLayer,
+    AgreedLimits, ChannelDescriptor, ConnError, ConnectionCounters, ConnectionStatus, Goodbye,
+    RecordLayer,
 };
 use crate::buffer::{BufferPool, Chunk, Framing, RecvBuf, Sealer, SendBuf, Transmit};
 use crate::config::{Config, ConfigError};
@@ -221,6 +222,11 @@ impl MConnection {
     /// Whether a flush was begun and all that was queued has been handed out by `poll_transmit`.
     pub fn is_flushed(&self) -> bool {
         self.flushing && !self.scheduler.is_busy()
+    }
+
+    /// Seals our last word, to be sent behind all else, if the peer reads such words.
+    pub fn seal_goodbye(&mut self, goodbye: &Goodbye) -> Option<BytesMut> {
+        goodbye.seal(&self.limits, &mut self.sealer)
     }
 
     // ---- receiving --------------------------------------------------------------------------
@@ -422,6 +428,10 @@ impl MConnection {
             Some((Packet::Msg(msg), used)) => (msg, used),
             Some((Packet::Ping, used)) => return Ok(Read::Ping { used }),
             Some((Packet::Pong, used)) => return Ok(Read::Pong { used }),
+            Some((Packet::Goodbye(goodbye), _)) if self.limits.goodbye => {
+                return Err(ConnError::Goodbye(goodbye.into()));
+            }
+            Some((Packet::Goodbye(_), _)) => return Err(ConnError::UnknownPacket),
             None if plain.is_empty() || self.recv.is_stream() => return Ok(Read::Partial),
             None => return Err(ConnError::PacketSpansRecords),
         };

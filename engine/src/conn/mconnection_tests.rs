@@ -183,6 +183,11 @@ fn bytes_that_are_no_packet_end_the_connection() {
         ConnError::UnknownPacket
     );
     assert_eq!(error_after(Offer::Wide, &[0]), ConnError::UnknownPacket);
+    // A goodbye, where nobody agreed on goodbyes.
+    assert_eq!(
+        error_after(Offer::Comet, &[6, 0x92, 0x89, 0x02, 2, 0x08, 2]),
+        ConnError::UnknownPacket
+    );
     let overflow = error_after(Offer::Comet, &[0xff; 11]);
     assert_eq!(
         overflow,

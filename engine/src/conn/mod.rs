@@ -16,6 +16,7 @@
 //! * [`scheduler`]: whose packet is next
 //! * [`heartbeat`]: pings, pongs, and the deadline of the answer
 //! * [`flow`]: token buckets for both directions
+//! * `goodbye`: the last word of a side that closes on purpose
 //! * [`status`], [`error`]: what is known of a connection, and why it was closed
 
 mod channel;
@@ -23,6 +24,7 @@ mod channel_set;
 pub mod descriptor;
 pub mod error;
 pub mod flow;
+mod goodbye;
 pub mod heartbeat;
 pub mod mconnection;
 pub mod scheduler;
@@ -34,6 +36,7 @@ mod testing;
 
 pub use descriptor::ChannelDescriptor;
 pub use error::ConnError;
+pub use goodbye::Goodbye;
 pub use mconnection::{MConnection, MConnectionConfig};
 pub use status::{ChannelStatus, ConnectionCounters, ConnectionStatus};
 pub use upgrade::{AgreedLimits, RecordLayer, Upgrade, UpgradeConfig, UpgradeStage, Upgraded};

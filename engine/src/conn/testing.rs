@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use ringwire_codec::extension::EXTENSION_VERSION;
 use ringwire_codec::{ChannelId, Extension, NodeInfo, NodeKey};
 
 use super::{ChannelDescriptor, ConnError, MConnection, MConnectionConfig};
@@ -27,7 +28,7 @@ pub(super) enum Offer {
 pub(super) fn extension(record_bytes_max: u32) -> Extension {
     let packet_payload_max = 65_536;
     Extension {
-        version: 1,
+        version: EXTENSION_VERSION,
         record_bytes_max,
         packet_payload_max,
         gossip_features: 3,

@@ -22,7 +22,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use ringwire_codec::node_info::NODE_INFO_BYTES_MAX;
-use ringwire_codec::packet::accepted_body_max;
+use ringwire_codec::packet::{GOODBYE_BODY_MAX, accepted_body_max};
 use ringwire_codec::secret::frame::FRAME_HEADER;
 use ringwire_codec::secret::{
     FRAME_DATA_MAX, FRAME_SEALED, FrameError, FrameSealer, Handshake, Progress, RECORD_PLAIN_MAX,
@@ -73,6 +73,8 @@ pub struct AgreedLimits {
     pub packet_body_max: usize,
     /// Gossip features that both sides speak; zero with a CometBFT peer.
     pub gossip_features: u64,
+    /// Whether both sides read goodbyes; never with a CometBFT peer.
+    pub goodbye: bool,
 }
 
 impl AgreedLimits {
@@ -82,16 +84,20 @@ impl AgreedLimits {
             payload_send_max: packet_payload_max,
             packet_body_max: accepted_body_max(packet_payload_max),
             gossip_features: 0,
+            goodbye: false,
         }
     }
 
     /// Limits of wide records; what was agreed makes the largest packet fit the largest record.
+    /// A goodbye may be longer than the smallest packets that can be agreed on.
     pub fn wide(agreed: &Agreed) -> Self {
         let payload_max = agreed.packet_payload_max as usize;
+        let goodbye_max = if agreed.goodbye { GOODBYE_BODY_MAX } else { 0 };
         AgreedLimits {
             payload_send_max: payload_max,
-            packet_body_max: accepted_body_max(payload_max),
+            packet_body_max: accepted_body_max(payload_max).max(goodbye_max),
             gossip_features: agreed.gossip_features,
+            goodbye: agreed.goodbye,
         }
     }
 

@@ -204,7 +204,9 @@ mod tests {
     fn a_book_that_cannot_be_read_is_an_error_that_names_the_file() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         // A directory cannot be read as a file, whoever runs the test.
-        let error = load(directory.path(), CONFIG, [1; 32]).expect_err("no book");
+        let Err(error) = load(directory.path(), CONFIG, [1; 32]) else {
+            panic!("a directory is no book");
+        };
         let text = error.to_string();
         assert!(matches!(error, StartError::AddrBook { .. }));
         assert!(

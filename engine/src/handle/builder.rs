@@ -122,7 +122,7 @@ impl Builder {
     pub fn start(mut self) -> Result<Engine, StartError> {
         self.config.check()?;
         let shards = shard_count(&self.config);
-        let node_key = match self.node_key {
+        let node_key = match self.node_key.take() {
             Some(key) => key,
             None => NodeKey::from_seed(entropy()?),
         };

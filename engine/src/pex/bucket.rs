@@ -74,6 +74,11 @@ impl BucketKey {
             .expect("four of eight bytes")
     }
 
+    /// A key for the table that finds ids, of this book and no other.
+    pub(super) fn index_key(&self) -> [u8; 32] {
+        *blake3::keyed_hash(&self.hash_key, b"i").as_bytes()
+    }
+
     /// The new bucket of `address` when `source` tells of it.
     pub(super) fn new_bucket(&self, address: &NetAddress, source: &NetAddress) -> u16 {
         let address = Group::of(address, self.strict).to_bytes();
@@ -148,6 +153,8 @@ pub(super) struct Buckets {
     buckets: Box<[Bucket]>,
     /// A bit for each bucket that holds an address.
     occupied: Box<[u64]>,
+    /// How many bits are set.
+    occupied_len: u16,
 }
 
 impl Buckets {
@@ -156,6 +163,7 @@ impl Buckets {
         Buckets {
             buckets: vec![Bucket::EMPTY; count.into()].into(),
             occupied: vec![0; usize::from(count).div_ceil(64)].into(),
+            occupied_len: 0,
         }
     }
 
@@ -183,7 +191,10 @@ impl Buckets {
         let held = &mut self.buckets[usize::from(bucket)];
         held.slots[usize::from(held.len)] = slot;
         held.len += 1;
-        self.occupied[usize::from(bucket / 64)] |= 1 << (bucket % 64);
+        if held.len == 1 {
+            self.occupied[usize::from(bucket / 64)] |= 1 << (bucket % 64);
+            self.occupied_len += 1;
+        }
     }
 
     /// Takes `slot` out of `bucket`.
@@ -195,22 +206,26 @@ impl Buckets {
         held.slots[at] = held.slots[usize::from(held.len)];
         if held.len == 0 {
             self.occupied[usize::from(bucket / 64)] &= !(1 << (bucket % 64));
+            self.occupied_len -= 1;
         }
     }
 
     /// Chooses a bucket among those that hold anything, then a slot in it.
     pub(super) fn pick(&self, chance: &mut Chance) -> Option<Slot> {
-        let occupied: u32 = self.occupied.iter().map(|word| word.count_ones()).sum();
-        if occupied == 0 {
+        if self.occupied_len == 0 {
             return None;
         }
-        let slots = self.slots(self.nth_occupied(chance.below(occupied)));
+        let nth = chance.below(self.occupied_len.into());
+        let slots = self.slots(self.nth_occupied(nth));
         let len = u32::try_from(slots.len()).expect("a bucket is small");
         Some(slots[chance.below(len) as usize])
     }
 
     /// The bucket with `nth` occupied ones before it.
     fn nth_occupied(&self, mut nth: u32) -> u16 {
+        if self.occupied_len == self.count() {
+            return u16::try_from(nth).expect("below a number of 16 bits");
+        }
         for (at, word) in (0..).zip(self.occupied.iter()) {
             let ones = word.count_ones();
             if nth < ones {
@@ -227,6 +242,8 @@ impl Buckets {
 
     /// Checks that the bits tell which buckets hold anything.
     pub(super) fn invariants(&self) {
+        let ones: u32 = self.occupied.iter().map(|word| word.count_ones()).sum();
+        assert_eq!(ones, u32::from(self.occupied_len));
         for bucket in 0..self.count() {
             let bit = self.occupied[usize::from(bucket / 64)] >> (bucket % 64) & 1;
             let slots = self.slots(bucket);

@@ -273,7 +273,7 @@ impl Discovery {
         }
         let reinstated = self.book.reinstate_bad(self.config.wall(cx.now()));
         if reinstated > 0 {
-            self.plan_share(cx);
+            self.handle_changed(cx);
         }
         if self.crawler.is_none() {
             self.ask_somebody(cx);
@@ -340,8 +340,7 @@ impl Discovery {
                 }
             }
         }
-        self.is_unsaved = true;
-        self.plan_share(cx);
+        self.handle_changed(cx);
     }
 
     fn ask_somebody(&mut self, cx: &mut dyn Context) {
@@ -363,13 +362,17 @@ impl Discovery {
     fn mark_good(&mut self, cx: &mut dyn Context, id: &NodeId, place: &NetAddress) {
         if self.book.address_of(id) == Some(place) {
             self.book.mark_good(id, self.config.wall(cx.now()));
-            self.is_unsaved = true;
-            self.plan_share(cx);
+            self.handle_changed(cx);
         }
     }
 
     fn mark_bad(&mut self, cx: &mut dyn Context, address: &NetAddress) {
         self.book.mark_bad(address, BAN, self.config.wall(cx.now()));
+        self.handle_changed(cx);
+    }
+
+    /// The book holds something else than before.
+    fn handle_changed(&mut self, cx: &mut dyn Context) {
         self.is_unsaved = true;
         self.plan_share(cx);
     }
@@ -379,9 +382,7 @@ impl Discovery {
             cx.set_timer(SHARE_PAUSE, PexTimer::Share.token());
         }
     }
-
-    #[cfg(test)]
-    pub(super) fn book(&self) -> &AddrBook {
-        &self.book
-    }
 }
+
+#[cfg(test)]
+mod tests;

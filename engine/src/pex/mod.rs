@@ -31,6 +31,7 @@ mod draw;
 mod ensure;
 mod file;
 mod group;
+mod index;
 mod known_address;
 mod note;
 mod reactor;

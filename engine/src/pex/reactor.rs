@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::pex::{PEX_BYTES_MAX, PEX_CHANNEL};
-use ringwire_codec::{NetAddress, NodeId, PexMessage};
+use ringwire_codec::{GoodbyeCode, NetAddress, NodeId, PexMessage};
 
 use super::config::PexConfig;
 use super::discovery::Discovery;
@@ -191,11 +191,6 @@ impl Pex {
             Direction::Outbound => VISIT_MAX,
         }
     }
-
-    #[cfg(test)]
-    pub(super) fn discovery(&self) -> Option<&Discovery> {
-        self.discovery.as_ref()
-    }
 }
 
 /// Tells the instance on the coordinator's shard, which may be this one.
@@ -292,7 +287,11 @@ impl Reactor for Pex {
 
     fn remove_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo, reason: &CloseReason) {
         self.contacts.remove(&peer.key);
-        let by_remote = matches!(reason, CloseReason::Network(_));
+        let by_remote = match reason {
+            CloseReason::Network(_) => true,
+            CloseReason::Goodbye(goodbye) => goodbye.code != GoodbyeCode::Duplicate,
+            _ => false,
+        };
         tell(cx, PexNote::Left(peer.id, by_remote));
     }
 

@@ -48,11 +48,6 @@ impl Seeds {
         self.all.iter().any(|seed| seed.id == *id)
     }
 
-    /// Whether there are any.
-    pub(super) fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
     /// Begins a round, unless one is under way.
     pub(super) fn begin_round(&mut self, chance: &mut Chance) {
         if self.dialing.is_none() {

@@ -13,12 +13,11 @@
 //! Between two calls: an address is in one to four new buckets, or in the one old bucket that is
 //! its own; each bucket holds an address once, and lists, index and buckets tell the same.
 
-use std::collections::BTreeMap;
-
 use ringwire_codec::{NetAddress, NodeId};
 use slab::Slab;
 
 use super::bucket::{ADDRESSES_MAX, BucketKey, Buckets, NEW_BUCKETS, OLD_BUCKETS, Slot};
+use super::index::Index;
 use super::known_address::{BucketList, Class, KnownAddress, NEW_BUCKETS_PER_ADDRESS_MAX};
 use super::selection::Population;
 use super::timestamp::Timestamp;
@@ -28,7 +27,7 @@ use crate::chance::Chance;
 pub(super) struct Table {
     key: BucketKey,
     entries: Slab<Entry>,
-    index: BTreeMap<NodeId, Slot>,
+    index: Index,
     new: Part,
     old: Part,
 }
@@ -57,9 +56,9 @@ impl Part {
 impl Table {
     pub(super) fn new(key: BucketKey) -> Self {
         Table {
+            index: Index::new(key.index_key()),
             key,
             entries: Slab::new(),
-            index: BTreeMap::new(),
             new: Part::new(NEW_BUCKETS),
             old: Part::new(OLD_BUCKETS),
         }
@@ -77,7 +76,8 @@ impl Table {
     }
 
     pub(super) fn slot_of(&self, id: &NodeId) -> Option<Slot> {
-        self.index.get(id).copied()
+        self.index
+            .find(id, |slot| self.known(slot).address.id == *id)
     }
 
     pub(super) fn known(&self, slot: Slot) -> &KnownAddress {
@@ -136,32 +136,29 @@ impl Table {
         self.put(slot, bucket);
     }
 
-    /// Takes in a new address that is not known yet, in buckets that a file names, if they can be
-    /// true: one to four different ones with room. Otherwise hands it back.
-    pub(super) fn insert_new_at(
-        &mut self,
-        known: KnownAddress,
-        named: &[u16],
-    ) -> Result<(), KnownAddress> {
+    /// The buckets that a file names for a new address, if they can be true: one to four different
+    /// ones with room.
+    pub(super) fn possible_new_buckets(&self, named: &[u16]) -> Option<BucketList> {
         let mut buckets = BucketList::default();
-        for bucket in named {
+        for bucket in named.iter().copied() {
             let is_possible = buckets.len() < NEW_BUCKETS_PER_ADDRESS_MAX
-                && *bucket < NEW_BUCKETS
-                && !buckets.contains(*bucket)
-                && !self.new.buckets.is_full(*bucket);
+                && bucket < NEW_BUCKETS
+                && !buckets.contains(bucket)
+                && !self.new.buckets.is_full(bucket);
             if !is_possible {
-                return Err(known);
+                return None;
             }
-            buckets.push(*bucket);
+            buckets.push(bucket);
         }
-        if buckets.len() == 0 {
-            return Err(known);
-        }
+        (buckets.len() > 0).then_some(buckets)
+    }
+
+    /// Takes in a new address that is not known yet, in these possible buckets.
+    pub(super) fn insert_new_in(&mut self, known: KnownAddress, buckets: BucketList) {
         let slot = self.insert_entry(known, Class::New);
         for bucket in buckets.as_slice() {
             self.put(slot, *bucket);
         }
-        Ok(())
     }
 
     /// Another source tells of a new address: puts it into that source's bucket as well, if it is
@@ -181,7 +178,7 @@ impl Table {
         self.take_out_of_buckets(slot);
         self.unlist(slot);
         let mut known = self.entries.remove(slot.into()).known;
-        self.index.remove(&known.address.id);
+        self.index.remove(&known.address.id, slot);
         known.class = Class::New;
         known
     }
@@ -192,7 +189,7 @@ impl Table {
         self.change_class(slot, Class::Old);
         let bucket = self.key.old_bucket(&self.known(slot).address);
         if self.old.buckets.is_full(bucket) {
-            let oldest = self.oldest(Class::Old, bucket);
+            let oldest = self.oldest_old(bucket);
             self.change_class(oldest, Class::New);
             let known = self.known(oldest);
             let freed = self.key.new_bucket(&known.address, &known.source);
@@ -205,19 +202,31 @@ impl Table {
     /// that was tried longest ago.
     fn put_into_new(&mut self, slot: Slot, bucket: u16, now: Timestamp) {
         if self.new.buckets.is_full(bucket) {
-            let slots = self.new.buckets.slots(bucket);
-            let bad = slots.iter().find(|slot| self.known(**slot).is_bad(now));
-            let leaving = bad
-                .copied()
-                .unwrap_or_else(|| self.oldest(Class::New, bucket));
-            self.take_out_of(leaving, bucket);
+            self.take_out_of(self.least_useful(bucket, now), bucket);
         }
         self.put(slot, bucket);
     }
 
-    /// The address in a full bucket that was tried longest ago.
-    fn oldest(&self, class: Class, bucket: u16) -> Slot {
-        let slots = self.part(class).buckets.slots(bucket).iter();
+    /// The first bad address of a full new bucket, or the one that was tried longest ago.
+    fn least_useful(&self, bucket: u16, now: Timestamp) -> Slot {
+        let slots = self.new.buckets.slots(bucket);
+        let mut oldest = (Timestamp::from_unix_nanos(u64::MAX), slots[0]);
+        // One pass: looking at an address costs more than judging it.
+        for slot in slots.iter().copied() {
+            let known = self.known(slot);
+            if known.is_bad(now) {
+                return slot;
+            }
+            if known.last_attempt < oldest.0 {
+                oldest = (known.last_attempt, slot);
+            }
+        }
+        oldest.1
+    }
+
+    /// The address of a full old bucket that was tried longest ago.
+    fn oldest_old(&self, bucket: u16) -> Slot {
+        let slots = self.old.buckets.slots(bucket).iter();
         let oldest = slots.min_by_key(|slot| self.known(**slot).last_attempt);
         *oldest.expect("a full bucket is not empty")
     }
@@ -258,10 +267,10 @@ impl Table {
     fn insert_entry(&mut self, mut known: KnownAddress, class: Class) -> Slot {
         known.buckets = BucketList::default();
         let id = known.address.id;
+        debug_assert_eq!(self.slot_of(&id), None, "an id is known once");
         let slot = self.entries.insert(Entry { known, number: 0 });
         let slot = Slot::try_from(slot).expect("a book has fewer places than 2^16");
-        let before = self.index.insert(id, slot);
-        debug_assert_eq!(before, None, "an id is known once");
+        self.index.insert(&id, slot);
         self.list(slot, class);
         slot
     }

@@ -24,6 +24,7 @@ use std::net::IpAddr;
 use ringwire_codec::NodeId;
 
 use super::bans::Bans;
+use super::budget::{Prefix, Tally};
 use super::gate::SIMULTANEOUS_WINDOW;
 use super::message::{Candidate, Pass, Ticket};
 use crate::error::Reject;
@@ -39,7 +40,12 @@ pub(super) struct AdmissionLimits {
     pub(super) outbound_max: usize,
     /// Whether several peers may share an address.
     pub(super) allow_duplicate_ip: bool,
-    /// Ids that pass the inbound limit; sorted.
+    /// Peers at one address at most, where they may share one; zero means no limit.
+    pub(super) per_ip_max: usize,
+    /// Inbound peers of one subnet at most, unconditional and persistent ones not counted; zero
+    /// means no limit.
+    pub(super) per_subnet_max: usize,
+    /// Ids that pass the limits of inbound and outbound peers; sorted.
     pub(super) unconditional: Vec<NodeId>,
 }
 
@@ -92,6 +98,8 @@ pub(super) struct Entry {
     pub(super) since: Instant,
     /// Whether it counts against the budget of its direction.
     counted: bool,
+    /// Whether it counts against the budget of its subnet.
+    in_subnet: bool,
 }
 
 /// A peer that left, and who had waited for that.
@@ -112,7 +120,9 @@ pub(super) struct Admission {
     entries: BTreeMap<NodeId, Entry>,
     by_ticket: BTreeMap<Ticket, NodeId>,
     /// Admitted peers at an address.
-    ips: BTreeMap<IpAddr, usize>,
+    ips: Tally<IpAddr>,
+    /// Inbound peers of a subnet that are neither unconditional nor persistent.
+    subnets: Tally<Prefix>,
     /// Admitted peers of each shard.
     loads: Vec<usize>,
     inbound: usize,
@@ -132,7 +142,8 @@ impl Admission {
             limits,
             entries: BTreeMap::new(),
             by_ticket: BTreeMap::new(),
-            ips: BTreeMap::new(),
+            ips: Tally::new(),
+            subnets: Tally::new(),
             loads: vec![0; usize::from(shard_count)],
             inbound: 0,
             outbound: 0,
@@ -165,23 +176,19 @@ impl Admission {
         if plan.own_dial == OwnDial::PastConnect && self.yields_to_own_dial(&candidate) {
             return Decision::Verdict(Err(Reject::DuplicateId(candidate.id)));
         }
-        if let Err(reject) = self.check_budgets(&candidate, plan.discovered) {
+        if let Err(reject) = self.check_budgets(&candidate, plan) {
             return Decision::Verdict(Err(reject));
         }
-        Decision::Verdict(Ok(self.admit(now, from, &candidate, plan.persistent)))
+        Decision::Verdict(Ok(self.admit(now, from, &candidate, plan)))
     }
 
     /// Frees an id: its peer is gone and every reactor was told.
     pub(super) fn leave(&mut self, ticket: Ticket) -> Option<Departed> {
         let id = self.by_ticket.remove(&ticket)?;
         let entry = self.entries.remove(&id).expect("each ticket has an entry");
-        let at_ip = self
-            .ips
-            .get_mut(&entry.ip)
-            .expect("each entry is counted at its address");
-        *at_ip -= 1;
-        if *at_ip == 0 {
-            self.ips.remove(&entry.ip);
+        self.ips.take(&entry.ip);
+        if entry.in_subnet {
+            self.subnets.take(&Prefix::subnet(entry.ip));
         }
         self.loads[usize::from(entry.home.0)] -= 1;
         *self.counter(entry.direction) -= usize::from(entry.counted);
@@ -233,9 +240,20 @@ impl Admission {
         }
     }
 
-    /// Whether the id is refused.
-    pub(super) fn is_banned(&mut self, now: Instant, id: &NodeId) -> bool {
-        self.banned_ids.contains(id, now)
+    /// When the ban of an id, or of the address it is to be found at, ends, if there is one.
+    pub(super) fn banned_until(
+        &mut self,
+        now: Instant,
+        id: &NodeId,
+        ip: Option<IpAddr>,
+    ) -> Option<Instant> {
+        let of_ip = ip.and_then(|ip| self.banned_ips.until(&ip.to_canonical(), now));
+        self.banned_ids.until(id, now).max(of_ip)
+    }
+
+    /// Whether an id passes the limits of inbound and outbound peers.
+    pub(super) fn is_unconditional(&self, id: &NodeId) -> bool {
+        self.limits.unconditional.binary_search(id).is_ok()
     }
 
     /// The shard with the least peers, `extra` counted on top; of equals `preferred`, else the
@@ -253,7 +271,7 @@ impl Admission {
             return Err(Reject::IsSelf);
         }
         let ip = candidate.remote_addr.ip().to_canonical();
-        if self.banned_ids.contains(&candidate.id, now) || self.banned_ips.contains(&ip, now) {
+        if self.banned_until(now, &candidate.id, Some(ip)).is_some() {
             return Err(Reject::Banned);
         }
         Ok(())
@@ -282,26 +300,37 @@ impl Admission {
         }
     }
 
-    fn check_budgets(&self, candidate: &Candidate, discovered: bool) -> Result<(), Reject> {
+    fn check_budgets(&self, candidate: &Candidate, plan: Plan) -> Result<(), Reject> {
         let ip = candidate.remote_addr.ip().to_canonical();
-        if !self.limits.allow_duplicate_ip && self.ips.contains_key(&ip) {
+        if !self.limits.allow_duplicate_ip && self.ips.count(&ip) > 0 {
             return Err(Reject::DuplicateIp(ip));
         }
-        let counted = self.counts(candidate);
+        let limit = self.limits.per_ip_max;
+        if self.ips.is_full(&ip, limit) {
+            return Err(Reject::PeersFromIp { ip, limit });
+        }
+        let counted = !self.is_unconditional(&candidate.id);
         let inbound = candidate.direction == Direction::Inbound;
         if counted && inbound && self.is_inbound_full() {
             return Err(Reject::InboundFull(self.limits.inbound_max));
         }
-        if counted && discovered && self.outbound >= self.limits.outbound_max {
+        if counted && plan.discovered && self.outbound >= self.limits.outbound_max {
             return Err(Reject::OutboundFull(self.limits.outbound_max));
+        }
+        let limit = self.limits.per_subnet_max;
+        let in_subnet = self.counts_in_subnet(candidate, plan);
+        if in_subnet && self.subnets.is_full(&Prefix::subnet(ip), limit) {
+            return Err(Reject::PeersFromSubnet { ip, limit });
         }
         Ok(())
     }
 
-    /// Whether a candidate counts against the budget of its direction.
-    fn counts(&self, candidate: &Candidate) -> bool {
-        let unconditional = &self.limits.unconditional;
-        unconditional.binary_search(&candidate.id).is_err()
+    /// Whether a candidate counts against the budget of its subnet: strangers who come do. Whom we
+    /// dial was chosen by others who look at subnets, the operator or the address book.
+    fn counts_in_subnet(&self, candidate: &Candidate, plan: Plan) -> bool {
+        candidate.direction == Direction::Inbound
+            && !plan.persistent
+            && !self.is_unconditional(&candidate.id)
     }
 
     fn counter(&mut self, direction: Direction) -> &mut usize {
@@ -311,18 +340,13 @@ impl Admission {
         }
     }
 
-    fn admit(
-        &mut self,
-        now: Instant,
-        from: ShardId,
-        candidate: &Candidate,
-        persistent: bool,
-    ) -> Pass {
+    fn admit(&mut self, now: Instant, from: ShardId, candidate: &Candidate, plan: Plan) -> Pass {
         let home = self.lightest(from, |_| 0);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         let ip = candidate.remote_addr.ip().to_canonical();
-        let counted = self.counts(candidate);
+        let counted = !self.is_unconditional(&candidate.id);
+        let in_subnet = self.counts_in_subnet(candidate, plan);
         let direction = candidate.direction;
         let entry = Entry {
             ticket,
@@ -331,16 +355,20 @@ impl Admission {
             ip,
             since: now,
             counted,
+            in_subnet,
         };
         self.entries.insert(candidate.id, entry);
         self.by_ticket.insert(ticket, candidate.id);
-        *self.ips.entry(ip).or_insert(0) += 1;
+        self.ips.add(ip);
+        if in_subnet {
+            self.subnets.add(Prefix::subnet(ip));
+        }
         self.loads[usize::from(home.0)] += 1;
         *self.counter(direction) += usize::from(counted);
         Pass {
             ticket,
             home,
-            persistent,
+            persistent: plan.persistent,
         }
     }
 }

@@ -18,26 +18,31 @@ impl<K: Ord + Copy> Bans<K> {
         Bans(BTreeMap::new())
     }
 
-    /// Refuses `key` until `until`.
+    /// Refuses `key` until `until`, or until an earlier ban of it ends, whichever is later: who bans
+    /// for a minute does not forgive what somebody else banned for a day.
     pub(super) fn insert(&mut self, key: K, until: Instant) {
         if self.0.len() >= BANS_MAX && !self.0.contains_key(&key) {
             let soonest = self.0.iter().min_by_key(|(_, until)| **until);
             let soonest = soonest.map(|(key, _)| *key);
             soonest.map(|key| self.0.remove(&key));
         }
-        self.0.insert(key, until);
+        let end = self.0.entry(key).or_insert(until);
+        *end = until.max(*end);
     }
 
     /// Whether `key` is banned at `now`. One whose time is over is forgotten.
     pub(super) fn contains(&mut self, key: &K, now: Instant) -> bool {
-        match self.0.get(key) {
-            Some(until) if *until > now => true,
-            Some(_) => {
-                self.0.remove(key);
-                false
-            }
-            None => false,
+        self.until(key, now).is_some()
+    }
+
+    /// When the ban of `key` ends, if it is banned at `now`.
+    pub(super) fn until(&mut self, key: &K, now: Instant) -> Option<Instant> {
+        let until = *self.0.get(key)?;
+        if until > now {
+            return Some(until);
         }
+        self.0.remove(key);
+        None
     }
 
     /// Bans remembered.
@@ -58,6 +63,20 @@ mod tests {
         assert!(bans.contains(&1, Instant::from_nanos(4)));
         assert!(!bans.contains(&1, Instant::from_nanos(5)));
         assert_eq!(bans.len(), 0);
+    }
+
+    #[test]
+    fn a_shorter_ban_does_not_end_a_longer_one() {
+        let mut bans = Bans::new();
+        let at = Instant::from_nanos;
+        bans.insert(1, at(9));
+        bans.insert(1, at(5));
+        assert_eq!(bans.until(&1, at(6)), Some(at(9)));
+        bans.insert(1, at(20));
+        assert_eq!(
+            (bans.until(&1, at(19)), bans.until(&1, at(20))),
+            (Some(at(20)), None)
+        );
     }
 
     #[test]

@@ -9,8 +9,9 @@
 //! The coordinator hears of the end only after the last `remove_peer` has returned, so no
 //! `init_peer` of the same id can come before (items 64 and 65).
 
+use super::goodbye::goodbye_for;
 use super::io::{Event, Reply};
-use super::link::{Closing, Link, Peer, Stage};
+use super::link::{Closing, Peer, Stage};
 use super::message::{ShardMessage, Ticket};
 use super::switch::Switch;
 use crate::error::{CloseReason, Reject, SendError};
@@ -86,19 +87,19 @@ impl Switch {
 
     /// Closes a peer now: every reactor is told, then the coordinator.
     pub(super) fn close_peer(&mut self, key: PeerKey, reason: CloseReason) {
-        let Some(link) = self.core.links.remove(key) else {
+        let Some(mut link) = self.core.links.remove(key) else {
             return;
         };
-        self.core.close_link(link.id);
-        let Link {
-            stage: Stage::Established(mut peer),
-            ..
-        } = link
-        else {
+        let Some(peer) = link.peer_mut() else {
             unreachable!("close_peer is for peers");
         };
         // A peer that was asked to leave leaves for that reason, however its socket ends.
         let reason = peer.closing.take().map_or(reason, |closing| closing.reason);
+        let goodbye = goodbye_for(&reason).and_then(|goodbye| peer.conn.seal_goodbye(&goodbye));
+        self.core.part(&link, goodbye.into_iter().collect());
+        let Stage::Established(mut peer) = link.stage else {
+            unreachable!("just seen");
+        };
         for index in 0..self.reactors.len() {
             // A panic here is counted; there is no peer left that it could cost.
             let _ = self.call(index, |reactor, cx| {

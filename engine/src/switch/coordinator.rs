@@ -39,6 +39,8 @@ impl Coordinator {
             inbound_max: config.max_num_inbound_peers,
             outbound_max: config.max_num_outbound_peers,
             allow_duplicate_ip: config.allow_duplicate_ip,
+            per_ip_max: config.max_num_peers_per_ip,
+            per_subnet_max: config.max_num_peers_per_subnet,
             unconditional,
         };
         Coordinator {
@@ -87,6 +89,11 @@ impl Coordinator {
                 // It came to us meanwhile; whoever asked hears of it when it has joined.
                 let askers = self.dialer.handle_joined(core.now, id);
                 answer(core, askers, &Ok(id));
+                continue;
+            }
+            if let Some(until) = self.banned_until(core.now, &id) {
+                let outcome = self.dialer.handle_banned(id, until);
+                report(core, outcome, &CloseReason::Rejected(Reject::Banned));
                 continue;
             }
             let (admission, dialer) = (&self.admission, &self.dialer);
@@ -169,15 +176,14 @@ impl Coordinator {
             outbound, dialing, ..
         } = self.census();
         let outbound_max = core.config.max_num_outbound_peers;
+        let is_full = outbound + dialing >= outbound_max;
         if self.stopping {
             Err(Reject::Stopping)
         } else if *id == core.node_id {
             Err(Reject::IsSelf)
-        } else if self.admission.is_banned(core.now, id) {
-            Err(Reject::Banned)
         } else if self.is_known(id) {
             Err(Reject::DuplicateId(*id))
-        } else if outbound + dialing >= outbound_max {
+        } else if is_full && !self.admission.is_unconditional(id) {
             Err(Reject::OutboundFull(outbound_max))
         } else {
             Ok(())
@@ -187,7 +193,9 @@ impl Coordinator {
     /// How many peers the node has and is about to have.
     pub(super) fn census(&self) -> Census {
         Census {
-            dialing: self.dialer.dialing(),
+            dialing: self
+                .dialer
+                .dialing(|id| !self.admission.is_unconditional(id)),
             ..self.admission.census()
         }
     }
@@ -195,6 +203,13 @@ impl Coordinator {
     /// Whether the id is a peer, or a dial of it is planned or under way.
     pub(super) fn is_known(&self, id: &NodeId) -> bool {
         self.admission.contains(id) || self.dialer.is_dialing(id)
+    }
+
+    /// When the ban of a planned dial's id, or of its address, ends, if there is one.
+    fn banned_until(&mut self, now: Instant, id: &NodeId) -> Option<Instant> {
+        let address = self.dialer.address_of(id);
+        let ip = address.and_then(|address| address.host.ip());
+        self.admission.banned_until(now, id, ip)
     }
 
     /// Refuses an id or address for `span`; its peers are closed.

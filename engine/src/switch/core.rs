@@ -347,12 +347,13 @@ impl Core {
 
 /// The gate's share of the node's limits: handshakes are split over the shards, rounded up.
 fn gate_limits(config: &Config, shard_count: u16) -> GateLimits {
+    let share = |limit: usize| limit.div_ceil(usize::from(shard_count.max(1)));
     GateLimits {
         inbound_max: config.max_num_inbound_peers,
         has_unconditional: !config.unconditional_peer_ids.is_empty(),
-        handshakes_max: config
-            .max_num_handshakes
-            .div_ceil(usize::from(shard_count.max(1))),
+        handshakes_max: share(config.max_num_handshakes),
+        handshakes_per_ip_max: share(config.max_num_handshakes_per_ip),
         allow_duplicate_ip: config.allow_duplicate_ip,
+        peers_per_ip_max: config.max_num_peers_per_ip,
     }
 }

@@ -218,6 +218,30 @@ impl Dialer {
         Some((address, self.retry(now, id, reason, chance)))
     }
 
+    /// A dial that is due may not be made before `until`. Who is wanted for good is dialed then;
+    /// everybody else is forgotten.
+    pub(super) fn handle_banned(&mut self, id: NodeId, until: Instant) -> Outcome {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return Outcome::default();
+        };
+        let askers = std::mem::take(&mut target.askers);
+        match target.kind {
+            DialKind::Persistent | DialKind::Recovering => target.state = State::Waiting(until),
+            DialKind::Once | DialKind::Discovered => {
+                self.targets.remove(&id);
+            }
+        }
+        Outcome {
+            askers,
+            ..Outcome::default()
+        }
+    }
+
+    /// Where a planned dial leads.
+    pub(super) fn address_of(&self, id: &NodeId) -> Option<&NetAddress> {
+        self.targets.get(id).map(|target| &target.address)
+    }
+
     /// The id is a peer now, whoever dialed. Returns who waited for it.
     pub(super) fn handle_joined(&mut self, now: Instant, id: NodeId) -> Askers {
         let Some(target) = self.targets.get_mut(&id) else {
@@ -288,14 +312,17 @@ impl Dialer {
         target.is_some_and(|target| target.kind == DialKind::Discovered)
     }
 
-    /// Dials under way, and those of reactors that are about to be.
-    pub(super) fn dialing(&self) -> usize {
-        let counts = |target: &&Target| match target.state {
+    /// Dials under way, and those of reactors that are about to be, of the ids that count.
+    pub(super) fn dialing(&self, counts: impl Fn(&NodeId) -> bool) -> usize {
+        let is_dialing = |target: &Target| match target.state {
             State::Dialing { .. } => true,
             State::Waiting(_) => target.kind == DialKind::Discovered,
             State::Connected { .. } | State::GaveUp => false,
         };
-        self.targets.values().filter(counts).count()
+        self.targets
+            .iter()
+            .filter(|(id, target)| is_dialing(target) && counts(id))
+            .count()
     }
 
     /// Dials under way on a shard.

@@ -37,7 +37,12 @@ impl Core {
             // It was cancelled while the word was on its way.
             return self.close_link(link);
         };
-        if let Err(reject) = self.filters.check_connection(&remote) {
+        let is_banned = self.gate.is_banned(self.now, remote);
+        let checked = match is_banned {
+            true => Err(Reject::Banned),
+            false => self.filters.check_connection(&remote),
+        };
+        if let Err(reject) = checked {
             self.close_link(link);
             let reason = CloseReason::Rejected(reject);
             return self.tell_coordinator(ShardMessage::DialEnded { attempt, reason });

@@ -16,6 +16,7 @@ use super::core::{Core, Stop};
 use super::io::{Event, LinkId, ReadMode};
 use super::link::{Peer, Stage};
 use super::message::{Parcel, Pass, ShardMessage};
+use super::reconnect::STABLE_AFTER;
 use super::switch::Switch;
 use super::upgrading::peer_info;
 use crate::conn::{MConnection, Upgraded};
@@ -43,17 +44,17 @@ impl Switch {
     }
 
     /// Makes a peer of an admitted link whose home is here.
-    pub(super) fn establish(&mut self, key: PeerKey, upgraded: Box<Upgraded>, pass: Pass) {
+    pub(super) fn establish(&mut self, key: PeerKey, mut upgraded: Box<Upgraded>, pass: Pass) {
         let now = self.core.now;
         if self.core.stopping {
             return self
                 .core
-                .turn_away(key, &upgraded, pass, CloseReason::Shutdown);
+                .turn_away(key, &mut upgraded, pass, CloseReason::Shutdown);
         }
         if let Some(reject) = self.take_revoked(pass.ticket) {
             return self
                 .core
-                .turn_away(key, &upgraded, pass, CloseReason::Rejected(reject));
+                .turn_away(key, &mut upgraded, pass, CloseReason::Rejected(reject));
         }
         let Some(link) = self.core.links.get_mut(key) else {
             return;
@@ -231,7 +232,8 @@ impl Switch {
                 }
                 self.core.expire_waiting(key);
             }
-            Stage::Leaving { .. } | Stage::Moving => {}
+            // A parting link looks at its deadline in its turn.
+            Stage::Leaving { .. } | Stage::Moving | Stage::Parting { .. } => {}
         }
         self.core.mark(key);
     }
@@ -262,7 +264,15 @@ impl Core {
         })?;
         // The socket's end counts once everything that came before it was taken.
         match (&message, &link.ended) {
-            (None, Some(error)) if !held_back => Err(CloseReason::Network(error.clone())),
+            (None, Some(error)) if !held_back => {
+                let was_of_use = peer.conn.counters().received_bytes > 0
+                    || *now - peer.info.since > STABLE_AFTER;
+                let error = error.clone();
+                Err(CloseReason::Network(match was_of_use {
+                    true => error,
+                    false => link.ended_early(error),
+                }))
+            }
             _ => Ok(message),
         }
     }

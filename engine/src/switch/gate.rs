@@ -4,12 +4,19 @@
 //! The coordinator decides admission; this is a copy of the part of its state that needs no
 //! identity, kept up by [`GateUpdate`]s. It may lag by a message, so it only ever refuses what the
 //! coordinator would refuse as well, and a pass here promises nothing.
+//!
+//! Handshakes in progress are the shard's own affair. They have a limit in all, and one per host, so
+//! that one host that stalls its handshakes leaves places for the others. Both are split evenly over
+//! the shards, as the kernel spreads connections over them: with a share of both, one host can fill
+//! the same part of the places on every shard and of the node. Both shares are rounded up; a node
+//! of more shards than the limit per host grants one handshake on each.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::bans::Bans;
+use super::budget::{Prefix, Tally};
 use crate::error::Reject;
 use crate::switch::message::GateUpdate;
 use crate::time::Instant;
@@ -27,8 +34,13 @@ pub(super) struct GateLimits {
     pub(super) has_unconditional: bool,
     /// Inbound handshakes in progress on this shard at most.
     pub(super) handshakes_max: usize,
+    /// Inbound handshakes in progress from one host on this shard at most; zero means no limit of
+    /// its own.
+    pub(super) handshakes_per_ip_max: usize,
     /// Whether several peers may share an address.
     pub(super) allow_duplicate_ip: bool,
+    /// Peers at one address at most, where they may share one; zero means no limit.
+    pub(super) peers_per_ip_max: usize,
 }
 
 /// A shard's copy of what refuses a socket at accept.
@@ -41,6 +53,8 @@ pub(super) struct Gate {
     banned: Bans<IpAddr>,
     /// Inbound handshakes in progress here.
     handshakes: usize,
+    /// The same by host.
+    handshakes_of: Tally<Prefix>,
 }
 
 impl Gate {
@@ -52,6 +66,7 @@ impl Gate {
             occupied: BTreeMap::new(),
             banned: Bans::new(),
             handshakes: 0,
+            handshakes_of: Tally::new(),
         }
     }
 
@@ -84,19 +99,31 @@ impl Gate {
         now: Instant,
         remote: SocketAddr,
     ) -> Result<(), Reject> {
-        self.check(now, remote.ip())?;
+        let ip = remote.ip().to_canonical();
+        self.check(now, ip)?;
         self.handshakes += 1;
+        self.handshakes_of.add(Prefix::host(ip));
         Ok(())
     }
 
-    /// An inbound handshake ended, well or not.
-    pub(super) fn end_handshake(&mut self) {
-        self.handshakes = self.handshakes.saturating_sub(1);
+    /// An inbound handshake of [`Gate::begin_handshake`] ended, well or not.
+    pub(super) fn end_handshake(&mut self, remote: SocketAddr) {
+        self.handshakes -= 1;
+        self.handshakes_of.take(&Prefix::host(remote.ip()));
+    }
+
+    /// Whether an address is refused, for a dial that found it by a name.
+    pub(super) fn is_banned(&mut self, now: Instant, remote: SocketAddr) -> bool {
+        self.banned.contains(&remote.ip().to_canonical(), now)
     }
 
     fn check(&mut self, now: Instant, ip: IpAddr) -> Result<(), Reject> {
         if self.banned.contains(&ip, now) {
             return Err(Reject::Banned);
+        }
+        let limit = self.limits.handshakes_per_ip_max;
+        if self.handshakes_of.is_full(&Prefix::host(ip), limit) {
+            return Err(Reject::HandshakesFromIp { ip, limit });
         }
         if self.handshakes >= self.limits.handshakes_max {
             return Err(Reject::HandshakesFull(self.limits.handshakes_max));
@@ -104,17 +131,21 @@ impl Gate {
         if self.inbound_full && !self.limits.has_unconditional {
             return Err(Reject::InboundFull(self.limits.inbound_max));
         }
-        if !self.limits.allow_duplicate_ip && self.is_settled(now, ip) {
+        if !self.limits.allow_duplicate_ip && self.is_settled(now, ip, 1) {
             return Err(Reject::DuplicateIp(ip));
+        }
+        let limit = self.limits.peers_per_ip_max;
+        if limit != 0 && self.is_settled(now, ip, limit) {
+            return Err(Reject::PeersFromIp { ip, limit });
         }
         Ok(())
     }
 
-    /// Whether a peer has lived at `ip` for longer than a simultaneous dial takes.
-    fn is_settled(&self, now: Instant, ip: IpAddr) -> bool {
+    /// Whether `limit` peers have lived at `ip` for longer than a simultaneous dial takes.
+    fn is_settled(&self, now: Instant, ip: IpAddr, limit: usize) -> bool {
         self.occupied
             .get(&ip)
-            .is_some_and(|(_, since)| now - *since > SIMULTANEOUS_WINDOW)
+            .is_some_and(|(peers, since)| *peers >= limit && now - *since > SIMULTANEOUS_WINDOW)
     }
 }
 
@@ -130,7 +161,9 @@ mod tests {
             inbound_max: 5,
             has_unconditional: false,
             handshakes_max: 2,
+            handshakes_per_ip_max: 0,
             allow_duplicate_ip: false,
+            peers_per_ip_max: 0,
         })
     }
 
@@ -143,8 +176,52 @@ mod tests {
             gate.begin_handshake(Instant::ZERO, REMOTE),
             Err(Reject::HandshakesFull(2))
         );
-        gate.end_handshake();
+        gate.end_handshake(REMOTE);
         assert_eq!(gate.begin_handshake(Instant::ZERO, REMOTE), Ok(()));
+    }
+
+    #[test]
+    fn a_host_that_stalls_its_handshakes_leaves_places_for_others() {
+        let mut gate = gate();
+        (
+            gate.limits.handshakes_max,
+            gate.limits.handshakes_per_ip_max,
+        ) = (5, 2);
+        let mut begin = |remote: &str| {
+            let remote = remote.parse().expect("a socket address");
+            gate.begin_handshake(Instant::ZERO, remote)
+        };
+        let refused = |ip: &str| {
+            let ip = ip.parse().expect("an address");
+            Err(Reject::HandshakesFromIp { ip, limit: 2 })
+        };
+        assert_eq!(begin("127.0.0.1:1"), Ok(()));
+        assert_eq!(begin("[::ffff:127.0.0.1]:2"), Ok(()));
+        assert_eq!(begin("127.0.0.1:3"), refused("127.0.0.1"));
+        assert_eq!(begin("127.0.0.2:1"), Ok(()));
+        assert_eq!(begin("[2a00::1]:1"), Ok(()));
+        assert_eq!(begin("[2a00::2]:1"), Ok(()));
+        // A host of IPv6 has more addresses than anybody can count.
+        assert_eq!(begin("[2a00::3]:1"), refused("2a00::3"));
+        assert_eq!(begin("127.0.0.3:1"), Err(Reject::HandshakesFull(5)));
+        gate.end_handshake("[::ffff:127.0.0.1]:2".parse().unwrap());
+        let again = gate.begin_handshake(Instant::ZERO, "127.0.0.1:4".parse().unwrap());
+        assert_eq!(again, Ok(()));
+    }
+
+    #[test]
+    fn an_address_that_may_be_shared_is_refused_when_its_share_is_used_up() {
+        let mut gate = gate();
+        (gate.limits.allow_duplicate_ip, gate.limits.peers_per_ip_max) = (true, 2);
+        let late = Instant::ZERO + SIMULTANEOUS_WINDOW * 2;
+        gate.handle_update(GateUpdate::Occupied(REMOTE.ip(), Instant::ZERO));
+        assert_eq!(gate.begin_handshake(late, REMOTE), Ok(()));
+        gate.handle_update(GateUpdate::Occupied(REMOTE.ip(), Instant::ZERO));
+        let (ip, limit) = (REMOTE.ip(), 2);
+        let refused = Err(Reject::PeersFromIp { ip, limit });
+        assert_eq!(gate.begin_handshake(late, REMOTE), refused);
+        gate.handle_update(GateUpdate::Vacated(REMOTE.ip()));
+        assert_eq!(gate.begin_handshake(late, REMOTE), Ok(()));
     }
 
     #[test]
@@ -182,6 +259,11 @@ mod tests {
         gate.handle_update(GateUpdate::Banned(REMOTE.ip(), until));
         assert_eq!(
             gate.begin_handshake(Instant::from_nanos(99), REMOTE),
+            Err(Reject::Banned)
+        );
+        let mapped = SocketAddr::from(([0, 0, 0, 0, 0, 0xffff, 0x0a00, 1], 1));
+        assert_eq!(
+            gate.begin_handshake(Instant::from_nanos(99), mapped),
             Err(Reject::Banned)
         );
         assert_eq!(gate.begin_handshake(until, REMOTE), Ok(()));

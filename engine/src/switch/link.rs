@@ -7,6 +7,8 @@
 //!                   └─ refused ─┴─▶ Close            adopted ────────┴─▶ Established
 //!                                                                            │ stopped
 //!                                    Close ◀── flushed, or its time is up ── Closing
+//!
+//! A Close waits in Parting when there is a last word to say and a transmit is in flight.
 //! ```
 //!
 //! A link that left (closed or moved) is removed from the table at once; its [`PeerKey`] then
@@ -24,8 +26,8 @@ use super::io::{LinkId, ReadMode, ReplyToken, Transmit};
 use super::message::{AttemptId, Pass, Ticket};
 use super::timers::Entries;
 use crate::buffer::Chunk;
-use crate::conn::{MConnection, Upgrade, Upgraded};
-use crate::error::{CloseReason, NetworkError};
+use crate::conn::{MConnection, Upgrade, UpgradeStage, Upgraded};
+use crate::error::{CloseReason, EarlyStep, NetworkError};
 use crate::peer::{Direction, PeerInfo, PeerKey};
 use crate::time::Instant;
 
@@ -86,6 +88,11 @@ pub(super) enum Stage {
     },
     /// Between two stages, within one call.
     Moving,
+    /// Nobody's any more: it is closed once its last word is out (see `goodbye`).
+    Parting {
+        /// When it is closed in any case.
+        deadline: Instant,
+    },
     /// A peer.
     Established(Box<Peer>),
 }
@@ -149,10 +156,34 @@ impl Link {
         }
     }
 
+    /// Whether the link is nobody's any more.
+    pub(super) fn is_parting(&self) -> bool {
+        matches!(self.stage, Stage::Parting { .. })
+    }
+
+    /// What it means that the socket has ended now, before the connection was of any use. Of one
+    /// that we accepted nothing can be said: anybody may come and go.
+    pub(super) fn ended_early(&self, error: NetworkError) -> NetworkError {
+        let step = match &self.stage {
+            _ if self.direction == Direction::Inbound => return error,
+            Stage::Upgrading { upgrade, .. } => match upgrade.stage() {
+                UpgradeStage::SecretConnection => EarlyStep::SecretConnection,
+                UpgradeStage::NodeInfo | UpgradeStage::Over => EarlyStep::NodeInfo,
+            },
+            _ => EarlyStep::Admission,
+        };
+        NetworkError::ClosedEarly {
+            step,
+            cause: Box::new(error),
+        }
+    }
+
     /// When something of the link is due next.
     pub(super) fn next_at(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Upgrading { deadline, .. } | Stage::Asking { deadline, .. } => Some(*deadline),
+            Stage::Upgrading { deadline, .. }
+            | Stage::Asking { deadline, .. }
+            | Stage::Parting { deadline } => Some(*deadline),
             Stage::Leaving { .. } | Stage::Moving => None,
             Stage::Established(peer) => peer.next_at(),
         }

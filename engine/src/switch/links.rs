@@ -140,6 +140,10 @@ impl Links {
 
     /// Links that are not peers (yet).
     pub(super) fn upgrading_count(&self) -> usize {
-        self.by_id.len() - self.peers.len()
+        let is_one = |key: &PeerKey| {
+            self.get(*key)
+                .is_some_and(|link| link.peer().is_none() && !link.is_parting())
+        };
+        self.keys().filter(is_one).count()
     }
 }

@@ -20,6 +20,7 @@
 mod admission;
 mod app_channels;
 mod bans;
+mod budget;
 mod channel_table;
 mod closing;
 mod commands;
@@ -32,6 +33,7 @@ mod dials;
 mod established;
 mod filter;
 mod gate;
+mod goodbye;
 mod identity;
 pub mod io;
 mod link;

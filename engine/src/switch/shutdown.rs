@@ -88,7 +88,8 @@ impl Switch {
 
     /// Closes links that are not peers yet.
     fn refuse_unfinished(&mut self) {
-        let is_peer = |stage: &Stage| matches!(stage, Stage::Established(_));
+        let is_peer =
+            |stage: &Stage| matches!(stage, Stage::Established(_) | Stage::Parting { .. });
         let links = &self.core.links;
         let unfinished: Vec<_> = links
             .keys()
@@ -130,6 +131,7 @@ impl Switch {
             for key in keys {
                 self.close_peer(key, CloseReason::Shutdown);
             }
+            self.core.close_all_parting();
         }
     }
 

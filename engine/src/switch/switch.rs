@@ -143,7 +143,7 @@ impl Switch {
         };
         link.sending = false;
         // The handshake's buffers are no buffers of the pool.
-        if matches!(link.stage, Stage::Established(_)) {
+        if matches!(link.stage, Stage::Established(_) | Stage::Parting { .. }) {
             buffers
                 .into_iter()
                 .for_each(|buffer| self.core.pool.give_back_send(buffer));

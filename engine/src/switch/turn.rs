@@ -148,7 +148,8 @@ impl Switch {
             Stage::Upgrading { .. } => self.core.work_upgrade(key),
             Stage::Established(_) => self.work_peer(key),
             Stage::Asking { .. } | Stage::Leaving { .. } if link.ended.is_some() => {
-                let error = link.ended.take().expect("just seen");
+                let error = link.ended.clone().expect("just seen");
+                let error = link.ended_early(error);
                 self.core.refuse(key, CloseReason::Network(error));
             }
             Stage::Leaving { .. } => {
@@ -156,6 +157,7 @@ impl Switch {
                     self.establish(key, upgraded, pass);
                 }
             }
+            Stage::Parting { .. } => self.core.work_parting(key),
             Stage::Asking { .. } | Stage::Moving => {}
         }
     }

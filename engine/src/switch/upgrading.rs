@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use ringwire_codec::NodeId;
 
 use super::core::Core;
+use super::goodbye::goodbye_for;
 use super::io::{Event, LinkId, Output, ReadMode, Transmit};
 use super::link::{Link, Stage};
 use super::message::{AttemptId, Candidate, Parcel, Pass, ShardMessage};
@@ -75,7 +77,8 @@ impl Core {
         let Some(link) = self.links.get_mut(key) else {
             return;
         };
-        if let Some(error) = link.ended.take() {
+        if let Some(error) = link.ended.clone() {
+            let error = link.ended_early(error);
             return self.refuse(key, CloseReason::Network(error));
         }
         if matches!(link.stage, Stage::Upgrading { .. }) {
@@ -130,10 +133,11 @@ impl Core {
             breaks_ties: upgraded.node_info.extension.is_some(),
         };
         let info = peer_info(link, &upgraded, false, self.now);
+        // Whom a filter refuses is told so, with the keys that are kept here.
+        link.stage = Stage::Asking { upgraded, deadline };
         self.filters.check_peer(&info)?;
         // The coordinator answers for the attempt from here on.
         link.attempt = None;
-        link.stage = Stage::Asking { upgraded, deadline };
         self.tell_coordinator(ShardMessage::Admit(candidate));
         self.schedule(key);
         Ok(())
@@ -176,9 +180,9 @@ impl Core {
         else {
             unreachable!("only a leaving link leaves");
         };
-        let direction = link.direction;
+        let (direction, remote) = (link.direction, link.remote);
         if direction == Direction::Inbound {
-            self.gate.end_handshake();
+            self.gate.end_handshake(remote);
         }
         if pass.home == self.shard {
             return Some((upgraded, pass));
@@ -199,12 +203,20 @@ impl Core {
 
     /// Closes a link that has not become a peer.
     pub(super) fn refuse(&mut self, key: PeerKey, reason: CloseReason) {
-        let Some(link) = self.links.remove(key) else {
+        let Some(mut link) = self.links.remove(key) else {
             return;
         };
-        self.close_link(link.id);
+        let last = match &mut link.stage {
+            Stage::Asking { upgraded, .. } | Stage::Leaving { upgraded, .. } => {
+                let goodbye = seal_goodbye(upgraded, &reason);
+                let unsent = std::mem::take(&mut link.unsent);
+                goodbye.map(|goodbye| unsent.into_iter().chain([goodbye]).collect())
+            }
+            _ => None,
+        };
+        self.part(&link, last.unwrap_or_default());
         if link.direction == Direction::Inbound {
-            self.gate.end_handshake();
+            self.gate.end_handshake(link.remote);
         }
         let id = match link.stage {
             Stage::Asking { upgraded, .. } => Some(upgraded.remote_id),
@@ -229,14 +241,15 @@ impl Core {
     pub(super) fn turn_away(
         &mut self,
         key: PeerKey,
-        upgraded: &Upgraded,
+        upgraded: &mut Upgraded,
         pass: Pass,
         reason: CloseReason,
     ) {
         let Some(link) = self.links.remove(key) else {
             return;
         };
-        self.close_link(link.id);
+        let last = seal_goodbye(upgraded, &reason);
+        self.part(&link, last.into_iter().collect());
         let (ticket, id) = (pass.ticket, Some(upgraded.remote_id));
         self.tell_coordinator(ShardMessage::Left {
             ticket,
@@ -295,10 +308,16 @@ impl Core {
                 upgraded.layer.recv.push(chunk, &mut self.pool);
             }
             Stage::Established(peer) => peer.conn.handle_received(chunk, self.now, &mut self.pool),
-            Stage::Moving => self.pool.give_back_chunk(chunk.bytes),
+            Stage::Moving | Stage::Parting { .. } => self.pool.give_back_chunk(chunk.bytes),
         }
         self.mark(key);
     }
+}
+
+/// The last word to a remote that has not become a peer, if it is to be told anything.
+fn seal_goodbye(upgraded: &mut Upgraded, reason: &CloseReason) -> Option<BytesMut> {
+    let layer = &mut upgraded.layer;
+    goodbye_for(reason)?.seal(&layer.limits, &mut layer.sealer)
 }
 
 /// What is known of a link's remote once it has shown its NodeInfo.

@@ -26,6 +26,7 @@ pub(crate) fn config() -> Config {
     Config {
         listen_addr: "127.0.0.1:0".parse().expect("a socket address"),
         allow_duplicate_ip: true,
+        max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,
         send_rate: 0,
         recv_rate: 0,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use ringwire::config::Config;
 use ringwire::error::CloseReason;
 use ringwire::handle::DialError;
 use ringwire_codec::NodeInfo;
@@ -52,11 +53,17 @@ static ALONE: Mutex<()> = Mutex::new(());
 impl Arena {
     /// Starts the engine and its honest peer; `None`, with a loud word, without io_uring.
     pub(crate) fn open() -> Option<Arena> {
+        Self::open_with(|_| ())
+    }
+
+    /// The same with an engine of other limits.
+    pub(crate) fn open_with(adjust: impl FnOnce(&mut Config)) -> Option<Arena> {
         // A test that failed has left nothing behind that the next one could trip over.
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let node = Node::start(ENGINE_SEED, 2, |config| {
             config.handshake_timeout = HANDSHAKE_TIMEOUT;
             config.max_num_handshakes = 256;
+            adjust(config);
         })?;
         let honest = Honest::connect(node.engine.listen_addr());
         node.engine

@@ -7,10 +7,12 @@
 //!   honest  ──┘                        every echo comes back, before, during and after
 //! ```
 //!
-//! `handshake.rs` holds the attacks of strangers, `peer.rs` those of admitted peers.
+//! `handshake.rs` holds the attacks of strangers, `crowd.rs` those that are many, `peer.rs` those of
+//! admitted peers.
 #![cfg(feature = "shard")]
 
 mod arena;
+mod crowd;
 mod handshake;
 mod peer;
 #[allow(dead_code, reason = "each test program uses a part of what they share")]

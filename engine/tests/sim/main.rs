@@ -4,7 +4,9 @@
 
 mod admission;
 mod faults;
+mod goodbye;
 mod gossip;
+mod life;
 mod peers;
 mod pex;
 mod reactors;

@@ -492,6 +492,45 @@ fn a_seed_that_answers_while_the_connection_ends_for_another_reason_lives_on() {
     );
 }
 
+// ---- shards ------------------------------------------------------------------------------------
+
+#[test]
+fn every_shard_answers_from_the_book_and_is_told_of_changes_four_times_a_second_at_most() {
+    let puppets = 1..10_u32;
+    let (scenario, heard) = with_puppets(Scenario::new(83).nodes(10).shards(3), 1);
+    let mut world = scenario
+        .config(|_, config| config.max_num_outbound_peers = 0)
+        .build();
+    for puppet in puppets.clone() {
+        world.dial(puppet, 0, false);
+        connect_all(&mut world, &[(0, puppet)]);
+        world.run_for(SECOND / 8);
+    }
+    let homes: BTreeSet<_> = puppets
+        .clone()
+        .map(|puppet| world.home_of(0, puppet))
+        .collect();
+    assert_eq!(homes.len(), 3);
+    world.run_for(SECOND);
+    heard.borrow_mut().clear();
+    puppets.clone().for_each(|puppet| ask(&mut world, puppet));
+    world.run_for(SECOND);
+    for puppet in puppets {
+        let heard = heard.borrow();
+        let answer = heard.iter().find_map(|(node, message)| match message {
+            PexMessage::Addrs(addresses) if *node == puppet => Some(addresses.len()),
+            _ => None,
+        });
+        assert_eq!(answer, Some(9), "puppet {puppet}");
+    }
+    let quarters = world.now().as_nanos() / 250_000_000;
+    let snapshots = counter(&world, 0, "pex_snapshots");
+    assert!(
+        snapshots > 1 && snapshots <= quarters + 1,
+        "{snapshots} in {quarters}"
+    );
+}
+
 // ---- whole networks ----------------------------------------------------------------------------
 
 #[test]

@@ -143,6 +143,7 @@ impl PacketReader {
         }
         match Packet::decode(&body).map_err(|error| error.to_string())? {
             Packet::Ping => Ok(Part::Ping),
+            Packet::Goodbye(_) => Err(String::from("a goodbye, which CometBFT does not know")),
             Packet::Pong => Ok(Part::Pong),
             Packet::Msg(PacketMsg { channel, eof, data }) => {
                 if !self.announced.contains(&channel) {

@@ -140,6 +140,7 @@ fn config() -> Config {
         // Its channel is one of those that echo here.
         pex: false,
         allow_duplicate_ip: true,
+        max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,
         send_rate: 0,
         recv_rate: 0,

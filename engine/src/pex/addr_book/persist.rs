@@ -55,9 +55,10 @@ impl AddrBook {
             self.table.insert_old(known, self.now);
             return true;
         }
-        let named = if are_ours { buckets } else { &[] };
-        if let Err(known) = self.table.insert_new_at(known, named) {
-            self.table.insert_new(known, self.now);
+        let named = are_ours.then(|| self.table.possible_new_buckets(buckets));
+        match named.flatten() {
+            Some(buckets) => self.table.insert_new_in(known, buckets),
+            None => self.table.insert_new(known, self.now),
         }
         true
     }

@@ -1,7 +1,7 @@
 //! The dials of discovery: whom, and what became of them.
 
 use ringwire_codec::secret::handshake::HandshakeError;
-use ringwire_codec::{NetAddress, NodeId};
+use ringwire_codec::{GoodbyeCode, NetAddress, NodeId};
 
 use super::Discovery;
 use crate::error::{CloseReason, Reject};
@@ -47,7 +47,9 @@ impl Discovery {
             Round::Reached => tracing::info!(seed = %address, "reached a seed"),
             Round::GoesOn => {
                 self.counters.seed_dials_failed += 1;
-                self.dial_next_seed(cx);
+                if !self.dial_next_seed(cx) {
+                    self.report_unreached();
+                }
             }
             Round::NotOurs => {}
         }
@@ -105,16 +107,15 @@ impl Discovery {
         Filled { places, dialed }
     }
 
-    /// Goes on with the round of seeds, if there is one.
-    pub(super) fn dial_next_seed(&mut self, cx: &mut dyn Context) {
+    /// Goes on with the round of seeds; false if none of it is left.
+    pub(super) fn dial_next_seed(&mut self, cx: &mut dyn Context) -> bool {
         let is_free = |id: &NodeId| *id != cx.node_id() && cx.is_known(id) == Some(false);
-        match self.seeds.next(is_free) {
-            Some(seed) => {
-                tracing::debug!(%seed, "dials a seed");
-                self.dial(cx, seed);
-            }
-            None => self.report_unreached(),
+        let next = self.seeds.next(is_free);
+        if let Some(seed) = &next {
+            tracing::debug!(%seed, "dials a seed");
+            self.dial(cx, seed.clone());
         }
+        next.is_some()
     }
 
     /// A dial failed, or a peer had no room for us.
@@ -148,15 +149,16 @@ impl Discovery {
         match verdict {
             Verdict::Nothing => {}
             Verdict::Failed => self.count_failure(cx, address),
+            // Not banned, as in the reference: whoever told this would else choose whom we ban.
             Verdict::Lie => {
                 self.attempts.forget(&address.id);
-                self.mark_bad(cx, address);
+                self.book.remove(address);
+                self.handle_changed(cx);
             }
             Verdict::Ourselves => {
                 self.book.remove(address);
                 self.book.add_our_address(address.clone());
-                self.is_unsaved = true;
-                self.plan_share(cx);
+                self.handle_changed(cx);
             }
         }
     }
@@ -164,7 +166,7 @@ impl Discovery {
     /// No seed could be dialed. The reference refuses to start when it can resolve none and knows
     /// nobody else; names may resolve later, so this node says so and tries again.
     fn report_unreached(&self) {
-        if !self.seeds.is_empty() && self.book.is_empty() {
+        if self.book.is_empty() {
             tracing::error!(
                 "no seed answers and no other address is known; are the seeds' names and ports \
                  right, and is the network reachable? Trying again"
@@ -180,8 +182,12 @@ fn verdict_of(reason: &CloseReason) -> Verdict {
         | CloseReason::Rejected(Reject::IdMismatch { .. }) => Verdict::Lie,
         // What it said of itself does not do, or the application does not want it.
         CloseReason::Rejected(Reject::NodeInfo(_) | Reject::Filtered(_)) => Verdict::Failed,
+        CloseReason::Goodbye(goodbye) if goodbye.code != GoodbyeCode::Duplicate => Verdict::Failed,
         // A limit of ours, or a connection that there is already.
-        CloseReason::Rejected(_) | CloseReason::Stopped | CloseReason::Shutdown => Verdict::Nothing,
+        CloseReason::Rejected(_)
+        | CloseReason::Goodbye(_)
+        | CloseReason::Stopped
+        | CloseReason::Shutdown => Verdict::Nothing,
         _ => Verdict::Failed,
     }
 }
@@ -189,6 +195,7 @@ fn verdict_of(reason: &CloseReason) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conn::Goodbye;
     use crate::error::NetworkError;
 
     #[test]
@@ -207,6 +214,9 @@ mod tests {
             found: NodeId::from_bytes([2; 20]),
         };
         assert_eq!(verdict_of(&CloseReason::Handshake(wrong)), Verdict::Lie);
+        let goodbye = |code| verdict_of(&CloseReason::Goodbye(Goodbye::new(code, "")));
+        assert_eq!(goodbye(GoodbyeCode::Full), Verdict::Failed);
+        assert_eq!(goodbye(GoodbyeCode::Duplicate), Verdict::Nothing);
         let eof = CloseReason::Network(NetworkError::Eof);
         assert_eq!(verdict_of(&eof), Verdict::Failed);
     }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::peer::PeerKey;
 use crate::switch::message::AttemptId;
@@ -30,7 +32,7 @@ fn limits(inbound_max: usize) -> AdmissionLimits {
         inbound_max,
         outbound_max: 10,
         allow_duplicate_ip: true,
-        unconditional: Vec::new(),
+        ..AdmissionLimits::default()
     }
 }
 
@@ -168,6 +170,208 @@ fn a_second_id_at_one_address_is_refused_unless_allowed() {
     let mut lax = admission(limits(9), 1);
     pass(ask(&mut lax, inbound(1)));
     pass(ask(&mut lax, twin));
+}
+
+#[test]
+fn as_many_ids_fit_at_a_shared_address_as_its_limit_says() {
+    let mut admission = admission(
+        AdmissionLimits {
+            per_ip_max: 2,
+            ..limits(9)
+        },
+        1,
+    );
+    let mut at_one_address = |byte| {
+        let mut candidate = inbound(byte);
+        candidate.remote_addr = SocketAddr::from(([10, 0, 0, 1], u16::from(byte)));
+        ask(&mut admission, candidate)
+    };
+    let first = pass(at_one_address(1));
+    pass(at_one_address(2));
+    let (ip, limit) = ("10.0.0.1".parse().unwrap(), 2);
+    assert_eq!(reject(at_one_address(3)), Reject::PeersFromIp { ip, limit });
+    admission.leave(first.ticket);
+    let mut third = inbound(3);
+    third.remote_addr = SocketAddr::from(([10, 0, 0, 1], 3));
+    pass(ask(&mut admission, third));
+}
+
+#[test]
+fn a_subnet_has_its_share_of_strangers_who_come_and_of_nobody_else() {
+    let mut admission = admission(
+        AdmissionLimits {
+            per_subnet_max: 2,
+            unconditional: vec![id(20)],
+            ..limits(9)
+        },
+        1,
+    );
+    let (ip, limit) = ("10.0.0.3".parse().unwrap(), 2);
+    let full = Reject::PeersFromSubnet { ip, limit };
+    let first = pass(ask(&mut admission, inbound(1)));
+    pass(ask(&mut admission, candidate(4, Direction::Outbound)));
+    pass(ask(&mut admission, inbound(2)));
+    assert_eq!(reject(ask(&mut admission, inbound(3))), full);
+    let persistent = Plan {
+        persistent: true,
+        ..plan(OwnDial::None)
+    };
+    pass(admission.decide(Instant::ZERO, ShardId(0), inbound(5), persistent));
+    pass(ask(&mut admission, inbound(20)));
+    let mut elsewhere = inbound(6);
+    elsewhere.remote_addr = SocketAddr::from(([10, 0, 1, 6], 1));
+    pass(ask(&mut admission, elsewhere));
+    admission.leave(first.ticket);
+    pass(ask(&mut admission, inbound(3)));
+}
+
+#[test]
+fn discovered_peers_fill_the_outbound_budget_and_others_pass_it() {
+    let mut admission = admission(
+        AdmissionLimits {
+            outbound_max: 2,
+            unconditional: vec![id(20)],
+            ..limits(9)
+        },
+        1,
+    );
+    let discovered = Plan {
+        discovered: true,
+        ..plan(OwnDial::None)
+    };
+    let mut dial = |byte, plan| {
+        let candidate = candidate(byte, Direction::Outbound);
+        admission.decide(Instant::ZERO, ShardId(0), candidate, plan)
+    };
+    pass(dial(1, discovered));
+    pass(dial(20, discovered));
+    pass(dial(2, discovered));
+    assert_eq!(reject(dial(3, discovered)), Reject::OutboundFull(2));
+    // Persistent peers and dials of the application are not limited, but they count.
+    pass(dial(4, plan(OwnDial::None)));
+    let census = Census {
+        outbound: 3,
+        ..Census::default()
+    };
+    assert_eq!(admission.census(), census);
+}
+
+/// Something that happens to a book of peers.
+#[derive(Clone, Debug)]
+enum Step {
+    Ask {
+        id: u8,
+        ip: u8,
+        inbound: bool,
+        persistent: bool,
+        discovered: bool,
+        from: u16,
+    },
+    /// Of the tickets given so far.
+    Leave(u64),
+    BanId(u8),
+    BanIp(u8),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let ask = (0..12_u8, 0..6_u8, any::<[bool; 3]>(), 0..3_u16);
+    prop_oneof![
+        6 => ask.prop_map(|(id, ip, [inbound, persistent, discovered], from)| Step::Ask {
+            id,
+            ip,
+            inbound,
+            persistent,
+            discovered,
+            from,
+        }),
+        3 => (0..40_u64).prop_map(Step::Leave),
+        1 => (0..12_u8).prop_map(Step::BanId),
+        1 => (0..6_u8).prop_map(Step::BanIp),
+    ]
+}
+
+/// Two subnets of three addresses each.
+fn ip_of(ip: u8) -> IpAddr {
+    IpAddr::from([10, 0, ip / 3, ip])
+}
+
+/// The sums that `admission` keeps, made anew from its entries.
+fn must_add_up(admission: &Admission) {
+    let entries = || admission.entries.iter();
+    let counted = |direction| {
+        entries()
+            .filter(|(_, entry)| entry.counted && entry.direction == direction)
+            .count()
+    };
+    assert_eq!(admission.inbound, counted(Direction::Inbound));
+    assert_eq!(admission.outbound, counted(Direction::Outbound));
+    let (mut ips, mut subnets) = (Tally::new(), Tally::new());
+    let mut loads = vec![0; admission.loads.len()];
+    for (id, entry) in entries() {
+        ips.add(entry.ip);
+        if entry.in_subnet {
+            subnets.add(Prefix::subnet(entry.ip));
+        }
+        loads[usize::from(entry.home.0)] += 1;
+        assert_eq!(admission.by_ticket.get(&entry.ticket), Some(id));
+        assert_eq!(entry.counted, !admission.is_unconditional(id));
+    }
+    assert_eq!(admission.ips, ips);
+    assert_eq!(admission.subnets, subnets);
+    assert_eq!(admission.loads, loads);
+    assert_eq!(admission.by_ticket.len(), admission.entries.len());
+    let limits = &admission.limits;
+    assert!(admission.inbound <= limits.inbound_max);
+    assert!(entries().all(|(_, entry)| ips.count(&entry.ip) <= limits.per_ip_max));
+    let subnet_of = |entry: &Entry| subnets.count(&Prefix::subnet(entry.ip));
+    assert!(entries().all(|(_, entry)| subnet_of(entry) <= limits.per_subnet_max));
+}
+
+proptest! {
+    #[test]
+    fn the_counts_are_those_of_the_entries_whatever_happens(
+        steps in prop::collection::vec(any_step(), 0..120),
+    ) {
+        let limits = AdmissionLimits {
+            inbound_max: 4,
+            outbound_max: 3,
+            allow_duplicate_ip: true,
+            per_ip_max: 3,
+            per_subnet_max: 2,
+            unconditional: vec![id(0), id(1)],
+        };
+        let mut admission = admission(limits, 3);
+        for (second, step) in (1..).zip(steps) {
+            let now = Instant::ZERO + Duration::from_secs(second);
+            let soon = now + Duration::from_secs(5);
+            match step {
+                Step::Ask { id, ip, inbound, persistent, discovered, from } => {
+                    let direction = match inbound {
+                        true => Direction::Inbound,
+                        false => Direction::Outbound,
+                    };
+                    let mut candidate = candidate(id, direction);
+                    candidate.remote_addr = SocketAddr::new(ip_of(ip), 1);
+                    let plan = Plan { persistent, discovered, ..plan(OwnDial::None) };
+                    let _ = admission.decide(now, ShardId(from), candidate, plan);
+                }
+                Step::Leave(ticket) => {
+                    if let Some((from, successor)) =
+                        admission.leave(Ticket(ticket)).and_then(|departed| departed.successor)
+                    {
+                        let _ = admission.decide(now, from, successor, plan(OwnDial::None));
+                    }
+                }
+                Step::BanId(byte) => {
+                    admission.ban_id(id(byte), soon);
+                }
+                Step::BanIp(ip) => {
+                    admission.ban_ip(ip_of(ip), soon);
+                }
+            }
+            must_add_up(&admission);
+        }
+    }
 }
 
 #[test]

@@ -146,6 +146,26 @@ fn a_peer_that_fails_again_and_again_at_once_is_not_dialed_in_a_tight_loop() {
     }
 }
 
+#[test]
+fn who_is_banned_is_dialed_again_when_the_ban_ends_if_it_is_wanted_for_good() {
+    for (kind, again) in [
+        (DialKind::Persistent, true),
+        (DialKind::Once, false),
+        (DialKind::Discovered, false),
+    ] {
+        let mut world = World::new();
+        let asker = Asker::Application(ReplyToken(1));
+        world
+            .dialer
+            .plan(at(0), address(1), kind, Some(asker.clone()), false);
+        assert_eq!(world.dialer.next_due(at(0)), Some(id(1)));
+        let outcome = world.dialer.handle_banned(id(1), at(3600));
+        assert_eq!(outcome.askers[..], [asker]);
+        assert_eq!(world.start(at(3599)), None);
+        assert_eq!(world.start(at(3600)).is_some(), again, "{kind:?}");
+    }
+}
+
 // Conformance item 51.
 #[test]
 fn dialing_ourselves_is_never_tried_again() {

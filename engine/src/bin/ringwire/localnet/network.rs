@@ -109,6 +109,8 @@ fn config(args: &LocalnetArgs, number: usize) -> Config {
         max_num_inbound_peers: args.nodes,
         max_num_outbound_peers: args.nodes,
         allow_duplicate_ip: true,
+        // All nodes share one address and shake hands at once.
+        max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,
         send_rate: 0,
         recv_rate: 0,

@@ -37,7 +37,7 @@ fn call() -> impl Strategy<Value = Call> {
 
 /// All nodes share eight networks.
 fn crowded(n: u32) -> NetAddress {
-    let ip = Ipv4Addr::from(0x4000_0000 + (n % 8 << 16) + n);
+    let ip = Ipv4Addr::from(0x4000_0000 + ((n % 8) << 16) + n);
     NetAddress::from_ip(id(n), ip.into(), 26_656)
 }
 

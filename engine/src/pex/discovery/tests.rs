@@ -1,0 +1,386 @@
+//! What discovery decides, asked without a network: a context that writes down what it is told.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringwire_codec::secret::handshake::HandshakeError;
+use ringwire_codec::{ChannelId, NetAddress, NodeId, PexMessage};
+
+use super::*;
+use crate::config::Config;
+use crate::error::{CloseReason, NetworkError, Reject, TrySendError};
+use crate::peer::{Census, PeerInfo, PeerKey};
+use crate::pex::Timestamp;
+use crate::reactor::{Note, ReactorError};
+use crate::time::Instant;
+
+/// A switch of three shards that does nothing.
+#[derive(Default)]
+struct Recorder {
+    now: Instant,
+    census: Census,
+    known: Vec<NodeId>,
+    dialed: Vec<NetAddress>,
+    banned: Vec<(BanTarget, Duration)>,
+    notes: Vec<(ShardId, Note)>,
+    timers: Vec<(Duration, u64)>,
+    saved: usize,
+}
+
+impl Context for Recorder {
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn shard(&self) -> ShardId {
+        ShardId::COORDINATOR
+    }
+
+    fn shard_count(&self) -> u16 {
+        3
+    }
+
+    fn node_id(&self) -> NodeId {
+        id(0)
+    }
+
+    fn peers(&self) -> Vec<PeerKey> {
+        Vec::new()
+    }
+
+    fn peer(&self, _key: PeerKey) -> Option<&PeerInfo> {
+        None
+    }
+
+    fn try_send(&mut self, _: PeerKey, _: ChannelId, message: Bytes) -> Result<(), TrySendError> {
+        Err(TrySendError::NotConnected(message))
+    }
+
+    fn try_broadcast(&mut self, _channel: ChannelId, _message: Bytes) -> usize {
+        0
+    }
+
+    fn deliver(&mut self, _from: NodeId, _channel: ChannelId, _message: Bytes) {}
+
+    fn send_note(&mut self, to: ShardId, note: Note) {
+        self.notes.push((to, note));
+    }
+
+    fn set_timer(&mut self, after: Duration, token: u64) {
+        self.timers.push((after, token));
+    }
+
+    fn stop_peer(&mut self, _peer: PeerKey, _error: ReactorError) {}
+
+    fn stop_peer_gracefully(&mut self, _peer: PeerKey) {}
+
+    fn census(&self) -> Option<Census> {
+        Some(self.census)
+    }
+
+    fn is_known(&self, id: &NodeId) -> Option<bool> {
+        Some(self.known.contains(id))
+    }
+
+    fn dial(&mut self, address: NetAddress) {
+        self.census.dialing += 1;
+        self.known.push(address.id);
+        self.dialed.push(address);
+    }
+
+    fn ban(&mut self, target: BanTarget, span: Duration) {
+        self.banned.push((target, span));
+    }
+
+    fn save(&mut self, _document: Document) {
+        self.saved += 1;
+    }
+
+    fn random(&mut self) -> [u8; 32] {
+        [0; 32]
+    }
+}
+
+impl Recorder {
+    /// The notes so far; they are forgotten.
+    fn take_notes(&mut self) -> Vec<(ShardId, PexNote)> {
+        let notes = std::mem::take(&mut self.notes).into_iter();
+        notes
+            .map(|(to, note)| (to, PexNote::read(note).expect("one of ours")))
+            .collect()
+    }
+
+    /// A dial has ended and its place is free.
+    fn end_dial(&mut self, id: &NodeId) {
+        self.census.dialing -= 1;
+        self.known.retain(|known| known != id);
+    }
+}
+
+fn id(number: u8) -> NodeId {
+    NodeId::from_bytes([number; 20])
+}
+
+/// A routable address, each in a network of its own.
+fn address(number: u8) -> NetAddress {
+    NetAddress::from_ip(id(number), [44, number, 1, 1].into(), 26_656)
+}
+
+fn world(adjust: impl FnOnce(&mut Config)) -> (Discovery, Recorder) {
+    let mut config = Config::default();
+    adjust(&mut config);
+    let origin = Timestamp::from_unix_nanos(1_767_225_600_000_000_000);
+    let config = PexConfig::new(&config, origin, vec![address(0)]);
+    let book = AddrBook::new(config.book(), [1; 32]);
+    let mut discovery = Discovery::new(Arc::new(config), book, Chance::new([2; 32]));
+    let mut cx = Recorder::default();
+    discovery.start(&mut cx);
+    (discovery, cx)
+}
+
+fn introduction(number: u8, direction: Direction) -> Introduction {
+    Introduction {
+        direction,
+        is_kept: false,
+        speaks_pex: true,
+        place: address(number),
+        listens_at: Some(address(number)),
+    }
+}
+
+fn join(discovery: &mut Discovery, cx: &mut Recorder, number: u8, direction: Direction) {
+    let peer = introduction(number, direction);
+    discovery.handle_joined(cx, ShardId(2), id(number), peer);
+}
+
+/// Puts nodes into the book by the word of node 200.
+fn know(discovery: &mut Discovery, cx: &mut Recorder, numbers: impl IntoIterator<Item = u8>) {
+    let addresses: Vec<_> = numbers.into_iter().map(address).collect();
+    discovery.learn(cx, &addresses, &address(200));
+}
+
+fn eof() -> CloseReason {
+    CloseReason::Network(NetworkError::Eof)
+}
+
+#[test]
+fn an_abuser_and_its_address_are_refused_for_their_times() {
+    let (mut discovery, mut cx) = world(|_| {});
+    join(&mut discovery, &mut cx, 1, Direction::Inbound);
+    assert!(discovery.book.contains(&id(1)));
+    discovery.handle_offence(&mut cx, id(1), "it was rude");
+    let ip = address(1).host.ip().expect("an IP");
+    let expected = [(BanTarget::Id(id(1)), BAN), (BanTarget::Ip(ip), BAN_OF_IP)];
+    assert_eq!(cx.banned, expected);
+    assert!(discovery.book.is_banned(&id(1)) && !discovery.book.contains(&id(1)));
+}
+
+#[test]
+fn an_address_that_is_shared_or_not_routable_is_not_banned_with_its_node() {
+    let (mut discovery, mut cx) = world(|_| {});
+    let at = |number: u8, ip: [u8; 4]| Introduction {
+        place: NetAddress::from_ip(id(number), ip.into(), 1),
+        ..introduction(number, Direction::Inbound)
+    };
+    discovery.handle_joined(&mut cx, ShardId(0), id(1), at(1, [44, 9, 9, 9]));
+    discovery.handle_joined(&mut cx, ShardId(1), id(2), at(2, [44, 9, 9, 9]));
+    discovery.handle_joined(&mut cx, ShardId(1), id(3), at(3, [10, 0, 0, 1]));
+    discovery.handle_offence(&mut cx, id(1), "it was rude");
+    discovery.handle_offence(&mut cx, id(3), "it was rude");
+    let ids = [1, 3].map(|number| (BanTarget::Id(id(number)), BAN));
+    assert_eq!(cx.banned, ids);
+}
+
+#[test]
+fn a_peer_that_is_to_be_kept_is_not_banned() {
+    let (mut discovery, mut cx) = world(|_| {});
+    let kept = Introduction {
+        is_kept: true,
+        ..introduction(1, Direction::Outbound)
+    };
+    discovery.handle_joined(&mut cx, ShardId(0), id(1), kept);
+    discovery.handle_offence(&mut cx, id(1), "it was rude");
+    assert!(cx.banned.is_empty());
+}
+
+#[test]
+fn places_are_filled_from_the_book_and_no_further() {
+    let (mut discovery, mut cx) = world(|config| config.max_num_outbound_peers = 5);
+    know(&mut discovery, &mut cx, 1..50);
+    discovery.look(&mut cx);
+    assert_eq!(cx.dialed.len(), 5);
+    discovery.look(&mut cx);
+    assert_eq!(cx.dialed.len(), 5);
+}
+
+#[test]
+fn a_failed_dial_rests_and_is_noted_in_the_book() {
+    let (mut discovery, mut cx) = world(|_| {});
+    know(&mut discovery, &mut cx, [1]);
+    discovery.look(&mut cx);
+    assert_eq!(cx.dialed, [address(1)]);
+    cx.end_dial(&id(1));
+    discovery.handle_dialed(&mut cx, &address(1), Err(&eof()));
+    assert_eq!(discovery.book.attempts_of(&id(1)), Some(1));
+    cx.now = Instant::ZERO + Duration::from_secs(1);
+    discovery.look(&mut cx);
+    assert_eq!(cx.dialed.len(), 1);
+    cx.now = Instant::ZERO + Duration::from_secs(3);
+    discovery.look(&mut cx);
+    assert_eq!(cx.dialed.len(), 2);
+}
+
+#[test]
+fn a_dial_that_we_had_no_place_for_is_not_held_against_the_address() {
+    let (mut discovery, mut cx) = world(|_| {});
+    know(&mut discovery, &mut cx, [1]);
+    let full = CloseReason::Rejected(Reject::OutboundFull(10));
+    discovery.handle_dialed(&mut cx, &address(1), Err(&full));
+    assert_eq!(discovery.book.attempts_of(&id(1)), Some(0));
+    assert!(discovery.attempts.may_dial(&id(1), cx.now));
+}
+
+#[test]
+fn an_address_where_somebody_else_answers_is_dropped_and_its_node_may_be_told_again() {
+    let (mut discovery, mut cx) = world(|_| {});
+    know(&mut discovery, &mut cx, [1]);
+    let wrong = HandshakeError::WrongId {
+        expected: id(1),
+        found: id(2),
+    };
+    discovery.handle_dialed(&mut cx, &address(1), Err(&CloseReason::Handshake(wrong)));
+    assert!(!discovery.book.contains(&id(1)) && !discovery.book.is_banned(&id(1)));
+    know(&mut discovery, &mut cx, [1]);
+    assert!(discovery.book.contains(&id(1)));
+}
+
+// Conformance item 51.
+#[test]
+fn an_address_at_which_we_find_ourselves_is_ours_from_then_on() {
+    let (mut discovery, mut cx) = world(|_| {});
+    know(&mut discovery, &mut cx, [1]);
+    let ourselves = CloseReason::Rejected(Reject::IsSelf);
+    discovery.handle_dialed(&mut cx, &address(1), Err(&ourselves));
+    assert!(discovery.book.is_our_address(&address(1)));
+    know(&mut discovery, &mut cx, [1]);
+    assert!(discovery.book.is_empty());
+}
+
+#[test]
+fn a_peer_that_turns_us_away_at_once_rests_and_one_that_stayed_does_not() {
+    let (mut discovery, mut cx) = world(|_| {});
+    for (stayed, by_remote, rests) in [(9, true, true), (10, true, false), (9, false, false)] {
+        join(&mut discovery, &mut cx, 1, Direction::Outbound);
+        cx.now = cx.now + Duration::from_secs(stayed);
+        discovery.handle_left(&mut cx, id(1), by_remote);
+        let may_dial = discovery.attempts.may_dial(&id(1), cx.now);
+        assert_eq!(may_dial, !rests, "{stayed} s, by the remote: {by_remote}");
+    }
+    // Who dialed us may be dialed however short it stayed.
+    join(&mut discovery, &mut cx, 1, Direction::Inbound);
+    discovery.handle_left(&mut cx, id(1), true);
+    assert!(discovery.attempts.may_dial(&id(1), cx.now));
+}
+
+#[test]
+fn what_a_peer_answers_is_dialed_at_once_and_a_seed_never_is() {
+    let seeds = vec![address(9)];
+    let (mut discovery, mut cx) = world(|config| config.seeds = seeds);
+    join(&mut discovery, &mut cx, 1, Direction::Outbound);
+    let mut answer = Vec::new();
+    PexMessage::Addrs(vec![address(2), address(9)]).encode(&mut answer);
+    discovery.handle_learned(&mut cx, id(1), &answer);
+    assert!(discovery.book.contains(&id(9)));
+    assert_eq!(cx.dialed, [address(2)]);
+}
+
+#[test]
+fn a_node_with_all_its_peers_still_asks_while_its_book_is_short() {
+    let (mut discovery, mut cx) = world(|config| config.max_num_outbound_peers = 1);
+    cx.census.outbound = 1;
+    join(&mut discovery, &mut cx, 1, Direction::Inbound);
+    assert!(cx.take_notes().is_empty());
+    discovery.look(&mut cx);
+    assert_eq!(cx.take_notes(), [(ShardId(2), PexNote::Ask(id(1)))]);
+    // Not again before the peer may be asked again.
+    cx.now = cx.now + Duration::from_secs(10);
+    discovery.look(&mut cx);
+    assert!(cx.take_notes().is_empty());
+}
+
+#[test]
+fn the_book_is_shared_once_for_many_changes_and_with_every_other_shard() {
+    let (mut discovery, mut cx) = world(|_| {});
+    let share = PexTimer::Share.token();
+    know(&mut discovery, &mut cx, 1..20);
+    know(&mut discovery, &mut cx, 20..40);
+    let planned = cx
+        .timers
+        .iter()
+        .filter(|(_, token)| *token == share)
+        .count();
+    assert_eq!(planned, 1);
+    discovery.share(&mut cx);
+    let notes = cx.take_notes();
+    let [
+        (ShardId(1), PexNote::Book(one)),
+        (ShardId(2), PexNote::Book(other)),
+    ] = &notes[..]
+    else {
+        panic!("{notes:?}");
+    };
+    // One snapshot, and two references to it.
+    assert_eq!(one.as_ptr(), other.as_ptr());
+    know(&mut discovery, &mut cx, [40]);
+    let planned = cx
+        .timers
+        .iter()
+        .filter(|(_, token)| *token == share)
+        .count();
+    assert_eq!(planned, 2);
+}
+
+#[test]
+fn the_book_is_written_when_it_has_changed_and_only_then() {
+    let (mut discovery, mut cx) = world(|_| {});
+    discovery.handle_save_due(&mut cx);
+    assert_eq!(cx.saved, 0);
+    know(&mut discovery, &mut cx, [1]);
+    discovery.handle_save_due(&mut cx);
+    discovery.handle_save_due(&mut cx);
+    assert_eq!(cx.saved, 1);
+    know(&mut discovery, &mut cx, [2]);
+    discovery.save(&mut cx);
+    assert_eq!(cx.saved, 2);
+}
+
+#[test]
+fn a_peer_is_good_once_it_stayed_and_only_where_the_book_has_it() {
+    let (mut discovery, mut cx) = world(|_| {});
+    know(&mut discovery, &mut cx, [1]);
+    let elsewhere = NetAddress::from_ip(id(2), [44, 99, 1, 1].into(), 1);
+    discovery.learn(&mut cx, &[elsewhere], &address(200));
+    join(&mut discovery, &mut cx, 1, Direction::Outbound);
+    join(&mut discovery, &mut cx, 2, Direction::Outbound);
+    cx.now = Instant::ZERO + Duration::from_secs(119);
+    discovery.look(&mut cx);
+    assert!(!discovery.book.is_good(&id(1)));
+    cx.now = Instant::ZERO + Duration::from_secs(120);
+    discovery.look(&mut cx);
+    assert!(discovery.book.is_good(&id(1)) && !discovery.book.is_good(&id(2)));
+}
+
+#[test]
+fn the_first_look_comes_at_once_unless_peers_are_dialed_already() {
+    let first_look = |cx: &Recorder| {
+        let look = PexTimer::Look.token();
+        let mut timers = cx.timers.iter();
+        timers.find(|(_, token)| *token == look).expect("a look").0
+    };
+    let (_, cx) = world(|_| {});
+    assert_eq!(first_look(&cx), Duration::ZERO);
+    let (discovery, cx) = world(|config| config.persistent_peers = vec![address(1)]);
+    assert!(first_look(&cx) > Duration::ZERO && first_look(&cx) <= Duration::from_secs(30));
+    // And they are in the book from the start.
+    assert!(discovery.book.contains(&id(1)));
+}
