@@ -108,7 +108,7 @@ impl Builder {
     /// everything that was started is gone again.
     ///
     /// Raises the process's limit of open files to its hard limit.
-    pub fn start(self) -> Result<Engine, StartError> {
+    pub fn start(mut self) -> Result<Engine, StartError> {
         self.config.check()?;
         let shards = shard_count(&self.config);
         let node_key = match self.node_key {
@@ -122,6 +122,8 @@ impl Builder {
             .first()
             .and_then(|listener| listener.local_addr().ok())
             .unwrap_or(self.config.listen_addr);
+        // From here on everybody, peers included, is told the port that the kernel chose.
+        self.config.listen_addr = listen_addr;
         let number = NEXT_ENGINE.fetch_add(1, Ordering::Relaxed);
         let node = Arc::new(Node::new(number, node_key.id(), listen_addr, shards));
         let plan = Plan {
