@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{CHANNEL, channel, config, connect, echo_builder, skip_without_ring};
-use ringwire::error::TrySendError;
+use ringwire::error::{CloseReason, TrySendError};
 use ringwire::handle::{Builder, DialError, Engine, ShutdownError, SubscribeError};
+use ringwire::peer::BanTarget;
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
-use ringwire_codec::{ChannelId, NodeKey};
+use ringwire::switch::Event;
+use ringwire_codec::{ChannelId, GoodbyeCode, NodeKey};
 
 const WITHIN: Duration = Duration::from_secs(5);
 
@@ -29,6 +31,29 @@ fn two_engines_connect_and_echo_on_one_shard_each() {
     if !skip_without_ring() {
         echo_between(1);
     }
+}
+
+#[test]
+fn an_engine_that_is_banned_hears_so_over_a_real_socket() {
+    if skip_without_ring() {
+        return;
+    }
+    let here = app_builder(2, 5).start().expect("the banning engine");
+    let there = app_builder(2, 6).start().expect("the banned engine");
+    let mut events = there.events();
+    connect(&there, &here);
+    here.wait_for_peers_blocking(1, WITHIN).expect("connected");
+    here.ban(BanTarget::Id(there.node_id()), WITHIN);
+    let reason = loop {
+        let event = events.recv_timeout(WITHIN).expect("it is told in time");
+        if let Event::PeerRemoved { reason, .. } = event {
+            break reason;
+        }
+    };
+    let CloseReason::Goodbye(goodbye) = reason else {
+        panic!("closed for {reason}");
+    };
+    assert_eq!(goodbye.code, GoodbyeCode::Banned);
 }
 
 #[test]
