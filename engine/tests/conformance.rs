@@ -563,7 +563,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         72,
         "seeds at the start",
         By(&[
-            "a_round_tries_seeds_until_one_connects_and_no_longer",
+            "a_round_tries_seeds_until_one_answers_and_no_longer",
             "a_round_without_a_seed_that_answers_ends_after_each_was_tried_once",
             "a_node_whose_seeds_cannot_be_resolved_runs_and_finds_them_when_they_can",
             "one_seed_that_can_be_resolved_is_enough",
