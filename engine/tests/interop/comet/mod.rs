@@ -12,6 +12,7 @@
 //! nothing.
 
 mod content;
+mod discovery;
 mod handshake;
 mod life;
 mod line;

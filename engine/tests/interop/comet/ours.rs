@@ -1,6 +1,6 @@
 //! The engine that CometBFT meets: the channels of its program, handed to the application.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use ringwire::peer::PeerInfo;
 use ringwire::reactor::ChannelDescriptor;
 use ringwire::switch::Event;
 use ringwire_codec::pex::PEX_CHANNEL;
-use ringwire_codec::{ChannelId, NetAddress, NodeKey};
+use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
 use super::line::LINES;
-use super::process::{Arrived, Comet, WITHIN};
+use super::process::{Arrived, Comet, WITHIN, addresses_in_book};
 use crate::support::node::address_at;
 
 /// The chain of all nodes here.
@@ -32,8 +32,6 @@ pub(crate) const CHANNELS: [(ChannelId, u16); 4] = [
 /// The longest message the program takes, and so do we.
 const MESSAGE_BYTES_MAX: usize = 8 << 20;
 
-const SEED: [u8; 32] = [0x2c; 32];
-
 /// A running engine with a subscription to each channel. Unless it exchanges addresses by itself
 /// (`config.pex`), the channel of the peer exchange is one of them.
 pub(crate) struct Ours {
@@ -46,6 +44,11 @@ pub(crate) struct Ours {
 impl Ours {
     /// Starts an engine on loopback; `None`, with a loud word, where io_uring is refused.
     pub(crate) fn start(adjust: impl FnOnce(&mut Config)) -> Option<Ours> {
+        Ours::start_as(0, adjust)
+    }
+
+    /// The same, with an identity of its own for each number.
+    pub(crate) fn start_as(number: u8, adjust: impl FnOnce(&mut Config)) -> Option<Ours> {
         if !is_supported() {
             eprintln!("SKIPPED: this machine refuses io_uring, so no engine can be started");
             return None;
@@ -55,7 +58,7 @@ impl Ours {
         let pex = (!config.pex).then_some((PEX_CHANNEL, 1));
         let channels = CHANNELS.into_iter().chain(pex);
         let builder = Engine::builder(config)
-            .node_key(NodeKey::from_seed(SEED))
+            .node_key(NodeKey::from_seed([0x80 | number; 32]))
             .shards(1);
         let builder = channels.clone().fold(builder, |builder, (id, priority)| {
             builder.channel(ChannelDescriptor {
@@ -81,6 +84,12 @@ impl Ours {
     /// How others dial this node.
     pub(crate) fn address(&self) -> NetAddress {
         address_at(self.engine.node_id(), self.engine.listen_addr())
+    }
+
+    /// The addresses in its book, in the order of the text.
+    pub(crate) fn book(&self) -> BTreeSet<String> {
+        let book = self.engine.inspect_blocking("pex").expect("it keeps one");
+        addresses_in_book(&serde_json::from_slice(&book).expect("JSON"))
     }
 
     /// Sends a message as soon as there is room for it.
@@ -124,6 +133,17 @@ impl Ours {
             } => Some((remote_addr, reason)),
             _ => None,
         })
+    }
+
+    /// Peers that a reactor has parted from so far, and why, of those not yet told.
+    pub(crate) fn quarrels(&mut self) -> Vec<(NodeId, CloseReason)> {
+        std::iter::from_fn(|| self.events.try_recv())
+            .filter_map(|event| match event {
+                Event::PeerRemoved { peer, reason } => Some((peer.id, reason)),
+                _ => None,
+            })
+            .filter(|(_, reason)| matches!(reason, CloseReason::Reactor { .. }))
+            .collect()
     }
 
     fn wait<T>(&mut self, mut pick: impl FnMut(Event) -> Option<T>) -> T {

@@ -12,10 +12,10 @@ use super::ours::{Ours, dialed_by, each_line, unlimited};
 use super::process::Comet;
 
 /// Flags of a program that exchanges addresses and does nothing of its own accord while a test runs.
-const QUIET: [&str; 3] = ["-pex", "-ensure-peers-period", "1h"];
+pub(crate) const QUIET: [&str; 3] = ["-pex", "-ensure-peers-period", "1h"];
 
 /// Addresses of nodes that are not there; every third is of IPv6.
-fn addresses(count: u8) -> Vec<NetAddress> {
+pub(crate) fn addresses(count: u8) -> Vec<NetAddress> {
     let address = |number: u8| {
         let id = NodeKey::from_seed([number; 32]).id();
         let port = 20_000 + u16::from(number);

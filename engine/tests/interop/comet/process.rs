@@ -194,10 +194,7 @@ impl Comet {
     /// The addresses in its book, in the order of the text.
     pub(crate) fn book(&mut self) -> BTreeSet<String> {
         let answer = self.ask(json!({ "book": {} })).expect("a book");
-        let addresses = answer["book"]["addrs"].as_array();
-        // An empty book of Go is no list at all.
-        let addresses = addresses.map(Vec::as_slice).unwrap_or_default();
-        addresses.iter().map(address_in_book).collect()
+        addresses_in_book(&answer["book"])
     }
 
     /// Waits until all of these are in its book.
@@ -288,6 +285,14 @@ impl Drop for Comet {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The addresses in an address book of CometBFT's format, in the order of the text.
+pub(crate) fn addresses_in_book(book: &Value) -> BTreeSet<String> {
+    // An empty book of CometBFT's is no list at all.
+    let entries = book["addrs"].as_array().map(Vec::as_slice);
+    let entries = entries.unwrap_or_default();
+    entries.iter().map(address_in_book).collect()
 }
 
 /// An entry of an address book as `ID@IP:PORT`.
