@@ -59,8 +59,8 @@ pub(crate) fn bytes(bytes: u64) -> String {
     let size = bytes as f64;
     match bytes {
         ..1_000 => format!("{bytes} B"),
-        ..1_000_000 => format!("{:.1} kB", size / 1e3),
-        ..1_000_000_000 => format!("{:.1} MB", size / 1e6),
+        1_000..1_000_000 => format!("{:.1} kB", size / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", size / 1e6),
         _ => format!("{:.1} GB", size / 1e9),
     }
 }
@@ -71,8 +71,8 @@ pub(crate) fn span(seconds: f64) -> String {
     let seconds = seconds as u64;
     match seconds {
         ..60 => format!("{seconds}s"),
-        ..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        ..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
         _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
     }
 }
