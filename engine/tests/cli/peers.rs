@@ -48,7 +48,7 @@ fn a_running_node_tells_of_its_peers_and_a_stopped_one_of_its_book() {
     assert_eq!(report["peers"][0]["direction"], "inbound");
     let table = run_at(here.path(), "peers", &["--full"]).succeeded().stdout;
     assert!(table.contains(node_id.trim()), "{table}");
-    assert!(table.contains("1 peers: 0 outbound, 1 inbound"), "{table}");
+    assert!(table.contains("1 peer: 0 outbound, 1 inbound"), "{table}");
     let table = run_at(here.path(), "peers", &[]).succeeded().stdout;
     assert!(!table.contains(node_id.trim()), "{table}");
 
@@ -72,7 +72,7 @@ fn a_running_node_tells_of_its_peers_and_a_stopped_one_of_its_book() {
     let known = &report["address_book"]["addresses"][0];
     assert_eq!(known["id"], node_id.trim());
     let table = run_at(here.path(), "peers", &[]).succeeded().stdout;
-    assert!(table.contains("1 addresses: "), "{table}");
+    assert!(table.contains("1 address: "), "{table}");
 }
 
 #[test]

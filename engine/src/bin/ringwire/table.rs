@@ -77,6 +77,15 @@ pub(crate) fn span(seconds: f64) -> String {
     }
 }
 
+/// So many of a thing whose plural ends in s, or in es after s.
+pub(crate) fn number_of(number: usize, thing: &str) -> String {
+    match (number, thing.ends_with('s')) {
+        (1, _) => format!("1 {thing}"),
+        (_, true) => format!("{number} {thing}es"),
+        (_, false) => format!("{number} {thing}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +108,12 @@ mod tests {
         assert_eq!([span(59.9), span(60.0)], ["59s", "1m00s"]);
         assert_eq!([span(3_599.0), span(3_600.0)], ["59m59s", "1h00m"]);
         assert_eq!([span(86_399.0), span(86_400.0)], ["23h59m", "1d00h"]);
+    }
+
+    #[test]
+    fn one_thing_has_no_plural() {
+        let things = [(0, "peer"), (1, "peer"), (2, "address"), (1, "address")];
+        let told = things.map(|(number, thing)| number_of(number, thing));
+        assert_eq!(told, ["0 peers", "1 peer", "2 addresses", "1 address"]);
     }
 }
