@@ -19,13 +19,14 @@ use std::time::Duration;
 
 use ringwire_codec::{NetAddress, NodeId, PexMessage};
 
+use self::dialing::Filled;
 use super::AddrBook;
 use super::backoff::Attempts;
 use super::config::PexConfig;
 use super::crawler::Crawler;
 use super::note::{Introduction, PexNote};
 use super::roster::{Member, Roster};
-use super::seeds::Seeds;
+use super::seeds::{Round, Seeds};
 use super::timer::PexTimer;
 use crate::chance::Chance;
 use crate::document::Document;
@@ -45,6 +46,11 @@ const SHARE_PAUSE: Duration = Duration::from_millis(250);
 
 /// Pause between two writings of the book (reference, `dumpAddressInterval`).
 const SAVE_PAUSE: Duration = Duration::from_secs(120);
+
+/// Dials per place and interval that may follow on failed ones or on lost peers at once. A book has
+/// many addresses where nobody is; waiting an interval for each would leave places free for long. So
+/// many and no more, that a book of nothing else costs little.
+const REDIALS_PER_PLACE: usize = 3;
 
 /// What was decided so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,6 +75,10 @@ pub(super) struct Discovery {
     seeds: Seeds,
     /// In seed mode only.
     crawler: Option<Crawler>,
+    /// Whether places were free at the last look.
+    is_short: bool,
+    /// Dials that may be made before the next look, in place of such as failed.
+    redials: usize,
     /// Whether a snapshot for the other shards is planned.
     is_share_planned: bool,
     /// Whether the book has changed since it was written down.
@@ -90,6 +100,8 @@ impl Discovery {
             roster: Roster::default(),
             attempts: Attempts::default(),
             crawler,
+            is_short: false,
+            redials: 0,
             is_share_planned: false,
             is_unsaved: false,
             counters: DiscoveryCounters::default(),
@@ -182,9 +194,14 @@ impl Discovery {
                 self.mark_good(cx, &id, &member.place);
             }
         }
+        if self.seeds.handle_left(&id) == Round::GoesOn {
+            self.dial_next_seed(cx);
+        }
         if is_seed || self.crawler.is_some() {
             // Its place is free for one that it told of, or for the next visit.
             self.fill_places(cx);
+        } else if member.direction == Direction::Outbound {
+            self.redial(cx);
         }
     }
 
@@ -198,6 +215,7 @@ impl Discovery {
         };
         let (source, direction) = (member.place.clone(), member.direction);
         tracing::debug!(peer = %id, addresses = addresses.len(), "was told addresses");
+        self.seeds.handle_answered(&id);
         self.learn(cx, &addresses, &source);
         if self.crawler.is_some() && direction == Direction::Outbound {
             // The seed has seen for itself that a node is there and speaks.
@@ -244,7 +262,12 @@ impl Discovery {
         if let Some(crawler) = &mut self.crawler {
             crawler.refill(cx.now(), self.book.selection());
         }
+        self.redials = REDIALS_PER_PLACE * self.config.outbound_max;
         let filled = self.fill_places(cx);
+        if self.wants_seed(filled) {
+            self.seeds.begin_round(&mut self.chance);
+            self.dial_next_seed(cx);
+        }
         if !self.book.needs_more() {
             return;
         }
@@ -255,10 +278,15 @@ impl Discovery {
         if self.crawler.is_none() {
             self.ask_somebody(cx);
         }
-        if filled.places > 0 && filled.dialed == 0 {
-            self.seeds.begin_round(&mut self.chance);
-            self.dial_next_seed(cx);
-        }
+    }
+
+    /// Whether to ask a seed: nobody is left to dial, or an interval of dialing has not filled the
+    /// places. A book full of lies always has somebody to dial, and a node that only liars have
+    /// found would dial on for ever.
+    fn wants_seed(&mut self, filled: Filled) -> bool {
+        let is_short = filled.places > 0;
+        let was_short = std::mem::replace(&mut self.is_short, is_short);
+        is_short && (filled.dialed == 0 || (was_short && self.crawler.is_none()))
     }
 
     /// Tells all other shards what is in the book. Only a reference to the one snapshot travels.

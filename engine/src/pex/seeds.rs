@@ -1,7 +1,8 @@
 //! The nodes that the operator named to be asked when nobody else can be.
 //!
-//! A round dials them one after the other in a random order until one connects. They are asked,
-//! they answer and hang up, so they are never dialed as ordinary peers.
+//! A round dials them one after the other in a random order until one answers. They are asked,
+//! they answer and hang up, so they are never dialed as ordinary peers. One that hangs up without an
+//! answer has no room, and the round goes on: a connection alone is worth nothing.
 
 use ringwire_codec::{NetAddress, NodeId};
 
@@ -16,6 +17,8 @@ pub(super) struct Seeds {
     untried: Vec<NetAddress>,
     /// The one that is being dialed.
     dialing: Option<NodeId>,
+    /// The one that is connected and has not answered yet.
+    visiting: Option<NodeId>,
 }
 
 /// What the end of a dial means for the round.
@@ -23,7 +26,7 @@ pub(super) struct Seeds {
 pub(super) enum Round {
     /// The dial was none of the round's.
     NotOurs,
-    /// A seed is connected: the round is over.
+    /// A seed is connected: the round is over if it answers.
     Reached,
     /// The next one is to be tried, if there is one.
     GoesOn,
@@ -36,6 +39,7 @@ impl Seeds {
             all,
             untried: Vec::new(),
             dialing: None,
+            visiting: None,
         }
     }
 
@@ -59,6 +63,23 @@ impl Seeds {
         next
     }
 
+    /// A peer has answered: if it is the seed of this round, the round is over.
+    pub(super) fn handle_answered(&mut self, id: &NodeId) {
+        if self.visiting == Some(*id) {
+            self.visiting = None;
+            self.untried.clear();
+        }
+    }
+
+    /// A peer has left: if it is the seed of this round, it has not answered.
+    pub(super) fn handle_left(&mut self, id: &NodeId) -> Round {
+        if self.visiting != Some(*id) {
+            return Round::NotOurs;
+        }
+        self.visiting = None;
+        Round::GoesOn
+    }
+
     /// A dial has ended.
     pub(super) fn handle_dialed(&mut self, id: &NodeId, is_connected: bool) -> Round {
         if self.dialing != Some(*id) {
@@ -66,7 +87,7 @@ impl Seeds {
         }
         self.dialing = None;
         if is_connected {
-            self.untried.clear();
+            self.visiting = Some(*id);
             Round::Reached
         } else {
             Round::GoesOn
@@ -92,7 +113,7 @@ mod tests {
 
     // Conformance item 72.
     #[test]
-    fn a_round_tries_seeds_until_one_connects_and_no_longer() {
+    fn a_round_tries_seeds_until_one_answers_and_no_longer() {
         let mut seeds = seeds(3);
         seeds.begin_round(&mut Chance::new([1; 32]));
         let first = seeds.next(|_| true).expect("three are untried");
@@ -100,7 +121,22 @@ mod tests {
         let second = seeds.next(|_| true).expect("two are untried");
         assert_ne!(first, second);
         assert_eq!(seeds.handle_dialed(&second.id, true), Round::Reached);
+        seeds.handle_answered(&second.id);
+        assert_eq!(seeds.handle_left(&second.id), Round::NotOurs);
         assert_eq!(seeds.next(|_| true), None);
+    }
+
+    #[test]
+    fn a_seed_that_hangs_up_without_an_answer_is_followed_by_the_next() {
+        let mut seeds = seeds(2);
+        seeds.begin_round(&mut Chance::new([1; 32]));
+        let first = seeds.next(|_| true).expect("two are untried");
+        assert_eq!(seeds.handle_dialed(&first.id, true), Round::Reached);
+        assert_eq!(seeds.handle_left(&seed(9).id), Round::NotOurs);
+        assert_eq!(seeds.handle_left(&first.id), Round::GoesOn);
+        assert_eq!(seeds.handle_left(&first.id), Round::NotOurs);
+        let second = seeds.next(|_| true).expect("one is untried");
+        assert_ne!(first, second);
     }
 
     // Conformance item 72.

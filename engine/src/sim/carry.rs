@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::NetworkError;
 use crate::peer::ShardId;
 use crate::sim::link::Ending;
-use crate::sim::node::Place;
+use crate::sim::node::{Place, Saved};
 use crate::sim::step::Step;
 use crate::sim::view::Received;
 use crate::sim::wire::{EndRef, EndState};
@@ -47,7 +47,7 @@ impl World {
             Output::Reply { token, reply } => self.replies.push((token, reply)),
             Output::Save(document) => {
                 let saved = &mut self.nodes[place.node as usize].saved;
-                saved.insert(document.name(), document.render());
+                saved.insert(document.name(), Saved::Unwritten(document));
             }
             Output::Event(event) => self.handle_event(place, event),
         }
@@ -68,7 +68,7 @@ impl World {
         if bytes == 0 {
             self.fail(format!("{place:?} transmits nothing on {link:?}"));
         }
-        let Some(wire) = self.wires.get_mut(&at.wire) else {
+        let Some(wire) = self.wires.get_mut(at.wire) else {
             return;
         };
         if wire.lanes[at.side].is_writing() {
@@ -92,7 +92,7 @@ impl World {
 
     fn set_mode(&mut self, place: Place, link: LinkId, mode: ReadMode) {
         let at = self.end_of(place, link);
-        if let Some(wire) = self.wires.get_mut(&at.wire) {
+        if let Some(wire) = self.wires.get_mut(at.wire) {
             wire.ends[at.side].mode = mode;
         }
         self.plan_read(at, Duration::ZERO);
@@ -101,7 +101,7 @@ impl World {
     fn move_end(&mut self, place: Place, link: LinkId, to: ShardId, parcel: Box<Parcel>) {
         let at = self.end_of(place, link);
         self.note(place, "move", link.0, u64::from(to.0));
-        let Some(wire) = self.wires.get_mut(&at.wire) else {
+        let Some(wire) = self.wires.get_mut(at.wire) else {
             return;
         };
         let end = &mut wire.ends[at.side];
@@ -131,7 +131,7 @@ impl World {
         if let Some(shard) = self.shard(place) {
             shard.links.remove(&link);
         }
-        let Some(wire) = self.wires.get_mut(&at.wire) else {
+        let Some(wire) = self.wires.get_mut(at.wire) else {
             return;
         };
         wire.ends[at.side].state = EndState::Closing;
@@ -150,7 +150,7 @@ impl World {
     /// Closes one end with an ending; what comes for it is dropped.
     pub(super) fn end_side(&mut self, at: EndRef, ending: Ending) {
         let now = self.clock.now();
-        let Some(wire) = self.wires.get_mut(&at.wire) else {
+        let Some(wire) = self.wires.get_mut(at.wire) else {
             return;
         };
         if std::mem::replace(&mut wire.ends[at.side].state, EndState::Closed) == EndState::Closed {
@@ -160,7 +160,7 @@ impl World {
         let landing = wire.lanes[at.side].end(now, ending);
         wire.lanes[1 - at.side].abandon();
         if wire.is_dead() {
-            self.wires.remove(&at.wire);
+            self.wires.remove(at.wire);
             return;
         }
         if let Some(landing) = landing {
@@ -178,10 +178,10 @@ impl World {
         let node = place.node as usize;
         match &event {
             Event::PeerAdded(peer) => {
-                let (key, id) = (peer.key, peer.id);
+                let (key, known) = (peer.key, (peer.id, peer.direction));
                 self.note(place, "peer added", u64::from(key.index), 0);
                 if let Some(shard) = self.shard(place) {
-                    shard.peers.insert(key, id);
+                    shard.peers.insert(key, known);
                 }
             }
             Event::PeerRemoved { peer, .. } => {

@@ -22,7 +22,7 @@ impl World {
             Event::PeerRemoved { peer, .. } => {
                 let known = self
                     .shard(place)
-                    .and_then(|shard| shard.peers.get(&peer.key).copied());
+                    .and_then(|shard| shard.peers.get(&peer.key).map(|(id, _)| *id));
                 if known != Some(peer.id) {
                     self.fail(format!(
                         "{place:?} removed {} which it did not have",

@@ -3,10 +3,15 @@
 //! Time moves only by taking the next event, so a world of hours runs in milliseconds. Two events
 //! of the same instant come out in the order they went in; nothing else decides the order, hence
 //! the same inputs give the same run.
+//!
+//! An event may be large and waits where it was put; the heap orders small entries that name its
+//! place, because a heap moves each entry about as often as it has levels.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
+
+use slab::Slab;
 
 use crate::time::Instant;
 
@@ -15,14 +20,9 @@ use crate::time::Instant;
 pub struct Clock<E> {
     now: Instant,
     planned: u64,
-    heap: BinaryHeap<Planned<E>>,
-}
-
-#[derive(Debug)]
-struct Planned<E> {
-    at: Instant,
-    sequence: u64,
-    event: E,
+    /// When, the how-manieth planned, and its place in `events`; the earliest comes first.
+    heap: BinaryHeap<Reverse<(Instant, u64, usize)>>,
+    events: Slab<E>,
 }
 
 impl<E> Clock<E> {
@@ -32,6 +32,7 @@ impl<E> Clock<E> {
             now: Instant::ZERO,
             planned: 0,
             heap: BinaryHeap::new(),
+            events: Slab::new(),
         }
     }
 
@@ -43,11 +44,8 @@ impl<E> Clock<E> {
     /// Plans `event` for `at`, or for now when `at` has passed.
     pub fn plan(&mut self, at: Instant, event: E) {
         let at = at.max(self.now);
-        self.heap.push(Planned {
-            at,
-            sequence: self.planned,
-            event,
-        });
+        let place = self.events.insert(event);
+        self.heap.push(Reverse((at, self.planned, place)));
         self.planned += 1;
     }
 
@@ -58,7 +56,7 @@ impl<E> Clock<E> {
 
     /// When the next event is due.
     pub fn next_at(&self) -> Option<Instant> {
-        self.heap.peek().map(|planned| planned.at)
+        self.heap.peek().map(|Reverse((at, ..))| *at)
     }
 
     /// Takes the next event and moves time to it, unless it is due after `until`.
@@ -66,10 +64,10 @@ impl<E> Clock<E> {
         if self.next_at()? > until {
             return None;
         }
-        let planned = self.heap.pop()?;
-        debug_assert!(planned.at >= self.now, "time never runs back");
-        self.now = planned.at;
-        Some(planned.event)
+        let Reverse((at, _, place)) = self.heap.pop()?;
+        debug_assert!(at >= self.now, "time never runs back");
+        self.now = at;
+        Some(self.events.remove(place))
     }
 
     /// Moves time to `to` when nothing is due before it.
@@ -82,27 +80,6 @@ impl<E> Clock<E> {
 impl<E> Default for Clock<E> {
     fn default() -> Self {
         Clock::new()
-    }
-}
-
-impl<E> PartialEq for Planned<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl<E> Eq for Planned<E> {}
-
-impl<E> PartialOrd for Planned<E> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<E> Ord for Planned<E> {
-    /// Reversed, because the heap of the standard library gives the greatest first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.sequence).cmp(&(self.at, self.sequence))
     }
 }
 

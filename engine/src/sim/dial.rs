@@ -12,9 +12,9 @@ use std::time::Duration;
 use ringwire_codec::Host;
 
 use crate::error::NetworkError;
-use crate::sim::node::{self, Place};
+use crate::sim::node::{PORT, Place};
 use crate::sim::step::Step;
-use crate::sim::wire::{End, EndRef, Wire, WireId};
+use crate::sim::wire::{End, EndRef, Wire};
 use crate::sim::world::World;
 use crate::switch::{DialId, LinkId};
 
@@ -35,7 +35,7 @@ impl World {
             shard.dials.insert(dial);
         }
         let target = match host {
-            Host::Ip(ip) => node::number_at(*ip),
+            Host::Ip(ip) => self.by_ip.get(ip).copied(),
             Host::Name(name) => match self.names.get(&**name) {
                 Some(number) => Some(*number),
                 None => {
@@ -47,7 +47,7 @@ impl World {
                 }
             },
         };
-        let target = target.filter(|&number| number < self.node_count() && port == node::PORT);
+        let target = target.filter(|&number| number < self.node_count() && port == PORT);
         let Some(target) = target else {
             return self.clock.plan_after(RESOLVE_DELAY, refused(from, dial));
         };
@@ -106,30 +106,30 @@ impl World {
     }
 
     fn make_wire(&mut self, from: Place, at: Place) -> (EndRef, EndRef) {
-        self.wires_made += 1;
-        let id = WireId(self.wires_made);
-        let mut client = node::socket_addr(from.node);
-        client.set_port(32_768 + (self.wires_made % 28_000) as u16);
-        let dialer = End::new(from, self.next_link(), node::socket_addr(at.node));
+        let mut client = self.socket_addr_of(from.node);
+        client.set_port(32_768 + (self.wires.made() % 28_000) as u16);
+        let dialer = End::new(from, self.next_link(), self.socket_addr_of(at.node));
         let accepter = End::new(at, self.next_link(), client);
         let profile = self.profile_between(from.node, at.node);
         let faults = self
             .faults
             .of_link(self.clock.now(), from.node, at.node, &mut self.rng);
-        let ends = [EndRef { wire: id, side: 0 }, EndRef { wire: id, side: 1 }];
-        for (end, at) in [(&dialer, ends[0]), (&accepter, ends[1])] {
-            let (place, link) = (end.place, end.link);
+        let held_by = [&dialer, &accepter].map(|end| (end.place, end.link));
+        let wire = self
+            .wires
+            .insert(Wire::new([dialer, accepter], profile, faults));
+        let ends = [0, 1].map(|side| EndRef { wire, side });
+        for ((place, link), at) in held_by.into_iter().zip(ends) {
             if let Some(shard) = self.shard(place) {
                 shard.links.insert(link, at);
             }
         }
-        self.wires
-            .insert(id, Wire::new([dialer, accepter], profile, faults));
         (ends[0], ends[1])
     }
 
     fn link_of(&self, at: EndRef) -> (LinkId, SocketAddr) {
-        let end = &self.wires[&at.wire].ends[at.side];
+        let wire = self.wires.get(at.wire).expect("it was made just now");
+        let end = &wire.ends[at.side];
         (end.link, end.remote)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::peer::ShardId;
 use crate::sim::fault::FaultRule;
 use crate::sim::link::Ending;
 use crate::sim::step::Step;
@@ -16,11 +17,10 @@ impl World {
         self.groups = members
             .flat_map(|(group, nodes)| nodes.iter().map(move |n| (*n, group)))
             .collect();
-        for id in self.wire_ids() {
-            let (a, b) = self.wires[&id].nodes();
+        for (id, (a, b)) in self.wires_where(|_, _| true) {
             let held = self.is_cut_off(a, b);
             for side in 0..2 {
-                if let Some(wire) = self.wires.get_mut(&id) {
+                if let Some(wire) = self.wires.get_mut(id) {
                     wire.lanes[side].hold(held);
                 }
                 self.pump(EndRef { wire: id, side });
@@ -31,49 +31,60 @@ impl World {
     /// Takes a node down at once, without goodbye; it starts again after `down` with nothing but
     /// its key and configuration. Its peers notice a lost connection.
     pub fn crash(&mut self, number: u32, down: Duration) {
-        if self.nodes[number as usize].shards.is_empty() {
+        if self.is_up(number) {
+            self.take_down(number);
+            self.clock.plan_after(down, Step::Restart(number));
+        }
+    }
+
+    /// Takes a node down at once, without goodbye, until [`World::bring_up`]. Its peers notice a
+    /// lost connection. Nothing happens when it is down already.
+    pub fn take_down(&mut self, number: u32) {
+        if !self.is_up(number) {
             return;
         }
-        self.note(
-            self.place(number, crate::peer::ShardId::COORDINATOR),
-            "crash",
-            0,
-            0,
-        );
+        self.note(self.place(number, ShardId::COORDINATOR), "crash", 0, 0);
         let node = &mut self.nodes[number as usize];
         // What is planned for this life is dropped from now on.
         node.life += 1;
         node.shards.clear();
-        for id in self.wire_ids() {
-            let (a, b) = self.wires[&id].nodes();
+        for (id, (a, b)) in self.wires_where(|a, b| a == number || b == number) {
             for (side, node) in [(0, a), (1, b)] {
                 if node == number {
                     self.end_side(EndRef { wire: id, side }, Ending::Reset);
                 }
             }
         }
-        self.clock.plan_after(down, Step::Restart(number));
+    }
+
+    /// Starts a node that is down, with its key, its configuration and what it had kept. Nothing
+    /// happens when it is up.
+    ///
+    /// # Panics
+    /// When the configuration does not hold; it did in the node's first life.
+    pub fn bring_up(&mut self, number: u32) {
+        if !self.is_up(number) {
+            self.start(number).unwrap_or_else(|error| self.fail(error));
+        }
     }
 
     /// Loses every connection between two nodes.
     pub fn reset_between(&mut self, a: u32, b: u32) {
-        for id in self.wire_ids() {
-            if matches!(self.wires[&id].nodes(), nodes if nodes == (a, b) || nodes == (b, a)) {
-                self.end_both_lanes(id, Ending::Reset);
-            }
+        for (id, _) in self.wires_where(|x, y| (x, y) == (a, b) || (x, y) == (b, a)) {
+            self.end_both_lanes(id, Ending::Reset);
         }
     }
 
     pub(super) fn end_wires(&mut self, rule: &FaultRule, ending: Ending) {
-        for id in self.wires_at(rule) {
+        for (id, _) in self.wires_where(|a, b| rule.place.includes(a, b)) {
             self.end_both_lanes(id, ending);
         }
     }
 
     pub(super) fn stall_wires(&mut self, rule: &FaultRule, rest: Duration) {
         let now = self.now();
-        for id in self.wires_at(rule) {
-            if let Some(wire) = self.wires.get_mut(&id) {
+        for (id, _) in self.wires_where(|a, b| rule.place.includes(a, b)) {
+            if let Some(wire) = self.wires.get_mut(id) {
                 wire.lanes.iter_mut().for_each(|lane| lane.stall(now, rest));
             }
         }
@@ -87,22 +98,16 @@ impl World {
         }
     }
 
-    fn wires_at(&self, rule: &FaultRule) -> Vec<WireId> {
-        let meant = self.wires.iter().filter(|(_, wire)| {
-            let (a, b) = wire.nodes();
-            rule.place.includes(a, b)
-        });
-        meant.map(|(id, _)| *id).collect()
-    }
-
-    fn wire_ids(&self) -> Vec<WireId> {
-        self.wires.keys().copied().collect()
+    /// The wires between nodes that `is_meant` accepts, the dialer given first.
+    fn wires_where(&self, is_meant: impl Fn(u32, u32) -> bool) -> Vec<(WireId, (u32, u32))> {
+        let wires = self.wires.iter().map(|(id, wire)| (id, wire.nodes()));
+        wires.filter(|(_, (a, b))| is_meant(*a, *b)).collect()
     }
 
     fn end_both_lanes(&mut self, id: WireId, ending: Ending) {
         let now = self.now();
         for side in 0..2 {
-            let Some(wire) = self.wires.get_mut(&id) else {
+            let Some(wire) = self.wires.get_mut(id) else {
                 return;
             };
             if let Some(landing) = wire.lanes[side].end(now, ending) {

@@ -92,7 +92,9 @@ pub mod trace;
 pub mod world;
 
 pub use fault::{Fault, FaultTable, When, Where};
-pub use node::{NodeSpec, ReactorSet, net_address, node_key, socket_addr};
+pub use node::{
+    AddressPlan, NodeSpec, ReactorSet, SPREAD_GROUPS, net_address, node_key, socket_addr, spread_ip,
+};
 pub use profile::{Chunking, LinkProfile};
 pub use rng::Rng;
 pub use scenario::Scenario;

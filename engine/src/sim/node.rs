@@ -13,7 +13,8 @@ use std::sync::Arc;
 use ringwire_codec::{ChannelId, Host, NetAddress, NodeId, NodeKey};
 
 use crate::config::{Config, ConfigError};
-use crate::peer::{PeerKey, ShardId};
+use crate::document::Document;
+use crate::peer::{Direction, PeerKey, ShardId};
 use crate::pex::{AddrBook, Pex, PexConfig, Timestamp};
 use crate::reactor::Reactor;
 use crate::sim::rng::Rng;
@@ -24,6 +25,15 @@ use crate::time::Instant;
 
 /// Port every node listens on.
 pub(super) const PORT: u16 = 26_656;
+
+/// First octet of spread addresses.
+const SPREAD_OCTET_FIRST: u32 = 20;
+/// Groups of the address book, IPv4 /16, that spread addresses use: 20.0.0.0 to 99.255.0.0, where
+/// nothing is private or reserved.
+pub const SPREAD_GROUPS: u32 = 80 * 256;
+
+/// Where each node of a world listens, by its number.
+pub type AddressPlan = Rc<dyn Fn(u32) -> IpAddr>;
 
 /// The date on which every world begins: 2026-01-01, 00:00 UTC.
 const BEGINNING: Timestamp = Timestamp::from_unix_nanos(1_767_225_600_000_000_000);
@@ -45,6 +55,28 @@ pub struct NodeSpec {
     pub filters: Filters,
 }
 
+/// A document that a node had kept. It is written when somebody reads it: most are replaced before
+/// that, and writing one may take longer than all else a node does between two of them.
+pub(super) enum Saved {
+    Unwritten(Document),
+    Written(Vec<u8>),
+}
+
+impl Saved {
+    /// The bytes of the file.
+    pub(super) fn bytes(&mut self) -> &[u8] {
+        if let Saved::Unwritten(_) = self
+            && let Saved::Unwritten(document) = std::mem::replace(self, Saved::Written(Vec::new()))
+        {
+            *self = Saved::Written(document.render());
+        }
+        match self {
+            Saved::Written(bytes) => bytes,
+            Saved::Unwritten(_) => unreachable!("it was written just now"),
+        }
+    }
+}
+
 /// One shard of one life of one node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Place {
@@ -58,7 +90,7 @@ pub(super) struct Shard {
     pub(super) switch: Switch,
     pub(super) links: BTreeMap<LinkId, EndRef>,
     pub(super) dials: BTreeSet<DialId>,
-    pub(super) peers: BTreeMap<PeerKey, NodeId>,
+    pub(super) peers: BTreeMap<PeerKey, (NodeId, Direction)>,
     /// Messages that wait, by the last gauges.
     pub(super) queued: BTreeMap<(PeerKey, ChannelId), usize>,
     pub(super) turn_planned: bool,
@@ -75,7 +107,7 @@ pub(super) struct Node {
     /// Empty while the node is down.
     pub(super) shards: Vec<Shard>,
     /// The documents it had kept, by name: its disk. They survive a crash.
-    pub(super) saved: BTreeMap<&'static str, Vec<u8>>,
+    pub(super) saved: BTreeMap<&'static str, Saved>,
     /// Whether its application takes deliveries.
     pub(super) consumes: bool,
     /// Shard that accepts next.
@@ -87,9 +119,8 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(seed: u64, number: u32, mut spec: NodeSpec) -> Self {
+    pub(super) fn new(seed: u64, number: u32, spec: NodeSpec) -> Self {
         assert!(spec.shards > 0, "a node has at least one shard");
-        spec.config.listen_addr = socket_addr(number);
         Node {
             id: node_key(seed, number).id(),
             spec,
@@ -118,7 +149,7 @@ impl Node {
         for shard in (0..self.spec.shards).map(ShardId) {
             let mut reactors = (self.spec.reactors)(shard);
             if config.pex {
-                let pex = self.pex(seed, number, shard, rng);
+                let pex = self.pex(shard, rng);
                 reactors.push((String::from(Pex::NAME), Box::new(pex)));
             }
             let channels = reactors.iter().flat_map(|(_, reactor)| reactor.channels());
@@ -143,12 +174,13 @@ impl Node {
     }
 
     /// The peer exchange of a shard; on the coordinator's with the book that the node had kept.
-    fn pex(&self, seed: u64, number: u32, shard: ShardId, rng: &mut Rng) -> Pex {
-        let us = net_address(seed, number);
+    fn pex(&mut self, shard: ShardId, rng: &mut Rng) -> Pex {
+        let at = self.spec.config.listen_addr;
+        let us = NetAddress::from_ip(self.id, at.ip(), at.port());
         let config = Arc::new(PexConfig::new(&self.spec.config, BEGINNING, vec![us]));
         let book = (shard == ShardId::COORDINATOR).then(|| {
-            match self.saved.get(AddrBook::DOCUMENT_NAME) {
-                Some(saved) => AddrBook::from_json(config.book(), rng.bytes32(), saved)
+            match self.saved.get_mut(AddrBook::DOCUMENT_NAME) {
+                Some(saved) => AddrBook::from_json(config.book(), rng.bytes32(), saved.bytes())
                     .expect("a node reads what it had written"),
                 None => AddrBook::new(config.book(), rng.bytes32()),
             }
@@ -161,7 +193,7 @@ impl Node {
         let home = self
             .shards
             .iter()
-            .position(|shard| shard.peers.values().any(|id| *id == peer));
+            .position(|shard| shard.peers.values().any(|(id, _)| *id == peer));
         home.map(|index| ShardId(index as u16))
     }
 
@@ -196,13 +228,32 @@ pub fn node_key(seed: u64, number: u32) -> NodeKey {
     NodeKey::from_seed(*hasher.finalize().as_bytes())
 }
 
-/// Where node `number` listens: 10.0.0.1 and up.
+/// Where node `number` listens unless the scenario says otherwise: 10.0.0.1 and up.
 pub fn socket_addr(number: u32) -> SocketAddr {
-    let ip = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 1).to_bits() + number);
-    SocketAddr::new(IpAddr::V4(ip), PORT)
+    SocketAddr::new(lan_ip(number), PORT)
 }
 
-/// The whole address of node `number` in the world of `seed`.
+/// The address of node `number` in one room: 10.0.0.1 and up.
+pub(super) fn lan_ip(number: u32) -> IpAddr {
+    let ip = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 1).to_bits() + number);
+    IpAddr::V4(ip)
+}
+
+/// The address of node `number` on a wide internet: routable, and of the first
+/// [`SPREAD_GROUPS`] numbers each is in a /16 of its own, in no order that numbers follow.
+///
+/// # Panics
+/// When there are more numbers than addresses: 65 534 in each /16.
+pub fn spread_ip(number: u32) -> IpAddr {
+    let (round, place) = (number / SPREAD_GROUPS, number % SPREAD_GROUPS);
+    // An odd step that 5 does not divide walks through all groups before it comes back.
+    let group = place * 7919 % SPREAD_GROUPS;
+    let host = u16::try_from(round + 1).expect("a /16 has room for the number");
+    let ip = (SPREAD_OCTET_FIRST << 24) + (group << 16) + u32::from(host);
+    IpAddr::V4(Ipv4Addr::from_bits(ip))
+}
+
+/// The whole address of node `number` in the world of `seed`, unless the scenario says otherwise.
 pub fn net_address(seed: u64, number: u32) -> NetAddress {
     let id = node_key(seed, number).id();
     NetAddress {
@@ -212,9 +263,25 @@ pub fn net_address(seed: u64, number: u32) -> NetAddress {
     }
 }
 
-/// The node that listens at `ip`, if the world gave it out.
-pub(super) fn number_at(ip: IpAddr) -> Option<u32> {
-    let IpAddr::V4(ip) = ip else { return None };
-    ip.to_bits()
-        .checked_sub(Ipv4Addr::new(10, 0, 0, 1).to_bits())
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn spread_addresses_are_distinct_routable_and_each_in_a_group_of_its_own_while_they_last() {
+        let octets = |number| match spread_ip(number) {
+            IpAddr::V4(ip) => ip.octets(),
+            IpAddr::V6(ip) => panic!("{ip} is no IPv4 address"),
+        };
+        let groups: BTreeSet<[u8; 2]> = (0..SPREAD_GROUPS)
+            .map(octets)
+            .map(|[a, b, ..]| [a, b])
+            .collect();
+        assert_eq!(groups.len(), SPREAD_GROUPS as usize);
+        assert!(groups.iter().all(|[first, _]| (20..100).contains(first)));
+        let all: BTreeSet<IpAddr> = (0..3 * SPREAD_GROUPS).map(spread_ip).collect();
+        assert_eq!(all.len(), 3 * SPREAD_GROUPS as usize);
+    }
 }

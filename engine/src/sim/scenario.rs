@@ -8,20 +8,23 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
+
+use ringwire_codec::{Host, NetAddress};
 
 use crate::config::Config;
 use crate::peer::ShardId;
 use crate::reactor::{ChannelDescriptor, Reactor};
 use crate::sim::fault::FaultTable;
-use crate::sim::node::{self, NodeSpec};
+use crate::sim::node::{self, AddressPlan, NodeSpec, PORT};
 use crate::sim::profile::LinkProfile;
 use crate::sim::rng::Rng;
 use crate::sim::world::World;
 use crate::switch::{AppChannels, Filters};
 
-type MakeReactor = Rc<dyn Fn(u32, ShardId) -> Box<dyn Reactor>>;
+type MakeReactor = Rc<dyn Fn(u32, ShardId) -> Option<Box<dyn Reactor>>>;
 type Adjust = Rc<dyn Fn(u32, &mut Config)>;
 type MakeFilters = Rc<dyn Fn(u32) -> Filters>;
 
@@ -38,6 +41,7 @@ pub struct Scenario {
     reactors: Vec<(String, MakeReactor)>,
     adjust: Vec<Adjust>,
     filters: Option<MakeFilters>,
+    addresses: AddressPlan,
 }
 
 impl Scenario {
@@ -55,6 +59,7 @@ impl Scenario {
             reactors: Vec::new(),
             adjust: Vec::new(),
             filters: None,
+            addresses: Rc::new(node::lan_ip),
         }
     }
 
@@ -96,9 +101,18 @@ impl Scenario {
 
     /// A reactor on every node, made per node and shard.
     pub fn reactor(
-        mut self,
+        self,
         name: &str,
         make: impl Fn(u32, ShardId) -> Box<dyn Reactor> + 'static,
+    ) -> Self {
+        self.reactor_on(name, move |node, shard| Some(make(node, shard)))
+    }
+
+    /// A reactor on some nodes, made per node and shard; a node has it on all shards or on none.
+    pub fn reactor_on(
+        mut self,
+        name: &str,
+        make: impl Fn(u32, ShardId) -> Option<Box<dyn Reactor>> + 'static,
     ) -> Self {
         self.reactors.push((String::from(name), Rc::new(make)));
         self
@@ -152,9 +166,23 @@ impl Scenario {
         pairs.fold(self, |scenario, (a, b)| scenario.edge(a, b))
     }
 
+    /// Nodes live across the internet instead of in one room: see [`spread_ip`].
+    ///
+    /// [`spread_ip`]: crate::sim::spread_ip
+    pub fn spread_addresses(self) -> Self {
+        self.addresses(node::spread_ip)
+    }
+
+    /// Node `number` listens at the address this gives, never the same for two.
+    pub fn addresses(mut self, address: impl Fn(u32) -> IpAddr + 'static) -> Self {
+        self.addresses = Rc::new(address);
+        self
+    }
+
     /// Builds the world and starts its nodes. Panics when a configuration does not hold.
-    pub fn build(self) -> World {
+    pub fn build(&self) -> World {
         let mut world = World::new(self.seed);
+        world.set_addresses(Rc::clone(&self.addresses));
         let mut chance = Rng::new(!self.seed);
         world.set_profile(self.profile);
         if let Some(faults) = &self.faults {
@@ -169,6 +197,11 @@ impl Scenario {
         world
     }
 
+    /// What node `number` of this scenario is made of, for one that joins a running world.
+    pub fn node_spec(&self, number: u32) -> NodeSpec {
+        self.spec(number, &mut Rng::new(!self.seed ^ u64::from(number) << 32))
+    }
+
     fn spec(&self, number: u32, chance: &mut Rng) -> NodeSpec {
         let shards = match self.mixes_shards {
             true => chance.between(1, u64::from(self.shards_max)) as u16,
@@ -177,7 +210,11 @@ impl Scenario {
         let mut config = config();
         let kept = self.edges.range((number, 0)..=(number, u32::MAX));
         config.persistent_peers = kept
-            .map(|(_, to)| node::net_address(self.seed, *to))
+            .map(|(_, to)| NetAddress {
+                id: node::node_key(self.seed, *to).id(),
+                host: Host::Ip((self.addresses)(*to)),
+                port: PORT,
+            })
             .collect();
         config.max_num_inbound_peers = self.nodes.max(40) as usize;
         self.adjust
@@ -187,7 +224,7 @@ impl Scenario {
         let reactors = Rc::new(move |shard| {
             let made = makers
                 .iter()
-                .map(|(name, make)| (name.clone(), make(number, shard)));
+                .filter_map(|(name, make)| Some((name.clone(), make(number, shard)?)));
             let mut reactors: Vec<(String, Box<dyn Reactor>)> = made.collect();
             if !channels.is_empty() {
                 let app: Box<dyn Reactor> = Box::new(AppChannels::new(channels.clone()));

@@ -72,9 +72,7 @@ impl World {
             Step::Read(end) => self.read(end),
             Step::Linger(end) => self.close_now(end),
             Step::Fault(rule) => self.strike(&rule),
-            Step::Restart(node) => {
-                self.start(node).unwrap_or_else(|error| self.fail(error));
-            }
+            Step::Restart(node) => self.bring_up(node),
         }
     }
 
@@ -171,7 +169,7 @@ impl World {
             return;
         }
         let link = self.next_link();
-        let Some(wire) = self.wires.get_mut(&at.wire) else {
+        let Some(wire) = self.wires.get_mut(at.wire) else {
             return;
         };
         let end = &mut wire.ends[at.side];

@@ -23,7 +23,7 @@ impl World {
     /// Lets a lane carry what it can and plans what follows.
     pub(super) fn pump(&mut self, at: EndRef) {
         let now = self.clock.now();
-        let Some(wire) = self.wires.get_mut(&at.wire) else {
+        let Some(wire) = self.wires.get_mut(at.wire) else {
             return;
         };
         let Pumped { landings, sent_at } = wire.lanes[at.side].pump(now, &mut self.rng);
@@ -36,7 +36,7 @@ impl World {
     }
 
     pub(super) fn land(&mut self, at: EndRef) {
-        let Some(wire) = self.wires.get_mut(&at.wire) else {
+        let Some(wire) = self.wires.get_mut(at.wire) else {
             return;
         };
         wire.lanes[at.side].land();
@@ -45,7 +45,7 @@ impl World {
 
     /// Plans a read of an end that wants to read and has something to.
     pub(super) fn plan_read(&mut self, at: EndRef, after: Duration) {
-        let Some(wire) = self.wires.get_mut(&at.wire) else {
+        let Some(wire) = self.wires.get_mut(at.wire) else {
             return;
         };
         let end = &mut wire.ends[at.side];
@@ -56,7 +56,7 @@ impl World {
     }
 
     pub(super) fn read(&mut self, at: EndRef) {
-        let Some(wire) = self.wires.get_mut(&at.wire) else {
+        let Some(wire) = self.wires.get_mut(at.wire) else {
             return;
         };
         let end = &mut wire.ends[at.side];
@@ -72,7 +72,7 @@ impl World {
             return self.plan_read(at, CHUNK_RETRY);
         };
         let now = self.clock.now();
-        let Some(wire) = self.wires.get_mut(&at.wire) else {
+        let Some(wire) = self.wires.get_mut(at.wire) else {
             return;
         };
         let lane = &mut wire.lanes[1 - at.side];
@@ -100,7 +100,7 @@ impl World {
 
     /// Hands received bytes to the switch; the window has room for the writer again.
     fn pass_on(&mut self, at: EndRef, chunk: Chunk) {
-        let Some(wire) = self.wires.get_mut(&at.wire) else {
+        let Some(wire) = self.wires.get_mut(at.wire) else {
             return;
         };
         let end = &mut wire.ends[at.side];
@@ -117,7 +117,7 @@ impl World {
 
     /// Tells a switch once that its link is over.
     pub(super) fn tell_closed(&mut self, at: EndRef, error: NetworkError) {
-        let Some(wire) = self.wires.get_mut(&at.wire) else {
+        let Some(wire) = self.wires.get_mut(at.wire) else {
             return;
         };
         let end = &mut wire.ends[at.side];
@@ -130,7 +130,7 @@ impl World {
     }
 
     pub(super) fn finish_transmit(&mut self, at: EndRef) {
-        let Some(wire) = self.wires.get_mut(&at.wire) else {
+        let Some(wire) = self.wires.get_mut(at.wire) else {
             return;
         };
         let Some(buffers) = wire.lanes[at.side].take_written() else {

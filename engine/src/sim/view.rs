@@ -1,10 +1,10 @@
 //! What a test can ask a world.
 
-use ringwire_codec::{ChannelId, NetAddress, NodeId};
+use ringwire_codec::{ChannelId, Host, NetAddress, NodeId};
 
-use crate::peer::{PeerInfo, ShardId};
+use crate::peer::{Direction, PeerInfo, ShardId};
 use crate::sim::ledger::Ledger;
-use crate::sim::node;
+use crate::sim::node::{self, Saved};
 use crate::sim::trace::Trace;
 use crate::sim::wire::EndState;
 use crate::sim::world::World;
@@ -43,7 +43,12 @@ impl World {
 
     /// The address of a node, of one to come as well.
     pub fn address_of(&self, node: u32) -> NetAddress {
-        node::net_address(self.seed, node)
+        let at = self.socket_addr_of(node);
+        NetAddress {
+            id: self.id_of(node),
+            host: Host::Ip(at.ip()),
+            port: at.port(),
+        }
     }
 
     /// How many nodes there are.
@@ -51,11 +56,26 @@ impl World {
         self.nodes.len() as u32
     }
 
+    /// Whether a node is up. One that was asked to stop is until it is taken down.
+    pub fn is_up(&self, node: u32) -> bool {
+        !self.nodes[node as usize].shards.is_empty()
+    }
+
     /// The numbers of a node's peers, ascending.
     pub fn peers_of(&self, node: u32) -> Vec<u32> {
+        self.peers_where(node, |_| true)
+    }
+
+    /// The numbers of the peers that a node dialed, ascending.
+    pub fn outbound_of(&self, node: u32) -> Vec<u32> {
+        self.peers_where(node, |direction| direction == Direction::Outbound)
+    }
+
+    fn peers_where(&self, node: u32, is_meant: impl Fn(Direction) -> bool) -> Vec<u32> {
         let shards = self.nodes[node as usize].shards.iter();
         let peers = shards.flat_map(|shard| shard.peers.values());
-        let mut numbers: Vec<u32> = peers.filter_map(|id| self.number_of(*id)).collect();
+        let meant = peers.filter(|(_, direction)| is_meant(*direction));
+        let mut numbers: Vec<u32> = meant.filter_map(|(id, _)| self.number_of(*id)).collect();
         numbers.sort_unstable();
         numbers
     }
@@ -116,6 +136,18 @@ impl World {
         self.events[node as usize].iter().map(|(_, event)| event)
     }
 
+    /// Takes what happened to a node since the last call, in order, with its time. Long runs do so
+    /// to keep no more than they need.
+    pub fn take_events(&mut self, node: u32) -> Vec<(Instant, Event)> {
+        std::mem::take(&mut self.events[node as usize])
+    }
+
+    /// A document that a node had kept, as its disk holds it now.
+    pub fn document(&mut self, node: u32, name: &str) -> Option<&[u8]> {
+        let saved = &mut self.nodes[node as usize].saved;
+        saved.get_mut(name).map(Saved::bytes)
+    }
+
     /// The outcome of a command.
     pub fn reply(&self, token: ReplyToken) -> Option<&Reply> {
         self.replies
@@ -137,14 +169,14 @@ impl World {
 
     /// Sockets a node holds.
     pub fn open_links(&self, node: u32) -> usize {
-        let ends = self.wires.values().flat_map(|wire| &wire.ends);
+        let ends = self.wires.iter().flat_map(|(_, wire)| &wire.ends);
         ends.filter(|end| end.place.node == node && end.state != EndState::Closed)
             .count()
     }
 
     /// Connections that were made between any nodes so far.
     pub fn connections_made(&self) -> u64 {
-        self.wires_made
+        self.wires.made()
     }
 
     /// How many of the messages given to [`World::send`] were refused or lost with their peer

@@ -10,14 +10,20 @@
 
 use std::net::SocketAddr;
 
+use slab::Slab;
+
 use crate::sim::link::{Lane, LaneFaults};
 use crate::sim::node::Place;
 use crate::sim::profile::LinkProfile;
 use crate::switch::{LinkId, ReadMode};
 
-/// The world's number of a wire. Never given twice.
+/// The world's name of a wire: its place and its number, which is never given twice. So what is
+/// planned for a wire that is gone finds nobody, even when its place was given away again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct WireId(pub(super) u64);
+pub(super) struct WireId {
+    place: usize,
+    number: u64,
+}
 
 /// One end of a wire: the wire and which of its two ends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -108,5 +114,51 @@ impl Wire {
     /// Whether both ends are gone.
     pub(super) fn is_dead(&self) -> bool {
         self.ends.iter().all(|end| end.state == EndState::Closed)
+    }
+}
+
+/// The connections of a world.
+#[derive(Debug, Default)]
+pub(super) struct Wires {
+    slots: Slab<(WireId, Wire)>,
+    made: u64,
+}
+
+impl Wires {
+    pub(super) fn insert(&mut self, wire: Wire) -> WireId {
+        self.made += 1;
+        let slot = self.slots.vacant_entry();
+        let id = WireId {
+            place: slot.key(),
+            number: self.made,
+        };
+        slot.insert((id, wire));
+        id
+    }
+
+    pub(super) fn get(&self, id: WireId) -> Option<&Wire> {
+        let (of, wire) = self.slots.get(id.place)?;
+        (*of == id).then_some(wire)
+    }
+
+    pub(super) fn get_mut(&mut self, id: WireId) -> Option<&mut Wire> {
+        let (of, wire) = self.slots.get_mut(id.place)?;
+        (*of == id).then_some(wire)
+    }
+
+    pub(super) fn remove(&mut self, id: WireId) {
+        if self.get(id).is_some() {
+            self.slots.remove(id.place);
+        }
+    }
+
+    /// All wires, in an order that follows from how they came and went.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (WireId, &Wire)> {
+        self.slots.iter().map(|(_, (id, wire))| (*id, wire))
+    }
+
+    /// How many were made so far.
+    pub(super) fn made(&self) -> u64 {
+        self.made
     }
 }

@@ -37,7 +37,8 @@ impl Stage {
 /// What was seen of the reactors of one life of a node.
 #[derive(Debug, Default)]
 pub(super) struct Grammar {
-    stages: BTreeMap<(String, NodeId), Stage>,
+    /// By reactor, then by peer.
+    stages: BTreeMap<String, BTreeMap<NodeId, Stage>>,
     broken: Option<String>,
 }
 
@@ -45,6 +46,10 @@ impl Grammar {
     /// The first broken rule since the last call.
     pub(super) fn take_broken(&mut self) -> Option<String> {
         self.broken.take()
+    }
+
+    fn stage(&self, reactor: &str, peer: &NodeId) -> Option<Stage> {
+        self.stages.get(reactor)?.get(peer).copied()
     }
 
     fn break_rule(&mut self, rule: String) {
@@ -84,17 +89,17 @@ impl Witness {
         next: impl FnOnce(ShardId) -> Option<Stage>,
     ) {
         let mut grammar = self.grammar.borrow_mut();
-        let key = (self.name.clone(), peer);
-        let stage = grammar.stages.get(&key).copied();
+        let stage = grammar.stage(&self.name, &peer);
         if !expects(stage) || stage.is_some_and(|stage| stage.shard() != self.shard) {
             let Witness { name, shard, .. } = self;
             grammar.break_rule(format!(
                 "{name}: {call} of {peer} on {shard:?} found {stage:?}"
             ));
         }
+        let stages = grammar.stages.entry(self.name.clone()).or_default();
         match next(self.shard) {
-            Some(stage) => grammar.stages.insert(key, stage),
-            None => grammar.stages.remove(&key),
+            Some(stage) => stages.insert(peer, stage),
+            None => stages.remove(&peer),
         };
     }
 }
@@ -136,11 +141,13 @@ impl Reactor for Witness {
         cx: &mut dyn Context,
         envelope: Envelope<'_>,
     ) -> Result<(), ReactorError> {
-        let key = (self.name.clone(), envelope.from.id);
-        if !self.grammar.borrow().stages.contains_key(&key) {
-            let rule = format!("{}: receive of {} without init_peer", self.name, key.1);
-            self.grammar.borrow_mut().break_rule(rule);
+        let from = envelope.from.id;
+        let mut grammar = self.grammar.borrow_mut();
+        if grammar.stage(&self.name, &from).is_none() {
+            let rule = format!("{}: receive of {from} without init_peer", self.name);
+            grammar.break_rule(rule);
         }
+        drop(grammar);
         self.reactor.receive(cx, envelope)
     }
 

@@ -10,6 +10,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,13 +23,13 @@ use crate::peer::ShardId;
 use crate::sim::clock::Clock;
 use crate::sim::fault::FaultTable;
 use crate::sim::ledger::Ledger;
-use crate::sim::node::{Node, NodeSpec, Place};
+use crate::sim::node::{self, AddressPlan, Node, NodeSpec, PORT, Place};
 use crate::sim::profile::LinkProfile;
 use crate::sim::rng::Rng;
 use crate::sim::step::Step;
 use crate::sim::trace::{Entry, Trace};
 use crate::sim::view::Received;
-use crate::sim::wire::{Wire, WireId};
+use crate::sim::wire::Wires;
 use crate::switch::{Command, Event, LinkId, Reply, ReplyToken, Switch};
 use crate::time::Instant;
 
@@ -42,10 +44,14 @@ pub struct World {
     pub(super) clock: Clock<Step>,
     pub(super) rng: Rng,
     pub(super) nodes: Vec<Node>,
-    pub(super) wires: BTreeMap<WireId, Wire>,
-    pub(super) wires_made: u64,
+    pub(super) wires: Wires,
     pub(super) links_made: u64,
     pub(super) names: BTreeMap<String, u32>,
+    /// Where nodes listen, by number.
+    pub(super) addresses: AddressPlan,
+    /// The nodes that were added, by where they listen and by id.
+    pub(super) by_ip: BTreeMap<IpAddr, u32>,
+    by_id: BTreeMap<NodeId, u32>,
     pub(super) faults: FaultTable,
     /// Group of each node while the network is partitioned.
     pub(super) groups: BTreeMap<u32, usize>,
@@ -67,10 +73,12 @@ impl World {
             clock: Clock::new(),
             rng: Rng::new(seed),
             nodes: Vec::new(),
-            wires: BTreeMap::new(),
-            wires_made: 0,
+            wires: Wires::default(),
             links_made: 0,
             names: BTreeMap::new(),
+            addresses: Rc::new(node::lan_ip),
+            by_ip: BTreeMap::new(),
+            by_id: BTreeMap::new(),
             faults: FaultTable::new(),
             groups: BTreeMap::new(),
             trace: Trace::new(),
@@ -110,11 +118,28 @@ impl World {
         self.names.insert(String::from(name), node);
     }
 
+    /// Lets node `number` listen at the address this gives; never the same for two numbers. To be
+    /// set before the first node is added. Without it nodes live at 10.0.0.1 and up.
+    pub fn set_addresses(&mut self, addresses: AddressPlan) {
+        self.addresses = addresses;
+    }
+
     /// Adds a node and starts it; gives its number. Numbers count from zero, so
     /// [`World::address_of`] may name a node before it is added.
-    pub fn add_node(&mut self, spec: NodeSpec) -> Result<u32, ConfigError> {
+    ///
+    /// # Errors
+    /// The configuration does not hold.
+    ///
+    /// # Panics
+    /// When another node has its address.
+    pub fn add_node(&mut self, mut spec: NodeSpec) -> Result<u32, ConfigError> {
         let number = self.nodes.len() as u32;
-        self.nodes.push(Node::new(self.seed, number, spec));
+        spec.config.listen_addr = self.socket_addr_of(number);
+        let node = Node::new(self.seed, number, spec);
+        let former = self.by_ip.insert((self.addresses)(number), number);
+        assert!(former.is_none(), "an address belongs to one node");
+        self.by_id.insert(node.id, number);
+        self.nodes.push(node);
         self.received.push(Vec::new());
         self.events.push(Vec::new());
         self.start(number)?;
@@ -310,10 +335,11 @@ impl World {
     }
 
     pub(super) fn number_of(&self, id: NodeId) -> Option<u32> {
-        self.nodes
-            .iter()
-            .position(|node| node.id == id)
-            .map(|index| index as u32)
+        self.by_id.get(&id).copied()
+    }
+
+    pub(super) fn socket_addr_of(&self, number: u32) -> SocketAddr {
+        SocketAddr::new((self.addresses)(number), PORT)
     }
 
     pub(super) fn next_link(&mut self) -> LinkId {

@@ -53,8 +53,20 @@ impl Discovery {
             }
             Round::NotOurs => {}
         }
-        if outcome.is_err() && self.crawler.is_some() {
-            self.fill_places(cx);
+        match (outcome.is_err(), self.crawler.is_some()) {
+            (true, true) => {
+                self.fill_places(cx);
+            }
+            (true, false) => self.redial(cx),
+            (false, _) => {}
+        }
+    }
+
+    /// Fills the places that a failed dial or a lost peer left, as often as an interval allows.
+    pub(super) fn redial(&mut self, cx: &mut dyn Context) {
+        if self.redials > 0 {
+            let filled = self.fill_places(cx);
+            self.redials = self.redials.saturating_sub(filled.dialed.max(1));
         }
     }
 
