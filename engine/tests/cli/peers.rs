@@ -31,7 +31,10 @@ fn a_running_node_tells_of_its_peers_and_a_stopped_one_of_its_book() {
     let address = listener.line();
     let dialer = start(there.path(), &["--persistent-peers", &address]);
 
-    let report = report_when(there.path(), |report| count(&report["peers"]) == 1);
+    // It asks for addresses, and the answer is the first thing it receives.
+    let report = report_when(there.path(), |report| {
+        report["peers"][0]["received_bytes"].as_u64() > Some(0)
+    });
     let node_id = run_at(there.path(), "show-node-id", &[]).succeeded().stdout;
     assert_eq!(report["node"]["id"], node_id.trim());
     assert_eq!(report["node"]["network"], "peers-test");
@@ -42,13 +45,12 @@ fn a_running_node_tells_of_its_peers_and_a_stopped_one_of_its_book() {
     assert_eq!(peer["direction"], "outbound");
     assert_eq!(peer["persistent"], true);
     assert_eq!(peer["framing"], "wide");
-    assert!(peer["received_bytes"].as_u64() > Some(0), "{peer}");
 
     let report = report_when(here.path(), |report| count(&report["peers"]) == 1);
     assert_eq!(report["peers"][0]["direction"], "inbound");
     let table = run_at(here.path(), "peers", &["--full"]).succeeded().stdout;
     assert!(table.contains(node_id.trim()), "{table}");
-    assert!(table.contains("1 peers: 0 outbound, 1 inbound"), "{table}");
+    assert!(table.contains("1 peer: 0 outbound, 1 inbound"), "{table}");
     let table = run_at(here.path(), "peers", &[]).succeeded().stdout;
     assert!(!table.contains(node_id.trim()), "{table}");
 
@@ -72,7 +74,7 @@ fn a_running_node_tells_of_its_peers_and_a_stopped_one_of_its_book() {
     let known = &report["address_book"]["addresses"][0];
     assert_eq!(known["id"], node_id.trim());
     let table = run_at(here.path(), "peers", &[]).succeeded().stdout;
-    assert!(table.contains("1 addresses: "), "{table}");
+    assert!(table.contains("1 address: "), "{table}");
 }
 
 #[test]
@@ -136,9 +138,10 @@ fn the_socket_answers_the_one_question_and_survives_others() {
     let socket = home.path().join("data/ringwire.sock");
     let ask = |question: &[u8]| {
         let mut stream = UnixStream::connect(&socket).expect("the node listens");
-        stream.write_all(question).expect("the node reads");
+        // A node that hangs up on a long question may do so before it was written, or the answer
+        // read, to its end.
+        let _ = stream.write_all(question);
         let mut answer = String::new();
-        // A node that hangs up on a long question may do so before it was read to its end.
         let _ = stream.read_to_string(&mut answer);
         answer
     };

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -116,6 +116,21 @@ fn a_node_says_its_address_and_ends_in_order_when_it_is_terminated() {
         "{address}"
     );
     assert_eq!(node.terminated(), (Some(0), String::new()));
+}
+
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one_wish() {
+    if !can_run_nodes() {
+        return;
+    }
+    let mut node = Node::start(&[]);
+    node.line();
+    let process = node.child.id().to_string();
+    let kill = Command::new("kill")
+        .args(["-TERM", &process, &process])
+        .status();
+    assert!(kill.is_ok_and(|status| status.success()));
+    assert_eq!(node.ended(), (Some(0), String::new()));
 }
 
 #[test]

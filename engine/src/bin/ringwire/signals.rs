@@ -2,8 +2,8 @@
 //!
 //! Both signals are blocked before any thread starts, so every thread inherits the block and none
 //! is ever interrupted; one thread of our own waits for them. So there is no handler, and nothing
-//! that a handler may not do. The first signal asks for an orderly end, the second one ends the
-//! process at once.
+//! that a handler may not do. The first signal asks for an orderly end; a later one ends the
+//! process at once, unless it follows so soon that it is the same wish.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -11,6 +11,11 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
+
+/// A signal so soon after the first is no impatience: timeout(1) sends its signal to the program and
+/// then to the whole group, the program again.
+const SAME_WISH_WITHIN: Duration = Duration::from_millis(500);
 
 /// Whether the operator wants the program to end. Clones share the answer.
 #[derive(Clone, Default)]
@@ -37,8 +42,10 @@ pub(crate) fn install() -> io::Result<Stop> {
     thread::Builder::new()
         .name(String::from("rw-signals"))
         .spawn(move || {
+            let mut first = None;
             while let Some(signal) = next(&signals) {
-                if asked.is_asked() {
+                let since = *first.get_or_insert_with(Instant::now);
+                if asked.is_asked() && since.elapsed() > SAME_WISH_WITHIN {
                     // The convention of shells for a process that a signal ended.
                     process::exit(128 + signal);
                 }

@@ -59,8 +59,8 @@ pub(crate) fn bytes(bytes: u64) -> String {
     let size = bytes as f64;
     match bytes {
         ..1_000 => format!("{bytes} B"),
-        ..1_000_000 => format!("{:.1} kB", size / 1e3),
-        ..1_000_000_000 => format!("{:.1} MB", size / 1e6),
+        1_000..1_000_000 => format!("{:.1} kB", size / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", size / 1e6),
         _ => format!("{:.1} GB", size / 1e9),
     }
 }
@@ -71,9 +71,18 @@ pub(crate) fn span(seconds: f64) -> String {
     let seconds = seconds as u64;
     match seconds {
         ..60 => format!("{seconds}s"),
-        ..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        ..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
         _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// So many of a thing whose plural ends in s, or in es after s.
+pub(crate) fn number_of(number: usize, thing: &str) -> String {
+    match (number, thing.ends_with('s')) {
+        (1, _) => format!("1 {thing}"),
+        (_, true) => format!("{number} {thing}es"),
+        (_, false) => format!("{number} {thing}s"),
     }
 }
 
@@ -99,5 +108,12 @@ mod tests {
         assert_eq!([span(59.9), span(60.0)], ["59s", "1m00s"]);
         assert_eq!([span(3_599.0), span(3_600.0)], ["59m59s", "1h00m"]);
         assert_eq!([span(86_399.0), span(86_400.0)], ["23h59m", "1d00h"]);
+    }
+
+    #[test]
+    fn one_thing_has_no_plural() {
+        let things = [(0, "peer"), (1, "peer"), (2, "address"), (1, "address")];
+        let told = things.map(|(number, thing)| number_of(number, thing));
+        assert_eq!(told, ["0 peers", "1 peer", "2 addresses", "1 address"]);
     }
 }

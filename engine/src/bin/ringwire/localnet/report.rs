@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::args::TopologyArg;
 use super::ledger::Holding;
+use crate::table::number_of;
 
 /// Hex digits of an id in the table; forty do not fit.
 const ID_DIGITS: usize = 12;
@@ -142,14 +143,14 @@ impl fmt::Display for Report {
         let (nodes, holding) = (self.nodes.len(), &self.holding);
         writeln!(
             f,
-            "{nodes} nodes {} in {}: {} connections, at most {} hops",
+            "{nodes} nodes {} in {}: {}, at most {}",
             match self.topology {
                 TopologyArg::Seed => "found each other",
                 TopologyArg::Ring | TopologyArg::Full => "connected",
             },
             short(self.formed),
-            self.connections,
-            self.hops_max
+            number_of(self.connections, "connection"),
+            number_of(self.hops_max, "hop")
         )?;
         if let Some(seed) = &self.seed {
             writeln!(

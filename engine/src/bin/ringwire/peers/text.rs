@@ -4,7 +4,7 @@ use ringwire::pex::Timestamp;
 use serde_json::Value;
 
 use crate::book::{Book, endpoint};
-use crate::table::{Align, Table, bytes, span};
+use crate::table::{Align, Table, bytes, number_of, span};
 
 /// Hex digits of an id where it need not be whole; as many as `localnet` shows.
 const ID_DIGITS: usize = 12;
@@ -83,10 +83,8 @@ fn peers(lines: &mut Vec<String>, peers: &Value, style: Style) {
         .filter(|peer| peer["direction"] == "outbound")
         .count();
     let inbound = peers.len() - outbound;
-    let count = peers.len();
-    lines.push(format!(
-        "{count} peers: {outbound} outbound, {inbound} inbound"
-    ));
+    let count = number_of(peers.len(), "peer");
+    lines.push(format!("{count}: {outbound} outbound, {inbound} inbound"));
 }
 
 fn peer_row(peer: &Value, style: Style) -> [String; 9] {
@@ -147,8 +145,8 @@ fn addresses(lines: &mut Vec<String>, book: &Book, style: Style) {
     }
     let counts = book.counts();
     lines.push(format!(
-        "{} addresses: {} old, {} new, {} banned",
-        rows.len(),
+        "{}: {} old, {} new, {} banned",
+        number_of(rows.len(), "address"),
         counts.old,
         counts.new,
         counts.banned,
