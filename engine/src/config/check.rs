@@ -1,10 +1,11 @@
 //! The rules a configuration must keep. Checked once, before anything starts; trusted afterwards.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ringwire_codec::net_address::parse_listen_address;
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, duration};
 
 /// Bytes of the longest chain id, as in CometBFT.
 pub const NETWORK_BYTES_MAX: usize = 50;
@@ -29,6 +30,31 @@ pub const SHARDS_MAX: usize = 256;
 /// Longest spin of an idle shard; beyond it a sleep is always cheaper.
 pub const BUSY_POLL_MAX: Duration = Duration::from_millis(1);
 
+/// Shortest pause between two looks at the number of outbound peers. A peer is asked no more often
+/// than every ten seconds whatever the pause is, unless it is one of ours with the same pause.
+pub const PEX_INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// Longest such pause: a node that lost its peers must not wait for longer.
+pub const PEX_INTERVAL_MAX: Duration = Duration::from_secs(3600);
+
+/// Smallest backlog of gossip per peer: several of the program's largest messages (1 MiB).
+pub const GOSSIP_BACKLOG_BYTES_MIN: usize = 4 << 20;
+
+/// Largest backlog of gossip per peer: more is no delay but a loss of memory.
+pub const GOSSIP_BACKLOG_BYTES_MAX: usize = 1 << 30;
+
+/// Fewest ids of messages that are remembered: fewer than are under way would come twice.
+pub const GOSSIP_SEEN_MIN: usize = 1 << 10;
+
+/// Most ids of messages that are remembered: about 1.6 GB in two generations.
+pub const GOSSIP_SEEN_MAX: usize = 1 << 24;
+
+/// Shortest memory of ids: a message must have reached everybody before it is forgotten.
+pub const GOSSIP_SEEN_SPAN_MIN: Duration = Duration::from_secs(10);
+
+/// Longest memory of ids.
+pub const GOSSIP_SEEN_SPAN_MAX: Duration = Duration::from_secs(24 * 3600);
+
 impl Config {
     /// Checks every rule.
     ///
@@ -43,7 +69,9 @@ impl Config {
         let mut problems = Vec::new();
         self.check_names(&mut problems);
         self.check_addresses(&mut problems);
+        self.check_discovery(&mut problems);
         self.check_limits(&mut problems);
+        self.check_gossip(&mut problems);
         self.check_times(&mut problems);
         problems
     }
@@ -62,6 +90,19 @@ impl Config {
             let rule = format!("must not be longer than {NETWORK_BYTES_MAX} bytes");
             refuse(problems, "ringwire.network", rule);
         }
+        for (key, file) in [
+            ("genesis_file", &self.genesis_file),
+            ("node_key_file", &self.node_key_file),
+            ("p2p.addr_book_file", &self.addr_book_file),
+        ] {
+            if file.trim().is_empty() {
+                refuse(
+                    problems,
+                    key,
+                    "must name a file; take the line out for the default",
+                );
+            }
+        }
     }
 
     fn check_addresses(&self, problems: &mut Vec<ConfigError>) {
@@ -71,24 +112,36 @@ impl Config {
             let rule = format!("must be host:port, or empty to advertise laddr: {error}");
             refuse(problems, "p2p.external_address", rule);
         }
-        for address in &self.persistent_peers {
-            if address.port == 0 {
+        for (key, addresses) in [
+            ("p2p.seeds", &self.seeds),
+            ("p2p.persistent_peers", &self.persistent_peers),
+        ] {
+            for address in addresses.iter().filter(|address| address.port == 0) {
                 let rule = format!("{address} cannot be dialed: give the port it listens on");
-                refuse(problems, "p2p.persistent_peers", rule);
+                refuse(problems, key, rule);
             }
         }
     }
 
+    fn check_discovery(&self, problems: &mut Vec<ConfigError>) {
+        // The reference's node starts, and is a seed that answers nobody.
+        if self.seed_mode && !self.pex {
+            refuse(
+                problems,
+                "p2p.seed_mode",
+                "a seed exchanges addresses: set pex = true, or seed_mode = false",
+            );
+        }
+        within_times(
+            problems,
+            "ringwire.pex_interval",
+            self.pex_interval,
+            PEX_INTERVAL_MIN..=PEX_INTERVAL_MAX,
+        );
+    }
+
     fn check_limits(&self, problems: &mut Vec<ConfigError>) {
-        let mut within = |key, value: usize, min: usize, max: usize| {
-            if value < min || value > max {
-                refuse(
-                    problems,
-                    key,
-                    format!("{value} is not between {min} and {max}"),
-                );
-            }
-        };
+        let mut within = |key, value, min, max| within(problems, key, value, min..=max);
         within(
             "p2p.max_num_inbound_peers",
             self.max_num_inbound_peers,
@@ -120,6 +173,40 @@ impl Config {
             WIDE_RECORD_BYTES_MAX,
         );
         within("ringwire.shards", self.shards, 0, SHARDS_MAX);
+        for (key, limit) in [
+            (
+                "ringwire.max_num_handshakes_per_ip",
+                self.max_num_handshakes_per_ip,
+            ),
+            ("ringwire.max_num_peers_per_ip", self.max_num_peers_per_ip),
+            (
+                "ringwire.max_num_peers_per_subnet",
+                self.max_num_peers_per_subnet,
+            ),
+        ] {
+            within(key, limit, 0, PEERS_MAX);
+        }
+    }
+
+    fn check_gossip(&self, problems: &mut Vec<ConfigError>) {
+        within(
+            problems,
+            "ringwire.gossip_backlog_bytes_max",
+            self.gossip_backlog_bytes_max,
+            GOSSIP_BACKLOG_BYTES_MIN..=GOSSIP_BACKLOG_BYTES_MAX,
+        );
+        within(
+            problems,
+            "ringwire.gossip_seen_max",
+            self.gossip_seen_max,
+            GOSSIP_SEEN_MIN..=GOSSIP_SEEN_MAX,
+        );
+        within_times(
+            problems,
+            "ringwire.gossip_seen_span",
+            self.gossip_seen_span,
+            GOSSIP_SEEN_SPAN_MIN..=GOSSIP_SEEN_SPAN_MAX,
+        );
     }
 
     fn check_times(&self, problems: &mut Vec<ConfigError>) {
@@ -128,6 +215,7 @@ impl Config {
             ("p2p.dial_timeout", self.dial_timeout),
             ("ringwire.ping_interval", self.ping_interval),
             ("ringwire.pong_timeout", self.pong_timeout),
+            ("ringwire.seed_disconnect_wait", self.seed_disconnect_wait),
         ] {
             if time.is_zero() {
                 refuse(problems, key, "must be longer than zero");
@@ -156,6 +244,38 @@ fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) && !text.trim().is_empty()
 }
 
+fn within(
+    problems: &mut Vec<ConfigError>,
+    key: &'static str,
+    value: usize,
+    range: RangeInclusive<usize>,
+) {
+    if !range.contains(&value) {
+        let (min, max) = range.into_inner();
+        refuse(
+            problems,
+            key,
+            format!("{value} is not between {min} and {max}"),
+        );
+    }
+}
+
+fn within_times(
+    problems: &mut Vec<ConfigError>,
+    key: &'static str,
+    value: Duration,
+    range: RangeInclusive<Duration>,
+) {
+    if !range.contains(&value) {
+        let [value, min, max] = [value, *range.start(), *range.end()].map(duration::format);
+        refuse(
+            problems,
+            key,
+            format!("{value} is not between {min} and {max}"),
+        );
+    }
+}
+
 fn refuse(problems: &mut Vec<ConfigError>, key: &'static str, problem: impl Into<String>) {
     problems.push(ConfigError {
         key,
@@ -164,94 +284,4 @@ fn refuse(problems: &mut Vec<ConfigError>, key: &'static str, problem: impl Into
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Keys that `change` makes faulty.
-    fn faults(change: impl FnOnce(&mut Config)) -> Vec<&'static str> {
-        let mut config = Config::default();
-        change(&mut config);
-        config
-            .problems()
-            .into_iter()
-            .map(|problem| problem.key)
-            .collect()
-    }
-
-    #[test]
-    fn the_defaults_keep_every_rule() {
-        assert_eq!(Config::default().check(), Ok(()));
-    }
-
-    #[test]
-    fn names_are_printable_and_not_blank() {
-        assert!(faults(|c| c.moniker = "a b~".into()).is_empty());
-        assert_eq!(faults(|c| c.moniker = "  ".into()), ["moniker"]);
-        assert_eq!(faults(|c| c.moniker = "näme".into()), ["moniker"]);
-        assert_eq!(faults(|c| c.network = String::new()), ["ringwire.network"]);
-    }
-
-    #[test]
-    fn a_network_has_at_most_fifty_bytes() {
-        assert!(faults(|c| c.network = "n".repeat(50)).is_empty());
-        assert_eq!(faults(|c| c.network = "n".repeat(51)), ["ringwire.network"]);
-    }
-
-    #[test]
-    fn limits_hold_at_both_ends() {
-        assert!(faults(|c| c.max_packet_msg_payload_size = 1).is_empty());
-        assert!(faults(|c| c.max_packet_msg_payload_size = 65_536).is_empty());
-        let key = "p2p.max_packet_msg_payload_size";
-        assert_eq!(faults(|c| c.max_packet_msg_payload_size = 0), [key]);
-        assert_eq!(faults(|c| c.max_packet_msg_payload_size = 65_537), [key]);
-        assert!(faults(|c| c.wide_record_bytes_max = 4_096).is_empty());
-        let key = "ringwire.wide_record_bytes_max";
-        assert_eq!(faults(|c| c.wide_record_bytes_max = 4_095), [key]);
-        assert_eq!(faults(|c| c.wide_record_bytes_max = 65_537), [key]);
-        assert!(faults(|c| c.max_num_handshakes = 1).is_empty());
-        assert_eq!(
-            faults(|c| c.max_num_handshakes = 0),
-            ["ringwire.max_num_handshakes"]
-        );
-        assert!(faults(|c| c.shards = SHARDS_MAX).is_empty());
-        assert_eq!(faults(|c| c.shards = SHARDS_MAX + 1), ["ringwire.shards"]);
-        assert!(faults(|c| c.busy_poll = BUSY_POLL_MAX).is_empty());
-        let longer = BUSY_POLL_MAX + Duration::from_nanos(1);
-        assert_eq!(faults(|c| c.busy_poll = longer), ["ringwire.busy_poll"]);
-    }
-
-    #[test]
-    fn a_pong_is_due_before_the_next_ping() {
-        let just_before = Duration::from_secs(60) - Duration::from_nanos(1);
-        assert!(faults(|c| c.pong_timeout = just_before).is_empty());
-        assert_eq!(
-            faults(|c| c.pong_timeout = Duration::from_secs(60)),
-            ["ringwire.pong_timeout"]
-        );
-        assert_eq!(
-            faults(|c| c.dial_timeout = Duration::ZERO),
-            ["p2p.dial_timeout"]
-        );
-    }
-
-    #[test]
-    fn an_external_address_needs_host_and_port() {
-        assert!(faults(|c| c.external_address = Some("example.org:26656".into())).is_empty());
-        let key = "p2p.external_address";
-        assert_eq!(
-            faults(|c| c.external_address = Some("example.org".into())),
-            [key]
-        );
-    }
-
-    #[test]
-    fn a_persistent_peer_needs_a_port_that_can_be_dialed() {
-        let peer = "00112233445566778899aabbccddeeff00112233@127.0.0.1";
-        let parse = |port: u16| format!("{peer}:{port}").parse().expect("a valid address");
-        assert!(faults(|c| c.persistent_peers = vec![parse(1)]).is_empty());
-        assert_eq!(
-            faults(|c| c.persistent_peers = vec![parse(0)]),
-            ["p2p.persistent_peers"]
-        );
-    }
-}
+mod tests;

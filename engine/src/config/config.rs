@@ -14,6 +14,11 @@ pub struct Config {
     pub network: String,
     /// Human name of the node, printable ASCII.
     pub moniker: String,
+    /// File whose `chain_id` names the network when no configuration does, relative to the node's
+    /// home. Read by the program alone, as is every file named here.
+    pub genesis_file: String,
+    /// File of the key that gives the node its id, relative to the node's home.
+    pub node_key_file: String,
     /// Software version announced.
     pub version: String,
     /// Address to listen on. Port 0 takes any free port.
@@ -57,6 +62,13 @@ pub struct Config {
     /// Inbound peers of one subnet (an IPv4 /24, an IPv6 /48) at most, unconditional and persistent
     /// ones not counted; zero means no limit.
     pub max_num_peers_per_subnet: usize,
+    /// Gossiped bytes that may wait for one peer of the program's gossip before it is stopped as too
+    /// slow. An application gives its own reactor a [`crate::gossip::FloodConfig`].
+    pub gossip_backlog_bytes_max: usize,
+    /// Ids of gossiped messages that a shard of the program remembers per generation.
+    pub gossip_seen_max: usize,
+    /// Time after which a generation of ids ends in any case.
+    pub gossip_seen_span: Duration,
     /// Time for resolving and connecting.
     pub dial_timeout: Duration,
     /// Time for each of the two steps after connecting: secret connection, NodeInfo.
@@ -102,6 +114,8 @@ impl Default for Config {
         Config {
             network: String::from("ringwire"),
             moniker: String::from("anonymous"),
+            genesis_file: String::from("config/genesis.json"),
+            node_key_file: String::from("config/node_key.json"),
             version: String::from(env!("CARGO_PKG_VERSION")),
             listen_addr: SocketAddr::from(([0, 0, 0, 0], 26_656)),
             external_address: None,
@@ -122,6 +136,9 @@ impl Default for Config {
             allow_duplicate_ip: false,
             max_num_peers_per_ip: 0,
             max_num_peers_per_subnet: 0,
+            gossip_backlog_bytes_max: 64 * 1024 * 1024,
+            gossip_seen_max: 1 << 18,
+            gossip_seen_span: Duration::from_secs(600),
             dial_timeout: Duration::from_secs(3),
             handshake_timeout: Duration::from_secs(20),
             dial_jitter: Duration::from_secs(3),

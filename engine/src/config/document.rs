@@ -54,8 +54,9 @@ mod tests {
             let row = format!("\n| `{}` | `{}` |", setting.key, (setting.show)(&default));
             assert!(PAGE.contains(&row), "docs/configuration.md lacks {row}");
         }
-        for (key, _) in settings::IGNORED {
-            assert!(PAGE.contains(&format!("`{key}`")), "{key} is not told of");
+        for ignored in settings::IGNORED {
+            let key = format!("`{}`", ignored.key);
+            assert!(PAGE.contains(&key), "{key} is not told of");
         }
     }
 
@@ -63,6 +64,7 @@ mod tests {
         let loaded = Config::from_toml("config.toml", &config.to_documented_toml());
         let loaded = loaded.expect("the documented file is valid");
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        assert!(loaded.names_network);
         loaded.config
     }
 
@@ -77,12 +79,14 @@ mod tests {
         let config = Config {
             network: "a \"quoted\" name".into(),
             moniker: "back\\slash".into(),
+            genesis_file: "/etc/genesis.json".into(),
+            node_key_file: "key.json".into(),
             version: Config::default().version,
             listen_addr: "[::1]:7".parse().expect("an address"),
             external_address: Some("example.org:1".into()),
             seeds: vec![format!("{id}@10.0.0.2:26656").parse().expect("an address")],
             pex: false,
-            seed_mode: true,
+            seed_mode: false,
             addr_book_file: "book.json".into(),
             addr_book_strict: false,
             private_peer_ids: vec![id.parse().expect("an id")],
@@ -102,6 +106,9 @@ mod tests {
             allow_duplicate_ip: true,
             max_num_peers_per_ip: 18,
             max_num_peers_per_subnet: 19,
+            gossip_backlog_bytes_max: 20_000_000,
+            gossip_seen_max: 21_000,
+            gossip_seen_span: Duration::from_secs(22),
             dial_timeout: Duration::from_millis(4),
             handshake_timeout: Duration::from_millis(5),
             dial_jitter: Duration::from_millis(6),
@@ -117,5 +124,11 @@ mod tests {
             busy_poll: Duration::from_micros(14),
         };
         assert_eq!(read_back(&config), config);
+        let seed = Config {
+            pex: true,
+            seed_mode: true,
+            ..config
+        };
+        assert_eq!(read_back(&seed), seed);
     }
 }

@@ -5,16 +5,18 @@
 //! a warning, one that nobody knows becomes an error that names the nearest known key. All faults
 //! of a file are reported at once, each with its line.
 
-use std::fmt;
 use std::ops::Range;
 
-use thiserror::Error;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::nearest::nearest;
 use super::settings::{self, IGNORED, P2P, RINGWIRE, TOP};
 use super::{Config, ConfigError};
+
+pub use error::{ConfigFileError, ConfigFileProblem, ConfigWarning};
+
+mod error;
 
 /// A configuration read from a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,57 +25,9 @@ pub struct LoadedConfig {
     pub config: Config,
     /// Keys that were understood and change nothing.
     pub warnings: Vec<ConfigWarning>,
-}
-
-/// A key that was understood and changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("line {line}: {key} is not used: {reason}")]
-pub struct ConfigWarning {
-    /// Line of the file, from 1.
-    pub line: usize,
-    /// The key with its section.
-    pub key: String,
-    /// Why it changes nothing.
-    pub reason: &'static str,
-}
-
-/// Everything that is wrong with a file: one sentence per line of its message.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub struct ConfigFileError {
-    /// Name of the file, as it was given.
-    pub file: String,
-    /// The faults, in the order of the file; at least one.
-    pub problems: Vec<ConfigFileProblem>,
-}
-
-/// One thing that is wrong with a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigFileProblem {
-    /// Line of the file, from 1; none if the fault is in a default that the file did not change.
-    pub line: Option<usize>,
-    /// The key with its section; none if the text is not TOML.
-    pub key: Option<String>,
-    /// What is wrong and how to mend it.
-    pub problem: String,
-}
-
-impl fmt::Display for ConfigFileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            f.write_str(&self.file)?;
-            if let Some(line) = problem.line {
-                write!(f, ":{line}")?;
-            }
-            if let Some(key) = &problem.key {
-                write!(f, ": {key}")?;
-            }
-            write!(f, ": {}", problem.problem)?;
-        }
-        Ok(())
-    }
+    /// Whether the file names the network. That of a CometBFT node does not: its chain id stands in
+    /// `genesis_file`.
+    pub names_network: bool,
 }
 
 impl Config {
@@ -125,7 +79,9 @@ impl<'t> Reader<'t> {
                 (None, Some(_)) => self.doubt_section(name, line),
                 (None, None) => {
                     // Whatever else stands at the top of a CometBFT file is not ours to judge.
-                    self.read_setting(TOP, name, line, value.get_ref());
+                    if !self.read_setting(TOP, name, line, value.get_ref()) {
+                        self.pass_over(TOP, name, line, value.get_ref());
+                    }
                 }
             }
         }
@@ -137,12 +93,8 @@ impl<'t> Reader<'t> {
             if self.read_setting(section, name, line, value.get_ref()) {
                 continue;
             }
-            match IGNORED
-                .iter()
-                .find(|(ignored, _)| section == P2P && *ignored == name)
-            {
-                Some((_, reason)) => self.ignore(name, line, reason, value.get_ref()),
-                None => self.refuse(line, &settings::path(section, name), unknown(section, name)),
+            if !self.pass_over(section, name, line, value.get_ref()) {
+                self.refuse(line, &settings::path(section, name), unknown(section, name));
             }
         }
     }
@@ -167,14 +119,21 @@ impl<'t> Reader<'t> {
         true
     }
 
-    fn ignore(&mut self, name: &str, line: usize, reason: &'static str, value: &DeValue<'_>) {
+    /// Notes a key that changes nothing; false if it is none of those.
+    fn pass_over(&mut self, section: &str, name: &str, line: usize, value: &DeValue<'_>) -> bool {
+        let mut known = IGNORED.iter();
+        let Some(ignored) = known.find(|known| known.section == section && known.key == name)
+        else {
+            return false;
+        };
         if !says_nothing(value) {
             self.warnings.push(ConfigWarning {
                 line,
-                key: settings::path(P2P, name),
-                reason,
+                key: settings::path(section, name),
+                reason: ignored.reason,
             });
         }
+        true
     }
 
     /// A section that is not ours is passed over, unless it looks like a misspelt one of ours.
@@ -222,9 +181,11 @@ impl<'t> Reader<'t> {
             self.problems = traced;
         }
         if self.problems.is_empty() {
+            let network = settings::path(RINGWIRE, "network");
             return Ok(LoadedConfig {
                 config: self.config,
                 warnings: self.warnings,
+                names_network: self.lines.iter().any(|(path, _)| *path == network),
             });
         }
         self.problems.sort_by_key(|problem| problem.line);
@@ -289,8 +250,8 @@ fn unknown(section: &str, name: &str) -> String {
     }
     let ignored = IGNORED
         .iter()
-        .filter(|_| section == P2P)
-        .map(|(name, _)| *name);
+        .filter(|ignored| ignored.section == section)
+        .map(|ignored| ignored.key);
     let known = settings::all().filter(|setting| setting.section == section);
     match nearest(name, known.map(|setting| setting.key).chain(ignored)) {
         Some(meant) => format!("there is no such key; did you mean {meant}?"),

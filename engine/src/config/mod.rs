@@ -16,13 +16,16 @@ mod config;
 mod document;
 pub mod duration;
 mod file;
+mod kind;
 mod nearest;
 mod settings;
 
 pub use check::{
-    BUSY_POLL_MAX, NETWORK_BYTES_MAX, PACKET_PAYLOAD_BYTES_MAX, PEERS_MAX, SHARDS_MAX,
+    BUSY_POLL_MAX, GOSSIP_BACKLOG_BYTES_MAX, GOSSIP_BACKLOG_BYTES_MIN, GOSSIP_SEEN_MAX,
+    GOSSIP_SEEN_MIN, GOSSIP_SEEN_SPAN_MAX, GOSSIP_SEEN_SPAN_MIN, NETWORK_BYTES_MAX,
+    PACKET_PAYLOAD_BYTES_MAX, PEERS_MAX, PEX_INTERVAL_MAX, PEX_INTERVAL_MIN, SHARDS_MAX,
     WIDE_RECORD_BYTES_MAX, WIDE_RECORD_BYTES_MIN,
 };
 pub use config::{Config, ConfigError};
 pub use file::{ConfigFileError, ConfigFileProblem, ConfigWarning, LoadedConfig};
-pub use settings::{parse_listen_addr, parse_peer_addresses};
+pub use kind::{parse_listen_addr, parse_peer_addresses};

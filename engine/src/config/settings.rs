@@ -1,13 +1,13 @@
 //! The keys of `config.toml`, one row each: where it stands, what it means, how it is read and how
 //! it is written. The file reader and the documented default file both walk this table.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use ringwire_codec::{NetAddress, NodeId};
 use toml::de::DeValue;
 
-use super::{Config, duration};
+use super::Config;
+use super::kind::{
+    addresses, count, flag, ids, optional_text, parse_listen_addr, quoted, rate, text, text_of,
+    time,
+};
 
 /// The section of a key: the top of the file.
 pub(super) const TOP: &str = "";
@@ -46,19 +46,43 @@ pub(super) fn path(section: &str, key: &str) -> String {
     }
 }
 
-/// Keys of CometBFT's `[p2p]` that are understood and change nothing, and why.
-pub(super) const IGNORED: [(&str, &str); 6] = [
-    (
+/// A key of a CometBFT file that is understood and changes nothing, and why.
+pub(super) struct Ignored {
+    /// Section it stands in.
+    pub(super) section: &'static str,
+    /// Its name.
+    pub(super) key: &'static str,
+    /// Why it changes nothing.
+    pub(super) reason: &'static str,
+}
+
+/// Every key that is understood and changes nothing.
+pub(super) const IGNORED: &[Ignored] = &[
+    ignored(
+        TOP,
+        "filter_peers",
+        "there is no ABCI application to ask about peers",
+    ),
+    ignored(
+        P2P,
         "flush_throttle_timeout",
         "there is no flush timer: output is written as soon as possible",
     ),
-    ("upnp", "UPnP was removed from CometBFT as well"),
-    ("test_dial_fail", FAULTS),
-    ("test_fuzz", FAULTS),
-    ("test_fuzz_config", FAULTS),
-    ("libp2p", "libp2p is another wire"),
+    ignored(P2P, "upnp", "UPnP was removed from CometBFT as well"),
+    ignored(P2P, "test_dial_fail", FAULTS),
+    ignored(P2P, "test_fuzz", FAULTS),
+    ignored(P2P, "test_fuzz_config", FAULTS),
+    ignored(P2P, "libp2p", "libp2p is another wire"),
 ];
 const FAULTS: &str = "faults are injected by the simulation, not by the program";
+
+const fn ignored(section: &'static str, key: &'static str, reason: &'static str) -> Ignored {
+    Ignored {
+        section,
+        key,
+        reason,
+    }
+}
 
 macro_rules! settings {
     ($($section:ident $key:ident: $kind:ident => $($about:literal)+;)+) => {
@@ -82,6 +106,9 @@ pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
 
 const NAMES: &[Setting] = settings! {
     TOP moniker: text => "Name of the node for humans, printable ASCII.";
+    TOP genesis_file: text =>
+        "File whose chain_id names the network when [ringwire] does not, relative to the home.";
+    TOP node_key_file: text => "File of the key that gives the node its id, relative to the home.";
 };
 
 static LADDR: Setting = Setting {
@@ -128,7 +155,7 @@ const SECTIONS: &[Setting] = settings! {
     P2P dial_timeout: time => "Time for resolving a name and connecting.";
     RINGWIRE network: text =>
         "Name of the network (chain id): only nodes of one network talk to each other."
-        "CometBFT keeps it in genesis.json; use the same name here.";
+        "CometBFT keeps it in genesis.json; take this line out to use the chain_id from there.";
     RINGWIRE shards: count =>
         "Threads that carry the traffic, each on a core of its own. 0: one per usable core.";
     RINGWIRE busy_poll: time =>
@@ -152,158 +179,13 @@ const SECTIONS: &[Setting] = settings! {
         "Pause between two looks at whether there are enough outbound peers.";
     RINGWIRE seed_disconnect_wait: time =>
         "How long a seed stays connected to a peer that does not ask for addresses.";
+    RINGWIRE gossip_backlog_bytes_max: count =>
+        "Gossip that may wait for one peer, bytes; a peer that falls further behind is stopped."
+        "The program's own gossip; an application that embeds the engine brings its budgets.";
+    RINGWIRE gossip_seen_max: count =>
+        "Ids of gossiped messages that a shard remembers, at least; about 48 bytes each, twice.";
+    RINGWIRE gossip_seen_span: time =>
+        "How long an id of a gossiped message is remembered, at least, unless there are too many.";
     RINGWIRE dial_jitter: time =>
         "Longest random pause before dialing, so that nodes started together do not collide.";
 };
-
-/// Reads an address to listen on: an IP and a port, `tcp://` before it or not.
-///
-/// # Errors
-/// What it should have been.
-pub fn parse_listen_addr(text: &str) -> Result<SocketAddr, String> {
-    text.strip_prefix("tcp://")
-        .unwrap_or(text)
-        .parse()
-        .map_err(|_| {
-            format!("\"{text}\" is not an IP address with a port, like \"tcp://0.0.0.0:26656\"")
-        })
-}
-
-/// Reads a comma-separated list of `ID@host:port`; empty entries are skipped.
-///
-/// # Errors
-/// The first entry that is no address, and why.
-pub fn parse_peer_addresses(text: &str) -> Result<Vec<NetAddress>, String> {
-    entries(text)
-        .map(|entry| {
-            entry
-                .parse()
-                .map_err(|error| format!("\"{entry}\": {error}"))
-        })
-        .collect()
-}
-
-fn entries(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
-}
-
-fn text_of<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
-    value
-        .as_str()
-        .ok_or_else(|| expected("a text in quotes", value))
-}
-
-fn expected(what: &str, value: &DeValue<'_>) -> String {
-    format!(
-        "must be {what}, not {} {}",
-        article(value.type_str()),
-        value.type_str()
-    )
-}
-
-fn article(noun: &str) -> &'static str {
-    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        "an"
-    } else {
-        "a"
-    }
-}
-
-/// `text` as a TOML string.
-fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
-}
-
-/// How one kind of value is read and written: `read` takes a TOML value, `show` makes one.
-macro_rules! kind {
-    ($name:ident, $type:ty, $read:expr, $show:expr) => {
-        mod $name {
-            use super::*;
-
-            pub(super) fn read(value: &DeValue<'_>) -> Result<$type, String> {
-                let read: fn(&DeValue<'_>) -> Result<$type, String> = $read;
-                read(value)
-            }
-
-            pub(super) fn show(value: &$type) -> String {
-                let show: fn(&$type) -> String = $show;
-                show(value)
-            }
-        }
-    };
-}
-
-kind!(
-    text,
-    String,
-    |value| text_of(value).map(str::to_owned),
-    |text| quoted(text)
-);
-kind!(
-    optional_text,
-    Option<String>,
-    |value| Ok(Some(text_of(value)?.to_owned()).filter(|text| !text.is_empty())),
-    |text| quoted(text.as_deref().unwrap_or_default())
-);
-kind!(
-    addresses,
-    Vec<NetAddress>,
-    |value| parse_peer_addresses(text_of(value)?),
-    |addresses| quoted(&joined(addresses))
-);
-kind!(
-    ids,
-    Vec<NodeId>,
-    |value| {
-        entries(text_of(value)?)
-            .map(|entry| {
-                entry
-                    .parse()
-                    .map_err(|error| format!("\"{entry}\": {error}"))
-            })
-            .collect()
-    },
-    |ids| quoted(&joined(ids))
-);
-kind!(
-    count,
-    usize,
-    |value| usize::try_from(whole_number(value)?).map_err(|_| String::from("is too large")),
-    usize::to_string
-);
-kind!(rate, u64, whole_number, u64::to_string);
-kind!(
-    flag,
-    bool,
-    |value| value
-        .as_bool()
-        .ok_or_else(|| expected("true or false", value)),
-    bool::to_string
-);
-kind!(
-    time,
-    Duration,
-    |value| {
-        let text = value
-            .as_str()
-            .ok_or_else(|| expected("a duration in quotes, like \"10ms\" or \"3s\"", value))?;
-        duration::parse(text).map_err(|error| error.to_string())
-    },
-    |time| quoted(&duration::format(*time))
-);
-
-fn whole_number(value: &DeValue<'_>) -> Result<u64, String> {
-    let number = value
-        .as_integer()
-        .ok_or_else(|| expected("a whole number", value))?;
-    if number.as_str().starts_with('-') {
-        return Err(String::from("must not be negative"));
-    }
-    u64::from_str_radix(number.as_str(), number.radix()).map_err(|_| String::from("is too large"))
-}
-
-fn joined<T: ToString>(items: &[T]) -> String {
-    items.iter().map(T::to_string).collect::<Vec<_>>().join(",")
-}

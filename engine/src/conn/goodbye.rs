@@ -1,6 +1,6 @@
 //! The last word of a side that closes on purpose, said to Ringwire nodes only.
 //!
-//! It travels as the last packet of its sender (docs/wire.md, section 6), so a node that was refused
+//! It travels as the last packet of its sender (docs/wire.md, section 7), so a node that was refused
 //! finds the reason in its own log. It is the remote's word: it blames nobody, and it never makes a
 //! persistent peer less wanted.
 

@@ -56,6 +56,58 @@ fn a_network_of_several_shards_and_plain_frames_loses_nothing() {
 }
 
 #[test]
+fn nodes_that_know_a_seed_only_find_each_other() {
+    if !can_run_nodes() {
+        return;
+    }
+    let args = [
+        "localnet",
+        "--nodes",
+        "5",
+        "--outbound-peers",
+        "2",
+        "--messages",
+        "20",
+    ];
+    let report = run(&[&args[..], &["--json"]].concat()).succeeded().json();
+    assert_eq!(report["topology"], "seed");
+    let asked = report["seed"]["requests"].as_u64();
+    assert!(asked >= Some(5), "each node asked: {report}");
+    assert!(report["connections"].as_u64() >= Some(5), "{report}");
+    assert!(report["hops_max"].as_u64() <= Some(4), "{report}");
+    let told = run(&args).succeeded();
+    assert!(
+        told.stdout.contains("nobody but the seed"),
+        "{}",
+        told.stdout
+    );
+}
+
+#[test]
+fn a_network_of_a_planned_shape_has_that_shape() {
+    if !can_run_nodes() {
+        return;
+    }
+    for (topology, connections, hops) in [("ring", 12, 2), ("full", 15, 1)] {
+        let args = [
+            "localnet",
+            "--nodes",
+            "6",
+            "--topology",
+            topology,
+            "--messages",
+            "20",
+            "--json",
+        ];
+        let report = run(&args).succeeded().json();
+        assert_eq!(report["topology"], topology);
+        assert_eq!(report["connections"], connections, "{report}");
+        assert_eq!(report["hops_max"], hops, "{report}");
+        assert_eq!(report["seed"], serde_json::Value::Null);
+    }
+}
+
+#[test]
 fn every_node_can_rebuild_a_file() {
     if !can_run_nodes() {
         return;
@@ -113,6 +165,9 @@ fn an_input_that_is_not_there_is_named() {
 
 #[test]
 fn flags_that_contradict_each_other_are_refused() {
+    run(&["localnet", "--chords", "2"]).failed(1, "--chords is for --topology ring");
+    run(&["localnet", "--topology", "full", "--outbound-peers", "2"])
+        .failed(1, "--outbound-peers is for --topology seed");
     run(&["localnet", "--nodes", "1"]).failed(2, "--nodes");
     run(&["localnet", "--lines"]).failed(2, "--input");
     run(&["localnet", "--input", "-", "--messages", "5"]).failed(2, "--messages");

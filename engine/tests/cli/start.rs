@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use tempfile::TempDir;
 
+use crate::node::{count, report_when};
 use crate::program::{can_run_nodes, command, run_at, terminate};
 
 /// A node that runs until it is told to end; a failed test ends it, too.
@@ -14,7 +15,7 @@ struct Node {
     child: Child,
     /// None when the reader has gone away.
     stdout: Option<BufReader<ChildStdout>>,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl Node {
@@ -47,7 +48,7 @@ impl Node {
         Node {
             child,
             stdout,
-            _home: home,
+            home,
         }
     }
 
@@ -203,7 +204,7 @@ fn a_node_that_prints_nothing_passes_on_whatever_comes() {
     let mut speaker = Node::start(&["--stdin", "--exit-on-eof", "--persistent-peers", &address]);
     let mut stdin = speaker.child.stdin.take().expect("stdin is a pipe");
     // The relay has to have the listener as its peer first.
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    report_when(relay.home.path(), |report| count(&report["peers"]) == 2);
     // More than a shard keeps for a channel that nobody has subscribed to.
     const LINES: usize = 3000;
     stdin

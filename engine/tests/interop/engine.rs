@@ -109,6 +109,9 @@ fn check_node_info(oracle: Oracle, node: &Node, peer: &CometPeer) {
     );
     assert_eq!(info.node_id, node.engine.node_id(), "{}", oracle.name);
     assert_eq!(info.network, NETWORK, "{}", oracle.name);
+    // The port that was taken, not the port 0 that was asked for.
+    let listens = node.engine.listen_addr().to_string();
+    assert_eq!(info.listen_addr, listens, "{}", oracle.name);
     assert_eq!(info.validate(), Ok(()), "{}", oracle.name);
     // The engine offers wide records to everyone; a plain peer reads over the offer.
     assert!(info.extension.is_some(), "{}", oracle.name);

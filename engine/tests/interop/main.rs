@@ -4,10 +4,14 @@
 //! ```text
 //!   secret.rs   our pure handshake and frames ── blocking socket ── oracle
 //!   engine.rs   a running engine ── its ring ── oracle, with NodeInfo and packets on top
+//!   comet/      a running engine ── its ring ── CometBFT's own switch, built from its Go code
 //! ```
 //!
-//! Each test runs against every oracle, and with each side as the one that dials.
+//! Each test runs against every oracle, or every line of CometBFT, and with each side as the one
+//! that dials.
 
+#[cfg(feature = "shard")]
+mod comet;
 #[cfg(feature = "shard")]
 mod engine;
 mod pure;

@@ -323,7 +323,7 @@ fn a_node_that_knows_nobody_turns_to_its_seeds_at_once() {
 // Conformance item 74.
 #[test]
 fn who_is_learned_from_a_seed_is_dialed_within_a_second_and_no_limit_is_passed() {
-    for_seeds("who_is_learned_from_a_seed_is_dialed", 10, |seed| {
+    for_seeds("who_is_learned_from_a_seed_is_dialed", 5, |seed| {
         let scenario = from_one_seed(seed, 8)
             .shards_up_to(3)
             .config(|node, config| {
@@ -612,7 +612,7 @@ fn a_node_without_room_is_left_alone_for_a_while_and_others_are_dialed() {
 // What a CometBFT node punishes.
 #[test]
 fn an_hour_with_strict_peers_brings_no_complaint() {
-    for_seeds("an_hour_with_strict_peers", 3, |seed| {
+    for_seeds("an_hour_with_strict_peers", 2, |seed| {
         let report = Rc::new(RefCell::new(Report::default()));
         let shared = Rc::clone(&report);
         // Node 0 is a seed of ours, 1 to 3 are nodes of ours, 4 to 7 are strict.

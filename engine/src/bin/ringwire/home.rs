@@ -3,7 +3,13 @@
 //! ```text
 //!   HOME/config/config.toml       what the operator decides
 //!   HOME/config/node_key.json     who the node is; mode 0600
+//!   HOME/config/genesis.json      which network it belongs to, if config.toml does not say
+//!   HOME/config/addrbook.json     whom it knows
+//!   HOME/data/ringwire.lock       held while a node runs on this home
+//!   HOME/data/ringwire.sock       where a running node is asked how it is
 //! ```
+//!
+//! The second to the fourth are where config.toml says; these are the defaults.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -20,43 +26,56 @@ use crate::failure::Failure;
 /// Where the node lives.
 #[derive(Args, Clone)]
 pub(crate) struct Home {
-    /// Directory of the node: DIR/config/config.toml and DIR/config/node_key.json.
+    /// Directory of the node: DIR/config/config.toml and the files it names.
     #[arg(long = "home", value_name = "DIR")]
     root: PathBuf,
 }
 
 impl Home {
-    /// The directory of the files below.
-    pub(crate) fn config_dir(&self) -> PathBuf {
-        self.root.join("config")
+    /// The directory itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A file that the configuration names: inside the home unless its path is absolute.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.root.join(name)
     }
 
     /// What the operator decides.
     pub(crate) fn config_file(&self) -> PathBuf {
-        self.config_dir().join("config.toml")
+        self.file("config/config.toml")
     }
 
-    /// Who the node is.
-    pub(crate) fn node_key_file(&self) -> PathBuf {
-        self.config_dir().join("node_key.json")
+    /// What a node writes that its operator need not look at.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.file("data")
     }
 
     /// Reads the configuration; keys that change nothing are named in one log line.
-    pub(crate) fn load_config(&self) -> Result<Config, Failure> {
+    pub(crate) fn load_config(&self) -> Result<LoadedConfig, Failure> {
         let path = self.config_file();
         let text = fs::read_to_string(&path).map_err(|error| self.cannot_read(&path, &error))?;
         let name = path.display().to_string();
-        let LoadedConfig { config, warnings } = Config::from_toml(&name, &text)?;
-        if !warnings.is_empty() {
-            let unused: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        let loaded = Config::from_toml(&name, &text)?;
+        if !loaded.warnings.is_empty() {
+            let unused: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
             warn!("{name}: {}", unused.join("; "));
         }
-        Ok(config)
+        Ok(loaded)
+    }
+
+    /// The configuration, or the defaults where there is none: where the files are.
+    pub(crate) fn load_config_or_default(&self) -> Result<Config, Failure> {
+        match self.config_file().exists() {
+            true => self.load_config().map(|loaded| loaded.config),
+            false => Ok(Config::default()),
+        }
     }
 
     /// Reads the key that `init` made or that came with a CometBFT home.
-    pub(crate) fn load_node_key(&self) -> Result<NodeKey, Failure> {
-        let path = self.node_key_file();
+    pub(crate) fn load_node_key(&self, config: &Config) -> Result<NodeKey, Failure> {
+        let path = self.file(&config.node_key_file);
         if !path.exists() {
             return Err(self.cannot_read(&path, &io::Error::from(ErrorKind::NotFound)));
         }

@@ -1,7 +1,7 @@
 //! `ringwire init`: makes a home, and never touches what is there already.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ringwire::config::Config;
@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::console;
 use crate::failure::Failure;
+use crate::genesis;
 use crate::home::{self, Home};
 
 /// Make a home: a configuration to edit and a key of its own.
@@ -21,7 +22,8 @@ use crate::home::{self, Home};
 pub(crate) struct InitArgs {
     #[command(flatten)]
     home: Home,
-    /// Name of the network (chain id) to write into a new config.toml.
+    /// Name of the network (chain id) to write into a new config.toml; without it the chain_id of
+    /// DIR/config/genesis.json, if that is there.
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
     /// Name of the node to write into a new config.toml.
@@ -33,41 +35,75 @@ pub(crate) struct InitArgs {
 }
 
 pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
-    let config = config(args)?;
-    let (config_file, key_file) = (args.home.config_file(), args.home.node_key_file());
-    let directory = args.home.config_dir();
-    fs::create_dir_all(&directory).map_err(|error| cannot_write(&directory, &error))?;
-
-    // The key comes first: if it fails, there is no half a home to wonder about.
-    let had_key = key_file.exists();
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| Failure::new(format!("no entropy: {error}")))?;
-    let key = NodeKey::load_or_generate(&key_file, seed)?;
-    let made_config = home::create_whole(&config_file, &config.to_documented_toml())
-        .map_err(|error| cannot_write(&config_file, &error))?;
-
+    let made = make(&args.home, config(args)?)?;
     if args.json {
         return console::print_json(&json!({
-            "node_id": key.id().to_string(),
-            "config": { "path": config_file, "created": made_config },
-            "node_key": { "path": key_file, "created": !had_key },
+            "node_id": made.key.id().to_string(),
+            "config": { "path": made.config_file, "created": made.config_created },
+            "node_key": { "path": made.key_file, "created": made.key_created },
         }));
     }
-    let verb = |made| if made { "created" } else { "kept" };
+    let verb = |created| if created { "created" } else { "kept" };
     console::print(&format!(
         "{:7} {}\n{:7} {}\nnode id {}",
-        verb(made_config),
-        config_file.display(),
-        verb(!had_key),
-        key_file.display(),
-        key.id(),
+        verb(made.config_created),
+        made.config_file.display(),
+        verb(made.key_created),
+        made.key_file.display(),
+        made.key.id(),
     ))
 }
 
-/// The defaults with what the flags say.
+/// A home in which a node can run, and what of it is new.
+pub(crate) struct Made {
+    /// Who the node is.
+    pub(crate) key: NodeKey,
+    key_file: PathBuf,
+    key_created: bool,
+    config_file: PathBuf,
+    /// Whether there was no config.toml.
+    pub(crate) config_created: bool,
+}
+
+/// Makes what the home lacks: a config.toml that says what `config` says, and a key. A config.toml
+/// that is there already says where the key is.
+pub(crate) fn make(home: &Home, config: Config) -> Result<Made, Failure> {
+    let config_file = home.config_file();
+    let config = match config_file.exists() {
+        true => home.load_config_or_default()?,
+        false => config,
+    };
+    let key_file = home.file(&config.node_key_file);
+    for directory in [&config_file, &key_file]
+        .into_iter()
+        .filter_map(|file| file.parent())
+    {
+        fs::create_dir_all(directory).map_err(|error| cannot_write(directory, &error))?;
+    }
+    // The key comes first: if it fails, there is no half a home to wonder about.
+    let key_created = !key_file.exists();
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| Failure::new(format!("no entropy: {error}")))?;
+    let key = NodeKey::load_or_generate(&key_file, seed)?;
+    let config_created = home::create_whole(&config_file, &config.to_documented_toml())
+        .map_err(|error| cannot_write(&config_file, &error))?;
+    Ok(Made {
+        key,
+        key_file,
+        key_created,
+        config_file,
+        config_created,
+    })
+}
+
+/// The defaults with what the flags say. A genesis that is there names the network.
 fn config(args: &InitArgs) -> Result<Config, Failure> {
     let mut config = Config::default();
-    config.network = args.network.clone().unwrap_or(config.network);
+    let network = match &args.network {
+        Some(network) => Some(network.clone()),
+        None => genesis::chain_id(&args.home.file(&config.genesis_file))?,
+    };
+    config.network = network.unwrap_or(config.network);
     config.moniker = args.moniker.clone().unwrap_or(config.moniker);
     config.check()?;
     Ok(config)

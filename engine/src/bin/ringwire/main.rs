@@ -1,24 +1,33 @@
 //! The `ringwire` program: a node, a local network of nodes, and what an operator needs around them.
 //!
 //! ```text
-//!   init ─▶ config/config.toml, config/node_key.json ─▶ start          one node, a gossip pipe
-//!           doctor: can this machine run it?            localnet       many nodes, checked traffic
+//!   init ─▶ config/config.toml, config/node_key.json ─▶ start      one node, a gossip pipe
+//!           doctor: can this machine run it?            seed       one node that tells others of others
+//!                                                       peers      what a running node knows
+//!                                                       localnet   many nodes, checked traffic
 //! ```
 //!
 //! Results go to standard output, logs and progress to standard error, so that the program stands in
 //! pipes. Exit codes: 0 all went well, 1 it failed and said why, 2 it was called in a wrong way.
 
+mod book;
 mod console;
+mod control;
 mod doctor;
 mod failure;
+mod genesis;
 mod home;
 mod init;
 mod localnet;
 mod logging;
 mod node;
+mod overrides;
+mod peers;
+mod seed;
 mod show_node_id;
 mod signals;
 mod start;
+mod table;
 mod version;
 
 use std::process::ExitCode;
@@ -61,6 +70,8 @@ enum Command {
     Init(init::InitArgs),
     ShowNodeId(show_node_id::ShowNodeIdArgs),
     Start(start::StartArgs),
+    Seed(seed::SeedArgs),
+    Peers(peers::PeersArgs),
     Localnet(localnet::LocalnetArgs),
     Doctor(doctor::DoctorArgs),
     Version(version::VersionArgs),
@@ -82,6 +93,8 @@ impl Command {
             Command::Init(args) => init::run(&args),
             Command::ShowNodeId(args) => show_node_id::run(&args),
             Command::Start(args) => start::run(&args),
+            Command::Seed(args) => seed::run(&args),
+            Command::Peers(args) => peers::run(&args),
             Command::Localnet(args) => localnet::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Version(args) => version::run(&args),

@@ -1,5 +1,7 @@
-//! A node as the commands use it: an engine whose one reactor gossips.
+//! A node as the commands use it: an engine that gossips, or a seed, which does not.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +10,7 @@ use ringwire::gossip::{Flood, FloodConfig};
 use ringwire::handle::{self, Engine, Handle};
 use ringwire::reactor::ChannelDescriptor;
 use ringwire_codec::net_address::Host;
-use ringwire_codec::{ChannelId, NetAddress, NodeKey};
+use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
 use crate::failure::Failure;
 
@@ -27,7 +29,7 @@ const DUPLICATES: &str = "gossip_duplicates";
 /// A running node. Dropped without [`Node::shutdown`] it stops all the same, with a short goodbye.
 pub(crate) struct Node {
     engine: Engine,
-    external_address: Option<String>,
+    config: Config,
 }
 
 /// Publishes at a node, from a thread of its own.
@@ -37,16 +39,37 @@ pub(crate) struct Publisher(Handle);
 pub(crate) struct Subscription(handle::Subscription);
 
 impl Node {
-    /// Starts a node; it listens when this returns.
-    pub(crate) fn start(config: Config, key: NodeKey) -> Result<Node, Failure> {
-        let external_address = config.external_address.clone();
-        let builder = Engine::builder(config)
-            .node_key(key)
-            .reactor("gossip", |_shard| Flood::new(FloodConfig::new(channel())));
+    /// Starts a node; it listens when this returns. Its address book is kept in `addr_book_file`,
+    /// or nowhere.
+    ///
+    /// A seed hangs up on whoever has asked, so it has nobody to gossip with.
+    pub(crate) fn start(
+        config: Config,
+        key: NodeKey,
+        addr_book_file: Option<&Path>,
+    ) -> Result<Node, Failure> {
+        let mut builder = Engine::builder(config.clone()).node_key(key);
+        if let Some(file) = addr_book_file {
+            builder = builder.addr_book_file(file);
+        }
+        if !config.seed_mode {
+            let gossip = gossip(&config);
+            builder = builder.reactor("gossip", move |_shard| Flood::new(gossip.clone()));
+        }
         Ok(Node {
             engine: builder.start()?,
-            external_address,
+            config,
         })
+    }
+
+    /// The node's handle, for threads that outlive this value.
+    pub(crate) fn handle(&self) -> Handle {
+        self.engine.handle()
+    }
+
+    /// What the node was told at its start.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Where this machine reaches the node.
@@ -67,7 +90,7 @@ impl Node {
 
     /// Where others reach the node, as far as it knows: ready to stand in `persistent_peers`.
     pub(crate) fn public_address(&self) -> String {
-        match &self.external_address {
+        match &self.config.external_address {
             Some(address) => {
                 let host = address
                     .split_once("://")
@@ -78,22 +101,14 @@ impl Node {
         }
     }
 
-    /// How many peers are connected.
-    pub(crate) fn peers(&self) -> usize {
-        self.engine.peer_count()
+    /// Who is connected.
+    pub(crate) fn peer_ids(&self) -> BTreeSet<NodeId> {
+        self.engine.peers().iter().map(|peer| peer.id).collect()
     }
 
     /// Further copies of messages that came and were refused.
     pub(crate) fn duplicates(&self) -> u64 {
-        let shards = self.engine.status_blocking();
-        let counters = shards
-            .iter()
-            .flat_map(|shard| &shard.reactors)
-            .flat_map(|(_, all)| all);
-        counters
-            .filter(|(name, _)| *name == DUPLICATES)
-            .map(|(_, count)| count)
-            .sum()
+        figure(&self.engine, DUPLICATES)
     }
 
     /// Whether the engine goes on. It stops by itself only when a shard fails.
@@ -144,6 +159,28 @@ impl Iterator for Subscription {
 
     fn next(&mut self) -> Option<Bytes> {
         self.0.recv_blocking().map(|delivery| delivery.message)
+    }
+}
+
+/// A figure that reactors show, all shards and reactors together.
+pub(crate) fn figure(handle: &Handle, name: &str) -> u64 {
+    let shards = handle.status_blocking();
+    let figures = shards
+        .iter()
+        .flat_map(|shard| &shard.reactors)
+        .flat_map(|(_, figures)| figures);
+    figures
+        .filter(|(figure, _)| *figure == name)
+        .map(|(_, value)| value)
+        .sum()
+}
+
+fn gossip(config: &Config) -> FloodConfig {
+    FloodConfig {
+        backlog_bytes_max: config.gossip_backlog_bytes_max,
+        seen_generation_max: config.gossip_seen_max,
+        seen_generation_span: config.gossip_seen_span,
+        ..FloodConfig::new(channel())
     }
 }
 

@@ -21,7 +21,8 @@ pub(crate) struct ShowNodeIdArgs {
 }
 
 pub(crate) fn run(args: &ShowNodeIdArgs) -> Result<(), Failure> {
-    let id = args.home.load_node_key()?.id().to_string();
+    let config = args.home.load_config_or_default()?;
+    let id = args.home.load_node_key(&config)?.id().to_string();
     if args.json {
         console::print_json(&json!({ "node_id": id }))
     } else {

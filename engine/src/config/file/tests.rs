@@ -21,7 +21,8 @@ fn an_empty_file_gives_the_defaults() {
         load(""),
         LoadedConfig {
             config: Config::default(),
-            warnings: Vec::new()
+            warnings: Vec::new(),
+            names_network: false,
         }
     );
 }
@@ -58,30 +59,41 @@ fn the_keys_of_cometbft_are_taken_over() {
 }
 
 #[test]
-fn the_sections_of_a_cometbft_home_are_passed_over() {
+fn a_home_of_cometbft_is_read_with_a_word_about_the_flush_timer_only() {
+    for (text, moniker) in [
+        (
+            include_str!("../../../tests/cli/data/comet-v0.38.toml"),
+            "validator-38",
+        ),
+        (
+            include_str!("../../../tests/cli/data/comet-v1.toml"),
+            "validator-1",
+        ),
+    ] {
+        let loaded = load(text);
+        let expected = Config {
+            moniker: moniker.into(),
+            ..Config::default()
+        };
+        assert_eq!(loaded.config, expected, "all else is a default of ours too");
+        assert!(!loaded.names_network);
+        let warned: Vec<_> = loaded.warnings.iter().map(|w| w.key.as_str()).collect();
+        assert_eq!(warned, ["p2p.flush_throttle_timeout"]);
+    }
+}
+
+#[test]
+fn unused_keys_are_named_where_they_ask_for_something() {
     let text = "\
-version = \"1.0.0\"
-proxy_app = \"tcp://127.0.0.1:26658\"
-moniker = \"m\"
-[rpc]
-laddr = \"tcp://127.0.0.1:26657\"
-cors_allowed_origins = []
-[grpc]
-laddr = \"\"
-[grpc.version_service]
-enabled = true
+filter_peers = true
 [p2p]
-laddr = \"tcp://0.0.0.0:26656\"
-seeds = \"\"
-seed_mode = false
-pex = true
-flush_throttle_timeout = \"10ms\"
+upnp = true
+test_fuzz = false
+test_dial_fail = true
 [p2p.libp2p]
 enabled = false
-[mempool]
-recheck = true
-[consensus]
-[storage]
+[p2p.test_fuzz_config]
+mode = \"drop\"
 ";
     let loaded = load(text);
     let warned: Vec<_> = loaded
@@ -89,10 +101,47 @@ recheck = true
         .iter()
         .map(|w| (w.line, w.key.as_str()))
         .collect();
-    assert_eq!(
-        warned,
-        [(15, "p2p.pex"), (16, "p2p.flush_throttle_timeout")]
+    let expected = [
+        (1, "filter_peers"),
+        (3, "p2p.upnp"),
+        (5, "p2p.test_dial_fail"),
+        (8, "p2p.test_fuzz_config"),
+    ];
+    assert_eq!(warned, expected);
+}
+
+#[test]
+fn the_keys_of_discovery_are_taken_over() {
+    let id = "00112233445566778899aabbccddeeff00112233";
+    let text = format!(
+        "genesis_file = \"g.json\"\n\
+         node_key_file = \"/etc/key.json\"\n\
+         [p2p]\n\
+         seeds = \"{id}@example.org:1\"\n\
+         pex = true\n\
+         seed_mode = true\n\
+         addr_book_file = \"book.json\"\n\
+         addr_book_strict = false\n\
+         private_peer_ids = \"{id}\"\n\
+         [ringwire]\n\
+         network = \"n\"\n\
+         pex_interval = \"1s\"\n"
     );
+    let LoadedConfig {
+        config,
+        names_network,
+        ..
+    } = load(&text);
+    assert!(names_network);
+    assert_eq!(config.genesis_file, "g.json");
+    assert_eq!(config.node_key_file, "/etc/key.json");
+    assert_eq!(config.addr_book_file, "book.json");
+    assert_eq!((config.seeds.len(), config.private_peer_ids.len()), (1, 1));
+    assert_eq!(
+        (config.pex, config.seed_mode, config.addr_book_strict),
+        (true, true, false)
+    );
+    assert_eq!(config.pex_interval, Duration::from_secs(1));
 }
 
 #[test]

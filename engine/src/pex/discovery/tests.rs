@@ -271,7 +271,7 @@ fn a_peer_that_turns_us_away_at_once_rests_and_one_that_stayed_does_not() {
     let (mut discovery, mut cx) = world(|_| {});
     for (stayed, by_remote, rests) in [(9, true, true), (10, true, false), (9, false, false)] {
         join(&mut discovery, &mut cx, 1, Direction::Outbound);
-        cx.now = cx.now + Duration::from_secs(stayed);
+        cx.now += Duration::from_secs(stayed);
         discovery.handle_left(&mut cx, id(1), by_remote);
         let may_dial = discovery.attempts.may_dial(&id(1), cx.now);
         assert_eq!(may_dial, !rests, "{stayed} s, by the remote: {by_remote}");
@@ -303,7 +303,7 @@ fn a_node_with_all_its_peers_still_asks_while_its_book_is_short() {
     discovery.look(&mut cx);
     assert_eq!(cx.take_notes(), [(ShardId(2), PexNote::Ask(id(1)))]);
     // Not again before the peer may be asked again.
-    cx.now = cx.now + Duration::from_secs(10);
+    cx.now += Duration::from_secs(10);
     discovery.look(&mut cx);
     assert!(cx.take_notes().is_empty());
 }

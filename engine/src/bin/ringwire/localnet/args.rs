@@ -9,19 +9,27 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use ringwire::config::{SHARDS_MAX, duration};
 
+use super::graph::Graph;
 use super::source::{CONTENT_BYTES_MAX, Source};
 use crate::failure::Failure;
 
 /// Nodes of a local network at most; each needs a thread per shard and a socket per peer.
 const NODES_MAX: u64 = 64;
 
+/// Peers that each node dials if nothing else is asked for: enough for a network of 64 to hang
+/// together whoever finds whom, and few enough that messages need several hops.
+const OUTBOUND_PEERS: usize = 3;
+
+/// Chords from each node if nothing else is asked for.
+const CHORDS: usize = 1;
+
 /// Run a network of nodes in this process and check that nothing is lost.
 ///
-/// Starts several whole nodes in this process, on ports of 127.0.0.1 and with keys of their own,
-/// connects them to a ring with chords so that messages need several hops, and lets each message
-/// spread from one of them to all others.
+/// Starts several whole nodes in this process, on ports of 127.0.0.1 and with keys of their own.
+/// Each is told of one more node only, a seed, and they find each other through it. Then each
+/// message spreads from one of them to all others, over several hops.
 ///
-/// Then it checks: every node holds every message exactly once, and with --input every node can
+/// Last it checks: every node holds every message exactly once, and with --input every node can
 /// rebuild the input byte for byte. Anything else ends with exit code 1 and the reason.
 ///
 /// Without --input it makes up its messages. Rates are not limited. Delays run from the publishing
@@ -36,10 +44,18 @@ pub(crate) struct LocalnetArgs {
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=SHARDS_MAX as u64))]
     pub(super) shards: usize,
-    /// Chords from each node across the ring; 0 leaves the bare ring.
-    #[arg(long, value_name = "N", default_value_t = 1,
+    /// How the nodes come to know each other.
+    #[arg(long, value_enum, default_value_t = TopologyArg::Seed)]
+    pub(super) topology: TopologyArg,
+    /// Peers that each node dials of its own accord; for the topology seed. [default: 3]
+    #[arg(long, value_name = "N",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..NODES_MAX))]
+    outbound_peers: Option<usize>,
+    /// Chords from each node across the ring, 0 for the bare ring; for the topology ring.
+    /// [default: 1]
+    #[arg(long, value_name = "N",
         value_parser = RangedU64ValueParser::<usize>::new().range(0..=NODES_MAX / 2))]
-    pub(super) chords: usize,
+    chords: Option<usize>,
     /// Spread this file, cut in chunks; - reads standard input.
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
@@ -81,6 +97,28 @@ pub(crate) struct LocalnetArgs {
     pub(super) json: bool,
 }
 
+/// How the nodes come to know each other.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum TopologyArg {
+    /// Each knows one seed only, and they find each other through it.
+    Seed,
+    /// Each is told whom to dial: the next one on a ring, and some across it.
+    Ring,
+    /// Each is told of all others.
+    Full,
+}
+
+/// What the nodes are told at their start.
+pub(super) enum Plan {
+    /// A seed, and how many peers to dial.
+    Seed {
+        /// Peers that each node dials of its own accord.
+        outbound_peers: usize,
+    },
+    /// Whom to dial.
+    Wired(Graph),
+}
+
 /// Record layer between the nodes.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum FramingArg {
@@ -91,6 +129,34 @@ pub(super) enum FramingArg {
 }
 
 impl LocalnetArgs {
+    /// What the nodes are to be told.
+    ///
+    /// # Errors
+    /// A flag is meant for another topology.
+    pub(super) fn plan(&self) -> Result<Plan, Failure> {
+        let foreign = match self.topology {
+            TopologyArg::Seed => self.chords.map(|_| ("--chords", "ring")),
+            TopologyArg::Ring => self.outbound_peers.map(|_| ("--outbound-peers", "seed")),
+            TopologyArg::Full => None
+                .or(self.chords.map(|_| ("--chords", "ring")))
+                .or(self.outbound_peers.map(|_| ("--outbound-peers", "seed"))),
+        };
+        if let Some((flag, topology)) = foreign {
+            return Err(Failure::new(format!(
+                "{flag} is for --topology {topology}: give that, or take the flag out"
+            )));
+        }
+        Ok(match self.topology {
+            TopologyArg::Seed => Plan::Seed {
+                outbound_peers: self.outbound_peers.unwrap_or(OUTBOUND_PEERS),
+            },
+            TopologyArg::Ring => {
+                Plan::Wired(Graph::ring(self.nodes, self.chords.unwrap_or(CHORDS)))
+            }
+            TopologyArg::Full => Plan::Wired(Graph::full(self.nodes)),
+        })
+    }
+
     /// Opens what is to be spread; with it the number of messages, if that is known.
     pub(super) fn source(&self) -> Result<(Source, Option<u64>), Failure> {
         let Some(path) = &self.input else {

@@ -8,9 +8,12 @@
 //! ```
 //!
 //! Nothing of it is a shortcut: the nodes are full engines that know each other by socket only.
-//! [`topology`] says who dials whom, [`ledger`] what "exactly once" means.
+//! [`formation`] says when they are a network, [`graph`] who is connected to whom, [`ledger`] what
+//! "exactly once" means.
 
 mod args;
+mod formation;
+mod graph;
 mod ledger;
 mod network;
 mod progress;
@@ -20,7 +23,6 @@ mod run;
 mod source;
 mod stamp;
 mod tally;
-mod topology;
 
 pub(crate) use args::LocalnetArgs;
 pub(crate) use run::run;

@@ -1,4 +1,4 @@
-//! The nodes of a local network: started, wired, stopped.
+//! The nodes of a local network: started, and stopped.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -6,80 +6,63 @@ use std::time::{Duration, Instant};
 use ringwire::config::Config;
 use ringwire_codec::NodeKey;
 
-use super::args::{FramingArg, LocalnetArgs};
-use super::progress::Progress;
-use super::topology::Topology;
+use super::args::{FramingArg, LocalnetArgs, Plan};
 use crate::failure::Failure;
 use crate::node::Node;
-use crate::signals::Stop;
 
 /// Time for goodbyes.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Pause between two looks at how many peers are there.
-const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// Pause between two looks of a node at how many peers it has: the shortest there is, since nobody
+/// wants to wait for a network of one machine.
+const PEX_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Running nodes. Dropped, they are stopped as well, only without a word about what went wrong.
 pub(super) struct Network {
+    began: Instant,
+    seed: Option<Node>,
     nodes: Vec<Node>,
 }
 
 impl Network {
-    /// Starts the nodes one after the other; each gets those it is to dial as persistent peers, as
-    /// an operator would give them.
-    pub(super) fn start(args: &LocalnetArgs, topology: &Topology) -> Result<Network, Failure> {
+    /// Starts the nodes one after the other. Each is told what `plan` says, as an operator would
+    /// tell it: the address of the seed, or those of its persistent peers.
+    pub(super) fn start(args: &LocalnetArgs, plan: &Plan) -> Result<Network, Failure> {
+        let began = Instant::now();
+        let seed = match plan {
+            Plan::Seed { .. } => Some(start(seed_config(args))?),
+            Plan::Wired(_) => None,
+        };
         let mut nodes: Vec<Node> = Vec::with_capacity(args.nodes);
         for number in 0..args.nodes {
-            let mut seed = [0; 32];
-            getrandom::fill(&mut seed)
-                .map_err(|error| Failure::new(format!("no entropy for a key: {error}")))?;
-            let mut config = config(args, number);
-            config.persistent_peers = topology
-                .dialed_by(number)
-                .map(|peer| nodes[peer].address())
-                .collect();
-            nodes.push(Node::start(config, NodeKey::from_seed(seed))?);
+            let mut config = node_config(args, number);
+            match plan {
+                Plan::Seed { outbound_peers } => {
+                    config.seeds = seed.iter().map(Node::address).collect();
+                    config.max_num_outbound_peers = *outbound_peers;
+                }
+                Plan::Wired(graph) => {
+                    let dialed = graph.dialed_by(number);
+                    config.persistent_peers = dialed.map(|peer| nodes[peer].address()).collect();
+                    config.pex = false;
+                }
+            }
+            nodes.push(start(config)?);
         }
-        Ok(Network { nodes })
+        Ok(Network { began, seed, nodes })
     }
 
-    /// Waits until every connection is up on both sides.
-    pub(super) fn wait_until_connected(
-        &self,
-        topology: &Topology,
-        timeout: Duration,
-        progress: &mut Progress,
-        stop: &Stop,
-    ) -> Result<(), Failure> {
-        let wanted = 2 * topology.pairs();
-        progress.begin("peers", Some(wanted as u64));
-        let mut moved = (Instant::now(), 0);
-        loop {
-            let peers: Vec<usize> = self.nodes.iter().map(Node::peers).collect();
-            let formed = peers.iter().sum();
-            progress.update(formed as u64, String::new);
-            if peers
-                .iter()
-                .enumerate()
-                .all(|(node, peers)| *peers >= topology.degree(node))
-            {
-                return Ok(());
-            }
-            if stop.is_asked() {
-                return Err(Failure::new("interrupted"));
-            }
-            if formed != moved.1 {
-                moved = (Instant::now(), formed);
-            } else if moved.0.elapsed() > timeout {
-                return Err(Failure::new(format!(
-                    "only {formed} of {wanted} ends of connections came up; --log info tells why"
-                )));
-            }
-            std::thread::sleep(LOOK_INTERVAL);
-        }
+    /// When the first node was about to start.
+    pub(super) fn began(&self) -> Instant {
+        self.began
     }
 
-    /// The nodes, in the order of the ring.
+    /// The node that only tells others of others.
+    pub(super) fn seed(&self) -> Option<&Node> {
+        self.seed.as_ref()
+    }
+
+    /// The nodes, in the order of their start; the seed is none of them.
     pub(super) fn nodes(&self) -> &[Node] {
         &self.nodes
     }
@@ -90,6 +73,7 @@ impl Network {
             let stopping: Vec<_> = self
                 .nodes
                 .into_iter()
+                .chain(self.seed)
                 .map(|node| scope.spawn(move || node.shutdown(SHUTDOWN_WITHIN)))
                 .collect();
             stopping.into_iter().map(|thread| thread.join()).collect()
@@ -100,15 +84,41 @@ impl Network {
     }
 }
 
-/// A node that is bound by nothing but the machine.
-fn config(args: &LocalnetArgs, number: usize) -> Config {
+fn start(config: Config) -> Result<Node, Failure> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|error| Failure::new(format!("no entropy for a key: {error}")))?;
+    Node::start(config, NodeKey::from_seed(seed), None)
+}
+
+fn seed_config(args: &LocalnetArgs) -> Config {
+    Config {
+        moniker: String::from("seed"),
+        seed_mode: true,
+        max_num_outbound_peers: args.nodes,
+        ..config(args)
+    }
+}
+
+fn node_config(args: &LocalnetArgs, number: usize) -> Config {
+    Config {
+        moniker: format!("node-{number}"),
+        ..config(args)
+    }
+}
+
+/// A node that is bound by nothing but the machine, and takes its neighbours on the same one.
+fn config(args: &LocalnetArgs) -> Config {
+    // The seed comes on top of the others.
+    let everybody = args.nodes + 1;
     Config {
         network: String::from("localnet"),
-        moniker: format!("node-{number}"),
         listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
-        max_num_inbound_peers: args.nodes,
-        max_num_outbound_peers: args.nodes,
+        pex_interval: PEX_INTERVAL,
+        addr_book_strict: false,
         allow_duplicate_ip: true,
+        max_num_inbound_peers: everybody,
+        max_num_handshakes: everybody * args.shards,
         // All nodes share one address and shake hands at once.
         max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,

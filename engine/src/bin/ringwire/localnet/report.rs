@@ -3,8 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use serde_json::{Value, json};
 
+use super::args::TopologyArg;
 use super::ledger::Holding;
 
 /// Hex digits of an id in the table; forty do not fit.
@@ -12,7 +14,7 @@ const ID_DIGITS: usize = 12;
 
 /// The outcome of a run that kept every promise.
 pub(super) struct Report {
-    /// The nodes, in the order of the ring.
+    /// The nodes, in the order of their start.
     pub(super) nodes: Vec<NodeReport>,
     /// What every node holds.
     pub(super) holding: Holding,
@@ -20,8 +22,26 @@ pub(super) struct Report {
     pub(super) has_input: bool,
     /// From the first message published to the last one held by all.
     pub(super) elapsed: Duration,
-    /// Hops between the two nodes furthest from each other.
+    /// How the nodes came to know each other.
+    pub(super) topology: TopologyArg,
+    /// From the start of the first node until messages reached everybody.
+    pub(super) formed: Duration,
+    /// Connections between the nodes when the first message was published.
+    pub(super) connections: usize,
+    /// Hops between the two nodes furthest from each other, over these.
     pub(super) hops_max: usize,
+    /// The node that told them of each other, if there was one.
+    pub(super) seed: Option<SeedReport>,
+}
+
+/// What the seed did.
+pub(super) struct SeedReport {
+    /// The seed's id.
+    pub(super) id: String,
+    /// How often it was asked for addresses.
+    pub(super) requests: u64,
+    /// How often it answered.
+    pub(super) answers: u64,
 }
 
 /// The outcome for one node.
@@ -70,11 +90,25 @@ impl Report {
             "messages": self.holding.messages,
             "content_bytes": self.holding.content_bytes,
             "seconds": self.elapsed.as_secs_f64(),
+            "topology": self.topology(),
+            "formed_seconds": self.formed.as_secs_f64(),
+            "connections": self.connections,
             "hops_max": self.hops_max,
+            "seed": self.seed.as_ref().map(|seed| json!({
+                "id": seed.id,
+                "requests": seed.requests,
+                "answers": seed.answers,
+            })),
             "digest": self.holding.set.hex(64),
             "content_blake3": self.holding.stream.to_hex().as_str(),
             "nodes": self.nodes.iter().map(node).collect::<Vec<_>>(),
         })
+    }
+
+    /// The topology's name, as it is given.
+    fn topology(&self) -> String {
+        let value = self.topology.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// Bytes per second over the whole run.
@@ -108,11 +142,28 @@ impl fmt::Display for Report {
         let (nodes, holding) = (self.nodes.len(), &self.holding);
         writeln!(
             f,
-            "{} messages, {} bytes, in {}; at most {} hops",
+            "{nodes} nodes {} in {}: {} connections, at most {} hops",
+            match self.topology {
+                TopologyArg::Seed => "found each other",
+                TopologyArg::Ring | TopologyArg::Full => "connected",
+            },
+            short(self.formed),
+            self.connections,
+            self.hops_max
+        )?;
+        if let Some(seed) = &self.seed {
+            writeln!(
+                f,
+                "each knew nobody but the seed {:.ID_DIGITS$}, which was asked {} times and answered {}",
+                seed.id, seed.requests, seed.answers
+            )?;
+        }
+        writeln!(
+            f,
+            "{} messages, {} bytes, in {}",
             holding.messages,
             holding.content_bytes,
-            short(self.elapsed),
-            self.hops_max
+            short(self.elapsed)
         )?;
         if self.has_input {
             let hash = holding.stream.to_hex();
@@ -167,7 +218,15 @@ mod tests {
             holding: ledger.holding(),
             has_input: true,
             elapsed: Duration::from_secs(2),
-            hops_max: 2,
+            topology: TopologyArg::Seed,
+            formed: Duration::from_millis(1_500),
+            connections: 2016,
+            hops_max: 10,
+            seed: Some(SeedReport {
+                id: "00112233445566778899aabbccddeeff00112233".into(),
+                requests: 1_000,
+                answers: 1_000,
+            }),
         }
     }
 
@@ -190,6 +249,8 @@ mod tests {
         let object = report().to_json();
         assert_eq!(object["messages"], 1);
         assert_eq!(object["nodes"][1]["bytes_per_second"], 3_500_000.0);
+        assert_eq!(object["topology"], "seed");
+        assert_eq!(object["seed"]["requests"], 1_000);
         assert_eq!(object["nodes"][1]["id"].as_str().map(str::len), Some(40));
     }
 

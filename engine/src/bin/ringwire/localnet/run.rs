@@ -5,28 +5,29 @@ use std::time::Duration;
 
 use ringwire_codec::NodeId;
 
-use super::args::LocalnetArgs;
+use super::args::{LocalnetArgs, Plan};
+use super::formation::{self, Formed};
 use super::ledger::Holding;
 use super::network::Network;
 use super::progress::Progress;
 use super::publisher::{Input, Publisher};
-use super::report::{Delay, NodeReport, Report};
+use super::report::{Delay, NodeReport, Report, SeedReport};
 use super::tally::{Receipt, Tally};
-use super::topology::Topology;
 use crate::console;
 use crate::failure::Failure;
+use crate::node::{self, Node};
 use crate::signals::{self, Stop};
 
 /// Runs the whole command.
 pub(crate) fn run(args: &LocalnetArgs) -> Result<(), Failure> {
     let stop = signals::install()?;
+    let plan = args.plan()?;
     let (source, total) = args.source()?;
     let input = Input::read(source, total)?;
-    let topology = Topology::ring(args.nodes, args.chords);
     let tally = Tally::new(args.nodes);
-    let network = Network::start(args, &topology)?;
-    let spread = spread(args, network, &topology, &tally, input, &stop)?;
-    let report = check(args, &topology, &tally, &spread)?;
+    let network = Network::start(args, &plan)?;
+    let spread = spread(args, network, &plan, &tally, input, &stop)?;
+    let report = check(args, &tally, spread)?;
     match args.json {
         true => console::print_json(&report.to_json()),
         false => console::print(&report.to_string()),
@@ -35,8 +36,10 @@ pub(crate) fn run(args: &LocalnetArgs) -> Result<(), Failure> {
 
 /// What the publisher and the nodes know when the engines have stopped.
 struct Spread {
+    formed: Formed,
     sent: Holding,
     elapsed: Duration,
+    seed: Option<SeedReport>,
     ends: Vec<NodeEnd>,
 }
 
@@ -52,7 +55,7 @@ struct NodeEnd {
 fn spread(
     args: &LocalnetArgs,
     network: Network,
-    topology: &Topology,
+    plan: &Plan,
     tally: &Tally,
     input: Input,
     stop: &Stop,
@@ -66,9 +69,9 @@ fn spread(
         }
         let mut progress = Progress::new(args.quiet);
         let mut publisher = Publisher::new(args, network.nodes(), tally, stop);
-        let published = network
-            .wait_until_connected(topology, args.timeout, &mut progress, stop)
-            .and_then(|()| publisher.publish_all(input, &mut progress));
+        let published =
+            formation::wait_until_formed(&network, plan, args.timeout, &mut progress, stop)
+                .and_then(|formed| Ok((formed, publisher.publish_all(input, &mut progress)?)));
         progress.finish();
         let sent = publisher.sent();
         let ends = network
@@ -76,27 +79,25 @@ fn spread(
             .iter()
             .map(|node| NodeEnd {
                 id: node.address().id,
-                peers: node.peers(),
+                peers: node.peer_ids().len(),
                 duplicates: node.duplicates(),
             })
             .collect();
+        let seed = network.seed().map(seed_report);
         let stopped = network.shutdown();
-        let elapsed = published?;
+        let (formed, elapsed) = published?;
         stopped.map(|()| Spread {
+            formed,
             sent,
             elapsed,
+            seed,
             ends,
         })
     })
 }
 
 /// The verdict: a report if every node holds what was sent, else the first that does not.
-fn check(
-    args: &LocalnetArgs,
-    topology: &Topology,
-    tally: &Tally,
-    spread: &Spread,
-) -> Result<Report, Failure> {
+fn check(args: &LocalnetArgs, tally: &Tally, spread: Spread) -> Result<Report, Failure> {
     let mut nodes = Vec::with_capacity(spread.ends.len());
     for (number, end) in spread.ends.iter().enumerate() {
         let receipt = tally.receipt(number);
@@ -111,8 +112,21 @@ fn check(
         holding: spread.sent,
         has_input: args.has_input(),
         elapsed: spread.elapsed,
-        hops_max: topology.hops_max(),
+        topology: args.topology,
+        formed: spread.formed.elapsed,
+        connections: spread.formed.graph.pairs(),
+        hops_max: spread.formed.graph.hops_max(),
+        seed: spread.seed,
     })
+}
+
+fn seed_report(seed: &Node) -> SeedReport {
+    let handle = seed.handle();
+    SeedReport {
+        id: seed.address().id.to_string(),
+        requests: node::figure(&handle, "pex_requests_received"),
+        answers: node::figure(&handle, "pex_answers_sent"),
+    }
 }
 
 /// Holds a node's ledger against that of the source.

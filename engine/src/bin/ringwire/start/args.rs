@@ -1,14 +1,11 @@
 //! What a node can be told when it starts; the rest stands in its home.
 
-use std::net::SocketAddr;
-
 use clap::Args;
-use clap::builder::RangedU64ValueParser;
-use ringwire::config::{Config, SHARDS_MAX, parse_listen_addr, parse_peer_addresses};
-use ringwire_codec::NetAddress;
+use ringwire::config::Config;
 
 use crate::failure::Failure;
 use crate::home::Home;
+use crate::overrides::Overrides;
 
 /// Run the node of a home; with --stdin and --stdout, one end of a gossip pipe.
 ///
@@ -21,19 +18,14 @@ use crate::home::Home;
 pub(crate) struct StartArgs {
     #[command(flatten)]
     pub(super) home: Home,
-    /// Listen here instead of p2p.laddr; port 0 takes any free port.
-    #[arg(long, value_name = "tcp://IP:PORT", value_parser = parse_listen_addr)]
-    laddr: Option<SocketAddr>,
-    /// Stay connected to these peers instead of p2p.persistent_peers.
-    #[arg(long, value_name = "ID@HOST:PORT,...", value_parser = parse_peer_list)]
-    persistent_peers: Option<PeerList>,
-    /// Threads that carry the traffic instead of ringwire.shards; 0 means one per usable core.
-    #[arg(long, value_name = "N",
-        value_parser = RangedU64ValueParser::<usize>::new().range(0..=SHARDS_MAX as u64))]
-    shards: Option<usize>,
-    /// Name of the network (chain id) instead of ringwire.network.
-    #[arg(long, value_name = "NAME")]
-    network: Option<String>,
+    #[command(flatten)]
+    overrides: Overrides,
+    /// Whether to exchange addresses with peers, instead of p2p.pex.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pex: Option<bool>,
+    /// Whether to be a seed, instead of p2p.seed_mode; `ringwire seed` does more for that.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    seed_mode: Option<bool>,
     /// Publish each line of standard input, as soon as there is a peer to hear it.
     #[arg(long)]
     pub(super) stdin: bool,
@@ -45,27 +37,18 @@ pub(crate) struct StartArgs {
     pub(super) exit_on_eof: bool,
 }
 
-/// Addresses from one flag: a type of its own, so that clap takes them for one value.
-#[derive(Clone, Debug)]
-struct PeerList(Vec<NetAddress>);
-
-fn parse_peer_list(text: &str) -> Result<PeerList, String> {
-    parse_peer_addresses(text).map(PeerList)
-}
-
 impl StartArgs {
     /// The home's configuration with what the flags say.
     pub(super) fn config(&self) -> Result<Config, Failure> {
-        let mut config = self.home.load_config()?;
-        config.listen_addr = self.laddr.unwrap_or(config.listen_addr);
-        config.shards = self.shards.unwrap_or(config.shards);
-        if let Some(PeerList(peers)) = &self.persistent_peers {
-            config.persistent_peers.clone_from(peers);
-        }
-        if let Some(network) = &self.network {
-            config.network.clone_from(network);
-        }
+        let mut config = self.overrides.load(&self.home)?;
+        config.pex = self.pex.unwrap_or(config.pex);
+        config.seed_mode = self.seed_mode.unwrap_or(config.seed_mode);
         config.check()?;
+        if config.seed_mode && (self.stdin || self.stdout) {
+            return Err(Failure::new(
+                "a seed does not gossip: take out --stdin and --stdout, or give --seed-mode=false",
+            ));
+        }
         Ok(config)
     }
 }

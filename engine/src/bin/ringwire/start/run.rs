@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::args::StartArgs;
 use super::line::{self, LineSealer};
 use crate::console;
+use crate::control::{Control, Lock};
 use crate::failure::Failure;
 use crate::node::{Node, Publisher, Subscription};
 use crate::signals::{self, Stop};
@@ -39,8 +40,11 @@ enum End {
 pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     let stop = signals::install()?;
     let config = args.config()?;
-    let key = args.home.load_node_key()?;
-    let node = Node::start(config, key)?;
+    let key = args.home.load_node_key(&config)?;
+    let lock = Lock::take(&args.home)?;
+    let addr_book = args.home.file(&config.addr_book_file);
+    let node = Node::start(config, key, Some(&addr_book))?;
+    let _control = lock.map(|lock| Control::serve(lock, &node));
     say_address(args, &node)?;
 
     let (tell, told) = channel();
@@ -57,6 +61,8 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
         })?;
     } else {
         drop(writing);
+    }
+    if !args.stdout && !node.config().seed_mode {
         // Messages wait for a first subscriber, and with them the peers: one that leaves at once
         // says that nobody here wants them, so that the node goes on passing them on.
         drop(node.subscribe()?);

@@ -123,6 +123,33 @@ fn a_file_of_the_reference_is_read_and_its_places_are_computed_anew() {
     assert!(written.starts_with("{\n\t\"key\": \"0123456789abcdef01234567\",\n\t\"addrs\": ["));
 }
 
+/// The addresses of a file by id, without the buckets that each side computes for itself.
+fn entries_of(text: &[u8]) -> std::collections::BTreeMap<String, serde_json::Value> {
+    let mut file: serde_json::Value = serde_json::from_slice(text).unwrap();
+    let entries = std::mem::take(file["addrs"].as_array_mut().unwrap());
+    let by_id = entries.into_iter().map(|mut entry| {
+        entry["buckets"] = serde_json::Value::Null;
+        (entry["addr"]["id"].to_string(), entry)
+    });
+    by_id.collect()
+}
+
+#[test]
+fn books_that_the_reference_saved_come_through_with_every_entry_as_it_was() {
+    for text in [
+        include_str!("../../../../tests/data/comet-addrbook-v0.38.json"),
+        include_str!("../../../../tests/data/comet-addrbook-v1.json"),
+    ] {
+        let book = load(text.as_bytes()).unwrap();
+        book.invariants();
+        assert_eq!(book.skipped_entries(), 0);
+        assert_eq!((book.new_len(), book.old_len()), (13, 7));
+        let tried_in_vain = book.entries().filter(|known| known.attempts() > 0);
+        assert_eq!(tried_in_vain.count(), 3);
+        assert_eq!(entries_of(&book.to_json()), entries_of(text.as_bytes()));
+    }
+}
+
 #[test]
 fn what_the_reference_reads_is_written_as_it_writes_it() {
     // The foreign file without the field of later days and with the places and source we give.

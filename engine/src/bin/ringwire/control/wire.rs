@@ -1,0 +1,62 @@
+//! One question and one answer, a line each.
+
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read, Write as _};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::place::Place;
+use crate::failure::Failure;
+use crate::home::Home;
+
+/// Name of the socket in the data directory.
+pub(super) const SOCKET: &str = "ringwire.sock";
+
+/// Bytes of the longest question.
+pub(super) const QUESTION_BYTES_MAX: usize = 4096;
+
+/// Bytes of the longest answer: a full address book is 6 MB.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+
+/// Time in which a node that runs answers.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Asks the node that runs on `home` for its report; none if no node runs there.
+///
+/// # Errors
+/// The node does not answer, or this user may not ask.
+pub(crate) fn ask(home: &Home) -> Result<Option<Value>, Failure> {
+    let data_dir = home.data_dir();
+    let at = data_dir.join(SOCKET);
+    let connected =
+        Place::new(&data_dir, SOCKET).and_then(|place| UnixStream::connect(place.path()));
+    let stream = match connected {
+        Ok(stream) => stream,
+        // Nobody ever listened there, or who did is dead.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(Failure::new(format!("{}: {error}", at.display()))),
+    };
+    let answer = exchange(stream, &json!({ "peers": true }))
+        .map_err(|error| Failure::new(format!("{}: no answer: {error}", at.display())))?;
+    match answer.get("error").and_then(Value::as_str) {
+        Some(error) => Err(Failure::new(format!("{}: {error}", at.display()))),
+        None => Ok(Some(answer)),
+    }
+}
+
+fn exchange(mut stream: UnixStream, question: &Value) -> io::Result<Value> {
+    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    stream.set_write_timeout(Some(ANSWER_WITHIN))?;
+    writeln!(stream, "{question}")?;
+    let mut answer = Vec::new();
+    BufReader::new(stream.take(ANSWER_BYTES_MAX)).read_until(b'\n', &mut answer)?;
+    Ok(serde_json::from_slice(&answer)?)
+}

@@ -1,0 +1,76 @@
+//! What the flags of a running node say in place of its config.toml.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use clap::builder::RangedU64ValueParser;
+use ringwire::config::{Config, SHARDS_MAX, parse_listen_addr, parse_peer_addresses};
+use ringwire_codec::NetAddress;
+
+use crate::failure::Failure;
+use crate::genesis;
+use crate::home::Home;
+
+/// Flags of every command that runs a node.
+#[derive(Args)]
+pub(crate) struct Overrides {
+    /// Listen here instead of p2p.laddr; port 0 takes any free port.
+    #[arg(long, value_name = "tcp://IP:PORT", value_parser = parse_listen_addr)]
+    laddr: Option<SocketAddr>,
+    /// Tell others to dial this address instead of p2p.external_address.
+    #[arg(long, value_name = "HOST:PORT")]
+    external_address: Option<String>,
+    /// Name of the network (chain id) instead of ringwire.network and the genesis.
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
+    /// Ask these nodes for addresses instead of p2p.seeds.
+    #[arg(long, value_name = "ID@HOST:PORT,...", value_parser = parse_peer_list)]
+    seeds: Option<PeerList>,
+    /// Stay connected to these peers instead of p2p.persistent_peers.
+    #[arg(long, value_name = "ID@HOST:PORT,...", value_parser = parse_peer_list)]
+    persistent_peers: Option<PeerList>,
+    /// Whether to refuse addresses that the internet does not reach, instead of
+    /// p2p.addr_book_strict; false for a private network.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    addr_book_strict: Option<bool>,
+    /// Threads that carry the traffic instead of ringwire.shards; 0 means one per usable core.
+    #[arg(long, value_name = "N",
+        value_parser = RangedU64ValueParser::<usize>::new().range(0..=SHARDS_MAX as u64))]
+    shards: Option<usize>,
+}
+
+/// Addresses from one flag: a type of its own, so that clap takes them for one value.
+#[derive(Clone, Debug)]
+struct PeerList(Vec<NetAddress>);
+
+fn parse_peer_list(text: &str) -> Result<PeerList, String> {
+    parse_peer_addresses(text).map(PeerList)
+}
+
+impl Overrides {
+    /// The home's configuration with what the flags say. The caller has more to say and checks it.
+    pub(crate) fn load(&self, home: &Home) -> Result<Config, Failure> {
+        let mut config = genesis::with_network(home, home.load_config()?, self.network.as_deref())?;
+        self.apply(&mut config);
+        Ok(config)
+    }
+
+    /// What the flags say, over what `config` says.
+    pub(crate) fn apply(&self, config: &mut Config) {
+        config.listen_addr = self.laddr.unwrap_or(config.listen_addr);
+        config.shards = self.shards.unwrap_or(config.shards);
+        config.addr_book_strict = self.addr_book_strict.unwrap_or(config.addr_book_strict);
+        if let Some(address) = &self.external_address {
+            config.external_address = Some(address.clone()).filter(|text| !text.is_empty());
+        }
+        if let Some(network) = &self.network {
+            config.network.clone_from(network);
+        }
+        if let Some(PeerList(seeds)) = &self.seeds {
+            config.seeds.clone_from(seeds);
+        }
+        if let Some(PeerList(peers)) = &self.persistent_peers {
+            config.persistent_peers.clone_from(peers);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Asks the running node, or reads what a stopped one left.
+
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::text;
+use crate::book::Book;
+use crate::console;
+use crate::control;
+use crate::failure::Failure;
+use crate::home::Home;
+
+/// Show the peers of a home's node and its address book.
+///
+/// Asks the node that runs on the home; if none does, says so and shows the address book that the
+/// last one left.
+#[derive(Args)]
+pub(crate) struct PeersArgs {
+    #[command(flatten)]
+    home: Home,
+    /// Addresses of the book to show; the summary and --json have all.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    addresses: usize,
+    /// Show ids in full, all forty digits.
+    #[arg(long)]
+    full: bool,
+    /// Print one JSON object instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the whole command.
+pub(crate) fn run(args: &PeersArgs) -> Result<(), Failure> {
+    let (mut report, book) = match control::ask(&args.home)? {
+        Some(report) => running(report)?,
+        None => left_behind(&args.home)?,
+    };
+    if args.json {
+        // As a list that asks for no knowledge of the file's format.
+        report["address_book"] = book.as_ref().map_or(Value::Null, Book::to_json);
+        return console::print_json(&report);
+    }
+    console::print(&text::render(
+        &report,
+        book.as_ref(),
+        text::Style {
+            ids_in_full: args.full,
+            addresses_max: args.addresses,
+        },
+    ))
+}
+
+/// The report of a running node, with its book.
+fn running(mut report: Value) -> Result<(Value, Option<Book>), Failure> {
+    let book = match report["address_book"].take() {
+        Value::Null => None,
+        file => Some(Book::read(file.to_string().as_bytes())?),
+    };
+    Ok((report, book))
+}
+
+/// The report of a home on which no node runs, with the book that the last one left.
+fn left_behind(home: &Home) -> Result<(Value, Option<Book>), Failure> {
+    let path = home.file(&home.load_config_or_default()?.addr_book_file);
+    let cannot_read =
+        |error: &dyn fmt::Display| Failure::new(format!("{}: {error}", path.display()));
+    let book = match fs::read(&path) {
+        Ok(file) => Some(Book::read(&file).map_err(|error| cannot_read(&error))?),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(cannot_read(&error)),
+    };
+    let (root, file) = (home.root().display(), path.display());
+    match book {
+        Some(_) => eprintln!("no node runs on {root}; this is {file} as the last one left it"),
+        None => eprintln!("no node runs on {root}, and there is no {file}"),
+    }
+    let report = json!({
+        "running": false,
+        "node": null,
+        "peers": [],
+        "counters": null,
+        "reactors": {},
+    });
+    Ok((report, book))
+}

@@ -1,0 +1,260 @@
+//! The report as tables.
+
+use ringwire::pex::Timestamp;
+use serde_json::Value;
+
+use crate::book::{Book, endpoint};
+use crate::table::{Align, Table, bytes, span};
+
+/// Hex digits of an id where it need not be whole; as many as `localnet` shows.
+const ID_DIGITS: usize = 12;
+
+/// Characters of a time up to its minutes.
+const MINUTES: usize = "2026-01-02T03:04".len();
+
+/// Characters of a moniker, which is up to its node.
+const MONIKER_CHARS_MAX: usize = 24;
+
+/// How much is shown.
+#[derive(Clone, Copy)]
+pub(super) struct Style {
+    /// All forty digits of an id.
+    pub(super) ids_in_full: bool,
+    /// Rows of the address book.
+    pub(super) addresses_max: usize,
+}
+
+/// Everything, without the last newline.
+pub(super) fn render(report: &Value, book: Option<&Book>, style: Style) -> String {
+    let mut lines = Vec::new();
+    if report["running"] == true {
+        lines.push(headline(&report["node"]));
+        lines.push(String::new());
+        peers(&mut lines, &report["peers"], style);
+        lines.push(String::new());
+    }
+    match book {
+        Some(book) => addresses(&mut lines, book, style),
+        None => lines.push(String::from("no address book")),
+    }
+    lines.join("\n")
+}
+
+fn headline(node: &Value) -> String {
+    let role = match node["seed_mode"] == true {
+        true => "seed",
+        false => "node",
+    };
+    format!(
+        "{role} \"{}\" of network \"{}\", up {}\n{}",
+        words(&node["moniker"]),
+        words(&node["network"]),
+        span(node["uptime_seconds"].as_f64().unwrap_or_default()),
+        words(&node["address"]),
+    )
+}
+
+fn peers(lines: &mut Vec<String>, peers: &Value, style: Style) {
+    let mut peers: Vec<&Value> = peers.as_array().into_iter().flatten().collect();
+    // Who has been here longest stands first.
+    peers.sort_by(|a, b| {
+        let since = |peer: &Value| peer["connected_seconds"].as_f64().unwrap_or_default();
+        since(b).total_cmp(&since(a))
+    });
+    if !peers.is_empty() {
+        let mut table = Table::new([
+            ("PEER", Align::Left),
+            ("MONIKER", Align::Left),
+            ("ADDRESS", Align::Left),
+            ("DIRECTION", Align::Left),
+            ("RECORDS", Align::Left),
+            ("FOR", Align::Right),
+            ("RECEIVED", Align::Right),
+            ("SENT", Align::Right),
+            ("QUEUED", Align::Right),
+        ]);
+        for peer in &peers {
+            table.push(peer_row(peer, style));
+        }
+        lines.extend(table.lines());
+    }
+    let outbound = peers
+        .iter()
+        .filter(|peer| peer["direction"] == "outbound")
+        .count();
+    let inbound = peers.len() - outbound;
+    let count = peers.len();
+    lines.push(format!(
+        "{count} peers: {outbound} outbound, {inbound} inbound"
+    ));
+}
+
+fn peer_row(peer: &Value, style: Style) -> [String; 9] {
+    let direction = match peer["persistent"] == true {
+        true => format!("{}, kept", words(&peer["direction"])),
+        false => words(&peer["direction"]).to_owned(),
+    };
+    let queued = peer["queued_messages"].as_object();
+    let queued = queued.into_iter().flat_map(|queues| queues.values());
+    let number = |value: &Value| value.as_u64().unwrap_or_default();
+    [
+        id(&peer["id"], style),
+        words(&peer["moniker"])
+            .chars()
+            .take(MONIKER_CHARS_MAX)
+            .collect(),
+        words(&peer["address"]).to_owned(),
+        direction,
+        words(&peer["framing"]).to_owned(),
+        span(peer["connected_seconds"].as_f64().unwrap_or_default()),
+        bytes(number(&peer["received_bytes"])),
+        bytes(number(&peer["sent_bytes"])),
+        queued.map(number).sum::<u64>().to_string(),
+    ]
+}
+
+fn addresses(lines: &mut Vec<String>, book: &Book, style: Style) {
+    let rows = book.rows();
+    let shown = rows.len().min(style.addresses_max);
+    if shown > 0 {
+        let mut table = Table::new([
+            ("KNOWN", Align::Left),
+            ("ADDRESS", Align::Left),
+            ("CLASS", Align::Left),
+            ("ATTEMPTS", Align::Right),
+            ("LAST ATTEMPT", Align::Left),
+            ("LAST SUCCESS", Align::Left),
+            ("BANNED UNTIL", Align::Left),
+            ("TOLD BY", Align::Left),
+        ]);
+        for row in &rows[..shown] {
+            table.push([
+                short(&row.known.id().to_string(), style),
+                endpoint(&row.known),
+                row.kind.word().to_owned(),
+                row.known.attempts().to_string(),
+                time(row.last_attempt()),
+                time(row.last_success()),
+                time(row.banned_until()),
+                short(&row.known.source().id.to_string(), style),
+            ]);
+        }
+        lines.extend(table.lines());
+    }
+    let hidden = rows.len() - shown;
+    if hidden > 0 {
+        lines.push(format!("… and {hidden} more; --addresses shows them"));
+    }
+    let counts = book.counts();
+    lines.push(format!(
+        "{} addresses: {} old, {} new, {} banned",
+        rows.len(),
+        counts.old,
+        counts.new,
+        counts.banned,
+    ));
+}
+
+fn id(value: &Value, style: Style) -> String {
+    short(words(value), style)
+}
+
+fn short(id: &str, style: Style) -> String {
+    match style.ids_in_full {
+        true => id.to_owned(),
+        false => id.chars().take(ID_DIGITS).collect(),
+    }
+}
+
+fn time(time: Option<Timestamp>) -> String {
+    let minutes = |time: Timestamp| {
+        let text: String = time.to_string().chars().take(MINUTES).collect();
+        text.replace('T', " ")
+    };
+    time.map_or_else(|| String::from("-"), minutes)
+}
+
+fn words(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::book::tests::hearsay;
+
+    const ID: &str = "00112233445566778899aabbccddeeff00112233";
+
+    fn report() -> Value {
+        let peer = |direction: &str, seconds: f64| {
+            json!({
+                "id": ID,
+                "moniker": format!("{direction}-moniker"),
+                "address": "127.0.0.1:26656",
+                "direction": direction,
+                "persistent": direction == "outbound",
+                "framing": "wide",
+                "connected_seconds": seconds,
+                "received_bytes": 1_500,
+                "sent_bytes": 2_000_000,
+                "queued_messages": { "0x70": 3, "0x00": 1 },
+            })
+        };
+        json!({
+            "running": true,
+            "node": {
+                "moniker": "m", "network": "n", "address": format!("{ID}@127.0.0.1:1"),
+                "uptime_seconds": 61.0, "seed_mode": false,
+            },
+            "peers": [peer("inbound", 1.0), peer("outbound", 61.0)],
+        })
+    }
+
+    const STYLE: Style = Style {
+        ids_in_full: false,
+        addresses_max: 2,
+    };
+
+    #[test]
+    fn who_has_been_here_longest_stands_first_and_queues_are_summed() {
+        let text = render(&report(), None, STYLE);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], "node \"m\" of network \"n\", up 1m01s");
+        assert!(lines[4].starts_with("001122334455  outbound-moniker"));
+        assert!(lines[4].contains("outbound, kept"), "{text}");
+        assert!(
+            lines[4].ends_with("1m01s    1.5 kB  2.0 MB       4"),
+            "{text}"
+        );
+        assert_eq!(lines[6], "2 peers: 1 outbound, 1 inbound");
+        assert_eq!(lines[8], "no address book");
+    }
+
+    #[test]
+    fn what_of_the_book_is_not_shown_is_counted() {
+        let stopped = json!({ "running": false });
+        let text = render(&stopped, Some(&hearsay(3)), STYLE);
+        assert!(text.starts_with("KNOWN"), "{text}");
+        assert!(text.contains("2026-01-02 03:04  -"), "{text}");
+        assert!(text.contains("and 1 more"), "{text}");
+        assert!(text.ends_with("3 addresses: 0 old, 3 new, 0 banned"));
+        let text = render(&stopped, Some(&hearsay(2)), STYLE);
+        assert!(!text.contains("more"), "{text}");
+    }
+
+    #[test]
+    fn ids_are_whole_where_it_is_asked_for() {
+        let style = Style {
+            ids_in_full: true,
+            ..STYLE
+        };
+        let text = render(&json!({ "running": false }), Some(&hearsay(1)), style);
+        let id = |byte: &str| byte.repeat(20);
+        assert!(
+            text.contains(&id("00")) && text.contains(&id("63")),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,109 @@
+//! Makes the home if there is none, starts the seed, and shows how it does.
+
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use ringwire::config::{Config, duration};
+use serde_json::json;
+
+use super::figures::Display;
+use crate::console;
+use crate::control::{Control, Lock};
+use crate::failure::Failure;
+use crate::genesis;
+use crate::home::Home;
+use crate::init;
+use crate::node::Node;
+use crate::overrides::Overrides;
+use crate::signals;
+
+/// Time to hang up and to keep the address book.
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Longest time until a signal is noticed.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Inbound peers of a seed whose home is made here. They come, ask and go, and everybody comes to a
+/// seed first; a peer costs a few kilobytes.
+const INBOUND_PEERS_MAX: usize = 1000;
+
+/// Run a seed: a node that tells others whom it knows.
+///
+/// A seed crawls the network, answers who asks with addresses, and hangs up. It keeps what it
+/// learns in its address book. At the start it says its address, ID@host:port, ready to stand in
+/// the seeds of other nodes; then it shows how many nodes it knows and how many it has answered.
+///
+/// A home that is missing is made: a key, and a config.toml with seed_mode = true and what the
+/// flags say. One that is there is used as it is, whatever its seed_mode; flags hold for this run.
+#[derive(Args)]
+pub(crate) struct SeedArgs {
+    #[command(flatten)]
+    home: Home,
+    #[command(flatten)]
+    overrides: Overrides,
+    /// Pause between two lines of figures where there is no terminal.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse)]
+    every: Duration,
+    /// Print JSON, an object per line: the address, then figures.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the whole command.
+pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
+    let stop = signals::install()?;
+    let made = init::make(&args.home, new_config(args)?)?;
+    if made.config_created {
+        eprintln!("made {}", args.home.config_file().display());
+    }
+    let config = Config {
+        seed_mode: true,
+        pex: true,
+        ..args.overrides.load(&args.home)?
+    };
+    config.check()?;
+    let lock = Lock::take(&args.home)?;
+    let addr_book = args.home.file(&config.addr_book_file);
+    let node = Node::start(config, made.key, Some(&addr_book))?;
+    let _control = lock.map(|lock| Control::serve(lock, &node));
+    let shown = say_address(args, &node).and_then(|()| {
+        let (handle, mut display) = (node.handle(), Display::new(args.json, args.every));
+        while !stop.is_asked() && node.is_running() {
+            display.update(&handle)?;
+            thread::sleep(LOOK_INTERVAL);
+        }
+        Ok(())
+    });
+    let stopped = node.shutdown(SHUTDOWN_WITHIN);
+    shown.and(stopped)
+}
+
+/// What is written where there is no config.toml yet.
+fn new_config(args: &SeedArgs) -> Result<Config, Failure> {
+    let mut config = Config {
+        moniker: String::from("seed"),
+        seed_mode: true,
+        max_num_inbound_peers: INBOUND_PEERS_MAX,
+        ..Config::default()
+    };
+    if let Some(chain_id) = genesis::chain_id(&args.home.file(&config.genesis_file))? {
+        config.network = chain_id;
+    }
+    args.overrides.apply(&mut config);
+    config.check()?;
+    Ok(config)
+}
+
+fn say_address(args: &SeedArgs, node: &Node) -> Result<(), Failure> {
+    let address = node.public_address();
+    match args.json {
+        true => console::print(&json!({ "address": address }).to_string())?,
+        false => console::print(&address)?,
+    }
+    let config = node.config();
+    if config.listen_addr.ip().is_unspecified() && config.external_address.is_none() {
+        eprintln!("others need an address they can dial: give --external-address HOST:PORT");
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! A table for eyes: columns as wide as their widest cell.
+
+/// How the cells of a column stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// Heads and rows; every row has a cell for each head.
+pub(crate) struct Table<const COLUMNS: usize> {
+    heads: [(&'static str, Align); COLUMNS],
+    rows: Vec<[String; COLUMNS]>,
+}
+
+impl<const COLUMNS: usize> Table<COLUMNS> {
+    /// A table without rows.
+    pub(crate) fn new(heads: [(&'static str, Align); COLUMNS]) -> Self {
+        Table {
+            heads,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row below the others.
+    pub(crate) fn push(&mut self, row: [String; COLUMNS]) {
+        self.rows.push(row);
+    }
+
+    /// The lines, the heads first.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let heads = self.heads.map(|(head, _)| head.to_owned());
+        let lines = || std::iter::once(&heads).chain(&self.rows);
+        let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
+            lines()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        });
+        lines().map(|row| self.line(row, widths)).collect()
+    }
+
+    fn line(&self, row: &[String; COLUMNS], widths: [usize; COLUMNS]) -> String {
+        let cells = row.iter().zip(widths).zip(self.heads);
+        let cells: Vec<_> = cells
+            .map(|((cell, width), (_, align))| match align {
+                Align::Left => format!("{cell:<width$}"),
+                Align::Right => format!("{cell:>width$}"),
+            })
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    }
+}
+
+/// Bytes in at most eight columns, by powers of ten.
+pub(crate) fn bytes(bytes: u64) -> String {
+    let size = bytes as f64;
+    match bytes {
+        ..1_000 => format!("{bytes} B"),
+        ..1_000_000 => format!("{:.1} kB", size / 1e3),
+        ..1_000_000_000 => format!("{:.1} MB", size / 1e6),
+        _ => format!("{:.1} GB", size / 1e9),
+    }
+}
+
+/// A time span by its two largest units.
+pub(crate) fn span(seconds: f64) -> String {
+    // A negative or absurd number of seconds saturates.
+    let seconds = seconds as u64;
+    match seconds {
+        ..60 => format!("{seconds}s"),
+        ..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        ..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let mut table = Table::new([("NAME", Align::Left), ("N", Align::Right)]);
+        table.push(["a".into(), "1".into()]);
+        table.push(["longer".into(), "1000".into()]);
+        assert_eq!(
+            table.lines(),
+            ["NAME       N", "a          1", "longer  1000"]
+        );
+    }
+
+    #[test]
+    fn sizes_and_spans_change_their_unit_at_the_edge() {
+        assert_eq!([bytes(999), bytes(1_000)], ["999 B", "1.0 kB"]);
+        assert_eq!([bytes(999_949), bytes(1_000_000)], ["999.9 kB", "1.0 MB"]);
+        assert_eq!([span(59.9), span(60.0)], ["59s", "1m00s"]);
+        assert_eq!([span(3_599.0), span(3_600.0)], ["59m59s", "1h00m"]);
+        assert_eq!([span(86_399.0), span(86_400.0)], ["23h59m", "1d00h"]);
+    }
+}

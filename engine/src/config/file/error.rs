@@ -1,0 +1,56 @@
+//! What is wrong with a file, and what in it changes nothing.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// A key that was understood and changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("line {line}: {key} is not used: {reason}")]
+pub struct ConfigWarning {
+    /// Line of the file, from 1.
+    pub line: usize,
+    /// The key with its section.
+    pub key: String,
+    /// Why it changes nothing.
+    pub reason: &'static str,
+}
+
+/// Everything that is wrong with a file: one sentence per line of its message.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct ConfigFileError {
+    /// Name of the file, as it was given.
+    pub file: String,
+    /// The faults, in the order of the file; at least one.
+    pub problems: Vec<ConfigFileProblem>,
+}
+
+/// One thing that is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFileProblem {
+    /// Line of the file, from 1; none if the fault is in a default that the file did not change.
+    pub line: Option<usize>,
+    /// The key with its section; none if the text is not TOML.
+    pub key: Option<String>,
+    /// What is wrong and how to mend it.
+    pub problem: String,
+}
+
+impl fmt::Display for ConfigFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            f.write_str(&self.file)?;
+            if let Some(line) = problem.line {
+                write!(f, ":{line}")?;
+            }
+            if let Some(key) = &problem.key {
+                write!(f, ": {key}")?;
+            }
+            write!(f, ": {}", problem.problem)?;
+        }
+        Ok(())
+    }
+}

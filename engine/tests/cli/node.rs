@@ -1,0 +1,100 @@
+//! A node that runs while a test looks at it.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::program::{Run, command, run_at, terminate};
+
+/// Time in which whatever a test waits for must happen, with all cores busy.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// A program that runs on a home until it is told to end; a failed test ends it, too.
+pub(crate) struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Running {
+    /// Starts `command` on `home`, on a free port of this machine.
+    pub(crate) fn start(home: &Path, name: &str, args: &[&str]) -> Running {
+        let home = home
+            .to_str()
+            .expect("a temporary directory has a plain name");
+        let mut child = command(&[name, "--home", home])
+            .args(["--laddr", "tcp://127.0.0.1:0", "--shards", "1"])
+            .args(["--addr-book-strict=false"])
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let stdout = child.stdout.take().expect("stdout is a pipe");
+        Running {
+            child,
+            stdout: BufReader::new(stdout),
+        }
+    }
+
+    /// The next line of standard output.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout
+            .read_line(&mut line)
+            .expect("the program writes UTF-8");
+        line.trim_end().to_owned()
+    }
+
+    /// Asks the program to end and waits for it; what it said from now on.
+    pub(crate) fn terminated(mut self) -> Run {
+        terminate(&self.child);
+        self.ended()
+    }
+
+    /// Ends the program without a chance to put anything away.
+    pub(crate) fn killed(mut self) {
+        self.child.kill().expect("the program still runs");
+        self.child.wait().expect("the program ends");
+    }
+
+    fn ended(&mut self) -> Run {
+        let status = self.child.wait().expect("the program ends");
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut stdout).expect("UTF-8");
+        let pipe = self.child.stderr.as_mut().expect("stderr is a pipe");
+        pipe.read_to_string(&mut stderr).expect("UTF-8");
+        Run {
+            code: status.code(),
+            stdout,
+            stderr,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Fails when the process has ended already, and then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What `ringwire peers` says of `home`, once `wanted` is true of it.
+pub(crate) fn report_when(home: &Path, wanted: impl Fn(&Value) -> bool) -> Value {
+    let began = Instant::now();
+    loop {
+        let report = run_at(home, "peers", &["--json"]).succeeded().json();
+        if wanted(&report) {
+            return report;
+        }
+        assert!(began.elapsed() < WITHIN, "not in time: {report:#}");
+    }
+}
+
+/// How many entries a list of a report has.
+pub(crate) fn count(list: &Value) -> usize {
+    list.as_array().map_or(0, Vec::len)
+}
