@@ -397,7 +397,7 @@ fn a_dial_that_failed_is_followed_by_another_at_once_so_often_per_interval_and_n
             discovery.handle_dialed(&mut cx, &failed, Err(&eof()));
         }
         assert_eq!(cx.dialed.len(), interval * (1 + REDIALS_PER_PLACE));
-        cx.now = cx.now + discovery.config.interval;
+        cx.now += discovery.config.interval;
     }
 }
 
@@ -416,7 +416,7 @@ fn the_place_of_an_outbound_peer_that_left_is_filled_at_once() {
         ..introduction(1, Direction::Outbound)
     };
     discovery.handle_joined(&mut cx, ShardId(0), first.id, peer);
-    cx.now = cx.now + discovery.config.interval;
+    cx.now += discovery.config.interval;
     cx.census = Census::default();
     discovery.handle_left(&mut cx, first.id, true);
     assert_eq!(cx.dialed.len(), 2);
