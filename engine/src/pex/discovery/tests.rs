@@ -384,3 +384,54 @@ fn the_first_look_comes_at_once_unless_peers_are_dialed_already() {
     // And they are in the book from the start.
     assert!(discovery.book.contains(&id(1)));
 }
+
+#[test]
+fn a_dial_that_failed_is_followed_by_another_at_once_so_often_per_interval_and_no_more() {
+    let (mut discovery, mut cx) = world(|config| config.max_num_outbound_peers = 1);
+    know(&mut discovery, &mut cx, 1..100);
+    for interval in 1..=2 {
+        discovery.look(&mut cx);
+        while cx.census.dialing > 0 {
+            let failed = cx.dialed.last().expect("one is being dialed").clone();
+            cx.end_dial(&failed.id);
+            discovery.handle_dialed(&mut cx, &failed, Err(&eof()));
+        }
+        assert_eq!(cx.dialed.len(), interval * (1 + REDIALS_PER_PLACE));
+        cx.now += discovery.config.interval;
+    }
+}
+
+#[test]
+fn the_place_of_an_outbound_peer_that_left_is_filled_at_once() {
+    let (mut discovery, mut cx) = world(|config| config.max_num_outbound_peers = 1);
+    know(&mut discovery, &mut cx, 1..50);
+    discovery.look(&mut cx);
+    let first = cx.dialed[0].clone();
+    cx.census = Census {
+        outbound: 1,
+        ..Census::default()
+    };
+    let peer = Introduction {
+        place: first.clone(),
+        ..introduction(1, Direction::Outbound)
+    };
+    discovery.handle_joined(&mut cx, ShardId(0), first.id, peer);
+    cx.now += discovery.config.interval;
+    cx.census = Census::default();
+    discovery.handle_left(&mut cx, first.id, true);
+    assert_eq!(cx.dialed.len(), 2);
+}
+
+#[test]
+fn a_node_that_an_interval_of_dialing_left_short_asks_a_seed_however_full_its_book_is() {
+    let seed = address(201);
+    let (mut discovery, mut cx) = world(|config| config.seeds = vec![address(201)]);
+    know(&mut discovery, &mut cx, 1..200);
+    discovery.look(&mut cx);
+    assert!(!cx.dialed.contains(&seed));
+    // All that were dialed are gone by the next look, and there are more to dial.
+    let dialed = std::mem::take(&mut cx.dialed);
+    dialed.iter().for_each(|failed| cx.end_dial(&failed.id));
+    discovery.look(&mut cx);
+    assert!(cx.dialed.contains(&seed) && cx.dialed.len() > 1);
+}

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use ringwire::sim::World;
 use serde::Serialize;
 
-use super::books::Eclipse;
+use super::books::{BUCKET_LEN, Eclipse, OLD_BUCKETS_PER_GROUP};
 use super::plan::Plan;
 use super::sample::Sample;
 use super::totals::Totals;
@@ -322,12 +322,17 @@ impl fmt::Display for Report {
             ),
         )?;
         row(
-            "its addresses in one new bucket at the most (64 allowed)",
-            eclipse.bucket_len_max.to_string(),
+            "its addresses in one new bucket: most, allowed",
+            format!("{}, {BUCKET_LEN}", eclipse.bucket_len_max),
         )?;
         row(
-            "its addresses in old buckets at the most (256 allowed), old buckets (4 allowed)",
-            format!("{}, {}", eclipse.old_max, eclipse.old_buckets_max),
+            "its addresses in old buckets: most, allowed; old buckets: most, allowed",
+            format!(
+                "{}, {}; {}, {OLD_BUCKETS_PER_GROUP}",
+                eclipse.old_max,
+                BUCKET_LEN * OLD_BUCKETS_PER_GROUP,
+                eclipse.old_buckets_max
+            ),
         )?;
         row(
             "share of outbound connections to the attacker",
