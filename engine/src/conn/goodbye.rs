@@ -75,7 +75,7 @@ impl From<PacketGoodbye<'_>> for Goodbye {
 impl fmt::Display for Goodbye {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.code {
-            GoodbyeCode::Stopped => f.write_str("its operator closed the connection"),
+            GoodbyeCode::Stopped => f.write_str("it is done with the connection"),
             GoodbyeCode::Shutdown => f.write_str("it shuts down"),
             GoodbyeCode::Full => f.write_str("it has no room for us"),
             GoodbyeCode::Duplicate => f.write_str("it is connected to us already"),

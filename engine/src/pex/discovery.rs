@@ -44,6 +44,10 @@ const BAN_OF_IP: Duration = Duration::from_secs(3600);
 /// sharing at each address learned would make a snapshot of twenty thousand for every one of them.
 const SHARE_PAUSE: Duration = Duration::from_millis(250);
 
+/// When the book is written for the first time: a node that is killed young must not have to ask
+/// the seeds again.
+const SAVE_FIRST: Duration = Duration::from_secs(5);
+
 /// Pause between two writings of the book (reference, `dumpAddressInterval`).
 const SAVE_PAUSE: Duration = Duration::from_secs(120);
 
@@ -127,7 +131,7 @@ impl Discovery {
             false => self.chance.duration_up_to(config.interval),
         };
         cx.set_timer(first_look, PexTimer::Look.token());
-        cx.set_timer(SAVE_PAUSE, PexTimer::Save.token());
+        cx.set_timer(SAVE_FIRST, PexTimer::Save.token());
         self.plan_share(cx);
     }
 

@@ -137,7 +137,8 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         _ => Path::new("."),
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = directory.join(format!(".{name}.{}.tmp", std::process::id()));
+    // Always the same name, so that what a killed process left is overwritten and does not pile up.
+    let temporary = directory.join(format!(".{name}.tmp"));
     let written = write_synced(&temporary, content).and_then(|()| fs::rename(&temporary, path));
     if let Err(error) = written {
         let _ = fs::remove_file(&temporary);
@@ -190,14 +191,60 @@ mod tests {
         assert_eq!(left.count(), 0);
     }
 
+    /// Where the killed process writes; set by the test that kills it.
+    const VICTIM: &str = "RINGWIRE_STORE_VICTIM";
+    /// Bytes of each of its documents: enough for a kill to hit the middle of a write.
+    const VICTIM_BYTES: usize = 4 << 20;
+
+    #[test]
+    #[ignore = "only run by the test that kills it"]
+    fn a_process_that_saves_until_it_is_killed() {
+        let Some(path) = std::env::var_os(VICTIM) else {
+            return;
+        };
+        let mut store = Store::new(Files::from([(NAME, PathBuf::from(path))]));
+        for number in (1..=u8::MAX).cycle() {
+            store.save(Document::new(NAME, move || vec![number; VICTIM_BYTES]));
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_process_killed_while_it_saves_leaves_one_whole_document() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("book.json");
+        replace(&path, &vec![0; VICTIM_BYTES]).expect("room to write");
+        let mut contents = std::collections::BTreeSet::new();
+        for round in 0..12 {
+            let mut victim = std::process::Command::new(std::env::current_exe().expect("us"))
+                .args(["--ignored", "--exact"])
+                .arg("shard::store::tests::a_process_that_saves_until_it_is_killed")
+                .env(VICTIM, &path)
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .expect("our own program runs");
+            // Different moments of a write, not a wait for something.
+            thread::sleep(std::time::Duration::from_millis(40 + 7 * round));
+            victim.kill().expect("it runs");
+            victim.wait().expect("it was ours");
+            let content = fs::read(&path).expect("the file");
+            assert_eq!(content.len(), VICTIM_BYTES);
+            assert!(content.iter().all(|byte| *byte == content[0]), "torn");
+            contents.insert(content[0]);
+        }
+        assert!(
+            contents.len() > 2,
+            "the killed processes did write: {contents:?}"
+        );
+    }
+
     #[test]
     fn a_file_that_cannot_be_replaced_keeps_its_content() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("book.json");
         replace(&path, b"old").expect("room to write");
         // A directory in the place of the temporary file: writing fails before the rename.
-        let temporary = format!(".book.json.{}.tmp", std::process::id());
-        fs::create_dir(directory.path().join(temporary)).expect("room for a directory");
+        fs::create_dir(directory.path().join(".book.json.tmp")).expect("room for a directory");
         assert!(replace(&path, b"new").is_err());
         assert_eq!(fs::read(&path).expect("the file"), b"old");
     }
