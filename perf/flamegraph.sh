@@ -33,7 +33,7 @@ bench=$(cargo bench -p ringwire-bench --bench system --no-run --message-format=j
 data=$(mktemp -d)
 trap 'rm -rf "$data"' EXIT
 perf record --quiet --event cpu-clock --freq 999 --call-graph fp --output "$data/perf.data" \
-    "$bench" --only "$case_name" --runs 3
+    "$bench" --only "$case_name" --against none --runs 3
 perf script --input "$data/perf.data" |
     "$tools/bin/inferno-collapse-perf" |
     "$tools/bin/inferno-flamegraph" --title "$case_name" >"$out"

@@ -1,199 +1,253 @@
-//! Whole-system bench: Ringwire beside the limit, in turn, in one process.
+//! The whole-system bench: Ringwire beside the limit and beside rivals, in turn.
 //!
-//! `cargo bench -p ringwire-bench --bench system -- [--only NAME] [--quick] [--json FILE]`
+//! `cargo bench -p ringwire-bench --bench system -- --help`
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
-use clap::Parser;
-use hdrhistogram::Histogram;
-use ringwire::peer::Framing;
-use ringwire_bench::engine::{self, Setup};
-use ringwire_bench::limit;
-use ringwire_bench::measure::{Sample, Spread};
-use serde::Serialize;
+use clap::{Parser, ValueEnum};
+use ringwire_bench::alloc::Counting;
+use ringwire_bench::case::{Case, Figure, Plan, Row};
+use ringwire_bench::machine::{Machine, Report};
+use ringwire_bench::{cases, child, measure};
 
 #[global_allocator]
-static ALLOCATOR: jemallocator::Jemalloc = jemallocator::Jemalloc;
+static ALLOCATOR: Counting = Counting;
 
-/// Throughput and latency of two Ringwire nodes over loopback, as ratios to the least possible
-/// code that moves the same sealed bytes. Contenders alternate; medians with their spread.
+/// Throughput, latency, memory and CPU of whole Ringwire nodes over loopback, beside the least code
+/// that moves the same sealed bytes (`limit`) and beside CometBFT (`comet`).
+///
+/// Contenders take turns; figures are medians over the runs, with the smallest and largest in
+/// brackets; ratios are taken pair by pair. docs/benchmarks.md explains every case.
 #[derive(Parser)]
+#[command(
+    name = "system",
+    bin_name = "cargo bench -p ringwire-bench --bench system --"
+)]
 struct Options {
-    /// Run only the cases whose name contains this, such as `drain`, `ping-pong/wide` or
-    /// `drain/wide 1 KiB`.
-    #[arg(long)]
-    only: Option<String>,
-    /// Small amounts and three runs: checks that everything works, measures little.
+    /// Run only the case of this name, or else those whose names contain it: `drain`,
+    /// `ping-pong/wide`, `drain/wide 1 KiB`. Several are separated by commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Who runs beside Ringwire, separated by commas. CometBFT needs Go
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "limit"
+    )]
+    against: Vec<Rival>,
+    /// Also write the figures to a file, which the program `report` makes a page of
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Small amounts and two runs: checks that everything works, measures nothing
     #[arg(long)]
     quick: bool,
-    /// Runs of each contender.
-    #[arg(long, default_value_t = 5)]
-    runs: usize,
-    /// CPUs of the limit's sender and receiver.
-    #[arg(long, default_values_t = [0, 1], num_args = 2)]
-    cpus: Vec<usize>,
-    /// Also write the figures to a file.
+    /// Also what takes many minutes: 200 receivers, 10,000 idle peers
     #[arg(long)]
-    json: Option<PathBuf>,
+    full: bool,
+    /// Runs of each contender
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// CPUs of the limit's sender and receiver
+    #[arg(long, value_name = "CPU", default_values_t = [0, 1], num_args = 2)]
+    cpus: Vec<usize>,
+    /// Print the names of the cases and run nothing
+    #[arg(long)]
+    list: bool,
     /// Given by cargo; means nothing here.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// One line of the result.
-#[derive(Serialize)]
-struct Row {
-    bench: &'static str,
-    framing: &'static str,
-    case: String,
-    unit: &'static str,
-    limit: Spread,
-    ringwire: Spread,
-    /// Ringwire over limit, pair by pair.
-    ratio: Spread,
-    /// CPU seconds per GiB, both ends: limit, Ringwire. Absent where no bytes are counted.
-    cpu_per_gib: Option<[Spread; 2]>,
+/// Who may run beside Ringwire.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Rival {
+    /// The least code that moves the same sealed bytes.
+    Limit,
+    /// CometBFT's own switch and connections, by a Go program.
+    Comet,
+    /// Nobody: for profiles.
+    None,
 }
 
-fn main() {
-    let mut options = Options::parse();
-    if options.quick {
-        options.runs = options.runs.min(3);
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() == Some(child::ORDERS) {
+        return be_a_child(&args.next().unwrap_or_default());
     }
-    let only = options.only.clone();
-    let wants = |case: String| only.as_deref().is_none_or(|only| case.contains(only));
-    let mut rows = Vec::new();
-    for framing in [Framing::Wide, Framing::Comet] {
-        let name = name_of(framing);
-        for kib in [1usize, 8, 64, 512]
-            .into_iter()
-            .filter(|kib| wants(format!("drain/{name} {kib} KiB")))
-        {
-            rows.push(drain(&options, framing, kib << 10));
-            print_row(rows.last().expect("just pushed"));
-        }
-        for polled in [false, true] {
-            let case = if polled { "polled" } else { "asleep" };
-            if wants(format!("ping-pong/{name} {case}")) {
-                for quantile in ping_pong(&options, framing, polled) {
-                    print_row(&quantile);
-                    rows.push(quantile);
-                }
-            }
-        }
+    let options = Options::parse();
+    let mut complaints = Vec::new();
+    let plan = Plan {
+        quick: options.quick,
+        full: options.full,
+        cpus: [options.cpus[0], options.cpus[1]],
+        limit: options.against.contains(&Rival::Limit),
+        comet: None,
+    };
+    let plan = Plan {
+        comet: comet(&options, &mut complaints),
+        ..plan
+    };
+    let cases = wanted(cases::all(&plan), &options.only);
+    if cases.is_empty() {
+        eprintln!(
+            "bench: no case is called like {:?}; --list names them",
+            options.only
+        );
+        return ExitCode::from(2);
     }
-    if rows.is_empty() {
-        eprintln!("bench: no case is called like {only:?}; without --only all are run");
-        std::process::exit(2);
+    if options.list {
+        cases.iter().for_each(|case| println!("{}", case.name()));
+        return ExitCode::SUCCESS;
     }
+    measure::raise_open_files();
+    let report = run(&options, cases, &mut complaints);
     if let Some(path) = &options.json {
-        let json = serde_json::to_string_pretty(&rows).expect("rows are plain data");
-        if let Err(error) = std::fs::write(path, json) {
-            eprintln!("bench: cannot write {}: {error}", path.display());
-            std::process::exit(1);
+        let json = serde_json::to_string_pretty(&report).expect("a report is plain data");
+        if let Err(error) = std::fs::write(path, json + "\n") {
+            complaints.push(format!("cannot write {}: {error}", path.display()));
+        }
+    }
+    for complaint in &complaints {
+        eprintln!("bench: {complaint}");
+    }
+    match complaints.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+fn be_a_child(orders: &str) -> ExitCode {
+    match child::live(orders) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: a child process: {error}");
+            ExitCode::FAILURE
         }
     }
 }
 
-fn name_of(framing: Framing) -> &'static str {
-    match framing {
-        Framing::Comet => "comet",
-        Framing::Wide => "wide",
-    }
-}
-
-fn cpus(options: &Options) -> [usize; 2] {
-    [options.cpus[0], options.cpus[1]]
-}
-
-fn setup(framing: Framing, polled: bool) -> Setup {
-    let busy_poll = if polled {
-        Duration::from_micros(50)
-    } else {
-        Duration::ZERO
+fn wanted(cases: Vec<Case>, only: &[String]) -> Vec<Case> {
+    let is_exact = |name: &str| only.iter().any(|only| only == name);
+    let exact = cases.iter().any(|case| is_exact(&case.name()));
+    let wants = |case: &Case| {
+        let name = case.name();
+        only.is_empty()
+            || is_exact(&name)
+            || !exact && only.iter().any(|only| name.contains(only.as_str()))
     };
-    Setup { framing, busy_poll }
+    cases.into_iter().filter(wants).collect()
 }
 
-fn drain(options: &Options, framing: Framing, message_bytes: usize) -> Row {
-    let total: usize = if options.quick { 64 << 20 } else { 1 << 30 };
-    let setup = setup(framing, true);
-    let rate = |sample: &Sample| total as f64 / 1e6 / sample.wall.as_secs_f64();
-    let cpu = |sample: &Sample| sample.cpu.as_secs_f64() / (total as f64 / (1u64 << 30) as f64);
-    let (mut limits, mut ours) = (Vec::new(), Vec::new());
-    for _ in 0..options.runs {
-        limits.push(limit::drain(framing, total, cpus(options)).expect("loopback works"));
-        let ran = engine::drain(setup, message_bytes, total / message_bytes);
-        ours.push(ran.expect("the engine starts on this machine"));
-    }
-    let ratios = limits
-        .iter()
-        .zip(&ours)
-        .map(|(limit, our)| rate(our) / rate(limit));
-    Row {
-        bench: "drain",
-        framing: name_of(framing),
-        case: format!("{} KiB", message_bytes >> 10),
-        unit: "MB/s",
-        ratio: Spread::of(ratios.collect()),
-        cpu_per_gib: Some([
-            Spread::of(limits.iter().map(cpu).collect()),
-            Spread::of(ours.iter().map(cpu).collect()),
-        ]),
-        limit: Spread::of(limits.iter().map(rate).collect()),
-        ringwire: Spread::of(ours.iter().map(rate).collect()),
-    }
-}
-
-fn ping_pong(options: &Options, framing: Framing, polled: bool) -> Vec<Row> {
-    let rounds = if options.quick { 500 } else { 20_000 };
-    let setup = setup(framing, polled);
-    let (mut limits, mut ours) = (Vec::new(), Vec::new());
-    for _ in 0..options.runs {
-        let ran = limit::ping_pong(framing, rounds, polled, cpus(options));
-        limits.push(ran.expect("loopback works"));
-        let ran = engine::ping_pong(setup, rounds);
-        ours.push(ran.expect("the engine starts on this machine"));
-    }
-    let row = |quantile: f64| {
-        let micros =
-            |histogram: &Histogram<u64>| histogram.value_at_quantile(quantile) as f64 / 1e3;
-        let ratios = limits
-            .iter()
-            .zip(&ours)
-            .map(|(limit, our)| micros(our) / micros(limit));
-        Row {
-            bench: "ping-pong",
-            framing: name_of(framing),
-            case: format!(
-                "{} p{}",
-                if polled { "polled" } else { "asleep" },
-                quantile * 100.0
-            ),
-            unit: "µs",
-            ratio: Spread::of(ratios.collect()),
-            cpu_per_gib: None,
-            limit: Spread::of(limits.iter().map(micros).collect()),
-            ringwire: Spread::of(ours.iter().map(micros).collect()),
+fn run(options: &Options, cases: Vec<Case>, complaints: &mut Vec<String>) -> Report {
+    let runs = match options.quick {
+        true => options.runs.min(2),
+        false => options.runs,
+    };
+    let runs = usize::from(runs);
+    let mut rows = Vec::new();
+    let all = cases.len();
+    for (number, mut case) in (1..).zip(cases) {
+        let name = case.name();
+        let of = runs.min(case.runs_max);
+        let (done, failures) = case.run(runs, |run, contender| {
+            progress(&format!(
+                "[{number}/{all}] {name}: {contender}, run {} of {of}",
+                run + 1
+            ));
+        });
+        progress("");
+        println!("{name}");
+        done.iter().for_each(print_row);
+        for failure in failures {
+            complaints.push(format!("NOT MEASURED: {name}: {failure}"));
         }
-    };
-    vec![row(0.5), row(0.99)]
+        rows.extend(done);
+    }
+    Report {
+        machine: Machine::here(),
+        runs,
+        quick: options.quick,
+        rows,
+    }
+}
+
+/// Shows what is going on, where somebody watches; an empty text takes it away.
+fn progress(text: &str) {
+    let mut watched = std::io::stderr().lock();
+    if watched.is_terminal() {
+        // Nothing is lost when the terminal is gone.
+        let _ = write!(watched, "\r\x1b[2K{text}");
+        let _ = watched.flush();
+    }
 }
 
 fn print_row(row: &Row) {
-    let name = format!("{}/{} {}", row.bench, row.framing, row.case);
-    print!(
-        "{name:<32} limit {:>8.1}  ringwire {:>8.1} {:<5} ratio {:.2} ({:.2}..{:.2})",
-        row.limit.median,
-        row.ringwire.median,
-        row.unit,
-        row.ratio.median,
-        row.ratio.min,
-        row.ratio.max,
-    );
-    match &row.cpu_per_gib {
-        Some([limit, ours]) => println!("  CPU s/GiB {:.2} : {:.2}", limit.median, ours.median),
-        None => println!(),
+    println!("  {}", row.contender);
+    for figure in &row.figures {
+        println!("    {}", line_of(figure));
     }
+}
+
+fn line_of(figure: &Figure) -> String {
+    let spread = &figure.spread;
+    let value = format!("{} {}", short(spread.median), figure.unit);
+    let line = format!(
+        "{:<26} {value:>18}  ({}..{})",
+        figure.name,
+        short(spread.min),
+        short(spread.max)
+    );
+    match &figure.ratio {
+        Some(ratio) => format!(
+            "{line:<72} ratio {:.2} ({:.2}..{:.2})",
+            ratio.median, ratio.min, ratio.max
+        ),
+        None => line,
+    }
+}
+
+/// A figure with about three digits that mean something.
+fn short(value: f64) -> String {
+    match value.abs() {
+        100.0.. => format!("{value:.0}"),
+        10.0.. => format!("{value:.1}"),
+        0.1.. => format!("{value:.2}"),
+        _ => format!("{value:.4}"),
+    }
+}
+
+/// Builds the program that drives CometBFT, if it is asked for. Without Go, says so loudly; its
+/// rows are then absent.
+fn comet(options: &Options, complaints: &mut Vec<String>) -> Option<PathBuf> {
+    if !options.against.contains(&Rival::Comet) {
+        return None;
+    }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("rivals/comet");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("comet-bench");
+    progress("building the program that drives CometBFT");
+    let built = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(".")
+        .current_dir(&sources)
+        .status();
+    progress("");
+    match built {
+        Ok(status) if status.success() => return Some(program),
+        Ok(status) => complaints.push(format!(
+            "NO ROWS OF CometBFT: `go build` in {} failed: {status}",
+            sources.display()
+        )),
+        Err(error) => complaints.push(format!(
+            "NO ROWS OF CometBFT: Go cannot be run ({error}): install Go 1.22 or newer"
+        )),
+    }
+    // Said at once, and again at the end, as hours may lie between.
+    if let Some(complaint) = complaints.last() {
+        eprintln!("bench: {complaint}");
+    }
+    None
 }

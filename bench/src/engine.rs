@@ -1,34 +1,37 @@
-//! The contender: two complete Ringwire nodes, each with one shard on a CPU of its own.
+//! The contender: complete Ringwire nodes in one process, each with one shard.
 //!
 //! Payload goes through everything a user's would: a reactor's `try_send`, the channel's queue,
 //! the scheduler, packets, the record layer, the ring, and on the other side up to
-//! `Reactor::receive`.
+//! `Reactor::receive`. The engines of a process take the CPUs in turn, so each shard has one of its
+//! own while there are enough.
 
-mod reactors;
+pub mod beat;
+pub mod reactors;
 
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hdrhistogram::Histogram;
 use ringwire::config::Config;
 use ringwire::peer::Framing;
-use ringwire::reactor::ChannelDescriptor;
-use ringwire::{Engine, StartError};
-use ringwire_codec::{ChannelId, NetAddress, NodeKey};
+use ringwire::reactor::{ChannelDescriptor, Reactor};
+use ringwire::{Engine, Handle};
+use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
-use crate::measure::{Sample, Stopwatch};
-use reactors::{Bouncer, Pinger, Sink, Source};
+/// Votes: small and urgent. Channels, priorities and queues are CometBFT's.
+pub const VOTE: ChannelId = ChannelId(0x22);
+/// Block parts: bulk.
+pub const DATA: ChannelId = ChannelId(0x21);
+/// Transactions.
+pub const TX: ChannelId = ChannelId(0x30);
 
-/// The channel everything travels on, id below 0x80 so that packets are full.
-const CHANNEL: ChannelId = ChannelId(0x42);
-/// Messages that may wait per peer: what a bulk sender would configure.
-const QUEUE: usize = 64;
 /// How long a run may take before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Time a node gets to say goodbye.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
 
-/// What a pair of nodes is made for.
+/// What nodes are made for.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
     /// Record layer.
@@ -37,144 +40,157 @@ pub struct Setup {
     pub busy_poll: Duration,
 }
 
-/// Two connected nodes.
-struct Pair {
-    dialer: Engine,
-    listener: Engine,
-}
-
-fn config(setup: Setup) -> Config {
-    Config {
-        network: String::from("bench"),
-        listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
-        // Nothing but what is measured.
-        pex: false,
-        allow_duplicate_ip: true,
-        max_num_handshakes_per_ip: 0,
-        dial_jitter: Duration::ZERO,
-        send_rate: 0,
-        recv_rate: 0,
-        wide_records: setup.framing == Framing::Wide,
-        ..Config::default()
-    }
-}
-
-fn descriptor() -> ChannelDescriptor {
-    ChannelDescriptor {
-        send_queue_capacity: QUEUE,
-        ..ChannelDescriptor::new(CHANNEL, 5)
-    }
-}
-
-impl Pair {
-    /// Two nodes, one dialing the other. The engines of a process take the CPUs in turn, so each
-    /// has one of its own where there are two.
-    fn connect<D, L>(
-        setup: Setup,
-        dialer: impl Fn() -> D + Send + Sync + 'static,
-        listener: impl Fn() -> L + Send + Sync + 'static,
-    ) -> Result<Pair, StartError>
-    where
-        D: ringwire::reactor::Reactor + 'static,
-        L: ringwire::reactor::Reactor + 'static,
-    {
-        let listener = Engine::builder(config(setup))
-            .node_key(NodeKey::from_seed([2; 32]))
-            .shards(1)
-            .busy_poll(setup.busy_poll)
-            .reactor("listener", move |_| listener())
-            .start()?;
-        let dialer = Engine::builder(config(setup))
-            .node_key(NodeKey::from_seed([1; 32]))
-            .shards(1)
-            .busy_poll(setup.busy_poll)
-            .reactor("dialer", move |_| dialer())
-            .start()?;
-        let address = listener.handle().listen_addr();
-        let id = listener.handle().node_id();
-        let address = NetAddress::from_ip(id, address.ip(), address.port());
-        let pair = Pair { dialer, listener };
-        pair.dialer
-            .handle()
-            .dial_blocking(address)
-            .expect("loopback nodes of one network connect");
-        pair.listener
-            .handle()
-            .wait_for_peers_blocking(1, PATIENCE)
-            .expect("the dialer is admitted");
-        Ok(pair)
+impl Setup {
+    /// Nodes that sleep as soon as there is nothing to do.
+    pub fn asleep(framing: Framing) -> Self {
+        Setup {
+            framing,
+            busy_poll: Duration::ZERO,
+        }
     }
 
-    /// Lets the dialer's reactor begin.
-    fn fire(&self) {
-        let publish = self.dialer.handle().publish_blocking(CHANNEL, Bytes::new());
-        publish.expect("a running engine takes one message");
-    }
-
-    fn stop(self) {
-        for engine in [self.dialer, self.listener] {
-            let stopped = engine.handle().shutdown_blocking(Duration::from_secs(5));
-            stopped.expect("an engine without load stops within its deadline");
+    /// Nodes that watch for up to 50 µs before they sleep.
+    pub fn polled(framing: Framing) -> Self {
+        Setup {
+            framing,
+            busy_poll: Duration::from_micros(50),
         }
     }
 }
 
-/// Moves `count` messages of `message_bytes` one way.
-///
-/// # Errors
-/// When an engine cannot be started on this machine.
-///
-/// # Panics
-/// If the messages have not come within two minutes.
-pub fn drain(setup: Setup, message_bytes: usize, count: usize) -> Result<Sample, StartError> {
-    let (done, finished) = mpsc::channel();
-    let message = Bytes::from(vec![0x5a; message_bytes]);
-    let pair = Pair::connect(
-        setup,
-        move || Source {
-            message: message.clone(),
-            left: count,
-        },
-        move || Sink {
-            expected: count,
-            message_bytes,
-            done: done.clone(),
-        },
-    )?;
-    let stopwatch = Stopwatch::start();
-    pair.fire();
-    finished
-        .recv_timeout(PATIENCE)
-        .expect("all messages arrive in time");
-    let sample = stopwatch.stop();
-    pair.stop();
-    Ok(sample)
+/// Why a run did not come to its end.
+pub type Failure = Box<dyn std::error::Error>;
+
+/// The configuration of every node of the benches: no limits, no discovery, no pauses. Pings are
+/// too rare to meet one.
+pub fn config(framing: Framing) -> Config {
+    Config {
+        network: String::from("bench"),
+        listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+        allow_duplicate_ip: true,
+        max_num_inbound_peers: 20_000,
+        max_num_handshakes: 1024,
+        max_num_handshakes_per_ip: 0,
+        dial_jitter: Duration::ZERO,
+        pex: false,
+        send_rate: 0,
+        recv_rate: 0,
+        ping_interval: Duration::from_secs(3600),
+        wide_records: framing == Framing::Wide,
+        ..Config::default()
+    }
 }
 
-/// Bounces a 64-byte message `rounds` times, unloaded; returns round trips in nanoseconds.
+/// A channel for messages up to 1 MiB.
+pub fn channel(id: ChannelId, priority: u16, queue: usize) -> ChannelDescriptor {
+    ChannelDescriptor {
+        send_queue_capacity: queue,
+        recv_message_capacity: 1 << 20,
+        ..ChannelDescriptor::new(id, priority)
+    }
+}
+
+/// The identity of a node by its number.
+pub fn node_key(number: u32) -> NodeKey {
+    let mut seed = [0x5a; 32];
+    seed[..4].copy_from_slice(&number.to_be_bytes());
+    NodeKey::from_seed(seed)
+}
+
+/// Starts a node with one reactor.
 ///
 /// # Errors
 /// When an engine cannot be started on this machine.
+pub fn start<R: Reactor + 'static>(
+    setup: Setup,
+    number: u32,
+    shards: u16,
+    reactor: impl Fn() -> R + Send + Sync + 'static,
+) -> Result<Engine, Failure> {
+    let builder = Engine::builder(config(setup.framing))
+        .node_key(node_key(number))
+        .shards(shards)
+        .busy_poll(setup.busy_poll)
+        .reactor("bench", move |_| reactor());
+    Ok(builder.start()?)
+}
+
+/// Where to dial a node.
+pub fn address_of(node: &Handle) -> NetAddress {
+    let address = node.listen_addr();
+    NetAddress::from_ip(node.node_id(), address.ip(), address.port())
+}
+
+/// One node, the hub, connected to each of the others, its leaves.
+pub struct Star {
+    hub: Engine,
+    leaves: Vec<Engine>,
+}
+
+impl Star {
+    /// Starts the leaves and then the hub, which dials them.
+    ///
+    /// # Errors
+    /// When an engine cannot be started on this machine, or two do not connect.
+    pub fn connect<H, L>(
+        setup: Setup,
+        leaves: u32,
+        hub: impl Fn() -> H + Send + Sync + 'static,
+        leaf: impl Fn(u32) -> L + Clone + Send + Sync + 'static,
+    ) -> Result<Star, Failure>
+    where
+        H: Reactor + 'static,
+        L: Reactor + 'static,
+    {
+        let leaves = (1..=leaves).map(|number| {
+            let leaf = leaf.clone();
+            start(setup, number, 1, move || leaf(number))
+        });
+        let leaves = leaves.collect::<Result<Vec<_>, _>>()?;
+        let hub = start(setup, 0, 1, hub)?;
+        for leaf in &leaves {
+            hub.dial_blocking(address_of(leaf))?;
+            leaf.wait_for_peers_blocking(1, PATIENCE)?;
+        }
+        Ok(Star { hub, leaves })
+    }
+
+    /// The hub's handle.
+    pub fn hub(&self) -> Handle {
+        self.hub.handle()
+    }
+
+    /// The id of the first leaf.
+    pub fn leaf_id(&self) -> NodeId {
+        self.leaves[0].node_id()
+    }
+
+    /// Lets the hub's reactor begin: it is told by an empty message to publish.
+    ///
+    /// # Errors
+    /// When the hub has stopped.
+    pub fn fire(&self, channel: ChannelId) -> Result<(), Failure> {
+        Ok(self.hub.publish_blocking(channel, Bytes::new())?)
+    }
+
+    /// Ends all nodes.
+    ///
+    /// # Errors
+    /// When a node failed or does not come to its end.
+    pub fn stop(self) -> Result<(), Failure> {
+        for engine in std::iter::once(self.hub).chain(self.leaves) {
+            engine.shutdown_blocking(STOP_WITHIN)?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits until `count` reactors have reported.
 ///
-/// # Panics
-/// If the rounds are not over within two minutes.
-pub fn ping_pong(setup: Setup, rounds: u64) -> Result<Histogram<u64>, StartError> {
-    let (done, finished) = mpsc::channel();
-    let pair = Pair::connect(
-        setup,
-        move || Pinger {
-            message: Bytes::from_static(&[0x5a; 64]),
-            left: rounds,
-            sent_at: std::time::Instant::now(),
-            histogram: Histogram::new(3).expect("three digits are allowed"),
-            done: done.clone(),
-        },
-        || Bouncer,
-    )?;
-    pair.fire();
-    let histogram = finished
-        .recv_timeout(PATIENCE)
-        .expect("all pings come back in time");
-    pair.stop();
-    Ok(histogram)
+/// # Errors
+/// When they have not within two minutes.
+pub fn wait_for<T>(reports: &Receiver<T>, count: usize) -> Result<Vec<T>, Failure> {
+    let waited = (0..count).map(|_| reports.recv_timeout(PATIENCE));
+    let collected: Result<Vec<T>, _> = waited.collect();
+    collected.map_err(|_| "the messages did not arrive within two minutes".into())
 }

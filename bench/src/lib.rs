@@ -1,11 +1,21 @@
 //! Contenders and measures of Ringwire's whole-system benches.
 //!
 //! A contender moves the same payload the same way: the [`limit`] by the least possible code,
-//! [`engine`] by two complete Ringwire nodes. They run in turn, pinned to the same CPUs, and every
-//! figure is a ratio to the limit of the same run (docs/benchmarks.md). [`pair`] is a connection
-//! without a kernel, for what is measured in nanoseconds.
+//! [`engine`] by complete Ringwire nodes, and rivals in programs of their own. [`cases`] says what
+//! is done; the contenders of a [`case`] run in turn, and every figure is compared with the limit
+//! of the same run (docs/benchmarks.md). [`child`] holds what must be another process, [`crowd`]
+//! thousands of peers that cost little, [`report`] the page made of the figures. [`pair`] is a
+//! connection without a kernel, for what is measured in nanoseconds.
 
+pub mod alloc;
+pub mod case;
+pub mod cases;
+pub mod child;
+pub mod crowd;
 pub mod engine;
 pub mod limit;
+pub mod machine;
 pub mod measure;
+pub mod outcome;
 pub mod pair;
+pub mod report;

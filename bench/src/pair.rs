@@ -19,6 +19,9 @@ pub const VOTE: ChannelId = ChannelId(0x22);
 /// The channel of bulk.
 pub const DATA: ChannelId = ChannelId(0x21);
 
+/// Payload carried before anything is counted: then queues and pools have the size they keep.
+pub const WARM_UP_BYTES: usize = 8 << 20;
+
 /// Messages that wait on a channel at most.
 const QUEUE: usize = 4096;
 /// Payload bytes of the largest packet, on CometBFT framing: the reference's default.

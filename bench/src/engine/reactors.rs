@@ -1,40 +1,72 @@
 //! Reactors that make and take the load. They report through a channel to the bench's thread,
 //! once, at the end; nothing of theirs is on the measured path but a counter.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
-use ringwire::peer::{PeerInfo, PeerKey};
+use ringwire::peer::PeerKey;
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
 use ringwire_codec::ChannelId;
 
-use super::{CHANNEL, descriptor};
-
-/// Sends `count` references to one message as fast as the channel takes them, once told to.
-pub(super) struct Source {
-    pub(super) message: Bytes,
-    pub(super) left: usize,
+/// Sends to every peer `each` references to one message, as fast as its channel takes them, once
+/// told to. Each peer goes its own pace.
+pub struct Source {
+    /// All channels of the node.
+    pub channels: Vec<ChannelDescriptor>,
+    /// The channel to send on.
+    pub channel: ChannelId,
+    /// What is sent.
+    pub message: Bytes,
+    /// How often, to each peer; `usize::MAX` never ends.
+    pub each: usize,
+    /// What each peer has yet to get.
+    pub left: BTreeMap<PeerKey, usize>,
 }
 
 impl Source {
-    fn fill(&mut self, cx: &mut dyn Context, peer: PeerKey) {
-        while self.left > 0 && cx.try_send(peer, CHANNEL, self.message.clone()).is_ok() {
-            self.left -= 1;
+    /// A source on the first of `channels` that waits for its start.
+    pub fn new(channels: Vec<ChannelDescriptor>, message: Bytes, each: usize) -> Self {
+        Source {
+            channel: channels[0].id,
+            channels,
+            message,
+            each,
+            left: BTreeMap::new(),
+        }
+    }
+
+    /// Begins with all peers.
+    pub fn begin(&mut self, cx: &mut dyn Context) {
+        for peer in cx.peers() {
+            self.left.insert(peer, self.each);
+            self.fill(cx, peer);
+        }
+    }
+
+    /// Sends what there is room for.
+    pub fn fill(&mut self, cx: &mut dyn Context, peer: PeerKey) {
+        let left = self.left.entry(peer).or_default();
+        while *left > 0
+            && cx
+                .try_send(peer, self.channel, self.message.clone())
+                .is_ok()
+        {
+            *left -= 1;
         }
     }
 }
 
 impl Reactor for Source {
     fn channels(&self) -> Vec<ChannelDescriptor> {
-        vec![descriptor()]
+        self.channels.clone()
     }
 
     /// The bench publishes an empty message as the starting gun.
     fn publish(&mut self, cx: &mut dyn Context, _: ChannelId, _: Bytes) {
-        for peer in cx.peers() {
-            self.fill(cx, peer);
-        }
+        self.begin(cx);
     }
 
     fn handle_room(&mut self, cx: &mut dyn Context, peer: PeerKey, _: ChannelId) {
@@ -47,20 +79,30 @@ impl Reactor for Source {
 }
 
 /// Counts messages, and says so when all have come.
-pub(super) struct Sink {
-    pub(super) expected: usize,
-    pub(super) message_bytes: usize,
-    pub(super) done: Sender<()>,
+pub struct Sink {
+    /// All channels of the node.
+    pub channels: Vec<ChannelDescriptor>,
+    /// Messages still to come.
+    pub expected: usize,
+    /// Bytes of each.
+    pub message_bytes: usize,
+    /// How long a message takes it; a slow receiver's shard stands still meanwhile.
+    pub delay: Duration,
+    /// Where to say that all have come.
+    pub done: Sender<()>,
 }
 
 impl Reactor for Sink {
     fn channels(&self) -> Vec<ChannelDescriptor> {
-        vec![descriptor()]
+        self.channels.clone()
     }
 
     fn receive(&mut self, _: &mut dyn Context, envelope: Envelope<'_>) -> Result<(), ReactorError> {
         if envelope.message.len() != self.message_bytes {
             return Err(ReactorError::new("a message was cut or mixed"));
+        }
+        if !self.delay.is_zero() {
+            std::thread::sleep(self.delay);
         }
         self.expected -= 1;
         if self.expected == 0 {
@@ -71,29 +113,40 @@ impl Reactor for Sink {
     }
 }
 
-/// Sends a ping, waits for it to come back, notes the time, and again.
-pub(super) struct Pinger {
-    pub(super) message: Bytes,
-    pub(super) left: u64,
-    pub(super) sent_at: std::time::Instant,
-    pub(super) histogram: Histogram<u64>,
-    pub(super) done: Sender<Histogram<u64>>,
+/// Sends a ping, waits for it to come back, notes the time, and again; bulk to the same peer on
+/// another channel if it is given any.
+pub struct Pinger {
+    /// The channel of pings.
+    pub channel: ChannelId,
+    /// What goes there and back.
+    pub message: Bytes,
+    /// Pings still to send.
+    pub left: u64,
+    /// When the one under way was sent.
+    pub sent_at: Instant,
+    /// Round trips in nanoseconds.
+    pub histogram: Histogram<u64>,
+    /// Bulk beside the pings; its channels are the node's.
+    pub bulk: Source,
+    /// Where the histogram goes at the end.
+    pub done: Sender<Histogram<u64>>,
 }
 
 impl Pinger {
     fn ping(&mut self, cx: &mut dyn Context, peer: PeerKey) -> Result<(), ReactorError> {
-        self.sent_at = std::time::Instant::now();
-        cx.try_send(peer, CHANNEL, self.message.clone())
+        self.sent_at = Instant::now();
+        cx.try_send(peer, self.channel, self.message.clone())
             .map_err(|error| ReactorError::new(format!("cannot ping: {error}")))
     }
 }
 
 impl Reactor for Pinger {
     fn channels(&self) -> Vec<ChannelDescriptor> {
-        vec![descriptor()]
+        self.bulk.channels.clone()
     }
 
     fn publish(&mut self, cx: &mut dyn Context, _: ChannelId, _: Bytes) {
+        self.bulk.begin(cx);
         for peer in cx.peers() {
             if let Err(error) = self.ping(cx, peer) {
                 cx.stop_peer(peer, error);
@@ -101,15 +154,16 @@ impl Reactor for Pinger {
         }
     }
 
+    fn handle_room(&mut self, cx: &mut dyn Context, peer: PeerKey, _: ChannelId) {
+        self.bulk.fill(cx, peer);
+    }
+
     fn receive(
         &mut self,
         cx: &mut dyn Context,
         envelope: Envelope<'_>,
     ) -> Result<(), ReactorError> {
-        let nanos = u64::try_from(self.sent_at.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.histogram
-            .record(nanos)
-            .expect("the histogram grows by itself");
+        record(&mut self.histogram, self.sent_at.elapsed());
         self.left -= 1;
         if self.left == 0 {
             let _ = self.done.send(self.histogram.clone());
@@ -119,22 +173,41 @@ impl Reactor for Pinger {
     }
 }
 
-/// Sends every message back to where it came from.
-pub(super) struct Bouncer;
+/// Sends every message of one channel back to where it came from; others it takes and forgets.
+pub struct Bouncer {
+    /// All channels of the node.
+    pub channels: Vec<ChannelDescriptor>,
+    /// The channel whose messages go back.
+    pub channel: ChannelId,
+}
 
 impl Reactor for Bouncer {
     fn channels(&self) -> Vec<ChannelDescriptor> {
-        vec![descriptor()]
+        self.channels.clone()
     }
-
-    fn add_peer(&mut self, _: &mut dyn Context, _: &PeerInfo) {}
 
     fn receive(
         &mut self,
         cx: &mut dyn Context,
         envelope: Envelope<'_>,
     ) -> Result<(), ReactorError> {
-        cx.try_send(envelope.from.key, CHANNEL, envelope.message)
+        if envelope.channel != self.channel {
+            return Ok(());
+        }
+        cx.try_send(envelope.from.key, self.channel, envelope.message)
             .map_err(|error| ReactorError::new(format!("cannot bounce: {error}")))
     }
+}
+
+/// A histogram of nanoseconds that grows by itself.
+pub fn histogram() -> Histogram<u64> {
+    Histogram::new(3).expect("three digits are allowed")
+}
+
+/// Notes one time.
+pub fn record(histogram: &mut Histogram<u64>, time: Duration) {
+    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    histogram
+        .record(nanos)
+        .expect("the histogram grows by itself");
 }

@@ -31,6 +31,10 @@ pub const COPY_OUT_BYTES: usize = 4096;
 /// Bytes of an arena from which small copies are cut: one allocation for many messages.
 const ARENA_BYTES: usize = 16 * 1024;
 
+/// Spent arenas that are waited for; older ones are left to whoever keeps their messages. What an
+/// application holds at a time while it keeps up is a few.
+const ARENAS_LENT_MAX: usize = 16;
+
 /// The part of the chunks that may be out as slices before messages are copied instead: one in so
 /// many. Whoever keeps messages keeps chunks, and the rest is for receiving.
 const LENT_SHARE: usize = 4;
@@ -117,6 +121,7 @@ pub struct BufferPool {
     chunks_made: usize,
     send_idle: Vec<BytesMut>,
     arena: BytesMut,
+    arenas_lent: VecDeque<BytesMut>,
     counters: PoolCounters,
 }
 
@@ -130,6 +135,7 @@ impl BufferPool {
             chunks_made: 0,
             send_idle: Vec::new(),
             arena: BytesMut::new(),
+            arenas_lent: VecDeque::new(),
             counters: PoolCounters::default(),
         }
     }
@@ -223,7 +229,7 @@ impl BufferPool {
             return Bytes::copy_from_slice(message);
         }
         if self.arena.capacity() < message.len() {
-            self.arena = BytesMut::with_capacity(ARENA_BYTES);
+            self.change_arena();
         }
         self.arena.extend_from_slice(message);
         self.arena.split().freeze()
@@ -232,6 +238,27 @@ impl BufferPool {
     /// What the pool did so far.
     pub fn counters(&self) -> PoolCounters {
         self.counters
+    }
+
+    /// Takes an arena whose messages are all gone in place of the spent one, or makes one. The
+    /// first spent one never held memory, and is waited for like the others.
+    #[cold]
+    fn change_arena(&mut self) {
+        self.arenas_lent.push_back(std::mem::take(&mut self.arena));
+        for _ in 0..self.arenas_lent.len() {
+            let Some(mut lent) = self.arenas_lent.pop_front() else {
+                break;
+            };
+            if lent.try_reclaim(ARENA_BYTES) {
+                self.arena = lent;
+                return;
+            }
+            self.arenas_lent.push_back(lent);
+        }
+        if self.arenas_lent.len() > ARENAS_LENT_MAX {
+            self.arenas_lent.pop_front();
+        }
+        self.arena = BytesMut::with_capacity(ARENA_BYTES);
     }
 
     /// Looks at each lent chunk at most once, oldest first, for one that came back.
@@ -368,6 +395,31 @@ mod tests {
         assert_eq!(pool.send_idle.len(), 2);
         assert_eq!(pool.take_send().len(), SEND_BYTES);
         assert_eq!(pool.counters().allocated, 3);
+    }
+
+    #[test]
+    fn an_arena_comes_back_when_its_messages_are_gone_and_not_before() {
+        let mut pool = pool(1);
+        let message = [7; 1000];
+        let kept = pool.copy_out(&message);
+        let first = kept.as_ptr();
+        for _ in 0..2 * ARENA_BYTES / message.len() {
+            assert_ne!(pool.copy_out(&message).as_ptr(), first, "still kept");
+        }
+        drop(kept);
+        let copies = 0..2 * ARENA_BYTES / message.len();
+        let mut addresses = copies.map(|_| pool.copy_out(&message).as_ptr());
+        assert!(addresses.any(|address| address == first), "used again");
+    }
+
+    #[test]
+    fn arenas_of_messages_that_are_kept_are_let_go() {
+        let mut pool = pool(1);
+        let kept: Vec<_> = (0..4 * ARENAS_LENT_MAX * 16)
+            .map(|_| pool.copy_out(&[7; 1024]))
+            .collect();
+        assert_eq!(pool.arenas_lent.len(), ARENAS_LENT_MAX);
+        assert!(kept.iter().all(|message| message[..] == [7; 1024]));
     }
 
     #[test]

@@ -1,0 +1,103 @@
+//! `idle`: what a connected peer costs while nothing happens: resident memory of the node's
+//! process per peer, before and ten seconds after each has exchanged a 60 KiB message, and its CPU.
+//!
+//! Node and peers are processes of their own. 10,000 peers only with `--full`, and only where the
+//! limit of open files allows it.
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use ringwire::peer::Framing;
+
+use crate::case::{Case, FRAMINGS, Plan, Ran};
+use crate::child::{Child, NodeSample, Orders, Request};
+use crate::engine::Failure;
+use crate::measure::open_files_max;
+use crate::outcome::{Named, Outcome};
+
+/// Bytes that each peer sends and gets back.
+const MESSAGE_BYTES: usize = 60 << 10;
+/// Descriptors a node needs beside those of its peers.
+const OTHER_FILES: u64 = 200;
+/// Memory hardly varies from run to run, and a run takes half a minute.
+const RUNS_MAX: usize = 3;
+
+pub(super) fn cases(plan: &Plan) -> Vec<Case> {
+    let mut counts = vec![plan.amount(50, 1_000)];
+    if plan.full {
+        counts.push(10_000);
+    }
+    let rest = plan.amount(Duration::from_millis(500), Duration::from_secs(10));
+    let mut cases = Vec::new();
+    for framing in FRAMINGS {
+        for count in &counts {
+            let count = *count;
+            cases.push(
+                Case::new("idle", framing, format!("{count} peers"))
+                    .at_most(RUNS_MAX)
+                    .with("ringwire", move || run(framing, count, rest)),
+            );
+        }
+    }
+    cases
+}
+
+fn run(framing: Framing, count: usize, rest: Duration) -> Ran {
+    let files = open_files_max();
+    if files < count as u64 + OTHER_FILES {
+        return Err(format!("{count} peers need more than the {files} open files allowed").into());
+    }
+    let wide = framing == Framing::Wide;
+    let (mut node, address) = start_node(wide, 1, &[])?;
+    let mut crowd = Child::start(&Orders::Crowd {
+        wide,
+        address,
+        cpus: Vec::new(),
+        humble: false,
+    })?;
+    let empty: NodeSample = node.ask(Request::Sample)?;
+    let _: f64 = crowd.ask(Request::Connect(count))?;
+    let (fresh, idle) = at_rest(&mut node, count, rest)?;
+    let _: f64 = crowd.ask(Request::Exchange(MESSAGE_BYTES))?;
+    let (used, _) = at_rest(&mut node, count, rest)?;
+    let per_peer = |now: &NodeSample| {
+        let grown = now.resident_bytes.saturating_sub(empty.resident_bytes);
+        grown as f64 / 1024.0 / count as f64
+    };
+    Ok(Outcome {
+        others: vec![
+            Named::new("memory per peer, unused", "KiB", per_peer(&fresh)),
+            Named::new("memory per peer, used", "KiB", per_peer(&used)),
+            Named::new("CPU, all peers idle", "% of a core", idle * 100.0),
+        ],
+        ..Outcome::default()
+    })
+}
+
+/// A node alone in its process, and where it listens.
+pub(super) fn start_node(
+    wide: bool,
+    shards: u16,
+    cpus: &[usize],
+) -> Result<(Child, SocketAddr), Failure> {
+    let mut node = Child::start(&Orders::Node {
+        wide,
+        shards,
+        cpus: cpus.to_vec(),
+    })?;
+    let address = node.answer()?;
+    Ok((node, address))
+}
+
+/// Lets the node rest; returns how it is then, and which part of a core it used meanwhile.
+fn at_rest(node: &mut Child, peers: usize, rest: Duration) -> Result<(NodeSample, f64), Failure> {
+    let before: NodeSample = node.ask(Request::Sample)?;
+    thread::sleep(rest);
+    let after: NodeSample = node.ask(Request::Sample)?;
+    if after.peers != peers {
+        return Err(format!("{} of {peers} peers are connected", after.peers).into());
+    }
+    let cpu = (after.cpu_secs - before.cpu_secs) / (after.at_secs - before.at_secs);
+    Ok((after, cpu))
+}

@@ -1,0 +1,123 @@
+//! Where and how figures came about: machine, kernel, compiler, command, day.
+
+use std::fs;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::case::Row;
+
+/// A whole run: what the JSON file holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// Where and how.
+    pub machine: Machine,
+    /// Runs of each contender, at most.
+    pub runs: usize,
+    /// Whether amounts were too small to measure anything.
+    pub quick: bool,
+    /// The figures.
+    pub rows: Vec<Row>,
+}
+
+/// Where and how figures came about.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Machine {
+    /// Model name of the CPU.
+    pub cpu: String,
+    /// CPUs this process may use.
+    pub cores: usize,
+    /// Kernel release.
+    pub kernel: String,
+    /// The compiler that built the bench.
+    pub rustc: String,
+    /// The commit of the sources, if git knows.
+    pub commit: Option<String>,
+    /// The command's arguments.
+    pub command: String,
+    /// The day, as in 2026-11-22.
+    pub date: String,
+}
+
+impl Machine {
+    /// This machine, now.
+    pub fn here() -> Self {
+        let command = String::from("cargo bench -p ringwire-bench --bench system --");
+        Machine {
+            cpu: cpu_model().unwrap_or_else(|| String::from("unknown")),
+            cores: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
+                .map_or_else(|_| String::from("unknown"), |text| text.trim().to_owned()),
+            rustc: String::from(env!("BENCH_RUSTC")),
+            commit: commit(),
+            command: arguments().fold(command, |command, argument| command + " " + &argument),
+            date: today(),
+        }
+    }
+}
+
+/// This program's arguments, but for where the figures go and what cargo adds.
+fn arguments() -> impl Iterator<Item = String> {
+    let mut arguments = std::env::args().skip(1);
+    std::iter::from_fn(move || {
+        loop {
+            match arguments.next()? {
+                flag if flag == "--bench" || flag.starts_with("--json=") => {}
+                flag if flag == "--json" => drop(arguments.next()),
+                argument if argument.contains(' ') => return Some(format!("'{argument}'")),
+                argument => return Some(argument),
+            }
+        }
+    })
+}
+
+fn cpu_model() -> Option<String> {
+    let info = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = info.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn commit() -> Option<String> {
+    let output = Command::new("git")
+        .args(["describe", "--always", "--dirty", "--abbrev=12"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let text = text.trim();
+    (output.status.success() && !text.is_empty()).then(|| text.to_owned())
+}
+
+fn today() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let days = since.map_or(0, |since| since.as_secs() / 86_400);
+    let (year, month, day) = civil(days);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// The date of a day since 1970-01-01: years begin in March, so that the leap day comes last
+/// (Hinnant, "chrono-compatible low-level date algorithms").
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_become_dates_across_leap_days_and_years() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(11_016), (2000, 2, 29));
+        assert_eq!(civil(11_017), (2000, 3, 1));
+        assert_eq!(civil(20_453), (2025, 12, 31));
+        assert_eq!(civil(20_454), (2026, 1, 1));
+    }
+}

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# What one message costs the CPU, on a connection in memory: both ends, no kernel.
+#
+#   perf/stat.sh ["wide 200"] [MESSAGES]
+#
+# Hardware counters where there are some (needs perf: Debian linux-perf), else instructions counted
+# by callgrind (needs valgrind). Figures are those of twice the messages less those of once, so that
+# start and handshake do not count. PROFILE=dev measures the development build instead.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scenario=${1:-wide 200}
+count=${2:-200000}
+profile=${PROFILE:-release}
+read -r framing message_bytes <<<"$scenario"
+carry=target/$([ "$profile" = dev ] && echo debug || echo "$profile")/carry
+cargo build --quiet --locked --profile "$profile" -p ringwire-bench --bin carry
+
+# Prints EVENT COUNT lines of one run.
+counted() {
+    perf stat --field-separator , --event "$events" -- \
+        "$carry" "$framing" "$message_bytes" "$1" 2>&1 >/dev/null |
+        awk -F, '$1 ~ /^[0-9]+$/ { sub(/:u$/, "", $3); print $3, $1 }'
+}
+collected() {
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null \
+        "$carry" "$framing" "$message_bytes" "$1" 2>&1 |
+        awk '/Collected :/ { print "instructions", $NF }'
+}
+per_message() {
+    join <("$1" "$count" | sort) <("$1" $((2 * count)) | sort) |
+        awk -v count="$count" '{ printf "%-16s %12.1f per message\n", $1, ($3 - $2) / count }'
+}
+
+events=instructions:u,cycles:u,branch-misses:u,cache-misses:u
+if command -v perf >/dev/null && [ -n "$(counted 1 2>/dev/null)" ]; then
+    echo "$scenario, hardware counters, user mode:"
+    per_message counted
+elif command -v valgrind >/dev/null; then
+    echo "$scenario, counted by callgrind: perf is missing or this machine shows no counters"
+    # Counting is some fifty times slower, and exact.
+    count=$((count / 10 + 1))
+    per_message collected
+else
+    echo "stat: neither hardware counters nor valgrind: install linux-perf or valgrind" >&2
+    exit 1
+fi
