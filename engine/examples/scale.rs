@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use network::{Plan, run};
 
-const USAGE: &str = "options: --nodes N (1000), --seed N (7), --minutes N (60), --json";
+const USAGE: &str =
+    "options: --nodes N (1000), --seed N (7), --minutes N (60), --starting SECONDS (60), --json";
 
 struct Options {
     plan: Plan,
@@ -20,7 +21,8 @@ struct Options {
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let (mut nodes, mut seed, mut minutes, mut json) = (1000, 7, 60, false);
+    let (mut nodes, mut seed, mut minutes, mut starting) = (1000, 7, 60, 60);
+    let mut json = false;
     while let Some(option) = arguments.next() {
         let mut number = || {
             let text = arguments.next().unwrap_or_default();
@@ -31,12 +33,14 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             "--nodes" => nodes = number()?,
             "--seed" => seed = u64::from(number()?),
             "--minutes" => minutes = u64::from(number()?),
+            "--starting" => starting = u64::from(number()?),
             "--json" => json = true,
             _ => return Err(format!("unknown option '{option}'")),
         }
     }
     let mut plan = Plan::new(seed, nodes);
     plan.span = Duration::from_secs(60 * minutes);
+    plan.starting = Duration::from_secs(starting);
     Ok(Options { plan, json })
 }
 

@@ -258,7 +258,11 @@ impl Discovery {
 
     /// An interval is over.
     pub(super) fn look(&mut self, cx: &mut dyn Context) {
-        cx.set_timer(self.config.interval, PexTimer::Look.token());
+        // An eighth more or less, so that nodes which started together do not go on looking, and
+        // running at the same few seeds, in step.
+        let interval = self.config.interval;
+        let spread = self.chance.duration_up_to(interval / 4);
+        cx.set_timer(interval - interval / 8 + spread, PexTimer::Look.token());
         let stable_after = self.config.stable_after();
         for (id, place) in self.roster.take_stable(cx.now(), stable_after) {
             self.mark_good(cx, &id, &place);

@@ -44,12 +44,17 @@ fn assert_nobody_was_eclipsed(report: &Report) {
     assert!(eclipse.bucket_len_max <= BUCKET_LEN, "{eclipse:?}");
     assert!(eclipse.new_max <= BUCKET_LEN * eclipse.new_buckets_max);
     assert!(
+        eclipse.new_max <= BUCKET_LEN * eclipse.source_groups_max,
+        "{eclipse:?}"
+    );
+    assert!(
         eclipse.old_buckets_max <= OLD_BUCKETS_PER_GROUP,
         "{eclipse:?}"
     );
     // What it comes to: far less of the picks than of the addresses on offer.
     assert!(eclipse.share_without_buckets > 0.85, "{eclipse:?}");
-    assert!(eclipse.share_max < 0.5, "{eclipse:?}");
+    // The theory bounds places and picks, not the share of the addresses: a book that knows few
+    // others holds many of the attacker's.
     assert!(eclipse.pick_share_max < 0.25, "{eclipse:?}");
     assert!(report.attacker_outbound_share < 0.05);
 }

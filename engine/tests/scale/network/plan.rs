@@ -37,7 +37,7 @@ pub(crate) struct Plan {
     pub(crate) lying: f64,
     /// Share of nodes that leave per hour, and as many join.
     pub(crate) churn_per_hour: f64,
-    /// Time over which the nodes start, the seeds first.
+    /// Time over which the nodes start, the seeds first; zero for all at once.
     pub(crate) starting: Duration,
     /// Time without churn at the start, for the network to form.
     pub(crate) forming: Duration,
