@@ -45,6 +45,10 @@ fn links_start_paused_with_nagle_off_and_report_the_remote_address() {
     assert_eq!(remote, client.local_addr().unwrap());
     rig.expect_silence(Duration::from_millis(50));
     let (socket, _) = rig.ring.release(link).expect("nothing is in flight");
+    assert_eq!(
+        socket2::SockRef::from(&socket).tcp_notsent_lowat().unwrap(),
+        128 * 1024
+    );
     assert!(TcpStream::from(socket).nodelay().unwrap());
 }
 
