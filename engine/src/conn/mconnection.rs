@@ -6,7 +6,7 @@
 //!  told      handle_received ─▶ RecvBuf, receive bucket
 //!            handle_timeout  ─▶ Heartbeat
 //!  pulled    next_message    ─▶ RecvBuf opens ─▶ Heartbeat | Channel gathers ─▶ highest priority
-//!  drained   poll_transmit   ─▶ Heartbeat, then while the send bucket allows: Scheduler, Channel
+//!  drained   poll_transmit   ─▶ Pace, Heartbeat, then while the send bucket allows: Scheduler, Channel
 //!  asked     wants_read, has_output, poll_timeout, is_flushed, status
 //! ```
 //!
@@ -28,6 +28,7 @@ use super::channel::Channel;
 use super::channel_set::ChannelSet;
 use super::flow::TokenBucket;
 use super::heartbeat::Heartbeat;
+use super::pace::Pace;
 use super::scheduler::Scheduler;
 use super::{
     AgreedLimits, ChannelDescriptor, ConnError, ConnectionCounters, ConnectionStatus, Goodbye,
@@ -38,9 +39,6 @@ use crate::config::{Config, ConfigError};
 use crate::error::TrySendError;
 use crate::time::Instant;
 
-/// Send buffers filled for one write: enough to keep a link busy, little enough that a vote which
-/// comes a moment later waits for at most so many.
-const TRANSMIT_BUFFERS_MAX: usize = 4;
 /// Bytes of whole messages opened ahead of the one that is pulled, so that a vote behind a block is
 /// seen and can overtake it.
 const READ_AHEAD_BYTES: usize = 256 * 1024;
@@ -92,6 +90,7 @@ pub struct MConnection {
     recv: RecvBuf,
     channels: ChannelSet,
     scheduler: Scheduler,
+    pace: Pace,
     heartbeat: Heartbeat,
     send_bucket: TokenBucket,
     recv_bucket: TokenBucket,
@@ -133,6 +132,7 @@ impl MConnection {
             recv,
             channels: ChannelSet::new(descriptors, now),
             scheduler: Scheduler::new(descriptors.iter().map(|d| d.priority)),
+            pace: Pace::new(),
             heartbeat: Heartbeat::new(config.ping_interval, config.pong_timeout, now),
             send_bucket: TokenBucket::new(config.send_rate),
             recv_bucket: TokenBucket::new(config.recv_rate),
@@ -201,7 +201,8 @@ impl MConnection {
         pool: &mut BufferPool,
     ) -> Result<Option<Transmit>, ConnError> {
         let mut transmit = Transmit::new();
-        while transmit.len() < TRANSMIT_BUFFERS_MAX && self.has_output(now) {
+        let buffers_max = self.pace.begin_write(now);
+        while transmit.len() < buffers_max && self.has_output(now) {
             let mut buf = SendBuf::new(pool.take_send(), &self.sealer);
             self.write_control(now, &mut buf);
             self.write_packets(now, &mut buf);
@@ -210,6 +211,8 @@ impl MConnection {
             self.send_bucket.take(now, sealed.len() as u64);
             transmit.push(sealed);
         }
+        let is_full = !transmit.is_empty() && self.scheduler.is_busy();
+        self.pace.handle_written(now, is_full);
         self.send_wait = wait_for(&self.send_bucket, now);
         Ok((!transmit.is_empty()).then_some(transmit))
     }

@@ -15,7 +15,7 @@
 //! * `channel_set`: all channels, found by id, pulled from by priority
 //! * [`scheduler`]: whose packet is next
 //! * [`heartbeat`]: pings, pongs, and the deadline of the answer
-//! * [`flow`]: token buckets for both directions
+//! * [`flow`], `pace`: token buckets for both directions; how much one write may carry
 //! * `goodbye`: the last word of a side that closes on purpose
 //! * [`status`], [`error`]: what is known of a connection, and why it was closed
 
@@ -27,6 +27,7 @@ pub mod flow;
 mod goodbye;
 pub mod heartbeat;
 pub mod mconnection;
+mod pace;
 pub mod scheduler;
 pub mod status;
 pub mod upgrade;
