@@ -4,19 +4,21 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use ringwire_bench::alloc::Counting;
 use ringwire_bench::case::{Case, Figure, Plan, Row};
 use ringwire_bench::machine::{Machine, Report};
+use ringwire_bench::rivals::{Built, RIVALS};
 use ringwire_bench::{cases, child, measure};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 /// Throughput, latency, memory and CPU of whole Ringwire nodes over loopback, beside the least code
-/// that moves the same sealed bytes (`limit`) and beside CometBFT (`comet`).
+/// that moves the same sealed bytes (`limit`) and beside rivals.
 ///
 /// Contenders take turns; figures are medians over the runs, with the smallest and largest in
 /// brackets; ratios are taken pair by pair. docs/benchmarks.md explains every case.
@@ -30,14 +32,15 @@ struct Options {
     /// `ping-pong/wide`, `drain/wide 1 KiB`. Several are separated by commas
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
-    /// Who runs beside Ringwire, separated by commas. CometBFT needs Go
+    /// Who runs beside Ringwire, separated by commas. Rivals are built on demand
     #[arg(
         long,
         value_name = "LIST",
         value_delimiter = ',',
-        default_value = "limit"
+        default_value = LIMIT,
+        value_parser = contenders()
     )]
-    against: Vec<Rival>,
+    against: Vec<String>,
     /// Also write the figures to a file, which the program `report` makes a page of
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -61,15 +64,26 @@ struct Options {
     bench: bool,
 }
 
+const LIMIT: &str = "limit";
+const ALL: &str = "all";
+
 /// Who may run beside Ringwire.
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Rival {
-    /// The least code that moves the same sealed bytes.
-    Limit,
-    /// CometBFT's own switch and connections, by a Go program.
-    Comet,
-    /// Nobody: for profiles.
-    None,
+fn contenders() -> PossibleValuesParser {
+    let own = [
+        PossibleValue::new(LIMIT).help("the least code that moves the same sealed bytes"),
+        PossibleValue::new(ALL).help("the limit and every rival"),
+        PossibleValue::new("none").help("nobody: for profiles"),
+    ];
+    let rivals = RIVALS.iter();
+    let rivals = rivals.map(|rival| PossibleValue::new(rival.name).help(rival.about));
+    PossibleValuesParser::new(own.into_iter().chain(rivals))
+}
+
+impl Options {
+    fn asks_for(&self, contender: &str) -> bool {
+        let mut against = self.against.iter();
+        against.any(|name| name == contender || name == ALL)
+    }
 }
 
 fn main() -> ExitCode {
@@ -83,12 +97,12 @@ fn main() -> ExitCode {
         quick: options.quick,
         full: options.full,
         cpus: [options.cpus[0], options.cpus[1]],
-        limit: options.against.contains(&Rival::Limit),
-        comet: None,
-    };
-    let plan = Plan {
-        comet: comet(&options, &mut complaints),
-        ..plan
+        limit: options.asks_for(LIMIT),
+        // The names of the cases are the same without them.
+        rivals: match options.list {
+            true => Vec::new(),
+            false => rivals(&options, &mut complaints),
+        },
     };
     let cases = wanted(cases::all(&plan), &options.only);
     if cases.is_empty() {
@@ -219,35 +233,25 @@ fn short(value: f64) -> String {
     }
 }
 
-/// Builds the program that drives CometBFT, if it is asked for. Without Go, says so loudly; its
-/// rows are then absent.
-fn comet(options: &Options, complaints: &mut Vec<String>) -> Option<PathBuf> {
-    if !options.against.contains(&Rival::Comet) {
-        return None;
+/// Builds the rivals that are asked for. One that does not build is named loudly, and its rows are
+/// absent.
+fn rivals(options: &Options, complaints: &mut Vec<String>) -> Vec<Built> {
+    // A folder of their own: the lock of ours is not held against their builds.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("rivals");
+    let mut built = Vec::new();
+    for rival in RIVALS.iter().filter(|rival| options.asks_for(rival.name)) {
+        progress(&format!("building the program that drives {}", rival.name));
+        let outcome = rival.build(&target);
+        progress("");
+        match outcome {
+            Ok(rival) => built.push(rival),
+            Err(error) => {
+                let complaint = format!("NO ROWS OF {}: {error}", rival.name);
+                // Said at once, and again at the end, as hours may lie between.
+                eprintln!("bench: {complaint}");
+                complaints.push(complaint);
+            }
+        }
     }
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("rivals/comet");
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("comet-bench");
-    progress("building the program that drives CometBFT");
-    let built = Command::new("go")
-        .args(["build", "-o"])
-        .arg(&program)
-        .arg(".")
-        .current_dir(&sources)
-        .status();
-    progress("");
-    match built {
-        Ok(status) if status.success() => return Some(program),
-        Ok(status) => complaints.push(format!(
-            "NO ROWS OF CometBFT: `go build` in {} failed: {status}",
-            sources.display()
-        )),
-        Err(error) => complaints.push(format!(
-            "NO ROWS OF CometBFT: Go cannot be run ({error}): install Go 1.22 or newer"
-        )),
-    }
-    // Said at once, and again at the end, as hours may lie between.
-    if let Some(complaint) = complaints.last() {
-        eprintln!("bench: {complaint}");
-    }
-    None
+    built
 }

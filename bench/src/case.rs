@@ -1,13 +1,13 @@
 //! A case: one kind of work, and the contenders that do it in turn.
 
 use std::error::Error;
-use std::path::PathBuf;
 
 use ringwire::peer::Framing;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::Spread;
 use crate::outcome::{Named, Outcome};
+use crate::rivals::Built;
 
 /// What became of one run.
 pub type Ran = Result<Outcome, Box<dyn Error>>;
@@ -23,8 +23,8 @@ pub struct Plan {
     pub cpus: [usize; 2],
     /// Whether the limit runs beside us.
     pub limit: bool,
-    /// The built program that drives CometBFT, if it runs beside us.
-    pub comet: Option<PathBuf>,
+    /// The rivals that run beside us.
+    pub rivals: Vec<Built>,
 }
 
 impl Plan {

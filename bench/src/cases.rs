@@ -32,6 +32,16 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::rivals::{Built, RIVALS};
+
+    /// As if all of them had been built.
+    fn every_rival() -> Vec<Built> {
+        let built = RIVALS.iter().map(|rival| Built {
+            rival,
+            program: rival.name.into(),
+        });
+        built.collect()
+    }
 
     #[test]
     fn every_case_has_a_name_of_its_own_and_is_done_by_ringwire_or_by_shards() {
@@ -40,7 +50,7 @@ mod tests {
             full: true,
             cpus: [0, 1],
             limit: true,
-            comet: Some("comet-bench".into()),
+            rivals: every_rival(),
         };
         let cases = all(&plan);
         let names: BTreeSet<String> = cases.iter().map(Case::name).collect();
@@ -52,6 +62,40 @@ mod tests {
                     .iter()
                     .any(|contender| ours(&contender.name))
             );
+        }
+    }
+
+    #[test]
+    fn every_rival_stands_in_cases_of_throughput_and_of_round_trips_under_one_name_each() {
+        let plan = Plan {
+            quick: true,
+            full: false,
+            cpus: [0, 1],
+            limit: true,
+            rivals: every_rival(),
+        };
+        let cases = all(&plan);
+        for case in &cases {
+            let names = case.contenders.iter().map(|contender| &contender.name);
+            let apart: BTreeSet<&String> = names.clone().collect();
+            assert_eq!(apart.len(), names.count(), "{}", case.name());
+        }
+        for rival in RIVALS {
+            for bench in ["drain", "ping-pong", "broadcast-drain"] {
+                let stands = |case: &&Case| {
+                    let mut contenders = case.contenders.iter();
+                    case.bench == bench
+                        && contenders.any(|contender| {
+                            let mut settings = rival.settings.iter();
+                            settings.any(|settings| settings.contender == contender.name)
+                        })
+                };
+                assert!(
+                    cases.iter().any(|case| stands(&case)),
+                    "{} {bench}",
+                    rival.name
+                );
+            }
         }
     }
 }

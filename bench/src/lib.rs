@@ -1,7 +1,7 @@
 //! Contenders and measures of Ringwire's whole-system benches.
 //!
 //! A contender moves the same payload the same way: the [`limit`] by the least possible code,
-//! [`engine`] by complete Ringwire nodes, and rivals in programs of their own. [`cases`] says what
+//! [`engine`] by complete Ringwire nodes, and [`rivals`] in programs of their own. [`cases`] says what
 //! is done; the contenders of a [`case`] run in turn, and every figure is compared with the limit
 //! of the same run (docs/benchmarks.md). [`child`] holds what must be another process, [`crowd`]
 //! thousands of peers that cost little, [`report`] the page made of the figures. [`pair`] is a
@@ -19,3 +19,4 @@ pub mod measure;
 pub mod outcome;
 pub mod pair;
 pub mod report;
+pub mod rivals;

@@ -1,17 +1,13 @@
-//! CometBFT as a contender: its own switch and connections in a Go program of ours
-//! (`bench/rivals/comet`), with its default settings and with those of its own bench.
+//! Adds the rivals to a case: a contender for each of their settings that fits it, and each run a
+//! start of its program.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use ringwire::peer::Framing;
 
 use crate::case::{Case, Plan, Ran};
-
-/// Settings for throughput: as it comes, and the largest of everything as in its own bench.
-const DRAIN_SETTINGS: [&str; 2] = ["default", "maxed"];
-/// Round trips with its flush timer, at most.
-const DEFAULT_ROUNDS: u64 = 50;
+use crate::rivals::Settings;
 
 pub(super) fn drain(
     plan: &Plan,
@@ -21,13 +17,16 @@ pub(super) fn drain(
     count: usize,
     senders: usize,
 ) -> Case {
-    let args = vec![
-        String::from("drain"),
-        format!("-bytes={message_bytes}"),
-        format!("-count={}", count / senders * senders),
-        format!("-senders={senders}"),
-    ];
-    add(plan, case, framing, &DRAIN_SETTINGS, &args)
+    add(plan, case, framing, |settings| {
+        settings.throughput.then(|| {
+            vec![
+                String::from("drain"),
+                format!("-bytes={message_bytes}"),
+                format!("-count={}", count / senders * senders),
+                format!("-senders={senders}"),
+            ]
+        })
+    })
 }
 
 pub(super) fn broadcast(
@@ -38,13 +37,16 @@ pub(super) fn broadcast(
     each: usize,
     receivers: u32,
 ) -> Case {
-    let args = vec![
-        String::from("broadcast"),
-        format!("-bytes={message_bytes}"),
-        format!("-count={each}"),
-        format!("-receivers={receivers}"),
-    ];
-    add(plan, case, framing, &DRAIN_SETTINGS, &args)
+    add(plan, case, framing, |settings| {
+        settings.throughput.then(|| {
+            vec![
+                String::from("broadcast"),
+                format!("-bytes={message_bytes}"),
+                format!("-count={each}"),
+                format!("-receivers={receivers}"),
+            ]
+        })
+    })
 }
 
 pub(super) fn ping_pong(
@@ -54,35 +56,35 @@ pub(super) fn ping_pong(
     bytes: usize,
     rounds: u64,
 ) -> Case {
-    let args = |rounds: u64| {
-        vec![
-            String::from("ping-pong"),
-            format!("-bytes={bytes}"),
-            format!("-count={rounds}"),
-        ]
-    };
-    // With the flush timer it comes with, a round trip takes it 200 ms, and all are alike.
-    let case = add(
-        plan,
-        case,
-        framing,
-        &["default"],
-        &args(rounds.min(DEFAULT_ROUNDS)),
-    );
-    add(plan, case, framing, &["flush0"], &args(rounds))
+    add(plan, case, framing, |settings| {
+        (settings.rounds_max > 0).then(|| {
+            vec![
+                String::from("ping-pong"),
+                format!("-bytes={bytes}"),
+                format!("-count={}", rounds.min(settings.rounds_max)),
+            ]
+        })
+    })
 }
 
-/// It speaks CometBFT framing only, and stands beside that.
-fn add(plan: &Plan, case: Case, framing: Framing, settings: &[&str], args: &[String]) -> Case {
-    let Some(program) = plan.comet.as_ref().filter(|_| framing == Framing::Comet) else {
-        return case;
-    };
-    settings.iter().fold(case, |case, settings| {
-        let program: PathBuf = program.clone();
-        let mut args = args.to_vec();
-        args.push(format!("-settings={settings}"));
-        case.with(format!("CometBFT {settings}"), move || run(&program, &args))
-    })
+fn add(
+    plan: &Plan,
+    mut case: Case,
+    framing: Framing,
+    args: impl Fn(&Settings) -> Option<Vec<String>>,
+) -> Case {
+    for built in &plan.rivals {
+        let fitting = built.rival.settings.iter();
+        for settings in fitting.filter(|settings| settings.framings.contains(&framing)) {
+            let Some(mut args) = args(settings) else {
+                continue;
+            };
+            args.push(format!("-settings={}", settings.name));
+            let program = built.program.clone();
+            case = case.with(settings.contender, move || run(&program, &args));
+        }
+    }
+    case
 }
 
 fn run(program: &Path, args: &[String]) -> Ran {
