@@ -16,9 +16,9 @@ use ringwire::buffer::{BufferPool, Chunk, PoolLimits};
 use ringwire::conn::{MConnection, MConnectionConfig, Upgrade, UpgradeConfig};
 use ringwire::peer::Framing;
 use ringwire::time;
-use ringwire_codec::Extension;
 
 use crate::engine::{DATA, Failure, TX, VOTE, channel, node_key};
+use crate::pair;
 
 /// Connections that are made at the same time: within what a node allows, enough to keep it busy.
 const AT_ONCE: usize = 8;
@@ -210,21 +210,10 @@ fn read_some(stream: &mut TcpStream, room: &mut [u8]) -> io::Result<usize> {
 }
 
 fn node_info(number: u32, framing: Framing) -> NodeInfo {
-    let extension = Extension {
-        version: ringwire_codec::extension::EXTENSION_VERSION,
-        record_bytes_max: 65_536,
-        packet_payload_max: 16_384,
-        gossip_features: 0,
-    };
     NodeInfo {
-        protocol_version: Default::default(),
         node_id: node_key(number).id(),
-        listen_addr: String::from("127.0.0.1:26656"),
-        network: String::from("bench"),
-        version: String::from("0.1.0"),
         channels: [VOTE, DATA, TX].into_iter().collect(),
         moniker: String::from("crowd"),
-        other: Default::default(),
-        extension: (framing == Framing::Wide).then_some(extension),
+        ..pair::node_info(0, framing)
     }
 }

@@ -11,6 +11,7 @@
 //! exactly as many as it returns, and are put into random order afterwards.
 
 use super::bucket::ADDRESSES_MAX;
+use super::draw::shuffle;
 use crate::chance::Chance;
 
 /// Addresses in one selection at most: what one message of the peer exchange holds.
@@ -84,10 +85,7 @@ fn choose(chance: &mut Chance, first: usize, population: usize, count: usize, ou
         taken[at / 64] |= 1 << (at % 64);
         out.push(number(at));
     }
-    let chosen = &mut out[start..];
-    for len in (2..=chosen.len()).rev() {
-        chosen.swap(len - 1, chance.below(bound(len)) as usize);
-    }
+    shuffle(&mut out[start..], chance);
 }
 
 #[cfg(test)]

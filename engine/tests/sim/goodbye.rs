@@ -190,14 +190,9 @@ fn a_node_that_is_refused_for_want_of_room_hears_so_and_comes_in_when_there_is()
     );
 }
 
-#[test]
-fn a_filter_refuses_without_its_words() {
-    let refuse: PeerFilter = Arc::new(|_: &PeerInfo| Err(String::from("a list of ours")));
-    let filters = Filters {
-        peer: vec![refuse],
-        ..Filters::default()
-    };
-    let mut world = Scenario::new(91)
+/// Node 1 has dialed node 0, whose filters these are.
+fn refused_by(filters: Filters, seed: u64) -> World {
+    let mut world = Scenario::new(seed)
         .channel(channel(CHAT, 1))
         .filters(move |node| match node {
             0 => filters.clone(),
@@ -206,6 +201,17 @@ fn a_filter_refuses_without_its_words() {
         .build();
     world.dial(1, 0, false);
     world.run_for(SOON);
+    world
+}
+
+#[test]
+fn a_filter_refuses_without_its_words() {
+    let refuse: PeerFilter = Arc::new(|_: &PeerInfo| Err(String::from("a list of ours")));
+    let filters = Filters {
+        peer: vec![refuse],
+        ..Filters::default()
+    };
+    let world = refused_by(filters, 91);
     assert_eq!(world.peers_of(0), NOBODY);
     let told = Goodbye::new(GoodbyeCode::Refused, "");
     assert_eq!(removals(&world, 1), [CloseReason::Goodbye(told)]);
@@ -238,15 +244,7 @@ fn a_dial_that_is_closed_at_once_says_that_nobody_showed_up() {
         connection: vec![refuse],
         ..Filters::default()
     };
-    let mut world = Scenario::new(92)
-        .channel(channel(CHAT, 1))
-        .filters(move |node| match node {
-            0 => filters.clone(),
-            _ => Filters::default(),
-        })
-        .build();
-    world.dial(1, 0, false);
-    world.run_for(SOON);
+    let world = refused_by(filters, 92);
     assert_eq!(early_steps(&world, 1), [EarlyStep::SecretConnection]);
 }
 
