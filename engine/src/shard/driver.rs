@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!   ring.turn ─▶ completions ─▶ letters ─▶ requests ─▶ timers ─▶ switch.run ─▶ outputs ─▶ wake-ups
-//!      ▲   submits what the last turn queued, one system call for all                        │
+//!      ▲   submits what the last turn queued, one system call for all; then the              │
+//!      │   application is told what that turn did                                            │
 //!      └──────────────────── work: at once ·· none: watch a while, then sleep in the ring ◀──┘
 //! ```
 //!
