@@ -17,7 +17,8 @@ use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorEr
 use ringwire::switch::Event;
 use ringwire_codec::{ChannelId, GoodbyeCode, NodeKey};
 
-const WITHIN: Duration = Duration::from_secs(5);
+/// How long anything here is waited for: generous, for a machine that does other work.
+const WITHIN: Duration = Duration::from_secs(30);
 
 fn app_builder(shards: u16, seed: u8) -> Builder {
     Engine::builder(config())
