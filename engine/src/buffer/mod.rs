@@ -2,15 +2,18 @@
 //! record layers these open and seal by.
 //!
 //! ```text
-//!  in:   kernel ─▶ [pool] Chunk ─▶ [recv] opened in place ─▶ packets ─▶ slices or one gather
+//!  in:   kernel ─▶ [pool] Chunk ─▶ [recv] opened in place ─▶ packets ─▶ slices or one [gather]
 //!  out:  messages ─▶ [send] packets into the open record, sealed in place ─▶ vectored write ─▶ [pool]
 //! ```
 
+pub mod gather;
 pub mod layer;
 pub mod pool;
 pub mod recv;
+mod reuse;
 pub mod send;
 
+pub use gather::GatherBuf;
 pub use layer::{Framing, LayerError, Opener, Sealer};
 pub use pool::{BufferPool, COPY_OUT_BYTES, Chunk, PoolLimits};
 pub use recv::{JoinCounters, RecvBuf};

@@ -17,6 +17,8 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+use super::reuse::Reuse;
+
 /// Bytes in front of a receive chunk, enough for the rest of any frame or record.
 pub const RECV_HEADROOM: usize = 68 * 1024;
 /// Bytes one receive can fill.
@@ -34,6 +36,13 @@ const ARENA_BYTES: usize = 16 * 1024;
 /// Spent arenas that are waited for; older ones are left to whoever keeps their messages. What an
 /// application holds at a time while it keeps up is a few.
 const ARENAS_LENT_MAX: usize = 16;
+/// Smallest and largest buffer that messages of several packets are gathered in and that is used
+/// again; the sizes between are powers of two.
+const GATHER_BYTES_MIN: usize = 4096;
+const GATHER_BYTES_MAX: usize = 1 << 20;
+const GATHER_CLASSES: usize = (GATHER_BYTES_MAX / GATHER_BYTES_MIN).ilog2() as usize + 1;
+/// Bytes of the gather buffers of one size that are waited for, two of them at least.
+const GATHER_LENT_BYTES: usize = 1 << 20;
 
 /// The part of the chunks that may be out as slices before messages are copied instead: one in so
 /// many. Whoever keeps messages keeps chunks, and the rest is for receiving.
@@ -121,7 +130,8 @@ pub struct BufferPool {
     chunks_made: usize,
     send_idle: Vec<BytesMut>,
     arena: BytesMut,
-    arenas_lent: VecDeque<BytesMut>,
+    arenas: Reuse,
+    gathers: [Reuse; GATHER_CLASSES],
     counters: PoolCounters,
 }
 
@@ -135,7 +145,11 @@ impl BufferPool {
             chunks_made: 0,
             send_idle: Vec::new(),
             arena: BytesMut::new(),
-            arenas_lent: VecDeque::new(),
+            arenas: Reuse::new(ARENA_BYTES, ARENAS_LENT_MAX),
+            gathers: std::array::from_fn(|class| {
+                let bytes = GATHER_BYTES_MIN << class;
+                Reuse::new(bytes, (GATHER_LENT_BYTES / bytes).clamp(2, ARENAS_LENT_MAX))
+            }),
             counters: PoolCounters::default(),
         }
     }
@@ -245,21 +259,36 @@ impl BufferPool {
     /// first spent one never held memory, and is waited for like the others.
     #[cold]
     fn change_arena(&mut self) {
-        self.arenas_lent.push_back(std::mem::take(&mut self.arena));
-        for _ in 0..self.arenas_lent.len() {
-            let Some(mut lent) = self.arenas_lent.pop_front() else {
-                break;
-            };
-            if lent.try_reclaim(ARENA_BYTES) {
-                self.arena = lent;
-                return;
-            }
-            self.arenas_lent.push_back(lent);
+        self.arenas.give_back(std::mem::take(&mut self.arena));
+        let (arena, fresh) = self.arenas.take();
+        self.arena = arena;
+        self.counters.allocated += u64::from(fresh);
+    }
+
+    /// An empty buffer for a message of about `bytes`, at least so much and at most `max`.
+    pub(super) fn take_gather(&mut self, bytes: usize, max: usize) -> BytesMut {
+        let class = bytes.next_power_of_two().max(GATHER_BYTES_MIN);
+        let (buffer, fresh) = match self.gathers(class) {
+            Some(gathers) if class <= max => gathers.take(),
+            _ => (BytesMut::with_capacity(class.min(max)), true),
+        };
+        self.counters.allocated += u64::from(fresh);
+        buffer
+    }
+
+    /// Takes back a buffer of [`BufferPool::take_gather`] that had `room`, or what is left of it
+    /// after its message was split off.
+    pub(super) fn give_back_gather(&mut self, remainder: BytesMut, room: usize) {
+        if let Some(gathers) = self.gathers(room) {
+            gathers.give_back(remainder);
         }
-        if self.arenas_lent.len() > ARENAS_LENT_MAX {
-            self.arenas_lent.pop_front();
-        }
-        self.arena = BytesMut::with_capacity(ARENA_BYTES);
+    }
+
+    /// The gather buffers of exactly `class` bytes.
+    fn gathers(&mut self, class: usize) -> Option<&mut Reuse> {
+        let exact = class.is_power_of_two() && class >= GATHER_BYTES_MIN;
+        let number = (class / GATHER_BYTES_MIN).checked_ilog2()? as usize;
+        self.gathers.get_mut(number).filter(|_| exact)
     }
 
     /// Looks at each lent chunk at most once, oldest first, for one that came back.
@@ -404,22 +433,26 @@ mod tests {
         let message = [7; 1000];
         let kept = pool.copy_out(&message);
         let first = kept.as_ptr();
-        for _ in 0..2 * ARENA_BYTES / message.len() {
-            assert_ne!(pool.copy_out(&message).as_ptr(), first, "still kept");
-        }
+        let copies = 0..2 * ARENA_BYTES / message.len();
+        let others: Vec<_> = copies.map(|_| pool.copy_out(&message)).collect();
+        let is_first = |copy: &Bytes| copy.as_ptr() == first;
+        assert!(!others.iter().any(is_first), "still kept");
         drop(kept);
         let copies = 0..2 * ARENA_BYTES / message.len();
-        let mut addresses = copies.map(|_| pool.copy_out(&message).as_ptr());
-        assert!(addresses.any(|address| address == first), "used again");
+        let more: Vec<_> = copies.map(|_| pool.copy_out(&message)).collect();
+        assert!(!more.iter().any(is_first), "others of the arena are kept");
+        drop((others, more));
+        let copies = 0..20 * ARENA_BYTES / message.len();
+        let more: Vec<_> = copies.map(|_| pool.copy_out(&message)).collect();
+        assert!(more.iter().any(is_first), "used again");
     }
 
     #[test]
-    fn arenas_of_messages_that_are_kept_are_let_go() {
+    fn messages_that_are_kept_stay_as_they_were_while_arenas_change() {
         let mut pool = pool(1);
         let kept: Vec<_> = (0..4 * ARENAS_LENT_MAX * 16)
             .map(|_| pool.copy_out(&[7; 1024]))
             .collect();
-        assert_eq!(pool.arenas_lent.len(), ARENAS_LENT_MAX);
         assert!(kept.iter().all(|message| message[..] == [7; 1024]));
     }
 

@@ -9,23 +9,21 @@
 //! ```
 //!
 //! Invariants: `sent < front.len()`, or `sent == 0`; a message never grows over
-//! `recv_message_capacity`, checked before a byte over it is kept; the gather buffer belongs to one
-//! message and leaves with it, so the largest message pins nothing (docs/quirks.md, quirk 29). An
+//! `recv_message_capacity`, checked before a byte over it is kept; gathering
+//! holds no memory between messages, so the largest one pins nothing (docs/quirks.md, quirk 29). An
 //! empty message is one packet without data, sent and accepted like any other (quirk 1).
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ringwire_codec::packet::{PACKET_HEADER_MAX, packet_header_len};
 use ringwire_codec::{ChannelId, PacketHeader};
 
 use super::{ChannelDescriptor, ChannelStatus, ConnError};
-use crate::buffer::SendBuf;
+use crate::buffer::{BufferPool, GatherBuf, SendBuf};
 use crate::time::Instant;
 
-/// Smallest buffer that a message in several packets is gathered in.
-const GATHER_BYTES_MIN: usize = 4096;
 /// Room below which no further packet is begun in a send buffer, unless the message ends in it.
 const PACKET_ROOM_MIN: usize = 256;
 /// Ids from here on take one byte more in each packet (quirk 19).
@@ -46,7 +44,7 @@ pub(super) struct Channel {
     descriptor: ChannelDescriptor,
     queue: VecDeque<Bytes>,
     sent: usize,
-    gather: BytesMut,
+    gather: GatherBuf,
     ready: VecDeque<Bytes>,
     recently_sent: RecentBytes,
 }
@@ -57,7 +55,7 @@ impl Channel {
             descriptor,
             queue: VecDeque::new(),
             sent: 0,
-            gather: BytesMut::new(),
+            gather: GatherBuf::default(),
             ready: VecDeque::new(),
             recently_sent: RecentBytes {
                 bytes: 0,
@@ -170,31 +168,15 @@ impl Channel {
     }
 
     /// Adds a part to the message being gathered; its length was checked before.
-    pub(super) fn gather(&mut self, data: &[u8]) {
-        let needed = self.gather.len() + data.len();
-        debug_assert!(needed <= self.message_max());
-        if needed > self.gather.capacity() {
-            self.grow_gather(needed);
-        }
-        self.gather.extend_from_slice(data);
+    #[inline]
+    pub(super) fn gather(&mut self, data: &[u8], pool: &mut BufferPool) {
+        let max = self.message_max();
+        self.gather.extend(data, max, pool);
     }
 
-    /// Moves the gathered bytes to a buffer of the next class that holds `needed`. Made by hand,
-    /// because growing in place may take more than the maximum allows.
-    #[cold]
-    fn grow_gather(&mut self, needed: usize) {
-        let class = needed
-            .next_power_of_two()
-            .max(GATHER_BYTES_MIN)
-            .min(self.message_max());
-        let mut grown = BytesMut::with_capacity(class);
-        grown.extend_from_slice(&self.gather);
-        self.gather = grown;
-    }
-
-    /// The gathered message, whose buffer leaves with it.
-    pub(super) fn finish(&mut self) -> Bytes {
-        std::mem::take(&mut self.gather).freeze()
+    /// The gathered message.
+    pub(super) fn finish(&mut self, pool: &mut BufferPool) -> Bytes {
+        self.gather.finish(pool)
     }
 
     /// Puts a whole message where it waits to be pulled.
@@ -255,6 +237,7 @@ impl RecentBytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buffer::PoolLimits;
 
     #[test]
     fn a_fifth_of_what_was_sent_is_forgotten_every_two_seconds() {
@@ -273,14 +256,12 @@ mod tests {
     }
 
     #[test]
-    fn a_gather_buffer_grows_by_class_never_over_the_maximum_and_leaves_with_its_message() {
+    fn a_part_that_makes_the_message_too_long_is_named_before_it_is_kept() {
         let mut descriptor = ChannelDescriptor::new(ChannelId(1), 1);
         descriptor.recv_message_capacity = 10_000;
         let mut channel = Channel::new(descriptor, Instant::ZERO);
-        channel.gather(&[1; 10]);
-        assert_eq!(channel.gather.capacity(), GATHER_BYTES_MIN);
-        channel.gather(&[2; 9_000]);
-        assert_eq!(channel.gather.capacity(), 10_000);
+        let mut pool = BufferPool::new(PoolLimits::default());
+        channel.gather(&[1; 9_010], &mut pool);
         assert_eq!(channel.check_len(990), Ok(()));
         let error = ConnError::MessageTooLong {
             channel: ChannelId(1),
@@ -288,7 +269,7 @@ mod tests {
             max: 10_000,
         };
         assert_eq!(channel.check_len(991), Err(error));
-        assert_eq!(channel.finish().len(), 9_010);
-        assert_eq!(channel.gather.capacity(), 0);
+        assert_eq!(channel.finish(&mut pool).len(), 9_010);
+        assert!(!channel.is_gathering());
     }
 }

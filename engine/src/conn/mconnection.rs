@@ -388,7 +388,7 @@ impl MConnection {
     /// the next message finds its channel's queue full.
     fn read_ahead(&mut self, now: Instant, pool: &mut BufferPool) -> Result<(), ConnError> {
         while self.channels.ready_bytes() < READ_AHEAD_BYTES {
-            match self.read_packet()? {
+            match self.read_packet(pool)? {
                 Read::Full => return Ok(()),
                 Read::Partial => {
                     if !self.recv.open_next(pool)? {
@@ -411,7 +411,7 @@ impl MConnection {
                 Read::Part { index, used, eof } => {
                     self.recv.consume(used);
                     if eof {
-                        let message = self.channels.at(index).finish();
+                        let message = self.channels.at(index).finish(pool);
                         self.channels.file(index, message);
                     }
                 }
@@ -423,7 +423,7 @@ impl MConnection {
     /// Looks at the next packet and gathers its data if it is a part of a longer message. Nothing
     /// is consumed yet.
     #[inline]
-    fn read_packet(&mut self) -> Result<Read, ConnError> {
+    fn read_packet(&mut self, pool: &mut BufferPool) -> Result<Read, ConnError> {
         let plain = self.recv.plain();
         let body_max = self.limits.packet_body_max;
         let other = || packet::decode_delimited(plain, body_max).map_err(ConnError::from_packet);
@@ -458,7 +458,7 @@ impl MConnection {
         if msg.eof && at_tail && !channel.is_gathering() {
             return Ok(Read::Single { index, used, len });
         }
-        channel.gather(msg.data);
+        channel.gather(msg.data, pool);
         Ok(Read::Part {
             index,
             used,

@@ -68,6 +68,8 @@ pub(super) struct Core {
     pub(super) links: Links,
     /// Links that want their turn in `run`, each once.
     pub(super) dirty: VecDeque<PeerKey>,
+    /// Bytes handed to the shell since `run` began.
+    pub(super) turn_bytes: usize,
     pub(super) pool: BufferPool,
     /// How often the pool had run out of chunks when the peers were last parked.
     pub(super) exhausted: u64,
@@ -126,6 +128,7 @@ impl Core {
             reactor_names: reactors.iter().map(|(name, _)| name.clone()).collect(),
             links: Links::default(),
             dirty: VecDeque::new(),
+            turn_bytes: 0,
             pool: BufferPool::new(PoolLimits::default()),
             exhausted: 0,
             congested: false,
@@ -238,10 +241,9 @@ impl Core {
         assert!(!link.sending, "one transmit per link is in flight");
         link.sending = true;
         self.metrics.writes += 1;
-        self.metrics.sent_bytes += buffers
-            .iter()
-            .map(|buffer| buffer.len() as u64)
-            .sum::<u64>();
+        let bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.metrics.sent_bytes += bytes as u64;
+        self.turn_bytes += bytes;
         self.outputs.push_back(Output::Transmit {
             link: link.id,
             buffers,

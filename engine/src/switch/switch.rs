@@ -32,6 +32,10 @@ pub type ReactorFactory = Box<dyn Fn(ShardId) -> Box<dyn Reactor> + Send + Sync>
 
 /// Links worked on in one turn at most; the rest have the next one.
 const LINKS_PER_TURN: usize = 256;
+/// Bytes sealed in one turn, after which the rest of the links wait for the next: what was sealed
+/// should be written while the core's cache still has it, and its buffers come back to be sealed
+/// into again (docs/decisions, 18).
+const TURN_BYTES: usize = 256 * 1024;
 
 /// What a switch is made of.
 pub struct SwitchConfig {
@@ -217,6 +221,7 @@ impl Switch {
     /// Once per turn, before draining.
     pub fn run(&mut self, now: Instant) {
         self.core.now = now;
+        self.core.turn_bytes = 0;
         self.settle();
         if self.core.deliveries.take_reopened() {
             self.core.mark_peers();
@@ -227,6 +232,9 @@ impl Switch {
             };
             self.work(key);
             self.settle();
+            if self.core.turn_bytes >= TURN_BYTES {
+                break;
+            }
         }
         self.core.park_if_exhausted();
         self.finish_shutdown();

@@ -26,9 +26,13 @@ pub(crate) const BUFFER_GROUP: u16 = 0;
 const PAGE_BYTES: usize = 4096;
 /// What the kernel allows.
 const BUFFERS_MAX: usize = 1 << 15;
-/// Buffers lent to the kernel at first. The kernel takes them in turn, so few of them stay in the
-/// cache while one link streams; more are lent once several links have waited at the same time.
-const LENT_FIRST: usize = 16;
+/// Buffers lent to the kernel at first. The kernel takes them in turn, the longest unused first, so
+/// all that are lent pass through the cache: two of them fit there beside what is sealed, sixteen
+/// do not (docs/decisions, 18). More are lent once several links have waited at the same time.
+const LENT_FIRST: usize = 2;
+/// Turns that received something but used at most a quarter of what was lent, after which half as
+/// much is lent.
+const NARROW_AFTER: usize = 1024;
 
 /// Receive buffers lent to the kernel.
 pub(super) struct ProvidedBuffers {
@@ -40,6 +44,8 @@ pub(super) struct ProvidedBuffers {
     vacant: Vec<u16>,
     /// Buffers to lend, up to the number of slots.
     lent_target: usize,
+    /// Turns in a row that used few of them.
+    modest_turns: usize,
     /// Where the next buffer is put; the kernel sees it when it is published.
     tail: u16,
 }
@@ -83,11 +89,28 @@ impl ProvidedBuffers {
     /// Lends twice as many buffers from now on.
     pub(super) fn widen(&mut self) {
         self.lent_target = (self.lent_target * 2).min(self.slots.len());
+        self.modest_turns = 0;
+    }
+
+    /// Lends half as many once few were used for long. What is lent already stays so until bytes
+    /// come.
+    fn narrow_if_modest(&mut self) {
+        let used = self.lent_target.saturating_sub(self.available());
+        if used > self.lent_target / 4 {
+            self.modest_turns = 0;
+        } else if used > 0 {
+            self.modest_turns += 1;
+        }
+        if self.modest_turns >= NARROW_AFTER && self.lent_target > LENT_FIRST {
+            self.lent_target /= 2;
+            self.modest_turns = 0;
+        }
     }
 
     /// Puts chunks of the pool behind vacant ids until enough are lent, as far as the pool can
     /// give.
     pub(super) fn refill(&mut self, pool: &mut BufferPool) {
+        self.narrow_if_modest();
         let before = self.tail;
         while self.available() < self.lent_target {
             let id = self
@@ -138,6 +161,7 @@ impl ProvidedBuffers {
             slots: (0..count).map(|_| None).collect(),
             vacant: (0..count as u16).rev().collect(),
             lent_target: count.min(LENT_FIRST),
+            modest_turns: 0,
             tail: 0,
         }
     }
