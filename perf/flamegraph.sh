@@ -27,7 +27,8 @@ tools=$PWD/target/tools
 export RUSTFLAGS="${RUSTFLAGS:-} -C force-frame-pointers=yes"
 export CARGO_TARGET_DIR=$PWD/target/flamegraph
 bench=$(build_bench bench)
-"$bench" --list | grep --quiet --line-regexp --fixed-strings "$case_name" ||
+cases=$("$bench" --list)
+grep --quiet --line-regexp --fixed-strings "$case_name" <<<"$cases" ||
     fail "no case is called '$case_name'; --list names them"
 
 work=$(mktemp -d)
