@@ -39,7 +39,7 @@ perf record --quiet --event cpu-clock --freq 4999 --call-graph fp --output "$wor
 perf script --input "$work/perf.data" | "$tools/bin/inferno-collapse-perf" >"$work/stacks"
 
 mkdir -p "$out"
-draw() { "$tools/bin/inferno-flamegraph" --title "$case_name: $1" >"$out/$2.svg"; }
+draw() { "$tools/bin/inferno-flamegraph" --countname ns --title "$case_name: $1" >"$out/$2.svg"; }
 draw "the whole process" all <"$work/stacks"
 # A stack begins with the name of its thread.
 shards=$(cut -d ';' -f 1 "$work/stacks" | grep '^rw-[0-9]*-[0-9]*$' | sort -Vu)
