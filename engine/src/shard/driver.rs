@@ -10,8 +10,8 @@
 //!
 //! Everything that can end the sleep comes through the ring: sockets, other shards and application
 //! threads (its waker), time (the bound of the sleep). So there is one place to sleep, and glommio
-//! never parks. Between two turns the driver yields once, which lets any other task of the executor
-//! run.
+//! never parks. The driver yields before it rests, and now and then while it has work, which lets any
+//! other task of the executor run.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -44,6 +44,8 @@ const SLEEP_MAX: Duration = Duration::from_secs(5);
 const CONGESTED_SLEEP: Duration = Duration::from_micros(200);
 /// Time a shard gives its switch beyond the deadline of the shutdown before it leaves all the same.
 const STOP_GRACE: Duration = Duration::from_millis(500);
+/// Turns in a row without a yield while there is work: a yield costs as much as a small message.
+const TURNS_PER_YIELD: usize = 16;
 /// How often a watching shard looks between two readings of the clock.
 const LOOKS_PER_CLOCK: usize = 16;
 
@@ -98,14 +100,18 @@ pub(super) async fn drive(mut driver: Driver) -> Result<(), String> {
         driver.switch.handle_start(driver.now);
         Ok(())
     })?;
-    loop {
+    for turn in 1usize.. {
         let worked = guarded(|| driver.turn(wait))?;
         if driver.is_done() {
-            return Ok(());
+            guarded(|| Ok(driver.report()))?;
+            break;
         }
-        YieldNow::default().await;
+        if !worked || turn.is_multiple_of(TURNS_PER_YIELD) {
+            YieldNow::default().await;
+        }
         wait = if worked { Wait::None } else { driver.rest() };
     }
+    Ok(())
 }
 
 fn guarded<T>(work: impl FnOnce() -> Result<T, TransportError>) -> Result<T, String> {
@@ -165,7 +171,8 @@ impl Driver {
         self.ring
             .turn(self.switch.pool(), wait, &mut self.completions)?;
         let before = std::mem::replace(&mut self.now, self.node.clock.now());
-        let mut worked = self.take_completions();
+        let mut worked = self.report();
+        worked |= self.take_completions();
         worked |= self.take_resolved();
         worked |= self.take_letters();
         worked |= self.take_requests();
@@ -180,11 +187,17 @@ impl Driver {
         self.mesh.flush(|shard| node.port(shard).wake());
         // Told before the rooms are: an end of the congestion wakes those who wait to publish.
         self.switch.handle_congestion(self.mesh.is_congested());
-        worked |= self.deliver();
+        Ok(worked || self.switch.has_work())
+    }
+
+    /// Tells the application what the turn before did. It waits for the next one, so that what goes
+    /// to peers is with the kernel first; one that did anything is followed by another at once.
+    fn report(&mut self) -> bool {
+        let worked = self.deliver();
         self.publish_gauges();
         self.publish_rooms();
         self.outlet.flush();
-        Ok(worked || self.switch.has_work())
+        worked
     }
 
     fn take_timers(&mut self) -> bool {

@@ -35,9 +35,16 @@ impl Link {
 
     /// `MSG_WAITALL` lets the kernel go on after a short write by itself.
     pub(in super::super) fn send_entry(&mut self) -> squeue::Entry {
-        let fd = self.fd();
+        let (fd, flags) = (self.fd(), libc::MSG_WAITALL | libc::MSG_NOSIGNAL);
+        if let Some(rest) = self.pinned.outgoing.single()
+            && let Ok(len) = u32::try_from(rest.len())
+        {
+            return opcode::Send::new(fd, rest.as_ptr(), len)
+                .flags(flags)
+                .build();
+        }
         opcode::SendMsg::new(fd, self.pinned.outgoing.header())
-            .flags((libc::MSG_WAITALL | libc::MSG_NOSIGNAL) as u32)
+            .flags(flags as u32)
             .build()
     }
 

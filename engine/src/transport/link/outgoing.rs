@@ -6,9 +6,9 @@
 //!   iovecs                  [....][........]      at most IOVECS_MAX, the rest comes after
 //! ```
 //!
-//! Invariant: between [`Outgoing::header`] and the completion of the write that was given it,
-//! nothing here changes or moves: its owner is boxed, and [`Outgoing::begin`], `advance` and `end`
-//! are called only when no write is in flight.
+//! Invariant: between [`Outgoing::header`] or [`Outgoing::single`] and the completion of the write
+//! that was given it, nothing here changes or moves: its owner is boxed, and [`Outgoing::begin`],
+//! `advance` and `end` are called only when no write is in flight.
 
 use bytes::BytesMut;
 
@@ -61,6 +61,15 @@ impl Outgoing {
         std::mem::take(&mut self.buffers)
     }
 
+    /// What is not written yet, if it is a single buffer: a plain `send` spares the kernel the
+    /// header and its list of buffers.
+    pub(super) fn single(&mut self) -> Option<&mut [u8]> {
+        match &mut self.buffers[..] {
+            [only] => Some(&mut only[self.written..]),
+            _ => None,
+        }
+    }
+
     /// The message header for what is not written yet.
     pub(super) fn header(&mut self) -> *const libc::msghdr {
         let mut skip = self.written;
@@ -109,6 +118,18 @@ mod tests {
         assert_eq!(lens(&mut outgoing), [4]);
         assert!(outgoing.advance(4));
         assert_eq!(outgoing.end().len(), 3);
+    }
+
+    #[test]
+    fn a_single_buffer_needs_no_list() {
+        let mut outgoing = Outgoing::new();
+        outgoing.begin([8].into_iter().map(BytesMut::zeroed).collect());
+        assert!(!outgoing.advance(3));
+        assert_eq!(outgoing.single().map(|rest| rest.len()), Some(5));
+        assert!(outgoing.advance(5));
+        outgoing.end();
+        outgoing.begin([8, 8].into_iter().map(BytesMut::zeroed).collect());
+        assert!(outgoing.single().is_none());
     }
 
     #[test]

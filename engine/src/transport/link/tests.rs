@@ -105,8 +105,17 @@ fn a_short_write_goes_on_where_it_stopped() {
     link.send_entry();
     assert!(matches!(link.end_send(4), SendStep::Continue));
     link.send_entry();
-    assert_eq!(link.pinned.outgoing.iovec_lens(), [6]);
+    assert_eq!(
+        link.pinned.outgoing.single().map(|rest| rest.len()),
+        Some(6)
+    );
     assert!(matches!(link.end_send(6), SendStep::Done(buffers) if buffers.len() == 1));
+    link.begin_send(bytes(10).into_iter().chain(bytes(5)).collect());
+    link.send_entry();
+    assert!(matches!(link.end_send(4), SendStep::Continue));
+    link.send_entry();
+    assert_eq!(link.pinned.outgoing.iovec_lens(), [6, 5]);
+    assert!(matches!(link.end_send(11), SendStep::Done(buffers) if buffers.len() == 2));
 }
 
 #[test]
