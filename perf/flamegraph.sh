@@ -1,25 +1,24 @@
 #!/usr/bin/env bash
-# Draws a flame graph of one case of the system bench.
+# Draws flame graphs of one case of the system bench: one per shard, and one of the whole process.
 #
-#   perf/flamegraph.sh ["drain/wide 64 KiB"] [OUT.svg]
+#   perf/flamegraph.sh ["drain/wide 64 KiB"] [DIRECTORY]
 #
-# Needs perf (Debian: linux-perf). Samples the CPU clock, so it works on virtual machines without
-# hardware counters as well. Folding and drawing is done by inferno, installed under target/tools.
+# The files are DIRECTORY/rw-<engine>-<shard>.svg and DIRECTORY/all.svg; the directory is
+# target/flamegraphs/CASE if none is given. `cargo bench -p ringwire-bench --bench system -- --list`
+# names the cases.
+#
+# Needs perf (Debian: linux-perf; Ubuntu: linux-tools-generic). Samples the CPU clock, so it works on
+# virtual machines without hardware counters as well. Folding and drawing is done by inferno, which
+# is installed under target/tools.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
 case_name=${1:-drain/wide 64 KiB}
-out=${2:-target/flamegraph.svg}
+out=${2:-target/flamegraphs/$(tr -cs '[:alnum:]\n' - <<<"$case_name")}
 
-command -v perf >/dev/null || {
-    echo "flamegraph: perf is missing: install linux-perf (Debian) or linux-tools (Ubuntu)" >&2
-    exit 1
-}
+need perf "linux-perf (Debian) or linux-tools-generic (Ubuntu)"
 paranoid=$(cat /proc/sys/kernel/perf_event_paranoid)
-if [ "$(id -u)" != 0 ] && [ "$paranoid" -gt 1 ]; then
-    echo "flamegraph: kernel.perf_event_paranoid is $paranoid: run as root, or" \
-        "'sysctl kernel.perf_event_paranoid=1'" >&2
-    exit 1
-fi
+[ "$(id -u)" = 0 ] || [ "$paranoid" -le 1 ] ||
+    fail "kernel.perf_event_paranoid is $paranoid: run as root, or 'sysctl kernel.perf_event_paranoid=1'"
 tools=$PWD/target/tools
 [ -x "$tools/bin/inferno-flamegraph" ] ||
     cargo install --quiet --locked --root "$tools" inferno
@@ -27,14 +26,25 @@ tools=$PWD/target/tools
 # Frame pointers make the stacks whole; a build of its own keeps the ordinary one as it is.
 export RUSTFLAGS="${RUSTFLAGS:-} -C force-frame-pointers=yes"
 export CARGO_TARGET_DIR=$PWD/target/flamegraph
-bench=$(cargo bench -p ringwire-bench --bench system --no-run --message-format=json |
-    sed -n 's/.*"executable":"\([^"]*system-[^"]*\)".*/\1/p' | tail -1)
+bench=$(build_bench bench)
+cases=$("$bench" --list)
+grep --quiet --line-regexp --fixed-strings "$case_name" <<<"$cases" ||
+    fail "no case is called '$case_name'; --list names them"
 
-data=$(mktemp -d)
-trap 'rm -rf "$data"' EXIT
-perf record --quiet --event cpu-clock --freq 999 --call-graph fp --output "$data/perf.data" \
-    "$bench" --only "$case_name" --against none --runs 3
-perf script --input "$data/perf.data" |
-    "$tools/bin/inferno-collapse-perf" |
-    "$tools/bin/inferno-flamegraph" --title "$case_name" >"$out"
-echo "$out"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# One run, so that each engine is the same in all samples; often, so that one run is enough.
+perf record --quiet --event cpu-clock --freq 4999 --call-graph fp --output "$work/perf.data" \
+    "$bench" --only "$case_name" --against none --runs 1
+perf script --input "$work/perf.data" | "$tools/bin/inferno-collapse-perf" >"$work/stacks"
+
+mkdir -p "$out"
+draw() { "$tools/bin/inferno-flamegraph" --countname ns --title "$case_name: $1" >"$out/$2.svg"; }
+draw "the whole process" all <"$work/stacks"
+# A stack begins with the name of its thread.
+shards=$(cut -d ';' -f 1 "$work/stacks" | grep '^rw-[0-9]*-[0-9]*$' | sort -Vu)
+[ -n "$shards" ] || fail "no sample fell into a shard"
+for shard in $shards; do
+    grep "^$shard;" "$work/stacks" | draw "shard $shard" "$shard"
+done
+ls "$out"/*.svg

@@ -3,17 +3,17 @@
 #
 #   perf/stat.sh ["wide 200"] [MESSAGES]
 #
-# Hardware counters where there are some (needs perf: Debian linux-perf), else instructions counted
-# by callgrind (needs valgrind). Figures are those of twice the messages less those of once, so that
+# The scenario is FRAMING MESSAGE_BYTES; framings are wide and comet. Hardware counters where there
+# are some (needs perf: Debian linux-perf, Ubuntu linux-tools-generic), else instructions counted by
+# callgrind (needs valgrind). Figures are those of twice the messages less those of once, so that
 # start and handshake do not count. PROFILE=dev measures the development build instead.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
 scenario=${1:-wide 200}
 count=${2:-200000}
-profile=${PROFILE:-release}
 read -r framing message_bytes <<<"$scenario"
-carry=target/$([ "$profile" = dev ] && echo debug || echo "$profile")/carry
-cargo build --quiet --locked --profile "$profile" -p ringwire-bench --bin carry
+carry=$(build_carry "${PROFILE:-release}")
+"$carry" "$framing" "$message_bytes" 1 >/dev/null || fail "cannot carry '$scenario'"
 
 # Prints EVENT COUNT lines of one run.
 counted() {
@@ -41,6 +41,5 @@ elif command -v valgrind >/dev/null; then
     count=$((count / 10 + 1))
     per_message collected
 else
-    echo "stat: neither hardware counters nor valgrind: install linux-perf or valgrind" >&2
-    exit 1
+    fail "neither hardware counters nor valgrind: install linux-perf or valgrind"
 fi

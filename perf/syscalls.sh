@@ -7,25 +7,18 @@
 # untraced run on a fast machine; starting and stopping the nodes counts as well, which is little
 # among so many messages. PROFILE=dev measures the development build instead.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/common.sh"
 case_name=${1:-small/wide 200 B}
-command -v strace >/dev/null || {
-    echo "syscalls: strace is missing: install strace" >&2
-    exit 1
-}
-bench=$(cargo bench --profile "${PROFILE:-bench}" --locked -p ringwire-bench --bench system \
-    --no-run --message-format=json |
-    sed -n 's/.*"executable":"\([^"]*system-[^"]*\)".*/\1/p' | tail -1)
+need strace strace
+bench=$(build_bench "${PROFILE:-bench}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 strace --follow-forks --summary-only --summary-sort-by=calls --output "$work/calls" \
     "$bench" --only "$case_name" --against none --runs 1 --json "$work/figures.json" >/dev/null
 messages=$(grep -A2 '"name": "amount"' "$work/figures.json" |
     sed -n 's/.*"median": \([0-9]*\).*/\1/p' | head -1)
-[ -n "$messages" ] || {
-    echo "syscalls: $case_name does not count messages; take a drain, small or broadcast case" >&2
-    exit 1
-}
+[ -n "$messages" ] ||
+    fail "$case_name does not count messages; take a drain, small or broadcast case"
 echo "$case_name: $messages messages"
 awk -v messages="$messages" '
     $1 ~ /^[0-9.]+$/ && $4 ~ /^[0-9]+$/ && $NF != "total" {

@@ -165,6 +165,13 @@ impl Star {
         self.leaves[0].node_id()
     }
 
+    /// System calls that the rings of all nodes have made so far.
+    pub fn system_calls(&self) -> u64 {
+        let engines = std::iter::once(&self.hub).chain(&self.leaves);
+        let shards = engines.flat_map(|engine| engine.status_blocking());
+        shards.map(|shard| shard.system_calls).sum()
+    }
+
     /// Lets the hub's reactor begin: it is told by an empty message to publish.
     ///
     /// # Errors

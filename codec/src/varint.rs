@@ -22,9 +22,12 @@ const BITS_PER_BYTE: u32 = 7;
 /// The number of bytes that `value` takes, 1 to 10.
 #[must_use]
 pub const fn encoded_len(value: u64) -> usize {
-    // Zero takes one byte as well, hence the `| 1`.
-    let bits = u64::BITS - (value | 1).leading_zeros();
-    bits.div_ceil(BITS_PER_BYTE) as usize
+    // Nearly all numbers here are lengths of packets and their parts: one comparison, or two.
+    match value {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        _ => (u64::BITS - value.leading_zeros()).div_ceil(BITS_PER_BYTE) as usize,
+    }
 }
 
 /// Appends `value` to `buf`.
@@ -65,11 +68,15 @@ pub fn write(mut value: u64, out: &mut [u8]) -> usize {
 /// certain.
 #[inline]
 pub fn decode(bytes: &[u8]) -> Result<Option<(u64, usize)>, DecodeError> {
-    // Tags, small integers and most lengths take one byte.
-    match bytes.first() {
-        None => Ok(None),
-        Some(&byte) if byte < MORE => Ok(Some((u64::from(byte), 1))),
-        Some(_) => decode_long(bytes),
+    // Tags and small integers take one byte, lengths of packets from 128 bytes to 16 KiB two.
+    match *bytes {
+        [] => Ok(None),
+        [byte, ..] if byte < MORE => Ok(Some((u64::from(byte), 1))),
+        [low, high, ..] if high < MORE => {
+            let value = u64::from(low & !MORE) | u64::from(high) << BITS_PER_BYTE;
+            Ok(Some((value, 2)))
+        }
+        _ => decode_long(bytes),
     }
 }
 

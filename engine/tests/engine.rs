@@ -17,7 +17,8 @@ use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorEr
 use ringwire::switch::Event;
 use ringwire_codec::{ChannelId, GoodbyeCode, NodeKey};
 
-const WITHIN: Duration = Duration::from_secs(5);
+/// How long anything here is waited for: generous, for a machine that does other work.
+const WITHIN: Duration = Duration::from_secs(30);
 
 fn app_builder(shards: u16, seed: u8) -> Builder {
     Engine::builder(config())
@@ -196,6 +197,14 @@ fn an_engine_with_live_peers_stops_without_waiting_for_any_deadline() {
     if skip_without_ring() {
         return;
     }
+    // The least of them is a second. A stop that waited for it would do so each time; one that is
+    // late because others have the CPU is not.
+    let quick = (0..5).any(|_| time_to_stop() < Duration::from_millis(500));
+    assert!(quick, "each stop took longer");
+}
+
+/// How long an engine takes to stop that has six peers.
+fn time_to_stop() -> Duration {
     let hub = app_builder(2, 1).start().expect("the hub");
     let leaves: Vec<_> = (2..8)
         .map(|seed| app_builder(1, seed).start().expect("a leaf"))
@@ -208,7 +217,7 @@ fn an_engine_with_live_peers_stops_without_waiting_for_any_deadline() {
     let began = Instant::now();
     hub.shutdown_blocking(WITHIN).expect("an orderly end");
     println!("stopped after {:?}", began.elapsed());
-    assert!(began.elapsed() < Duration::from_millis(500));
+    began.elapsed()
 }
 
 #[test]

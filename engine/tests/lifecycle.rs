@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::{builder, descriptors, resident_kib, settled, skip_without_ring, threads};
 
-const WITHIN: Duration = Duration::from_secs(2);
+/// How long a shutdown is waited for: generous, for a machine that does other work.
+const WITHIN: Duration = Duration::from_secs(30);
 
 /// Starts and stops in a plain run; with [`ENDURANCE`] set, a thousand.
 const ROUNDS: u16 = 150;

@@ -237,6 +237,7 @@ impl BufferPool {
     }
 
     /// A copy of a small message that pins no chunk; many share one allocation.
+    #[inline]
     pub fn copy_out(&mut self, message: &[u8]) -> Bytes {
         self.counters.copied_out_bytes += message.len() as u64;
         if message.len() > ARENA_BYTES / 4 {

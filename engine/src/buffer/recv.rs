@@ -144,22 +144,20 @@ impl RecvBuf {
     ///
     /// # Panics
     /// If `len <= used <= plain().len()` does not hold.
+    #[inline]
     pub fn take(&mut self, used: usize, len: usize, pool: &mut BufferPool) -> Bytes {
         assert!(
             len <= used && used <= self.plain().len(),
             "only opened bytes are taken"
         );
+        let Some(front) = &mut self.front else {
+            return Bytes::new();
+        };
         // A window of our own is nobody else's to receive into, so it may be kept.
-        let pooled = self.front.as_ref().is_some_and(|front| front.pooled);
-        if len < COPY_OUT_BYTES || (pooled && !pool.may_lend()) {
-            let message = pool.copy_out(&self.plain()[used - len..used]);
-            self.consume(used);
-            return message;
+        if len < COPY_OUT_BYTES || (front.pooled && !pool.may_lend()) {
+            front.read += used;
+            return pool.copy_out(&front.bytes[front.read - len..front.read]);
         }
-        let front = self
-            .front
-            .as_mut()
-            .expect("the bytes asserted above lie in it");
         front.cut(used, len)
     }
 

@@ -105,7 +105,7 @@ impl Channel {
     ) -> Option<WrittenPacket> {
         let message = self.queue.front().expect("only a busy channel is picked");
         let rest = message.len() - self.sent;
-        let len = rest.min(self.payload_room(buf.room(), payload_max)?);
+        let len = self.payload_len(rest, buf.room(), payload_max)?;
         let eof = len == rest;
         if !eof && buf.room() < PACKET_ROOM_MIN {
             return None;
@@ -125,15 +125,20 @@ impl Channel {
         Some(WrittenPacket { bytes, eof })
     }
 
-    /// Payload bytes that fit in `room` together with their header.
-    fn payload_room(&self, room: usize, payload_max: usize) -> Option<usize> {
+    /// How many of the `rest` bytes fit in `room` together with their header, in one packet.
+    #[inline]
+    fn payload_len(&self, rest: usize, room: usize, payload_max: usize) -> Option<usize> {
         let id = self.descriptor.id;
         // At least one byte, so that a message always gets on.
         let payload_max = payload_max
             .saturating_sub(usize::from(id.0 >= LONG_ID))
             .max(1);
+        // Where any header fits, its exact length does not matter.
+        if rest <= payload_max && rest + PACKET_HEADER_MAX <= room {
+            return Some(rest);
+        }
         room.checked_sub(packet_header_len(id, true, payload_max))
-            .map(|room| room.min(payload_max))
+            .map(|room| rest.min(room).min(payload_max))
     }
 
     // ---- receiving --------------------------------------------------------------------------

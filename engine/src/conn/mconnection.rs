@@ -426,17 +426,20 @@ impl MConnection {
     fn read_packet(&mut self, pool: &mut BufferPool) -> Result<Read, ConnError> {
         let plain = self.recv.plain();
         let body_max = self.limits.packet_body_max;
-        let read = packet::decode_delimited(plain, body_max).map_err(ConnError::from_packet)?;
-        let (msg, used) = match read {
-            Some((Packet::Msg(msg), used)) => (msg, used),
-            Some((Packet::Ping, used)) => return Ok(Read::Ping { used }),
-            Some((Packet::Pong, used)) => return Ok(Read::Pong { used }),
-            Some((Packet::Goodbye(goodbye), _)) if self.limits.goodbye => {
-                return Err(ConnError::Goodbye(goodbye.into()));
-            }
-            Some((Packet::Goodbye(_), _)) => return Err(ConnError::UnknownPacket),
-            None if plain.is_empty() || self.recv.is_stream() => return Ok(Read::Partial),
-            None => return Err(ConnError::PacketSpansRecords),
+        let other = || packet::decode_delimited(plain, body_max).map_err(ConnError::from_packet);
+        let (msg, used) = match packet::decode_canonical_msg(plain, body_max) {
+            Some(found) => found,
+            None => match other()? {
+                Some((Packet::Msg(msg), used)) => (msg, used),
+                Some((Packet::Ping, used)) => return Ok(Read::Ping { used }),
+                Some((Packet::Pong, used)) => return Ok(Read::Pong { used }),
+                Some((Packet::Goodbye(goodbye), _)) if self.limits.goodbye => {
+                    return Err(ConnError::Goodbye(goodbye.into()));
+                }
+                Some((Packet::Goodbye(_), _)) => return Err(ConnError::UnknownPacket),
+                None if plain.is_empty() || self.recv.is_stream() => return Ok(Read::Partial),
+                None => return Err(ConnError::PacketSpansRecords),
+            },
         };
         let index = self
             .channels

@@ -143,6 +143,7 @@ impl Driver {
             metrics: self.switch.metrics(),
             reactors: self.switch.reactor_counters(),
             peers: self.switch.peers(self.now),
+            system_calls: self.ring.system_calls(),
         }
     }
 

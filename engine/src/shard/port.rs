@@ -70,6 +70,9 @@ pub struct ShardStatus {
     pub reactors: Vec<(String, Vec<(&'static str, u64)>)>,
     /// Its peers and how their connections are.
     pub peers: Vec<(PeerInfo, ConnectionStatus)>,
+    /// System calls its ring has made: one carries all that a turn of the shard has to do, so few
+    /// per message mean full turns.
+    pub system_calls: u64,
 }
 
 /// The threads' side of one shard.

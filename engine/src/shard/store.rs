@@ -159,9 +159,14 @@ fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     const NAME: &str = "book";
+    /// Longest a test waits for something that should take milliseconds.
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     fn store_in(directory: &Path) -> (Store, PathBuf) {
         let path = directory.join("book.json");
@@ -223,8 +228,15 @@ mod tests {
                 .stdout(std::process::Stdio::null())
                 .spawn()
                 .expect("our own program runs");
-            // Different moments of a write, not a wait for something.
-            thread::sleep(std::time::Duration::from_millis(40 + 7 * round));
+            // It has begun to write when another file has the name; then different moments of a
+            // write, not a wait for something.
+            let file = || fs::metadata(&path).expect("the file").ino();
+            let (before, began) = (file(), Instant::now());
+            while file() == before {
+                assert!(began.elapsed() < PATIENCE, "it never writes");
+                thread::sleep(Duration::from_millis(1));
+            }
+            thread::sleep(Duration::from_millis(7 * round));
             victim.kill().expect("it runs");
             victim.wait().expect("it was ours");
             let content = fs::read(&path).expect("the file");

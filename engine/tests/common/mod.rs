@@ -66,7 +66,7 @@ pub(crate) fn resident_kib() -> usize {
 /// Whether `count` comes down to `target` soon; the kernel frees what io_uring held a little after
 /// the descriptor is closed.
 pub(crate) fn settled(count: impl Fn() -> usize, target: usize) -> bool {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(30);
     while count() > target {
         if Instant::now() > until {
             return false;
@@ -147,7 +147,7 @@ pub(crate) fn connect(from: &Handle, to: &Handle) -> NodeId {
 
 /// Waits for something that comes soon.
 pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(30);
     while !condition() {
         assert!(Instant::now() < until, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(2));

@@ -83,7 +83,10 @@ fn handshakes_that_one_host_stalls_keep_nobody_else_out() {
 
 #[test]
 fn a_flood_of_connections_to_a_full_node_is_refused_at_accept_by_name() {
-    let arena = Arena::open_with(|config| config.max_num_inbound_peers = 1);
+    let arena = Arena::open_with(|config| {
+        config.max_num_inbound_peers = 1;
+        config.handshake_timeout = HANDSHAKE_TIMEOUT;
+    });
     let Some(mut arena) = arena else { return };
     let files = open_files();
     let addr = arena.node.engine.listen_addr();

@@ -118,15 +118,19 @@ const SECRET_ATTACKS: &[Attack] = &[
             *reason == CloseReason::Handshake(error)
         },
     },
+];
+
+/// Those that only time ends.
+const SILENCES: &[Attack] = &[
     Attack {
         name: "silence",
         act: |stream| Some(Box::new(stream)),
-        named: |reason| matches!(reason, CloseReason::HandshakeTimeout(_)),
+        named: timed_out,
     },
     Attack {
         name: "half a key, then silence",
         act: |stream| say(stream, &ephemeral(base_point())[..17]),
-        named: |reason| matches!(reason, CloseReason::HandshakeTimeout(_)),
+        named: timed_out,
     },
     Attack {
         name: "half an authentication, then silence",
@@ -136,9 +140,18 @@ const SECRET_ATTACKS: &[Attack] = &[
                 &[&ephemeral(base_point())[..], &[0xab; 500]].concat(),
             )
         },
-        named: |reason| matches!(reason, CloseReason::HandshakeTimeout(_)),
+        named: timed_out,
+    },
+    Attack {
+        name: "no NodeInfo",
+        act: |stream| Some(Box::new(secret(stream, ATTACKER_SEED).writer)),
+        named: timed_out,
     },
 ];
+
+fn timed_out(reason: &CloseReason) -> bool {
+    *reason == CloseReason::HandshakeTimeout(HANDSHAKE_TIMEOUT)
+}
 
 fn matches_malformed(reason: &CloseReason, at: usize) -> bool {
     matches!(
@@ -148,11 +161,6 @@ fn matches_malformed(reason: &CloseReason, at: usize) -> bool {
 }
 
 const NODE_INFO_ATTACKS: &[Attack] = &[
-    Attack {
-        name: "no NodeInfo",
-        act: |stream| Some(Box::new(secret(stream, ATTACKER_SEED).writer)),
-        named: |reason| matches!(reason, CloseReason::HandshakeTimeout(_)),
-    },
     Attack {
         name: "a NodeInfo that is none",
         act: |stream| introduce(stream, ATTACKER_SEED, &[0xff; 100]),
@@ -284,6 +292,27 @@ fn a_node_that_was_dialed_has_no_more_rights_than_one_that_dials() {
     }
 }
 
+/// An arena in which handshakes run out of time.
+fn hurried() -> Option<Arena> {
+    Arena::open_with(|config| config.handshake_timeout = HANDSHAKE_TIMEOUT)
+}
+
+#[test]
+fn who_falls_silent_within_the_handshake_is_closed_when_its_time_is_up() {
+    let Some(mut arena) = hurried() else { return };
+    let files = open_files();
+    arena.face_together(SILENCES);
+    arena.must_hold(files);
+}
+
+#[test]
+fn a_node_that_was_dialed_and_falls_silent_is_closed_when_its_time_is_up() {
+    let Some(mut arena) = hurried() else { return };
+    for attack in SILENCES {
+        arena.face_dialed(attack);
+    }
+}
+
 /// Says the first `len` bytes of an honest handshake, then hangs up.
 fn stop_after(stream: &mut TcpStream, len: usize) {
     let key = NodeKey::from_seed(ATTACKER_SEED);
@@ -339,9 +368,7 @@ fn hanging_up_at_every_byte_of_the_handshake_leaves_nothing_behind() {
 
 #[test]
 fn a_handshake_of_one_byte_at_a_time_gets_no_more_time_than_another() {
-    let Some(mut arena) = Arena::open() else {
-        return;
-    };
+    let Some(mut arena) = hurried() else { return };
     let mut stream = loopback::connect(arena.node.engine.listen_addr());
     let from = stream
         .local_addr()
@@ -356,7 +383,7 @@ fn a_handshake_of_one_byte_at_a_time_gets_no_more_time_than_another() {
     }
     let reason = arena.node.wait_closed(from, WITHIN);
     assert!(
-        matches!(reason, Some(CloseReason::HandshakeTimeout(_))),
+        reason.as_ref().is_some_and(timed_out),
         "closed for {reason:?}"
     );
     arena.must_go_on("a slow handshake");

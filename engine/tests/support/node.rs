@@ -110,15 +110,23 @@ impl Node {
         remote: SocketAddr,
         within: Duration,
     ) -> Option<CloseReason> {
-        self.wait_event(within, |event| match event {
-            Event::PeerRemoved { peer, reason } if peer.remote_addr == remote => Some(reason),
-            Event::ConnectionRefused {
-                remote_addr,
-                reason,
-                ..
-            } if remote_addr == remote => Some(reason),
+        self.wait_event(within, |event| match closed(event) {
+            Some((addr, reason)) if addr == remote => Some(reason),
             _ => None,
         })
+    }
+}
+
+/// Which connection has ended, as a peer or before it was one, and why; `None` for other events.
+pub(crate) fn closed(event: Event) -> Option<(SocketAddr, CloseReason)> {
+    match event {
+        Event::PeerRemoved { peer, reason } => Some((peer.remote_addr, reason)),
+        Event::ConnectionRefused {
+            remote_addr,
+            reason,
+            ..
+        } => Some((remote_addr, reason)),
+        _ => None,
     }
 }
 

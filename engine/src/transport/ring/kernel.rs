@@ -22,6 +22,8 @@ pub(crate) struct Kernel {
     backlog: VecDeque<squeue::Entry>,
     /// Operations queued or in the kernel whose last completion has not come.
     in_flight: usize,
+    /// Calls of `io_uring_enter` so far.
+    enters: u64,
 }
 
 impl Kernel {
@@ -45,6 +47,7 @@ impl Kernel {
             io,
             backlog: VecDeque::new(),
             in_flight: 0,
+            enters: 0,
         })
     }
 
@@ -56,6 +59,11 @@ impl Kernel {
     /// Operations whose last completion has not come.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    /// How often the kernel was entered.
+    pub(super) fn enters(&self) -> u64 {
+        self.enters
     }
 
     /// Queues an operation for the next [`Kernel::enter`].
@@ -98,10 +106,14 @@ impl Kernel {
         loop {
             let queued = self.fill_from_backlog();
             let more = !self.backlog.is_empty();
-            let entered = match wait {
-                Some(wait) if !more => self.submit_and_sleep(wait),
-                _ if queued == 0 && !self.has_work_for_enter() => return Ok(()),
-                _ => self.submit_and_run(queued),
+            let sleep = wait.filter(|_| !more);
+            if sleep.is_none() && queued == 0 && !self.has_work_for_enter() {
+                return Ok(());
+            }
+            self.enters += 1;
+            let entered = match sleep {
+                Some(sleep) => self.submit_and_sleep(sleep),
+                None => self.submit_and_run(queued),
             };
             match entered {
                 Ok(_) if more => continue,

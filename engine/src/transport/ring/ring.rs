@@ -255,6 +255,12 @@ impl Ring {
         self.links.iter().any(|(_, link)| link.is_ending())
     }
 
+    /// System calls that this ring has made since it was set up: `io_uring_enter`, whatever the
+    /// number of operations each carried.
+    pub fn system_calls(&self) -> u64 {
+        self.kernel.enters()
+    }
+
     // ---- turning ----------------------------------------------------------------------------
 
     /// A handle that ends this ring's sleep from any thread.

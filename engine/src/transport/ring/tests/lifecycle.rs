@@ -38,10 +38,12 @@ fn dial_failure(rig: &mut Rig) -> (DialId, NetworkError) {
 #[test]
 fn a_refused_dial_says_so_and_leaves_nothing_behind() {
     let Some(mut rig) = Rig::new() else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("bound");
-    drop(listener);
-    rig.ring.dial(DialId(3), address, PATIENCE);
+    // Bound and not listening: it refuses, and nobody else can be given the port.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    socket.bind(&any.into()).expect("binds");
+    let address = socket.local_addr().expect("bound").as_socket();
+    rig.ring.dial(DialId(3), address.expect("IPv4"), PATIENCE);
     let (dial, error) = dial_failure(&mut rig);
     assert_eq!(dial, DialId(3));
     let NetworkError::Io {
@@ -120,7 +122,9 @@ fn closing_lets_a_write_in_flight_end() {
 
 #[test]
 fn closing_with_unread_input_cuts_off_nothing_that_was_written() {
-    let Some(mut rig) = Rig::new() else { return };
+    let Some(mut rig) = Rig::closing_within(PATIENCE) else {
+        return;
+    };
     let (link, mut theirs) = rig.pair();
     theirs
         .write_all(&pattern(1 << 20))
@@ -143,18 +147,14 @@ fn closing_with_unread_input_cuts_off_nothing_that_was_written() {
     let start = Instant::now();
     rig.until_links(0);
     assert!(
-        start.elapsed() < Duration::from_millis(500),
+        start.elapsed() < PATIENCE / 2,
         "the remote's end ends the wait"
     );
 }
 
 #[test]
 fn a_remote_can_send_on_after_the_close_and_hears_of_it_where_it_reads() {
-    let config = RingConfig {
-        close_timeout: PATIENCE,
-        ..RingConfig::default()
-    };
-    let Some(mut rig) = Rig::with(config, PoolLimits::default()) else {
+    let Some(mut rig) = Rig::closing_within(PATIENCE) else {
         return;
     };
     let (link, mut theirs) = rig.pair();
@@ -172,45 +172,39 @@ fn a_remote_can_send_on_after_the_close_and_hears_of_it_where_it_reads() {
 #[test]
 fn a_remote_that_never_ends_holds_a_closed_link_only_for_its_time_limit() {
     let close_timeout = Duration::from_millis(100);
-    let config = RingConfig {
-        close_timeout,
-        ..RingConfig::default()
-    };
-    let Some(mut rig) = Rig::with(config, PoolLimits::default()) else {
+    let Some(mut rig) = Rig::closing_within(close_timeout) else {
         return;
     };
     let (link, mut theirs) = rig.pair();
     let flood = std::thread::spawn(move || while theirs.write_all(&[1; 1 << 16]).is_ok() {});
     rig.ring.read(link, ReadMode::Stream);
     rig.turn(Duration::from_millis(5));
-    rig.ring.close(link);
     let start = Instant::now();
+    rig.ring.close(link);
     rig.until_links(0);
     assert!(start.elapsed() >= close_timeout, "the remote had its time");
-    assert!(start.elapsed() < close_timeout + Duration::from_secs(5));
+    assert!(start.elapsed() < PATIENCE / 2);
     flood.join().expect("the flood ends with a reset");
 }
 
 #[test]
 fn a_link_that_never_wrote_closes_at_once() {
-    let Some(mut rig) = Rig::new() else { return };
+    let Some(mut rig) = Rig::closing_within(PATIENCE) else {
+        return;
+    };
     let address = rig.listen();
     let _client = TcpStream::connect(address).expect("connects");
     let link = rig.accept();
     let start = Instant::now();
     rig.ring.close(link);
     rig.until_links(0);
-    assert!(start.elapsed() < RingConfig::default().close_timeout / 2);
+    assert!(start.elapsed() < PATIENCE / 2);
 }
 
 #[test]
 fn closing_waits_no_longer_than_its_time_limit_for_a_write() {
     let close_timeout = Duration::from_millis(100);
-    let config = RingConfig {
-        close_timeout,
-        ..RingConfig::default()
-    };
-    let Some(mut rig) = Rig::with(config, PoolLimits::default()) else {
+    let Some(mut rig) = Rig::closing_within(close_timeout) else {
         return;
     };
     let (link, _theirs) = rig.pair();
@@ -222,7 +216,7 @@ fn closing_waits_no_longer_than_its_time_limit_for_a_write() {
     rig.ring.close(link);
     rig.until_links(0);
     assert!(start.elapsed() >= close_timeout, "the write had its time");
-    assert!(start.elapsed() < close_timeout + Duration::from_secs(5));
+    assert!(start.elapsed() < PATIENCE / 2);
 }
 
 #[test]
@@ -288,7 +282,7 @@ fn a_ring_dropped_with_everything_in_flight_closes_everything() {
     let start = Instant::now();
     drop(rig);
     assert!(
-        start.elapsed() < Duration::from_secs(3),
+        start.elapsed() < PATIENCE / 2,
         "dropping took {:?}",
         start.elapsed()
     );
@@ -357,12 +351,14 @@ fn nothing_pending_means_a_turn_sleeps_its_time() {
 #[test]
 fn of_a_hundred_thousand_racing_wakes_none_is_lost() {
     const WAKES: u64 = 100_000;
+    // Every third may take a change of threads; a machine that does much else has to do fewer.
+    let until = Instant::now() + Duration::from_secs(5);
     let Some(mut rig) = Rig::new() else { return };
     let (waker, inbox) = (rig.ring.waker(), Arc::new(AtomicU64::new(0)));
     let (asked, answered) = (Arc::clone(&inbox), Arc::new(AtomicU64::new(0)));
     let seen_by_sender = Arc::clone(&answered);
     let sender = std::thread::spawn(move || {
-        for wake in 1..=WAKES {
+        for wake in (1..WAKES).take_while(|_| Instant::now() < until) {
             asked.store(wake, Ordering::Release);
             waker.wake();
             // Every so often let the ring catch up, so that it is met asleep, awake and between.
@@ -371,6 +367,8 @@ fn of_a_hundred_thousand_racing_wakes_none_is_lost() {
                 std::thread::yield_now();
             }
         }
+        asked.store(WAKES, Ordering::Release);
+        waker.wake();
     });
     let mut seen = 0;
     while seen < WAKES {

@@ -184,7 +184,9 @@ fn out_of_descriptors() {
         hard: before.hard,
     };
     system::set_limit(Resource::OpenFiles, none).expect("lowers the limit");
-    let mut failures = 0;
+    let failed = |completion| matches!(completion, Completion::AcceptFailed { .. }).then_some(());
+    rig.until("a failed accept", failed);
+    let mut failures = 1;
     let start = Instant::now();
     let mut turns = 0;
     while start.elapsed() < 3 * Ring::ACCEPT_PAUSE {

@@ -17,7 +17,7 @@ use crate::error::NetworkError;
 use crate::switch::io::{DialId, LinkId, ReadMode, Transmit};
 
 /// Longest a test waits for something that should take milliseconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A ring with its pool and what it has reported.
 struct Rig {
@@ -44,6 +44,15 @@ impl Rig {
                 None
             }
         }
+    }
+
+    /// A ring whose closed links have this long to end in order.
+    fn closing_within(close_timeout: Duration) -> Option<Rig> {
+        let config = RingConfig {
+            close_timeout,
+            ..RingConfig::default()
+        };
+        Self::with(config, PoolLimits::default())
     }
 
     fn turn(&mut self, wait: Duration) {

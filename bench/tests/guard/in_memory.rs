@@ -1,15 +1,9 @@
-//! The regression guard: what a message costs on a connection in memory, in allocations and, where
-//! valgrind is installed, in instructions, against the committed `baseline.json`. Both repeat from
-//! run to run; wall-clock time does not, and is never judged.
-//!
-//! After a change that is meant to cost or save something, write a new baseline and commit it:
-//! `RINGWIRE_BASELINE=write cargo test -p ringwire-bench --test guard`
+//! What a message costs on a connection in memory, in allocations and instructions.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde::{Deserialize, Serialize};
+use crate::baseline::{Baseline, Cost, alone, compare};
 
 /// Messages of one scenario: `carry FRAMING MESSAGE_BYTES`, and how many are counted.
 const SCENARIOS: [(&str, usize); 6] = [
@@ -26,56 +20,33 @@ const INSTRUCTIONS_TOLERANCE: f64 = 0.10;
 /// Allocations per message repeat exactly but for what is rounded: a buffer made now or just before.
 const ALLOCATIONS_TOLERANCE: f64 = 0.02;
 
-/// What one message costs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Cost {
-    allocations: f64,
-    /// Of the development build, which the tests use. Absent where there was no valgrind.
-    instructions: Option<f64>,
-}
-
 #[test]
 fn a_message_costs_no_more_than_the_baseline_allows() {
-    let measured: BTreeMap<&str, Cost> = SCENARIOS
+    let _alone = alone();
+    let measured: BTreeMap<String, Cost> = SCENARIOS
         .iter()
-        .map(|(scenario, count)| (*scenario, cost(scenario, *count)))
+        .map(|(scenario, count)| (String::from(*scenario), cost(scenario, *count)))
         .collect();
-    if std::env::var("RINGWIRE_BASELINE").is_ok_and(|value| value == "write") {
-        let json = serde_json::to_string_pretty(&measured).expect("plain data");
-        std::fs::write(baseline_path(), json + "\n").expect("the sources are writable");
+    if Baseline::rewrite(|baseline| baseline.in_memory = measured.clone()) {
         return;
     }
-    let json = std::fs::read_to_string(baseline_path()).expect("the baseline is committed");
-    let baseline: BTreeMap<String, Cost> = serde_json::from_str(&json).expect("its shape is known");
-    assert_eq!(
-        baseline.len(),
-        SCENARIOS.len(),
-        "the baseline has every scenario"
-    );
-    let mut worse = Vec::new();
-    for (scenario, now) in &measured {
-        let was = &baseline[*scenario];
-        println!("{scenario}: {now:?}, baseline {was:?}");
-        if now.allocations > was.allocations + ALLOCATIONS_TOLERANCE {
-            worse.push(format!(
-                "{scenario}: allocations {} > {}",
-                now.allocations, was.allocations
-            ));
-        }
-        if let (Some(now), Some(was)) = (now.instructions, was.instructions)
-            && now > was * (1.0 + INSTRUCTIONS_TOLERANCE)
-        {
-            worse.push(format!("{scenario}: instructions {now:.0} > {was:.0}"));
-        }
-    }
-    assert!(
-        worse.is_empty(),
-        "a message costs more than it did: {worse:#?}"
-    );
+    compare(&measured, &Baseline::committed().in_memory, worse);
 }
 
-fn baseline_path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("baseline.json")
+fn worse(now: &Cost, was: &Cost) -> Vec<String> {
+    let mut faults = Vec::new();
+    if now.allocations > was.allocations + ALLOCATIONS_TOLERANCE {
+        faults.push(format!(
+            "allocations {} > {}",
+            now.allocations, was.allocations
+        ));
+    }
+    if let (Some(now), Some(was)) = (now.instructions, was.instructions)
+        && now > was * (1.0 + INSTRUCTIONS_TOLERANCE)
+    {
+        faults.push(format!("instructions {now:.0} > {was:.0}"));
+    }
+    faults
 }
 
 fn cost(scenario: &str, count: usize) -> Cost {

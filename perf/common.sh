@@ -1,0 +1,35 @@
+# What the scripts beside this one share: sourced by them, not run.
+#
+# It prints a script's opening comment for --help, and goes to the root of the repository.
+
+self=$(realpath "$0")
+name=$(basename "$0" .sh)
+cd "$(dirname "$self")/.."
+
+if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
+    awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$self"
+    exit 0
+fi
+
+fail() {
+    echo "$name: $*" >&2
+    exit 1
+}
+
+# need TOOL PACKAGES: ends the script unless the tool is there, and says where it comes from.
+need() {
+    command -v "$1" >/dev/null || fail "$1 is missing: install $2"
+}
+
+# Builds the system bench in a profile of cargo and prints where it lies.
+build_bench() {
+    cargo bench --profile "$1" --locked -p ringwire-bench --bench system --no-run \
+        --message-format=json | sed -n 's/.*"executable":"\([^"]*system-[^"]*\)".*/\1/p' | tail -1
+}
+
+# Builds the bench's small scenario in a profile of cargo and prints where it lies.
+build_carry() {
+    cargo build --quiet --locked --profile "$1" -p ringwire-bench --bin carry
+    local target=${CARGO_TARGET_DIR:-target}
+    echo "$target/$([ "$1" = dev ] && echo debug || echo "$1")/carry"
+}
