@@ -106,9 +106,14 @@ fn run(framing: Framing, delay: Duration, span: Duration) -> Ran {
     }
     let due = span.as_secs_f64() / VOTE_PERIOD.as_secs_f64();
     let came = |votes: u64| votes as f64 / due * 100.0;
+    let cores = sample.cpu.as_secs_f64() / sample.wall.as_secs_f64();
     Ok(Outcome {
+        // Most of it is the votes', so it says nothing about a GiB or a message of the bulk.
+        cpu_secs: None,
+        allocations: None,
         latency: Some(Percentiles::of(&tally.other)),
         others: vec![
+            Named::new("CPU, all three nodes", "% of a core", cores * 100.0),
             Named::new("votes in time, other link", "%", came(tally.other.len())),
             Named::new("votes in time, slow link", "%", came(tally.slow)),
         ],
