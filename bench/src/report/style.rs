@@ -47,7 +47,7 @@ body{background:var(--bg);color:var(--fg);font:16px/1.5 system-ui,sans-serif;max
 margin:2rem auto;padding:0 1rem}h1,h2,h3{line-height:1.2}h2{margin-top:2.5rem}\
 h3{margin:2rem 0 .5rem}.dim{color:var(--dim)}.warn{border:2px solid var(--comet2);padding:.5rem 1rem}\
 code{overflow-wrap:anywhere}\
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));gap:1.5rem}\
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,480px),1fr));gap:1.5rem}\
 figure{margin:0}figcaption{font-weight:600}svg{width:100%;height:auto}\
 table{border-collapse:collapse;font-size:14px;width:100%}\
 th,td{text-align:left;padding:.15rem .6rem;border-bottom:1px solid var(--line)}\

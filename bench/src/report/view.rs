@@ -146,7 +146,14 @@ fn memory(rows: &[&Row]) -> Vec<Chart> {
         .filter(|row| row.bench == "idle")
         .collect();
     let title = String::from("Resident memory per idle peer (less is better)");
-    let chart = by_figure(&idle, title, &MEMORY, Scale::Linear, |row| row.case.clone());
+    let mut chart = by_figure(&idle, title, &MEMORY, Scale::Linear, |row| row.case.clone());
+    // All are ours, so crowds of two sizes differ by the shade.
+    for chart in &mut chart {
+        let shades = ["ours", "ours2"].into_iter().cycle();
+        for (series, shade) in chart.series.iter_mut().zip(shades) {
+            series.class = shade;
+        }
+    }
     chart.into_iter().collect()
 }
 
