@@ -26,8 +26,9 @@ const TOPIC: &str = "bench";
 const DIALED: usize = 2;
 /// Bytes of the number that makes messages differ.
 const NUMBER_BYTES: usize = 8;
-/// Bytes that gossipsub puts around a message, and some more.
-const ENVELOPE_BYTES: usize = 1024;
+/// Bytes that a message may be longer than it is: what gossipsub puts around it, and what it has
+/// read of the next one, as it compares all that it has read with the limit.
+const BEHIND_BYTES: usize = 65_536;
 /// How long all links may take until they are part of the mesh: several heartbeats of a second.
 const MESH_WITHIN: Duration = Duration::from_secs(20);
 /// Pause between two looks at the mesh.
@@ -132,7 +133,7 @@ fn config(work: &Work) -> Result<Config, Failure> {
     let config = ConfigBuilder::default()
         .validation_mode(ValidationMode::Anonymous)
         .message_id_fn(content)
-        .max_transmit_size(work.bytes + ENVELOPE_BYTES)
+        .max_transmit_size(work.bytes + BEHIND_BYTES)
         .build();
     Ok(config?)
 }
