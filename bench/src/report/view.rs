@@ -148,7 +148,7 @@ fn memory(rows: &[&Row]) -> Vec<Chart> {
     let title = String::from("Resident memory per idle peer (less is better)");
     let mut chart = by_figure(&idle, title, &MEMORY, Scale::Linear, |row| row.case.clone());
     // All are ours, so crowds of two sizes differ by the shade.
-    for chart in &mut chart {
+    if let Some(chart) = &mut chart {
         let shades = ["ours", "ours2"].into_iter().cycle();
         for (series, shade) in chart.series.iter_mut().zip(shades) {
             series.class = shade;
