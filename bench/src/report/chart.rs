@@ -82,7 +82,7 @@ impl Chart {
     fn draw_legend(&self, svg: &mut String) {
         let (mut x, mut y) = (LEFT, 6.0);
         for Series { name, class, .. } in &self.series {
-            let width = 30.0 + name.chars().count() as f64 * 6.5;
+            let width = 30.0 + name.chars().count() as f64 * 7.0;
             if x + width > WIDTH && x > LEFT {
                 (x, y) = (LEFT, y + LEGEND_LINE);
             }
