@@ -1,31 +1,55 @@
 #!/usr/bin/env bash
-# Measures everything, beside the limit and CometBFT, and keeps figures and page of the day under
-# docs/benchmarks/.
+# Measures everything, beside the limit and every rival, and keeps figures and page of the day under
+# docs/benchmarks/, with the picture that the README shows.
 #
-#   bench/run.sh [options of the system bench]     e.g. bench/run.sh --full
+#   bench/run.sh [options of the system bench]     e.g. bench/run.sh --full, bench/run.sh --runs 3
+#   OUT=FOLDER bench/run.sh                        keeps them in another folder
 #
-# Takes about three quarters of an hour on two cores; nothing else should run meanwhile. CometBFT
-# needs Go 1.22 or newer; without it that is said, and its rows are absent.
+# Takes under an hour on two cores; nothing else should run meanwhile. The first run builds the
+# rivals, some ten minutes more. CometBFT needs Go 1.22 or newer. A rival that does not build is
+# named loudly, at once and at the end, and its rows are absent. With --quick, which shows that
+# everything works and measures nothing, the files go to target/bench unless OUT says otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-against=limit,comet
-command -v go >/dev/null || {
+SECONDS=0
+
+against=(--against all)
+folder=${OUT:-docs/benchmarks}
+for option; do
+    case $option in
+        --against | --against=*) against=() ;;
+        --quick) folder=${OUT:-target/bench} ;;
+    esac
+done
+[ ${#against[@]} -eq 0 ] || command -v go >/dev/null ||
     echo "run: GO IS MISSING: there will be no rows of CometBFT. Install Go 1.22 or newer." >&2
-    against=limit
-}
-out=docs/benchmarks/$(date -u +%F)
+
+mkdir -p "$folder"
+# The bench runs in its package's folder, so the files are named from the root.
+folder=$(cd "$folder" && pwd)
+out=$folder/$(date -u +%F)
 number=2
 while [ -e "$out.json" ]; do
-    out=docs/benchmarks/$(date -u +%F)-$number
+    out=$folder/$(date -u +%F)-$number
     number=$((number + 1))
 done
-# A contender that failed is named at the end; the page shows the others all the same. The bench
-# runs in its package's folder, so the file is named from the root.
+
+# A contender that failed is named at the end; the page shows the others all the same.
 status=0
 cargo bench --locked -p ringwire-bench --bench system -- \
-    --against "$against" --json "$PWD/$out.json" "$@" || status=$?
+    ${against[@]+"${against[@]}"} --json "$out.json" "$@" || status=$?
 [ -s "$out.json" ] || exit "$status"
-cargo run --quiet --locked --release -p ringwire-bench --bin report -- "$out.json" >"$out.html"
+
+report() { cargo run --quiet --locked --release -p ringwire-bench --bin report -- "$@"; }
+report "$out.json" >"$out.html"
 echo "$out.json"
 echo "$out.html"
+# A run of some cases only may not have the main chart; the older picture then stays.
+if report --chart throughput "$out.json" >"$folder/throughput.svg.new"; then
+    mv "$folder/throughput.svg.new" "$folder/throughput.svg"
+    echo "$folder/throughput.svg"
+else
+    rm "$folder/throughput.svg.new"
+fi
+echo "run: all of it took $((SECONDS / 60)) min $((SECONDS % 60)) s"
 exit "$status"

@@ -5,6 +5,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser};
@@ -41,7 +42,8 @@ struct Options {
         value_parser = contenders()
     )]
     against: Vec<String>,
-    /// Also write the figures to a file, which the program `report` makes a page of
+    /// Also write the figures to a file, which the program `report` makes a page of. It is written
+    /// anew after each case, so that a run that is cut off keeps what it has
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Small amounts and two runs: checks that everything works, measures nothing
@@ -117,13 +119,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     measure::raise_open_files();
-    let report = run(&options, cases, &mut complaints);
-    if let Some(path) = &options.json {
-        let json = serde_json::to_string_pretty(&report).expect("a report is plain data");
-        if let Err(error) = std::fs::write(path, json + "\n") {
-            complaints.push(format!("cannot write {}: {error}", path.display()));
-        }
-    }
+    run(&options, cases, &mut complaints);
     for complaint in &complaints {
         eprintln!("bench: {complaint}");
     }
@@ -155,22 +151,25 @@ fn wanted(cases: Vec<Case>, only: &[String]) -> Vec<Case> {
     cases.into_iter().filter(wants).collect()
 }
 
-fn run(options: &Options, cases: Vec<Case>, complaints: &mut Vec<String>) -> Report {
+fn run(options: &Options, cases: Vec<Case>, complaints: &mut Vec<String>) {
     let runs = match options.quick {
         true => options.runs.min(2),
         false => options.runs,
     };
-    let runs = usize::from(runs);
-    let mut rows = Vec::new();
-    let all = cases.len();
+    let mut report = Report {
+        machine: Machine::here(),
+        runs: usize::from(runs),
+        quick: options.quick,
+        rows: Vec::new(),
+    };
+    let (all, began) = (cases.len(), Instant::now());
     for (number, mut case) in (1..).zip(cases) {
         let name = case.name();
-        let of = runs.min(case.runs_max);
+        let runs = report.runs.min(case.runs_max);
+        let place = format!("[{number}/{all}, {}] {name}", clock(began.elapsed()));
+        note(&place);
         let (done, failures) = case.run(runs, |run, contender| {
-            progress(&format!(
-                "[{number}/{all}] {name}: {contender}, run {} of {of}",
-                run + 1
-            ));
+            progress(&format!("{place}: {contender}, run {} of {runs}", run + 1));
         });
         progress("");
         println!("{name}");
@@ -178,14 +177,20 @@ fn run(options: &Options, cases: Vec<Case>, complaints: &mut Vec<String>) -> Rep
         for failure in failures {
             complaints.push(format!("NOT MEASURED: {name}: {failure}"));
         }
-        rows.extend(done);
+        report.rows.extend(done);
+        if let Some(path) = &options.json
+            && let Err(error) = report.write(path)
+        {
+            complaints.push(format!("cannot write {}: {error}", path.display()));
+        }
     }
-    Report {
-        machine: Machine::here(),
-        runs,
-        quick: options.quick,
-        rows,
-    }
+    note(&format!("{all} cases took {}", clock(began.elapsed())));
+}
+
+/// Time as a clock shows it, in minutes and seconds.
+fn clock(span: Duration) -> String {
+    let secs = span.as_secs();
+    format!("{}:{:02}", secs / 60, secs % 60)
 }
 
 /// Shows what is going on, where somebody watches; an empty text takes it away.
@@ -195,6 +200,13 @@ fn progress(text: &str) {
         // Nothing is lost when the terminal is gone.
         let _ = write!(watched, "\r\x1b[2K{text}");
         let _ = watched.flush();
+    }
+}
+
+/// Says how far it is, once a case, where nobody watches and a log is read.
+fn note(text: &str) {
+    if !std::io::stderr().is_terminal() {
+        eprintln!("bench: {text}");
     }
 }
 

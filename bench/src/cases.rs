@@ -1,14 +1,17 @@
 //! What is measured, a file for each suite.
 
 mod broadcast;
+mod delay;
 mod drain;
 mod fan_out;
+mod gossip;
 mod handshakes;
 mod idle;
 mod mixed;
 mod ping_pong;
 mod rivals;
 mod scaling;
+mod timeframe;
 
 use crate::case::{Case, Plan};
 
@@ -16,10 +19,13 @@ use crate::case::{Case, Plan};
 pub fn all(plan: &Plan) -> Vec<Case> {
     let suites = [
         drain::cases,
+        timeframe::cases,
+        delay::cases,
         ping_pong::cases,
         mixed::cases,
         broadcast::cases,
         fan_out::cases,
+        gossip::cases,
         handshakes::cases,
         scaling::cases,
         idle::cases,

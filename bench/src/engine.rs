@@ -185,11 +185,19 @@ impl Star {
     /// # Errors
     /// When a node failed or does not come to its end.
     pub fn stop(self) -> Result<(), Failure> {
-        for engine in std::iter::once(self.hub).chain(self.leaves) {
-            engine.shutdown_blocking(STOP_WITHIN)?;
-        }
-        Ok(())
+        stop(std::iter::once(self.hub).chain(self.leaves))
     }
+}
+
+/// Ends nodes, one after the other.
+///
+/// # Errors
+/// When a node failed or does not come to its end.
+pub fn stop(nodes: impl IntoIterator<Item = Engine>) -> Result<(), Failure> {
+    for node in nodes {
+        node.shutdown_blocking(STOP_WITHIN)?;
+    }
+    Ok(())
 }
 
 /// Waits until `count` reactors have reported.

@@ -8,6 +8,7 @@ mod ping_pong;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use ringwire::peer::Framing;
 use ringwire_codec::secret::frame::{
@@ -158,14 +159,18 @@ pub fn fan_out(
     let stopwatch = Stopwatch::start();
     let sender = thread::spawn(move || -> io::Result<()> {
         pin_to(cpus[0]);
-        send(ends, framing, total)
+        send(ends, framing, |sent| sent < total)
     });
     let receivers: Vec<_> = (1usize..)
         .zip(others)
         .map(|(number, stream)| {
             thread::spawn(move || {
                 pin_to(cpus[number % 2]);
-                receive(stream, framing, total)
+                let mut received = 0;
+                receive(stream, framing, |payload| {
+                    received += payload;
+                    received < total
+                })
             })
         })
         .collect();
@@ -176,14 +181,61 @@ pub fn fan_out(
     Ok(stopwatch.stop())
 }
 
-fn send(streams: Vec<TcpStream>, framing: Framing, total: usize) -> io::Result<()> {
+/// Moves payload one way for `span`; returns how many bytes had come by then. The sender on
+/// `cpus[0]`, the receiver on `cpus[1]`.
+///
+/// # Errors
+/// When loopback sockets fail.
+pub fn timeframe(
+    framing: Framing,
+    span: Duration,
+    cpus: [usize; 2],
+) -> io::Result<(Sample, usize)> {
+    let (end, other) = loopback_pair()?;
+    let stopwatch = Stopwatch::start();
+    let until = Instant::now() + span;
+    let sender = thread::spawn(move || {
+        pin_to(cpus[0]);
+        send(vec![end], framing, |_| Instant::now() < until)
+    });
+    let receiver = thread::spawn(move || {
+        pin_to(cpus[1]);
+        let (mut received, mut in_time) = (0, 0);
+        let end = receive(other, framing, |payload| {
+            received += payload;
+            if Instant::now() <= until {
+                in_time = received;
+            }
+            true
+        });
+        match end {
+            // The sender has stopped and hung up.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(in_time),
+            end => end.map(|()| in_time),
+        }
+    });
+    sender.join().expect("the sender does not panic")?;
+    let received = receiver.join().expect("the receiver does not panic")?;
+    let sample = Sample {
+        wall: span,
+        ..stopwatch.stop()
+    };
+    Ok((sample, received))
+}
+
+/// Sends to each stream in turn as long as `goes_on` with what each of them got.
+fn send(
+    streams: Vec<TcpStream>,
+    framing: Framing,
+    goes_on: impl Fn(usize) -> bool,
+) -> io::Result<()> {
     let mut ends: Vec<_> = streams
         .into_iter()
         .map(|stream| (stream, Sealer::new(framing)))
         .collect();
     let mut buffer = vec![0u8; write_bytes(framing)];
     let mut sent = 0;
-    while sent < total {
+    while goes_on(sent) {
         let mut payload = 0;
         for (stream, sealer) in &mut ends {
             payload = sealer.seal(&mut buffer, payload_per_write(framing));
@@ -194,18 +246,24 @@ fn send(streams: Vec<TcpStream>, framing: Framing, total: usize) -> io::Result<(
     Ok(())
 }
 
-fn receive(mut stream: TcpStream, framing: Framing, total: usize) -> io::Result<()> {
+/// Receives until `takes`, which is told of the payload of each read, wants no more.
+fn receive(
+    mut stream: TcpStream,
+    framing: Framing,
+    mut takes: impl FnMut(usize) -> bool,
+) -> io::Result<()> {
     let mut opener = Opener::new(framing);
     let mut buffer = vec![0u8; 256 * 1024];
-    let (mut filled, mut received) = (0, 0);
-    while received < total {
+    let mut filled = 0;
+    loop {
         filled += read_some(&mut stream, &mut buffer[filled..])?;
         let (consumed, payload) = opener.open(&mut buffer[..filled]);
         buffer.copy_within(consumed..filled, 0);
         filled -= consumed;
-        received += payload;
+        if !takes(payload) {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 fn read_some(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
@@ -217,8 +275,6 @@ fn read_some(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -227,6 +283,14 @@ mod tests {
             let sample = drain(framing, 3 << 20, [0, 0]).expect("loopback works");
             assert!(sample.wall > Duration::ZERO);
         }
+    }
+
+    #[test]
+    fn the_limit_ends_with_its_time() {
+        let span = Duration::from_millis(50);
+        let ran = timeframe(Framing::Comet, span, [0, 1]);
+        let (sample, received) = ran.expect("loopback works");
+        assert!(sample.wall == span && received > 0);
     }
 
     #[test]

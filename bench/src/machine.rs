@@ -1,6 +1,8 @@
 //! Where and how figures came about: machine, kernel, compiler, command, day.
 
 use std::fs;
+use std::io;
+use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,6 +21,24 @@ pub struct Report {
     pub quick: bool,
     /// The figures.
     pub rows: Vec<Row>,
+}
+
+impl Report {
+    /// Writes it to a file, whole or not at all: beside it first, and then over it.
+    ///
+    /// # Errors
+    /// When the folder does not take it.
+    ///
+    /// # Panics
+    /// If the path names no file.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let json = serde_json::to_string_pretty(self).expect("a report is plain data");
+        let mut beside = path.file_name().expect("a path of a file").to_owned();
+        beside.push(".new");
+        let beside = path.with_file_name(beside);
+        fs::write(&beside, json + "\n")?;
+        fs::rename(beside, path)
+    }
 }
 
 /// Where and how figures came about.
@@ -119,5 +139,29 @@ mod tests {
         assert_eq!(civil(11_017), (2000, 3, 1));
         assert_eq!(civil(20_453), (2025, 12, 31));
         assert_eq!(civil(20_454), (2026, 1, 1));
+    }
+
+    #[test]
+    fn a_report_is_written_over_an_older_one_and_nothing_else_is_left() {
+        let name = format!("ringwire-bench-report-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir(&folder).expect("the folder for temporary files takes one");
+        let path = folder.join("figures.json");
+        let mut report = Report {
+            machine: Machine::here(),
+            runs: 1,
+            quick: true,
+            rows: Vec::new(),
+        };
+        for runs in [1, 2] {
+            report.runs = runs;
+            report.write(&path).expect("the folder takes it");
+            let text = fs::read_to_string(&path).expect("it was written");
+            let read: Report = serde_json::from_str(&text).expect("it is whole");
+            assert_eq!(read.runs, runs);
+        }
+        let files = fs::read_dir(&folder).expect("it is there").count();
+        fs::remove_dir_all(&folder).expect("it is ours");
+        assert_eq!(files, 1);
     }
 }

@@ -5,4 +5,8 @@
 
 mod chart;
 pub mod page;
+pub mod picture;
+mod style;
+mod summary;
 mod table;
+mod view;

@@ -40,6 +40,10 @@ pub struct Settings {
     pub framings: &'static [Framing],
     /// Whether it runs where throughput is measured.
     pub throughput: bool,
+    /// Whether it runs where the receiver is slow.
+    pub delay: bool,
+    /// Whether it runs where messages are gossiped, and nowhere else.
+    pub gossip: bool,
     /// Round trips at most; none if it does not run where they are measured.
     pub rounds_max: u64,
 }
@@ -69,9 +73,13 @@ pub const RIVALS: &[Rival] = &[
         about: "CometBFT's own switch and connections; needs Go",
         language: Language::Go,
         settings: &[
-            both("default", "CometBFT default", COMET).at_most(COMET_DEFAULT_ROUNDS),
+            both("default", "CometBFT default", COMET)
+                .at_most(COMET_DEFAULT_ROUNDS)
+                .and_delay(),
             both("maxed", "CometBFT maxed", COMET).at_most(0),
-            both("flush0", "CometBFT flush0", COMET).round_trips_only(),
+            both("flush0", "CometBFT flush0", COMET)
+                .round_trips_only()
+                .and_delay(),
         ],
     },
     Rival {
@@ -82,9 +90,12 @@ pub const RIVALS: &[Rival] = &[
     },
     Rival {
         name: "libp2p",
-        about: "rust-libp2p: TCP, Noise, Yamux, raw streams",
+        about: "rust-libp2p: TCP, Noise, Yamux; raw streams, and gossipsub",
         language: Language::Rust,
-        settings: &[both("default", "libp2p (noise)", EITHER)],
+        settings: &[
+            both("default", "libp2p (noise)", EITHER),
+            both("gossipsub", "libp2p gossipsub", EITHER).gossip_only(),
+        ],
     },
     Rival {
         name: "commonware",
@@ -105,6 +116,8 @@ const fn both(
         contender,
         framings,
         throughput: true,
+        delay: false,
+        gossip: false,
         rounds_max: u64::MAX,
     }
 }
@@ -118,6 +131,17 @@ impl Settings {
     const fn round_trips_only(mut self) -> Self {
         self.throughput = false;
         self
+    }
+
+    const fn and_delay(mut self) -> Self {
+        self.delay = true;
+        self
+    }
+
+    const fn gossip_only(mut self) -> Self {
+        self.gossip = true;
+        self.throughput = false;
+        self.at_most(0)
     }
 }
 

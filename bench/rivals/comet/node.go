@@ -19,6 +19,9 @@ import (
 // the reference counts the packet's header with the shortest id.
 const channelID = byte(0x42)
 
+// voteChannelID is the channel of votes, beside bulk.
+const voteChannelID = byte(0x22)
+
 // p2pConfig is CometBFT's configuration under one of three names: as it comes, as its own bench
 // sets it, and as it comes without the wait before a flush.
 func p2pConfig(settings string) (*config.P2PConfig, error) {
@@ -59,6 +62,18 @@ func descriptor(settings string) *conn.ChannelDescriptor {
 	return d
 }
 
+// votes is the channel of votes, with consensus' priority and queue.
+func votes() *conn.ChannelDescriptor {
+	return &conn.ChannelDescriptor{
+		ID:                  voteChannelID,
+		Priority:            7,
+		SendQueueCapacity:   100,
+		RecvBufferCapacity:  4096,
+		RecvMessageCapacity: 4 << 20,
+		MessageType:         &rawMessage{},
+	}
+}
+
 // node is a switch with one reactor.
 type node struct {
 	sw        *p2p.Switch
@@ -82,7 +97,7 @@ func start(settings string, receive func(p2p.Envelope)) (*node, error) {
 		ListenAddr:      "tcp://" + address,
 		Network:         "bench",
 		Version:         version.TMCoreSemVer,
-		Channels:        []byte{channelID},
+		Channels:        []byte{channelID, voteChannelID},
 		Moniker:         "comet-bench",
 		Other:           p2p.DefaultNodeInfoOther{TxIndex: "on"},
 	}
@@ -98,7 +113,7 @@ func start(settings string, receive func(p2p.Envelope)) (*node, error) {
 	// Errors alone: a connection that breaks says why, and the bench shows the last line.
 	logger := log.NewFilter(log.NewTMLogger(log.NewSyncWriter(os.Stderr)), log.AllowError())
 	sw.SetLogger(logger)
-	sw.AddReactor("BENCH", newReactor(descriptor(settings), receive))
+	sw.AddReactor("BENCH", newReactor([]*conn.ChannelDescriptor{descriptor(settings), votes()}, receive))
 	sw.SetNodeInfo(info)
 	sw.SetNodeKey(&key)
 	return &node{sw, transport}, sw.Start()
@@ -133,18 +148,18 @@ func freePort() (int, error) {
 // reactor hands what it receives to a function.
 type reactor struct {
 	p2p.BaseReactor
-	descriptor *conn.ChannelDescriptor
-	receive    func(p2p.Envelope)
+	descriptors []*conn.ChannelDescriptor
+	receive     func(p2p.Envelope)
 }
 
-func newReactor(descriptor *conn.ChannelDescriptor, receive func(p2p.Envelope)) *reactor {
-	r := &reactor{descriptor: descriptor, receive: receive}
+func newReactor(descriptors []*conn.ChannelDescriptor, receive func(p2p.Envelope)) *reactor {
+	r := &reactor{descriptors: descriptors, receive: receive}
 	r.BaseReactor = *p2p.NewBaseReactor("BENCH", r)
 	return r
 }
 
 func (r *reactor) GetChannels() []*conn.ChannelDescriptor {
-	return []*conn.ChannelDescriptor{r.descriptor}
+	return r.descriptors
 }
 
 func (r *reactor) Receive(envelope p2p.Envelope) { r.receive(envelope) }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -44,6 +45,34 @@ func spread(w work) (*outcome, error) {
 		}
 	}
 	messages := count * w.receivers
+	return &outcome{
+		WallSecs: time.Since(began).Seconds(),
+		CPUSecs:  cpuSecs() - cpu,
+		Bytes:    messages * w.bytes,
+		Messages: messages,
+	}, nil
+}
+
+// timeframe sends for a fixed time; what the receiver has got by its end counts.
+func timeframe(w work) (*outcome, error) {
+	w.receivers, w.count = 1, math.MaxInt
+	var received atomic.Int64
+	receiver, err := start(w.settings, func(p2p.Envelope) { received.Add(1) })
+	if err != nil {
+		return nil, err
+	}
+	sender, err := start(w.settings, func(p2p.Envelope) {})
+	if err != nil {
+		return nil, err
+	}
+	if err := sender.connect([]*node{receiver}); err != nil {
+		return nil, err
+	}
+	began, cpu := time.Now(), cpuSecs()
+	// It ends with the process.
+	go sendAll(sender, w)
+	time.Sleep(w.span())
+	messages := int(received.Load())
 	return &outcome{
 		WallSecs: time.Since(began).Seconds(),
 		CPUSecs:  cpuSecs() - cpu,

@@ -10,7 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire::error::TrySendError;
+use ringwire::Handle;
+use ringwire::error::{SendError, TrySendError};
 use ringwire::peer::Framing;
 use ringwire::reactor::ChannelDescriptor;
 use ringwire_codec::NodeId;
@@ -24,7 +25,7 @@ use crate::measure::Stopwatch;
 use crate::outcome::Outcome;
 
 /// Messages that may wait per peer: what a bulk sender would configure.
-const QUEUE: usize = 64;
+pub(super) const QUEUE: usize = 64;
 /// The same where messages are small.
 const QUEUE_SMALL: usize = 1000;
 /// Bytes of a small message: a vote's.
@@ -153,7 +154,8 @@ fn send_from_threads(star: &Star, work: Work) -> Result<(), Failure> {
     let senders: Vec<_> = (0..work.senders)
         .map(|_| {
             let (hub, message) = (star.hub(), message.clone());
-            thread::spawn(move || send_each(&hub, peer, &message, work.count / work.senders))
+            let mut share = 0..work.count / work.senders;
+            thread::spawn(move || send_while(|| share.next().is_some(), &hub, peer, &message))
         })
         .collect();
     for sender in senders {
@@ -164,13 +166,13 @@ fn send_from_threads(star: &Star, work: Work) -> Result<(), Failure> {
 }
 
 /// What an application does that must not lose a message: tries, and waits when there is no room.
-fn send_each(
-    hub: &ringwire::Handle,
+pub(super) fn send_while(
+    mut goes_on: impl FnMut() -> bool,
+    hub: &Handle,
     peer: NodeId,
     message: &Bytes,
-    count: usize,
-) -> Result<(), ringwire::error::SendError> {
-    for _ in 0..count {
+) -> Result<(), SendError> {
+    while goes_on() {
         match hub.try_send(peer, DATA, message.clone()) {
             Ok(()) => {}
             Err(TrySendError::Full(message)) => hub.send_blocking(peer, DATA, message, PATIENCE)?,

@@ -2,7 +2,7 @@
 //! process per peer, before and ten seconds after each has exchanged a 60 KiB message, and its CPU.
 //!
 //! Node and peers are processes of their own. 10,000 peers only with `--full`, and only where the
-//! limit of open files allows it.
+//! limits of open files and local ports allow it; if not, the case says what is missing.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -44,10 +44,7 @@ pub(super) fn cases(plan: &Plan) -> Vec<Case> {
 }
 
 fn run(framing: Framing, count: usize, rest: Duration) -> Ran {
-    let files = open_files_max();
-    if files < count as u64 + OTHER_FILES {
-        return Err(format!("{count} peers need more than the {files} open files allowed").into());
-    }
+    check_room(count)?;
     let wide = framing == Framing::Wide;
     let (mut node, address) = start_node(wide, 1, &[])?;
     let mut crowd = Child::start(&Orders::Crowd {
@@ -73,6 +70,34 @@ fn run(framing: Framing, count: usize, rest: Duration) -> Ran {
         ],
         ..Outcome::default()
     })
+}
+
+/// Whether this machine lets one process have so many connections, and one address so many ports.
+/// The processes ask for all the open files they may have themselves.
+fn check_room(peers: usize) -> Result<(), Failure> {
+    let (files, needed) = (open_files_max(), peers as u64 + OTHER_FILES);
+    if files < needed {
+        return Err(format!(
+            "{peers} peers need {needed} open files and this user may have {files}: \
+             raise the hard limit, `ulimit -Hn`"
+        )
+        .into());
+    }
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
+    let mut ends = range.split_whitespace().map(str::parse::<u64>);
+    let (Some(Ok(first)), Some(Ok(last))) = (ends.next(), ends.next()) else {
+        return Err(format!("no range of local ports: {range}").into());
+    };
+    // All of them dial one address from one address.
+    let ports = last.saturating_sub(first) + 1;
+    if ports < needed {
+        return Err(format!(
+            "{peers} peers need {needed} local ports and there are {ports}: \
+             widen net.ipv4.ip_local_port_range"
+        )
+        .into());
+    }
+    Ok(())
 }
 
 /// A node alone in its process, and where it listens.

@@ -13,14 +13,16 @@ use std::fmt::Write;
 use crate::measure::Spread;
 
 /// The drawing, in user units; it scales with the page.
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 280.0;
+pub(super) const WIDTH: f64 = 720.0;
+pub(super) const HEIGHT: f64 = 290.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 8.0;
-const TOP: f64 = 30.0;
+/// Room for two lines of legend and a value above the highest bar.
+const TOP: f64 = 46.0;
+const LEGEND_LINE: f64 = 16.0;
 const BOTTOM: f64 = 44.0;
 /// A bar this wide has its value above it; narrower ones show it when pointed at.
-const LABELLED_WIDTH: f64 = 26.0;
+const LABELLED_WIDTH: f64 = 24.0;
 /// Lines across the chart, the one at the bottom not counted.
 const GRID_LINES: u32 = 4;
 
@@ -43,39 +45,56 @@ pub(super) struct Chart {
     pub(super) scale: Scale,
     /// Names of the groups, from left to right.
     pub(super) groups: Vec<String>,
-    /// Name of each series, and its value in each group that has one.
-    pub(super) series: Vec<(String, Vec<Option<Spread>>)>,
+    /// What is compared, in this order.
+    pub(super) series: Vec<Series>,
+}
+
+/// One contender's values.
+pub(super) struct Series {
+    /// Who.
+    pub(super) name: String,
+    /// The class that gives it its colour.
+    pub(super) class: &'static str,
+    /// Its value in each group that has one.
+    pub(super) values: Vec<Option<Spread>>,
 }
 
 impl Chart {
     /// The chart as an SVG element; nothing if there is no value in it.
     pub(super) fn svg(&self) -> Option<String> {
+        let drawing = self.drawing()?;
+        let title = escape(&self.title);
+        Some(format!(
+            r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}"><title>{title}</title>{drawing}</svg>"#
+        ))
+    }
+
+    /// What is inside the element, [`WIDTH`] by [`HEIGHT`]; nothing if there is no value in it.
+    pub(super) fn drawing(&self) -> Option<String> {
         let axis = Axis::of(self)?;
         let mut svg = String::new();
-        write!(
-            svg,
-            r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{0}"><title>{0}</title>"#,
-            escape(&self.title)
-        )
-        .expect(TEXT);
         self.draw_legend(&mut svg);
         axis.draw(&mut svg);
         self.draw_groups(&mut svg, &axis);
-        svg.push_str("</svg>");
         Some(svg)
     }
 
     fn draw_legend(&self, svg: &mut String) {
-        let mut x = LEFT;
-        for (index, (name, _)) in self.series.iter().enumerate() {
+        let (mut x, mut y) = (LEFT, 6.0);
+        for Series { name, class, .. } in &self.series {
+            let width = 30.0 + name.chars().count() as f64 * 7.0;
+            if x + width > WIDTH && x > LEFT {
+                (x, y) = (LEFT, y + LEGEND_LINE);
+            }
             write!(
                 svg,
-                r#"<rect class="s{index}" x="{x}" y="6" width="10" height="10"/><text x="{}" y="15">{}</text>"#,
+                r#"<rect class="{class}" x="{x}" y="{y}" width="10" height="10"/><text x="{}" y="{}">{}</text>"#,
                 x + 14.0,
+                y + 9.0,
                 escape(name)
             )
             .expect(TEXT);
-            x += 30.0 + name.chars().count() as f64 * 7.0;
+            x += width;
         }
     }
 
@@ -95,11 +114,11 @@ impl Chart {
             )
             .expect(TEXT);
             let start = middle - bar_width * self.series.len() as f64 / 2.0;
-            for (place, (name, values)) in self.series.iter().enumerate() {
-                if let Some(spread) = values[index] {
+            for (place, series) in self.series.iter().enumerate() {
+                if let Some(spread) = series.values[index] {
                     let x = start + bar_width * place as f64;
-                    let label = format!("{name}, {group}");
-                    self.draw_bar(svg, axis, [x, bar_width], place, &label, spread);
+                    let label = format!("{}, {group}", series.name);
+                    self.draw_bar(svg, axis, [x, bar_width], series.class, &label, spread);
                 }
             }
         }
@@ -110,7 +129,7 @@ impl Chart {
         svg: &mut String,
         axis: &Axis,
         [x, width]: [f64; 2],
-        place: usize,
+        class: &str,
         label: &str,
         spread: Spread,
     ) {
@@ -118,7 +137,7 @@ impl Chart {
         let (bottom, middle) = (HEIGHT - BOTTOM, x + width / 2.0);
         write!(
             svg,
-            r#"<g><title>{}: {} {} ({}..{})</title><rect class="s{place}" x="{:.1}" y="{top:.1}" width="{:.1}" height="{:.1}"/><path class="whisker" d="M{middle:.1} {low:.1}V{high:.1}"/>"#,
+            r#"<g><title>{}: {} {} ({}..{})</title><rect class="{class}" x="{:.1}" y="{top:.1}" width="{:.1}" height="{:.1}"/><path class="whisker" d="M{middle:.1} {low:.1}V{high:.1}"/>"#,
             escape(label),
             short(spread.median),
             escape(&self.unit),
@@ -158,7 +177,7 @@ impl Axis {
             chart
                 .series
                 .iter()
-                .flat_map(|(_, values)| values.iter().flatten())
+                .flat_map(|series| series.values.iter().flatten())
         };
         let max = spreads().map(|s| s.max).max_by(f64::total_cmp)?;
         let positive = spreads().map(|s| s.min).filter(|min| *min > 0.0);
@@ -252,7 +271,11 @@ mod tests {
             unit: String::from("MB/s"),
             scale,
             groups: vec![String::from("1 KiB"); values.len()],
-            series: vec![(String::from("limit"), values)],
+            series: vec![Series {
+                name: String::from("limit"),
+                class: "limit",
+                values,
+            }],
         }
     }
 

@@ -25,7 +25,7 @@ use crate::peer::ShardId;
 use crate::switch::{Parcel, ShardMessage};
 
 /// Letters a lane holds before its sender queues them itself.
-const LANE_LETTERS: usize = 1024;
+pub(crate) const LANE_LETTERS: usize = 1024;
 
 /// What travels between two shards.
 #[derive(Debug)]

@@ -20,6 +20,9 @@
 //! - a `feed` per subscription and shard, the way back to the application;
 //! - the `directory` of peers: a snapshot that readers keep until a peer comes or goes.
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 pub(crate) mod block;
 pub(crate) mod clock;
 pub(crate) mod directory;

@@ -3,11 +3,10 @@
 //!
 //! It never makes a sender wait: what finds no room is dropped, at either end. So that nothing is
 //! lost, the sender keeps a window of messages that no receiver has acknowledged yet; see
-//! [`window`].
+//! [`rival::window`].
 
 mod node;
 mod spread;
-mod window;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -39,7 +38,8 @@ fn main() -> ExitCode {
 async fn run(context: Context, work: Work) -> Result<Outcome, Failure> {
     let (hub, leaves) = connect(&context, &work).await?;
     match work.task {
-        Task::Spread => spread::spread(hub, leaves, &work).await,
+        Task::Spread | Task::Timeframe => spread::spread(hub, leaves, &work).await,
+        Task::Gossip => Err("links do not gossip".into()),
         Task::PingPong => {
             let leaf = leaves.into_iter().next().ok_or("there is no receiver")?;
             ping_pong(hub, leaf, &work).await

@@ -13,9 +13,7 @@ use commonware_runtime::{IoBuf, Quota, Supervisor as _};
 use commonware_stream::cups::{self, Cups};
 use commonware_stream::sake::{self, Sake};
 use commonware_utils::ordered::Map;
-use rival::{Failure, Work};
-
-use crate::window::window;
+use rival::{Failure, Work, window};
 
 /// The bench's channel.
 const DATA: u64 = 0;

@@ -6,12 +6,11 @@ use bytes::Bytes;
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::{Receiver as _, Recipients, Sender as _};
 use commonware_runtime::IoBuf;
-use rival::{Failure, Outcome, Stopwatch, Work};
+use rival::{Failure, Outcome, Stopwatch, Tally, Task, Work, acknowledged_each, window};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::node::{Channel, Node};
-use crate::window::{acknowledged_each, window};
 
 pub(crate) async fn spread(hub: Node, leaves: Vec<Node>, work: &Work) -> Result<Outcome, Failure> {
     let message = IoBuf::from(Bytes::from(vec![0x5a; work.bytes]));
@@ -19,6 +18,7 @@ pub(crate) async fn spread(hub: Node, leaves: Vec<Node>, work: &Work) -> Result<
     let room = Arc::new(Semaphore::new(window(work.bytes)));
     let stopwatch = Stopwatch::start();
     let (mut senders, mut receivers) = (JoinSet::new(), JoinSet::new());
+    let tally = Tally::default();
     let acknowledged = tokio::spawn(make_room(hub.control, keys.clone(), room.clone()));
     for _ in 0..work.senders {
         let (share, to) = (work.count / work.senders, keys.clone());
@@ -26,7 +26,20 @@ pub(crate) async fn spread(hub: Node, leaves: Vec<Node>, work: &Work) -> Result<
         senders.spawn(send(channel, to, message.clone(), share, room.clone()));
     }
     for leaf in leaves {
-        receivers.spawn(count(leaf, hub.key.clone(), work.count, work.bytes));
+        let tally = tally.clone();
+        receivers.spawn(count(leaf, hub.key.clone(), work.count, work.bytes, tally));
+    }
+    if work.task == Task::Timeframe {
+        // A sender or receiver that ends before its time has failed.
+        let ended = tokio::select! {
+            () = tokio::time::sleep(work.span) => None,
+            ended = senders.join_next() => ended.map(|ended| ended.map(drop)),
+            ended = receivers.join_next() => ended.map(|ended| ended.map(drop)),
+        };
+        return match ended {
+            None => Ok(stopwatch.moved_messages(work, tally.messages())),
+            Some(_) => Err("a sender or receiver has ended early".into()),
+        };
     }
     for done in senders.join_all().await {
         done?;
@@ -91,11 +104,13 @@ async fn count(
     hub: PublicKey,
     expected: usize,
     message_bytes: usize,
+    tally: Tally,
 ) -> Result<Node, Failure> {
     let each = acknowledged_each(message_bytes);
     for received in 1..=expected {
         let (_, message) = leaf.data.1.recv().await?;
         check(&message, message_bytes)?;
+        tally.add();
         if received % each == 0 {
             let count = Bytes::copy_from_slice(&(received as u64).to_le_bytes());
             let to = Recipients::One(hub.clone());

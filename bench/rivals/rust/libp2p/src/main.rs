@@ -1,18 +1,26 @@
 //! rust-libp2p as a contender: TCP, Noise and Yamux as they come, and a raw stream in each
-//! direction of a connection, on which a message stands behind its length.
+//! direction of a connection, on which a message stands behind its length. With settings
+//! `gossipsub`, its gossip over the same.
 
+mod gossip;
 mod node;
 mod stream;
 
 use std::process::ExitCode;
 
-use rival::{Failure, Pair, Work};
+use rival::{Failure, Pair, Task, Work};
 
 use crate::node::Node;
 
 fn main() -> ExitCode {
-    rival::main("libp2p-bench", &["default"], |work| {
-        rival::block_on(async { rival::do_work(pairs(work).await?, work).await })
+    rival::main("libp2p-bench", &["default", "gossipsub"], |work| {
+        rival::block_on(async {
+            match (work.task, work.settings.as_str()) {
+                (Task::Gossip, _) => gossip::run(work).await,
+                (_, "gossipsub") => Err("gossipsub gossips and does nothing else".into()),
+                _ => rival::do_work(pairs(work).await?, work).await,
+            }
+        })
     })
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/ringwire-bench/1");
 /// Longer than any run: a link that waits is not to be closed.
-const IDLE_MAX: Duration = Duration::from_secs(600);
+pub(crate) const IDLE_MAX: Duration = Duration::from_secs(600);
 
 /// A node whose swarm runs in a task of its own.
 pub(crate) struct Node {

@@ -9,6 +9,8 @@
 mod app;
 mod link;
 mod outcome;
+mod tally;
+mod window;
 mod work;
 
 use std::error::Error;
@@ -19,6 +21,8 @@ use std::time::Duration;
 pub use app::{do_work, histogram};
 pub use link::{Far, Link, Pair, pair};
 pub use outcome::{Outcome, Percentiles, Stopwatch};
+pub use tally::Tally;
+pub use window::{acknowledged_each, window};
 pub use work::{Task, Work};
 
 /// The allocator that Ringwire's bench runs with, so that no contender is ahead by it alone.

@@ -81,7 +81,12 @@ impl Stopwatch {
     /// The outcome if all of the work is done now.
     #[must_use]
     pub fn moved(&self, work: &Work) -> Outcome {
-        let messages = work.count as u64 * work.receivers as u64;
+        self.moved_messages(work, work.count as u64 * work.receivers as u64)
+    }
+
+    /// The outcome if so many messages have come by now, all receivers together.
+    #[must_use]
+    pub fn moved_messages(&self, work: &Work, messages: u64) -> Outcome {
         Outcome {
             wall_secs: self.wall.elapsed().as_secs_f64(),
             cpu_secs: Some(process_cpu().saturating_sub(self.cpu).as_secs_f64()),

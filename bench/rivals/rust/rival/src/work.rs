@@ -1,29 +1,37 @@
 //! What the flags ask for. They are those of the Go rival, `-name=value`, so that the bench starts
 //! all rivals alike.
 
+use std::time::Duration;
+
 use crate::Failure;
 
-const USAGE: &str = "usage: drain|broadcast|ping-pong [-bytes=N] [-count=N] [-senders=N] \
-                     [-receivers=N] [-settings=NAME]";
+const USAGE: &str = "usage: drain|broadcast|timeframe|gossip|ping-pong [-bytes=N] [-count=N] \
+                     [-senders=N] [-receivers=N] [-secs=SECONDS] [-settings=NAME]";
 
 /// The kinds of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// Messages to every receiver, as fast as they go.
     Spread,
+    /// The same to one receiver, for a fixed time.
+    Timeframe,
+    /// Messages that one node publishes, until all nodes have all.
+    Gossip,
     /// A message there and back, again and again.
     PingPong,
 }
 
 /// One run's work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Work {
-    /// Its kind; `drain` is spreading to one receiver.
+    /// Its kind; `drain` is spreading to one receiver, and in a fixed time is what it is as well.
     pub task: Task,
     /// Bytes of a message.
     pub bytes: usize,
-    /// Messages to each receiver, or round trips.
+    /// Messages to each receiver, or round trips; more than can be sent in a fixed time.
     pub count: usize,
+    /// The fixed time.
+    pub span: Duration,
     /// Tasks that send to each receiver; each sends the same share of the count.
     pub senders: usize,
     /// Nodes that receive.
@@ -45,11 +53,14 @@ impl Work {
         let mut work = Work {
             task: match command.as_str() {
                 "drain" | "broadcast" => Task::Spread,
+                "timeframe" => Task::Timeframe,
+                "gossip" => Task::Gossip,
                 "ping-pong" => Task::PingPong,
                 other => return Err(format!("no such work: {other}; {USAGE}").into()),
             },
             bytes: 65_536,
             count: 1024,
+            span: Duration::from_secs(2),
             senders: 1,
             receivers: 7,
             settings: settings[0].to_owned(),
@@ -58,8 +69,11 @@ impl Work {
             work.read_flag(&arg)?;
         }
         match command.as_str() {
-            "broadcast" => work.senders = 1,
+            "broadcast" | "gossip" => work.senders = 1,
             _ => work.receivers = 1,
+        }
+        if work.task == Task::Timeframe {
+            work.count = usize::MAX;
         }
         work.count = work.count / work.senders * work.senders;
         if work.count == 0 || work.receivers == 0 {
@@ -83,6 +97,11 @@ impl Work {
             "count" => &mut self.count,
             "senders" => &mut self.senders,
             "receivers" => &mut self.receivers,
+            "secs" => {
+                let secs = value.parse().map_err(|error| format!("{arg}: {error}"))?;
+                self.span = Duration::try_from_secs_f64(secs)?;
+                return Ok(());
+            }
             "settings" => {
                 value.clone_into(&mut self.settings);
                 return Ok(());
@@ -123,6 +142,17 @@ mod tests {
     }
 
     #[test]
+    fn a_fixed_time_has_no_count_and_gossip_has_one_publisher() {
+        let work = work_of("timeframe -secs=0.5 -senders=8").expect("valid");
+        assert_eq!((work.task, work.senders), (Task::Timeframe, 8));
+        assert_eq!(work.span, Duration::from_millis(500));
+        assert!(work.count > usize::MAX / 2);
+        let work = work_of("gossip -receivers=7 -senders=8").expect("valid");
+        assert_eq!((work.task, work.senders), (Task::Gossip, 1));
+        assert_eq!(work.receivers, 7);
+    }
+
+    #[test]
     fn what_nobody_knows_is_refused() {
         for line in [
             "",
@@ -132,6 +162,7 @@ mod tests {
             "drain -bytes=0",
             "drain -count=3 -senders=4",
             "drain -settings=fast",
+            "timeframe -secs=-1",
         ] {
             assert!(work_of(line).is_err(), "{line:?}");
         }

@@ -1,0 +1,125 @@
+//! `gossip`: eight nodes with four neighbours each; what one of them publishes, all others get.
+//! Time until all have all; throughput is summed over the receivers.
+//!
+//! Ours floods: whoever has not got a message yet gets it from every neighbour, less those that
+//! were faster. Each message differs, as a message is its content.
+
+use std::thread;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use ringwire::Engine;
+use ringwire::gossip::{Flood, FloodConfig};
+use ringwire::handle::Subscription;
+use ringwire::peer::Framing;
+
+use super::rivals;
+use crate::case::{Case, FRAMINGS, Plan, Ran};
+use crate::engine::{Failure, PATIENCE, Setup, TX, address_of, channel, config, node_key, stop};
+use crate::measure::Stopwatch;
+use crate::outcome::{Named, Outcome};
+
+/// Nodes; each dials the next [`DIALED`], the first ones after the last.
+const NODES: u32 = 8;
+const DIALED: u32 = 2;
+/// Messages that may wait for a neighbour in its channel.
+const QUEUE: usize = 64;
+/// Bytes of the number that makes messages differ.
+const NUMBER_BYTES: usize = 8;
+
+pub(super) fn cases(plan: &Plan) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for framing in FRAMINGS {
+        for kib in [1usize, 64] {
+            cases.push(case(plan, framing, kib << 10));
+        }
+    }
+    cases
+}
+
+fn case(plan: &Plan, framing: Framing, message_bytes: usize) -> Case {
+    let published: usize = plan.amount(2 << 20, 32 << 20);
+    let count = published / message_bytes;
+    let name = format!("{NODES} nodes {} KiB", message_bytes >> 10);
+    let case = Case::new("gossip", framing, name)
+        .with("ringwire", move || run(framing, message_bytes, count));
+    rivals::gossip(plan, case, framing, message_bytes, count, NODES - 1)
+}
+
+fn run(framing: Framing, message_bytes: usize, count: usize) -> Ran {
+    let nodes = network(framing)?;
+    let inboxes = nodes[1..].iter().map(|node| node.subscribe(TX));
+    let inboxes: Vec<Subscription> = inboxes.collect::<Result<_, _>>()?;
+    let stopwatch = Stopwatch::start();
+    let receivers: Vec<_> = inboxes
+        .into_iter()
+        .map(|inbox| thread::spawn(move || receive(inbox, message_bytes, count)))
+        .collect();
+    for number in 0..count {
+        nodes[0].publish_blocking(TX, message(number, message_bytes))?;
+    }
+    for receiver in receivers {
+        receiver.join().expect("a receiver does not panic")?;
+    }
+    let sample = stopwatch.stop();
+    let copies = figure(&nodes, "gossip_copies_received") as f64;
+    let delivered = figure(&nodes, "gossip_delivered") as f64;
+    stop(nodes)?;
+    let messages = count as u64 * u64::from(NODES - 1);
+    Ok(Outcome {
+        others: vec![Named::new("copies per message", "", copies / delivered)],
+        ..Outcome::moved(&sample, messages, message_bytes as u64)
+    })
+}
+
+fn network(framing: Framing) -> Result<Vec<Engine>, Failure> {
+    let setup = Setup::polled(framing);
+    let start = |number| {
+        let flood = FloodConfig::new(channel(TX, 5, QUEUE));
+        Engine::builder(config(framing))
+            .node_key(node_key(number))
+            .shards(1)
+            .busy_poll(setup.busy_poll)
+            .reactor("gossip", move |_| Flood::new(flood.clone()))
+            .start()
+    };
+    let nodes: Vec<Engine> = (0..NODES).map(start).collect::<Result<_, _>>()?;
+    for (number, node) in (0..).zip(&nodes) {
+        for ahead in 1..=DIALED {
+            let other = &nodes[((number + ahead) % NODES) as usize];
+            node.dial_blocking(address_of(other))?;
+        }
+    }
+    for node in &nodes {
+        node.wait_for_peers_blocking(2 * DIALED as usize, PATIENCE)?;
+    }
+    Ok(nodes)
+}
+
+fn message(number: usize, bytes: usize) -> Bytes {
+    let mut message = BytesMut::zeroed(bytes);
+    message[..NUMBER_BYTES].copy_from_slice(&(number as u64).to_be_bytes());
+    message.freeze()
+}
+
+fn receive(mut inbox: Subscription, message_bytes: usize, count: usize) -> Result<(), String> {
+    for received in 0..count {
+        let Some(delivery) = inbox.recv_timeout(Duration::from_secs(30)) else {
+            return Err(format!("{received} of {count} messages have come"));
+        };
+        if delivery.message.len() != message_bytes {
+            return Err(String::from("a message was cut or mixed"));
+        }
+    }
+    Ok(())
+}
+
+/// A figure of the gossip reactors, all nodes together.
+fn figure(nodes: &[Engine], name: &str) -> u64 {
+    let shards = nodes.iter().flat_map(|node| node.status_blocking());
+    let figures = shards
+        .flat_map(|shard| shard.reactors)
+        .flat_map(|(_, figures)| figures);
+    let named = figures.filter(|(figure, _)| *figure == name);
+    named.map(|(_, value)| value).sum()
+}
