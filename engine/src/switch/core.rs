@@ -66,8 +66,10 @@ pub(super) struct Core {
     pub(super) channels: ChannelTable,
     pub(super) reactor_names: Vec<String>,
     pub(super) links: Links,
-    /// Links that want their turn in `run`, each once.
+    /// Links that want their turn in `run`, each once; see `Link::is_past_handshake`.
     pub(super) dirty: VecDeque<PeerKey>,
+    /// The same for links in their handshake, which get a lower share of each turn.
+    pub(super) handshaking: VecDeque<PeerKey>,
     pub(super) pool: BufferPool,
     /// How often the pool had run out of chunks when the peers were last parked.
     pub(super) exhausted: u64,
@@ -126,6 +128,7 @@ impl Core {
             reactor_names: reactors.iter().map(|(name, _)| name.clone()).collect(),
             links: Links::default(),
             dirty: VecDeque::new(),
+            handshaking: VecDeque::new(),
             pool: BufferPool::new(PoolLimits::default()),
             exhausted: 0,
             congested: false,
@@ -179,7 +182,11 @@ impl Core {
             && !link.dirty
         {
             link.dirty = true;
-            self.dirty.push_back(key);
+            let queue = match link.is_past_handshake() {
+                true => &mut self.dirty,
+                false => &mut self.handshaking,
+            };
+            queue.push_back(key);
         }
     }
 

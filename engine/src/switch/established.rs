@@ -212,7 +212,9 @@ impl Switch {
             return;
         };
         match &mut link.stage {
-            Stage::Upgrading { deadline, .. } | Stage::Asking { deadline, .. } => {
+            Stage::Connected { deadline, .. }
+            | Stage::Upgrading { deadline, .. }
+            | Stage::Asking { deadline, .. } => {
                 if *deadline <= now {
                     let timeout = self.core.config.handshake_timeout;
                     return self

@@ -45,6 +45,8 @@ mod sends;
 mod shutdown;
 #[allow(clippy::module_inception, reason = "the switch is the room's namesake")]
 mod switch;
+#[cfg(test)]
+mod testing;
 mod timers;
 mod turn;
 mod upgrading;

@@ -30,8 +30,9 @@ use crate::time::Instant;
 /// Makes one instance of a reactor on each shard.
 pub type ReactorFactory = Box<dyn Fn(ShardId) -> Box<dyn Reactor> + Send + Sync>;
 
-/// Links worked on in one turn at most; the rest have the next one.
-const LINKS_PER_TURN: usize = 256;
+/// Links worked on in one turn at most; the rest have the next one. Links in their handshake have a
+/// turn of their own behind it (see [`Switch::work_handshakes`]).
+pub(super) const LINKS_PER_TURN: usize = 256;
 
 /// What a switch is made of.
 pub struct SwitchConfig {
@@ -228,6 +229,7 @@ impl Switch {
             self.work(key);
             self.settle();
         }
+        self.work_handshakes();
         self.core.park_if_exhausted();
         self.finish_shutdown();
     }
@@ -242,6 +244,7 @@ impl Switch {
     /// Whether `run` has more to do at once (it bounds the work of one turn).
     pub fn has_work(&self) -> bool {
         !self.core.dirty.is_empty()
+            || !self.core.handshaking.is_empty()
             || !self.core.inbox.is_empty()
             || self.core.deliveries.is_reopened()
     }
