@@ -164,6 +164,14 @@ impl Channel {
         !self.gather.is_empty()
     }
 
+    /// Bytes of memory taken by the message being gathered.
+    pub(super) fn gathering_bytes(&self) -> usize {
+        match self.is_gathering() {
+            true => self.gather.capacity(),
+            false => 0,
+        }
+    }
+
     /// Adds a part to the message being gathered; its length was checked before.
     pub(super) fn gather(&mut self, data: &[u8]) {
         let needed = self.gather.len() + data.len();

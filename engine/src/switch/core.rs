@@ -18,6 +18,7 @@ use super::identity::node_info_of;
 use super::io::{DialId, Event, LinkId, Output, QueueGauge, ReadMode, Reply, ReplyToken, Transmit};
 use super::links::Links;
 use super::message::{AttemptId, ShardMessage};
+use super::recv_budget::RecvBudget;
 use super::switch::SwitchConfig;
 use super::timers::{Timer, Timers};
 use crate::buffer::{BufferPool, PoolLimits};
@@ -71,6 +72,7 @@ pub(super) struct Core {
     /// The same for links in their handshake, which get a lower share of each turn.
     pub(super) handshaking: VecDeque<PeerKey>,
     pub(super) pool: BufferPool,
+    pub(super) recv_budget: RecvBudget,
     /// How often the pool had run out of chunks when the peers were last parked.
     pub(super) exhausted: u64,
     /// The lanes to other shards are full: nothing is taken in that might add to them.
@@ -119,7 +121,6 @@ impl Core {
             conn_config: MConnectionConfig::new(&config)?,
             node_info: node_info_of(&config, node_id, channels.descriptors())?,
             gate: Gate::new(gate_limits(&config, shard_count)),
-            config,
             node_key,
             node_id,
             filters,
@@ -130,6 +131,7 @@ impl Core {
             dirty: VecDeque::new(),
             handshaking: VecDeque::new(),
             pool: BufferPool::new(PoolLimits::default()),
+            recv_budget: RecvBudget::new(share_of(config.recv_budget_bytes, shard_count)),
             exhausted: 0,
             congested: false,
             outputs: VecDeque::new(),
@@ -143,6 +145,7 @@ impl Core {
             next_dial: 0,
             chance: Chance::new(seed),
             stopping: false,
+            config,
         })
     }
 
@@ -352,9 +355,14 @@ impl Core {
     }
 }
 
+/// What one shard has of a limit of the node, rounded up.
+fn share_of(limit: usize, shard_count: u16) -> usize {
+    limit.div_ceil(usize::from(shard_count.max(1)))
+}
+
 /// The gate's share of the node's limits: handshakes are split over the shards, rounded up.
 fn gate_limits(config: &Config, shard_count: u16) -> GateLimits {
-    let share = |limit: usize| limit.div_ceil(usize::from(shard_count.max(1)));
+    let share = |limit| share_of(limit, shard_count);
     GateLimits {
         inbound_max: config.max_num_inbound_peers,
         has_unconditional: !config.unconditional_peer_ids.is_empty(),

@@ -121,6 +121,8 @@ pub(super) struct Peer {
     pub(super) touched: u16,
     /// Fill of each channel's queue, by number, as the gauges last showed it.
     pub(super) gauged: [usize; CHANNELS_MAX],
+    /// Bytes held for it, as the budget last counted them.
+    pub(super) held: usize,
     /// Set once it was decided to close the peer after what is queued.
     pub(super) closing: Option<Closing>,
 }

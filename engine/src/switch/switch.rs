@@ -230,6 +230,7 @@ impl Switch {
             self.settle();
         }
         self.work_handshakes();
+        self.core.balance_reading();
         self.core.park_if_exhausted();
         self.finish_shutdown();
     }
@@ -267,6 +268,8 @@ impl Switch {
         let mut metrics = self.core.metrics.clone();
         metrics.peers = self.core.links.peer_count() as u64;
         metrics.handshakes = self.core.links.upgrading_count() as u64;
+        metrics.recv_held_bytes = self.core.recv_budget.held() as u64;
+        metrics.recv_held_back = self.core.recv_budget.waiting_count() as u64;
         metrics
     }
 

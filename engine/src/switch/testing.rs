@@ -13,7 +13,7 @@ use ringwire_codec::{ChannelId, NodeInfo, NodeKey};
 use super::filter::Filters;
 use super::io::{LinkId, Output, ReadMode, Transmit};
 use super::switch::{Switch, SwitchConfig};
-use crate::buffer::pool::RECV_HEADROOM;
+use crate::buffer::pool::{RECV_BYTES, RECV_HEADROOM};
 use crate::buffer::{BufferPool, Chunk, PoolLimits};
 use crate::config::Config;
 use crate::conn::{ChannelDescriptor, MConnection, MConnectionConfig, Upgrade, UpgradeConfig};
@@ -141,6 +141,8 @@ pub(super) struct Remote {
     state: State,
     /// What it has written and the shard has not read.
     written: Vec<u8>,
+    /// What it will write later.
+    rest: Vec<u8>,
     /// How it is read.
     mode: ReadMode,
     pool: BufferPool,
@@ -176,6 +178,7 @@ impl Remote {
             link: LinkId(u64::from(number)),
             state: State::Upgrading(Box::new(upgrade)),
             written: Vec::new(),
+            rest: Vec::new(),
             mode: ReadMode::Pause,
             pool: BufferPool::new(PoolLimits::default()),
         }
@@ -274,18 +277,37 @@ impl Remote {
 
     /// Writes a message, or only so many bytes of what that takes on the wire.
     pub(super) fn write(&mut self, message: Bytes, bytes_max: usize) {
+        self.write_in_two(message, bytes_max);
+        self.rest.clear();
+    }
+
+    /// Writes the first bytes of what a message takes on the wire, and keeps the rest for
+    /// [`Remote::write_rest`].
+    pub(super) fn write_in_two(&mut self, message: Bytes, bytes: usize) {
         let State::Peer(conn) = &mut self.state else {
             panic!("only a peer sends");
         };
         conn.try_send(DATA, message).expect("its queue is long");
-        let mut bytes = Vec::new();
+        let mut sealed = Vec::new();
         while let Some(buffers) = conn
             .poll_transmit(Instant::ZERO, &mut self.pool)
             .expect("nonces are left")
         {
-            bytes.extend(buffers.into_iter().flatten());
+            sealed.extend(buffers.into_iter().flatten());
         }
-        bytes.truncate(bytes_max);
-        self.written.extend(bytes);
+        self.rest = sealed.split_off(bytes.min(sealed.len()));
+        self.written.extend(sealed);
+    }
+
+    pub(super) fn write_rest(&mut self) {
+        self.written.append(&mut self.rest);
+    }
+
+    /// As [`Remote::exchange`], but no more than one receive of a socket comes over.
+    pub(super) fn exchange_piece(&mut self, house: &mut House, outputs: &[Output]) {
+        self.take(outputs);
+        let later = self.written.split_off(self.written.len().min(RECV_BYTES));
+        self.deliver(house, Chunk::copied_from);
+        self.written.extend(later);
     }
 }
