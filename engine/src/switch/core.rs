@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
@@ -53,6 +54,10 @@ pub(super) struct Dialing {
     pub(super) address: NetAddress,
 }
 
+/// Pause between two trims of the pool: long enough that the rests of a busy shard's turns are not
+/// freed and made again.
+const TRIM_PERIOD: Duration = Duration::from_secs(1);
+
 /// Everything of a shard's switch but the reactors and the coordinator.
 pub(super) struct Core {
     pub(super) now: Instant,
@@ -73,6 +78,8 @@ pub(super) struct Core {
     pub(super) handshaking: VecDeque<PeerKey>,
     pub(super) pool: BufferPool,
     pub(super) recv_budget: RecvBudget,
+    /// Whether a trim of the pool is in the timer heap.
+    pub(super) trim_planned: bool,
     /// How often the pool had run out of chunks when the peers were last parked.
     pub(super) exhausted: u64,
     /// The lanes to other shards are full: nothing is taken in that might add to them.
@@ -132,6 +139,7 @@ impl Core {
             handshaking: VecDeque::new(),
             pool: BufferPool::new(PoolLimits::default()),
             recv_budget: RecvBudget::new(share_of(config.recv_budget_bytes, shard_count)),
+            trim_planned: false,
             exhausted: 0,
             congested: false,
             outputs: VecDeque::new(),
@@ -212,6 +220,20 @@ impl Core {
                 peer.conn.park(&mut self.pool);
             }
         }
+    }
+
+    /// Looks after the chunks that a burst has left, once in [`TRIM_PERIOD`] while there are any.
+    pub(super) fn plan_trim(&mut self) {
+        if !self.trim_planned && self.pool.has_idle_chunks() {
+            self.trim_planned = true;
+            self.timers.set(self.now + TRIM_PERIOD, Timer::Trim);
+        }
+    }
+
+    /// Frees what nobody has needed in the last period.
+    pub(super) fn trim_pool(&mut self) {
+        self.trim_planned = false;
+        self.pool.trim();
     }
 
     /// Puts the link's next deadline into the heap, unless an earlier entry will look after it.

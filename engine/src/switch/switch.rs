@@ -232,6 +232,7 @@ impl Switch {
         self.work_handshakes();
         self.core.balance_reading();
         self.core.park_if_exhausted();
+        self.core.plan_trim();
         self.finish_shutdown();
     }
 

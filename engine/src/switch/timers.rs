@@ -24,6 +24,8 @@ pub(super) enum Timer {
     Dials,
     /// The time of the peer that is read although it holds much.
     Favour,
+    /// Chunks that nobody needs are freed.
+    Trim,
     /// The end of the shutdown.
     Shutdown,
 }

@@ -127,6 +127,7 @@ impl Switch {
                     coordinator.handle_timeout(&mut self.core);
                 }
             }
+            Timer::Trim => self.core.trim_pool(),
             Timer::Favour => self.handle_favour_timeout(),
             Timer::Shutdown => self.handle_shutdown_timeout(),
         }
