@@ -50,13 +50,19 @@ pub struct RefusalMetrics {
     pub other: u64,
 }
 
-/// What one shard did so far. `peers` and `handshakes` are gauges, everything else only grows.
+/// What one shard did so far. `peers`, `handshakes` and what is held are gauges, everything else only
+/// grows.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Metrics {
     /// Peers now.
     pub peers: u64,
     /// Connections now that are on their way to become a peer.
     pub handshakes: u64,
+    /// Received bytes held for peers now: unread, half gathered, whole and not pulled.
+    pub recv_held_bytes: u64,
+    /// Peers now that are not read, because the budget for such bytes is used up and they hold more
+    /// than their share.
+    pub recv_held_back: u64,
     /// Peers that were added.
     pub peers_added: u64,
     /// Peers that were removed.

@@ -26,6 +26,42 @@ pub const SEED_BYTES: usize = 32;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; PUBLIC_KEY_BYTES]);
 
+/// The y coordinates of all points of low order, little endian, in every form that ZIP-215 reads:
+/// of order 1, 2, 4 and 8, then those of 0 and 1 with the field's prime added. No other of them
+/// leaves room for that in 255 bits.
+const LOW_ORDER: [[u8; PUBLIC_KEY_BYTES]; 7] = [
+    small(1),
+    near_prime(0xec),
+    small(0),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+    near_prime(0xed),
+    near_prime(0xee),
+];
+
+/// A number below 256.
+const fn small(number: u8) -> [u8; PUBLIC_KEY_BYTES] {
+    let mut bytes = [0; PUBLIC_KEY_BYTES];
+    bytes[0] = number;
+    bytes
+}
+
+/// A number beside the field's prime, 2^255 - 19, whose own lowest byte is 0xed.
+const fn near_prime(lowest: u8) -> [u8; PUBLIC_KEY_BYTES] {
+    let mut bytes = [0xff; PUBLIC_KEY_BYTES];
+    bytes[0] = lowest;
+    bytes[PUBLIC_KEY_BYTES - 1] = 0x7f;
+    bytes
+}
+
 /// The signature does not belong to this key and message, by the ZIP-215 rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the Ed25519 signature does not verify under the given public key (ZIP-215)")]
@@ -50,11 +86,10 @@ impl PublicKey {
     /// Whether the key is a point of low order. Such a key has no private half: ZIP-215 lets anyone
     /// sign for it, so it names nobody and proves nothing.
     pub fn is_low_order(&self) -> bool {
-        // With R the identity and s zero, the equation 8sB = 8R + 8kA holds for a point A of low
-        // order whatever k is, and for any other only if the hash k is zero.
-        let mut signature = [0; SIGNATURE_BYTES];
-        signature[0] = 1;
-        self.verify(&[], &signature).is_ok()
+        // The sign of x, the top bit, makes no difference: it tells a point from its negative.
+        let mut y = self.0;
+        y[PUBLIC_KEY_BYTES - 1] &= 0x7f;
+        LOW_ORDER.contains(&y)
     }
 
     /// Checks `signature` over `message` by ZIP-215.
@@ -194,6 +229,39 @@ mod tests {
             assert!(key.is_low_order(), "{text}");
         }
         assert!(!NodeKey::from_seed([1; 32]).public_key().is_low_order());
+    }
+
+    #[test]
+    fn the_table_of_low_orders_has_exactly_the_keys_anyone_can_sign_for() {
+        // With R the identity and s zero, the equation 8sB = 8R + 8kA holds for a point A of low
+        // order whatever k is, and for any other only if the hash k is zero.
+        let mut signature = [0; SIGNATURE_BYTES];
+        signature[0] = 1;
+        let signs_for_all = |bytes| {
+            let key = PublicKey::from_bytes(bytes);
+            key.verify(b"any", &signature).is_ok()
+        };
+        let neighbours = (0..=255u8).flat_map(|lowest| {
+            let listed = LOW_ORDER.map(|mut y| {
+                y[0] = lowest;
+                y
+            });
+            listed.into_iter().flat_map(|mut y| {
+                let positive = y;
+                y[31] |= 0x80;
+                [positive, y]
+            })
+        });
+        let mut found = 0;
+        for bytes in neighbours {
+            let is_low = PublicKey::from_bytes(bytes).is_low_order();
+            assert_eq!(is_low, signs_for_all(bytes), "{}", hex::encode(bytes));
+            found += usize::from(is_low);
+        }
+        assert!(
+            found > 2 * LOW_ORDER.len(),
+            "both sides of the edge were met"
+        );
     }
 
     #[test]

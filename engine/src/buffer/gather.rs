@@ -33,6 +33,11 @@ impl GatherBuf {
         self.bytes.len()
     }
 
+    /// Bytes of memory taken; none between messages.
+    pub fn room(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Whether no message has begun.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -112,7 +117,7 @@ mod tests {
                 .flat_map(|(fill, part)| vec![fill; *part])
                 .collect();
             assert_eq!(message, expected);
-            assert!(gather.is_empty() && gather.bytes.capacity() == 0);
+            assert!(gather.is_empty() && gather.room() == 0);
         }
     }
 
@@ -120,9 +125,9 @@ mod tests {
     fn a_buffer_grows_by_class_and_never_over_the_longest_message() {
         let (mut gather, mut pool) = (GatherBuf::default(), pool());
         gather.extend(&[1; 10], 10_000, &mut pool);
-        assert_eq!(gather.bytes.capacity(), 4096);
+        assert_eq!(gather.room(), 4096);
         gather.extend(&[2; 9_000], 10_000, &mut pool);
-        assert_eq!(gather.bytes.capacity(), 10_000);
+        assert_eq!(gather.room(), 10_000);
     }
 
     #[test]
@@ -132,7 +137,7 @@ mod tests {
         let allocated = pool.counters().allocated;
         for _ in 0..10 {
             gather.extend(&[1], MAX, &mut pool);
-            assert_eq!(gather.bytes.capacity(), 65_536);
+            assert_eq!(gather.room(), 65_536);
             drop(gathered(&mut gather, &mut pool, &[30_000, 35_535]));
         }
         assert_eq!(pool.counters().allocated, allocated);

@@ -48,6 +48,10 @@ const GATHER_LENT_BYTES: usize = 1 << 20;
 /// many. Whoever keeps messages keeps chunks, and the rest is for receiving.
 const LENT_SHARE: usize = 4;
 
+/// Chunks that one trim frees at most: giving pages back costs system calls, and a shard that frees
+/// all of a burst at once would hold up its peers.
+const CHUNKS_PER_TRIM: usize = 16;
+
 const _: () = assert!(
     RECV_HEADROOM >= 65_536 + 20,
     "headroom holds the rest of a record"
@@ -125,6 +129,8 @@ pub struct BufferPool {
     limits: PoolLimits,
     /// Chunks nobody refers to, ready to be filled.
     chunks_idle: Vec<BytesMut>,
+    /// The fewest idle chunks since the last trim: nobody has needed these.
+    chunks_spare: usize,
     /// Remainders of chunks whose slices may still be alive, oldest first.
     chunks_lent: VecDeque<BytesMut>,
     chunks_made: usize,
@@ -141,6 +147,7 @@ impl BufferPool {
         BufferPool {
             limits,
             chunks_idle: Vec::new(),
+            chunks_spare: 0,
             chunks_lent: VecDeque::new(),
             chunks_made: 0,
             send_idle: Vec::new(),
@@ -157,7 +164,11 @@ impl BufferPool {
     /// A buffer of [`CHUNK_BYTES`] initialised bytes to receive into, or `None` when the budget is
     /// out with peers and applications.
     pub fn take_chunk(&mut self) -> Option<BytesMut> {
-        if let Some(chunk) = self.chunks_idle.pop().or_else(|| self.reclaim_chunk()) {
+        if let Some(chunk) = self.chunks_idle.pop() {
+            self.chunks_spare = self.chunks_spare.min(self.chunks_idle.len());
+            return Some(chunk);
+        }
+        if let Some(chunk) = self.reclaim_chunk() {
             return Some(chunk);
         }
         if self.chunks_made == self.limits.chunks_max {
@@ -215,6 +226,21 @@ impl BufferPool {
     /// A chunk that is gone for good (its memory went elsewhere) no longer counts.
     pub fn forget_chunk(&mut self) {
         self.chunks_made = self.chunks_made.saturating_sub(1);
+    }
+
+    /// Frees idle chunks that nobody has needed since the last call, so that a burst does not keep
+    /// its memory for ever; call it now and then while [`BufferPool::has_idle_chunks`].
+    pub fn trim(&mut self) {
+        let freed = self.chunks_spare.min(CHUNKS_PER_TRIM);
+        let kept = self.chunks_idle.len() - freed;
+        self.chunks_idle.truncate(kept);
+        self.chunks_made -= freed;
+        self.chunks_spare = kept;
+    }
+
+    /// Whether a trim may have something to free, now or later.
+    pub fn has_idle_chunks(&self) -> bool {
+        !self.chunks_idle.is_empty()
     }
 
     /// A buffer of [`SEND_BYTES`] initialised bytes to seal into.
@@ -357,6 +383,37 @@ mod tests {
         assert_eq!(pool.counters().exhausted, 1);
         pool.forget_chunk();
         assert!(pool.take_chunk().is_some());
+    }
+
+    #[test]
+    fn chunks_of_a_burst_are_freed_when_nobody_has_needed_them_from_one_trim_to_the_next() {
+        let mut pool = pool(40);
+        let burst: Vec<_> = (0..40).map(|_| pool.take_chunk()).collect();
+        burst
+            .into_iter()
+            .flatten()
+            .for_each(|chunk| pool.give_back_chunk(chunk));
+        pool.trim();
+        assert_eq!(pool.chunks_idle.len(), 40, "they were in use a moment ago");
+        // Two are needed now and then.
+        let used = [pool.take_chunk(), pool.take_chunk()];
+        used.into_iter()
+            .flatten()
+            .for_each(|chunk| pool.give_back_chunk(chunk));
+        pool.trim();
+        assert_eq!(pool.chunks_idle.len(), 40 - CHUNKS_PER_TRIM);
+        for _ in 0..2 {
+            let used = [pool.take_chunk(), pool.take_chunk()];
+            used.into_iter()
+                .flatten()
+                .for_each(|chunk| pool.give_back_chunk(chunk));
+            pool.trim();
+        }
+        assert_eq!(pool.chunks_idle.len(), 2, "those that are needed stay");
+        pool.trim();
+        assert!(!pool.has_idle_chunks());
+        // What was freed may be made again.
+        assert!((0..40).all(|_| pool.take_chunk().is_some()));
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub const WIDE_RECORD_BYTES_MAX: usize = 65_536;
 /// Shards of one node at most: more than any machine has cores, and the lanes between them grow
 /// with the square.
 pub const SHARDS_MAX: usize = 256;
+/// Least budget for received bytes.
+pub const RECV_BUDGET_BYTES_MIN: usize = 1 << 20;
+/// Largest budget for received bytes: more than machines have.
+pub const RECV_BUDGET_BYTES_MAX: usize = 1 << 40;
 
 /// Longest spin of an idle shard; beyond it a sleep is always cheaper.
 pub const BUSY_POLL_MAX: Duration = Duration::from_millis(1);
@@ -173,6 +177,12 @@ impl Config {
             WIDE_RECORD_BYTES_MAX,
         );
         within("ringwire.shards", self.shards, 0, SHARDS_MAX);
+        within(
+            "ringwire.recv_budget_bytes",
+            self.recv_budget_bytes,
+            RECV_BUDGET_BYTES_MIN,
+            RECV_BUDGET_BYTES_MAX,
+        );
         for (key, limit) in [
             (
                 "ringwire.max_num_handshakes_per_ip",

@@ -83,6 +83,9 @@ pub struct Config {
     pub send_rate: u64,
     /// Bytes per second from one peer; zero means unlimited.
     pub recv_rate: u64,
+    /// Received bytes held for all peers together at most: messages that are not whole or not pulled.
+    /// Each shard has an equal part.
+    pub recv_budget_bytes: usize,
     /// Pause between pings.
     pub ping_interval: Duration,
     /// Time a peer has to answer a ping.
@@ -146,6 +149,7 @@ impl Default for Config {
             max_packet_msg_payload_size: 1024,
             send_rate: 5_120_000,
             recv_rate: 5_120_000,
+            recv_budget_bytes: 512 * 1024 * 1024,
             ping_interval: Duration::from_secs(60),
             pong_timeout: Duration::from_secs(45),
             wide_records: true,

@@ -116,6 +116,7 @@ mod tests {
             max_packet_msg_payload_size: 8,
             send_rate: 9,
             recv_rate: 10,
+            recv_budget_bytes: 23_000_000,
             ping_interval: Duration::from_secs(12),
             pong_timeout: Duration::from_secs(11),
             wide_records: false,

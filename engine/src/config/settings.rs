@@ -165,6 +165,9 @@ const SECTIONS: &[Setting] = settings! {
         "Whether to offer the faster record layer to peers that speak it.";
     RINGWIRE wide_record_bytes_max: count =>
         "Plaintext of the largest wide record to accept, bytes, 4096 to 65536.";
+    RINGWIRE recv_budget_bytes: count =>
+        "Received bytes held for all peers together: messages that are not whole or not taken."
+        "Shared out over the shards. Beyond it only peers that hold little are read.";
     RINGWIRE ping_interval: time => "Pause between two pings to a peer.";
     RINGWIRE pong_timeout: time =>
         "Time a peer has to answer a ping; shorter than ping_interval.";

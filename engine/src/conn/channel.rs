@@ -167,6 +167,11 @@ impl Channel {
         !self.gather.is_empty()
     }
 
+    /// Bytes of memory taken by the message being gathered.
+    pub(super) fn gathering_bytes(&self) -> usize {
+        self.gather.room()
+    }
+
     /// Adds a part to the message being gathered; its length was checked before.
     #[inline]
     pub(super) fn gather(&mut self, data: &[u8], pool: &mut BufferPool) {

@@ -76,6 +76,12 @@ impl ChannelSet {
         self.ready_bytes
     }
 
+    /// Bytes of memory held for messages, whole and half gathered.
+    pub(super) fn held_bytes(&self) -> usize {
+        let gathering: usize = self.channels.iter().map(Channel::gathering_bytes).sum();
+        self.ready_bytes + gathering
+    }
+
     /// The oldest message of the channel with the highest priority among those that have one and
     /// are accepted.
     pub(super) fn pop_ready(

@@ -38,6 +38,19 @@ pub enum ConnError {
         /// The channel's `recv_message_capacity`.
         max: usize,
     },
+    /// The shard's budget for received bytes was used up, and the peer, which held more of it than
+    /// its share and most of all, finished no message although it was read.
+    #[error(
+        "no message finished within {within:?} while {held} bytes are held, over a share of {share}"
+    )]
+    HoldsTooMuch {
+        /// Bytes held for the peer.
+        held: usize,
+        /// Bytes that each peer may hold in any case.
+        share: usize,
+        /// The time it had.
+        within: Duration,
+    },
     /// The bytes of a packet are not a packet (items 10 and 16).
     #[error("bad packet: {0}")]
     BadEncoding(DecodeError),

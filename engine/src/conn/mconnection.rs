@@ -39,6 +39,8 @@ use crate::config::{Config, ConfigError};
 use crate::error::TrySendError;
 use crate::time::Instant;
 
+mod held;
+
 /// Bytes of whole messages opened ahead of the one that is pulled, so that a vote behind a block is
 /// seen and can overtake it.
 const READ_AHEAD_BYTES: usize = 256 * 1024;

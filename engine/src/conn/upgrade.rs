@@ -205,15 +205,30 @@ impl Upgrade {
         self.output.pop_front()
     }
 
-    /// Bytes came. They are copied, so the chunk they lie in can go back to its pool at once.
+    /// Bytes came, to be looked at now: [`Upgrade::store`] and [`Upgrade::advance`] in one.
     ///
     /// # Errors
-    /// Why the connection must be closed: `Handshake`, `Connection` or `Rejected`.
+    /// As [`Upgrade::advance`].
     pub fn handle_received(
         &mut self,
         received: &[u8],
     ) -> Result<Option<Box<Upgraded>>, CloseReason> {
+        self.store(received);
+        self.advance()
+    }
+
+    /// Bytes came. They are copied, so the chunk they lie in can go back to its pool at once;
+    /// nothing is computed until [`Upgrade::advance`].
+    pub fn store(&mut self, received: &[u8]) {
         self.received.extend_from_slice(received);
+    }
+
+    /// Goes as far as what was stored allows. This is where a handshake costs time: up to two
+    /// operations on the curve.
+    ///
+    /// # Errors
+    /// Why the connection must be closed: `Handshake`, `Connection` or `Rejected`.
+    pub fn advance(&mut self) -> Result<Option<Box<Upgraded>>, CloseReason> {
         // An error on the way leaves the upgrade over.
         match std::mem::replace(&mut self.state, State::Over) {
             State::Handshake(handshake) => self.continue_handshake(handshake),

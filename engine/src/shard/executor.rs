@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 
+use crate::config::Config;
 use crate::peer::ShardId;
 use crate::reactor::{ChannelDescriptor, Reactor};
 use crate::shard::driver::{Driver, Parts, drive, panic_message};
@@ -51,10 +52,14 @@ const GLOMMIO_IO_BYTES: usize = 64 * 1024;
 /// Time the shards of an engine that did not start get to go home; they have nothing to finish.
 const HOME_WITHIN: Duration = Duration::from_secs(10);
 
+/// Open files that a node may have beside its connections: rings, documents, connections that are
+/// being closed, and the application's own.
+const FILES_BESIDE: usize = 512;
+
 /// What every shard of an engine is made from.
 pub(crate) struct Plan {
     /// Checked configuration.
-    pub(crate) config: Arc<crate::config::Config>,
+    pub(crate) config: Arc<Config>,
     /// Identity of the node.
     pub(crate) node_key: ringwire_codec::NodeKey,
     /// Reactors by name, in the order in which they were registered.
@@ -87,6 +92,11 @@ pub(crate) fn launch(
     node: &Arc<Node>,
     listeners: Vec<TcpListener>,
 ) -> Result<(), StartError> {
+    if let Some(listener) = listeners.first()
+        && let Err(error) = check::reserve_open_files(listener, files_wanted(&plan.config))
+    {
+        tracing::debug!(%error, "no room was made for open files, accepting may stall when it grows");
+    }
     let cpus = check::available_cpus();
     let meshes = Mesh::connect(node.shard_count());
     let mut starting = Vec::new();
@@ -115,6 +125,19 @@ pub(crate) fn launch(
         let _ = go.send(());
     }
     Ok(())
+}
+
+/// Open files of a node with as many connections as it may have.
+fn files_wanted(config: &Config) -> u64 {
+    let connections = [
+        config.max_num_inbound_peers,
+        config.max_num_outbound_peers,
+        config.max_num_handshakes,
+    ];
+    let files = connections
+        .into_iter()
+        .fold(FILES_BESIDE, usize::saturating_add);
+    files as u64
 }
 
 /// A shard that sets itself up.

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
@@ -18,6 +19,7 @@ use super::identity::node_info_of;
 use super::io::{DialId, Event, LinkId, Output, QueueGauge, ReadMode, Reply, ReplyToken, Transmit};
 use super::links::Links;
 use super::message::{AttemptId, ShardMessage};
+use super::recv_budget::RecvBudget;
 use super::switch::SwitchConfig;
 use super::timers::{Timer, Timers};
 use crate::buffer::{BufferPool, PoolLimits};
@@ -52,6 +54,10 @@ pub(super) struct Dialing {
     pub(super) address: NetAddress,
 }
 
+/// Pause between two trims of the pool: long enough that the rests of a busy shard's turns are not
+/// freed and made again.
+const TRIM_PERIOD: Duration = Duration::from_secs(1);
+
 /// Everything of a shard's switch but the reactors and the coordinator.
 pub(super) struct Core {
     pub(super) now: Instant,
@@ -66,11 +72,16 @@ pub(super) struct Core {
     pub(super) channels: ChannelTable,
     pub(super) reactor_names: Vec<String>,
     pub(super) links: Links,
-    /// Links that want their turn in `run`, each once.
+    /// Links that want their turn in `run`, each once; see `Link::is_past_handshake`.
     pub(super) dirty: VecDeque<PeerKey>,
+    /// The same for links in their handshake, which get a lower share of each turn.
+    pub(super) handshaking: VecDeque<PeerKey>,
     /// Bytes handed to the shell since `run` began.
     pub(super) turn_bytes: usize,
     pub(super) pool: BufferPool,
+    pub(super) recv_budget: RecvBudget,
+    /// Whether a trim of the pool is in the timer heap.
+    pub(super) trim_planned: bool,
     /// How often the pool had run out of chunks when the peers were last parked.
     pub(super) exhausted: u64,
     /// The lanes to other shards are full: nothing is taken in that might add to them.
@@ -119,7 +130,6 @@ impl Core {
             conn_config: MConnectionConfig::new(&config)?,
             node_info: node_info_of(&config, node_id, channels.descriptors())?,
             gate: Gate::new(gate_limits(&config, shard_count)),
-            config,
             node_key,
             node_id,
             filters,
@@ -128,8 +138,11 @@ impl Core {
             reactor_names: reactors.iter().map(|(name, _)| name.clone()).collect(),
             links: Links::default(),
             dirty: VecDeque::new(),
+            handshaking: VecDeque::new(),
             turn_bytes: 0,
             pool: BufferPool::new(PoolLimits::default()),
+            recv_budget: RecvBudget::new(share_of(config.recv_budget_bytes, shard_count)),
+            trim_planned: false,
             exhausted: 0,
             congested: false,
             outputs: VecDeque::new(),
@@ -143,6 +156,7 @@ impl Core {
             next_dial: 0,
             chance: Chance::new(seed),
             stopping: false,
+            config,
         })
     }
 
@@ -182,7 +196,11 @@ impl Core {
             && !link.dirty
         {
             link.dirty = true;
-            self.dirty.push_back(key);
+            let queue = match link.is_past_handshake() {
+                true => &mut self.dirty,
+                false => &mut self.handshaking,
+            };
+            queue.push_back(key);
         }
     }
 
@@ -205,6 +223,20 @@ impl Core {
                 peer.conn.park(&mut self.pool);
             }
         }
+    }
+
+    /// Looks after the chunks that a burst has left, once in [`TRIM_PERIOD`] while there are any.
+    pub(super) fn plan_trim(&mut self) {
+        if !self.trim_planned && self.pool.has_idle_chunks() {
+            self.trim_planned = true;
+            self.timers.set(self.now + TRIM_PERIOD, Timer::Trim);
+        }
+    }
+
+    /// Frees what nobody has needed in the last period.
+    pub(super) fn trim_pool(&mut self) {
+        self.trim_planned = false;
+        self.pool.trim();
     }
 
     /// Puts the link's next deadline into the heap, unless an earlier entry will look after it.
@@ -347,9 +379,14 @@ impl Core {
     }
 }
 
+/// What one shard has of a limit of the node, rounded up.
+fn share_of(limit: usize, shard_count: u16) -> usize {
+    limit.div_ceil(usize::from(shard_count.max(1)))
+}
+
 /// The gate's share of the node's limits: handshakes are split over the shards, rounded up.
 fn gate_limits(config: &Config, shard_count: u16) -> GateLimits {
-    let share = |limit: usize| limit.div_ceil(usize::from(shard_count.max(1)));
+    let share = |limit| share_of(limit, shard_count);
     GateLimits {
         inbound_max: config.max_num_inbound_peers,
         has_unconditional: !config.unconditional_peer_ids.is_empty(),

@@ -13,7 +13,7 @@ use ringwire_codec::ChannelId;
 use ringwire_codec::node_info::CHANNELS_MAX;
 
 use super::core::{Core, Stop};
-use super::io::{Event, LinkId, ReadMode};
+use super::io::{Event, LinkId};
 use super::link::{Peer, Stage};
 use super::message::{Parcel, Pass, ShardMessage};
 use super::reconnect::STABLE_AFTER;
@@ -73,6 +73,7 @@ impl Switch {
             starved: 0,
             touched: 0,
             gauged: [0; CHANNELS_MAX],
+            held: 0,
             closing: None,
         }));
         let outcome = self.init_peer(&info);
@@ -212,7 +213,9 @@ impl Switch {
             return;
         };
         match &mut link.stage {
-            Stage::Upgrading { deadline, .. } | Stage::Asking { deadline, .. } => {
+            Stage::Connected { deadline, .. }
+            | Stage::Upgrading { deadline, .. }
+            | Stage::Asking { deadline, .. } => {
                 if *deadline <= now {
                     let timeout = self.core.config.handshake_timeout;
                     return self
@@ -292,21 +295,5 @@ impl Core {
             self.transmit(key, buffers);
         }
         Ok(())
-    }
-
-    fn read_as_wanted(&mut self, key: PeerKey) {
-        let Some(link) = self.links.get(key) else {
-            return;
-        };
-        let Some(peer) = link.peer() else { return };
-        let wants_read = link.ended.is_none() && peer.conn.wants_read(self.now);
-        self.set_read(
-            key,
-            if wants_read {
-                ReadMode::Stream
-            } else {
-                ReadMode::Pause
-            },
-        );
     }
 }

@@ -1,12 +1,12 @@
 //! One socket of a shard, from the moment it is there until the switch forgets it.
 //!
 //! ```text
-//!  accepted ─┐                                      ┌─ home is another shard ─▶ Leaving ─▶ Move
-//!            ├▶ Upgrading ─▶ Asking ─▶ (verdict) ───┤
-//!  connected ┘      │           │                   └─ home is here ─┐
-//!                   └─ refused ─┴─▶ Close            adopted ────────┴─▶ Established
-//!                                                                            │ stopped
-//!                                    Close ◀── flushed, or its time is up ── Closing
+//!  accepted ─┐                                        ┌─ home is another shard ─▶ Leaving ─▶ Move
+//!            ├▶ Connected ─▶ Upgrading ─▶ Asking ─────▶ (verdict)
+//!  dialed ───┘      │            │          │           └─ home is here ─┐
+//!                   └─ refused ──┴──────────┴─▶ Close    adopted ────────┴─▶ Established
+//!                                                                                │ stopped
+//!                                        Close ◀── flushed, or its time is up ── Closing
 //!
 //! A Close waits in Parting when there is a last word to say and a transmit is in flight.
 //! ```
@@ -19,13 +19,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use ringwire_codec::ChannelId;
 use ringwire_codec::node_info::CHANNELS_MAX;
+use ringwire_codec::{ChannelId, NodeId};
 
 use super::io::{LinkId, ReadMode, ReplyToken, Transmit};
 use super::message::{AttemptId, Pass, Ticket};
 use super::timers::Entries;
-use crate::buffer::Chunk;
 use crate::conn::{MConnection, Upgrade, UpgradeStage, Upgraded};
 use crate::error::{CloseReason, EarlyStep, NetworkError};
 use crate::peer::{Direction, PeerInfo, PeerKey};
@@ -61,12 +60,21 @@ pub(super) struct Link {
 
 /// What a link is being used for.
 pub(super) enum Stage {
+    /// TCP is up and no more: the handshake begins when its turn comes, because even the first
+    /// step costs a key pair.
+    Connected {
+        /// The id that was dialed.
+        expected_id: Option<NodeId>,
+        /// When the handshake must have ended.
+        deadline: Instant,
+    },
     /// Secret handshake and NodeInfo exchange.
     Upgrading {
         /// The machine.
         upgrade: Box<Upgrade>,
-        /// What came and has not been looked at; at most one receive, because we read once.
-        received: Option<Chunk>,
+        /// Whether something came that has not been looked at; at most one receive, because we
+        /// read once. It is copied, so that a link which waits for its turn holds no chunk.
+        has_received: bool,
         /// When the present step must have ended.
         deadline: Instant,
         /// Whether the deadline is already that of the NodeInfo step.
@@ -113,6 +121,8 @@ pub(super) struct Peer {
     pub(super) touched: u16,
     /// Fill of each channel's queue, by number, as the gauges last showed it.
     pub(super) gauged: [usize; CHANNELS_MAX],
+    /// Bytes held for it, as the budget last counted them.
+    pub(super) held: usize,
     /// Set once it was decided to close the peer after what is queued.
     pub(super) closing: Option<Closing>,
 }
@@ -156,6 +166,27 @@ impl Link {
         }
     }
 
+    /// Whether the link is a peer, or nobody's any more: its turns are not a handshake's.
+    pub(super) fn is_past_handshake(&self) -> bool {
+        matches!(self.stage, Stage::Established(_) | Stage::Parting { .. })
+    }
+
+    /// Whether the next turn of a link that is no peer yet takes a step of its handshake: what
+    /// costs far more than looking whether there is one.
+    pub(super) fn is_step_due(&self) -> bool {
+        match &self.stage {
+            Stage::Connected { .. } => self.ended.is_none(),
+            Stage::Upgrading { has_received, .. } => *has_received,
+            Stage::Leaving { .. } => self.ended.is_none() && !self.is_writing(),
+            _ => false,
+        }
+    }
+
+    /// Whether something is on its way out, or waits for that.
+    pub(super) fn is_writing(&self) -> bool {
+        self.sending || !self.unsent.is_empty()
+    }
+
     /// Whether the link is nobody's any more.
     pub(super) fn is_parting(&self) -> bool {
         matches!(self.stage, Stage::Parting { .. })
@@ -166,6 +197,7 @@ impl Link {
     pub(super) fn ended_early(&self, error: NetworkError) -> NetworkError {
         let step = match &self.stage {
             _ if self.direction == Direction::Inbound => return error,
+            Stage::Connected { .. } => EarlyStep::SecretConnection,
             Stage::Upgrading { upgrade, .. } => match upgrade.stage() {
                 UpgradeStage::SecretConnection => EarlyStep::SecretConnection,
                 UpgradeStage::NodeInfo | UpgradeStage::Over => EarlyStep::NodeInfo,
@@ -181,7 +213,8 @@ impl Link {
     /// When something of the link is due next.
     pub(super) fn next_at(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Upgrading { deadline, .. }
+            Stage::Connected { deadline, .. }
+            | Stage::Upgrading { deadline, .. }
             | Stage::Asking { deadline, .. }
             | Stage::Parting { deadline } => Some(*deadline),
             Stage::Leaving { .. } | Stage::Moving => None,

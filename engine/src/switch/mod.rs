@@ -12,7 +12,7 @@
 //! * `switch`, `core`, `turn`, `context`: the list, what it holds, its inside, a reactor's view
 //! * `link`, `links`: one socket, all sockets
 //! * `gate`, `bans`, `filter`, `upgrading`, `dials`: a link before it is a peer
-//! * `established`, `sends`, `deliveries`, `closing`: a peer, to its end
+//! * `established`, `recv_budget`, `sends`, `deliveries`, `closing`: a peer, to its end
 //! * `coordinator`, `admission`, `dialer`, `reconnect`: the node as a whole, on shard 0 alone
 //! * `reactor_set`, `channel_table`, `app_channels`, `identity`: what the node is made of
 //! * `commands`, `shutdown`, `timers`: what the application wants, and time
@@ -41,10 +41,13 @@ mod links;
 mod message;
 mod reactor_set;
 mod reconnect;
+mod recv_budget;
 mod sends;
 mod shutdown;
 #[allow(clippy::module_inception, reason = "the switch is the room's namesake")]
 mod switch;
+#[cfg(test)]
+mod testing;
 mod timers;
 mod turn;
 mod upgrading;

@@ -30,11 +30,12 @@ use crate::time::Instant;
 /// Makes one instance of a reactor on each shard.
 pub type ReactorFactory = Box<dyn Fn(ShardId) -> Box<dyn Reactor> + Send + Sync>;
 
-/// Links worked on in one turn at most; the rest have the next one.
-const LINKS_PER_TURN: usize = 256;
+/// Links worked on in one turn at most; the rest have the next one. Links in their handshake have a
+/// turn of their own behind it (see [`Switch::work_handshakes`]).
+pub(super) const LINKS_PER_TURN: usize = 256;
 /// Bytes sealed in one turn, after which the rest of the links wait for the next: what was sealed
 /// should be written while the core's cache still has it, and its buffers come back to be sealed
-/// into again (docs/decisions, 18).
+/// into again (docs/decisions, 19).
 const TURN_BYTES: usize = 256 * 1024;
 
 /// What a switch is made of.
@@ -236,7 +237,10 @@ impl Switch {
                 break;
             }
         }
+        self.work_handshakes();
+        self.core.balance_reading();
         self.core.park_if_exhausted();
+        self.core.plan_trim();
         self.finish_shutdown();
     }
 
@@ -250,6 +254,7 @@ impl Switch {
     /// Whether `run` has more to do at once (it bounds the work of one turn).
     pub fn has_work(&self) -> bool {
         !self.core.dirty.is_empty()
+            || !self.core.handshaking.is_empty()
             || !self.core.inbox.is_empty()
             || self.core.deliveries.is_reopened()
     }
@@ -272,6 +277,8 @@ impl Switch {
         let mut metrics = self.core.metrics.clone();
         metrics.peers = self.core.links.peer_count() as u64;
         metrics.handshakes = self.core.links.upgrading_count() as u64;
+        metrics.recv_held_bytes = self.core.recv_budget.held() as u64;
+        metrics.recv_held_back = self.core.recv_budget.waiting_count() as u64;
         metrics
     }
 

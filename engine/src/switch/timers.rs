@@ -22,6 +22,10 @@ pub(super) enum Timer {
     Reactor(u16, u64),
     /// The coordinator's dial plan.
     Dials,
+    /// The time of the peer that is read although it holds much.
+    Favour,
+    /// Chunks that nobody needs are freed.
+    Trim,
     /// The end of the shutdown.
     Shutdown,
 }

@@ -3,9 +3,9 @@
 
 use super::context::ReactorContext;
 use super::core::{Dialed, Stop};
-use super::link::Stage;
+use super::link::{Link, Stage};
 use super::message::ShardMessage;
-use super::switch::Switch;
+use super::switch::{LINKS_PER_TURN, Switch};
 use super::timers::Timer;
 use crate::error::CloseReason;
 use crate::peer::{PeerKey, ShardId};
@@ -15,6 +15,11 @@ use crate::time::Instant;
 /// Messages of a shard to itself handled at once, so that a reactor which keeps noting to itself
 /// holds up nobody.
 const INBOX_PER_SETTLING: usize = 1024;
+
+/// Steps of handshakes taken in one turn. A step is tens of microseconds of curve arithmetic, as much
+/// as dozens of messages, and a turn costs a small part of that: the next one comes at once while
+/// steps are due, and it begins with what the sockets have.
+const HANDSHAKE_STEPS_PER_TURN: usize = 1;
 
 impl Switch {
     /// Calls one reactor with its context; a panic becomes the reason to close the peer at hand.
@@ -122,6 +127,8 @@ impl Switch {
                     coordinator.handle_timeout(&mut self.core);
                 }
             }
+            Timer::Trim => self.core.trim_pool(),
+            Timer::Favour => self.handle_favour_timeout(),
             Timer::Shutdown => self.handle_shutdown_timeout(),
         }
     }
@@ -138,6 +145,28 @@ impl Switch {
         }
     }
 
+    /// Gives links in their handshake their turn: as many as want little, up to and with those that
+    /// take [`HANDSHAKE_STEPS_PER_TURN`] steps.
+    ///
+    /// A storm of connections so delays data by one step per turn, however many come. And data
+    /// cannot hold handshakes up for ever, however much there is: each turn of the loop takes a
+    /// step, and the queue is served in order.
+    pub(super) fn work_handshakes(&mut self) {
+        let mut steps = 0;
+        for _ in 0..self.core.handshaking.len().min(LINKS_PER_TURN) {
+            let Some(key) = self.core.handshaking.pop_front() else {
+                return;
+            };
+            let is_step = self.core.links.get(key).is_some_and(Link::is_step_due);
+            self.work(key);
+            self.settle();
+            steps += usize::from(is_step);
+            if steps == HANDSHAKE_STEPS_PER_TURN {
+                return;
+            }
+        }
+    }
+
     /// Gives a link its turn.
     pub(super) fn work(&mut self, key: PeerKey) {
         let Some(link) = self.core.links.get_mut(key) else {
@@ -145,6 +174,7 @@ impl Switch {
         };
         link.dirty = false;
         match link.stage {
+            Stage::Connected { .. } => self.core.work_connected(key),
             Stage::Upgrading { .. } => self.core.work_upgrade(key),
             Stage::Established(_) => self.work_peer(key),
             Stage::Asking { .. } | Stage::Leaving { .. } if link.ended.is_some() => {
@@ -162,3 +192,7 @@ impl Switch {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "turn_tests.rs"]
+mod tests;

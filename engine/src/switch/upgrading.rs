@@ -37,7 +37,7 @@ impl Core {
         }
     }
 
-    /// Begins the handshake on a socket.
+    /// Takes in a socket whose handshake may begin.
     pub(super) fn begin_upgrade(
         &mut self,
         link: LinkId,
@@ -46,6 +46,32 @@ impl Core {
         attempt: Option<AttemptId>,
         expected_id: Option<NodeId>,
     ) {
+        let deadline = self.now + self.config.handshake_timeout;
+        let stage = |_| Stage::Connected {
+            expected_id,
+            deadline,
+        };
+        let key = self.links.insert(link, remote, direction, attempt, stage);
+        self.schedule(key);
+        self.mark(key);
+    }
+
+    /// Begins the handshake of a link, unless its socket has ended meanwhile.
+    pub(super) fn work_connected(&mut self, key: PeerKey) {
+        let Some(link) = self.links.get_mut(key) else {
+            return;
+        };
+        let Stage::Connected {
+            expected_id,
+            deadline,
+        } = link.stage
+        else {
+            return;
+        };
+        if let Some(error) = link.ended.clone() {
+            let error = link.ended_early(error);
+            return self.refuse(key, CloseReason::Network(error));
+        }
         let upgrade = Box::new(Upgrade::new(UpgradeConfig {
             node_key: &self.node_key,
             ephemeral_secret: self.chance.bytes(),
@@ -53,18 +79,14 @@ impl Core {
             expected_id,
             packet_payload_max: self.config.max_packet_msg_payload_size,
         }));
-        let deadline = self.now + self.config.handshake_timeout;
-        let key = self
-            .links
-            .insert(link, remote, direction, attempt, |_| Stage::Upgrading {
-                upgrade,
-                received: None,
-                deadline,
-                exchanging: false,
-            });
+        link.stage = Stage::Upgrading {
+            upgrade,
+            has_received: false,
+            deadline,
+            exchanging: false,
+        };
         self.send_upgrade(key);
         self.set_read(key, ReadMode::Once);
-        self.schedule(key);
     }
 
     /// Looks at what came for an upgrade.
@@ -93,19 +115,17 @@ impl Core {
         };
         let Stage::Upgrading {
             upgrade,
-            received,
+            has_received,
             deadline,
             exchanging,
         } = &mut link.stage
         else {
             return Ok(());
         };
-        let Some(chunk) = received.take() else {
+        if !std::mem::take(has_received) {
             return Ok(());
-        };
-        let outcome = upgrade.handle_received(chunk.received());
-        self.pool.give_back_chunk(chunk.bytes);
-        let upgraded = outcome?;
+        }
+        let upgraded = upgrade.advance()?;
         if upgrade.stage() == UpgradeStage::NodeInfo && !*exchanging {
             *exchanging = true;
             *deadline = self.now + self.config.handshake_timeout;
@@ -173,7 +193,7 @@ impl Core {
     /// handed to its home shard, or its keys are returned when that is here.
     pub(super) fn leave(&mut self, key: PeerKey) -> Option<(Box<Upgraded>, Pass)> {
         let link = self.links.get_mut(key)?;
-        if link.sending || !link.unsent.is_empty() {
+        if link.is_writing() {
             return None;
         }
         let Stage::Leaving { upgraded, pass } = std::mem::replace(&mut link.stage, Stage::Moving)
@@ -300,15 +320,23 @@ impl Core {
             link.read = ReadMode::Pause;
         }
         match &mut link.stage {
-            Stage::Upgrading { received, .. } => {
-                debug_assert!(received.is_none(), "an upgrade reads once at a time");
-                *received = Some(chunk);
+            Stage::Upgrading {
+                upgrade,
+                has_received,
+                ..
+            } => {
+                debug_assert!(!*has_received, "an upgrade reads once at a time");
+                upgrade.store(chunk.received());
+                *has_received = true;
+                self.pool.give_back_chunk(chunk.bytes);
             }
             Stage::Asking { upgraded, .. } | Stage::Leaving { upgraded, .. } => {
                 upgraded.layer.recv.push(chunk, &mut self.pool);
             }
             Stage::Established(peer) => peer.conn.handle_received(chunk, self.now, &mut self.pool),
-            Stage::Moving | Stage::Parting { .. } => self.pool.give_back_chunk(chunk.bytes),
+            Stage::Connected { .. } | Stage::Moving | Stage::Parting { .. } => {
+                self.pool.give_back_chunk(chunk.bytes)
+            }
         }
         self.mark(key);
     }

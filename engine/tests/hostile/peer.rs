@@ -8,10 +8,13 @@ use bytes::Bytes;
 use ringwire::conn::ConnError;
 use ringwire::conn::heartbeat::PINGS_PER_SECOND_MAX;
 use ringwire::error::{CloseReason, NetworkError, SendError, TrySendError};
+use ringwire::switch::Event;
 use ringwire_codec::secret::{FRAME_SEALED, FrameError};
 use ringwire_codec::{ChannelId, NodeId, Packet, PacketMsg};
 
-use crate::arena::{ATTACKER_SEED, Arena, Attack, Held, WITHIN, admitted, open_files};
+use crate::arena::{
+    ATTACKER_SEED, Arena, Attack, Held, WITHIN, admitted, info, open_files, oracle,
+};
 use crate::support::comet_peer::{CometPeer, Incoming};
 use crate::support::loopback;
 use crate::support::node::{BULK, ECHO, FAIL, FUSE, PANIC, REFUSE, SLOW};
@@ -279,4 +282,69 @@ fn send_within(
 ) -> Result<(), SendError> {
     let engine = &arena.node.engine;
     engine.send_blocking(id, BULK[0], message.clone(), within)
+}
+
+/// Attackers that begin a long message each and stop.
+const STALLING: u8 = 12;
+/// Bytes of the message that each of them has sent.
+const STALLED_BYTES: usize = 900_000;
+
+#[test]
+fn peers_that_stall_with_long_messages_stop_nobody_and_are_closed_for_who_waits() {
+    // Each of the two shards has 2 MiB; six attackers there would hold 6 MiB.
+    let budget = 4 << 20;
+    let arena = Arena::open_with(|config| config.recv_budget_bytes = budget);
+    let Some(mut arena) = arena else { return };
+    let addr = arena.node.engine.listen_addr();
+    let stalled: Vec<_> = (0..STALLING)
+        .map(|number| {
+            let seed = [0x80 + number; 32];
+            let stream = loopback::connect(addr);
+            let peer = CometPeer::establish(oracle(), stream, seed, &info(seed));
+            let mut peer = peer.expect("it is in order so far");
+            // The engine stops reading some of them, so each writes on a thread of its own.
+            std::thread::spawn(move || {
+                for _ in 0..STALLED_BYTES / 1000 {
+                    let part = PacketMsg {
+                        channel: ECHO[1],
+                        eof: false,
+                        data: &[number; 1000],
+                    };
+                    if peer.writer.packet(&Packet::Msg(part)).is_err() {
+                        break;
+                    }
+                }
+                peer
+            })
+        })
+        .collect();
+    let too_much = |reason: &CloseReason| {
+        connection(reason, |error| {
+            matches!(error, ConnError::HoldsTooMuch { .. })
+        })
+    };
+    let deadline = Instant::now() + 3 * WITHIN;
+    let closed = loop {
+        arena.must_go_on("peers that stall");
+        let held = arena.node.engine.status_blocking();
+        let held: u64 = held.iter().map(|shard| shard.metrics.recv_held_bytes).sum();
+        // Over the budget by a favoured message on each shard and what had been under way.
+        let most = budget as u64 + 2 * (MESSAGE_BYTES_MAX as u64 + (2 << 20));
+        assert!(held <= most, "{held} bytes are held");
+        let closed = arena.node.wait_event(WITHIN / 20, |event| match event {
+            Event::PeerRemoved { reason, .. } => Some(reason),
+            _ => None,
+        });
+        assert!(
+            closed.is_some() || Instant::now() < deadline,
+            "nobody is closed for those who wait"
+        );
+        if let Some(closed) = closed {
+            break closed;
+        }
+    };
+    assert!(too_much(&closed), "closed for {closed:?}");
+    arena.must_go_on("one of them was closed");
+    // Whoever still writes ends when the engine does.
+    drop(stalled);
 }

@@ -50,6 +50,16 @@ fn limits_hold_at_both_ends() {
     );
     assert!(faults(|c| c.shards = SHARDS_MAX).is_empty());
     assert_eq!(faults(|c| c.shards = SHARDS_MAX + 1), ["ringwire.shards"]);
+    for (edge, beyond) in [
+        (RECV_BUDGET_BYTES_MIN, RECV_BUDGET_BYTES_MIN - 1),
+        (RECV_BUDGET_BYTES_MAX, RECV_BUDGET_BYTES_MAX + 1),
+    ] {
+        assert!(faults(|c| c.recv_budget_bytes = edge).is_empty());
+        assert_eq!(
+            faults(|c| c.recv_budget_bytes = beyond),
+            ["ringwire.recv_budget_bytes"]
+        );
+    }
     assert!(faults(|c| c.busy_poll = BUSY_POLL_MAX).is_empty());
     let longer = BUSY_POLL_MAX + Duration::from_nanos(1);
     assert_eq!(faults(|c| c.busy_poll = longer), ["ringwire.busy_poll"]);

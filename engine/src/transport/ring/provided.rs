@@ -28,7 +28,7 @@ const PAGE_BYTES: usize = 4096;
 const BUFFERS_MAX: usize = 1 << 15;
 /// Buffers lent to the kernel at first. The kernel takes them in turn, the longest unused first, so
 /// all that are lent pass through the cache: two of them fit there beside what is sealed, sixteen
-/// do not (docs/decisions, 18). More are lent once several links have waited at the same time.
+/// do not (docs/decisions, 19). More are lent once several links have waited at the same time.
 const LENT_FIRST: usize = 2;
 /// Turns that received something but used at most a quarter of what was lent, after which half as
 /// much is lent.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// A soft and a hard limit of this process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +48,16 @@ pub(super) fn adopt(fd: RawFd) -> OwnedFd {
     assert!(fd >= 0, "the kernel makes no negative descriptors");
     // SAFETY: callers pass a descriptor fresh from the kernel, which nobody else owns.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// A copy of `file` whose number is the first free one from `least` on, closed on exec.
+pub(crate) fn duplicate_from(file: BorrowedFd<'_>, least: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: plain numbers go in, a new descriptor or -1 comes out; `file` is open meanwhile.
+    let fd = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(adopt(fd))
 }
 
 /// A message header that names nothing. The structure has private padding, so it cannot be written

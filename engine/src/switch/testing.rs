@@ -1,0 +1,313 @@
+//! A world for the tests of this room: one shard whose turns are in the test's hands, and remotes
+//! that speak to it without sockets.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringwire_codec::{ChannelId, NodeInfo, NodeKey};
+
+use super::filter::Filters;
+use super::io::{LinkId, Output, ReadMode, Transmit};
+use super::switch::{Switch, SwitchConfig};
+use crate::buffer::pool::{RECV_BYTES, RECV_HEADROOM};
+use crate::buffer::{BufferPool, Chunk, PoolLimits};
+use crate::config::Config;
+use crate::conn::{ChannelDescriptor, MConnection, MConnectionConfig, Upgrade, UpgradeConfig};
+use crate::error::ReactorError;
+use crate::peer::ShardId;
+use crate::reactor::{Context, Envelope, Reactor};
+use crate::time::Instant;
+
+pub(super) const DATA: ChannelId = ChannelId(0x21);
+/// Bytes of the longest message.
+pub(super) const MESSAGE_MAX: usize = 1 << 20;
+
+/// A shard with one reactor that keeps what it receives.
+pub(super) struct House {
+    pub(super) switch: Switch,
+    pub(super) now: Instant,
+    pub(super) received: Rc<RefCell<Vec<Bytes>>>,
+    /// Transmits in flight.
+    writes: Vec<(LinkId, Transmit)>,
+}
+
+struct Keeper(Rc<RefCell<Vec<Bytes>>>);
+
+impl Reactor for Keeper {
+    fn channels(&self) -> Vec<ChannelDescriptor> {
+        vec![descriptor()]
+    }
+
+    fn receive(&mut self, _: &mut dyn Context, envelope: Envelope<'_>) -> Result<(), ReactorError> {
+        self.0.borrow_mut().push(envelope.message);
+        Ok(())
+    }
+}
+
+fn descriptor() -> ChannelDescriptor {
+    ChannelDescriptor {
+        send_queue_capacity: 1000,
+        recv_message_capacity: MESSAGE_MAX,
+        ..ChannelDescriptor::new(DATA, 5)
+    }
+}
+
+impl House {
+    pub(super) fn new() -> Self {
+        House::with(|_| {})
+    }
+
+    pub(super) fn with(adjust: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config {
+            network: String::from("test"),
+            allow_duplicate_ip: true,
+            max_num_inbound_peers: 1000,
+            max_num_handshakes: 1000,
+            max_num_handshakes_per_ip: 0,
+            pex: false,
+            send_rate: 0,
+            recv_rate: 0,
+            ..Config::default()
+        };
+        adjust(&mut config);
+        let received = Rc::default();
+        let parts = SwitchConfig {
+            config: Arc::new(config),
+            node_key: NodeKey::from_seed([0; 32]),
+            shard: ShardId::COORDINATOR,
+            shard_count: 1,
+            seed: [7; 32],
+            filters: Filters::default(),
+        };
+        let keeper: Box<dyn Reactor> = Box::new(Keeper(Rc::clone(&received)));
+        let reactors = vec![(String::from("keeper"), keeper)];
+        let switch = Switch::new(parts, reactors, Instant::ZERO).expect("a sound configuration");
+        let mut house = House {
+            switch,
+            now: Instant::ZERO,
+            received,
+            writes: Vec::new(),
+        };
+        house.switch.handle_start(Instant::ZERO);
+        house
+    }
+
+    /// A connection comes in; the number is the link's name.
+    pub(super) fn accept(&mut self, number: u64) -> LinkId {
+        let remote = SocketAddr::from(([10, 0, 0, 1], 1000));
+        self.switch
+            .handle_accepted(self.now, LinkId(number), remote);
+        LinkId(number)
+    }
+
+    /// One turn and what it put out. Transmits stay in flight.
+    pub(super) fn turn(&mut self) -> Vec<Output> {
+        self.switch.run(self.now);
+        let outputs: Vec<_> = std::iter::from_fn(|| self.switch.poll_output()).collect();
+        for output in &outputs {
+            if let Output::Transmit { link, buffers } = output {
+                self.writes.push((*link, buffers.iter().cloned().collect()));
+            }
+        }
+        while self.switch.poll_gauge().is_some() {}
+        outputs
+    }
+
+    /// Ends the transmits in flight.
+    pub(super) fn finish_writes(&mut self) {
+        for (link, buffers) in std::mem::take(&mut self.writes) {
+            self.switch.handle_sent(self.now, link, buffers);
+        }
+    }
+
+    /// Brings a remote from its connection to being a peer.
+    pub(super) fn join(&mut self, remote: &mut Remote) {
+        self.accept(remote.link.0);
+        for _ in 0..20 {
+            let outputs = self.turn();
+            remote.exchange(self, &outputs);
+        }
+        assert!(remote.is_peer());
+    }
+}
+
+/// The other end of a link.
+pub(super) struct Remote {
+    pub(super) link: LinkId,
+    state: State,
+    /// What it has written and the shard has not read.
+    written: Vec<u8>,
+    /// What it will write later.
+    rest: Vec<u8>,
+    /// How it is read.
+    mode: ReadMode,
+    pool: BufferPool,
+}
+
+enum State {
+    Upgrading(Box<Upgrade>),
+    Peer(Box<MConnection>),
+}
+
+impl Remote {
+    pub(super) fn new(number: u8) -> Self {
+        let node_key = NodeKey::from_seed([number; 32]);
+        let node_info = NodeInfo {
+            protocol_version: Default::default(),
+            node_id: node_key.id(),
+            listen_addr: String::from("10.0.0.1:26656"),
+            network: String::from("test"),
+            version: String::from("0.1.0"),
+            channels: [DATA].into_iter().collect(),
+            moniker: String::from("remote"),
+            other: Default::default(),
+            extension: None,
+        };
+        let upgrade = Upgrade::new(UpgradeConfig {
+            node_key: &node_key,
+            ephemeral_secret: [number ^ 0x5a; 32],
+            node_info: &node_info,
+            expected_id: None,
+            packet_payload_max: 1024,
+        });
+        Remote {
+            link: LinkId(u64::from(number)),
+            state: State::Upgrading(Box::new(upgrade)),
+            written: Vec::new(),
+            rest: Vec::new(),
+            mode: ReadMode::Pause,
+            pool: BufferPool::new(PoolLimits::default()),
+        }
+    }
+
+    pub(super) fn is_peer(&self) -> bool {
+        matches!(self.state, State::Peer(_))
+    }
+
+    /// Whether the shard reads what it sends.
+    pub(super) fn is_read(&self) -> bool {
+        self.mode != ReadMode::Pause
+    }
+
+    /// Takes what a turn put out for it, and answers.
+    pub(super) fn exchange(&mut self, house: &mut House, outputs: &[Output]) {
+        self.take(outputs);
+        self.deliver(house, Chunk::copied_from);
+    }
+
+    /// The same, its bytes received into chunks of the shard's pool.
+    pub(super) fn exchange_through_pool(&mut self, house: &mut House, outputs: &[Output]) {
+        self.take(outputs);
+        let mut bytes = house.switch.pool().take_chunk().expect("the pool has one");
+        if !self.is_read() || self.written.is_empty() {
+            return house.switch.pool().give_back_chunk(bytes);
+        }
+        self.deliver(house, |written| {
+            bytes[RECV_HEADROOM..RECV_HEADROOM + written.len()].copy_from_slice(written);
+            Chunk {
+                bytes,
+                start: RECV_HEADROOM,
+                end: RECV_HEADROOM + written.len(),
+            }
+        });
+    }
+
+    /// Looks at what a turn put out for it.
+    pub(super) fn take(&mut self, outputs: &[Output]) {
+        for output in outputs {
+            match output {
+                Output::Read { link, mode } if *link == self.link => self.mode = *mode,
+                Output::Transmit { link, buffers } if *link == self.link => {
+                    let bytes: Vec<u8> =
+                        buffers.iter().flat_map(|buffer| buffer.to_vec()).collect();
+                    self.receive(&bytes);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        match &mut self.state {
+            State::Upgrading(upgrade) => {
+                let upgraded = upgrade.handle_received(bytes).expect("an honest shard");
+                let said = std::iter::from_fn(|| upgrade.poll_transmit());
+                self.written.extend(said.flatten());
+                if let Some(upgraded) = upgraded {
+                    let config = MConnectionConfig {
+                        ping_interval: Duration::from_secs(3600),
+                        pong_timeout: Duration::from_secs(45),
+                        send_rate: 0,
+                        recv_rate: 0,
+                    };
+                    let conn =
+                        MConnection::new(config, &[descriptor()], upgraded.layer, Instant::ZERO);
+                    self.state = State::Peer(Box::new(conn));
+                }
+            }
+            State::Peer(conn) => {
+                let chunk = Chunk::copied_from(bytes);
+                conn.handle_received(chunk, Instant::ZERO, &mut self.pool);
+            }
+        }
+    }
+
+    /// Hands what it has written to the shard, if that reads it.
+    pub(super) fn deliver(&mut self, house: &mut House, chunk: impl FnOnce(&[u8]) -> Chunk) {
+        house.finish_writes();
+        if !self.is_read() || self.written.is_empty() {
+            return;
+        }
+        if self.mode == ReadMode::Once {
+            self.mode = ReadMode::Pause;
+        }
+        let chunk = chunk(&std::mem::take(&mut self.written));
+        house.switch.handle_received(house.now, self.link, chunk);
+    }
+
+    /// Sends a message, read at once.
+    pub(super) fn send(&mut self, house: &mut House, message: Bytes) {
+        self.write(message, usize::MAX);
+        self.deliver(house, Chunk::copied_from);
+    }
+
+    /// Writes a message, or only so many bytes of what that takes on the wire.
+    pub(super) fn write(&mut self, message: Bytes, bytes_max: usize) {
+        self.write_in_two(message, bytes_max);
+        self.rest.clear();
+    }
+
+    /// Writes the first bytes of what a message takes on the wire, and keeps the rest for
+    /// [`Remote::write_rest`].
+    pub(super) fn write_in_two(&mut self, message: Bytes, bytes: usize) {
+        let State::Peer(conn) = &mut self.state else {
+            panic!("only a peer sends");
+        };
+        conn.try_send(DATA, message).expect("its queue is long");
+        let mut sealed = Vec::new();
+        while let Some(buffers) = conn
+            .poll_transmit(Instant::ZERO, &mut self.pool)
+            .expect("nonces are left")
+        {
+            sealed.extend(buffers.into_iter().flatten());
+        }
+        self.rest = sealed.split_off(bytes.min(sealed.len()));
+        self.written.extend(sealed);
+    }
+
+    pub(super) fn write_rest(&mut self) {
+        self.written.append(&mut self.rest);
+    }
+
+    /// As [`Remote::exchange`], but no more than one receive of a socket comes over.
+    pub(super) fn exchange_piece(&mut self, house: &mut House, outputs: &[Output]) {
+        self.take(outputs);
+        let later = self.written.split_off(self.written.len().min(RECV_BYTES));
+        self.deliver(house, Chunk::copied_from);
+        self.written.extend(later);
+    }
+}

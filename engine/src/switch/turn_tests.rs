@@ -1,0 +1,136 @@
+//! Shares of a turn: what handshakes may take of it, and what they are always given.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::testing::{House, Remote};
+use super::*;
+use crate::error::NetworkError;
+use crate::switch::io::{Event, Output};
+
+/// First transmits of handshakes among the outputs of a turn.
+fn transmits(outputs: &[Output]) -> usize {
+    let is_transmit = |output: &&Output| matches!(output, Output::Transmit { .. });
+    outputs.iter().filter(is_transmit).count()
+}
+
+#[test]
+fn a_storm_of_connections_takes_one_step_of_each_turn_and_every_turn_takes_one() {
+    let mut house = House::new();
+    let storm = 300;
+    for number in 0..storm {
+        house.accept(number);
+    }
+    for left in (0..storm).rev() {
+        assert!(house.switch.has_work());
+        assert_eq!(transmits(&house.turn()), 1);
+        assert_eq!(house.switch.core.handshaking.len(), left as usize);
+    }
+    assert!(!house.switch.has_work());
+    assert_eq!(transmits(&house.turn()), 0);
+}
+
+#[test]
+fn data_is_taken_in_the_turn_it_comes_in_however_many_handshakes_wait() {
+    let mut house = House::new();
+    let mut peer = Remote::new(1);
+    house.join(&mut peer);
+    for number in 100..200 {
+        house.accept(number);
+    }
+    for turn in 0..50 {
+        let message = Bytes::from(vec![turn; 500]);
+        peer.send(&mut house, message.clone());
+        let waiting = house.switch.core.handshaking.len();
+        house.turn();
+        assert_eq!(house.received.borrow_mut().pop(), Some(message));
+        assert_eq!(house.switch.core.handshaking.len(), waiting - 1);
+    }
+}
+
+#[test]
+fn a_handshake_comes_to_its_end_beside_a_peer_that_always_has_more() {
+    let mut house = House::new();
+    let mut busy = Remote::new(1);
+    house.join(&mut busy);
+    let mut other = Remote::new(2);
+    house.accept(2);
+    // A handshake has four steps; a few turns more carry its bytes.
+    for _ in 0..12 {
+        for _ in 0..100 {
+            busy.send(&mut house, Bytes::from_static(b"always more"));
+        }
+        let outputs = house.turn();
+        assert!(house.switch.has_work(), "the peer's share does not suffice");
+        other.exchange(&mut house, &outputs);
+    }
+    assert!(other.is_peer());
+    assert_eq!(house.switch.core.links.peer_count(), 2);
+}
+
+#[test]
+fn links_that_want_no_step_do_not_use_up_the_share() {
+    let mut house = House::new();
+    for number in 0..20 {
+        house.accept(number);
+        house.turn();
+    }
+    // Their writes have ended, which is no step.
+    house.finish_writes();
+    house.accept(20);
+    assert_eq!(house.switch.core.handshaking.len(), 21);
+    assert_eq!(transmits(&house.turn()), 1);
+    assert!(!house.switch.has_work());
+}
+
+#[test]
+fn a_handshake_that_waits_for_its_turn_holds_no_chunk() {
+    let mut house = House::new();
+    let (mut first, mut second) = (Remote::new(1), Remote::new(2));
+    house.accept(1);
+    house.accept(2);
+    for _ in 0..2 {
+        let outputs = house.turn();
+        first.exchange_through_pool(&mut house, &outputs);
+        second.exchange_through_pool(&mut house, &outputs);
+    }
+    assert_eq!(house.switch.core.handshaking.len(), 2, "both have answered");
+    assert_eq!(house.switch.pool().counters().allocated, 1);
+}
+
+#[test]
+fn a_connection_that_ends_before_its_turn_costs_no_step() {
+    let mut house = House::new();
+    let (ended, next) = (house.accept(1), house.accept(2));
+    let (now, error) = (house.now, NetworkError::Eof);
+    house.switch.handle_closed(now, ended, error);
+    let outputs = house.turn();
+    let closed = |output: &Output| matches!(output, Output::Close { link } if *link == ended);
+    assert!(outputs.iter().any(closed));
+    let begun = |output: &Output| matches!(output, Output::Transmit { link, .. } if *link == next);
+    assert!(outputs.iter().any(begun), "in the same turn");
+}
+
+#[test]
+fn a_connection_whose_turn_does_not_come_in_time_is_refused_by_name() {
+    let mut house = House::new();
+    for number in 0..3 {
+        house.accept(number);
+    }
+    let timeout = house.switch.core.config.handshake_timeout;
+    house.now += timeout - Duration::from_nanos(1);
+    house.switch.handle_timeout(house.now);
+    assert_eq!(house.switch.core.links.upgrading_count(), 3);
+    house.now += Duration::from_nanos(1);
+    house.switch.handle_timeout(house.now);
+    let late = |output: &Output| {
+        let reason = match output {
+            Output::Event(Event::ConnectionRefused { reason, .. }) => reason,
+            _ => return false,
+        };
+        matches!(reason, CloseReason::HandshakeTimeout(_))
+    };
+    let outputs = house.turn();
+    assert_eq!(outputs.iter().filter(|output| late(output)).count(), 3);
+}
