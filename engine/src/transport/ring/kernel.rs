@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use io_uring::types::{SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, squeue};
 
 use super::super::error::TransportError;
+use super::system;
 
 /// Room in the completion queue for each submission entry: multishot operations complete many
 /// times for one submission. An overflow costs speed, never a completion (`FEAT_NODROP`).
@@ -17,6 +19,8 @@ const COMPLETIONS_PER_ENTRY: u32 = 4;
 /// a system call.
 pub(crate) struct Kernel {
     io: IoUring,
+    /// What the ring is to this thread, if it could be registered.
+    index: Option<u32>,
     /// Submissions that found the queue full, oldest first. Bounded by the operations a link can
     /// have at once, times the links.
     backlog: VecDeque<squeue::Entry>,
@@ -44,6 +48,8 @@ impl Kernel {
                 source,
             })?;
         Ok(Kernel {
+            // A thread can register sixteen; more rings are entered by their descriptors.
+            index: system::register_ring(io.as_raw_fd()).ok(),
             io,
             backlog: VecDeque::new(),
             in_flight: 0,
@@ -168,11 +174,25 @@ impl Kernel {
     /// `Submitter::submit` would not ask for deferred work that this very submission creates.
     fn submit_and_run(&mut self, queued: usize) -> io::Result<usize> {
         let flags = EnterFlags::GETEVENTS.bits();
-        // SAFETY: no argument structure is passed, and `queued` is the length of the queue.
+        // SAFETY: no argument structure is passed, and `queued` is the length of the queue, whose
+        // entries were vouched for when they were pushed.
         unsafe {
-            self.io
-                .submitter()
-                .enter::<libc::sigset_t>(queued as u32, 0, flags, None)
+            match self.index {
+                Some(index) => system::enter_registered(index, queued as u32, flags),
+                None => {
+                    let submitter = self.io.submitter();
+                    submitter.enter::<libc::sigset_t>(queued as u32, 0, flags, None)
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        if let Some(index) = self.index {
+            // Only a ring that was not registered by this thread fails here, and then it is not.
+            let _ = system::unregister_ring(self.io.as_raw_fd(), index);
         }
     }
 }

@@ -60,6 +60,68 @@ pub(crate) fn duplicate_from(file: BorrowedFd<'_>, least: RawFd) -> io::Result<O
     Ok(adopt(fd))
 }
 
+/// `IORING_REGISTER_RING_FDS` and its opposite, as io_uring_register(2) numbers them.
+const REGISTER_RING_FDS: libc::c_long = 20;
+const UNREGISTER_RING_FDS: libc::c_long = 21;
+/// `IORING_ENTER_REGISTERED_RING` of io_uring_enter(2): the descriptor is an index.
+const ENTER_REGISTERED_RING: u32 = 1 << 4;
+
+/// `struct io_uring_rsrc_update` of the kernel's interface.
+#[repr(C)]
+struct RingUpdate {
+    offset: u32,
+    reserved: u32,
+    data: u64,
+}
+
+/// Registers a ring with the calling thread, which may then enter it by index: that spares the
+/// kernel the way from descriptor to file at each call.
+pub(super) fn register_ring(ring: RawFd) -> io::Result<u32> {
+    let mut update = RingUpdate {
+        offset: u32::MAX,
+        reserved: 0,
+        data: ring as u64,
+    };
+    update_ring(ring, REGISTER_RING_FDS, &mut update)?;
+    Ok(update.offset)
+}
+
+/// Undoes [`register_ring`], on the same thread. Until then the ring is not gone, even if closed.
+pub(super) fn unregister_ring(ring: RawFd, index: u32) -> io::Result<()> {
+    let mut update = RingUpdate {
+        offset: index,
+        reserved: 0,
+        data: 0,
+    };
+    update_ring(ring, UNREGISTER_RING_FDS, &mut update)
+}
+
+fn update_ring(ring: RawFd, operation: libc::c_long, update: &mut RingUpdate) -> io::Result<()> {
+    // SAFETY: the kernel reads and writes one update, at the address given, during the call alone.
+    let updated = unsafe {
+        let update: *mut RingUpdate = update;
+        libc::syscall(libc::SYS_io_uring_register, ring, operation, update, 1)
+    };
+    if updated == 1 {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
+}
+
+/// `io_uring_enter(2)` of the ring that this thread registered as `index`, without an argument.
+///
+/// # Safety
+///
+/// `submit` entries must lie in the ring's queue, each as its operation demands.
+pub(super) unsafe fn enter_registered(index: u32, submit: u32, flags: u32) -> io::Result<usize> {
+    let flags = flags | ENTER_REGISTERED_RING;
+    let none: *const libc::sigset_t = std::ptr::null();
+    // SAFETY: the caller vouches for the entries; nothing else is pointed to.
+    let entered =
+        unsafe { libc::syscall(libc::SYS_io_uring_enter, index, submit, 0, flags, none, 0) };
+    usize::try_from(entered).map_err(|_| io::Error::last_os_error())
+}
+
 /// A message header that names nothing. The structure has private padding, so it cannot be written
 /// as a literal.
 pub(crate) fn empty_header() -> libc::msghdr {
