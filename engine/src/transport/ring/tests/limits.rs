@@ -80,6 +80,41 @@ fn more_buffers_are_lent_once_many_links_receive_at_the_same_time() {
 }
 
 #[test]
+fn few_buffers_are_lent_again_once_one_link_is_left() {
+    let Some(mut rig) = Rig::new() else { return };
+    let at_first = rig.ring.provided.available().max(2);
+    let (link, mut theirs) = rig.pair();
+    for _ in 0..4 {
+        rig.ring.provided.widen();
+    }
+    rig.turn(Duration::ZERO);
+    assert_eq!(rig.ring.provided.available(), at_first << 4);
+    rig.ring.read(link, ReadMode::Stream);
+    for _ in 0..5000 {
+        theirs.write_all(b"one by one").expect("writes");
+        let chunk = rig.received(link);
+        rig.pool.give_back_chunk(chunk.bytes);
+    }
+    assert!(rig.ring.provided.available() <= at_first);
+}
+
+#[test]
+fn a_thread_may_have_more_rings_than_it_can_register() {
+    let many = (0..20).map(|_| Rig::new());
+    let Some(mut rigs) = many.collect::<Option<Vec<_>>>() else {
+        return;
+    };
+    for rig in &mut rigs {
+        let (link, mut theirs) = rig.pair();
+        rig.ring.transmit(link, one(b"sent"));
+        rig.sent(link);
+        let mut read = [0; 4];
+        theirs.read_exact(&mut read).expect("the ring has sent it");
+        assert_eq!(&read, b"sent");
+    }
+}
+
+#[test]
 fn closing_a_link_that_waits_for_a_buffer_is_fine() {
     let config = RingConfig {
         provided_buffers: 1,
