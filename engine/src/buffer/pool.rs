@@ -228,19 +228,20 @@ impl BufferPool {
         self.chunks_made = self.chunks_made.saturating_sub(1);
     }
 
-    /// Frees idle chunks that nobody has needed since the last call, so that a burst does not keep
-    /// its memory for ever; call it now and then while [`BufferPool::has_idle_chunks`].
+    /// Frees idle chunks and gather buffers that nobody has needed since the last call, so that a
+    /// burst does not keep its memory for ever; call it now and then while [`BufferPool::is_idling`].
     pub fn trim(&mut self) {
         let freed = self.chunks_spare.min(CHUNKS_PER_TRIM);
         let kept = self.chunks_idle.len() - freed;
         self.chunks_idle.truncate(kept);
         self.chunks_made -= freed;
         self.chunks_spare = kept;
+        self.gathers.iter_mut().for_each(Reuse::trim);
     }
 
     /// Whether a trim may have something to free, now or later.
-    pub fn has_idle_chunks(&self) -> bool {
-        !self.chunks_idle.is_empty()
+    pub fn is_idling(&self) -> bool {
+        !self.chunks_idle.is_empty() || self.gathers.iter().any(Reuse::is_lending)
     }
 
     /// A buffer of [`SEND_BYTES`] initialised bytes to seal into.
@@ -411,7 +412,7 @@ mod tests {
         }
         assert_eq!(pool.chunks_idle.len(), 2, "those that are needed stay");
         pool.trim();
-        assert!(!pool.has_idle_chunks());
+        assert!(!pool.is_idling());
         // What was freed may be made again.
         assert!((0..40).all(|_| pool.take_chunk().is_some()));
     }

@@ -12,6 +12,8 @@ pub(super) struct Reuse {
     /// Remainders, oldest first.
     lent: Vec<BytesMut>,
     lent_max: usize,
+    /// Whether one was taken since the last trim.
+    in_use: bool,
 }
 
 impl Reuse {
@@ -22,12 +24,14 @@ impl Reuse {
             bytes,
             lent: Vec::new(),
             lent_max,
+            in_use: false,
         }
     }
 
     /// An empty buffer with room for the bytes of this size, and whether it had to be allocated.
     /// The one that came back last is the likeliest to be in the cache.
     pub(super) fn take(&mut self) -> (BytesMut, bool) {
+        self.in_use = true;
         for index in (0..self.lent.len()).rev() {
             if self.lent[index].try_reclaim(self.bytes) {
                 return (self.lent.remove(index), false);
@@ -43,6 +47,18 @@ impl Reuse {
         }
         remainder.clear();
         self.lent.push(remainder);
+    }
+
+    /// Lets all go if none was taken since the last call.
+    pub(super) fn trim(&mut self) {
+        if !std::mem::take(&mut self.in_use) {
+            self.lent.clear();
+        }
+    }
+
+    /// Whether any is waited for.
+    pub(super) fn is_lending(&self) -> bool {
+        !self.lent.is_empty()
     }
 }
 
@@ -66,6 +82,17 @@ mod tests {
         assert!(!fresh);
         assert_eq!(again.as_ptr(), address);
         assert!(again.capacity() >= 1000 && other.capacity() >= 1000);
+    }
+
+    #[test]
+    fn what_nobody_takes_for_the_time_of_a_trim_is_let_go() {
+        let mut reuse = Reuse::new(100, 2);
+        let (buffer, _) = reuse.take();
+        reuse.give_back(buffer);
+        reuse.trim();
+        assert!(reuse.is_lending(), "it was taken just before");
+        reuse.trim();
+        assert!(!reuse.is_lending());
     }
 
     #[test]

@@ -227,7 +227,7 @@ impl Core {
 
     /// Looks after the chunks that a burst has left, once in [`TRIM_PERIOD`] while there are any.
     pub(super) fn plan_trim(&mut self) {
-        if !self.trim_planned && self.pool.has_idle_chunks() {
+        if !self.trim_planned && self.pool.is_idling() {
             self.trim_planned = true;
             self.timers.set(self.now + TRIM_PERIOD, Timer::Trim);
         }
