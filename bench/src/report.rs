@@ -4,6 +4,7 @@
 //! reader's light or dark setting.
 
 mod chart;
+pub mod markdown;
 pub mod page;
 pub mod picture;
 mod style;

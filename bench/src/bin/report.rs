@@ -1,13 +1,14 @@
 //! Makes a page with charts of the figures of a run:
 //! `cargo run -p ringwire-bench --bin report -- figures.json > page.html`, or its main chart alone:
-//! `cargo run -p ringwire-bench --bin report -- --chart throughput figures.json > throughput.svg`
+//! `cargo run -p ringwire-bench --bin report -- --chart throughput figures.json > throughput.svg`,
+//! or its main figures as Markdown tables: `... --bin report -- --markdown figures.json`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use ringwire_bench::machine::Report;
-use ringwire_bench::report::{page, picture};
+use ringwire_bench::report::{markdown, page, picture};
 
 /// Makes a page with charts of the figures of a run: one file without anything from outside, on
 /// standard output.
@@ -17,6 +18,9 @@ struct Options {
     /// One chart alone, as an SVG file
     #[arg(long, value_name = "NAME")]
     chart: Option<Picture>,
+    /// The main figures as Markdown tables
+    #[arg(long, conflicts_with = "chart")]
+    markdown: bool,
     /// What `--json` of the system bench wrote
     figures: PathBuf,
 }
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         }
     };
     let made = match options.chart {
+        None if options.markdown => Some(markdown::text(&report)),
         None => Some(page::html(&report)),
         Some(Picture::Throughput) => picture::throughput(&report),
     };

@@ -67,7 +67,7 @@ fn figure(chart: &Chart) -> String {
 }
 
 /// The suites in the order in which they ran.
-fn suites(rows: &[Row]) -> Vec<(&str, Vec<&Row>)> {
+pub(super) fn suites(rows: &[Row]) -> Vec<(&str, Vec<&Row>)> {
     let mut suites: Vec<(&str, Vec<&Row>)> = Vec::new();
     for row in rows {
         match suites.iter_mut().find(|(bench, _)| *bench == row.bench) {
