@@ -74,6 +74,13 @@ pub struct Row {
     pub figures: Vec<Figure>,
 }
 
+impl Row {
+    /// The figure of that name, if it was measured.
+    pub fn figure(&self, name: &str) -> Option<&Figure> {
+        self.figures.iter().find(|figure| figure.name == name)
+    }
+}
+
 /// One figure over all runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Figure {

@@ -49,16 +49,20 @@ mod tests {
         built.collect()
     }
 
-    #[test]
-    fn every_case_has_a_name_of_its_own_and_is_done_by_ringwire_or_by_shards() {
-        let plan = Plan {
+    /// Everything that can stand beside us, small amounts.
+    fn plan(full: bool) -> Plan {
+        Plan {
             quick: true,
-            full: true,
+            full,
             cpus: [0, 1],
             limit: true,
             rivals: every_rival(),
-        };
-        let cases = all(&plan);
+        }
+    }
+
+    #[test]
+    fn every_case_has_a_name_of_its_own_and_is_done_by_ringwire_or_by_shards() {
+        let cases = all(&plan(true));
         let names: BTreeSet<String> = cases.iter().map(Case::name).collect();
         assert_eq!(names.len(), cases.len());
         for case in &cases {
@@ -73,14 +77,7 @@ mod tests {
 
     #[test]
     fn every_rival_stands_in_cases_of_throughput_and_of_round_trips_under_one_name_each() {
-        let plan = Plan {
-            quick: true,
-            full: false,
-            cpus: [0, 1],
-            limit: true,
-            rivals: every_rival(),
-        };
-        let cases = all(&plan);
+        let cases = all(&plan(false));
         for case in &cases {
             let names = case.contenders.iter().map(|contender| &contender.name);
             let apart: BTreeSet<&String> = names.clone().collect();

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::chart::short;
 use super::page::suites;
 use super::view::MEMORY;
-use crate::case::{Figure, Row};
+use crate::case::Figure;
 use crate::machine::Report;
 
 /// The figures that are shown, in this order, where a suite has them.
@@ -38,7 +38,7 @@ pub fn text(report: &Report) -> String {
                 "CPU per million messages" => BY_MESSAGE.contains(&bench),
                 _ => true,
             })
-            .filter(|name| rows.iter().any(|row| find(row, name).is_some()))
+            .filter(|name| rows.iter().any(|row| row.figure(name).is_some()))
             .collect();
         let headings = columns.join(" | ");
         let rule = "|---".repeat(columns.len() + 2);
@@ -49,17 +49,13 @@ pub fn text(report: &Report) -> String {
             let name = if case == last { "" } else { &case };
             let cells = columns
                 .iter()
-                .map(|name| find(row, name).map_or(String::new(), cell));
+                .map(|name| row.figure(name).map_or(String::new(), cell));
             let cells = cells.collect::<Vec<_>>().join(" | ");
             writeln!(text, "| {name} | {} | {cells} |", row.contender).expect("a String takes all");
             last = case;
         }
     }
     text
-}
-
-fn find<'a>(row: &'a Row, name: &str) -> Option<&'a Figure> {
-    row.figures.iter().find(|figure| figure.name == name)
 }
 
 fn cell(figure: &Figure) -> String {
@@ -73,6 +69,7 @@ fn cell(figure: &Figure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::Row;
     use crate::machine::Machine;
     use crate::measure::Spread;
 

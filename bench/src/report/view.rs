@@ -220,7 +220,7 @@ fn unit_of(row: &Row, figure: &str) -> String {
 
 /// A figure of a row by its name, and its unit.
 pub(super) fn figure_of<'a>(row: &'a Row, name: &str) -> Option<(Spread, &'a str)> {
-    let figure = row.figures.iter().find(|figure| figure.name == name)?;
+    let figure = row.figure(name)?;
     Some((figure.spread, &figure.unit))
 }
 

@@ -15,11 +15,11 @@ use libp2p::gossipsub::{
     ValidationMode,
 };
 use libp2p::swarm::SwarmEvent;
-use libp2p::{Multiaddr, Swarm, SwarmBuilder, noise, tcp, yamux};
+use libp2p::{Multiaddr, Swarm};
 use rival::{Failure, Outcome, Stopwatch, Work, acknowledged_each, window};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::node::IDLE_MAX;
+use crate::node::listening;
 
 const TOPIC: &str = "bench";
 /// Nodes that each node dials: the next ones, the first after the last.
@@ -145,22 +145,7 @@ async fn start(
 ) -> Result<Node, Failure> {
     let mut gossip = Behaviour::new(MessageAuthenticity::Anonymous, config(work)?)?;
     gossip.subscribe(&IdentTopic::new(TOPIC))?;
-    let mut swarm = SwarmBuilder::with_new_identity()
-        .with_tokio()
-        .with_tcp(
-            tcp::Config::default(),
-            noise::Config::new,
-            yamux::Config::default,
-        )?
-        .with_behaviour(|_| gossip)?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_MAX))
-        .build();
-    swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse()?)?;
-    let address = loop {
-        if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
-            break address;
-        }
-    };
+    let (swarm, address) = listening(gossip).await?;
     let (orders, told) = mpsc::unbounded_channel();
     let mesh = Arc::new(AtomicUsize::new(0));
     let (bytes, count, shown) = (work.bytes, work.count, mesh.clone());

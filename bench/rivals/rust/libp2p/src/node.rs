@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use libp2p::swarm::SwarmEvent;
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
 use libp2p_stream::{Behaviour, Control, IncomingStreams};
 use rival::Failure;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/ringwire-bench/1");
 /// Longer than any run: a link that waits is not to be closed.
-pub(crate) const IDLE_MAX: Duration = Duration::from_secs(600);
+const IDLE_MAX: Duration = Duration::from_secs(600);
 
 /// A node whose swarm runs in a task of its own.
 pub(crate) struct Node {
@@ -28,24 +28,9 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a node that listens on a free port of loopback.
     pub(crate) async fn start() -> Result<Self, Failure> {
-        let mut swarm = SwarmBuilder::with_new_identity()
-            .with_tokio()
-            .with_tcp(
-                tcp::Config::default(),
-                noise::Config::new,
-                yamux::Config::default,
-            )?
-            .with_behaviour(|_| Behaviour::new())?
-            .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_MAX))
-            .build();
+        let (swarm, address) = listening(Behaviour::new()).await?;
         let mut control = swarm.behaviour().new_control();
         let incoming = control.accept(PROTOCOL)?;
-        swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse()?)?;
-        let address = loop {
-            if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
-                break address;
-            }
-        };
         let id = *swarm.local_peer_id();
         let (dial, dials) = mpsc::unbounded_channel();
         let (report, connections) = mpsc::unbounded_channel();
@@ -80,6 +65,28 @@ impl Node {
         self.connected
             .push(connection.ok_or("the node has stopped")??);
         Ok(())
+    }
+}
+
+/// A swarm of that behaviour that listens on a free port of loopback, and where.
+pub(crate) async fn listening<B: NetworkBehaviour>(
+    behaviour: B,
+) -> Result<(Swarm<B>, Multiaddr), Failure> {
+    let mut swarm = SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(
+            tcp::Config::default(),
+            noise::Config::new,
+            yamux::Config::default,
+        )?
+        .with_behaviour(|_| behaviour)?
+        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_MAX))
+        .build();
+    swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse()?)?;
+    loop {
+        if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+            return Ok((swarm, address));
+        }
     }
 }
 
