@@ -60,6 +60,12 @@ impl Reuse {
     pub(super) fn is_lending(&self) -> bool {
         !self.lent.is_empty()
     }
+
+    /// How many are waited for.
+    #[cfg(test)]
+    pub(super) fn lent_len(&self) -> usize {
+        self.lent.len()
+    }
 }
 
 #[cfg(test)]
