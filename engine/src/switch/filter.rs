@@ -3,11 +3,17 @@
 //! A filter is a plain function that answers at once, so the reference's filter time-outs (items
 //! 38 and 53) have nothing to wait for here. What needs a question to somebody else is asked
 //! beforehand, and its answer kept where the filter finds it.
+//!
+//! A filter is foreign code that looks at text which a stranger chose: one that panics refuses this
+//! connection, as it would have said no, and costs nobody else. It is called through `&self` and holds
+//! no state of ours, so `AssertUnwindSafe` hides none that could be left half done.
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::reactor_set::text_of;
 use crate::error::Reject;
 use crate::peer::PeerInfo;
 
@@ -29,14 +35,24 @@ impl Filters {
     pub(super) fn check_connection(&self, remote: &SocketAddr) -> Result<(), Reject> {
         self.connection
             .iter()
-            .try_for_each(|filter| filter(remote).map_err(Reject::Filtered))
+            .try_for_each(|filter| ask("connection", || filter(remote)))
     }
 
     pub(super) fn check_peer(&self, peer: &PeerInfo) -> Result<(), Reject> {
         self.peer
             .iter()
-            .try_for_each(|filter| filter(peer).map_err(Reject::Filtered))
+            .try_for_each(|filter| ask("peer", || filter(peer)))
     }
+}
+
+/// Asks one filter; a panic is its no.
+fn ask(kind: &str, filter: impl FnOnce() -> Result<(), String>) -> Result<(), Reject> {
+    let answer = catch_unwind(AssertUnwindSafe(filter)).unwrap_or_else(|panic| {
+        let message = text_of(&*panic);
+        tracing::error!(%message, "the panic of a {kind} filter was contained");
+        Err(format!("the {kind} filter panicked: {message}"))
+    });
+    answer.map_err(Reject::Filtered)
 }
 
 impl fmt::Debug for Filters {

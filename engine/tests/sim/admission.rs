@@ -229,8 +229,8 @@ fn a_second_dial_to_a_connected_peer_is_refused() {
     assert_eq!(world.open_links(0), 1);
 }
 
-/// Three nodes of which the others dial node 0, which filters: node 1 is refused, node 2 is not.
-fn assert_first_is_filtered(seed: u64, filters: Filters) {
+/// Three nodes of which the others dial node 0, which filters.
+fn filtered(seed: u64, filters: Filters) -> World {
     let scenario = Scenario::new(seed)
         .nodes(3)
         .shards(2)
@@ -242,6 +242,12 @@ fn assert_first_is_filtered(seed: u64, filters: Filters) {
     let mut world = scenario.build();
     world.dial(1, 0, false);
     world.dial(2, 0, false);
+    world
+}
+
+/// Of those who dial, node 1 is refused and node 2 is not.
+fn assert_first_is_filtered(seed: u64, filters: Filters) {
+    let mut world = filtered(seed, filters);
     world.run_for(SOON);
     assert_eq!(world.peers_of(0), [2]);
     let refused = CloseReason::Rejected(Reject::Filtered(String::from("not that one")));
@@ -276,6 +282,41 @@ fn a_peer_filter_refuses_an_authenticated_peer() {
         ..Filters::default()
     };
     assert_first_is_filtered(52, filters);
+}
+
+#[test]
+fn a_filter_that_panics_refuses_the_one_it_was_asked_about_and_costs_nobody_else() {
+    let refused_ip = socket_addr(1).ip();
+    let connection: ConnectionFilter = Arc::new(move |remote: &SocketAddr| {
+        assert_ne!(remote.ip(), refused_ip, "not that one");
+        Ok(())
+    });
+    let refused_id = net_address(54, 1).id;
+    let peer: PeerFilter = Arc::new(move |peer: &PeerInfo| {
+        assert_ne!(peer.id, refused_id, "not that one");
+        Ok(())
+    });
+    let connection = Filters {
+        connection: vec![connection],
+        ..Filters::default()
+    };
+    let peer = Filters {
+        peer: vec![peer],
+        ..Filters::default()
+    };
+    for (seed, kind, filters) in [(53, "connection", connection), (54, "peer", peer)] {
+        let mut world = filtered(seed, filters);
+        world.run_for(SOON);
+        assert_eq!(world.peers_of(0), [2]);
+        let [CloseReason::Rejected(Reject::Filtered(why))] = &refusals(&world, 0)[..] else {
+            panic!("{:?}", refusals(&world, 0));
+        };
+        assert!(
+            why.starts_with(&format!("the {kind} filter panicked: ")),
+            "{why}"
+        );
+        assert!(why.contains("not that one"), "{why}");
+    }
 }
 
 /// Four nodes; node 3, of two shards like all, has room for one inbound peer.
