@@ -78,7 +78,9 @@ pub trait Context {
     fn deliver(&mut self, from: NodeId, channel: ChannelId, message: Bytes);
     /// Sends a note to the instance of this reactor on another shard (or this one).
     fn send_note(&mut self, to: ShardId, note: Note);
-    /// Asks for [`Reactor::handle_timeout`] with `token` once `after` has passed.
+    /// Asks for [`Reactor::handle_timeout`] with `token` once `after` has passed. Zero means the
+    /// shard's next turn, never this one; a reactor that keeps asking for zero keeps its shard from
+    /// sleeping.
     fn set_timer(&mut self, after: Duration, token: u64);
     /// Closes a peer of this shard after this call returns.
     fn stop_peer(&mut self, peer: PeerKey, error: ReactorError);

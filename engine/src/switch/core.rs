@@ -160,6 +160,11 @@ impl Core {
         })
     }
 
+    /// Whether something waits for the next settling: one does a bounded amount.
+    pub(super) fn has_unsettled(&self) -> bool {
+        !(self.stops.is_empty() && self.dialed.is_empty() && self.inbox.is_empty())
+    }
+
     /// Sends a message to a shard of this node; one to ourselves waits for the next settling.
     pub(super) fn send(&mut self, to: ShardId, message: ShardMessage) {
         if to == self.shard {

@@ -209,10 +209,12 @@ impl Switch {
         self.command(command);
     }
 
-    /// Time passed; call when `poll_timeout` is due (calling early is harmless).
+    /// Time passed; call when `poll_timeout` is due (calling early is harmless). A timer that is set
+    /// in here is due in the next call at the earliest.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.core.now = now;
-        while let Some((at, timer)) = self.core.timers.pop_due(now) {
+        let mark = self.core.timers.mark();
+        while let Some((at, timer)) = self.core.timers.pop_due(now, mark) {
             self.fire(at, timer);
             self.settle();
         }
@@ -255,7 +257,7 @@ impl Switch {
     pub fn has_work(&self) -> bool {
         !self.core.dirty.is_empty()
             || !self.core.handshaking.is_empty()
-            || !self.core.inbox.is_empty()
+            || self.core.has_unsettled()
             || self.core.deliveries.is_reopened()
     }
 

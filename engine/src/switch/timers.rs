@@ -50,14 +50,26 @@ impl Timers {
         self.heap.peek().map(|Reverse((at, ..))| *at)
     }
 
-    /// Takes the earliest entry that is due at `now`.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Instant, Timer)> {
-        if self.next_at()? > now {
+    /// The mark of this moment for [`Timers::pop_due`]: what is set from now on lies behind it.
+    pub(super) fn mark(&self) -> Mark {
+        Mark(self.made)
+    }
+
+    /// Takes the earliest entry that is due at `now`, if it was set before `mark`. Whoever takes all
+    /// that is due marks the beginning first: a timer that sets itself again for at once must not
+    /// keep the loop from ending.
+    pub(super) fn pop_due(&mut self, now: Instant, mark: Mark) -> Option<(Instant, Timer)> {
+        let Reverse((at, number, _)) = self.heap.peek()?;
+        if *at > now || *number > mark.0 {
             return None;
         }
         self.heap.pop().map(|Reverse((at, _, timer))| (at, timer))
     }
 }
+
+/// A moment in the life of a [`Timers`], see [`Timers::mark`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark(u64);
 
 /// The entries that one link has in the heap.
 ///
@@ -119,12 +131,25 @@ mod tests {
         let mut timers = Timers::default();
         timers.set(Instant::from_nanos(5), Timer::Dials);
         assert_eq!(timers.next_at(), Some(Instant::from_nanos(5)));
-        assert_eq!(timers.pop_due(Instant::from_nanos(4)), None);
+        let mark = timers.mark();
+        assert_eq!(timers.pop_due(Instant::from_nanos(4), mark), None);
         assert_eq!(
-            timers.pop_due(Instant::from_nanos(5)),
+            timers.pop_due(Instant::from_nanos(5), mark),
             Some((Instant::from_nanos(5), Timer::Dials))
         );
         assert_eq!(timers.next_at(), None);
+    }
+
+    #[test]
+    fn what_is_set_after_the_mark_is_due_for_the_next_one() {
+        let mut timers = Timers::default();
+        timers.set(Instant::ZERO, Timer::Dials);
+        let mark = timers.mark();
+        timers.set(Instant::ZERO, Timer::Trim);
+        assert!(timers.pop_due(Instant::ZERO, mark).is_some());
+        assert_eq!(timers.pop_due(Instant::ZERO, mark), None);
+        let next = timers.mark();
+        assert!(timers.pop_due(Instant::ZERO, next).is_some());
     }
 
     #[test]
@@ -132,12 +157,13 @@ mod tests {
         let mut timers = Timers::default();
         timers.set(Instant::ZERO, Timer::Reactor(1, 9));
         timers.set(Instant::ZERO, Timer::Reactor(0, 7));
+        let mark = timers.mark();
         assert_eq!(
-            timers.pop_due(Instant::ZERO).unwrap().1,
+            timers.pop_due(Instant::ZERO, mark).unwrap().1,
             Timer::Reactor(1, 9)
         );
         assert_eq!(
-            timers.pop_due(Instant::ZERO).unwrap().1,
+            timers.pop_due(Instant::ZERO, mark).unwrap().1,
             Timer::Reactor(0, 7)
         );
     }

@@ -12,9 +12,9 @@ use crate::peer::{PeerKey, ShardId};
 use crate::reactor::{Context, Reactor};
 use crate::time::Instant;
 
-/// Messages of a shard to itself handled at once, so that a reactor which keeps noting to itself
-/// holds up nobody.
-const INBOX_PER_SETTLING: usize = 1024;
+/// Messages of a shard to itself, and outcomes of dials, handled at once: a reactor that answers each
+/// by the next (notes to itself, dials again what was refused at once) holds up nobody.
+const HANDLED_PER_SETTLING: usize = 1024;
 
 /// Steps of handshakes taken in one turn. A step is tens of microseconds of curve arithmetic, as much
 /// as dozens of messages, and a turn costs a small part of that: the next one comes at once while
@@ -41,7 +41,8 @@ impl Switch {
         outcome
     }
 
-    /// Does what reactors asked for and what this shard told itself, until nothing is left.
+    /// Does what reactors asked for and what this shard told itself, until nothing is left or it has
+    /// done [`HANDLED_PER_SETTLING`] of it; the rest has the next turn.
     pub(super) fn settle(&mut self) {
         let mut handled = 0;
         loop {
@@ -59,9 +60,10 @@ impl Switch {
                 }
                 continue;
             }
-            if handled == INBOX_PER_SETTLING {
+            if handled == HANDLED_PER_SETTLING {
                 return;
             }
+            handled += 1;
             if let Some(dialed) = self.core.dialed.pop_front() {
                 self.tell_dialed(dialed);
                 continue;
@@ -69,7 +71,6 @@ impl Switch {
             let Some(message) = self.core.inbox.pop_front() else {
                 return;
             };
-            handled += 1;
             self.dispatch(self.core.shard, message);
         }
     }

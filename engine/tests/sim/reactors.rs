@@ -1,20 +1,22 @@
 //! What reactors are told, and what they can do to a peer. The order of calls is watched in every
 //! world; here is the rest.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire::error::{Blame, CloseReason, NetworkError, Reject};
 use ringwire::peer::ShardId;
-use ringwire::reactor::{Context, Envelope, Note, ReactorError};
-use ringwire::sim::{Scenario, World};
+use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Note, Reactor, ReactorError};
+use ringwire::sim::{Scenario, World, net_address};
 use ringwire::switch::Event;
-use ringwire_codec::ChannelId;
+use ringwire::time::Instant;
+use ringwire_codec::{ChannelId, NetAddress};
 
 use crate::support::{
-    Answer, Filter, Log, NOBODY, Recorder, SOON, connect_all, for_seeds, removals, total,
+    Answer, CHAT, Filter, Log, NOBODY, Recorder, SOON, channel, connect_all, for_seeds, removals,
+    total,
 };
 
 const CHANNELS: [ChannelId; 4] = [ChannelId(1), ChannelId(2), ChannelId(3), ChannelId(0xf4)];
@@ -253,6 +255,79 @@ fn notes_reach_the_instances_of_all_shards_and_timers_their_own() {
         );
     }
     assert!(lines.contains(&String::from("timeout 42")));
+}
+
+/// Refusals after which a [`Restless`] reactor gives its dial up: more than one turn may bring.
+const REFUSALS: usize = 3000;
+
+/// Asks for its next turn at each, and dials again at once what was refused at once.
+struct Restless {
+    node: u32,
+    us: NetAddress,
+    timeouts: Rc<Cell<u32>>,
+    refused_at: Rc<RefCell<Vec<Instant>>>,
+}
+
+impl Reactor for Restless {
+    fn channels(&self) -> Vec<ChannelDescriptor> {
+        vec![channel(CHANNELS[0], 1)]
+    }
+
+    fn start(&mut self, cx: &mut dyn Context) {
+        if self.node == 1 {
+            cx.set_timer(Duration::ZERO, 0);
+            cx.dial(self.us.clone());
+        }
+    }
+
+    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, cx: &mut dyn Context, _: u64) {
+        self.timeouts.set(self.timeouts.get() + 1);
+        cx.set_timer(Duration::ZERO, 0);
+    }
+
+    fn handle_dialed(
+        &mut self,
+        cx: &mut dyn Context,
+        address: &NetAddress,
+        outcome: Result<(), &CloseReason>,
+    ) {
+        assert!(outcome.is_err(), "a node is not its own peer");
+        let mut refused_at = self.refused_at.borrow_mut();
+        refused_at.push(cx.now());
+        if refused_at.len() < REFUSALS {
+            cx.dial(address.clone());
+        }
+    }
+}
+
+#[test]
+fn a_reactor_that_never_rests_holds_up_neither_its_peers_nor_time() {
+    let (timeouts, refused_at) = (Rc::<Cell<u32>>::default(), Rc::default());
+    let seen = (Rc::clone(&timeouts), Rc::clone(&refused_at));
+    let mut world = Scenario::new(11)
+        .reactor("restless", move |node, _| {
+            Box::new(Restless {
+                node,
+                us: net_address(11, node),
+                timeouts: Rc::clone(&seen.0),
+                refused_at: Rc::clone(&seen.1),
+            })
+        })
+        .channel(channel(CHAT, 1))
+        .edge(0, 1)
+        .build();
+    let has_come = |world: &World| !world.received(1).is_empty();
+    assert!(world.run_until(SOON, |world| world.are_connected(0, 1)));
+    world.publish_bytes(0, CHAT, Bytes::from_static(b"are you there?"));
+    assert!(world.run_until(SOON, has_come));
+    assert!(timeouts.get() > 10);
+    let refused_at: Vec<Instant> = refused_at.take();
+    assert_eq!(refused_at.len(), REFUSALS);
+    assert!(refused_at[0] < refused_at[REFUSALS - 1], "in several turns");
 }
 
 #[test]
