@@ -8,7 +8,9 @@
 # the same.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
+[ $# -le 1 ] || fail "too many words: give the number of messages alone"
 count=${1:-10000}
+need_number "$count" "the number of messages"
 carry=$(build_carry "${PROFILE:-release}")
 for framing in wide comet; do
     for message_bytes in 1 200 1024 4096 8192 65536; do

@@ -21,6 +21,18 @@ need() {
     command -v "$1" >/dev/null || fail "$1 is missing: install $2"
 }
 
+# need_number TEXT NAME: ends the script unless TEXT is a positive number.
+need_number() {
+    [[ $1 =~ ^[1-9][0-9]*$ ]] || fail "$2 must be a number from 1 on, not '$1'"
+}
+
+# need_case NAME: ends the script unless the system bench has a case of that name. The list is kept in
+# a file (and compared with the bench by a test), so that a wrong name is told before a build of minutes.
+need_case() {
+    grep --quiet --line-regexp --fixed-strings -- "$1" bench/cases.txt ||
+        fail "no case is called '$1'; bench/cases.txt names them"
+}
+
 # Builds the system bench in a profile of cargo and prints where it lies.
 build_bench() {
     cargo bench --profile "$1" --locked -p ringwire-bench --bench system --no-run \

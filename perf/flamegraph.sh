@@ -4,15 +4,16 @@
 #   perf/flamegraph.sh ["drain/wide 64 KiB"] [DIRECTORY]
 #
 # The files are DIRECTORY/rw-<engine>-<shard>.svg and DIRECTORY/all.svg; the directory is
-# target/flamegraphs/CASE if none is given. `cargo bench -p ringwire-bench --bench system -- --list`
-# names the cases.
+# target/flamegraphs/CASE if none is given. bench/cases.txt names the cases.
 #
 # Needs perf (Debian: linux-perf; Ubuntu: linux-tools-generic). Samples the CPU clock, so it works on
 # virtual machines without hardware counters as well. Folding and drawing is done by inferno, which
 # is installed under target/tools.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
+[ $# -le 2 ] || fail "too many words: give a case and a directory ($self --help)"
 case_name=${1:-drain/wide 64 KiB}
+need_case "$case_name"
 out=${2:-target/flamegraphs/$(tr -cs '[:alnum:]\n' - <<<"$case_name")}
 
 need perf "linux-perf (Debian) or linux-tools-generic (Ubuntu)"
@@ -27,9 +28,6 @@ tools=$PWD/target/tools
 export RUSTFLAGS="${RUSTFLAGS:-} -C force-frame-pointers=yes"
 export CARGO_TARGET_DIR=$PWD/target/flamegraph
 bench=$(build_bench bench)
-cases=$("$bench" --list)
-grep --quiet --line-regexp --fixed-strings "$case_name" <<<"$cases" ||
-    fail "no case is called '$case_name'; --list names them"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -8,7 +8,9 @@
 # among so many messages. PROFILE=dev measures the development build instead.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
+[ $# -le 1 ] || fail "too many words: give one case, in quotes"
 case_name=${1:-small/wide 200 B}
+need_case "$case_name"
 need strace strace
 bench=$(build_bench "${PROFILE:-bench}")
 work=$(mktemp -d)

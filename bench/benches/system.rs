@@ -11,8 +11,9 @@ use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use ringwire_bench::alloc::Counting;
 use ringwire_bench::case::{Case, Figure, Plan, Row};
-use ringwire_bench::machine::{Machine, Report};
+use ringwire_bench::machine::{Machine, Report, try_to_write};
 use ringwire_bench::rivals::{Built, RIVALS};
+use ringwire_bench::selection::{check_alone, check_cpus, select};
 use ringwire_bench::{cases, child, measure};
 
 #[global_allocator]
@@ -30,7 +31,8 @@ static ALLOCATOR: Counting = Counting;
 )]
 struct Options {
     /// Run only the case of this name, or else those whose names contain it: `drain`,
-    /// `ping-pong/wide`, `drain/wide 1 KiB`. Several are separated by commas
+    /// `ping-pong/wide`, `drain/wide 1 KiB`. Several are separated by commas, and each must select
+    /// a case
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Who runs beside Ringwire, separated by commas. Rivals are built on demand
@@ -42,24 +44,26 @@ struct Options {
         value_parser = contenders()
     )]
     against: Vec<String>,
-    /// Also write the figures to a file, which the program `report` makes a page of. It is written
-    /// anew after each case, so that a run that is cut off keeps what it has
+    /// Also write the figures to a file, which the program `report` makes a page of. It is tried
+    /// before the first case and written anew after each, so that a run that is cut off keeps what
+    /// it has
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Small amounts and two runs: checks that everything works, measures nothing
+    /// Small amounts, and two runs unless --runs says otherwise: checks that everything works,
+    /// measures nothing
     #[arg(long)]
     quick: bool,
     /// Also what takes many minutes: 200 receivers, 10,000 idle peers
     #[arg(long)]
     full: bool,
-    /// Runs of each contender
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
-    runs: u16,
-    /// CPUs of the limit's sender and receiver
-    #[arg(long, value_name = "CPU", default_values_t = [0, 1], num_args = 2)]
+    /// Runs of each contender [default: 5, with --quick 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    runs: Option<u16>,
+    /// CPUs of the limit's sender and receiver [default: the first two that may be used]
+    #[arg(long, value_name = "CPU", num_args = 2)]
     cpus: Vec<usize>,
     /// Print the names of the cases and run nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["json", "runs", "against", "cpus"])]
     list: bool,
     /// Given by cargo; means nothing here.
     #[arg(long, hide = true)]
@@ -68,13 +72,21 @@ struct Options {
 
 const LIMIT: &str = "limit";
 const ALL: &str = "all";
+const NONE: &str = "none";
+
+/// Runs of each contender, of a real run and of a quick one.
+const RUNS: u16 = 5;
+const QUICK_RUNS: u16 = 2;
+
+/// Exit code of a call that makes no sense; clap uses the same.
+const MISUSED: u8 = 2;
 
 /// Who may run beside Ringwire.
 fn contenders() -> PossibleValuesParser {
     let own = [
         PossibleValue::new(LIMIT).help("the least code that moves the same sealed bytes"),
         PossibleValue::new(ALL).help("the limit and every rival"),
-        PossibleValue::new("none").help("nobody: for profiles"),
+        PossibleValue::new(NONE).help("nobody: for profiles"),
     ];
     let rivals = RIVALS.iter();
     let rivals = rivals.map(|rival| PossibleValue::new(rival.name).help(rival.about));
@@ -86,6 +98,43 @@ impl Options {
         let mut against = self.against.iter();
         against.any(|name| name == contender || name == ALL)
     }
+
+    fn runs(&self) -> u16 {
+        self.runs.unwrap_or(match self.quick {
+            true => QUICK_RUNS,
+            false => RUNS,
+        })
+    }
+
+    /// What the command line asks for and cannot have, found before anything is built or run.
+    fn check(&self) -> Result<(), String> {
+        check_alone("--against", &self.against, &[NONE, ALL])?;
+        check_cpus(&self.cpus, &measure::usable_cpus())
+    }
+
+    /// The CPUs of the limit's sender and receiver; the same twice where there is one alone.
+    fn cpus(&self) -> [usize; 2] {
+        let usable = measure::usable_cpus();
+        let first = self.cpus.first().or(usable.first()).copied().unwrap_or(0);
+        let second = self.cpus.get(1).or(usable.get(1)).copied().unwrap_or(first);
+        [first, second]
+    }
+
+    /// The cases that are asked for, of those that the plan has.
+    fn select(&self, plan: &Plan) -> Result<Vec<bool>, String> {
+        let names =
+            |plan: &Plan| -> Vec<String> { cases::all(plan).iter().map(Case::name).collect() };
+        select(&names(plan), &self.only).map_err(|nothing| {
+            let full = Plan {
+                full: true,
+                ..plan.clone()
+            };
+            match !plan.full && select(&names(&full), &self.only).is_ok() {
+                true => format!("{nothing} (there is such a case with --full)"),
+                false => nothing.to_string(),
+            }
+        })
+    }
 }
 
 fn main() -> ExitCode {
@@ -94,30 +143,38 @@ fn main() -> ExitCode {
         return be_a_child(&args.next().unwrap_or_default());
     }
     let options = Options::parse();
-    let mut complaints = Vec::new();
-    let plan = Plan {
+    let mut plan = Plan {
         quick: options.quick,
         full: options.full,
-        cpus: [options.cpus[0], options.cpus[1]],
+        cpus: options.cpus(),
         limit: options.asks_for(LIMIT),
-        // The names of the cases are the same without them.
-        rivals: match options.list {
-            true => Vec::new(),
-            false => rivals(&options, &mut complaints),
-        },
+        rivals: Vec::new(),
     };
-    let cases = wanted(cases::all(&plan), &options.only);
-    if cases.is_empty() {
-        eprintln!(
-            "bench: no case is called like {:?}; --list names them",
-            options.only
-        );
-        return ExitCode::from(2);
-    }
+    // The cases are the same without the rivals, which take minutes to build.
+    let checked = options.check().and_then(|()| options.select(&plan));
+    let selected = match checked {
+        Ok(selected) => selected,
+        Err(problem) => return misused(&problem),
+    };
     if options.list {
-        cases.iter().for_each(|case| println!("{}", case.name()));
+        let listed = cases::all(&plan).into_iter().zip(selected);
+        let listed = listed.filter(|(_, is_selected)| *is_selected);
+        listed.for_each(|(case, _)| println!("{}", case.name()));
         return ExitCode::SUCCESS;
     }
+    if let Some(path) = &options.json
+        && let Err(error) = try_to_write(path)
+    {
+        return misused(&format!(
+            "--json {}: cannot write there: {error}",
+            path.display()
+        ));
+    }
+    let mut complaints = Vec::new();
+    plan.rivals = rivals(&options, &mut complaints);
+    let cases = cases::all(&plan).into_iter().zip(selected);
+    let cases = cases.filter_map(|(case, is_selected)| is_selected.then_some(case));
+    let cases = cases.collect();
     measure::raise_open_files();
     run(&options, cases, &mut complaints);
     for complaint in &complaints {
@@ -139,26 +196,15 @@ fn be_a_child(orders: &str) -> ExitCode {
     }
 }
 
-fn wanted(cases: Vec<Case>, only: &[String]) -> Vec<Case> {
-    let is_exact = |name: &str| only.iter().any(|only| only == name);
-    let exact = cases.iter().any(|case| is_exact(&case.name()));
-    let wants = |case: &Case| {
-        let name = case.name();
-        only.is_empty()
-            || is_exact(&name)
-            || !exact && only.iter().any(|only| name.contains(only.as_str()))
-    };
-    cases.into_iter().filter(wants).collect()
+fn misused(problem: &str) -> ExitCode {
+    eprintln!("bench: {problem}");
+    ExitCode::from(MISUSED)
 }
 
 fn run(options: &Options, cases: Vec<Case>, complaints: &mut Vec<String>) {
-    let runs = match options.quick {
-        true => options.runs.min(2),
-        false => options.runs,
-    };
     let mut report = Report {
         machine: Machine::here(),
-        runs: usize::from(runs),
+        runs: usize::from(options.runs()),
         quick: options.quick,
         rows: Vec::new(),
     };

@@ -76,6 +76,20 @@ mod tests {
     }
 
     #[test]
+    fn the_list_of_names_that_scripts_look_into_is_that_of_the_cases() {
+        let plan = Plan {
+            quick: false,
+            ..plan(false)
+        };
+        let names: Vec<String> = all(&plan).iter().map(Case::name).collect();
+        let kept: Vec<&str> = include_str!("../cases.txt").lines().collect();
+        assert_eq!(
+            kept, names,
+            "write it anew: cargo bench -p ringwire-bench --bench system -- --list >bench/cases.txt"
+        );
+    }
+
+    #[test]
     fn every_rival_stands_in_cases_of_throughput_and_of_round_trips_under_one_name_each() {
         let cases = all(&plan(false));
         for case in &cases {

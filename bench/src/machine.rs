@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,18 +27,33 @@ impl Report {
     /// Writes it to a file, whole or not at all: beside it first, and then over it.
     ///
     /// # Errors
-    /// When the folder does not take it.
-    ///
-    /// # Panics
-    /// If the path names no file.
+    /// When the folder does not take it, or the path names no file.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let json = serde_json::to_string_pretty(self).expect("a report is plain data");
-        let mut beside = path.file_name().expect("a path of a file").to_owned();
-        beside.push(".new");
-        let beside = path.with_file_name(beside);
+        let beside = beside(path)?;
         fs::write(&beside, json + "\n")?;
         fs::rename(beside, path)
     }
+}
+
+/// Finds out whether a report can be written to a file, and leaves the file as it is.
+///
+/// # Errors
+/// When the folder does not take a file, or the path names none.
+pub fn try_to_write(path: &Path) -> io::Result<()> {
+    let beside = beside(path)?;
+    fs::write(&beside, "")?;
+    fs::remove_file(beside)
+}
+
+/// Where a file is written before it takes the place of `path`.
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().filter(|_| !path.is_dir());
+    let mut beside = name
+        .ok_or_else(|| io::Error::new(io::ErrorKind::IsADirectory, "this names no file"))?
+        .to_owned();
+    beside.push(".new");
+    Ok(path.with_file_name(beside))
 }
 
 /// Where and how figures came about.
@@ -139,6 +154,19 @@ mod tests {
         assert_eq!(civil(11_017), (2000, 3, 1));
         assert_eq!(civil(20_453), (2025, 12, 31));
         assert_eq!(civil(20_454), (2026, 1, 1));
+    }
+
+    #[test]
+    fn a_place_that_takes_no_file_is_refused_before_anything_is_measured() {
+        let here = std::env::temp_dir();
+        assert!(try_to_write(&here).is_err(), "a folder");
+        assert!(try_to_write(&here.join("no-such-folder/figures.json")).is_err());
+        let file = here.join(format!("ringwire-bench-try-{}", std::process::id()));
+        fs::write(&file, "older figures").expect("the folder takes it");
+        try_to_write(&file).expect("the folder takes another");
+        let kept = fs::read_to_string(&file).expect("it is there");
+        fs::remove_file(&file).expect("it is ours");
+        assert_eq!(kept, "older figures");
     }
 
     #[test]

@@ -139,6 +139,20 @@ pub fn pin_to_all(cpus: &[usize]) {
     }
 }
 
+/// The CPUs that the calling thread may run on, ascending; none if the kernel does not say.
+pub fn usable_cpus() -> Vec<usize> {
+    // SAFETY: `cpu_set_t` is a plain bit set, for which all zeros is the empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is valid and exclusively borrowed; 0 is the calling thread.
+    if unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) } != 0 {
+        return Vec::new();
+    }
+    let cpus = 0..libc::CPU_SETSIZE as usize;
+    // SAFETY: `set` is valid and the index is under `CPU_SETSIZE`.
+    cpus.filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) })
+        .collect()
+}
+
 /// Median, smallest and largest of some figures.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Spread {

@@ -33,6 +33,11 @@ pub(crate) struct Overrides {
     /// p2p.addr_book_strict; false for a private network.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     addr_book_strict: Option<bool>,
+    /// For several nodes on one machine: takes any number of peers from one address, and keeps
+    /// addresses that the internet does not reach. Stands for p2p.allow_duplicate_ip = true and
+    /// p2p.addr_book_strict = false.
+    #[arg(long, conflicts_with = "addr_book_strict")]
+    local: bool,
     /// Threads that carry the traffic instead of ringwire.shards; 0 means one per usable core.
     #[arg(long, value_name = "N",
         value_parser = RangedU64ValueParser::<usize>::new().range(0..=SHARDS_MAX as u64))]
@@ -60,6 +65,10 @@ impl Overrides {
         config.listen_addr = self.laddr.unwrap_or(config.listen_addr);
         config.shards = self.shards.unwrap_or(config.shards);
         config.addr_book_strict = self.addr_book_strict.unwrap_or(config.addr_book_strict);
+        if self.local {
+            config.allow_duplicate_ip = true;
+            config.addr_book_strict = false;
+        }
         if let Some(address) = &self.external_address {
             config.external_address = Some(address.clone()).filter(|text| !text.is_empty());
         }
