@@ -1,8 +1,10 @@
 //! Peers as the rest of the engine sees them: who they are, where they are, and the handle by
 //! which one shard finds them again.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringwire_codec::net_address::parse_listen_address;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo};
@@ -63,8 +65,52 @@ pub struct PeerInfo {
 pub enum BanTarget {
     /// A node, wherever it is.
     Id(NodeId),
-    /// An address, whoever is there.
+    /// A host, whoever is there: an IPv4 address, also where it is mapped into IPv6, or the whole /64
+    /// of an IPv6 address, of which its holder has every address.
     Ip(IpAddr),
+}
+
+/// Who made a ban.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BanOrigin {
+    /// The operator, through the application.
+    Operator,
+    /// A reactor, such as the peer exchange: automatic.
+    Reactor,
+}
+
+/// A ban that holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ban {
+    /// Whom.
+    pub target: BanTarget,
+    /// For how long from now.
+    pub ends_in: Duration,
+    /// Who made it.
+    pub origin: BanOrigin,
+}
+
+impl fmt::Display for BanTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BanTarget::Id(id) => id.fmt(f),
+            BanTarget::Ip(ip) => match ip.to_canonical() {
+                IpAddr::V4(ip) => ip.fmt(f),
+                IpAddr::V6(ip) => write!(f, "{ip}/64"),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Ban {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = match self.origin {
+            BanOrigin::Operator => "the operator",
+            BanOrigin::Reactor => "a reactor",
+        };
+        let seconds = self.ends_in.as_secs();
+        write!(f, "{}, by {by}, for {seconds} s more", self.target)
+    }
 }
 
 /// How many peers the whole node has, and how many it is about to have. Unconditional peers are

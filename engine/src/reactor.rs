@@ -98,7 +98,9 @@ pub trait Context {
     /// least to do. [`Reactor::handle_dialed`] tells the instance on the coordinator's shard what
     /// became of it.
     fn dial(&mut self, address: NetAddress);
-    /// Refuses an id or address for `span` from now and closes its peers, on all shards.
+    /// Refuses an id or host for `span` from now and closes its peers, on all shards. Such a ban is
+    /// automatic: however many there are, none pushes out one of the operator's. No time at all is
+    /// no ban.
     fn ban(&mut self, target: BanTarget, span: Duration);
     /// Has a document kept, in place of an earlier one of the same name. It is written behind the
     /// shard's back; a node that keeps no files drops it.

@@ -458,7 +458,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         57,
         "outbound persistent peers come back",
         By(&[
-            "twenty_steady_dials_are_followed_by_ten_growing_ones_and_then_none",
+            "twenty_steady_dials_are_followed_by_growing_ones_and_no_last_one",
             "a_persistent_peer_is_dialed_again_after_a_failed_dial_and_after_a_loss",
             "an_outbound_persistent_peer_is_dialed_again_whenever_it_is_lost",
             "a_persistent_peer_that_is_down_at_first_is_dialed_until_it_answers",

@@ -143,7 +143,8 @@ const SECTIONS: &[Setting] = settings! {
     P2P max_num_outbound_peers: count =>
         "Peers that we dial of our own accord, at most; persistent ones not counted.";
     P2P persistent_peers_max_dial_period: time =>
-        "Longest pause between two attempts to reach a persistent peer. 0s: no limit.";
+        "Longest pause between two attempts to reach a persistent peer, without a random part of at"
+        "most 3s. It is dialed for as long as the node runs. 0s: an hour.";
     P2P max_packet_msg_payload_size: count =>
         "Payload of the largest packet, bytes. CometBFT nodes refuse packets over their own limit,"
         "so all nodes of a network should agree.";
@@ -151,7 +152,7 @@ const SECTIONS: &[Setting] = settings! {
     P2P recv_rate: rate => "Bytes per second received from one peer at most. 0: no limit.";
     P2P allow_duplicate_ip: flag => "Whether several peers may share an IP address.";
     P2P handshake_timeout: time =>
-        "Time for the secret handshake, and again for the exchange of NodeInfo.";
+        "Time for the whole handshake: the secret connection and the exchange of NodeInfo.";
     P2P dial_timeout: time => "Time for resolving a name and connecting.";
     RINGWIRE network: text =>
         "Name of the network (chain id): only nodes of one network talk to each other."

@@ -10,7 +10,7 @@ use crate::handle::error::{DialError, PeersTimeout, ShutdownError, SubscribeErro
 use crate::handle::status::PeerStatus;
 use crate::handle::subscription::{EventSubscription, Subscription};
 use crate::handle::wait::wait_for;
-use crate::peer::ShardId;
+use crate::peer::{Ban, ShardId};
 use crate::shard::block::{block_on, from_now};
 use crate::shard::feed::feeds;
 use crate::shard::node::Node;
@@ -122,14 +122,11 @@ impl Handle {
     /// What the reactor `name` shows of its state, on the coordinator's shard; nothing if there is
     /// no such reactor, it shows nothing, or the engine is stopping. Rendered on the caller's thread.
     pub async fn inspect(&self, name: &str) -> Option<Vec<u8>> {
-        let (sender, answer) = reply();
         let command = Command::Inspect {
             reactor: name.to_owned(),
             token: None,
         };
-        let coordinator = self.node.port(ShardId::COORDINATOR);
-        coordinator.ask(Control::Command(command, Some(sender)));
-        match answer.await {
+        match self.ask_coordinator(command).await {
             Some(Reply::Inspect(document)) => document.map(Document::render),
             _ => None,
         }
@@ -140,12 +137,57 @@ impl Handle {
         block_on(self.inspect(name))
     }
 
-    /// Refuses an id or address for `span` from now and closes its peers.
+    /// Refuses an id or host for `span` from now, in both directions, and closes its peers. A
+    /// persistent peer is dialed again when its ban ends. A longer ban is not shortened by a shorter
+    /// one; a span of zero lifts it, as [`Handle::unban`] does.
+    ///
+    /// At most 4,096 ids and as many hosts are remembered; in a full table the ban that ends first
+    /// makes room. Automatic bans, which reactors make, have tables of their own: they push out none
+    /// of these.
     pub fn ban(&self, target: BanTarget, span: Duration) {
         let command = Command::Ban { target, span };
         self.node
             .port(ShardId::COORDINATOR)
             .ask(Control::Command(command, None));
+    }
+
+    /// Ends the bans of an id or host, whoever made them; returns whether there were any. A
+    /// persistent peer that waited for the end of one is dialed at once. The address book has marks
+    /// of its own for whom it does not dial; those end by themselves.
+    pub async fn unban(&self, target: BanTarget) -> bool {
+        let command = Command::Unban {
+            target,
+            token: None,
+        };
+        matches!(
+            self.ask_coordinator(command).await,
+            Some(Reply::Unban(true))
+        )
+    }
+
+    /// [`Handle::unban`] for plain threads.
+    pub fn unban_blocking(&self, target: BanTarget) -> bool {
+        block_on(self.unban(target))
+    }
+
+    /// The bans that hold now, the operator's first; none if the engine is stopping.
+    pub async fn bans(&self) -> Vec<Ban> {
+        match self.ask_coordinator(Command::Bans { token: None }).await {
+            Some(Reply::Bans(bans)) => bans,
+            _ => Vec::new(),
+        }
+    }
+
+    /// [`Handle::bans`] for plain threads.
+    pub fn bans_blocking(&self) -> Vec<Ban> {
+        block_on(self.bans())
+    }
+
+    async fn ask_coordinator(&self, command: Command) -> Option<Reply> {
+        let (sender, answer) = reply();
+        let coordinator = self.node.port(ShardId::COORDINATOR);
+        coordinator.ask(Control::Command(command, Some(sender)));
+        answer.await
     }
 
     /// Dials an address once and waits until it is a peer, or why not.
@@ -165,15 +207,12 @@ impl Handle {
     }
 
     async fn ask_dial(&self, address: NetAddress, persistent: bool) -> Result<NodeId, DialError> {
-        let (sender, answer) = reply();
         let command = Command::Dial {
             address,
             persistent,
             token: None,
         };
-        let coordinator = self.node.port(ShardId::COORDINATOR);
-        coordinator.ask(Control::Command(command, Some(sender)));
-        match answer.await {
+        match self.ask_coordinator(command).await {
             Some(Reply::Dial(dialed)) => Ok(dialed?),
             Some(_) | None => Err(DialError::Stopping),
         }

@@ -97,7 +97,7 @@ impl Handle {
         port.wake();
         match answer.await {
             Some(Reply::Send(sent)) => sent,
-            Some(Reply::Dial(_) | Reply::Inspect(_)) | None => Err(stopping(message)),
+            Some(_) | None => Err(stopping(message)),
         }
     }
 

@@ -154,6 +154,8 @@ impl Driver {
             self.replies.insert(given, reply);
             if let Command::Send { token, .. }
             | Command::Dial { token, .. }
+            | Command::Unban { token, .. }
+            | Command::Bans { token }
             | Command::Inspect { token, .. } = &mut command
             {
                 *token = Some(given);

@@ -43,7 +43,7 @@ pub(crate) fn record(engine: u64, shard: ShardId, event: &Event) {
         } => {
             info!(engine, shard, %address, %error, ?retry_in, "dial failed");
         }
-        Event::GaveUp(address) => warn!(engine, shard, %address, "persistent peer given up"),
+        Event::GaveUp(address) => warn!(engine, shard, %address, "lost peer given up"),
         Event::Stopped => debug!(engine, shard, "switch stopped"),
     }
 }

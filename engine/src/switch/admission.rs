@@ -8,9 +8,13 @@
 //! ```text
 //!   ids: low < high                the connection dialed by `high` is kept
 //!
-//!   low ──── C1 ───▶ high          high: C1 asks while my own dial C2 is past TCP  → DuplicateId
-//!   low ◀─── C2 ──── high          low:  C1 was admitted, then C2 asks             → C1 displaced
+//!   low ──── C1 ───▶ high          high: C1 asks while my own dial C2 has proven low  → DuplicateId
+//!   low ◀─── C2 ──── high          low:  C1 was admitted, then C2 asks                → C1 displaced
 //! ```
+//!
+//! A dial of ours counts only from the moment its remote has proven, by its key, to be who was
+//! dialed. Before that it may have met anybody, at an address that somebody lied about: it gives way
+//! to the node itself, and low has not admitted it either, for it has not seen our NodeInfo.
 //!
 //! A CometBFT node does not break ties, so against it the first completed connection wins and our
 //! own dial is dropped, as the reference does.
@@ -28,7 +32,7 @@ use super::budget::{Prefix, Tally};
 use super::gate::SIMULTANEOUS_WINDOW;
 use super::message::{Candidate, Pass, Ticket};
 use crate::error::Reject;
-use crate::peer::{Census, Direction, ShardId};
+use crate::peer::{Ban, BanOrigin, BanTarget, Census, Direction, ShardId};
 use crate::time::Instant;
 
 /// The budgets of a node.
@@ -52,10 +56,10 @@ pub(super) struct AdmissionLimits {
 /// What our own dialing is doing about the candidate's id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum OwnDial {
-    /// Nothing, or TCP is not up yet.
+    /// Nothing, or the remote has not proven its key yet.
     None,
-    /// TCP is up and its handshake runs; it is not the candidate itself.
-    PastConnect,
+    /// The remote has proven to be that id and its handshake runs; it is not the candidate itself.
+    Proven,
 }
 
 /// What the dial plan knows of a candidate.
@@ -129,8 +133,7 @@ pub(super) struct Admission {
     outbound: usize,
     /// Winners of simultaneous dials that wait for the loser to leave.
     parked: BTreeMap<NodeId, (ShardId, Candidate)>,
-    banned_ids: Bans<NodeId>,
-    banned_ips: Bans<IpAddr>,
+    bans: Bans,
     next_ticket: u64,
 }
 
@@ -148,8 +151,7 @@ impl Admission {
             inbound: 0,
             outbound: 0,
             parked: BTreeMap::new(),
-            banned_ids: Bans::new(),
-            banned_ips: Bans::new(),
+            bans: Bans::default(),
             next_ticket: 0,
         }
     }
@@ -173,7 +175,7 @@ impl Admission {
             self.parked.insert(candidate.id, (from, candidate));
             return Decision::Displace { ticket, home };
         }
-        if plan.own_dial == OwnDial::PastConnect && self.yields_to_own_dial(&candidate) {
+        if plan.own_dial == OwnDial::Proven && self.yields_to_own_dial(&candidate) {
             return Decision::Verdict(Err(Reject::DuplicateId(candidate.id)));
         }
         if let Err(reject) = self.check_budgets(&candidate, plan) {
@@ -199,21 +201,33 @@ impl Admission {
         })
     }
 
-    /// Refuses an id until `until`; returns its connection, if it has one, and where that lives.
-    pub(super) fn ban_id(&mut self, id: NodeId, until: Instant) -> Vec<(Ticket, ShardId)> {
-        self.banned_ids.insert(id, until);
-        self.entries
-            .get(&id)
-            .map(|entry| (entry.ticket, entry.home))
-            .into_iter()
-            .collect()
+    /// Refuses an id or host until `until`; returns its connections and where they live.
+    pub(super) fn ban(
+        &mut self,
+        target: BanTarget,
+        until: Instant,
+        origin: BanOrigin,
+    ) -> Vec<(Ticket, ShardId)> {
+        self.bans.insert(target, until, origin);
+        let is_meant = |id: &NodeId, entry: &Entry| match target {
+            BanTarget::Id(banned) => *id == banned,
+            BanTarget::Ip(ip) => Prefix::host(entry.ip) == Prefix::host(ip),
+        };
+        let meant = self
+            .entries
+            .iter()
+            .filter(|(id, entry)| is_meant(id, entry));
+        meant.map(|(_, entry)| (entry.ticket, entry.home)).collect()
     }
 
-    /// Refuses an address until `until`; returns the connections from there and where they live.
-    pub(super) fn ban_ip(&mut self, ip: IpAddr, until: Instant) -> Vec<(Ticket, ShardId)> {
-        self.banned_ips.insert(ip, until);
-        let there = self.entries.values().filter(|entry| entry.ip == ip);
-        there.map(|entry| (entry.ticket, entry.home)).collect()
+    /// Ends the bans of an id or host; says whether there were any.
+    pub(super) fn unban(&mut self, target: BanTarget) -> bool {
+        self.bans.lift(target)
+    }
+
+    /// All bans that hold.
+    pub(super) fn bans(&self, now: Instant) -> Vec<Ban> {
+        self.bans.list(now)
     }
 
     /// Whether the id has a ticket.
@@ -242,13 +256,13 @@ impl Admission {
 
     /// When the ban of an id, or of the address it is to be found at, ends, if there is one.
     pub(super) fn banned_until(
-        &mut self,
+        &self,
         now: Instant,
         id: &NodeId,
         ip: Option<IpAddr>,
     ) -> Option<Instant> {
-        let of_ip = ip.and_then(|ip| self.banned_ips.until(&ip.to_canonical(), now));
-        self.banned_ids.until(id, now).max(of_ip)
+        let of_ip = ip.and_then(|ip| self.bans.of_ip(ip, now));
+        self.bans.of_id(id, now).max(of_ip)
     }
 
     /// Whether an id passes the limits of inbound and outbound peers.
@@ -266,7 +280,7 @@ impl Admission {
             .map_or(preferred, |(shard, _)| shard)
     }
 
-    fn check_identity(&mut self, now: Instant, candidate: &Candidate) -> Result<(), Reject> {
+    fn check_identity(&self, now: Instant, candidate: &Candidate) -> Result<(), Reject> {
         if candidate.id == self.local {
             return Err(Reject::IsSelf);
         }

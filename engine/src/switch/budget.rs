@@ -1,4 +1,5 @@
-//! Who counts together: the peers at an address, those of a subnet, the handshakes of a host.
+//! Who counts together: the peers at an address, those of a subnet, the handshakes of a host. A ban
+//! of an address is of its host, too.
 //!
 //! An address is what it is on the wire, with IPv4 mapped into IPv6 taken as IPv4. What one operator
 //! can hold many of costs nothing to hold one more of, so what is limited against a flood is counted
@@ -26,6 +27,11 @@ impl Prefix {
     /// What one subnet is counted by.
     pub(super) fn subnet(ip: IpAddr) -> Self {
         Self::cut(ip, 24, 48)
+    }
+
+    /// Its first address.
+    pub(super) fn first_address(&self) -> IpAddr {
+        self.0
     }
 
     fn cut(ip: IpAddr, v4_bits: u32, v6_bits: u32) -> Self {

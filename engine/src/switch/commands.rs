@@ -9,7 +9,7 @@ use super::io::{Command, Reply, ReplyToken};
 use super::link::WaitingSend;
 use super::switch::Switch;
 use crate::error::{CloseReason, SendError, TrySendError};
-use crate::peer::ShardId;
+use crate::peer::{BanOrigin, ShardId};
 
 /// How long a peer that is stopped on purpose has for taking what is queued.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
@@ -51,8 +51,27 @@ impl Switch {
             },
             Command::Ban { target, span } => {
                 debug_assert_eq!(self.core.shard, ShardId::COORDINATOR, "bans go to shard 0");
+                match &mut self.coordinator {
+                    Some(coordinator) if span.is_zero() => {
+                        coordinator.unban(&mut self.core, target);
+                    }
+                    Some(coordinator) => {
+                        coordinator.ban(&mut self.core, target, span, BanOrigin::Operator);
+                    }
+                    None => {}
+                }
+            }
+            Command::Unban { target, token } => {
                 if let Some(coordinator) = &mut self.coordinator {
-                    coordinator.ban(&mut self.core, target, span);
+                    let was_banned = coordinator.unban(&mut self.core, target);
+                    self.answer(token, Reply::Unban(was_banned));
+                }
+            }
+            Command::Bans { token } => {
+                let now = self.core.now;
+                if let Some(coordinator) = &self.coordinator {
+                    let bans = coordinator.bans(now);
+                    self.answer(token, Reply::Bans(bans));
                 }
             }
             Command::StopPeer { peer } => {
@@ -100,8 +119,12 @@ impl Switch {
 
     fn inspect(&mut self, reactor: &str, token: Option<ReplyToken>) {
         let document = self.reactors.inspect(reactor);
+        self.answer(token, Reply::Inspect(document));
+    }
+
+    fn answer(&mut self, token: Option<ReplyToken>, reply: Reply) {
         if let Some(token) = token {
-            self.core.reply(token, Reply::Inspect(document));
+            self.core.reply(token, reply);
         }
     }
 

@@ -12,7 +12,7 @@ use super::message::ShardMessage;
 use super::timers::Timer;
 use crate::document::Document;
 use crate::error::{CloseReason, TrySendError};
-use crate::peer::{BanTarget, Census, PeerInfo, PeerKey, ShardId};
+use crate::peer::{BanOrigin, BanTarget, Census, PeerInfo, PeerKey, ShardId};
 use crate::reactor::{Context, Note, ReactorError};
 use crate::time::Instant;
 
@@ -136,7 +136,7 @@ impl Context for ReactorContext<'_> {
 
     fn ban(&mut self, target: BanTarget, span: Duration) {
         match &mut self.coordinator {
-            Some(coordinator) => coordinator.ban(self.core, target, span),
+            Some(coordinator) => coordinator.ban(self.core, target, span, BanOrigin::Reactor),
             None => self
                 .core
                 .tell_coordinator(ShardMessage::Ban { target, span }),

@@ -16,7 +16,7 @@ use super::message::{AttemptId, Candidate, GateUpdate, Pass, ShardMessage, Ticke
 use super::timers::Timer;
 use crate::config::Config;
 use crate::error::{CloseReason, Reject};
-use crate::peer::{BanTarget, Census, Direction, ShardId};
+use crate::peer::{Ban, BanOrigin, BanTarget, Census, Direction, ShardId};
 use crate::time::Instant;
 
 /// The coordinator's state.
@@ -73,10 +73,12 @@ impl Coordinator {
             ShardMessage::Admit(candidate) => self.admit(core, from, candidate),
             ShardMessage::Joined(ticket) => self.join(core, ticket),
             ShardMessage::Left { ticket, reason } => self.leave(core, ticket, &reason),
-            ShardMessage::DialConnected(attempt) => self.dialer.handle_connected(attempt),
+            ShardMessage::DialProven(attempt) => self.dialer.handle_proven(attempt),
             ShardMessage::DialEnded { attempt, reason } => self.fail_dial(core, attempt, reason),
             ShardMessage::Discover { address, reactor } => self.discover(core, address, reactor),
-            ShardMessage::Ban { target, span } => self.ban(core, target, span),
+            ShardMessage::Ban { target, span } => {
+                self.ban(core, target, span, BanOrigin::Reactor);
+            }
             other => unreachable!("not a message to the coordinator: {other:?}"),
         }
         self.run_dials(core);
@@ -206,22 +208,29 @@ impl Coordinator {
     }
 
     /// When the ban of a planned dial's id, or of its address, ends, if there is one.
-    fn banned_until(&mut self, now: Instant, id: &NodeId) -> Option<Instant> {
+    fn banned_until(&self, now: Instant, id: &NodeId) -> Option<Instant> {
         let address = self.dialer.address_of(id);
         let ip = address.and_then(|address| address.host.ip());
         self.admission.banned_until(now, id, ip)
     }
 
-    /// Refuses an id or address for `span`; its peers are closed.
-    pub(super) fn ban(&mut self, core: &mut Core, target: BanTarget, span: Duration) {
+    /// Refuses an id or host for `span`; its peers are closed. No time at all is no ban: nothing
+    /// happens.
+    pub(super) fn ban(
+        &mut self,
+        core: &mut Core,
+        target: BanTarget,
+        span: Duration,
+        origin: BanOrigin,
+    ) {
+        if span.is_zero() {
+            return;
+        }
         let until = core.now + span;
-        let expelled = match target {
-            BanTarget::Id(id) => self.admission.ban_id(id, until),
-            BanTarget::Ip(ip) => {
-                self.tell_gates(core, GateUpdate::Banned(ip.to_canonical(), until));
-                self.admission.ban_ip(ip.to_canonical(), until)
-            }
-        };
+        if let BanTarget::Ip(ip) = target {
+            self.tell_gates(core, GateUpdate::Banned { ip, until, origin });
+        }
+        let expelled = self.admission.ban(target, until, origin);
         for (ticket, home) in expelled {
             core.send(
                 home,
@@ -231,6 +240,27 @@ impl Coordinator {
                 },
             );
         }
+    }
+
+    /// Ends the bans of an id or host, and dials at once who waited for that. Says whether there
+    /// were any.
+    pub(super) fn unban(&mut self, core: &mut Core, target: BanTarget) -> bool {
+        let was_banned = self.admission.unban(target);
+        if let BanTarget::Ip(ip) = target {
+            self.tell_gates(core, GateUpdate::Unbanned(ip));
+        }
+        let admission = &self.admission;
+        let now = core.now;
+        self.dialer.handle_unbanned(now, |id, address| {
+            admission.banned_until(now, id, address.host.ip()).is_some()
+        });
+        self.run_dials(core);
+        was_banned
+    }
+
+    /// All bans that hold.
+    pub(super) fn bans(&self, now: Instant) -> Vec<Ban> {
+        self.admission.bans(now)
     }
 
     /// Ends all dialing and admission.
@@ -248,11 +278,8 @@ impl Coordinator {
         if self.stopping {
             return self.give_verdict(core, from, candidate, Err(Reject::Stopping));
         }
-        let own_dial = match self
-            .dialer
-            .is_past_connect(&candidate.id, candidate.attempt)
-        {
-            true => OwnDial::PastConnect,
+        let own_dial = match self.dialer.is_proven(&candidate.id, candidate.attempt) {
+            true => OwnDial::Proven,
             false => OwnDial::None,
         };
         let plan = Plan {

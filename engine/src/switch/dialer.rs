@@ -5,8 +5,11 @@
 //!   (nothing) ─────▶ Waiting(at) ─────▶ Dialing{attempt} ─────────────────▶ Connected
 //!                        ▲                    │ failed                          │ left
 //!                        └──── backoff ───────┴─────────────────────────────────┘
-//!                                  └── spent: GaveUp, or forgotten when it was dialed only once
+//!                                  └── forgotten: dialed only once, stopped on purpose, or spent
 //! ```
+//!
+//! Who the operator named is never forgotten but by a stop on purpose: it is dialed for as long as
+//! the node runs.
 //!
 //! Invariant: at most one attempt per id is under way, and an attempt is named by an
 //! [`AttemptId`] that is never given twice; word of an older one finds nobody.
@@ -53,15 +56,16 @@ pub(super) type Askers = SmallVec<[Asker; 1]>;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Waiting(Instant),
+    /// Until a ban ends, at the latest.
+    Banned(Instant),
     Dialing {
         attempt: AttemptId,
         shard: ShardId,
-        past_connect: bool,
+        proven: bool,
     },
     Connected {
         since: Instant,
     },
-    GaveUp,
 }
 
 #[derive(Debug)]
@@ -91,13 +95,14 @@ pub(super) struct Outcome {
     pub(super) askers: Askers,
     /// Pause before the next dial, if there is one.
     pub(super) retry_in: Option<Duration>,
-    /// The address that was given up for good just now.
+    /// The address that was given up just now: it was wanted back after a fault that passes, and
+    /// stays away.
     pub(super) gave_up: Option<NetAddress>,
 }
 
 /// The plan.
 pub(super) struct Dialer {
-    /// Cap of the growing pauses; zero means none.
+    /// The longest pause the operator wants; zero means that none was set.
     pause_max: Duration,
     targets: BTreeMap<NodeId, Target>,
     by_attempt: BTreeMap<AttemptId, NodeId>,
@@ -115,8 +120,8 @@ impl Dialer {
         }
     }
 
-    /// Plans a dial at `at`. An id that is in the plan already keeps its state, unless it was
-    /// given up; it becomes persistent if asked to. `connected` tells whether it is a peer now.
+    /// Plans a dial at `at`. An id that is in the plan already keeps its state; it becomes
+    /// persistent if asked to. `connected` tells whether it is a peer now.
     pub(super) fn plan(
         &mut self,
         at: Instant,
@@ -142,21 +147,19 @@ impl Dialer {
             target.kind = kind;
             target.address = address;
         }
-        if target.state == State::GaveUp {
-            target.state = state;
-            target.backoff = Backoff::after_first_dial();
-        }
-        if let State::Waiting(planned) = &mut target.state {
-            *planned = (*planned).min(at);
+        match &mut target.state {
+            State::Waiting(planned) => *planned = (*planned).min(at),
+            // Whoever asks now is told of the ban.
+            State::Banned(_) => target.state = State::Waiting(at),
+            State::Dialing { .. } | State::Connected { .. } => {}
         }
     }
 
     /// The next id whose dial is due.
     pub(super) fn next_due(&self, now: Instant) -> Option<NodeId> {
-        let is_due = |target: &Target| matches!(target.state, State::Waiting(at) if at <= now);
         self.targets
             .iter()
-            .find(|(_, target)| is_due(target))
+            .find(|(_, target)| target.due_at().is_some_and(|at| at <= now))
             .map(|(id, _)| *id)
     }
 
@@ -168,7 +171,7 @@ impl Dialer {
         target.state = State::Dialing {
             attempt,
             shard,
-            past_connect: false,
+            proven: false,
         };
         self.by_attempt.insert(attempt, id);
         Some(Due {
@@ -180,28 +183,21 @@ impl Dialer {
 
     /// When the next dial is due.
     pub(super) fn next_at(&self) -> Option<Instant> {
-        let planned = self
-            .targets
-            .values()
-            .filter_map(|target| match target.state {
-                State::Waiting(at) => Some(at),
-                _ => None,
-            });
-        planned.min()
+        self.targets.values().filter_map(Target::due_at).min()
     }
 
-    /// TCP is up for an attempt.
-    pub(super) fn handle_connected(&mut self, attempt: AttemptId) {
+    /// Who was dialed has proven its key.
+    pub(super) fn handle_proven(&mut self, attempt: AttemptId) {
         let target = self
             .by_attempt
             .get(&attempt)
             .and_then(|id| self.targets.get_mut(id));
         if let Some(Target {
-            state: State::Dialing { past_connect, .. },
+            state: State::Dialing { proven, .. },
             ..
         }) = target
         {
-            *past_connect = true;
+            *proven = true;
         }
     }
 
@@ -226,7 +222,7 @@ impl Dialer {
         };
         let askers = std::mem::take(&mut target.askers);
         match target.kind {
-            DialKind::Persistent | DialKind::Recovering => target.state = State::Waiting(until),
+            DialKind::Persistent | DialKind::Recovering => target.state = State::Banned(until),
             DialKind::Once | DialKind::Discovered => {
                 self.targets.remove(&id);
             }
@@ -234,6 +230,21 @@ impl Dialer {
         Outcome {
             askers,
             ..Outcome::default()
+        }
+    }
+
+    /// Bans were lifted: who waits for the end of one, and is banned no more, is dialed at `now`.
+    pub(super) fn handle_unbanned(
+        &mut self,
+        now: Instant,
+        is_banned: impl Fn(&NodeId, &NetAddress) -> bool,
+    ) {
+        for (id, target) in &mut self.targets {
+            if let State::Banned(_) = target.state
+                && !is_banned(id, &target.address)
+            {
+                target.state = State::Waiting(now);
+            }
         }
     }
 
@@ -290,12 +301,13 @@ impl Dialer {
             .is_some_and(|target| target.kind == DialKind::Persistent)
     }
 
-    /// Whether a dial of the id is past TCP connect, another attempt than `except`.
-    pub(super) fn is_past_connect(&self, id: &NodeId, except: Option<AttemptId>) -> bool {
+    /// Whether a dial of the id, another attempt than `except`, has met the id's own node. One that
+    /// has only met somebody at an address that may be a lie counts for nothing.
+    pub(super) fn is_proven(&self, id: &NodeId, except: Option<AttemptId>) -> bool {
         let Some(target) = self.targets.get(id) else {
             return false;
         };
-        matches!(target.state, State::Dialing { attempt, past_connect: true, .. }
+        matches!(target.state, State::Dialing { attempt, proven: true, .. }
             if Some(attempt) != except)
     }
 
@@ -317,7 +329,7 @@ impl Dialer {
         let is_dialing = |target: &Target| match target.state {
             State::Dialing { .. } => true,
             State::Waiting(_) => target.kind == DialKind::Discovered,
-            State::Connected { .. } | State::GaveUp => false,
+            State::Banned(_) | State::Connected { .. } => false,
         };
         self.targets
             .iter()
@@ -367,35 +379,36 @@ impl Dialer {
         }
         let askers = std::mem::take(&mut target.askers);
         let is_one_dial = matches!(target.kind, DialKind::Once | DialKind::Discovered);
-        if is_one_dial || !may_retry(reason) {
-            self.targets.remove(&id);
+        let is_spent = target.kind == DialKind::Recovering && target.backoff.is_spent();
+        if is_one_dial || is_spent || !may_retry(reason) {
+            let target = self.targets.remove(&id).expect("found above");
             return Outcome {
                 askers,
-                ..Outcome::default()
+                retry_in: None,
+                gave_up: is_spent.then_some(target.address),
             };
         }
-        let retry_in = target.backoff.next(self.pause_max, chance);
-        let gave_up = match retry_in {
-            Some(pause) => {
-                target.state = State::Waiting(now + pause);
-                None
-            }
-            None => {
-                target.state = State::GaveUp;
-                Some(target.address.clone())
-            }
-        };
+        let pause = target.backoff.next(self.pause_max, chance);
+        target.state = State::Waiting(now + pause);
         Outcome {
             askers,
-            retry_in,
-            gave_up,
+            retry_in: Some(pause),
+            gave_up: None,
         }
     }
 }
 
 impl Target {
     fn is_dialing(&self) -> bool {
-        matches!(self.state, State::Waiting(_) | State::Dialing { .. })
+        !matches!(self.state, State::Connected { .. })
+    }
+
+    /// When the next dial is due, if one is planned.
+    fn due_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Waiting(at) | State::Banned(at) => Some(at),
+            State::Dialing { .. } | State::Connected { .. } => None,
+        }
     }
 
     /// The peer left: a connection that has lasted is dialed again without what earlier failures

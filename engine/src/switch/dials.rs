@@ -47,7 +47,6 @@ impl Core {
             let reason = CloseReason::Rejected(reject);
             return self.tell_coordinator(ShardMessage::DialEnded { attempt, reason });
         }
-        self.tell_coordinator(ShardMessage::DialConnected(attempt));
         let expected = Some(address.id);
         self.begin_upgrade(link, remote, Direction::Outbound, Some(attempt), expected);
     }
@@ -61,7 +60,9 @@ impl Core {
         }
     }
 
-    /// The attempt is not needed any more, wherever it has got to.
+    /// The attempt is not needed any more, wherever it has got to, unless its remote has seen our
+    /// NodeInfo: it may have admitted us, and given up for us the very connection that came to us.
+    /// Such a link goes on to ask for admission, and the tie is broken there.
     pub(super) fn cancel_dial(&mut self, attempt: AttemptId, id: NodeId) {
         let of_attempt = |(_, dialing): &(&DialId, &Dialing)| dialing.attempt == attempt;
         if let Some(dial) = self.dials.iter().find(of_attempt).map(|(dial, _)| *dial) {
@@ -71,7 +72,7 @@ impl Core {
         let is_its = |key: &PeerKey| {
             self.links
                 .get(*key)
-                .is_some_and(|link| link.attempt == Some(attempt))
+                .is_some_and(|link| link.attempt == Some(attempt) && !link.has_proven())
         };
         let found = self.links.keys().find(is_its);
         if let Some(key) = found {

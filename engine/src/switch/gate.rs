@@ -18,6 +18,7 @@ use std::time::Duration;
 use super::bans::Bans;
 use super::budget::{Prefix, Tally};
 use crate::error::Reject;
+use crate::peer::BanTarget;
 use crate::switch::message::GateUpdate;
 use crate::time::Instant;
 
@@ -50,7 +51,7 @@ pub(super) struct Gate {
     inbound_full: bool,
     /// Peers at an address, and when the last of them was admitted.
     occupied: BTreeMap<IpAddr, (usize, Instant)>,
-    banned: Bans<IpAddr>,
+    banned: Bans,
     /// Inbound handshakes in progress here.
     handshakes: usize,
     /// The same by host.
@@ -64,7 +65,7 @@ impl Gate {
             limits,
             inbound_full: false,
             occupied: BTreeMap::new(),
-            banned: Bans::new(),
+            banned: Bans::default(),
             handshakes: 0,
             handshakes_of: Tally::new(),
         }
@@ -88,7 +89,12 @@ impl Gate {
                     self.occupied.remove(&ip);
                 }
             }
-            GateUpdate::Banned(ip, until) => self.banned.insert(ip, until),
+            GateUpdate::Banned { ip, until, origin } => {
+                self.banned.insert(BanTarget::Ip(ip), until, origin);
+            }
+            GateUpdate::Unbanned(ip) => {
+                self.banned.lift(BanTarget::Ip(ip));
+            }
         }
     }
 
@@ -113,12 +119,12 @@ impl Gate {
     }
 
     /// Whether an address is refused, for a dial that found it by a name.
-    pub(super) fn is_banned(&mut self, now: Instant, remote: SocketAddr) -> bool {
-        self.banned.contains(&remote.ip().to_canonical(), now)
+    pub(super) fn is_banned(&self, now: Instant, remote: SocketAddr) -> bool {
+        self.banned.of_ip(remote.ip(), now).is_some()
     }
 
-    fn check(&mut self, now: Instant, ip: IpAddr) -> Result<(), Reject> {
-        if self.banned.contains(&ip, now) {
+    fn check(&self, now: Instant, ip: IpAddr) -> Result<(), Reject> {
+        if self.banned.of_ip(ip, now).is_some() {
             return Err(Reject::Banned);
         }
         let limit = self.limits.handshakes_per_ip_max;
@@ -152,6 +158,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::BanOrigin;
     use crate::switch::bans::BANS_MAX;
 
     const REMOTE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 1);
@@ -256,7 +263,7 @@ mod tests {
     fn a_banned_address_is_refused_until_the_ban_ends() {
         let mut gate = gate();
         let until = Instant::from_nanos(100);
-        gate.handle_update(GateUpdate::Banned(REMOTE.ip(), until));
+        gate.handle_update(ban(REMOTE.ip(), until));
         assert_eq!(
             gate.begin_handshake(Instant::from_nanos(99), REMOTE),
             Err(Reject::Banned)
@@ -267,6 +274,9 @@ mod tests {
             Err(Reject::Banned)
         );
         assert_eq!(gate.begin_handshake(until, REMOTE), Ok(()));
+        gate.handle_update(ban(REMOTE.ip(), Instant::from_nanos(200)));
+        gate.handle_update(GateUpdate::Unbanned(REMOTE.ip()));
+        assert_eq!(gate.begin_handshake(until, REMOTE), Ok(()));
     }
 
     #[test]
@@ -274,8 +284,13 @@ mod tests {
         let mut gate = gate();
         for address in 0..2 * BANS_MAX as u32 {
             let ip = IpAddr::from(address.to_be_bytes());
-            gate.handle_update(GateUpdate::Banned(ip, Instant::from_nanos(100)));
+            gate.handle_update(ban(ip, Instant::from_nanos(100)));
         }
-        assert_eq!(gate.banned.len(), BANS_MAX);
+        assert_eq!(gate.banned.list(Instant::ZERO).len(), BANS_MAX);
+    }
+
+    fn ban(ip: IpAddr, until: Instant) -> GateUpdate {
+        let origin = BanOrigin::Reactor;
+        GateUpdate::Banned { ip, until, origin }
     }
 }

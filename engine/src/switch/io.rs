@@ -20,7 +20,7 @@ use ringwire_codec::{ChannelId, NetAddress, NodeId};
 pub use crate::buffer::Transmit;
 use crate::document::Document;
 use crate::error::{CloseReason, NetworkError, SendError};
-use crate::peer::{PeerInfo, PeerKey, ShardId};
+use crate::peer::{Ban, PeerInfo, PeerKey, ShardId};
 use crate::switch::{BanTarget, Parcel, ShardMessage};
 
 /// The shell's name of a socket on one shard. Opaque to the switch; never used again by the shell
@@ -122,6 +122,10 @@ pub enum Reply {
     Send(Result<(), SendError>),
     /// Of [`Command::Dial`]: connected and admitted, or why not.
     Dial(Result<NodeId, CloseReason>),
+    /// Of [`Command::Unban`]: whether there was a ban.
+    Unban(bool),
+    /// Of [`Command::Bans`]: the operator's first.
+    Bans(Vec<Ban>),
     /// Of [`Command::Inspect`]: nothing if there is no such reactor, or it shows nothing.
     Inspect(Option<Document>),
 }
@@ -171,12 +175,24 @@ pub enum Command {
         /// Whom.
         peer: NodeId,
     },
-    /// Refuse an id or address for a while and close its peers (coordinator only).
+    /// The operator wants an id or host refused for a while and its peers closed (coordinator only).
     Ban {
         /// Whom.
         target: BanTarget,
-        /// For how long, from now.
+        /// For how long, from now; zero ends its bans.
         span: Duration,
+    },
+    /// End the bans of an id or host, whoever made them (coordinator only).
+    Unban {
+        /// Whose.
+        target: BanTarget,
+        /// Who wants to know.
+        token: Option<ReplyToken>,
+    },
+    /// Which bans hold (coordinator only).
+    Bans {
+        /// Who wants to know.
+        token: Option<ReplyToken>,
     },
     /// Shows what a reactor's instance on this shard lets be read of its state.
     Inspect {
@@ -223,7 +239,8 @@ pub enum Event {
         /// Pause before the next attempt.
         retry_in: Option<Duration>,
     },
-    /// A persistent peer was given up after the last attempt of the second phase.
+    /// A peer that was lost for a fault that passes was dialed again, to the last attempt of the
+    /// second phase, and is given up. Never a persistent peer.
     GaveUp(NetAddress),
     /// The switch has nothing more to do: all links are closed.
     Stopped,

@@ -75,9 +75,9 @@ pub(super) enum Stage {
         /// Whether something came that has not been looked at; at most one receive, because we
         /// read once. It is copied, so that a link which waits for its turn holds no chunk.
         has_received: bool,
-        /// When the present step must have ended.
+        /// When the handshake must have ended.
         deadline: Instant,
-        /// Whether the deadline is already that of the NodeInfo step.
+        /// Whether the remote has proven its key: what is left is its NodeInfo.
         exchanging: bool,
     },
     /// The coordinator is deciding.
@@ -190,6 +190,15 @@ impl Link {
     /// Whether the link is nobody's any more.
     pub(super) fn is_parting(&self) -> bool {
         matches!(self.stage, Stage::Parting { .. })
+    }
+
+    /// Whether the remote of a handshake has proven its key, and has been sent our NodeInfo.
+    pub(super) fn has_proven(&self) -> bool {
+        match &self.stage {
+            Stage::Connected { .. } => false,
+            Stage::Upgrading { exchanging, .. } => *exchanging,
+            _ => true,
+        }
     }
 
     /// What it means that the socket has ended now, before the connection was of any use. Of one

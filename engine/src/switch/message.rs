@@ -22,7 +22,7 @@ use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
 use crate::conn::Upgraded;
 use crate::error::{CloseReason, Reject};
-use crate::peer::{BanTarget, Direction, PeerKey, ShardId};
+use crate::peer::{BanOrigin, BanTarget, Direction, PeerKey, ShardId};
 use crate::reactor::Note;
 use crate::time::Instant;
 
@@ -71,8 +71,17 @@ pub enum GateUpdate {
     Occupied(IpAddr, Instant),
     /// A peer at this address is gone.
     Vacated(IpAddr),
-    /// The address is banned until then.
-    Banned(IpAddr, Instant),
+    /// The host of the address is banned until then.
+    Banned {
+        /// An address of it.
+        ip: IpAddr,
+        /// When the ban ends.
+        until: Instant,
+        /// Who made it.
+        origin: BanOrigin,
+    },
+    /// The host of the address is no longer banned.
+    Unbanned(IpAddr),
 }
 
 /// A connection on its way to its home shard: keys, bytes read so far, NodeInfo.
@@ -127,8 +136,8 @@ pub enum ShardMessage {
         /// Who has connected to us meanwhile.
         id: NodeId,
     },
-    /// To the coordinator: TCP is up, the handshake begins.
-    DialConnected(AttemptId),
+    /// To the coordinator: who was dialed has proven to be there, by its key.
+    DialProven(AttemptId),
     /// To the coordinator: the attempt ended without asking for admission.
     DialEnded {
         /// Which attempt.

@@ -116,8 +116,8 @@ impl Core {
         let Stage::Upgrading {
             upgrade,
             has_received,
-            deadline,
             exchanging,
+            ..
         } = &mut link.stage
         else {
             return Ok(());
@@ -126,15 +126,23 @@ impl Core {
             return Ok(());
         }
         let upgraded = upgrade.advance()?;
-        if upgrade.stage() == UpgradeStage::NodeInfo && !*exchanging {
-            *exchanging = true;
-            *deadline = self.now + self.config.handshake_timeout;
+        let has_proven = upgrade.stage() == UpgradeStage::NodeInfo;
+        if has_proven && !std::mem::replace(exchanging, true) {
+            self.handle_proven(key);
         }
         match upgraded {
             None => self.set_read(key, ReadMode::Once),
             Some(upgraded) => self.ask(key, upgraded)?,
         }
         Ok(())
+    }
+
+    /// The remote of a handshake has proven its key.
+    fn handle_proven(&mut self, key: PeerKey) {
+        let attempt = self.links.get(key).and_then(|link| link.attempt);
+        if let Some(attempt) = attempt {
+            self.tell_coordinator(ShardMessage::DialProven(attempt));
+        }
     }
 
     /// Asks the coordinator whether an upgraded link may become a peer.

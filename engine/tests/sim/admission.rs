@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringwire::error::{CloseReason, Reject};
-use ringwire::peer::{PeerInfo, ShardId};
+use ringwire::peer::{Ban, BanOrigin, PeerInfo, ShardId};
 use ringwire::sim::{Fault, FaultTable, Scenario, When, Where, World, net_address, socket_addr};
 use ringwire::switch::{
     BanTarget, Command, ConnectionFilter, Event, Filters, PeerFilter, Reply, ReplyToken,
@@ -93,6 +93,65 @@ fn a_peer_that_stalls_its_handshake_does_not_delay_a_good_one() {
     let good = |world: &World| world.are_connected(0, 2);
     assert!(world.run_until(Duration::from_secs(1), good));
     assert!(!world.are_connected(0, 1));
+}
+
+#[test]
+fn a_lie_about_a_node_and_a_socket_that_stalls_do_not_keep_the_node_out() {
+    for_seeds(
+        "a_lie_about_a_node_and_a_socket_that_stalls_do_not_keep_the_node_out",
+        20,
+        |seed| {
+            let stall = Fault::Stall(Duration::from_secs(300));
+            let faults =
+                FaultTable::new().with_at(stall, When::AfterBytes(0), Where::Between(0, 2));
+            let scenario = Scenario::new(seed)
+                .nodes(3)
+                .shards_up_to(3)
+                .channel(channel(CHAT, 1))
+                .faults(faults);
+            let mut world = scenario.build();
+            let lie = NetAddress {
+                id: world.id_of(1),
+                ..world.address_of(2)
+            };
+            let dial = Command::Dial {
+                address: lie,
+                persistent: false,
+                token: None,
+            };
+            world.command(0, ShardId::COORDINATOR, dial);
+            world.run_for(Duration::from_secs(1));
+            assert_eq!(world.open_links(0), 1, "the dial waits for a proof");
+            world.dial(1, 0, false);
+            let is_in = |world: &World| world.are_connected(0, 1);
+            assert!(world.run_until(Duration::from_secs(1), is_in));
+            world.run_for(SOON);
+            assert_eq!(world.open_links(0), 1, "and the dial was given up");
+        },
+    );
+}
+
+#[test]
+fn the_whole_handshake_has_one_time_limit() {
+    // Its last step stalls, in which the dialer's NodeInfo would come.
+    let stall = Fault::Stall(Duration::from_secs(300));
+    let timeout = ringwire::config::Config::default().handshake_timeout;
+    for bytes in [0, 40, 1100, 1300] {
+        let faults = FaultTable::new()
+            .with(Fault::Stall(timeout / 2), When::AfterBytes(0))
+            .with(stall.clone(), When::AfterBytes(bytes));
+        let scenario = Scenario::new(bytes)
+            .nodes(2)
+            .channel(channel(CHAT, 1))
+            .faults(faults);
+        let mut world = scenario.build();
+        world.dial(1, 0, false);
+        world.run_for(timeout);
+        assert_eq!(refusals(&world, 0), []);
+        world.run_for(Duration::from_millis(1));
+        let late = CloseReason::HandshakeTimeout(timeout);
+        assert_eq!(refusals(&world, 0), [late], "after {bytes} bytes");
+    }
 }
 
 #[test]
@@ -397,4 +456,46 @@ fn a_banned_address_is_refused_before_the_handshake() {
     world.dial(0, 1, false);
     world.run_for(SOON);
     assert_eq!(refusals(&world, 1), [CloseReason::Rejected(Reject::Banned)]);
+}
+
+#[test]
+fn a_ban_is_listed_and_can_be_lifted_and_a_persistent_peer_is_back_at_once() {
+    for lifts_by_zero in [false, true] {
+        let mut world = Scenario::new(66)
+            .shards(2)
+            .channel(channel(CHAT, 1))
+            .edge(0, 1)
+            .build();
+        connect_all(&mut world, &[(0, 1)]);
+        let target = BanTarget::Id(world.id_of(1));
+        let day = Duration::from_secs(24 * 3600);
+        ban(&mut world, 0, target, day);
+        let minute = Duration::from_secs(60);
+        world.run_for(minute);
+        assert_eq!(world.peers_of(0), NOBODY);
+        let (list, lift) = (ReplyToken(900), ReplyToken(901));
+        let bans = |token| Command::Bans { token: Some(token) };
+        world.command(0, ShardId::COORDINATOR, bans(list));
+        world.run_for(Duration::from_millis(1));
+        let Some(Reply::Bans(listed)) = world.reply(list) else {
+            panic!("no list");
+        };
+        let expected = Ban {
+            target,
+            ends_in: day - minute,
+            origin: BanOrigin::Operator,
+        };
+        assert_eq!(listed[..], [expected]);
+        match lifts_by_zero {
+            true => ban(&mut world, 0, target, Duration::ZERO),
+            false => {
+                let token = Some(lift);
+                world.command(0, ShardId::COORDINATOR, Command::Unban { target, token });
+            }
+        }
+        let back = |world: &World| world.are_connected(0, 1);
+        assert!(world.run_until(Duration::from_secs(1), back));
+        let told = matches!(world.reply(lift), Some(Reply::Unban(true)));
+        assert_ne!(told, lifts_by_zero);
+    }
 }

@@ -48,6 +48,28 @@ fn a_persistent_peer_that_is_down_at_first_is_dialed_until_it_answers() {
     );
 }
 
+#[test]
+fn a_persistent_peer_is_dialed_for_as_long_as_the_node_runs_at_the_pause_the_operator_set() {
+    for (pause, away) in [(1, 180), (1, 7200), (60, 7200), (0, 200_000)] {
+        let pause = Duration::from_secs(pause);
+        let mut world = pair(pause.as_secs())
+            .config(move |_, config| config.persistent_peers_max_dial_period = pause)
+            .build();
+        connect_all(&mut world, &[(0, 1)]);
+        world.crash(0, Duration::from_secs(away));
+        world.run_for(Duration::from_secs(away));
+        assert_eq!(world.peers_of(1), NOBODY);
+        // Without a pause of the operator's it is an hour at most.
+        let longest = match pause.is_zero() {
+            true => Duration::from_secs(3600),
+            false => pause,
+        };
+        let back = |world: &World| world.are_connected(0, 1);
+        let within = longest * 2 + Duration::from_secs(5);
+        assert!(world.run_until(within, back), "{pause:?}, {away} s");
+    }
+}
+
 // Conformance item 58.
 #[test]
 fn an_inbound_persistent_peer_is_dialed_when_it_is_lost() {

@@ -48,7 +48,7 @@ fn post_all(world: &mut World, messages: impl Iterator<Item = Bytes>) {
 fn outcomes(world: &World) -> Vec<(u64, Result<(), SendError>)> {
     let of_send = |(token, reply): &(ReplyToken, Reply)| match reply {
         Reply::Send(outcome) => Some((token.0, outcome.clone())),
-        Reply::Dial(_) | Reply::Inspect(_) => None,
+        _ => None,
     };
     world.replies().iter().filter_map(of_send).collect()
 }

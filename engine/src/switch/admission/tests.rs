@@ -363,10 +363,10 @@ proptest! {
                     }
                 }
                 Step::BanId(byte) => {
-                    admission.ban_id(id(byte), soon);
+                    admission.ban(BanTarget::Id(id(byte)), soon, BanOrigin::Operator);
                 }
                 Step::BanIp(ip) => {
-                    admission.ban_ip(ip_of(ip), soon);
+                    admission.ban(BanTarget::Ip(ip_of(ip)), soon, BanOrigin::Reactor);
                 }
             }
             must_add_up(&admission);
@@ -394,8 +394,10 @@ fn a_mapped_address_is_the_address_it_maps() {
 fn a_ban_holds_until_its_end_and_no_longer() {
     let mut admission = admission(limits(9), 1);
     let until = Instant::from_nanos(10);
-    assert_eq!(admission.ban_id(id(1), until), []);
-    admission.ban_ip("10.0.0.2".parse().unwrap(), until);
+    let by = BanOrigin::Operator;
+    assert_eq!(admission.ban(BanTarget::Id(id(1)), until, by), []);
+    let ip = "10.0.0.2".parse().expect("an address");
+    admission.ban(BanTarget::Ip(ip), until, by);
     let at = |nanos| Instant::from_nanos(nanos);
     let mut ask =
         |nanos, byte| admission.decide(at(nanos), ShardId(0), inbound(byte), plan(OwnDial::None));
@@ -403,6 +405,27 @@ fn a_ban_holds_until_its_end_and_no_longer() {
     assert_eq!(reject(ask(9, 2)), Reject::Banned);
     pass(ask(10, 1));
     pass(ask(10, 2));
+}
+
+#[test]
+fn a_ban_of_an_ipv6_address_closes_and_refuses_its_whole_network_of_64_bits() {
+    let mut admission = admission(limits(9), 1);
+    let from = |byte, ip: &str| Candidate {
+        remote_addr: SocketAddr::new(ip.parse().expect("an address"), 1),
+        ..inbound(byte)
+    };
+    let near = pass(ask(&mut admission, from(1, "2a00:1:2:3::1")));
+    pass(ask(&mut admission, from(2, "2a00:1:2:4::1")));
+    let target = BanTarget::Ip("2a00:1:2:3::ffff".parse().expect("an address"));
+    let until = Instant::from_nanos(10);
+    let closed = admission.ban(target, until, BanOrigin::Operator);
+    assert_eq!(closed, [(near.ticket, near.home)]);
+    assert_eq!(
+        reject(ask(&mut admission, from(3, "2a00:1:2:3::3"))),
+        Reject::Banned
+    );
+    assert!(admission.unban(target));
+    pass(ask(&mut admission, from(3, "2a00:1:2:3::3")));
 }
 
 #[test]
@@ -427,12 +450,7 @@ fn a_home_is_the_lightest_shard_and_of_equals_the_asking_one() {
 fn the_higher_id_refuses_the_inbound_half_while_its_own_dial_shakes_hands() {
     let mut admission = admission(limits(9), 1);
     let decide = |admission: &mut Admission, candidate| {
-        admission.decide(
-            Instant::ZERO,
-            ShardId(0),
-            candidate,
-            plan(OwnDial::PastConnect),
-        )
+        admission.decide(Instant::ZERO, ShardId(0), candidate, plan(OwnDial::Proven))
     };
     let lower = inbound(LOCAL - 1);
     assert_eq!(
@@ -496,9 +514,9 @@ fn both_nodes_keep_the_same_half_of_a_simultaneous_dial_in_any_order() {
                 [other, own]
             };
             for ask in asks {
-                // While our own dial has not asked yet, it is past connect.
+                // While our own dial has not asked yet, it has proven its remote.
                 let own_dial = if ask.direction == Direction::Inbound && !own_first {
-                    OwnDial::PastConnect
+                    OwnDial::Proven
                 } else {
                     OwnDial::None
                 };

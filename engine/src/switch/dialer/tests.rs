@@ -166,6 +166,30 @@ fn who_is_banned_is_dialed_again_when_the_ban_ends_if_it_is_wanted_for_good() {
     }
 }
 
+#[test]
+fn who_waits_for_the_end_of_a_ban_is_dialed_when_it_is_lifted() {
+    let mut world = World::new();
+    for byte in [1, 2, 3] {
+        world
+            .dialer
+            .plan(at(0), address(byte), DialKind::Persistent, None, false);
+    }
+    world.dialer.handle_banned(id(1), at(3600));
+    world.dialer.handle_banned(id(2), at(3600));
+    let third = world.start(at(0)).expect("due");
+    let pause = world.fail(at(0), third.attempt, &eof()).retry_in;
+    assert_eq!(world.start(at(1)), None);
+    world.dialer.handle_unbanned(at(1), |who, _| *who == id(2));
+    assert_eq!(world.start(at(1)).map(|due| due.address), Some(address(1)));
+    assert_eq!(world.start(at(1)), None, "the second is still banned");
+    let third_at = at(0) + pause.expect("again");
+    assert_eq!(
+        world.dialer.next_at(),
+        Some(third_at),
+        "and the third waits"
+    );
+}
+
 // Conformance item 51.
 #[test]
 fn dialing_ourselves_is_never_tried_again() {
@@ -180,23 +204,38 @@ fn dialing_ourselves_is_never_tried_again() {
 }
 
 #[test]
-fn a_peer_is_given_up_after_thirty_dials_and_can_be_asked_for_again() {
+fn a_peer_that_the_operator_named_is_never_given_up() {
     let mut world = World::new();
     let mut now = at(0);
     world
         .dialer
         .plan(now, address(1), DialKind::Persistent, None, false);
-    for dial in 1..=30 {
-        let due = world.start(now).unwrap();
+    for _ in 0..1000 {
+        let due = world.start(now).expect("it is due");
         let outcome = world.fail(now, due.attempt, &eof());
-        assert_eq!(outcome.gave_up.is_some(), dial == 30);
-        now += outcome.retry_in.unwrap_or_default();
+        assert_eq!(outcome.gave_up, None);
+        now += outcome.retry_in.expect("again");
     }
-    assert_eq!(world.dialer.next_at(), None);
+}
+
+#[test]
+fn who_is_wanted_back_after_a_passing_fault_is_given_up_after_thirty_dials() {
+    let mut world = World::new();
     world
         .dialer
-        .plan(now, address(1), DialKind::Persistent, None, false);
-    assert!(world.start(now).is_some());
+        .plan(at(0), address(1), DialKind::Once, None, false);
+    world.start(at(0)).expect("due");
+    world.dialer.handle_joined(at(0), id(1));
+    let mut now = at(60);
+    now += world.leave(now, 1, &transient()).retry_in.expect("again");
+    for dial in 1..=30 {
+        let due = world.start(now).expect("due");
+        let outcome = world.fail(now, due.attempt, &eof());
+        assert_eq!(outcome.gave_up, (dial == 30).then(|| address(1)));
+        assert_eq!(outcome.retry_in.is_none(), dial == 30);
+        now += outcome.retry_in.unwrap_or_default();
+    }
+    assert_eq!(world.start(now), None);
 }
 
 #[test]
@@ -231,16 +270,16 @@ fn a_cancelled_attempt_is_heard_of_no_more() {
         .dialer
         .plan(at(0), address(1), DialKind::Once, None, false);
     let due = world.start(at(0)).unwrap();
-    world.dialer.handle_connected(due.attempt);
-    assert!(world.dialer.is_past_connect(&id(1), None));
-    assert!(!world.dialer.is_past_connect(&id(1), Some(due.attempt)));
+    world.dialer.handle_proven(due.attempt);
+    assert!(world.dialer.is_proven(&id(1), None));
+    assert!(!world.dialer.is_proven(&id(1), Some(due.attempt)));
     assert_eq!(world.dialer.cancel(&id(1)), Some((due.attempt, ShardId(0))));
     let late = world
         .dialer
         .handle_failed(at(1), due.attempt, &eof(), &mut world.chance);
     assert_eq!(late, None);
     world.dialer.handle_joined(at(1), id(1));
-    assert!(!world.dialer.is_past_connect(&id(1), None));
+    assert!(!world.dialer.is_proven(&id(1), None));
 }
 
 #[test]
