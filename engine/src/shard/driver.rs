@@ -34,7 +34,6 @@ use crate::shard::reply::ReplySender;
 use crate::shard::seats::Seat;
 use crate::shard::spin::Spinner;
 use crate::shard::store::Store;
-use crate::shard::timer::Alarms;
 use crate::switch::{Reply, ReplyToken, Switch};
 use crate::time::Instant;
 use crate::transport::{Completion, Dialer, Ring, TransportError, Wait};
@@ -62,7 +61,6 @@ pub(super) struct Driver {
     pub(super) outlet: Outlet,
     /// Where documents are kept; only the coordinator's shard has files to keep.
     pub(super) store: Store,
-    pub(super) alarms: Alarms,
     /// Who waits for the reply to a command.
     pub(super) replies: HashMap<ReplyToken, ReplySender<Reply>>,
     pub(super) next_token: u64,
@@ -153,7 +151,6 @@ impl Driver {
             mesh,
             outlet: Outlet::default(),
             store,
-            alarms: Alarms::default(),
             replies: HashMap::new(),
             next_token: 0,
             peers: HashMap::new(),
@@ -202,7 +199,7 @@ impl Driver {
     }
 
     fn take_timers(&mut self) -> bool {
-        self.alarms.ring(self.now);
+        self.port.alarms().ring(self.now);
         let due = self.switch.poll_timeout().is_some_and(|at| at <= self.now);
         if due {
             self.switch.handle_timeout(self.now);
@@ -244,7 +241,7 @@ impl Driver {
         let resolving = self.dialer.poll_timeout();
         let deadlines = [
             self.switch.poll_timeout(),
-            self.alarms.next(),
+            self.port.alarms().next(),
             resolving,
             self.leave_by,
         ];

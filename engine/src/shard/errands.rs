@@ -132,7 +132,6 @@ impl Driver {
             }
             Control::Subscribe(channel, feed) => self.outlet.subscribe(channel, feed),
             Control::Observe(feed) => self.outlet.observe(feed),
-            Control::Alarm(alarm) => self.alarms.set(alarm),
             Control::Status(reply) => reply.send(self.status()),
         }
     }
@@ -218,7 +217,7 @@ impl Driver {
                     self.node.directory.remove(&entry);
                 }
             }
-            Event::Stopped => self.node.handle_stopped(),
+            Event::Stopped => self.node.handle_stopped(self.shard),
             _ => {}
         }
         self.outlet.tell(&event);

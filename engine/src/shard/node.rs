@@ -10,7 +10,7 @@
 //! its shards would keep promises it cannot hold.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -46,7 +46,8 @@ pub(crate) struct Node {
     /// Who is connected.
     pub(crate) directory: Directory,
     is_stopping: AtomicBool,
-    stopped: AtomicUsize,
+    /// By shard: its switch has nothing more to do, or never will.
+    stopped: Box<[AtomicBool]>,
     exits: Mutex<Exits>,
     exited: Condvar,
 }
@@ -79,7 +80,7 @@ impl Node {
             ports: (0..shards).map(|_| Arc::new(Port::new())).collect(),
             directory: Directory::new(),
             is_stopping: AtomicBool::new(false),
-            stopped: AtomicUsize::new(0),
+            stopped: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             exits: Mutex::default(),
             exited: Condvar::new(),
         }
@@ -117,7 +118,9 @@ impl Node {
 
     /// Whether every switch has stopped, so that the shards may leave.
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire) >= self.ports.len()
+        self.stopped
+            .iter()
+            .all(|stopped| stopped.load(Ordering::Acquire))
     }
 
     /// Tells all shards to stop. Only the first call counts.
@@ -132,9 +135,11 @@ impl Node {
 
     // ---- told by the shards -------------------------------------------------------------------
 
-    /// A shard's switch has nothing more to do.
-    pub(crate) fn handle_stopped(&self) {
-        self.stopped.fetch_add(1, Ordering::AcqRel);
+    /// A shard's switch has nothing more to do. Told once or twice (a shard that fails after it had
+    /// stopped), it counts once: else the others would leave before their peers have had their
+    /// goodbyes.
+    pub(crate) fn handle_stopped(&self, shard: ShardId) {
+        self.stopped[usize::from(shard.0)].store(true, Ordering::Release);
         self.ports.iter().for_each(|port| port.wake());
     }
 
@@ -150,7 +155,7 @@ impl Node {
         drop(exits);
         self.exited.notify_all();
         if failed {
-            self.handle_stopped();
+            self.handle_stopped(shard);
             self.stop(FAULT_WITHIN);
         }
         self.directory.close();
@@ -194,5 +199,21 @@ impl Node {
     fn lock(&self) -> MutexGuard<'_, Exits> {
         // Lists and counts are changed in single steps: a panic cannot leave them half done.
         self.exits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_that_fails_after_it_has_stopped_counts_once() {
+        let addr = SocketAddr::from(([127, 0, 0, 1], 1));
+        let node = Node::new(0, NodeId::from_bytes([0; 20]), addr, 2);
+        node.handle_stopped(ShardId(1));
+        node.handle_gone(ShardId(1), Some(String::from("its ring failed")));
+        assert!(!node.is_stopped(), "the other shard has yet to stop");
+        node.handle_stopped(ShardId(0));
+        assert!(node.is_stopped());
     }
 }

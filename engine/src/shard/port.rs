@@ -3,6 +3,7 @@
 //! ```text
 //!   send, broadcast, publish ──reserve──▶ [inbox: INBOX_REQUESTS, lock-free] ──▶ driver
 //!   subscribe, dial, stop, … ───────────▶ [control: a short list under a lock] ─▶ driver
+//!   calls with a deadline ──────────────▶ [alarms: cancelled when the call ends] ─▶ driver
 //! ```
 //!
 //! Messages take the inbox. A slot is reserved before it is filled, so a caller knows at once
@@ -25,8 +26,9 @@ use crate::peer::{PeerInfo, ShardId};
 use crate::shard::directory::Reservation;
 use crate::shard::feed::Feed;
 use crate::shard::reply::ReplySender;
-use crate::shard::timer::Alarm;
+use crate::shard::timer::{AlarmKey, Alarms};
 use crate::switch::{Command, Delivery, Event, Reply};
+use crate::time::Instant;
 use crate::transport;
 
 /// Requests that wait for a shard at most. A turn takes all of them; more room would only hide
@@ -53,8 +55,6 @@ pub(crate) enum Control {
     Subscribe(ChannelId, Feed<Delivery>),
     /// Tell an observer what happens.
     Observe(Feed<Event>),
-    /// Wake somebody at a point in time.
-    Alarm(Alarm),
     /// How are you?
     Status(ReplySender<ShardStatus>),
 }
@@ -83,6 +83,7 @@ pub(crate) struct Port {
     taken: AtomicUsize,
     control: Mutex<Vec<Control>>,
     has_control: AtomicBool,
+    alarms: Alarms,
     /// Those who wait for room in the inbox.
     waiting: Mutex<Vec<Waker>>,
     has_waiting: AtomicBool,
@@ -104,6 +105,7 @@ impl Port {
             taken: AtomicUsize::new(0),
             control: Mutex::default(),
             has_control: AtomicBool::new(false),
+            alarms: Alarms::default(),
             waiting: Mutex::default(),
             has_waiting: AtomicBool::new(false),
             unpublishable: Default::default(),
@@ -178,6 +180,23 @@ impl Port {
         self.wake();
     }
 
+    /// Has `waker` woken at `at`, or when the shard is gone. Whoever sets it cancels it.
+    pub(crate) fn set_alarm(&self, at: Instant, waker: Waker) -> AlarmKey {
+        let (key, is_earliest) = self.alarms.set(at, waker);
+        if self.is_closed() {
+            // A shard that closed meanwhile has rung its alarms without this one.
+            self.alarms.ring_all();
+        } else if is_earliest {
+            self.wake();
+        }
+        key
+    }
+
+    /// The alarms of those who wait.
+    pub(crate) fn alarms(&self) -> &Alarms {
+        &self.alarms
+    }
+
     // ---- the driver ---------------------------------------------------------------------------
 
     /// Moves the control list into `into`.
@@ -225,12 +244,9 @@ impl Port {
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.discard();
-        let control = std::mem::take(&mut *lock(&self.control));
-        for asked in control {
-            if let Control::Alarm(alarm) = asked {
-                alarm.waker.wake();
-            }
-        }
+        // Whoever waits for an answer hears of the end by the drop of what it is to come by.
+        drop(std::mem::take(&mut *lock(&self.control)));
+        self.alarms.ring_all();
         self.tell_room();
     }
 
