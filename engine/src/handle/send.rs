@@ -125,19 +125,18 @@ impl Handle {
     }
 
     /// Like [`Handle::try_broadcast`], but waits for room in the shards' inboxes. It does not wait
-    /// for slow peers: those without room miss the message.
+    /// for slow peers: those without room miss the message. While it waits it holds no room: a
+    /// future that is kept and not polled costs others nothing.
     pub async fn broadcast(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
         self.check(channel, &message)?;
-        let mut slots = Vec::with_capacity(self.node.ports.len());
-        for port in &self.node.ports {
-            let slot = wait_for(&self.node, port, None, |cx| {
-                take_or_wait(port, cx, Port::reserve)
-            });
-            let Some(slot) = slot.await else {
-                return Err(TrySendError::Stopping(message));
-            };
-            slots.push(slot);
-        }
+        let ports = &self.node.ports;
+        let coordinator = self.node.port(ShardId::COORDINATOR);
+        let slots = wait_for(&self.node, coordinator, None, |cx| {
+            take_all_or_wait(ports, cx)
+        });
+        let Some(slots) = slots.await else {
+            return Err(TrySendError::Stopping(message));
+        };
         self.fill_broadcast(slots, channel, &message);
         Ok(())
     }
@@ -256,6 +255,36 @@ fn take_or_wait<'a>(
     })
 }
 
+/// A slot of every shard, or none: those before the first full inbox are given back.
+fn take_all_or_wait<'a>(ports: &'a [Arc<Port>], cx: &mut Context<'_>) -> Option<Vec<Slot<'a>>> {
+    ports
+        .iter()
+        .map(|port| take_or_wait(port, cx, Port::reserve))
+        .collect()
+}
+
 fn stopping(message: Bytes) -> SendError {
     SendError::Refused(TrySendError::Stopping(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::shard::port::INBOX_REQUESTS;
+
+    #[test]
+    fn a_broadcast_that_waits_for_one_inbox_holds_no_room_in_another() {
+        let ports = [Arc::new(Port::new()), Arc::new(Port::new())];
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut full: Vec<_> = (0..INBOX_REQUESTS).map(|_| ports[1].reserve()).collect();
+        assert!(take_all_or_wait(&ports, cx).is_none());
+        let free: Vec<_> = std::iter::from_fn(|| ports[0].reserve()).collect();
+        assert_eq!(free.len(), INBOX_REQUESTS);
+        drop(free);
+        full.pop();
+        let taken = take_all_or_wait(&ports, cx).map(|slots| slots.len());
+        assert_eq!(taken, Some(2));
+    }
 }
