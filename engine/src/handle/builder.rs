@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ringwire_codec::NodeKey;
 
-use crate::config::{Config, SHARDS_MAX};
+use crate::config::{Config, ConfigError, SHARDS_MAX};
 use crate::handle::address_book;
 use crate::handle::engine::Engine;
 use crate::handle::handle::Handle;
@@ -20,7 +20,7 @@ use crate::shard::error::StartError;
 use crate::shard::executor::{Plan, launch};
 use crate::shard::node::Node;
 use crate::shard::store::Files;
-use crate::switch::{Filters, ReactorFactory};
+use crate::switch::{AppChannels, Filters, ReactorFactory};
 use crate::transport::{check, listener};
 
 static NEXT_ENGINE: AtomicU64 = AtomicU64::new(0);
@@ -61,7 +61,9 @@ impl Builder {
         self
     }
 
-    /// Registers a reactor: `make` is called once on each shard, on that shard's thread.
+    /// Registers a reactor: `make` is called once on each shard, on that shard's thread. Each has a
+    /// name of its own, by which logs, metrics and [`Handle::inspect`] know it; `pex` and `app` are
+    /// the engine's. [`Builder::start`] refuses what breaks these rules.
     pub fn reactor<R: Reactor + 'static>(
         mut self,
         name: impl Into<String>,
@@ -121,6 +123,7 @@ impl Builder {
     /// Raises the process's limit of open files to its hard limit.
     pub fn start(mut self) -> Result<Engine, StartError> {
         self.config.check()?;
+        check_names(&self.reactors)?;
         let shards = shard_count(&self.config);
         let node_key = match self.node_key.take() {
             Some(key) => key,
@@ -174,6 +177,21 @@ impl Builder {
     }
 }
 
+/// No reactor of the application may have the name of one of the engine's own, whether that runs or
+/// not: its figures and its document would be taken for the other's.
+fn check_names(reactors: &[(String, ReactorFactory)]) -> Result<(), ConfigError> {
+    const RESERVED: [&str; 2] = [Pex::NAME, AppChannels::NAME];
+    let taken = |(name, _): &&(String, ReactorFactory)| RESERVED.contains(&name.as_str());
+    reactors.iter().find(taken).map_or(Ok(()), |(name, _)| {
+        Err(ConfigError {
+            key: "reactors",
+            problem: format!(
+                "`{name}` is the name of a reactor of the engine itself; give yours another name"
+            ),
+        })
+    })
+}
+
 /// A seed for each shard.
 fn seeds(shards: u16) -> Result<Vec<[u8; 32]>, StartError> {
     (0..shards).map(|_| entropy()).collect()
@@ -194,4 +212,26 @@ fn entropy() -> Result<[u8; 32], StartError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| StartError::Entropy(error.to_string()))?;
     Ok(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reactor_with_the_name_of_one_of_the_engine_is_refused_before_anything_starts() {
+        for (name, pex) in [("pex", true), ("pex", false), ("app", true)] {
+            let config = Config {
+                pex,
+                ..Config::default()
+            };
+            let reactor = |_| AppChannels::new(Vec::new());
+            let refused = Builder::new(config).reactor(name, reactor).start();
+            let Err(StartError::Config(error)) = refused else {
+                panic!("{name} is the engine's own name");
+            };
+            assert_eq!(error.key, "reactors");
+            assert!(error.problem.contains(&format!("`{name}`")), "{error}");
+        }
+    }
 }

@@ -22,8 +22,9 @@ pub(super) struct ChannelTable {
 }
 
 impl ChannelTable {
-    /// Registers what each reactor declares. Two reactors with one channel, more than sixteen
-    /// channels, or a channel that could never carry anything are errors that name the reactor.
+    /// Registers what each reactor declares. Two reactors with one name or one channel, more than
+    /// sixteen channels, or a channel that could never carry anything are errors that name the
+    /// reactor.
     pub(super) fn new(
         declared: impl IntoIterator<Item = (String, Vec<ChannelDescriptor>)>,
     ) -> Result<Self, ConfigError> {
@@ -34,6 +35,7 @@ impl ChannelTable {
         };
         let mut names: Vec<String> = Vec::new();
         for (owner, (name, descriptors)) in (0_u16..).zip(declared) {
+            check_name(&name, &names)?;
             names.push(name);
             for descriptor in descriptors {
                 table.register(owner, descriptor, &names)?;
@@ -93,6 +95,19 @@ impl ChannelTable {
     }
 }
 
+/// A reactor is found by its name: in errors, metrics, documents, and by who inspects it.
+fn check_name(name: &str, others: &[String]) -> Result<(), ConfigError> {
+    let problem = match others.iter().any(|other| other == name) {
+        _ if name.is_empty() => String::from("a reactor has an empty name; give it one"),
+        true => format!("two reactors are named `{name}`; give one of them another name"),
+        false => return Ok(()),
+    };
+    Err(ConfigError {
+        key: "reactors",
+        problem,
+    })
+}
+
 fn check(descriptor: &ChannelDescriptor, reactor: &str) -> Result<(), ConfigError> {
     let id = descriptor.id;
     if !(1..=1000).contains(&descriptor.priority) {
@@ -139,6 +154,20 @@ mod tests {
         let error = ChannelTable::new(declared).err().unwrap();
         assert!(error.problem.contains("left") && error.problem.contains("right"));
         assert!(error.problem.contains("0x02"), "{error}");
+    }
+
+    #[test]
+    fn two_reactors_of_one_name_or_one_without_a_name_are_refused() {
+        let named = |first: &str, second: &str| {
+            let declared = [(first, channels([1])), (second, channels([2]))];
+            ChannelTable::new(declared.map(|(name, channels)| (name.to_owned(), channels)))
+        };
+        assert!(named("mempool", "Mempool").is_ok());
+        let twice = named("mempool", "mempool").err().expect("refused");
+        assert_eq!(twice.key, "reactors");
+        assert!(twice.problem.contains("two reactors are named `mempool`"));
+        let nameless = named("", "mempool").err().expect("refused");
+        assert!(nameless.problem.contains("empty name"), "{nameless}");
     }
 
     #[test]
