@@ -12,6 +12,8 @@
 //! * `aws-lc` (default): AEAD by aws-lc-rs. Without it the pure-Rust provider is used.
 //! * `cli` (default): what only the `ringwire` program needs; libraries switch it off.
 
+#![deny(unsafe_code)]
+
 pub mod buffer;
 pub mod chance;
 pub mod config;

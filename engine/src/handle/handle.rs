@@ -275,8 +275,9 @@ impl Handle {
     }
 
     /// Stops the engine: no new connections, what was accepted is sent within `within`, peers are
-    /// told goodbye, all threads are joined. Any handle may call it, any number of times; only the
-    /// first `within` counts.
+    /// told goodbye, the threads of all shards are joined. (A look-up of a name that the system's
+    /// resolver has not answered yet is left to itself; its thread ends with the answer.) Any handle
+    /// may call it, any number of times; only the first `within` counts.
     ///
     /// What was accepted means: the call that sent it had returned before this one was made.
     pub async fn shutdown(&self, within: Duration) -> Result<(), ShutdownError> {

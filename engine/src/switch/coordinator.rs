@@ -270,10 +270,6 @@ impl Coordinator {
         answer(core, askers, &Err(CloseReason::Shutdown));
     }
 
-    pub(super) fn forget_token(&mut self, token: ReplyToken) {
-        self.dialer.forget_token(token);
-    }
-
     fn admit(&mut self, core: &mut Core, from: ShardId, candidate: Candidate) {
         if self.stopping {
             return self.give_verdict(core, from, candidate, Err(Reject::Stopping));

@@ -343,15 +343,6 @@ impl Dialer {
         self.targets.values().filter(on_shard).count()
     }
 
-    /// Forgets who waited for a dial.
-    pub(super) fn forget_token(&mut self, token: ReplyToken) {
-        for target in self.targets.values_mut() {
-            target
-                .askers
-                .retain(|waiting| *waiting != Asker::Application(token));
-        }
-    }
-
     /// Ends the plan: nothing is dialed any more. Returns everybody who waited.
     pub(super) fn stop(&mut self) -> Askers {
         self.by_attempt.clear();

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use super::core::Core;
-use super::io::{Reply, ReplyToken};
+use super::io::Reply;
 use super::link::WaitingSend;
 use crate::error::{SendError, TrySendError};
 use crate::peer::PeerKey;
@@ -101,21 +101,6 @@ impl Core {
         };
         if let Some(token) = token {
             self.reply(token, Reply::Send(outcome.map_err(SendError::Refused)));
-        }
-    }
-
-    /// Forgets who waited for a send; it still goes when there is room.
-    pub(super) fn forget_token(&mut self, token: ReplyToken) {
-        let keys: Vec<_> = self.links.peer_keys().collect();
-        for key in keys {
-            let Some(peer) = self.links.peer_mut(key) else {
-                continue;
-            };
-            let waiting = peer
-                .waiting
-                .iter_mut()
-                .filter(|send| send.token == Some(token));
-            waiting.for_each(|send| send.token = None);
         }
     }
 }

@@ -28,6 +28,11 @@
 //! system call that there is something to run. `SUBMIT_ALL` keeps one bad entry from holding up
 //! the rest.
 
+#![allow(
+    unsafe_code,
+    reason = "the kernel reads and writes memory that is named by address"
+)]
+
 mod acceptor;
 mod completion;
 mod dispatch;
