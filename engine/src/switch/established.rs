@@ -74,6 +74,7 @@ impl Switch {
             touched: 0,
             gauged: [0; CHANNELS_MAX],
             held: 0,
+            forget_at: None,
             closing: None,
         }));
         let outcome = self.init_peer(&info);
@@ -224,6 +225,12 @@ impl Switch {
                 }
             }
             Stage::Established(peer) => {
+                if let Some(error) = &link.ended
+                    && peer.forget_at.is_some_and(|at| at <= now)
+                {
+                    let reason = CloseReason::Network(error.clone());
+                    return self.close_peer(key, reason);
+                }
                 if let Err(error) = peer.conn.handle_timeout(now) {
                     return self.close_peer(key, CloseReason::Connection(error));
                 }

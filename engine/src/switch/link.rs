@@ -123,6 +123,8 @@ pub(super) struct Peer {
     pub(super) gauged: [usize; CHANNELS_MAX],
     /// Bytes held for it, as the budget last counted them.
     pub(super) held: usize,
+    /// When what it sent and nobody took is dropped; set when its socket has ended.
+    pub(super) forget_at: Option<Instant>,
     /// Set once it was decided to close the peer after what is queued.
     pub(super) closing: Option<Closing>,
 }
@@ -236,7 +238,7 @@ impl Peer {
     fn next_at(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().filter_map(|send| send.deadline).min();
         let closing = self.closing.as_ref().map(|closing| closing.deadline);
-        [self.conn.poll_timeout(), waiting, closing]
+        [self.conn.poll_timeout(), waiting, closing, self.forget_at]
             .into_iter()
             .flatten()
             .min()

@@ -13,7 +13,7 @@ use ringwire_codec::{ChannelId, NodeKey};
 use super::coordinator::Coordinator;
 use super::core::Core;
 use super::filter::Filters;
-use super::io::{Command, Delivery, DialId, LinkId, Output, QueueGauge, ReplyToken, Transmit};
+use super::io::{Command, Delivery, DialId, LinkId, Output, QueueGauge, Transmit};
 use super::link::Stage;
 use super::message::{Parcel, ShardMessage, Ticket};
 use super::reactor_set::ReactorSet;
@@ -157,14 +157,20 @@ impl Switch {
         self.core.mark(key);
     }
 
-    /// The socket failed or the remote closed it. The shell forgets the link only after `Close`.
+    /// The socket failed or the remote closed it. The shell forgets the link only after `Close`. What
+    /// a peer had sent before is still taken, for as long as a pong may take: after that it is
+    /// dropped, or a channel that nobody takes from would keep the peer, its place and its id.
     pub fn handle_closed(&mut self, now: Instant, link: LinkId, error: NetworkError) {
         self.core.now = now;
         let Some(key) = self.core.links.key_of(link) else {
             return;
         };
+        let forget_at = now + self.core.config.pong_timeout;
         if let Some(link) = self.core.links.get_mut(key) {
             link.ended = Some(error);
+            if let Some(peer) = link.peer_mut() {
+                peer.forget_at.get_or_insert(forget_at);
+            }
         }
         self.core.mark(key);
     }
@@ -329,13 +335,5 @@ impl Switch {
     /// Send queues whose fill changed since the last call.
     pub fn poll_gauge(&mut self) -> Option<QueueGauge> {
         self.core.poll_gauge()
-    }
-
-    /// Forgets who waited for a reply; what was asked for still happens.
-    pub fn forget_token(&mut self, token: ReplyToken) {
-        self.core.forget_token(token);
-        if let Some(coordinator) = &mut self.coordinator {
-            coordinator.forget_token(token);
-        }
     }
 }

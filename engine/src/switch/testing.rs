@@ -216,6 +216,11 @@ impl Remote {
         });
     }
 
+    /// What it has written, taken out of its hands.
+    pub(super) fn take_written(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.written)
+    }
+
     /// Looks at what a turn put out for it.
     pub(super) fn take(&mut self, outputs: &[Output]) {
         for output in outputs {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::super::testing::{House, Remote};
 use super::*;
+use crate::buffer::Chunk;
 use crate::error::NetworkError;
 use crate::switch::io::{Event, Output};
 
@@ -133,4 +134,32 @@ fn a_connection_whose_turn_does_not_come_in_time_is_refused_by_name() {
     };
     let outputs = house.turn();
     assert_eq!(outputs.iter().filter(|output| late(output)).count(), 3);
+}
+
+#[test]
+fn what_a_handshake_had_to_say_goes_out_behind_the_write_in_flight_when_it_fails() {
+    let mut house = House::new();
+    let mut remote = Remote::new(1);
+    let link = house.accept(1);
+    let outputs = house.turn();
+    remote.take(&outputs);
+    // The first write is still on its way when the remote's key comes, and then nonsense.
+    for said in [remote.take_written(), vec![0; 1044]] {
+        let chunk = Chunk::copied_from(&said);
+        house.switch.handle_received(house.now, link, chunk);
+        let outputs = house.turn();
+        let is_closed = |output: &Output| matches!(output, Output::Close { .. });
+        assert!(!outputs.iter().any(is_closed), "{outputs:?}");
+    }
+    house.finish_writes();
+    let outputs = house.turn();
+    let of_link: Vec<_> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Transmit { link: to, .. } if *to == link => Some("transmit"),
+            Output::Close { link: closed } if *closed == link => Some("close"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(of_link, ["transmit", "close"]);
 }

@@ -240,6 +240,8 @@ impl Core {
                 let unsent = std::mem::take(&mut link.unsent);
                 goodbye.map(|goodbye| unsent.into_iter().chain([goodbye]).collect())
             }
+            // A transmit is in flight, or it would have gone already.
+            Stage::Upgrading { .. } => Some(std::mem::take(&mut link.unsent)),
             _ => None,
         };
         self.part(&link, last.unwrap_or_default());

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use ringwire::Config;
 use ringwire::error::{SendError, TrySendError};
 use ringwire::peer::ShardId;
 use ringwire::reactor::ChannelDescriptor;
 use ringwire::sim::{Scenario, World};
 use ringwire::switch::{Command, DELIVERY_MESSAGES_MAX, Reply, ReplyToken, WAITING_SENDS_MAX};
 
-use crate::support::{CHAT, channel, connect_all, post, total};
+use crate::support::{CHAT, channel, connect_all, post, refusals, removals, total};
 
 /// Messages that the chat channel's queue holds in these tests.
 const QUEUE: usize = 4;
@@ -157,6 +158,33 @@ fn peers_that_are_not_pulled_give_their_chunks_back_when_there_are_none_left() {
     });
     world.run_for(MOMENT);
     assert_eq!(joins(&world), before + 1, "one copy of all that waits");
+}
+
+#[test]
+fn a_peer_whose_socket_ended_is_let_go_although_nobody_takes_its_messages() {
+    let mut world = pair(0);
+    world.set_consuming(1, false);
+    for _ in 0..DELIVERY_MESSAGES_MAX + 200 {
+        world.send(0, 1, CHAT, 0);
+        world.run_for(Duration::from_millis(1));
+    }
+    world.take_down(0);
+    let pong_timeout = Config::default().pong_timeout;
+    world.run_for(pong_timeout - MOMENT);
+    assert_eq!(
+        world.peers_of(1),
+        [0],
+        "what it had sent may still be taken"
+    );
+    world.run_for(MOMENT * 2);
+    assert_eq!(removals(&world, 1).len(), 1);
+    // Its place and its id are free.
+    world.bring_up(0);
+    world.dial(0, 1, false);
+    connect_all(&mut world, &[(0, 1)]);
+    assert_eq!(refusals(&world, 1), []);
+    let metrics = world.switch(1, ShardId::COORDINATOR).metrics();
+    assert_eq!(metrics.recv_held_bytes, 0);
 }
 
 #[test]
