@@ -82,6 +82,24 @@ impl SendBuf {
         }
     }
 
+    /// Takes away room beyond `plain_max` plaintext bytes in all, rounded up to whole frames: half a
+    /// frame costs a whole one on the wire. To be called before the first frame is full.
+    pub fn limit(&mut self, plain_max: u64) {
+        let plain_max = usize::try_from(plain_max).unwrap_or(usize::MAX);
+        if plain_max >= self.room_max {
+            return;
+        }
+        debug_assert!(self.written < FRAME_DATA_MAX, "limited before it is filled");
+        let room = plain_max.max(1).next_multiple_of(FRAME_DATA_MAX);
+        self.room_max = room.min(self.room_max);
+        // A record is cut to what it holds.
+        if self.unit_plain > self.room_max {
+            self.unit_plain = self.room_max;
+            self.unit_left = self.room_max - self.written;
+        }
+        self.invariants();
+    }
+
     /// Plaintext bytes that can still be put.
     #[inline]
     pub fn room(&self) -> usize {

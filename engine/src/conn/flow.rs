@@ -1,46 +1,71 @@
 //! Token buckets: how many bytes per second a peer may be sent, and may send.
 //!
 //! A bucket is one point in time, "everything taken so far is paid for at `paid_at`" (the generic
-//! cell rate algorithm). Taking `n` bytes moves it on by `n / rate`; the bucket has tokens while it
-//! lies less than a burst ahead of now.
+//! cell rate algorithm). Taking `n` bytes moves it on by `n / rate`. A bucket holds a burst of
+//! tokens, and is ready while it holds a worthwhile portion of them:
 //!
 //! ```text
-//!        now            now + burst
-//!  ───────┼──────────────────┼───────▶  paid_at left of the right mark: bytes may go
+//!        now          now + burst - portion    now + burst
+//!  ───────┼─────────────────────┼──────────────────┼───────▶
+//!         paid_at up to here:   bytes may go       │
+//!                               paid_at up to here: too few to be worth a write; wait
 //! ```
+//!
+//! So a sender that has spent its tokens wakes up a hundred times in a second, with enough to fill
+//! whole frames, and not once for each packet.
 //!
 //! Taking more than there is makes a debt that is paid off before anything else goes, so the rate
 //! holds in the long run whatever the size of a write. Ping and pong are never asked to wait
 //! (docs/quirks.md, quirk 20). A rate of zero means unlimited.
+//!
+//! What is counted are bytes of packets, as in the reference (`sendMonitor`, `recvMonitor`), not
+//! those of the envelope around them. Who sends knows them. Who receives counts a frame as the 1024
+//! bytes it has room for, filled or not: a peer cannot make us open frames for nothing.
 
 use std::time::Duration;
 
+use ringwire_codec::secret::{FRAME_DATA_MAX, FRAME_SEALED};
+
+use crate::buffer::Framing;
 use crate::time::Instant;
 
 /// How long a bucket may save up: the reference's sample period.
 const BURST: Duration = Duration::from_millis(100);
 /// Bytes a bucket holds at least, so that a slow rate still sends whole packets.
 const BURST_BYTES_MIN: u64 = 64 * 1024;
+/// What an empty bucket waits for: this time's worth of bytes, far below the reference's sample
+/// period of 100 ms, and long beside what a wake-up and a write cost.
+const PORTION: Duration = Duration::from_millis(10);
+/// At a slow rate, what fills four frames; but never for longer than a burst takes.
+const PORTION_BYTES_MIN: u64 = 4 * FRAME_DATA_MAX as u64;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// A token bucket for one direction of one connection.
+///
+/// Ask [`TokenBucket::allowance`], then [`TokenBucket::take`]; where that leaves too little, call
+/// [`TokenBucket::handle_timeout`] at [`TokenBucket::poll_timeout`].
 #[derive(Clone, Copy, Debug)]
 pub struct TokenBucket {
     /// Bytes per second; zero means unlimited.
     rate: u64,
     burst: Duration,
+    /// The part of a burst that is worth a write.
+    portion: Duration,
     paid_at: Instant,
+    /// When a bucket that was found short is ready again, until that time has come.
+    wait: Option<Instant>,
 }
 
 impl TokenBucket {
     /// A full bucket for `rate` bytes per second; zero means unlimited.
     pub fn new(rate: u64) -> Self {
-        let burst = BURST.max(time_for(BURST_BYTES_MIN, rate));
         TokenBucket {
             rate,
-            burst,
+            burst: BURST.max(time_for(BURST_BYTES_MIN, rate)),
+            portion: PORTION.max(time_for(PORTION_BYTES_MIN, rate).min(BURST)),
             paid_at: Instant::ZERO,
+            wait: None,
         }
     }
 
@@ -54,19 +79,18 @@ impl TokenBucket {
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
-    /// Whether any byte may be taken now.
+    /// Whether there are tokens enough to be worth a write.
     #[inline]
     pub fn is_ready(&self, now: Instant) -> bool {
-        self.rate == 0 || self.paid_at < now + self.burst
+        self.rate == 0 || self.paid_at + self.portion <= now + self.burst
     }
 
-    /// When a byte may be taken: now, or when the debt is paid.
+    /// When the bucket is ready: now, or when the debt is paid and a portion saved.
     pub fn ready_at(&self, now: Instant) -> Instant {
         if self.is_ready(now) {
             return now;
         }
-        // One nanosecond past the moment at which the bucket is exactly empty.
-        now + (self.paid_at - (now + self.burst)) + Duration::from_nanos(1)
+        now + ((self.paid_at + self.portion) - (now + self.burst))
     }
 
     /// Takes `bytes`, into debt if need be.
@@ -74,7 +98,30 @@ impl TokenBucket {
     pub fn take(&mut self, now: Instant, bytes: u64) {
         if self.rate != 0 {
             self.paid_at = self.paid_at.max(now) + time_for(bytes, self.rate);
+            self.wait = (!self.is_ready(now)).then(|| self.ready_at(now));
         }
+    }
+
+    /// When a bucket that was found short is ready again.
+    #[inline]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.wait
+    }
+
+    /// Time passed; calling early is harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.wait.take_if(|at| *at <= now);
+    }
+}
+
+/// The bytes of packets that `sealed` received bytes have room for.
+#[inline]
+pub(super) fn packet_bytes(framing: Framing, sealed: u64) -> u64 {
+    match framing {
+        // Rounded up, so that not even a byte at a time comes for nothing.
+        Framing::Comet => (sealed * FRAME_DATA_MAX as u64).div_ceil(FRAME_SEALED as u64),
+        // Twenty bytes of up to 65 536.
+        Framing::Wide => sealed,
     }
 }
 
@@ -92,20 +139,48 @@ mod tests {
     use super::*;
 
     const RATE: u64 = 1_000_000;
+    /// Ten milliseconds of it.
+    const WORTH: u64 = RATE / 100;
 
     fn at(millis: u64) -> Instant {
         Instant::ZERO + Duration::from_millis(millis)
     }
 
     #[test]
-    fn a_full_bucket_lets_one_burst_go_and_not_a_byte_more() {
+    fn a_full_bucket_lets_a_burst_go_down_to_what_is_worth_a_write() {
         let mut bucket = TokenBucket::new(RATE);
         assert_eq!(bucket.allowance(at(0)), RATE / 10);
-        bucket.take(at(0), RATE / 10 - 1);
+        bucket.take(at(0), RATE / 10 - WORTH);
         assert!(bucket.is_ready(at(0)));
+        assert_eq!(
+            (bucket.allowance(at(0)), bucket.poll_timeout()),
+            (WORTH, None)
+        );
         bucket.take(at(0), 1);
         assert!(!bucket.is_ready(at(0)));
+        bucket.take(at(0), WORTH - 1);
         assert_eq!(bucket.allowance(at(0)), 0);
+        assert_eq!(bucket.poll_timeout(), Some(at(10)));
+    }
+
+    #[test]
+    fn an_empty_bucket_waits_for_a_portion_and_asks_to_be_woken_once() {
+        for (rate, wait, portion) in [
+            (5_120_000, at(10), 51_200),
+            (100_000, Instant::from_nanos(40_960_000), 4096),
+            // No longer than a burst takes, whatever is to be had by then.
+            (1000, at(100), 100),
+            (1, at(100), 0),
+        ] {
+            let mut bucket = TokenBucket::new(rate);
+            bucket.take(at(0), bucket.allowance(at(0)));
+            assert_eq!(bucket.poll_timeout(), Some(wait), "rate {rate}");
+            assert_eq!(bucket.allowance(wait), portion, "rate {rate}");
+            bucket.handle_timeout(Instant::from_nanos(wait.as_nanos() - 1));
+            assert_eq!(bucket.poll_timeout(), Some(wait), "rate {rate}");
+            bucket.handle_timeout(wait);
+            assert!(bucket.is_ready(wait) && bucket.poll_timeout().is_none());
+        }
     }
 
     #[test]
@@ -131,6 +206,7 @@ mod tests {
         bucket.take(at(0), u64::MAX);
         assert!(bucket.is_ready(at(0)));
         assert_eq!(bucket.ready_at(at(3)), at(3));
+        assert_eq!(bucket.poll_timeout(), None);
     }
 
     #[test]
@@ -139,6 +215,14 @@ mod tests {
         bucket.take(at(0), u64::MAX);
         assert!(!bucket.is_ready(at(0)));
         assert!(bucket.ready_at(at(0)) > at(0));
+    }
+
+    #[test]
+    fn a_frame_counts_as_what_it_has_room_for_and_no_byte_comes_for_nothing() {
+        assert_eq!(packet_bytes(Framing::Comet, 10 * 1044), 10 * 1024);
+        assert_eq!(packet_bytes(Framing::Comet, 1), 1);
+        assert_eq!(packet_bytes(Framing::Comet, 0), 0);
+        assert_eq!(packet_bytes(Framing::Wide, 65_556), 65_556);
     }
 
     // Conformance item 98.

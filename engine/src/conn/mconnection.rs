@@ -26,7 +26,7 @@ use ringwire_codec::{ChannelId, Packet};
 
 use super::channel::Channel;
 use super::channel_set::ChannelSet;
-use super::flow::TokenBucket;
+use super::flow::{TokenBucket, packet_bytes};
 use super::heartbeat::Heartbeat;
 use super::pace::Pace;
 use super::scheduler::Scheduler;
@@ -53,9 +53,9 @@ pub struct MConnectionConfig {
     pub ping_interval: Duration,
     /// Time a peer has to answer a ping; shorter than the interval.
     pub pong_timeout: Duration,
-    /// Bytes per second to the peer; zero means unlimited.
+    /// Bytes of packets per second to the peer; zero means unlimited.
     pub send_rate: u64,
-    /// Bytes per second from the peer; zero means unlimited.
+    /// Bytes of packets per second from the peer; zero means unlimited.
     pub recv_rate: u64,
 }
 
@@ -96,9 +96,6 @@ pub struct MConnection {
     heartbeat: Heartbeat,
     send_bucket: TokenBucket,
     recv_bucket: TokenBucket,
-    /// When a bucket in debt has paid it; set when it is found so, cleared when the time has come.
-    send_wait: Option<Instant>,
-    recv_wait: Option<Instant>,
     /// Bytes came that nobody has tried to open yet, or the next message has no place to go.
     unread: bool,
     failure: Option<ConnError>,
@@ -138,8 +135,6 @@ impl MConnection {
             heartbeat: Heartbeat::new(config.ping_interval, config.pong_timeout, now),
             send_bucket: TokenBucket::new(config.send_rate),
             recv_bucket: TokenBucket::new(config.recv_rate),
-            send_wait: None,
-            recv_wait: None,
             unread,
             failure: None,
             flushing: false,
@@ -208,14 +203,15 @@ impl MConnection {
             let mut buf = SendBuf::new(pool.take_send(), &self.sealer);
             self.write_control(now, &mut buf);
             self.write_packets(now, &mut buf);
+            let written = buf.written() as u64;
             let sealed = buf.seal(&mut self.sealer)?;
             self.counters.sent_bytes += sealed.len() as u64;
-            self.send_bucket.take(now, sealed.len() as u64);
+            self.send_bucket.take(now, written);
             transmit.push(sealed);
         }
-        let is_full = !transmit.is_empty() && self.scheduler.is_busy();
+        // A write that the rate cut short says nothing of the link.
+        let is_full = !transmit.is_empty() && self.scheduler.is_busy() && self.may_send(now);
         self.pace.handle_written(now, is_full);
-        self.send_wait = wait_for(&self.send_bucket, now);
         Ok((!transmit.is_empty()).then_some(transmit))
     }
 
@@ -240,8 +236,8 @@ impl MConnection {
     pub fn handle_received(&mut self, chunk: Chunk, now: Instant, pool: &mut BufferPool) {
         let bytes = chunk.received().len() as u64;
         self.counters.received_bytes += bytes;
-        self.recv_bucket.take(now, bytes);
-        self.recv_wait = wait_for(&self.recv_bucket, now);
+        self.recv_bucket
+            .take(now, packet_bytes(self.framing, bytes));
         self.recv.push(chunk, pool);
         self.unread = true;
         self.note_reading(now);
@@ -290,8 +286,8 @@ impl MConnection {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let waits = [
             Some(self.heartbeat.poll_timeout()),
-            self.send_wait,
-            self.recv_wait,
+            self.send_bucket.poll_timeout(),
+            self.recv_bucket.poll_timeout(),
         ];
         waits.into_iter().flatten().min()
     }
@@ -301,8 +297,8 @@ impl MConnection {
     /// # Errors
     /// [`ConnError::PongTimeout`].
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ConnError> {
-        self.send_wait.take_if(|at| *at <= now);
-        self.recv_wait.take_if(|at| *at <= now);
+        self.send_bucket.handle_timeout(now);
+        self.recv_bucket.handle_timeout(now);
         self.note_reading(now);
         self.heartbeat.handle_timeout(now)
     }
@@ -363,14 +359,13 @@ impl MConnection {
 
     /// Fills `buf` with packets while it has room and the rate allows.
     fn write_packets(&mut self, now: Instant, buf: &mut SendBuf) {
-        let allowance = match self.flushing {
-            true => u64::MAX,
-            false if self.send_bucket.is_ready(now) => self.send_bucket.allowance(now).max(1),
-            false => 0,
-        };
-        while (buf.written() as u64) < allowance
-            && let Some(index) = self.scheduler.pick()
-        {
+        if !self.may_send(now) {
+            return;
+        }
+        if !self.flushing {
+            buf.limit(self.send_bucket.allowance(now));
+        }
+        while let Some(index) = self.scheduler.pick() {
             let channel = self.channels.at(index);
             let payload_max = self.limits.payload_send_max;
             let Some(written) = channel.write_packet(buf, payload_max, now) else {
@@ -492,10 +487,6 @@ enum Read {
         used: usize,
         eof: bool,
     },
-}
-
-fn wait_for(bucket: &TokenBucket, now: Instant) -> Option<Instant> {
-    (!bucket.is_ready(now)).then(|| bucket.ready_at(now))
 }
 
 #[cfg(test)]

@@ -314,42 +314,163 @@ fn a_channel_number_over_a_byte_is_not_cut_to_one() {
     ));
 }
 
-// Conformance item 98.
-#[test]
-fn both_rates_are_kept_and_control_packets_never_wait() {
-    let rate = 100_000;
-    let (a, b) = layers(Offer::Wide);
-    let limited = MConnectionConfig {
-        send_rate: rate,
-        recv_rate: rate,
+/// What a connection at its rate did in ten seconds.
+#[derive(Default)]
+struct Paced {
+    /// Bytes of packets, which is what the rate is for.
+    packets: u64,
+    /// Bytes on the wire.
+    wire: u64,
+    /// Writes, or times that the socket was read.
+    steps: u64,
+}
+
+const RATES: [u64; 4] = [20_000, 100_000, 2_000_000, 5_120_000];
+const SPAN: u64 = 10;
+
+fn limited(send_rate: u64, recv_rate: u64) -> MConnectionConfig {
+    MConnectionConfig {
+        send_rate,
+        recv_rate,
         ..config()
-    };
-    let (mut a, mut b) = (End::new(a, limited), End::new(b, limited));
-    let (mut now, mut n, mut sent) = (NOW, 0, 0);
-    while now < at(30) {
-        while a.conn.can_send(DATA) {
-            a.conn
-                .try_send(DATA, message(n, 10_000))
-                .expect("asked before");
-            n += 1;
-        }
-        while let Some(bytes) = a.transmit(now) {
-            sent += bytes.len() as u64;
+    }
+}
+
+/// Sends messages of `len` bytes at the rate over a wire that takes no time.
+fn send_at(rate: u64, offer: Offer, len: usize) -> Paced {
+    let (a, b) = layers(offer);
+    let (mut a, mut b) = (End::new(a, limited(rate, 0)), End::new(b, config()));
+    let (mut now, mut n, mut paced) = (NOW, 0, Paced::default());
+    while now < at(SPAN) {
+        loop {
+            while a.conn.can_send(DATA) {
+                a.conn.try_send(DATA, message(n, len)).expect("it has room");
+                n += 1;
+            }
+            let Some(bytes) = a.transmit(now) else { break };
+            paced.wire += bytes.len() as u64;
+            paced.steps += 1;
             b.receive(&bytes, now);
-            while let Ok(Some(_)) = b.next(now) {}
+            while let Ok(Some((_, message))) = b.next(now) {
+                paced.packets += packed(offer, message.len());
+            }
         }
         assert!(!a.conn.has_output(now));
         now = a.conn.poll_timeout().expect("a debt has an end");
         a.conn.handle_timeout(now).expect("no ping yet");
     }
-    assert!((30 * rate..30 * rate + 200_000).contains(&sent), "{sent}");
-    assert!(!b.conn.wants_read(at(0)) && b.conn.wants_read(at(60)));
-    a.conn.heartbeat.handle_ping(now);
-    a.conn.send_bucket.take(now, 10 * rate);
-    assert!(
-        a.transmit(now)
-            .is_some_and(|bytes| bytes.len() == 4 + PONG.len() + 16)
-    );
+    paced
+}
+
+/// About the bytes of the packets that carry a message.
+fn packed(offer: Offer, len: usize) -> u64 {
+    let payload_max = match offer {
+        Offer::Comet => 1024,
+        Offer::Wide => 16_384,
+    };
+    len as u64 + 11 * (len as u64).div_ceil(payload_max)
+}
+
+// Conformance item 98.
+#[test]
+fn the_send_rate_counts_bytes_of_packets_in_either_framing_and_fills_the_frames() {
+    for offer in BOTH {
+        for (rate, len) in RATES
+            .into_iter()
+            .flat_map(|rate| [(rate, 200), (rate, 10_000)])
+        {
+            let paced = send_at(rate, offer, len);
+            let (expected, burst) = (SPAN * rate, (rate / 10).max(65_536) + 20_000);
+            let case = format!("{offer:?} at {rate}, messages of {len}");
+            assert!(
+                (expected * 97 / 100..expected * 101 / 100 + burst).contains(&paced.packets),
+                "{case}: {} bytes of packets, not {expected}",
+                paced.packets
+            );
+            // A queue of short messages ends a write before the rate does.
+            if len < 1024 {
+                continue;
+            }
+            // Frames add 2 %, and what is left empty in the last frame of a write no more than 6 %.
+            assert!(
+                paced.wire < (expected + burst) * 108 / 100,
+                "{case}: {} bytes on the wire",
+                paced.wire
+            );
+            // A hundred portions in a second, and the burst at the start.
+            assert!(
+                paced.steps < SPAN * 101 + 20,
+                "{case}: {} writes",
+                paced.steps
+            );
+        }
+    }
+}
+
+// Conformance item 98.
+#[test]
+fn the_receive_rate_counts_bytes_of_packets_in_either_framing() {
+    for offer in BOTH {
+        for rate in RATES {
+            let paced = receive_at(rate, offer);
+            let expected = SPAN * rate;
+            assert!(
+                (expected * 96 / 100..expected + rate / 10 + 200_000).contains(&paced.packets),
+                "{offer:?} at {rate}: {} bytes of packets, not {expected}",
+                paced.packets
+            );
+            assert!(
+                paced.steps < SPAN * 101 + 20,
+                "{offer:?} at {rate}: read {} times",
+                paced.steps
+            );
+        }
+    }
+}
+
+/// Reads at the rate from a socket that always has more.
+fn receive_at(rate: u64, offer: Offer) -> Paced {
+    /// Bytes that the socket holds.
+    const SOCKET: usize = 64 * 1024;
+    let (a, b) = layers(offer);
+    let (mut a, mut b) = (End::new(a, config()), End::new(b, limited(0, rate)));
+    let (mut now, mut n, mut paced) = (NOW, 0, Paced::default());
+    let mut socket = Vec::new();
+    while now < at(SPAN) {
+        while b.conn.wants_read(now) {
+            while socket.len() < SOCKET {
+                while a.conn.can_send(DATA) {
+                    a.conn
+                        .try_send(DATA, message(n, 10_000))
+                        .expect("it has room");
+                    n += 1;
+                }
+                socket.extend(a.transmit(now).expect("there is no limit"));
+            }
+            let read: Vec<u8> = socket.drain(..SOCKET).collect();
+            paced.steps += 1;
+            b.receive(&read, now);
+            while let Ok(Some((_, message))) = b.next(now) {
+                paced.packets += packed(offer, message.len());
+            }
+        }
+        now = b.conn.poll_timeout().expect("a debt has an end");
+        b.conn.handle_timeout(now).expect("no ping yet");
+    }
+    paced
+}
+
+// Conformance item 98.
+#[test]
+fn control_packets_never_wait_for_a_rate() {
+    let (a, _) = layers(Offer::Wide);
+    let mut a = End::new(a, limited(100_000, 100_000));
+    a.conn.heartbeat.handle_ping(NOW);
+    a.conn.send_bucket.take(NOW, 1_000_000);
+    a.conn.try_send(DATA, message(0, 100)).expect("it has room");
+    let pong = a.transmit(NOW).map(|bytes| bytes.len());
+    assert_eq!(pong, Some(4 + PONG.len() + 16));
+    assert!(!a.conn.has_output(NOW) && a.conn.has_output(at(60)));
 }
 
 // ---- both ends, any cut ------------------------------------------------------------------------
