@@ -6,8 +6,9 @@
 //! | [`json`] | the text of `node_key.json`, as CometBFT writes and reads it |
 //! | [`mod@file`] | loading and saving that text so that a crash or a race never costs the key |
 //!
-//! The seed of a new key comes in as an argument: this crate has no source of chance. A
-//! CometBFT home directory can be taken over as it is. The reference's proof-of-work target for ids
+//! The seed of a new key comes in as an argument, but for [`NodeKey::generate`], which asks the
+//! operating system; nothing else in this crate has a source of chance. A CometBFT home directory can
+//! be taken over as it is. The reference's proof-of-work target for ids
 //! is not built: nothing on the wire asks for it and no release ever demanded it.
 
 pub mod file;
@@ -16,4 +17,6 @@ pub mod pair;
 
 pub use file::KeyFileError;
 pub use json::{KeyFormatError, fuzz_node_key_json};
-pub use pair::{NodeKey, PUBLIC_KEY_BYTES, PublicKey, SIGNATURE_BYTES, SignatureError};
+pub use pair::{
+    EntropyError, NodeKey, PUBLIC_KEY_BYTES, PublicKey, SIGNATURE_BYTES, SignatureError,
+};

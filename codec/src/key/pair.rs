@@ -6,7 +6,7 @@
 use std::fmt;
 
 use ed25519_zebra::{Signature, SigningKey, VerificationKey};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::id::NodeId;
 
@@ -129,7 +129,29 @@ pub struct NodeKey {
     signing: SigningKey,
 }
 
+/// The operating system gave no random bytes, so no key could be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no random bytes for a new key: {problem}; the process must be allowed the system call getrandom"
+)]
+pub struct EntropyError {
+    /// What the operating system said.
+    pub problem: String,
+}
+
 impl NodeKey {
+    /// A new key, from the operating system's random bytes. To keep it, [`NodeKey::save`] it.
+    ///
+    /// # Errors
+    /// [`EntropyError`]: a sandbox that forbids the system call; Linux itself always answers.
+    pub fn generate() -> Result<Self, EntropyError> {
+        let mut seed = Zeroizing::new([0; SEED_BYTES]);
+        getrandom::fill(&mut *seed).map_err(|error| EntropyError {
+            problem: error.to_string(),
+        })?;
+        Ok(Self::from_seed(*seed))
+    }
+
     /// The key that grows from `seed` (RFC 8032, 5.1.5). The seed must come from a good source of
     /// chance; it is the whole secret.
     pub fn from_seed(mut seed: [u8; SEED_BYTES]) -> Self {
@@ -192,6 +214,17 @@ mod tests {
         assert_eq!(
             key.id().to_string(),
             "b28baab33e1f95a78c7e9547554c3e95a2e38030"
+        );
+    }
+
+    #[test]
+    fn generated_keys_work_and_no_two_are_equal() {
+        let keys = [(); 2].map(|()| NodeKey::generate().unwrap());
+        assert_ne!(keys[0].id(), keys[1].id());
+        let signature = keys[0].sign(b"challenge");
+        assert_eq!(
+            keys[0].public_key().verify(b"challenge", &signature),
+            Ok(())
         );
     }
 
