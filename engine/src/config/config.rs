@@ -21,6 +21,13 @@ pub struct Config {
     pub node_key_file: String,
     /// Software version announced.
     pub version: String,
+    /// Version of the application's protocol announced. An application that embeds the engine sets
+    /// it, and the next two; no file does. Peers carry them and compare none of them.
+    pub app_version: u64,
+    /// Whether transactions are indexed, as announced: "on", "off" or nothing.
+    pub tx_index: String,
+    /// Address of the RPC server announced, or nothing: printable ASCII.
+    pub rpc_address: String,
     /// Address to listen on. Port 0 takes any free port.
     pub listen_addr: SocketAddr,
     /// What NodeInfo advertises instead of the listen address, `host:port`.
@@ -120,6 +127,9 @@ impl Default for Config {
             genesis_file: String::from("config/genesis.json"),
             node_key_file: String::from("config/node_key.json"),
             version: String::from(env!("CARGO_PKG_VERSION")),
+            app_version: 0,
+            tx_index: String::new(),
+            rpc_address: String::new(),
             listen_addr: SocketAddr::from(([0, 0, 0, 0], 26_656)),
             external_address: None,
             seeds: Vec::new(),
