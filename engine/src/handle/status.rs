@@ -1,9 +1,10 @@
 //! What a handle shows of peers.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ringwire_codec::{ChannelId, NodeId};
+use ringwire_codec::{ChannelId, NodeId, NodeInfo};
 
 use crate::peer::{Direction, Framing, ShardId};
 use crate::shard::directory::PeerEntry;
@@ -16,6 +17,9 @@ pub struct PeerStatus {
     pub id: NodeId,
     /// How it calls itself.
     pub moniker: String,
+    /// All that it says of itself, validated: software, network, where it listens, what else it
+    /// serves.
+    pub node_info: Arc<NodeInfo>,
     /// The socket's remote address.
     pub remote_addr: SocketAddr,
     /// Who opened the connection.
@@ -33,11 +37,17 @@ pub struct PeerStatus {
 }
 
 impl PeerStatus {
+    /// The channels that the peer announced. On any other it is sent nothing.
+    pub fn channels(&self) -> &[ChannelId] {
+        &self.node_info.channels
+    }
+
     pub(crate) fn new(entry: &PeerEntry, now: Instant) -> Self {
         let info = &entry.info;
         PeerStatus {
             id: info.id,
             moniker: info.node_info.moniker.to_string(),
+            node_info: Arc::clone(&info.node_info),
             remote_addr: info.remote_addr,
             direction: info.direction,
             framing: info.framing,
