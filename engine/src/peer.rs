@@ -125,6 +125,15 @@ pub struct Census {
     pub dialing: usize,
 }
 
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Direction::Inbound => "inbound",
+            Direction::Outbound => "outbound",
+        })
+    }
+}
+
 impl PeerInfo {
     /// Whether the peer announced `channel`; sending on any other would make it hang up.
     pub fn has_channel(&self, channel: ChannelId) -> bool {

@@ -10,6 +10,7 @@
 //!   timeout ──────────────────────────────────────▶ └────────┘ ──▶ deliveries (pulled)
 //! ```
 
+use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -267,4 +268,112 @@ pub struct QueueGauge {
     pub channel: ChannelId,
     /// Messages waiting.
     pub queued: usize,
+}
+
+/// One line, for logs and terminals: whatever a peer or a reactor has put into a reason, no control
+/// character comes through.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = OneLine(f);
+        match self {
+            Event::PeerAdded(peer) => write!(
+                line,
+                "peer added: {} \"{}\" at {}, {}",
+                peer.id, peer.node_info.moniker, peer.remote_addr, peer.direction
+            ),
+            Event::PeerRemoved { peer, reason } => write!(
+                line,
+                "peer removed: {} \"{}\" at {}, {}: {reason}",
+                peer.id, peer.node_info.moniker, peer.remote_addr, peer.direction
+            ),
+            Event::ConnectionRefused {
+                remote_addr,
+                id: Some(id),
+                reason,
+            } => write!(line, "connection refused: {id} at {remote_addr}: {reason}"),
+            Event::ConnectionRefused {
+                remote_addr,
+                id: None,
+                reason,
+            } => write!(line, "connection refused: {remote_addr}: {reason}"),
+            Event::DialFailed {
+                address,
+                error,
+                retry_in,
+            } => {
+                write!(line, "dial failed: {address}: {error}; ")?;
+                match retry_in {
+                    Some(pause) => write!(line, "next attempt in {pause:.1?}"),
+                    None => line.write_str("no further attempt"),
+                }
+            }
+            Event::GaveUp(address) => write!(line, "gave up: {address}"),
+            Event::Stopped => line.write_str("stopped"),
+        }
+    }
+}
+
+/// Writes control characters as escapes.
+struct OneLine<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for piece in text.split_inclusive(char::is_control) {
+            let control = piece.chars().next_back().filter(|last| last.is_control());
+            let plain_len = piece.len() - control.map_or(0, char::len_utf8);
+            self.0.write_str(&piece[..plain_len])?;
+            if let Some(control) = control {
+                write!(self.0, "{}", control.escape_default())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ReactorError;
+
+    #[test]
+    fn an_event_is_one_line_whatever_is_in_its_reason() {
+        let id = NodeId::from_bytes([0xab; 20]);
+        let remote_addr = SocketAddr::from(([127, 0, 0, 1], 26_656));
+        let error = ReactorError::new("first\nsecond\u{1b}[31m");
+        let refused = Event::ConnectionRefused {
+            remote_addr,
+            id: Some(id),
+            reason: CloseReason::Reactor {
+                reactor: String::from("chat"),
+                error,
+            },
+        };
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "connection refused: {id} at 127.0.0.1:26656: reactor chat: \
+                 first\\nsecond\\u{{1b}}[31m"
+            )
+        );
+    }
+
+    #[test]
+    fn a_failed_dial_says_whom_why_and_when_again() {
+        let address = "abababababababababababababababababababab@10.0.0.1:26656";
+        let failed = |retry_in| Event::DialFailed {
+            address: address.parse().expect("an address"),
+            error: NetworkError::DialTimeout,
+            retry_in,
+        };
+        let said = format!("dial failed: {address}: no connection within the dial timeout; ");
+        assert_eq!(
+            failed(None).to_string(),
+            format!("{said}no further attempt")
+        );
+        let pause = Some(Duration::from_millis(5200));
+        assert_eq!(
+            failed(pause).to_string(),
+            format!("{said}next attempt in 5.2s")
+        );
+    }
 }
