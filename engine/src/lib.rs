@@ -2,8 +2,11 @@
 //! Tendermint/CometBFT wire.
 //!
 //! Start with [`handle`] to embed an engine, with [`reactor`] to write a protocol over its
-//! channels, and with `sim` to test that protocol on a simulated network. `docs/architecture.md`
-//! is the map of the house.
+//! channels, and with `sim` to test that protocol on a simulated network; [`comet`] has the channels
+//! of a CometBFT node. `docs/architecture.md` is the map of the house.
+//!
+//! This crate is the only one an application needs: [`bytes`], in which messages come and go, and
+//! the types of the wire ([`codec`]) are part of it.
 //!
 //! # Features
 //!
@@ -16,6 +19,7 @@
 
 pub mod buffer;
 pub mod chance;
+pub mod comet;
 pub mod config;
 pub mod conn;
 pub mod document;
@@ -35,11 +39,14 @@ pub mod time;
 #[cfg(feature = "shard")]
 pub mod transport;
 
+pub use bytes;
 pub use config::Config;
 #[cfg(feature = "shard")]
 pub use handle::{Builder, Engine, Handle, StartError};
+pub use reactor::ChannelDescriptor;
 pub use ringwire_codec as codec;
 pub use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
+pub use switch::{Delivery, Event};
 
 /// The README's examples are compiled and run as tests.
 #[cfg(all(doctest, feature = "shard"))]

@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("buffer", &["time", "config", "error"]),
     ("conn", &["time", "config", "error", "buffer"]),
     ("peer", &["time", "config", "error", "buffer", "conn"]),
+    ("comet", &["config", "conn"]),
     (
         "reactor",
         &[

@@ -1,0 +1,7 @@
+//! What an application must know to speak to nodes of CometBFT: which channels they have, and how
+//! these are set.
+//!
+//! Nothing of the engine depends on it: a channel is whatever an application declares. The example
+//! `comet_peer` follows a chain with it.
+
+pub mod channels;
