@@ -7,18 +7,25 @@
 //! ```text
 //! cargo run --release -p ringwire --example custom_reactor
 //! ```
+//!
+//! In a crate of its own it needs
+//!
+//! ```toml
+//! [dependencies]
+//! ringwire = "0.1"
+//! ```
 
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
+use ringwire::ChannelId;
+use ringwire::bytes::Bytes;
 use ringwire::config::Config;
 use ringwire::handle::Engine;
 use ringwire::peer::{Direction, PeerInfo};
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
-use ringwire_codec::ChannelId;
 
 const BALLS: ChannelId = ChannelId(0x71);
 /// Balls in the air per peer.

@@ -6,15 +6,23 @@
 //! ```text
 //! cargo run --release -p ringwire --example tokio_chat
 //! ```
+//!
+//! In a crate of its own it needs
+//!
+//! ```toml
+//! [dependencies]
+//! ringwire = "0.1"
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+//! ```
 
 use std::error::Error;
 use std::time::Duration;
 
-use bytes::Bytes;
+use ringwire::ChannelId;
+use ringwire::bytes::Bytes;
 use ringwire::config::Config;
 use ringwire::handle::{Engine, Handle, Subscription};
 use ringwire::reactor::ChannelDescriptor;
-use ringwire_codec::ChannelId;
 
 /// Both sides must agree on the channel's id.
 const CHAT: ChannelId = ChannelId(0x70);

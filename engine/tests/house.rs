@@ -4,6 +4,7 @@
 //! * `unsafe` stands only where the kernel is talked to, and in the buffer slab.
 //! * Pure rooms name no clock, thread, lock, atomic or socket.
 //! * Every file opens with its doc and stays under 500 production lines.
+//! * Examples, in docs and as programs, use `ringwire` alone or say what else they depend on.
 //!
 //! Each failure names file and line.
 
@@ -299,6 +300,99 @@ fn no_file_holds_more_than_its_share_of_production_lines() {
         })
         .collect();
     assert_none(&problems);
+}
+
+/// The crates whose names may be used without a line under `[dependencies]`.
+const AT_HAND: &[&str] = &["std", "core", "alloc", "ringwire", "crate", "super", "self"];
+
+/// A page or the docs of a source: its lines, free of the marks of comments. Of an example the code
+/// is part of what is shown.
+fn shown(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).expect("a page or a source is readable UTF-8");
+    let whole = path.extension().is_some_and(|extension| extension == "md")
+        || path
+            .parent()
+            .is_some_and(|folder| folder.ends_with("examples"));
+    let line = |line: &str| {
+        let comment = ["//!", "///"]
+            .iter()
+            .find_map(|mark| line.trim().strip_prefix(mark));
+        match comment {
+            Some(comment) => Some(comment.trim().trim_start_matches("# ").to_owned()),
+            None => whole.then(|| line.to_owned()),
+        }
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// Crates that `lines` use by `use a::…` and do not name under `[dependencies]`.
+fn undeclared(lines: &[String]) -> Vec<String> {
+    let mut declared: Vec<&str> = AT_HAND.to_vec();
+    let mut of_dependencies = false;
+    for line in lines {
+        match line.trim() {
+            "[dependencies]" => of_dependencies = true,
+            "```" => of_dependencies = false,
+            entry if of_dependencies => {
+                declared.extend(entry.split_once(" = ").map(|(name, _)| name));
+            }
+            _ => {}
+        }
+    }
+    let used = lines.iter().filter_map(|line| {
+        let path = line.strip_prefix("use ")?;
+        let end = path.find(|c: char| !c.is_alphanumeric() && c != '_')?;
+        path[end..]
+            .starts_with("::")
+            .then(|| path[..end].to_owned())
+    });
+    used.filter(|name| !declared.contains(&&**name)).collect()
+}
+
+#[test]
+fn examples_use_ringwire_alone_or_say_what_else_they_depend_on() {
+    let mut paths: Vec<PathBuf> = fs::read_dir(root().join("docs"))
+        .expect("there are pages")
+        .chain(fs::read_dir(root().join("engine/examples")).expect("there are examples"))
+        .map(|entry| entry.expect("a folder can be read").path())
+        .filter(|path| path.is_file())
+        .collect();
+    paths.push(root().join("README.md"));
+    let sources = sources();
+    let of_engine = sources
+        .iter()
+        .filter(|source| source.path.starts_with("engine/src/") && !source.is_test());
+    paths.extend(of_engine.map(|source| root().join(&source.path)));
+    let readable = ["md", "rs"];
+    let is_shown = |path: &&PathBuf| {
+        // It is no model for others: it runs the project's own tests.
+        !path.ends_with("scale.rs")
+            && path
+                .extension()
+                .is_some_and(|extension| readable.iter().any(|end| extension == *end))
+    };
+    let problems: Vec<String> = paths
+        .iter()
+        .filter(is_shown)
+        .flat_map(|path| {
+            let names = undeclared(&shown(path));
+            names.into_iter().map(move |name| {
+                format!(
+                    "{}: `{name}` has no line under [dependencies]",
+                    path.display()
+                )
+            })
+        })
+        .collect();
+    assert_none(&problems);
+}
+
+#[test]
+fn the_reader_of_dependencies_takes_what_a_page_names_and_no_more() {
+    let page = "use bytes::Bytes;\nuse std::fmt;\nuse tokio::time;\n\
+                [dependencies]\ntokio = \"1\"\n```\nhex = \"1\"\nuse hex::encode;";
+    let lines: Vec<String> = page.lines().map(String::from).collect();
+    assert_eq!(undeclared(&lines), ["bytes", "hex"]);
 }
 
 #[test]

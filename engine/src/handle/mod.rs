@@ -6,16 +6,16 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use bytes::Bytes;
+//! use ringwire::bytes::Bytes;
 //! use ringwire::config::Config;
 //! use ringwire::handle::Engine;
 //! use ringwire::reactor::ChannelDescriptor;
-//! use ringwire_codec::{ChannelId, NodeKey};
+//! use ringwire::{ChannelId, NodeKey};
 //!
 //! # if !ringwire::handle::is_supported() { return Ok(()); }
 //! let config = Config { listen_addr: "127.0.0.1:0".parse()?, ..Config::default() };
 //! let engine = Engine::builder(config)
-//!     .node_key(NodeKey::from_seed([7; 32]))
+//!     .node_key(NodeKey::generate()?)
 //!     .channel(ChannelDescriptor::new(ChannelId(0x50), 1))
 //!     .shards(1)
 //!     .start()?;

@@ -19,7 +19,7 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use bytes::Bytes;
+//! use ringwire::bytes::Bytes;
 //! use ringwire::ChannelId;
 //! use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
 //! use ringwire::sim::{LinkProfile, Scenario};
