@@ -5,6 +5,7 @@
 //!   secret.rs   our pure handshake and frames ── blocking socket ── oracle
 //!   engine.rs   a running engine ── its ring ── oracle, with NodeInfo and packets on top
 //!   comet/      a running engine ── its ring ── CometBFT's own switch, built from its Go code
+//!   nodes/      an engine, or a network around a seed of ours ── whole CometBFT nodes, unmodified
 //! ```
 //!
 //! Each test runs against every oracle, or every line of CometBFT, and with each side as the one
@@ -14,6 +15,10 @@
 mod comet;
 #[cfg(feature = "shard")]
 mod engine;
+#[cfg(feature = "shard")]
+mod golang;
+#[cfg(feature = "shard")]
+mod nodes;
 mod pure;
 mod secret;
 #[allow(dead_code, reason = "each test program uses a part of what they share")]

@@ -8,6 +8,7 @@ use ringwire_codec::ChannelId;
 use super::content::content;
 use super::ours::{CHANNELS, Ours, arrives, dialed_by, each_line, unlimited};
 use super::process::Comet;
+use crate::golang::say;
 
 /// Where packets and frames begin and end, and what blocks and snapshots are made of.
 const SIZES: [usize; 10] = [0, 1, 127, 128, 1023, 1024, 1025, 64 << 10, 1 << 20, 4 << 20];
@@ -179,4 +180,80 @@ fn limits_of_speed_on_comets_side_slow_a_connection_and_do_not_break_it() {
         );
         assert_eq!(ours.engine.peer_count(), 1, "{}", comet.line.name);
     });
+}
+
+/// Our rate in the tests of it, and what is sent at it.
+const RATE: u64 = 1_000_000;
+const MIB: u64 = 1 << 20;
+const MESSAGES: u64 = 2;
+
+/// What a rate may let through at once: a tenth of a second's worth, and what was in flight.
+const BURST: u64 = RATE / 10 + 300_000;
+
+/// Tries to see the rate reached: other work on the machine can only make it slower.
+const TRIES: usize = 4;
+
+/// Measures a transfer until one is about as fast as the rate allows. None may be faster.
+#[track_caller]
+fn check_rate(case: &str, mut transfer: impl FnMut()) {
+    let least = Duration::from_secs_f64((MESSAGES * MIB - BURST) as f64 / RATE as f64);
+    // At half the rate, as when each packet is charged as two frames, it is 4.2 s.
+    let reached = Duration::from_secs_f64((MESSAGES * MIB) as f64 / RATE as f64 * 1.4);
+    let mut took = Vec::new();
+    while took.len() < TRIES && took.last().is_none_or(|last| *last > reached) {
+        let started = Instant::now();
+        transfer();
+        took.push(started.elapsed());
+        assert!(took.last() >= Some(&least), "{case}: no limit, {took:?}");
+        // So that each begins with a full bucket.
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    say(&format!(
+        "{case}: {} MiB at {RATE} bytes in a second took {took:.2?}",
+        MESSAGES
+    ));
+    assert!(
+        took.last() <= Some(&reached),
+        "{case}: {took:?}, never under {reached:?}"
+    );
+}
+
+#[test]
+fn our_send_rate_is_kept_and_reached_towards_comet() {
+    let [_, (channel, _), ..] = CHANNELS;
+    each_line(
+        &FAST,
+        |config| config.send_rate = RATE,
+        |comet, ours| {
+            dialed_by(comet, ours);
+            check_rate(&format!("to CometBFT {}", comet.line.name), || {
+                for seed in 0..MESSAGES {
+                    ours.send(comet, channel, content(seed, MIB as usize));
+                }
+                for _ in 0..MESSAGES {
+                    comet.message();
+                }
+            });
+        },
+    );
+}
+
+#[test]
+fn our_receive_rate_is_kept_and_reached_when_comet_sends() {
+    let [_, (channel, _), ..] = CHANNELS;
+    each_line(
+        &FAST,
+        |config| config.recv_rate = RATE,
+        |comet, ours| {
+            dialed_by(comet, ours);
+            let us = ours.engine.node_id();
+            check_rate(&format!("from CometBFT {}", comet.line.name), || {
+                let told = comet.tell_send(us, channel, MIB as usize, 0, MESSAGES);
+                for _ in 0..MESSAGES {
+                    ours.receive(channel);
+                }
+                comet.answer(told).expect("it was accepted");
+            });
+        },
+    );
 }
