@@ -107,6 +107,9 @@ impl World {
 
     fn make_wire(&mut self, from: Place, at: Place) -> (EndRef, EndRef) {
         let mut client = self.socket_addr_of(from.node);
+        if let Some(ip) = self.seen_at.get(&from.node) {
+            client.set_ip(*ip);
+        }
         client.set_port(32_768 + (self.wires.made() % 28_000) as u16);
         let dialer = End::new(from, self.next_link(), self.socket_addr_of(at.node));
         let accepter = End::new(at, self.next_link(), client);

@@ -8,6 +8,7 @@ use crate::sim::link::Ending;
 use crate::sim::step::Step;
 use crate::sim::wire::{EndRef, WireId};
 use crate::sim::world::World;
+use crate::time::Instant;
 
 impl World {
     /// Lets nodes of different groups no longer reach each other; nodes in no group reach
@@ -26,6 +27,37 @@ impl World {
                 self.pump(EndRef { wire: id, side });
             }
         }
+    }
+
+    /// Lets a node stand still for `span`, as a stopped process or a suspended machine does: nothing
+    /// of it runs, its sockets stay, and what comes for it waits in them. Then it goes on, and finds
+    /// its clock advanced and everything at once.
+    pub fn freeze(&mut self, number: u32, span: Duration) {
+        let until = self.now() + span;
+        let frozen = self.frozen.entry(number).or_insert(until);
+        *frozen = until.max(*frozen);
+    }
+
+    /// When the node of a step goes on, if it stands still now. What the kernel and the network do
+    /// goes on without it.
+    pub(super) fn thaw_of(&mut self, step: &Step) -> Option<Instant> {
+        let nodes = match step {
+            Step::Turn(place) | Step::Wake(place) => [Some(place.node), None],
+            Step::Mesh { to, .. } | Step::Adopt { to, .. } => [Some(to.node), None],
+            Step::Connect { from, target, .. } => [Some(from.node), Some(*target)],
+            Step::DialFails { from, .. } => [Some(from.node), None],
+            Step::Sent(end) | Step::Read(end) => {
+                let wire = self.wires.get(end.wire)?;
+                [Some(wire.ends[end.side].place.node), None]
+            }
+            Step::Land(_) | Step::Linger(_) | Step::Fault(_) | Step::Restart(_) => [None, None],
+        };
+        let now = self.now();
+        self.frozen.retain(|_, until| *until > now);
+        let thaws = nodes.into_iter().flatten();
+        thaws
+            .filter_map(|node| self.frozen.get(&node).copied())
+            .max()
     }
 
     /// Takes a node down at once, without goodbye; it starts again after `down` with nothing but

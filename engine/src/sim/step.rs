@@ -58,6 +58,9 @@ pub(super) enum Step {
 
 impl World {
     pub(super) fn take_step(&mut self, step: Step) {
+        if let Some(thaw) = self.thaw_of(&step) {
+            return self.clock.plan(thaw, step);
+        }
         match step {
             Step::Turn(place) => self.take_turn(place),
             Step::Wake(place) => self.wake(place),

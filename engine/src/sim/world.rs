@@ -55,6 +55,10 @@ pub struct World {
     pub(super) faults: FaultTable,
     /// Group of each node while the network is partitioned.
     pub(super) groups: BTreeMap<u32, usize>,
+    /// When nodes that are frozen go on.
+    pub(super) frozen: BTreeMap<u32, Instant>,
+    /// The address that others see of a node behind a shared one.
+    pub(super) seen_at: BTreeMap<u32, IpAddr>,
     pub(super) trace: Trace,
     pub(super) ledger: Ledger,
     pub(super) received: Vec<Vec<Received>>,
@@ -81,6 +85,8 @@ impl World {
             by_id: BTreeMap::new(),
             faults: FaultTable::new(),
             groups: BTreeMap::new(),
+            frozen: BTreeMap::new(),
+            seen_at: BTreeMap::new(),
             trace: Trace::new(),
             ledger: Ledger::default(),
             received: Vec::new(),
@@ -122,6 +128,11 @@ impl World {
     /// set before the first node is added. Without it nodes live at 10.0.0.1 and up.
     pub fn set_addresses(&mut self, addresses: AddressPlan) {
         self.addresses = addresses;
+    }
+
+    /// Puts a node behind an address that it shares with others: whom it dials sees it there.
+    pub fn put_behind(&mut self, node: u32, ip: IpAddr) {
+        self.seen_at.insert(node, ip);
     }
 
     /// Adds a node and starts it; gives its number. Numbers count from zero, so
