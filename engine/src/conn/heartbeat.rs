@@ -15,6 +15,8 @@
 //!   once: pings that pile up share it. More than [`PINGS_PER_SECOND_MAX`] pings in a second are
 //!   counted and not answered.
 //! * The deadline stands still while it is us who do not read: the pong may lie in the socket.
+//! * A deadline that is looked at late, because this process or its machine stood still, is moved out
+//!   once: what the peer sent meanwhile lies in the socket.
 //! * The deadline starts when the ping is due and again when it is written. So a peer that takes no
 //!   bytes at all is noticed too, and one that is slow has the whole time from the write on.
 
@@ -29,6 +31,10 @@ pub const PINGS_PER_SECOND_MAX: u32 = 10;
 /// in the socket can be read; never more than the pause itself.
 const RESUME_GRACE: Duration = Duration::from_secs(1);
 
+/// How late a deadline must be looked at to show that it was us who stood still. A loaded shard is
+/// late by milliseconds.
+const OVERSLEPT_MIN: Duration = Duration::from_millis(500);
+
 /// The heartbeat of one connection.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
@@ -38,6 +44,9 @@ pub struct Heartbeat {
     ping_due: bool,
     /// Set from the moment a ping is due until a pong came.
     pong_deadline: Option<Instant>,
+    /// Whether that deadline was moved out because we had stood still; once, or a shard that is
+    /// always late would wait for a dead peer for ever.
+    is_extended: bool,
     /// Since when it is us who do not read.
     paused_at: Option<Instant>,
     pong_due: bool,
@@ -55,6 +64,7 @@ impl Heartbeat {
             next_ping_at: now + ping_interval,
             ping_due: false,
             pong_deadline: None,
+            is_extended: false,
             paused_at: None,
             pong_due: false,
             window_start: now,
@@ -112,14 +122,21 @@ impl Heartbeat {
     /// # Errors
     /// [`ConnError::PongTimeout`] when the answer is overdue.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ConnError> {
-        if self.paused_at.is_none() && self.pong_deadline.is_some_and(|deadline| now >= deadline) {
-            return Err(ConnError::PongTimeout(self.pong_timeout));
+        if let Some(deadline) = self.pong_deadline
+            && self.paused_at.is_none()
+            && now >= deadline
+        {
+            let has_overslept = now - deadline >= OVERSLEPT_MIN;
+            if !has_overslept || std::mem::replace(&mut self.is_extended, true) {
+                return Err(ConnError::PongTimeout(self.pong_timeout));
+            }
+            self.pong_deadline = Some(now + RESUME_GRACE);
         }
         if now >= self.next_ping_at {
             self.next_ping_at = now + self.ping_interval;
             // While a pong is still awaited, because the deadline stands still, one ping is enough.
             if self.pong_deadline.is_none() {
-                self.ping_due = true;
+                (self.ping_due, self.is_extended) = (true, false);
                 self.pong_deadline = Some(now + self.pong_timeout);
             }
         }
@@ -195,6 +212,20 @@ mod tests {
             heartbeat.handle_timeout(at(105)),
             Err(ConnError::PongTimeout(PONG))
         );
+    }
+
+    #[test]
+    fn who_stood_still_past_the_deadline_looks_once_for_the_pong_that_may_have_come() {
+        let mut heartbeat = waiting_since_60();
+        assert_eq!(heartbeat.handle_timeout(at(130)), Ok(()));
+        assert_eq!(heartbeat.poll_timeout(), at(131));
+        let mut answered = heartbeat.clone();
+        answered.handle_pong();
+        assert_eq!(answered.handle_timeout(at(131)), Ok(()));
+        // However late it looks again.
+        let timeout = Err(ConnError::PongTimeout(PONG));
+        assert_eq!(heartbeat.clone().handle_timeout(at(131)), timeout);
+        assert_eq!(heartbeat.handle_timeout(at(200)), timeout);
     }
 
     // Conformance item 6.
