@@ -37,6 +37,7 @@ pub struct Config {
     /// Whether to exchange addresses with peers, and to dial what they tell.
     pub pex: bool,
     /// Whether the node is a seed: it crawls the network, answers who asks, and hangs up.
+    /// [`Config::seed`] has limits that fit one.
     pub seed_mode: bool,
     /// File of the address book, relative to the node's home. The program reads it; an application
     /// that embeds the engine names the file to its builder.
@@ -139,7 +140,7 @@ impl Default for Config {
             addr_book_strict: true,
             private_peer_ids: Vec::new(),
             pex_interval: Duration::from_secs(30),
-            seed_disconnect_wait: Duration::from_secs(600),
+            seed_disconnect_wait: Duration::from_secs(20),
             persistent_peers: Vec::new(),
             unconditional_peer_ids: Vec::new(),
             max_num_inbound_peers: 40,
@@ -167,5 +168,101 @@ impl Default for Config {
             shards: 0,
             busy_poll: Duration::from_micros(30),
         }
+    }
+}
+
+/// Inbound peers of a seed. They come, ask and go, and everybody comes to a seed first; a peer costs
+/// a few kilobytes.
+const SEED_INBOUND_PEERS_MAX: usize = 1000;
+/// Handshakes of a seed at once: a whole network that starts at the same moment.
+const SEED_HANDSHAKES_MAX: usize = 512;
+/// Of these, from one address: half, so that a data centre behind one address is served at once and
+/// a host that stalls them leaves as many to others.
+const SEED_HANDSHAKES_PER_IP_MAX: usize = 256;
+/// Peers of a seed at one address: a quarter of all.
+const SEED_PEERS_PER_IP_MAX: usize = 250;
+
+impl Config {
+    /// The defaults of a seed: many peers that stay for a moment each, and many of them behind one
+    /// address.
+    pub fn seed() -> Self {
+        let mut config = Config {
+            seed_mode: true,
+            ..Config::default()
+        };
+        config.fit_for_seed();
+        config
+    }
+
+    /// Gives limits that are still at a node's default a seed's, as [`Config::seed`] has them;
+    /// returns the keys of those that changed. Others somebody has chosen: they stay.
+    pub fn fit_for_seed(&mut self) -> Vec<&'static str> {
+        let node = Config::default();
+        let mut changed = Vec::new();
+        let mut fit = |key, limit: &mut usize, of_node, of_seed| {
+            if *limit == of_node {
+                *limit = of_seed;
+                changed.push(key);
+            }
+        };
+        fit(
+            "p2p.max_num_inbound_peers",
+            &mut self.max_num_inbound_peers,
+            node.max_num_inbound_peers,
+            SEED_INBOUND_PEERS_MAX,
+        );
+        fit(
+            "ringwire.max_num_handshakes",
+            &mut self.max_num_handshakes,
+            node.max_num_handshakes,
+            SEED_HANDSHAKES_MAX,
+        );
+        fit(
+            "ringwire.max_num_handshakes_per_ip",
+            &mut self.max_num_handshakes_per_ip,
+            node.max_num_handshakes_per_ip,
+            SEED_HANDSHAKES_PER_IP_MAX,
+        );
+        fit(
+            "ringwire.max_num_peers_per_ip",
+            &mut self.max_num_peers_per_ip,
+            node.max_num_peers_per_ip,
+            SEED_PEERS_PER_IP_MAX,
+        );
+        if !self.allow_duplicate_ip {
+            self.allow_duplicate_ip = true;
+            changed.push("p2p.allow_duplicate_ip");
+        }
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_has_limits_of_its_own_where_nobody_has_chosen_others() {
+        let seed = Config::seed();
+        assert_eq!(seed.check(), Ok(()));
+        assert!(seed.seed_mode && seed.allow_duplicate_ip);
+        let mut chosen = Config {
+            max_num_inbound_peers: 50,
+            max_num_handshakes_per_ip: 0,
+            ..Config::default()
+        };
+        let changed = chosen.fit_for_seed();
+        let expected = [
+            "ringwire.max_num_handshakes",
+            "ringwire.max_num_peers_per_ip",
+            "p2p.allow_duplicate_ip",
+        ];
+        assert_eq!(changed, expected);
+        let limits = [
+            chosen.max_num_inbound_peers,
+            chosen.max_num_handshakes_per_ip,
+        ];
+        assert_eq!(limits, [50, 0]);
+        assert_eq!(seed.clone().fit_for_seed(), Vec::<&str>::new());
     }
 }
