@@ -148,8 +148,6 @@ fn shuffle<T>(items: &mut [T]) {
 fn reading(criterion: &mut Criterion) {
     for size in SIZES {
         let mut book = book(&offers(size), 4);
-        let mut chance = Chance::new([4; 32]);
-        let snapshot = book.snapshot();
         let text = book.to_json();
         println!(
             "size={size}: {} new, {} old, file of {} KiB",
@@ -173,12 +171,6 @@ fn reading(criterion: &mut Criterion) {
         });
         bench("selection_with_bias", &mut || {
             black_box(book.selection_with_bias(30));
-        });
-        bench("snapshot", &mut || {
-            black_box(book.snapshot());
-        });
-        bench("snapshot_selection", &mut || {
-            black_box(snapshot.selection(&mut chance));
         });
         bench("document", &mut || {
             black_box(book.document());

@@ -24,7 +24,6 @@ use thiserror::Error;
 use super::bans::Bans;
 use super::bucket::{BOOK_KEY_BYTES, BucketKey};
 use super::known_address::{Class, KnownAddress};
-use super::snapshot::BookSnapshot;
 use super::table::Table;
 use super::timestamp::Timestamp;
 use crate::chance::Chance;
@@ -107,13 +106,6 @@ impl AddrBook {
             now: Timestamp::NEVER,
             skipped_entries: 0,
         }
-    }
-
-    /// All that this node knows, packed and unchanging, for shards that answer peers.
-    pub fn snapshot(&self) -> BookSnapshot {
-        BookSnapshot::new(self.table.population(), |number| {
-            self.table.numbered(number)
-        })
     }
 
     /// Tells the time. Calls that bring it do so themselves.

@@ -29,6 +29,7 @@ pub struct PexConfig {
     pub(super) private_ids: Vec<NodeId>,
     pub(super) seeds: Vec<NetAddress>,
     pub(super) outbound_max: usize,
+    pub(super) inbound_max: usize,
     /// Pause between two looks at whether there are enough peers.
     pub(super) interval: Duration,
     pub(super) seed_mode: bool,
@@ -48,6 +49,7 @@ impl PexConfig {
             private_ids: config.private_peer_ids.clone(),
             seeds: config.seeds.clone(),
             outbound_max: config.max_num_outbound_peers,
+            inbound_max: config.max_num_inbound_peers,
             interval: config.pex_interval,
             seed_mode: config.seed_mode,
             seed_disconnect_wait: config.seed_disconnect_wait,

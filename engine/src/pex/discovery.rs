@@ -5,7 +5,7 @@
 //!              every interval                         what peers answer
 //!                    │                                        │
 //!        look ──▶ draw from the book ──▶ dial      learn ──▶ book ──▶ dial, if places are left
-//!          │                              │                    └────▶ snapshot to every shard
+//!          │                              │                    └────▶ answers to whoever asks
 //!          ├──▶ ask one peer              └─ failed: it rests, or is given up
 //!          └──▶ nobody to dial: a seed
 //! ```
@@ -20,29 +20,34 @@ use std::time::Duration;
 use ringwire_codec::{NetAddress, NodeId, PexMessage};
 
 use self::dialing::Filled;
-use super::AddrBook;
 use super::backoff::Attempts;
 use super::config::PexConfig;
 use super::crawler::Crawler;
-use super::note::{Introduction, PexNote};
+use super::note::{EndedBy, Introduction, PexNote};
+use super::offences::Offences;
 use super::roster::{Member, Roster};
 use super::seeds::{Round, Seeds};
 use super::timer::PexTimer;
+use super::{AddAddressError, AddrBook};
 use crate::chance::Chance;
 use crate::document::Document;
 use crate::peer::{BanTarget, Direction, ShardId};
 use crate::reactor::Context;
+use crate::time::Instant;
 
-/// How long a peer that abused the exchange is refused (reference, `defaultBanTime`).
-pub(super) const BAN: Duration = Duration::from_secs(24 * 3600);
+/// How long an address that was dialed in vain too often stays out of the book (reference,
+/// `defaultBanTime`).
+pub(super) const GIVEN_UP: Duration = Duration::from_secs(24 * 3600);
 
-/// How long its address is refused. Long enough that a new key is no way back in, short enough for
-/// an honest node that gets the address next, or shares it.
-const BAN_OF_IP: Duration = Duration::from_secs(3600);
+/// A seed's answers hold this many percent of addresses that never proved good (reference).
+const SEED_BIAS_TO_NEW: u8 = 30;
 
-/// Pause between two snapshots for the other shards. An answer may be this much behind the book;
-/// sharing at each address learned would make a snapshot of twenty thousand for every one of them.
-const SHARE_PAUSE: Duration = Duration::from_millis(250);
+/// A seed lets everybody who only waits stay this long at least, however crowded it is: an honest
+/// node asks as soon as it is connected.
+const SILENCE_MIN: Duration = Duration::from_secs(1);
+
+/// The part of a seed's inbound places that is kept free of those who only wait.
+const FREE_PARTS: usize = 4;
 
 /// When the book is written for the first time: a node that is killed young must not have to ask
 /// the seeds again.
@@ -66,7 +71,8 @@ pub(super) struct DiscoveryCounters {
     pub(super) seed_dials_failed: u64,
     pub(super) given_up: u64,
     pub(super) bans: u64,
-    pub(super) snapshots: u64,
+    /// Peers of a seed that only waited and had to make room.
+    pub(super) dismissed: u64,
 }
 
 /// The node's discovery.
@@ -83,8 +89,13 @@ pub(super) struct Discovery {
     is_short: bool,
     /// Dials that may be made before the next look, in place of such as failed.
     redials: usize,
-    /// Whether a snapshot for the other shards is planned.
-    is_share_planned: bool,
+    offences: Offences,
+    /// Whether a look at a seed's silent peers is planned.
+    is_crowd_planned: bool,
+    /// Whether the node stops: nobody is dialed any more.
+    is_stopping: bool,
+    /// Whether the operator was told that a strict book is of no use here.
+    has_warned: bool,
     /// Whether the book has changed since it was written down.
     is_unsaved: bool,
     pub(super) counters: DiscoveryCounters,
@@ -106,7 +117,10 @@ impl Discovery {
             crawler,
             is_short: false,
             redials: 0,
-            is_share_planned: false,
+            offences: Offences::default(),
+            is_crowd_planned: false,
+            is_stopping: false,
+            has_warned: false,
             is_unsaved: false,
             counters: DiscoveryCounters::default(),
         }
@@ -122,7 +136,7 @@ impl Discovery {
             .add_private_ids(config.private_ids.iter().copied());
         for address in &config.persistent_peers {
             let source = config.our_addresses.first().unwrap_or(address);
-            self.learn(cx, std::slice::from_ref(address), source);
+            self.learn(cx.now(), std::slice::from_ref(address), source);
         }
         // Where peers are being dialed already, there is no hurry, and nodes that start together
         // had better not all look at the same moment (reference, `ensurePeersRoutine`).
@@ -132,7 +146,6 @@ impl Discovery {
         };
         cx.set_timer(first_look, PexTimer::Look.token());
         cx.set_timer(SAVE_FIRST, PexTimer::Save.token());
-        self.plan_share(cx);
     }
 
     // ---- told by the shards ------------------------------------------------------------------
@@ -160,8 +173,11 @@ impl Discovery {
             speaks_pex,
             place,
             since: cx.now(),
-            asked_at: None,
+            settled_at: None,
+            is_owed: false,
             is_good: false,
+            is_dismissed: false,
+            has_offended: false,
         };
         self.roster.insert(id, member);
         match (direction, listens_at) {
@@ -172,30 +188,35 @@ impl Discovery {
                     self.ask(cx, id);
                 }
             }
-            (Direction::Inbound, Some(address)) => self.learn(cx, &[address], &source),
-            (Direction::Inbound, None) => {}
+            (Direction::Inbound, Some(address)) => {
+                self.learn(cx.now(), &[address], &source);
+                self.make_room(cx);
+            }
+            (Direction::Inbound, None) => self.make_room(cx),
         }
     }
 
-    /// A peer is gone; `by_remote` tells whether the other side, or the network, ended it.
-    pub(super) fn handle_left(&mut self, cx: &mut dyn Context, id: NodeId, by_remote: bool) {
+    /// A peer is gone.
+    pub(super) fn handle_left(&mut self, cx: &mut dyn Context, id: NodeId, ended_by: EndedBy) {
+        self.is_stopping |= ended_by == EndedBy::Shutdown;
         let Some(member) = self.roster.remove(&id) else {
             return;
         };
         let lasted = cx.now() - member.since;
         let is_seed = self.seeds.contains(&id);
-        let was_turned_away = by_remote
+        let was_turned_away = ended_by == EndedBy::Remote
             && member.direction == Direction::Outbound
             && lasted < self.config.brief()
             && !is_seed
             && self.crawler.is_none();
-        if was_turned_away {
-            // It answers and has no room: others are dialed before it is tried again.
-            self.count_failure(cx, &member.place);
+        if was_turned_away || member.has_offended {
+            // It answers and has no room, or is not to be trusted: others are dialed before it is
+            // tried again.
+            self.count_failure(cx.now(), &member.place);
         } else {
             self.attempts.forget(&id);
             if member.is_good {
-                self.mark_good(cx, &id, &member.place);
+                self.mark_good(cx.now(), &id, &member.place);
             }
         }
         if self.seeds.handle_left(&id) == Round::GoesOn {
@@ -220,16 +241,17 @@ impl Discovery {
         let (source, direction) = (member.place.clone(), member.direction);
         tracing::debug!(peer = %id, addresses = addresses.len(), "was told addresses");
         self.seeds.handle_answered(&id);
-        self.learn(cx, &addresses, &source);
+        self.roster.handle_answered(&id, cx.now());
+        self.learn(cx.now(), &addresses, &source);
         if self.crawler.is_some() && direction == Direction::Outbound {
             // The seed has seen for itself that a node is there and speaks.
-            self.mark_good(cx, &id, &source);
+            self.mark_good(cx.now(), &id, &source);
         }
         self.fill_places(cx);
     }
 
-    /// A peer that broke a rule is being closed: it does not come back for a while, unless the
-    /// operator named it as one to keep.
+    /// A peer that broke a rule is being closed. When it is not the first time, it does not come
+    /// back for a while, unless the operator named it as one to keep.
     pub(super) fn handle_offence(&mut self, cx: &mut dyn Context, id: NodeId, what: &str) {
         let Some(member) = self.roster.find(&id).cloned() else {
             return;
@@ -238,19 +260,24 @@ impl Discovery {
             tracing::warn!(peer = %id, %what, "closed a peer that is to be kept");
             return;
         }
-        tracing::warn!(peer = %id, addr = %member.place, %what, "banned a peer");
-        self.counters.bans += 1;
-        if let Some(address) = self.book.address_of(&id).cloned() {
-            self.mark_bad(cx, &address);
+        let now = cx.now();
+        self.roster.mark_offender(&id);
+        let span = self.offences.count_id(id, now);
+        if span.is_zero() {
+            tracing::warn!(peer = %id, addr = %member.place, %what, "closed a peer");
+        } else {
+            tracing::warn!(peer = %id, addr = %member.place, %what, ?span, "banned a peer");
+            self.counters.bans += 1;
+            self.mark_bad(now, &member.place, span);
+            cx.ban(BanTarget::Id(id), span);
         }
-        cx.ban(BanTarget::Id(id), BAN);
-        let ip = member
-            .place
-            .host
-            .ip()
-            .filter(|_| member.place.is_routable());
-        if let Some(ip) = ip.filter(|ip| !self.roster.shares_ip(&id, *ip)) {
-            cx.ban(BanTarget::Ip(ip), BAN_OF_IP);
+        let ip = member.place.host.ip();
+        if let Some(ip) = ip.filter(|_| member.place.is_routable())
+            && !self.roster.shares_ip(&id, ip)
+            && let span = self.offences.count_host(ip, now)
+            && !span.is_zero()
+        {
+            cx.ban(BanTarget::Ip(ip), span);
         }
     }
 
@@ -265,7 +292,7 @@ impl Discovery {
         cx.set_timer(interval - interval / 8 + spread, PexTimer::Look.token());
         let stable_after = self.config.stable_after();
         for (id, place) in self.roster.take_stable(cx.now(), stable_after) {
-            self.mark_good(cx, &id, &place);
+            self.mark_good(cx.now(), &id, &place);
         }
         if let Some(crawler) = &mut self.crawler {
             crawler.refill(cx.now(), self.book.selection());
@@ -280,9 +307,7 @@ impl Discovery {
             return;
         }
         let reinstated = self.book.reinstate_bad(self.config.wall(cx.now()));
-        if reinstated > 0 {
-            self.handle_changed(cx);
-        }
+        self.is_unsaved |= reinstated > 0;
         if self.crawler.is_none() {
             self.ask_somebody(cx);
         }
@@ -297,14 +322,10 @@ impl Discovery {
         is_short && (filled.dialed == 0 || (was_short && self.crawler.is_none()))
     }
 
-    /// Tells all other shards what is in the book. Only a reference to the one snapshot travels.
-    pub(super) fn share(&mut self, cx: &mut dyn Context) {
-        self.is_share_planned = false;
-        self.counters.snapshots += 1;
-        let snapshot = self.book.snapshot().into_bytes();
-        for shard in (1..cx.shard_count()).map(ShardId) {
-            cx.send_note(shard, PexNote::Book(snapshot.clone()).into_note());
-        }
+    /// It is time to look at a seed's silent peers.
+    pub(super) fn handle_crowd_due(&mut self, cx: &mut dyn Context) {
+        self.is_crowd_planned = false;
+        self.make_room(cx);
     }
 
     /// It is time to write the book down.
@@ -323,10 +344,10 @@ impl Discovery {
     // ---- asked -------------------------------------------------------------------------------
 
     /// What to tell a peer that asks; a seed tells more of those that it has visited.
-    pub(super) fn selection(&mut self, bias_to_new: Option<u8>) -> Vec<NetAddress> {
-        match bias_to_new {
-            Some(bias) => self.book.selection_with_bias(bias),
-            None => self.book.selection(),
+    pub(super) fn selection(&mut self) -> Vec<NetAddress> {
+        match self.config.seed_mode {
+            true => self.book.selection_with_bias(SEED_BIAS_TO_NEW),
+            false => self.book.selection(),
         }
     }
 
@@ -337,18 +358,68 @@ impl Discovery {
 
     // ---- inside ------------------------------------------------------------------------------
 
-    fn learn(&mut self, cx: &mut dyn Context, addresses: &[NetAddress], source: &NetAddress) {
-        self.book.advance(self.config.wall(cx.now()));
+    /// Keeps a seed's places free for those who come to ask: while they run out, who only waits has
+    /// to go, whoever has waited longest first.
+    fn make_room(&mut self, cx: &mut dyn Context) {
+        let is_seed = self.crawler.is_some();
+        let Some(census) = cx.census().filter(|_| is_seed && !self.is_stopping) else {
+            return;
+        };
+        let kept_free = (self.config.inbound_max / FREE_PARTS).max(1);
+        let allowed = self.config.inbound_max.saturating_sub(kept_free);
+        let going = self.roster.dismissed_count();
+        let surplus = census.inbound.saturating_sub(going + allowed);
+        let mut next_at = None;
+        for (id, member) in self.roster.longest_silent(surplus) {
+            if cx.now() - member.since < SILENCE_MIN {
+                next_at = Some(member.since + SILENCE_MIN);
+                break;
+            }
+            cx.send_note(member.shard, PexNote::Dismiss(id).into_note());
+            self.roster.mark_dismissed(&id);
+            self.counters.dismissed += 1;
+        }
+        if let Some(at) = next_at
+            && !std::mem::replace(&mut self.is_crowd_planned, true)
+        {
+            cx.set_timer(at - cx.now(), PexTimer::Crowd.token());
+        }
+    }
+
+    fn learn(&mut self, now: Instant, addresses: &[NetAddress], source: &NetAddress) {
+        self.book.advance(self.config.wall(now));
         for address in addresses {
             match self.book.add(address, source) {
                 Ok(()) => self.counters.learned += 1,
                 Err(error) => {
                     self.counters.refused += 1;
                     tracing::trace!(%address, %error, "address not taken");
+                    self.warn_of_strictness(address, source, error);
                 }
             }
         }
-        self.handle_changed(cx);
+        self.is_unsaved = true;
+    }
+
+    /// Says once that a strict book finds nobody on a private network. An address that is refused
+    /// says so only if its teller is on such a network itself: on the internet there is always
+    /// somebody who tells of addresses that only he can reach.
+    fn warn_of_strictness(
+        &mut self,
+        address: &NetAddress,
+        source: &NetAddress,
+        error: AddAddressError,
+    ) {
+        let is_telling = error == AddAddressError::NotRoutable && !source.is_routable();
+        if is_telling && !std::mem::replace(&mut self.has_warned, true) {
+            tracing::warn!(
+                %address,
+                told_by = %source,
+                "the address book is strict and refuses addresses that the internet does not \
+                 reach, so peers on this network are not found; on a private network set \
+                 addr_book_strict = false"
+            );
+        }
     }
 
     fn ask_somebody(&mut self, cx: &mut dyn Context) {
@@ -362,33 +433,21 @@ impl Discovery {
     fn ask(&mut self, cx: &mut dyn Context, id: NodeId) {
         if let Some(member) = self.roster.find(&id) {
             cx.send_note(member.shard, PexNote::Ask(id).into_note());
-            self.roster.mark_asked(&id, cx.now());
+            self.roster.handle_asked(&id, cx.now());
         }
     }
 
     /// The node at `place` is there; its address is good if it is the one in the book.
-    fn mark_good(&mut self, cx: &mut dyn Context, id: &NodeId, place: &NetAddress) {
+    fn mark_good(&mut self, now: Instant, id: &NodeId, place: &NetAddress) {
         if self.book.address_of(id) == Some(place) {
-            self.book.mark_good(id, self.config.wall(cx.now()));
-            self.handle_changed(cx);
+            self.book.mark_good(id, self.config.wall(now));
+            self.is_unsaved = true;
         }
     }
 
-    fn mark_bad(&mut self, cx: &mut dyn Context, address: &NetAddress) {
-        self.book.mark_bad(address, BAN, self.config.wall(cx.now()));
-        self.handle_changed(cx);
-    }
-
-    /// The book holds something else than before.
-    fn handle_changed(&mut self, cx: &mut dyn Context) {
+    fn mark_bad(&mut self, now: Instant, address: &NetAddress, span: Duration) {
+        self.book.mark_bad(address, span, self.config.wall(now));
         self.is_unsaved = true;
-        self.plan_share(cx);
-    }
-
-    fn plan_share(&mut self, cx: &mut dyn Context) {
-        if cx.shard_count() > 1 && !std::mem::replace(&mut self.is_share_planned, true) {
-            cx.set_timer(SHARE_PAUSE, PexTimer::Share.token());
-        }
     }
 }
 

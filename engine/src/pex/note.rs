@@ -1,17 +1,18 @@
 //! What the instances of one node tell each other.
 //!
 //! ```text
-//!   any shard ── Joined, Left, Learned, Offence ──▶ coordinator's shard
-//!   coordinator's shard ── Ask, Book ─────────────▶ any shard
+//!   any shard ── Joined, Left, Wanted, Learned, Offence ──▶ coordinator's shard
+//!   coordinator's shard ── Ask, Answer, Dismiss ──────────▶ any shard
 //! ```
 //!
 //! An instance on the coordinator's shard tells itself in the same way, so there is one path for
 //! everything. Notes stay within the process: one that cannot be read is a fault of ours.
 
 use bytes::Bytes;
-use ringwire_codec::{NetAddress, NodeId, PexMessage};
+use ringwire_codec::{GoodbyeCode, NetAddress, NodeId, PexMessage};
 
-use crate::peer::{Direction, PeerInfo};
+use crate::error::CloseReason;
+use crate::peer::{Direction, PeerInfo, PeerKey};
 use crate::reactor::Note;
 
 const JOINED: u32 = 1;
@@ -19,7 +20,14 @@ const LEFT: u32 = 2;
 const LEARNED: u32 = 3;
 const OFFENCE: u32 = 4;
 const ASK: u32 = 5;
-const BOOK: u32 = 6;
+const WANTED: u32 = 6;
+const ANSWER: u32 = 7;
+const DISMISS: u32 = 8;
+
+/// The first byte of a [`LEFT`] note's digest.
+const BY_US: u8 = 0;
+const BY_REMOTE: u8 = 1;
+const BY_SHUTDOWN: u8 = 2;
 
 /// Bits of the first byte of a [`JOINED`] note's digest.
 const IS_OUTBOUND: u8 = 1;
@@ -32,16 +40,63 @@ const LISTENS: u8 = 8;
 pub(super) enum PexNote {
     /// A peer was added.
     Joined(NodeId, Introduction),
-    /// A peer is gone; whether the other side ended the connection.
-    Left(NodeId, bool),
+    /// A peer is gone; who ended the connection.
+    Left(NodeId, EndedBy),
+    /// A peer asked, and is to be answered from the book as it is now.
+    Wanted(PeerKey),
     /// A peer answered with these addresses: the message as it came.
     Learned(NodeId, Bytes),
     /// A peer that broke a rule is being closed.
     Offence(NodeId, String),
     /// A peer of yours is to be asked for addresses.
     Ask(NodeId),
-    /// This is in the address book now.
-    Book(Bytes),
+    /// The answer for a peer of yours: the message to send. The key names the connection, so that
+    /// an answer never comes to one that did not ask.
+    Answer(PeerKey, Bytes),
+    /// A peer of yours that only waits has to make room.
+    Dismiss(NodeId),
+}
+
+/// Who ended a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum EndedBy {
+    /// This node.
+    Us,
+    /// The other side, or the network.
+    Remote,
+    /// This node, because it stops.
+    Shutdown,
+}
+
+impl EndedBy {
+    /// Who is behind the reason of a peer's end.
+    pub(super) fn of(reason: &CloseReason) -> Self {
+        match reason {
+            CloseReason::Network(_) => EndedBy::Remote,
+            CloseReason::Goodbye(goodbye) if goodbye.code != GoodbyeCode::Duplicate => {
+                EndedBy::Remote
+            }
+            CloseReason::Shutdown => EndedBy::Shutdown,
+            _ => EndedBy::Us,
+        }
+    }
+
+    fn byte(self) -> u8 {
+        match self {
+            EndedBy::Us => BY_US,
+            EndedBy::Remote => BY_REMOTE,
+            EndedBy::Shutdown => BY_SHUTDOWN,
+        }
+    }
+
+    fn read(byte: u8) -> Option<Self> {
+        Some(match byte {
+            BY_US => EndedBy::Us,
+            BY_REMOTE => EndedBy::Remote,
+            BY_SHUTDOWN => EndedBy::Shutdown,
+            _ => return None,
+        })
+    }
 }
 
 /// What the coordinator's shard needs to know of a peer.
@@ -120,14 +175,22 @@ impl PexNote {
                 PexMessage::Addrs(addresses).encode(&mut body);
                 (JOINED, Some(id), Bytes::from(body))
             }
-            PexNote::Left(id, by_remote) => {
-                digest[0] = u8::from(by_remote);
+            PexNote::Left(id, ended_by) => {
+                digest[0] = ended_by.byte();
                 (LEFT, Some(id), Bytes::new())
+            }
+            PexNote::Wanted(key) => {
+                put_key(key, &mut digest);
+                (WANTED, None, Bytes::new())
             }
             PexNote::Learned(id, message) => (LEARNED, Some(id), message),
             PexNote::Offence(id, what) => (OFFENCE, Some(id), Bytes::from(what)),
             PexNote::Ask(id) => (ASK, Some(id), Bytes::new()),
-            PexNote::Book(snapshot) => (BOOK, None, snapshot),
+            PexNote::Answer(key, message) => {
+                put_key(key, &mut digest);
+                (ANSWER, None, message)
+            }
+            PexNote::Dismiss(id) => (DISMISS, Some(id), Bytes::new()),
         };
         Note {
             kind,
@@ -147,13 +210,28 @@ impl PexNote {
         } = note;
         Some(match kind {
             JOINED => PexNote::Joined(peer?, Introduction::read(digest[0], &body)?),
-            LEFT => PexNote::Left(peer?, digest[0] != 0),
+            LEFT => PexNote::Left(peer?, EndedBy::read(digest[0])?),
+            WANTED => PexNote::Wanted(read_key(&digest)),
             LEARNED => PexNote::Learned(peer?, body),
             OFFENCE => PexNote::Offence(peer?, String::from_utf8_lossy(&body).into_owned()),
             ASK => PexNote::Ask(peer?),
-            BOOK => PexNote::Book(body),
+            ANSWER => PexNote::Answer(read_key(&digest), body),
+            DISMISS => PexNote::Dismiss(peer?),
             _ => return None,
         })
+    }
+}
+
+fn put_key(key: PeerKey, digest: &mut [u8; 32]) {
+    digest[..4].copy_from_slice(&key.index.to_le_bytes());
+    digest[4..8].copy_from_slice(&key.generation.to_le_bytes());
+}
+
+fn read_key(digest: &[u8; 32]) -> PeerKey {
+    let [a, b, c, d, e, f, g, h, ..] = *digest;
+    PeerKey {
+        index: u32::from_le_bytes([a, b, c, d]),
+        generation: u32::from_le_bytes([e, f, g, h]),
     }
 }
 
@@ -175,6 +253,10 @@ mod tests {
             place: address(1),
             listens_at: Some(address(2)),
         };
+        let key = PeerKey {
+            index: 7,
+            generation: u32::MAX,
+        };
         let silent = Introduction {
             direction: Direction::Inbound,
             is_kept: true,
@@ -185,12 +267,15 @@ mod tests {
         for note in [
             PexNote::Joined(id, introduction),
             PexNote::Joined(id, silent),
-            PexNote::Left(id, true),
-            PexNote::Left(id, false),
+            PexNote::Left(id, EndedBy::Us),
+            PexNote::Left(id, EndedBy::Remote),
+            PexNote::Left(id, EndedBy::Shutdown),
+            PexNote::Wanted(key),
             PexNote::Learned(id, Bytes::from_static(b"addresses")),
             PexNote::Offence(id, String::from("it was rude")),
             PexNote::Ask(id),
-            PexNote::Book(Bytes::from_static(b"book")),
+            PexNote::Answer(key, Bytes::from_static(b"addresses")),
+            PexNote::Dismiss(id),
         ] {
             assert_eq!(PexNote::read(note.clone().into_note()), Some(note));
         }

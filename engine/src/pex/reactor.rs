@@ -1,7 +1,8 @@
 //! [`Pex`]: one shard's instance of the peer exchange.
 //!
-//! It holds each peer of its shard to the rules, answers who asks from a snapshot of the address
-//! book, and tells the coordinator's shard what it learned. The instance there also holds the
+//! It holds each peer of its shard to the rules and tells the coordinator's shard what it learned.
+//! Who asks is answered from the book as it is, so the request goes there as well, and the answer
+//! comes back (docs/decisions/0031-answers-from-the-book.md). The instance there also holds the
 //! node's [`Discovery`].
 
 use std::collections::BTreeMap;
@@ -10,14 +11,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::pex::{PEX_BYTES_MAX, PEX_CHANNEL};
-use ringwire_codec::{GoodbyeCode, NetAddress, NodeId, PexMessage};
+use ringwire_codec::{NetAddress, NodeId, PexMessage};
 
+use super::AddrBook;
 use super::config::PexConfig;
 use super::discovery::Discovery;
-use super::note::{Introduction, PexNote};
-use super::requests::{Abuse, Requests};
+use super::note::{EndedBy, Introduction, PexNote};
+use super::requests::{Abuse, Reply, Requests};
 use super::timer::PexTimer;
-use super::{AddrBook, BookSnapshot};
 use crate::chance::Chance;
 use crate::document::Document;
 use crate::error::CloseReason;
@@ -26,9 +27,6 @@ use crate::reactor::{ChannelDescriptor, Context, Envelope, Note, Reactor, Reacto
 
 /// Messages that may wait for one peer (reference).
 const SEND_QUEUE: usize = 10;
-
-/// A seed's answers hold this many percent of addresses that never proved good (reference).
-const SEED_BIAS_TO_NEW: u8 = 30;
 
 /// Time a node has to answer a seed that visits it.
 const VISIT_MAX: Duration = Duration::from_secs(10);
@@ -51,6 +49,8 @@ struct Counters {
     requests_received: u64,
     answers_sent: u64,
     answers_received: u64,
+    /// Requests that came too soon, and were answered later or not at all.
+    requests_early: u64,
     offences: u64,
 }
 
@@ -59,9 +59,6 @@ struct Counters {
 pub struct Pex {
     config: Arc<PexConfig>,
     contacts: BTreeMap<PeerKey, Contact>,
-    chance: Chance,
-    /// What the book held a moment ago; of use on the other shards.
-    snapshot: BookSnapshot,
     /// On the coordinator's shard only.
     discovery: Option<Discovery>,
     counters: Counters,
@@ -74,16 +71,11 @@ impl Pex {
     /// An instance. The one of the coordinator's shard is given the node's address book, the others
     /// none. `seed` is a shard's own: 32 bytes that nobody can guess.
     pub fn new(config: Arc<PexConfig>, seed: [u8; 32], book: Option<AddrBook>) -> Self {
-        let mut chance = Chance::new(seed);
-        let discovery = book.map(|book| {
-            let chance = Chance::new(chance.bytes());
-            Discovery::new(Arc::clone(&config), book, chance)
-        });
+        let discovery =
+            book.map(|book| Discovery::new(Arc::clone(&config), book, Chance::new(seed)));
         Pex {
             config,
             contacts: BTreeMap::new(),
-            chance,
-            snapshot: BookSnapshot::empty(),
             discovery,
             counters: Counters::default(),
         }
@@ -113,18 +105,45 @@ impl Pex {
             // A seed answers once; what comes while it says goodbye is no abuse, and no matter.
             return Ok(());
         }
-        let pause = self.config.request_pause();
-        contact.requests.handle_request(cx.now(), pause)?;
-        let is_passing = contact.is_passing && contact.direction == Direction::Inbound;
-        contact.is_leaving = is_passing;
-        let answer = PexMessage::Addrs(self.selection());
-        if self.send(cx, key, &answer) {
-            self.counters.answers_sent += 1;
+        if contact.is_passing && contact.direction == Direction::Inbound {
+            contact.is_leaving = true;
+            tell(cx, PexNote::Wanted(key));
+            return Ok(());
         }
-        if is_passing {
-            cx.stop_peer_gracefully(key);
+        let pause = self.config.request_pause();
+        match contact.requests.handle_request(cx.now(), pause)? {
+            Reply::Now => tell(cx, PexNote::Wanted(key)),
+            Reply::After(rest) => {
+                self.counters.requests_early += 1;
+                cx.set_timer(rest, PexTimer::Answer(key).token());
+            }
+            Reply::Never => self.counters.requests_early += 1,
         }
         Ok(())
+    }
+
+    /// A request that came too soon has waited long enough.
+    fn answer_waiting(&mut self, cx: &mut dyn Context, key: PeerKey) {
+        if let Some(contact) = self.contacts.get_mut(&key)
+            && contact.requests.take_waiting(cx.now())
+            && !contact.is_leaving
+        {
+            tell(cx, PexNote::Wanted(key));
+        }
+    }
+
+    /// The answer for a peer of this shard; a seed says goodbye with it.
+    fn handle_answer_made(&mut self, cx: &mut dyn Context, key: PeerKey, message: Bytes) {
+        let Some(contact) = self.contacts.get(&key) else {
+            return;
+        };
+        let is_last = contact.is_passing && contact.direction == Direction::Inbound;
+        if send(cx, key, message) {
+            self.counters.answers_sent += 1;
+        }
+        if is_last {
+            cx.stop_peer_gracefully(key);
+        }
     }
 
     /// A peer tells whom it knows.
@@ -137,7 +156,7 @@ impl Pex {
         let Some(contact) = self.contacts.get_mut(&key) else {
             return Ok(());
         };
-        contact.requests.handle_answer()?;
+        contact.requests.handle_answer(cx.now())?;
         self.counters.answers_received += 1;
         tell(cx, PexNote::Learned(contact.id, message));
         if contact.is_passing && contact.direction == Direction::Outbound {
@@ -158,29 +177,20 @@ impl Pex {
             return;
         }
         let key = *key;
-        if self.send(cx, key, &PexMessage::Request) {
+        if send(cx, key, encoded(&PexMessage::Request)) {
             self.counters.requests_sent += 1;
-        } else if let Some(contact) = self.contacts.get_mut(&key) {
+        } else {
             contact.requests.handle_unsent();
         }
     }
 
-    fn send(&mut self, cx: &mut dyn Context, key: PeerKey, message: &PexMessage) -> bool {
-        let mut bytes = Vec::new();
-        message.encode(&mut bytes);
-        let sent = cx.try_send(key, PEX_CHANNEL, Bytes::from(bytes));
-        if let Err(error) = &sent {
-            tracing::debug!(%error, "a message of the peer exchange was not sent");
-        }
-        sent.is_ok()
-    }
-
-    fn selection(&mut self) -> Vec<NetAddress> {
-        let bias = self.config.seed_mode.then_some(SEED_BIAS_TO_NEW);
-        match (&mut self.discovery, bias) {
-            (Some(discovery), bias) => discovery.selection(bias),
-            (None, Some(bias)) => self.snapshot.selection_with_bias(&mut self.chance, bias),
-            (None, None) => self.snapshot.selection(&mut self.chance),
+    /// A peer that only waits has to make room for others, unless it has asked meanwhile.
+    fn dismiss(&mut self, cx: &mut dyn Context, id: NodeId) {
+        let mut contacts = self.contacts.iter_mut();
+        let found = contacts.find(|(_, contact)| contact.id == id && contact.is_passing);
+        if let Some((key, contact)) = found.filter(|(_, contact)| !contact.is_leaving) {
+            contact.is_leaving = true;
+            cx.stop_peer_gracefully(*key);
         }
     }
 
@@ -191,6 +201,20 @@ impl Pex {
             Direction::Outbound => VISIT_MAX,
         }
     }
+}
+
+fn send(cx: &mut dyn Context, key: PeerKey, message: Bytes) -> bool {
+    let sent = cx.try_send(key, PEX_CHANNEL, message);
+    if let Err(error) = &sent {
+        tracing::debug!(%error, "a message of the peer exchange was not sent");
+    }
+    sent.is_ok()
+}
+
+fn encoded(message: &PexMessage) -> Bytes {
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    Bytes::from(bytes)
 }
 
 /// Tells the instance on the coordinator's shard, which may be this one.
@@ -251,14 +275,19 @@ impl Reactor for Pex {
         debug_assert!(note.is_some(), "instances understand each other");
         match (note, &mut self.discovery) {
             (Some(PexNote::Ask(id)), _) => self.ask(cx, id),
-            (Some(PexNote::Book(bytes)), _) => {
-                self.snapshot = BookSnapshot::from_bytes(bytes).expect("we made it");
+            (Some(PexNote::Dismiss(id)), _) => self.dismiss(cx, id),
+            (Some(PexNote::Answer(key, message)), _) => {
+                self.handle_answer_made(cx, key, message);
+            }
+            (Some(PexNote::Wanted(key)), Some(discovery)) => {
+                let message = encoded(&PexMessage::Addrs(discovery.selection()));
+                cx.send_note(from, PexNote::Answer(key, message).into_note());
             }
             (Some(PexNote::Joined(id, peer)), Some(discovery)) => {
                 discovery.handle_joined(cx, from, id, peer);
             }
-            (Some(PexNote::Left(id, by_remote)), Some(discovery)) => {
-                discovery.handle_left(cx, id, by_remote);
+            (Some(PexNote::Left(id, ended_by)), Some(discovery)) => {
+                discovery.handle_left(cx, id, ended_by);
             }
             (Some(PexNote::Learned(id, message)), Some(discovery)) => {
                 discovery.handle_learned(cx, id, &message);
@@ -273,26 +302,24 @@ impl Reactor for Pex {
     fn handle_timeout(&mut self, cx: &mut dyn Context, token: u64) {
         match (PexTimer::of_token(token), &mut self.discovery) {
             (Some(PexTimer::Leave(key)), _) => {
-                if let Some(contact) = self.contacts.get_mut(&key) {
+                if let Some(contact) = self.contacts.get_mut(&key)
+                    && !contact.is_leaving
+                {
                     contact.is_leaving = true;
                     cx.stop_peer_gracefully(key);
                 }
             }
+            (Some(PexTimer::Answer(key)), _) => self.answer_waiting(cx, key),
             (Some(PexTimer::Look), Some(discovery)) => discovery.look(cx),
-            (Some(PexTimer::Share), Some(discovery)) => discovery.share(cx),
             (Some(PexTimer::Save), Some(discovery)) => discovery.handle_save_due(cx),
+            (Some(PexTimer::Crowd), Some(discovery)) => discovery.handle_crowd_due(cx),
             (_, _) => {}
         }
     }
 
     fn remove_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo, reason: &CloseReason) {
         self.contacts.remove(&peer.key);
-        let by_remote = match reason {
-            CloseReason::Network(_) => true,
-            CloseReason::Goodbye(goodbye) => goodbye.code != GoodbyeCode::Duplicate,
-            _ => false,
-        };
-        tell(cx, PexNote::Left(peer.id, by_remote));
+        tell(cx, PexNote::Left(peer.id, EndedBy::of(reason)));
     }
 
     fn handle_dialed(
@@ -323,6 +350,7 @@ impl Reactor for Pex {
             ("pex_requests_received", counters.requests_received),
             ("pex_answers_sent", counters.answers_sent),
             ("pex_answers_received", counters.answers_received),
+            ("pex_requests_early", counters.requests_early),
             ("pex_offences", counters.offences),
         ];
         if let Some(discovery) = &self.discovery {
@@ -335,7 +363,7 @@ impl Reactor for Pex {
                 ("pex_seed_dials_failed", counters.seed_dials_failed),
                 ("pex_addresses_given_up", counters.given_up),
                 ("pex_bans", counters.bans),
-                ("pex_snapshots", counters.snapshots),
+                ("pex_dismissed", counters.dismissed),
             ]);
         }
         shown

@@ -25,10 +25,16 @@ pub(super) struct Member {
     pub(super) place: NetAddress,
     /// When we heard of it.
     pub(super) since: Instant,
-    /// When it was last asked for addresses.
-    pub(super) asked_at: Option<Instant>,
+    /// When it was last asked for addresses or answered, whichever was later.
+    pub(super) settled_at: Option<Instant>,
+    /// Whether it was asked and has not answered yet.
+    pub(super) is_owed: bool,
     /// Whether its address was marked as good since it is connected.
     pub(super) is_good: bool,
+    /// Whether it was told to make room.
+    pub(super) is_dismissed: bool,
+    /// Whether it broke a rule and is being closed.
+    pub(super) has_offended: bool,
 }
 
 /// The connected peers by id; bounded by the limits of peers.
@@ -58,13 +64,54 @@ impl Roster {
     }
 
     /// Notes that a peer is asked now.
-    pub(super) fn mark_asked(&mut self, id: &NodeId, now: Instant) {
+    pub(super) fn handle_asked(&mut self, id: &NodeId, now: Instant) {
         if let Some(member) = self.0.get_mut(id) {
-            member.asked_at = Some(now);
+            (member.is_owed, member.settled_at) = (true, Some(now));
         }
     }
 
-    /// One of those that were not asked within `pause`, by chance.
+    /// Notes that a peer has answered.
+    pub(super) fn handle_answered(&mut self, id: &NodeId, now: Instant) {
+        if let Some(member) = self.0.get_mut(id) {
+            (member.is_owed, member.settled_at) = (false, Some(now));
+        }
+    }
+
+    /// Notes that a peer broke a rule.
+    pub(super) fn mark_offender(&mut self, id: &NodeId) {
+        if let Some(member) = self.0.get_mut(id) {
+            member.has_offended = true;
+        }
+    }
+
+    /// Notes that a peer was told to make room.
+    pub(super) fn mark_dismissed(&mut self, id: &NodeId) {
+        if let Some(member) = self.0.get_mut(id) {
+            member.is_dismissed = true;
+        }
+    }
+
+    /// Peers that were told to make room and are still there.
+    pub(super) fn dismissed_count(&self) -> usize {
+        self.0.values().filter(|member| member.is_dismissed).count()
+    }
+
+    /// The `count` inbound peers that are there longest, of those that need not stay and were not
+    /// told to go; the longest first.
+    pub(super) fn longest_silent(&self, count: usize) -> Vec<(NodeId, Member)> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let may_go = |member: &Member| {
+            member.direction == Direction::Inbound && !member.is_kept && !member.is_dismissed
+        };
+        let mut silent: Vec<_> = self.0.iter().filter(|(_, member)| may_go(member)).collect();
+        silent.sort_by_key(|(id, member)| (member.since, **id));
+        let longest = silent.into_iter().take(count);
+        longest.map(|(id, member)| (*id, member.clone())).collect()
+    }
+
+    /// One of those that owe no answer and gave none within `pause`, by chance.
     pub(super) fn draw_askable(
         &self,
         now: Instant,
@@ -72,7 +119,8 @@ impl Roster {
         chance: &mut Chance,
     ) -> Option<NodeId> {
         let is_askable = |member: &Member| {
-            member.speaks_pex && member.asked_at.is_none_or(|last| now - last >= pause)
+            let is_rested = member.settled_at.is_none_or(|last| now - last >= pause);
+            member.speaks_pex && !member.is_owed && is_rested
         };
         let askable: Vec<_> = self
             .0
@@ -124,8 +172,11 @@ mod tests {
             speaks_pex: true,
             place: NetAddress::from_ip(id(number), ip.into(), 26_656),
             since: at(0),
-            asked_at: None,
+            settled_at: None,
+            is_owed: false,
             is_good: false,
+            is_dismissed: false,
+            has_offended: false,
         }
     }
 
@@ -141,9 +192,39 @@ mod tests {
         assert_eq!(roster.draw_askable(at(0), PAUSE, &mut chance), None);
         roster.insert(id(2), member(2, [2, 2, 2, 2], Direction::Inbound));
         assert_eq!(roster.draw_askable(at(0), PAUSE, &mut chance), Some(id(2)));
-        roster.mark_asked(&id(2), at(5));
-        assert_eq!(roster.draw_askable(at(15), PAUSE, &mut chance), None);
-        assert_eq!(roster.draw_askable(at(16), PAUSE, &mut chance), Some(id(2)));
+        roster.handle_asked(&id(2), at(5));
+        // An answer that is out is waited for, however long it takes.
+        assert_eq!(roster.draw_askable(at(500), PAUSE, &mut chance), None);
+        roster.handle_answered(&id(2), at(500));
+        assert_eq!(roster.draw_askable(at(510), PAUSE, &mut chance), None);
+        let rested = roster.draw_askable(at(511), PAUSE, &mut chance);
+        assert_eq!(rested, Some(id(2)));
+    }
+
+    #[test]
+    fn whoever_has_been_silent_longest_goes_first_and_kept_and_outbound_peers_never() {
+        let mut roster = Roster::default();
+        for (number, since) in [(1, 9), (2, 3), (3, 5)] {
+            let since = at(since);
+            let silent = member(number, [1, 1, 1, 1], Direction::Inbound);
+            roster.insert(id(number), Member { since, ..silent });
+        }
+        let kept = Member {
+            is_kept: true,
+            ..member(4, [1, 1, 1, 1], Direction::Inbound)
+        };
+        roster.insert(id(4), kept);
+        roster.insert(id(5), member(5, [1, 1, 1, 1], Direction::Outbound));
+        let longest = |roster: &Roster, count| {
+            let silent = roster.longest_silent(count).into_iter();
+            silent.map(|(id, _)| id).collect::<Vec<_>>()
+        };
+        assert_eq!(longest(&roster, 2), [id(2), id(3)]);
+        assert_eq!(longest(&roster, 9), [id(2), id(3), id(1)]);
+        roster.mark_dismissed(&id(2));
+        assert_eq!(longest(&roster, 9), [id(3), id(1)]);
+        assert_eq!(roster.dismissed_count(), 1);
+        assert!(longest(&roster, 0).is_empty());
     }
 
     #[test]

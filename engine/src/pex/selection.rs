@@ -1,6 +1,6 @@
 //! Which addresses answer a peer that asks: how many, of which class, and which by chance.
 //!
-//! Book and snapshot number their addresses the same way, first the new ones, then the old:
+//! The book numbers its addresses, first the new ones, then the old:
 //!
 //! ```text
 //!   0 … new − 1 │ new … new + old − 1

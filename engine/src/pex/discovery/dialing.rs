@@ -3,12 +3,13 @@
 use ringwire_codec::secret::handshake::HandshakeError;
 use ringwire_codec::{GoodbyeCode, NetAddress, NodeId};
 
-use super::Discovery;
+use super::{Discovery, GIVEN_UP};
 use crate::error::{CloseReason, Reject};
 use crate::pex::backoff::Next;
 use crate::pex::ensure;
 use crate::pex::seeds::Round;
 use crate::reactor::Context;
+use crate::time::Instant;
 
 /// What came of filling the places for outbound peers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,7 +42,7 @@ impl Discovery {
         outcome: Result<(), &CloseReason>,
     ) {
         if let Err(reason) = outcome {
-            self.judge(cx, address, reason);
+            self.judge(cx.now(), address, reason);
         }
         match self.seeds.handle_dialed(&address.id, outcome.is_ok()) {
             Round::Reached => tracing::info!(seed = %address, "reached a seed"),
@@ -72,7 +73,7 @@ impl Discovery {
 
     /// Dials as many as there are places: addresses of the book, or a seed's next visits.
     pub(super) fn fill_places(&mut self, cx: &mut dyn Context) -> Filled {
-        let Some(census) = cx.census() else {
+        let Some(census) = cx.census().filter(|_| !self.is_stopping) else {
             return Filled::default();
         };
         let places = ensure::places(census, self.config.outbound_max);
@@ -109,6 +110,9 @@ impl Discovery {
 
     /// Goes on with the round of seeds; false if none of it is left.
     pub(super) fn dial_next_seed(&mut self, cx: &mut dyn Context) -> bool {
+        if self.is_stopping {
+            return false;
+        }
         let is_free = |id: &NodeId| *id != cx.node_id() && cx.is_known(id) == Some(false);
         let next = self.seeds.next(is_free);
         if let Some(seed) = &next {
@@ -119,8 +123,7 @@ impl Discovery {
     }
 
     /// A dial failed, or a peer had no room for us.
-    pub(super) fn count_failure(&mut self, cx: &mut dyn Context, address: &NetAddress) {
-        let now = cx.now();
+    pub(super) fn count_failure(&mut self, now: Instant, address: &NetAddress) {
         self.book.mark_attempt(address, self.config.wall(now));
         self.is_unsaved = true;
         if self
@@ -130,7 +133,7 @@ impl Discovery {
         {
             tracing::debug!(%address, "gave an address up");
             self.counters.given_up += 1;
-            self.mark_bad(cx, address);
+            self.mark_bad(now, address, GIVEN_UP);
         }
     }
 
@@ -139,7 +142,11 @@ impl Discovery {
         cx.dial(address);
     }
 
-    fn judge(&mut self, cx: &mut dyn Context, address: &NetAddress, reason: &CloseReason) {
+    fn judge(&mut self, now: Instant, address: &NetAddress, reason: &CloseReason) {
+        self.is_stopping |= matches!(
+            reason,
+            CloseReason::Shutdown | CloseReason::Rejected(Reject::Stopping)
+        );
         let verdict = verdict_of(reason);
         if verdict == Verdict::Nothing {
             return;
@@ -148,17 +155,17 @@ impl Discovery {
         self.counters.dials_failed += 1;
         match verdict {
             Verdict::Nothing => {}
-            Verdict::Failed => self.count_failure(cx, address),
+            Verdict::Failed => self.count_failure(now, address),
             // Not banned, as in the reference: whoever told this would else choose whom we ban.
             Verdict::Lie => {
                 self.attempts.forget(&address.id);
                 self.book.remove(address);
-                self.handle_changed(cx);
+                self.is_unsaved = true;
             }
             Verdict::Ourselves => {
                 self.book.remove(address);
                 self.book.add_our_address(address.clone());
-                self.handle_changed(cx);
+                self.is_unsaved = true;
             }
         }
     }
@@ -166,7 +173,7 @@ impl Discovery {
     /// No seed could be dialed. The reference refuses to start when it can resolve none and knows
     /// nobody else; names may resolve later, so this node says so and tries again.
     fn report_unreached(&self) {
-        if self.book.is_empty() {
+        if self.book.is_empty() && !self.is_stopping {
             tracing::error!(
                 "no seed answers and no other address is known; are the seeds' names and ports \
                  right, and is the network reachable? Trying again"

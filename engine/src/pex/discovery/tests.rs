@@ -156,23 +156,52 @@ fn join(discovery: &mut Discovery, cx: &mut Recorder, number: u8, direction: Dir
 /// Puts nodes into the book by the word of node 200.
 fn know(discovery: &mut Discovery, cx: &mut Recorder, numbers: impl IntoIterator<Item = u8>) {
     let addresses: Vec<_> = numbers.into_iter().map(address).collect();
-    discovery.learn(cx, &addresses, &address(200));
+    discovery.learn(cx.now, &addresses, &address(200));
 }
 
 fn eof() -> CloseReason {
     CloseReason::Network(NetworkError::Eof)
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 #[test]
-fn an_abuser_and_its_address_are_refused_for_their_times() {
+fn an_abuser_and_its_address_are_refused_from_the_second_time_on_and_for_longer_each_time() {
     let (mut discovery, mut cx) = world(|_| {});
-    join(&mut discovery, &mut cx, 1, Direction::Inbound);
-    assert!(discovery.book.contains(&id(1)));
-    discovery.handle_offence(&mut cx, id(1), "it was rude");
     let ip = address(1).host.ip().expect("an IP");
-    let expected = [(BanTarget::Id(id(1)), BAN), (BanTarget::Ip(ip), BAN_OF_IP)];
-    assert_eq!(cx.banned, expected);
-    assert!(discovery.book.is_banned(&id(1)) && !discovery.book.contains(&id(1)));
+    for (of_id, of_ip) in [(0, 0), (10, 10), (120, 60), (1440, 60), (1440, 60)] {
+        join(&mut discovery, &mut cx, 1, Direction::Inbound);
+        discovery.handle_offence(&mut cx, id(1), "it was rude");
+        discovery.handle_left(&mut cx, id(1), EndedBy::Us);
+        let expected = [(BanTarget::Id(id(1)), of_id), (BanTarget::Ip(ip), of_ip)];
+        let expected = expected.map(|(target, minutes)| (target, MINUTE * minutes));
+        match of_id {
+            0 => assert!(cx.banned.is_empty()),
+            _ => assert_eq!(cx.banned, expected),
+        }
+        assert_eq!(discovery.book.is_banned(&id(1)), of_id > 0);
+        // Closed or banned, it is not dialed again at once.
+        assert!(!discovery.attempts.may_dial(&id(1), cx.now));
+        cx.banned.clear();
+        cx.now += MINUTE * of_id;
+        discovery.look(&mut cx);
+    }
+    assert_eq!(discovery.counters.bans, 4);
+}
+
+#[test]
+fn new_keys_are_no_way_around_a_ban_of_their_address() {
+    let (mut discovery, mut cx) = world(|_| {});
+    for (number, banned) in [(1, 0), (2, 1), (3, 2)] {
+        let at_one_place = Introduction {
+            place: address(9),
+            ..introduction(number, Direction::Inbound)
+        };
+        discovery.handle_joined(&mut cx, ShardId(1), id(number), at_one_place);
+        discovery.handle_offence(&mut cx, id(number), "it was rude");
+        discovery.handle_left(&mut cx, id(number), EndedBy::Us);
+        assert_eq!(cx.banned.len(), banned);
+    }
 }
 
 #[test]
@@ -185,9 +214,10 @@ fn an_address_that_is_shared_or_not_routable_is_not_banned_with_its_node() {
     discovery.handle_joined(&mut cx, ShardId(0), id(1), at(1, [44, 9, 9, 9]));
     discovery.handle_joined(&mut cx, ShardId(1), id(2), at(2, [44, 9, 9, 9]));
     discovery.handle_joined(&mut cx, ShardId(1), id(3), at(3, [10, 0, 0, 1]));
-    discovery.handle_offence(&mut cx, id(1), "it was rude");
-    discovery.handle_offence(&mut cx, id(3), "it was rude");
-    let ids = [1, 3].map(|number| (BanTarget::Id(id(number)), BAN));
+    for number in [1, 3, 1, 3] {
+        discovery.handle_offence(&mut cx, id(number), "it was rude");
+    }
+    let ids = [1, 3].map(|number| (BanTarget::Id(id(number)), MINUTE * 10));
     assert_eq!(cx.banned, ids);
 }
 
@@ -199,7 +229,9 @@ fn a_peer_that_is_to_be_kept_is_not_banned() {
         ..introduction(1, Direction::Outbound)
     };
     discovery.handle_joined(&mut cx, ShardId(0), id(1), kept);
-    discovery.handle_offence(&mut cx, id(1), "it was rude");
+    for _ in 0..9 {
+        discovery.handle_offence(&mut cx, id(1), "it was rude");
+    }
     assert!(cx.banned.is_empty());
 }
 
@@ -269,16 +301,17 @@ fn an_address_at_which_we_find_ourselves_is_ours_from_then_on() {
 #[test]
 fn a_peer_that_turns_us_away_at_once_rests_and_one_that_stayed_does_not() {
     let (mut discovery, mut cx) = world(|_| {});
-    for (stayed, by_remote, rests) in [(9, true, true), (10, true, false), (9, false, false)] {
+    let (us, remote) = (EndedBy::Us, EndedBy::Remote);
+    for (stayed, ended_by, rests) in [(9, remote, true), (10, remote, false), (9, us, false)] {
         join(&mut discovery, &mut cx, 1, Direction::Outbound);
         cx.now += Duration::from_secs(stayed);
-        discovery.handle_left(&mut cx, id(1), by_remote);
+        discovery.handle_left(&mut cx, id(1), ended_by);
         let may_dial = discovery.attempts.may_dial(&id(1), cx.now);
-        assert_eq!(may_dial, !rests, "{stayed} s, by the remote: {by_remote}");
+        assert_eq!(may_dial, !rests, "{stayed} s, ended by {ended_by:?}");
     }
     // Who dialed us may be dialed however short it stayed.
     join(&mut discovery, &mut cx, 1, Direction::Inbound);
-    discovery.handle_left(&mut cx, id(1), true);
+    discovery.handle_left(&mut cx, id(1), EndedBy::Remote);
     assert!(discovery.attempts.may_dial(&id(1), cx.now));
 }
 
@@ -302,42 +335,127 @@ fn a_node_with_all_its_peers_still_asks_while_its_book_is_short() {
     assert!(cx.take_notes().is_empty());
     discovery.look(&mut cx);
     assert_eq!(cx.take_notes(), [(ShardId(2), PexNote::Ask(id(1)))]);
-    // Not again before the peer may be asked again.
+    // Not again while its answer is out, nor before it may be asked again.
+    cx.now += Duration::from_secs(100);
+    discovery.look(&mut cx);
+    assert!(cx.take_notes().is_empty());
+    let mut answer = Vec::new();
+    PexMessage::Addrs(Vec::new()).encode(&mut answer);
+    discovery.handle_learned(&mut cx, id(1), &answer);
     cx.now += Duration::from_secs(10);
     discovery.look(&mut cx);
     assert!(cx.take_notes().is_empty());
+    cx.now += Duration::from_secs(1);
+    discovery.look(&mut cx);
+    assert_eq!(cx.take_notes(), [(ShardId(2), PexNote::Ask(id(1)))]);
 }
 
 #[test]
-fn the_book_is_shared_once_for_many_changes_and_with_every_other_shard() {
-    let (mut discovery, mut cx) = world(|_| {});
-    let share = PexTimer::Share.token();
-    know(&mut discovery, &mut cx, 1..20);
-    know(&mut discovery, &mut cx, 20..40);
-    let planned = cx
-        .timers
-        .iter()
-        .filter(|(_, token)| *token == share)
-        .count();
-    assert_eq!(planned, 1);
-    discovery.share(&mut cx);
-    let notes = cx.take_notes();
-    let [
-        (ShardId(1), PexNote::Book(one)),
-        (ShardId(2), PexNote::Book(other)),
-    ] = &notes[..]
-    else {
-        panic!("{notes:?}");
-    };
-    // One snapshot, and two references to it.
-    assert_eq!(one.as_ptr(), other.as_ptr());
-    know(&mut discovery, &mut cx, [40]);
-    let planned = cx
-        .timers
-        .iter()
-        .filter(|(_, token)| *token == share)
-        .count();
-    assert_eq!(planned, 2);
+fn a_node_that_stops_dials_nobody_whatever_ends_meanwhile() {
+    // The first sign of the end is a peer that was let go, or a dial that was given up.
+    for has_peer in [true, false] {
+        let seeds = vec![address(201)];
+        let (mut discovery, mut cx) = world(|config| config.seeds = seeds);
+        know(&mut discovery, &mut cx, 1..100);
+        discovery.look(&mut cx);
+        join(&mut discovery, &mut cx, 101, Direction::Outbound);
+        let dialed = std::mem::take(&mut cx.dialed);
+        if has_peer {
+            discovery.handle_left(&mut cx, id(101), EndedBy::Shutdown);
+        }
+        for address in &dialed {
+            cx.end_dial(&address.id);
+            discovery.handle_dialed(&mut cx, address, Err(&CloseReason::Shutdown));
+        }
+        cx.now += discovery.config.interval;
+        discovery.look(&mut cx);
+        assert_eq!(cx.dialed, []);
+    }
+}
+
+fn seed_of_eight() -> (Discovery, Recorder) {
+    world(|config| {
+        config.seed_mode = true;
+        config.max_num_inbound_peers = 8;
+    })
+}
+
+fn dismissed(cx: &mut Recorder) -> Vec<NodeId> {
+    let notes = cx.take_notes().into_iter();
+    let dismissed = notes.filter_map(|(shard, note)| match note {
+        PexNote::Dismiss(id) => Some((shard, id)),
+        _ => None,
+    });
+    dismissed
+        .map(|(shard, id)| {
+            assert_eq!(shard, ShardId(2), "where it lives");
+            id
+        })
+        .collect()
+}
+
+#[test]
+fn a_seed_that_runs_out_of_places_sends_away_who_was_silent_longest() {
+    let (mut discovery, mut cx) = seed_of_eight();
+    for number in 1..=8 {
+        cx.now += Duration::from_millis(200);
+        cx.census.inbound += 1;
+        join(&mut discovery, &mut cx, number, Direction::Inbound);
+        // Two of eight places are kept free, and nobody has to go within a second.
+        let gone: &[u8] = match number {
+            7 => &[1],
+            8 => &[2],
+            _ => &[],
+        };
+        let gone: Vec<_> = gone.iter().map(|number| id(*number)).collect();
+        assert_eq!(dismissed(&mut cx), gone, "after {number}");
+    }
+}
+
+#[test]
+fn a_seed_that_filled_up_within_a_second_makes_room_as_soon_as_that_is_over() {
+    let (mut discovery, mut cx) = seed_of_eight();
+    cx.census.inbound = 8;
+    for number in 1..=8 {
+        join(&mut discovery, &mut cx, number, Direction::Inbound);
+    }
+    assert_eq!(dismissed(&mut cx), []);
+    let crowd = PexTimer::Crowd.token();
+    let planned = cx.timers.iter().filter(|(_, token)| *token == crowd);
+    assert_eq!(planned.collect::<Vec<_>>(), [&(SILENCE_MIN, crowd)]);
+    cx.now += SILENCE_MIN;
+    discovery.handle_crowd_due(&mut cx);
+    assert_eq!(dismissed(&mut cx), [id(1), id(2)]);
+    // They are on their way out: nobody else has to go for them.
+    discovery.handle_crowd_due(&mut cx);
+    assert_eq!(dismissed(&mut cx), []);
+    assert_eq!(discovery.counters.dismissed, 2);
+}
+
+#[test]
+fn only_a_seed_sends_silent_peers_away() {
+    let (mut discovery, mut cx) = world(|config| config.max_num_inbound_peers = 2);
+    cx.census.inbound = 2;
+    join(&mut discovery, &mut cx, 1, Direction::Inbound);
+    cx.now += SILENCE_MIN;
+    join(&mut discovery, &mut cx, 2, Direction::Inbound);
+    assert_eq!(dismissed(&mut cx), []);
+}
+
+#[test]
+fn a_strict_book_on_a_private_network_is_told_of_once_and_on_the_internet_never() {
+    let (mut discovery, _) = world(|_| {});
+    let private = NetAddress::from_ip(id(1), [10, 0, 0, 1].into(), 1);
+    let now = Instant::ZERO;
+    discovery.learn(now, std::slice::from_ref(&private), &address(2));
+    assert!(
+        !discovery.has_warned,
+        "somebody tells of what only he can reach"
+    );
+    discovery.learn(now, &[address(3)], &private);
+    assert!(!discovery.has_warned, "nothing was refused");
+    discovery.learn(now, std::slice::from_ref(&private), &private);
+    assert!(discovery.has_warned);
 }
 
 #[test]
@@ -359,7 +477,7 @@ fn a_peer_is_good_once_it_stayed_and_only_where_the_book_has_it() {
     let (mut discovery, mut cx) = world(|_| {});
     know(&mut discovery, &mut cx, [1]);
     let elsewhere = NetAddress::from_ip(id(2), [44, 99, 1, 1].into(), 1);
-    discovery.learn(&mut cx, &[elsewhere], &address(200));
+    discovery.learn(cx.now, &[elsewhere], &address(200));
     join(&mut discovery, &mut cx, 1, Direction::Outbound);
     join(&mut discovery, &mut cx, 2, Direction::Outbound);
     cx.now = Instant::ZERO + Duration::from_secs(119);
@@ -418,7 +536,7 @@ fn the_place_of_an_outbound_peer_that_left_is_filled_at_once() {
     discovery.handle_joined(&mut cx, ShardId(0), first.id, peer);
     cx.now += discovery.config.interval;
     cx.census = Census::default();
-    discovery.handle_left(&mut cx, first.id, true);
+    discovery.handle_left(&mut cx, first.id, EndedBy::Remote);
     assert_eq!(cx.dialed.len(), 2);
 }
 

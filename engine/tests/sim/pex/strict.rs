@@ -1,5 +1,6 @@
 //! A peer that behaves as a CometBFT node does and minds what one would punish (docs/quirks.md, 8.1
-//! of the reference): the first violation is written down, and the test fails.
+//! of the reference): the first violation is written down, and the test fails. An eager one asks as
+//! versions before 0.38.17 may, which an answer of a seed wakes: again as soon as it has an answer.
 //!
 //! The rules of one connection:
 //!
@@ -26,6 +27,12 @@ use ringwire_codec::{NetAddress, NodeId, PexMessage};
 const REQUEST_PAUSE: Duration = Duration::from_secs(10);
 /// CometBFT's `defaultEnsurePeersPeriod`.
 const INTERVAL: Duration = Duration::from_secs(30);
+/// From an answer to the next request of an eager peer.
+const EAGER_PAUSE: Duration = Duration::from_millis(100);
+
+/// The timer of the look, and of an eager peer's next request.
+const LOOK: u64 = 0;
+const ASK_ALL: u64 = 1;
 
 /// What strict peers saw.
 #[derive(Debug, Default)]
@@ -51,6 +58,7 @@ pub(crate) struct Strict {
     report: Rc<RefCell<Report>>,
     /// What it answers: its neighbours' addresses.
     known: Vec<NetAddress>,
+    is_eager: bool,
     talks: BTreeMap<PeerKey, (NodeId, Talk)>,
 }
 
@@ -60,7 +68,28 @@ impl Strict {
         Strict {
             report: Rc::clone(report),
             known,
+            is_eager: false,
             talks: BTreeMap::new(),
+        }
+    }
+
+    /// The same, asking again as soon as it is answered.
+    pub(crate) fn eager(report: &Rc<RefCell<Report>>, known: Vec<NetAddress>) -> Self {
+        Strict {
+            is_eager: true,
+            ..Strict::new(report, known)
+        }
+    }
+
+    /// Asks every peer that owes no answer and was not asked within `pause`.
+    fn ask_all(&mut self, cx: &mut dyn Context, pause: Duration) {
+        for (key, (_, talk)) in &mut self.talks {
+            let is_due = talk.asked_at.is_none_or(|last| cx.now() - last >= pause);
+            if is_due && talk.asked == 0 {
+                talk.asked_at = Some(cx.now());
+                talk.asked += 1;
+                send(cx, *key, &PexMessage::Request);
+            }
         }
     }
 
@@ -85,6 +114,9 @@ impl Strict {
         match talk.asked.checked_sub(1) {
             Some(left) => talk.asked = left,
             None => self.object(cx, peer, "tells addresses unasked"),
+        }
+        if self.is_eager {
+            cx.set_timer(EAGER_PAUSE, ASK_ALL);
         }
         if addresses.len() > PEX_ADDRESSES_MAX {
             self.object(cx, peer, "tells more than 250 addresses");
@@ -114,11 +146,14 @@ impl Reactor for Strict {
     }
 
     fn start(&mut self, cx: &mut dyn Context) {
-        cx.set_timer(INTERVAL, 0);
+        cx.set_timer(INTERVAL, LOOK);
     }
 
-    fn add_peer(&mut self, _cx: &mut dyn Context, peer: &PeerInfo) {
+    fn add_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
         self.talks.insert(peer.key, (peer.id, Talk::default()));
+        if self.is_eager {
+            self.ask_all(cx, Duration::ZERO);
+        }
     }
 
     fn receive(
@@ -135,15 +170,13 @@ impl Reactor for Strict {
         Ok(())
     }
 
-    /// Asks every peer, as often as is allowed.
-    fn handle_timeout(&mut self, cx: &mut dyn Context, _token: u64) {
-        cx.set_timer(INTERVAL, 0);
-        for (key, (_, talk)) in &mut self.talks {
-            if talk.asked_at.is_none_or(|last| cx.now() - last >= INTERVAL) {
-                talk.asked_at = Some(cx.now());
-                talk.asked += 1;
-                send(cx, *key, &PexMessage::Request);
+    fn handle_timeout(&mut self, cx: &mut dyn Context, token: u64) {
+        match token {
+            LOOK => {
+                cx.set_timer(INTERVAL, LOOK);
+                self.ask_all(cx, INTERVAL);
             }
+            _ => self.ask_all(cx, Duration::ZERO),
         }
     }
 

@@ -107,20 +107,6 @@ fn a_bias_of_thirty_per_cent_leaves_seventy_for_old_addresses() {
 }
 
 #[test]
-fn a_snapshot_tells_what_the_book_would() {
-    let mut book = book_of(500, 500);
-    let snapshot = BookSnapshot::from_bytes(book.snapshot().into_bytes()).unwrap();
-    let mut chance = Chance::new([9; 32]);
-    assert_eq!(snapshot.len(), book.len());
-    assert_eq!(checked(&book, &snapshot.selection(&mut chance)), 230);
-    let biased = snapshot.selection_with_bias(&mut chance, 30);
-    assert_eq!(checked(&book, &biased), 230);
-    assert_eq!(good_among(&book, &biased), 161);
-    book.remove(&address(0));
-    assert_eq!(snapshot.len(), book.len() + 1, "it does not change");
-}
-
-#[test]
 fn the_same_seed_makes_the_same_choices() {
     let choices = |mut book: AddrBook| (book.pick(50), book.selection(), book.to_json());
     assert_eq!(choices(book_of(300, 100)), choices(book_of(300, 100)));
