@@ -21,6 +21,12 @@ for option; do
         --quick) folder=${OUT:-target/bench} ;;
     esac
 done
+# Figures are kept with the commit that they are of.
+if [ "$folder" = docs/benchmarks ] && [ -n "$(git status --porcelain)" ]; then
+    echo "run: there are changes that no commit has, so nobody could repeat these figures." >&2
+    echo "run: commit or stash them, or keep the figures elsewhere: OUT=target/bench bench/run.sh" >&2
+    exit 1
+fi
 [ ${#against[@]} -eq 0 ] || command -v go >/dev/null ||
     echo "run: GO IS MISSING: there will be no rows of CometBFT. Install Go 1.22 or newer." >&2
 

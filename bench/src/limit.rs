@@ -1,8 +1,10 @@
 //! The limit: the least that can be done to move sealed bytes over one TCP link.
 //!
-//! Blocking sockets, 64 KiB writes, the same AEAD sealed and opened in place; no channels, no
-//! packets, no messages. What Ringwire adds to this is what it costs.
+//! Bare sockets, the same AEAD sealed and opened in place; no channels, no packets, no messages. The
+//! size of a write, and whether the ends sleep or watch their sockets, is what a sweep of this run
+//! found fastest (`manner`). What Ringwire adds to this is what it costs.
 
+mod manner;
 mod ping_pong;
 
 use std::io::{self, Read, Write};
@@ -18,13 +20,16 @@ use ringwire_codec::secret::record::{RECORD_OVERHEAD, RecordOpener, RecordSealer
 
 use crate::measure::{Sample, Stopwatch, pin_to};
 
+use manner::Manner;
 pub use ping_pong::ping_pong;
 
 const KEY: [u8; 32] = [7; 32];
-/// Frames in one write, as many as fit 64 KiB.
-const FRAMES_PER_WRITE: usize = 65_536 / FRAME_SEALED;
-/// Plaintext bytes of one record, so that a sealed record is one 64 KiB write.
-const RECORD_PLAIN: usize = 65_536 - RECORD_OVERHEAD;
+/// Bytes of a sealed record.
+const RECORD_SEALED: usize = 65_536;
+/// Plaintext bytes of one record.
+const RECORD_PLAIN: usize = RECORD_SEALED - RECORD_OVERHEAD;
+/// Bytes that a receiver has room for, at least twice what is written at once.
+const RECEIVE_BYTES_MIN: usize = 256 * 1024;
 
 /// Seals one write's worth of payload in place, again and again.
 enum Sealer {
@@ -62,12 +67,16 @@ impl Sealer {
                 sealed
             }
             Sealer::Wide(sealer) => {
-                let plain = buffer.len() - RECORD_OVERHEAD;
-                buffer[4..4 + plain].fill(0x5a);
-                sealer
-                    .seal(buffer)
-                    .expect("the counter is far from its end");
-                plain
+                let mut sealed = 0;
+                for record in buffer.chunks_mut(RECORD_SEALED) {
+                    let plain = record.len() - RECORD_OVERHEAD;
+                    record[4..4 + plain].fill(0x5a);
+                    sealer
+                        .seal(record)
+                        .expect("the counter is far from its end");
+                    sealed += plain;
+                }
+                sealed
             }
         }
     }
@@ -110,18 +119,14 @@ impl Opener {
     }
 }
 
-fn write_bytes(framing: Framing) -> usize {
-    match framing {
-        Framing::Comet => FRAMES_PER_WRITE * FRAME_SEALED,
-        Framing::Wide => RECORD_PLAIN + RECORD_OVERHEAD,
-    }
-}
-
-fn payload_per_write(framing: Framing) -> usize {
-    match framing {
-        Framing::Comet => FRAMES_PER_WRITE * FRAME_DATA_MAX,
-        Framing::Wide => RECORD_PLAIN,
-    }
+/// Whole frames or records that fit `bytes`, one at least: (sealed bytes, payload bytes).
+fn one_write(framing: Framing, bytes: usize) -> (usize, usize) {
+    let (sealed, payload) = match framing {
+        Framing::Comet => (FRAME_SEALED, FRAME_DATA_MAX),
+        Framing::Wide => (RECORD_SEALED, RECORD_PLAIN),
+    };
+    let count = (bytes / sealed).max(1);
+    (count * sealed, count * payload)
 }
 
 fn loopback_pair() -> io::Result<(TcpStream, TcpStream)> {
@@ -153,13 +158,28 @@ pub fn fan_out(
     receivers: usize,
     cpus: [usize; 2],
 ) -> io::Result<Sample> {
+    let manner = manner::best(framing, receivers, cpus)?;
+    move_bytes(framing, total, receivers, cpus, manner)
+}
+
+/// [`fan_out`] in one manner.
+fn move_bytes(
+    framing: Framing,
+    total: usize,
+    receivers: usize,
+    cpus: [usize; 2],
+    manner: Manner,
+) -> io::Result<Sample> {
+    // Whole writes: a receiver that hung up within the last one would break it off.
+    let (_, payload_bytes) = one_write(framing, manner.write_bytes);
+    let total = total.next_multiple_of(payload_bytes);
     let pairs = (0..receivers).map(|_| loopback_pair());
     let (ends, others): (Vec<_>, Vec<_>) =
         pairs.collect::<io::Result<Vec<_>>>()?.into_iter().unzip();
     let stopwatch = Stopwatch::start();
     let sender = thread::spawn(move || -> io::Result<()> {
         pin_to(cpus[0]);
-        send(ends, framing, |sent| sent < total)
+        send(ends, framing, manner, |sent| sent < total)
     });
     let receivers: Vec<_> = (1usize..)
         .zip(others)
@@ -167,7 +187,7 @@ pub fn fan_out(
             thread::spawn(move || {
                 pin_to(cpus[number % 2]);
                 let mut received = 0;
-                receive(stream, framing, |payload| {
+                receive(stream, framing, manner, |payload| {
                     received += payload;
                     received < total
                 })
@@ -191,17 +211,18 @@ pub fn timeframe(
     span: Duration,
     cpus: [usize; 2],
 ) -> io::Result<(Sample, usize)> {
+    let manner = manner::best(framing, 1, cpus)?;
     let (end, other) = loopback_pair()?;
     let stopwatch = Stopwatch::start();
     let until = Instant::now() + span;
     let sender = thread::spawn(move || {
         pin_to(cpus[0]);
-        send(vec![end], framing, |_| Instant::now() < until)
+        send(vec![end], framing, manner, |_| Instant::now() < until)
     });
     let receiver = thread::spawn(move || {
         pin_to(cpus[1]);
         let (mut received, mut in_time) = (0, 0);
-        let end = receive(other, framing, |payload| {
+        let end = receive(other, framing, manner, |payload| {
             received += payload;
             if Instant::now() <= until {
                 in_time = received;
@@ -227,19 +248,22 @@ pub fn timeframe(
 fn send(
     streams: Vec<TcpStream>,
     framing: Framing,
+    manner: Manner,
     goes_on: impl Fn(usize) -> bool,
 ) -> io::Result<()> {
-    let mut ends: Vec<_> = streams
-        .into_iter()
-        .map(|stream| (stream, Sealer::new(framing)))
-        .collect();
-    let mut buffer = vec![0u8; write_bytes(framing)];
+    let mut ends = Vec::new();
+    for stream in streams {
+        stream.set_nonblocking(manner.spins)?;
+        ends.push((stream, Sealer::new(framing)));
+    }
+    let (write_bytes, payload_bytes) = one_write(framing, manner.write_bytes);
+    let mut buffer = vec![0u8; write_bytes];
     let mut sent = 0;
     while goes_on(sent) {
         let mut payload = 0;
         for (stream, sealer) in &mut ends {
-            payload = sealer.seal(&mut buffer, payload_per_write(framing));
-            stream.write_all(&buffer)?;
+            payload = sealer.seal(&mut buffer, payload_bytes);
+            write_whole(stream, &buffer)?;
         }
         sent += payload;
     }
@@ -250,10 +274,12 @@ fn send(
 fn receive(
     mut stream: TcpStream,
     framing: Framing,
+    manner: Manner,
     mut takes: impl FnMut(usize) -> bool,
 ) -> io::Result<()> {
+    stream.set_nonblocking(manner.spins)?;
     let mut opener = Opener::new(framing);
-    let mut buffer = vec![0u8; 256 * 1024];
+    let mut buffer = vec![0u8; RECEIVE_BYTES_MIN.max(2 * manner.write_bytes)];
     let mut filled = 0;
     loop {
         filled += read_some(&mut stream, &mut buffer[filled..])?;
@@ -266,10 +292,27 @@ fn receive(
     }
 }
 
+/// Writes all of it, watching the socket if it does not block.
+fn write_whole(stream: &mut TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match stream.write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::hint::spin_loop(),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Reads what is there, watching the socket if it does not block.
 fn read_some(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    match stream.read(buffer)? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        read => Ok(read),
+    loop {
+        match stream.read(buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => return Ok(read),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::hint::spin_loop(),
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -282,6 +325,17 @@ mod tests {
         for framing in [Framing::Comet, Framing::Wide] {
             let sample = drain(framing, 3 << 20, [0, 0]).expect("loopback works");
             assert!(sample.wall > Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn every_manner_moves_whole_frames_and_records() {
+        for framing in [Framing::Comet, Framing::Wide] {
+            for (write_bytes, spins) in [(1, false), (65_536, false), (1 << 20, false)] {
+                let manner = Manner { write_bytes, spins };
+                let sample = move_bytes(framing, 5 << 20, 1, [0, 1], manner);
+                assert!(sample.expect("loopback works").wall > Duration::ZERO);
+            }
         }
     }
 

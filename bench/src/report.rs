@@ -10,4 +10,5 @@ pub mod picture;
 mod style;
 mod summary;
 mod table;
+mod terms;
 mod view;

@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, escape};
 use super::style::{COLOURS, DRAWING, PAGE};
-use super::{summary, table, view};
+use super::{summary, table, terms, view};
 use crate::case::Row;
 use crate::machine::Report;
 
@@ -15,7 +15,8 @@ pub fn html(report: &Report) -> String {
          <title>Ringwire, measured {0}</title><style>{COLOURS}{DRAWING}{PAGE}</style>\
          <h1>Ringwire, measured {0}</h1>\
          <p>{1}, {2} cores, Linux {3}, loopback. {4}, commit {5}. Medians of {6} runs, contenders in \
-         turn; whiskers reach from the smallest run to the largest.</p>\
+         turn; whiskers reach from the smallest run to the largest. <a href=\"#terms\">What the words \
+         mean</a>.</p>\
          <p class=\"dim\"><code>{7}</code></p>",
         escape(&machine.date),
         escape(&machine.cpu),
@@ -53,7 +54,7 @@ pub fn html(report: &Report) -> String {
         html += &table::html(&rows);
         html += "</details>";
     }
-    html + "</html>\n"
+    html + &terms::html() + "</html>\n"
 }
 
 fn figure(chart: &Chart) -> String {
@@ -127,5 +128,18 @@ mod tests {
         assert!(html.contains("&lt;ringwire&gt;") && !html.contains("<ringwire>"));
         assert!(html.contains("prefers-color-scheme:dark"));
         assert!(html.contains("mean nothing"), "a quick run says so");
+    }
+
+    #[test]
+    fn every_link_of_a_page_leads_to_a_place_on_it() {
+        let mut report = report();
+        report.rows[1].contender = String::from("ringwire");
+        let html = html(&report);
+        let links = html.split("href=\"#").skip(1);
+        let places: Vec<&str> = links.filter_map(|rest| rest.split('"').next()).collect();
+        assert!(places.len() > 5, "{places:?}");
+        for place in places {
+            assert!(html.contains(&format!("id=\"{place}\"")), "{place}");
+        }
     }
 }

@@ -51,7 +51,12 @@ code{overflow-wrap:anywhere}\
 figure{margin:0}figcaption{font-weight:600}svg{width:100%;height:auto}\
 table{border-collapse:collapse;font-size:14px;width:100%}\
 th,td{text-align:left;padding:.15rem .6rem;border-bottom:1px solid var(--line)}\
-td:nth-child(n+4),.short td:nth-child(3){text-align:right;font-variant-numeric:tabular-nums}";
+td:nth-child(n+4),.short td:nth-child(3){text-align:right;font-variant-numeric:tabular-nums}\
+.wide-table{overflow-x:auto}a{color:var(--ours)}dt{font-weight:600;margin-top:.75rem}dd{margin:0}\
+@media(max-width:640px){.short thead{display:none}.short tr{display:block;padding:.4rem 0;\
+border-bottom:1px solid var(--line)}.short td,.short td:nth-child(n){display:block;border:0;padding:0;\
+text-align:left}.short td[data-head]::before{content:attr(data-head) \": \";color:var(--dim)}\
+.short td:empty{display:none!important}}";
 
 #[cfg(test)]
 mod tests {

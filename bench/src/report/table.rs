@@ -8,7 +8,7 @@ use crate::case::{Figure, Row};
 /// The rows of one suite.
 pub(super) fn html(rows: &[&Row]) -> String {
     let mut html = String::from(
-        "<table><thead><tr><th>case</th><th>contender</th><th>figure</th><th>median</th>\
+        "<div class=\"wide-table\"><table><thead><tr><th>case</th><th>contender</th><th>figure</th><th>median</th>\
          <th>smallest..largest</th><th>ratio to the first</th></tr></thead><tbody>",
     );
     for row in rows {
@@ -31,7 +31,7 @@ pub(super) fn html(rows: &[&Row]) -> String {
             .expect("a String takes all that is written to it");
         }
     }
-    html + "</tbody></table>"
+    html + "</tbody></table></div>"
 }
 
 fn cells(figure: &Figure) -> [String; 3] {

@@ -8,5 +8,6 @@ mod localnet;
 mod node;
 mod peers;
 mod program;
+mod readme;
 mod seed;
 mod start;
