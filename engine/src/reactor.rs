@@ -78,6 +78,13 @@ pub trait Context {
     fn deliver(&mut self, from: NodeId, channel: ChannelId, message: Bytes);
     /// Sends a note to the instance of this reactor on another shard (or this one).
     fn send_note(&mut self, to: ShardId, note: Note);
+    /// Takes no more messages of `channel` from a peer of this shard until [`Context::release`]: what
+    /// it sends waits with it, as soon as a little of it waits here. Its messages of other channels
+    /// are stopped with it once they come behind that, since a connection is one stream; so it is a
+    /// means to slow a peer down, not to put it off for long.
+    fn hold_back(&mut self, peer: PeerKey, channel: ChannelId);
+    /// Takes messages of `channel` from a peer again.
+    fn release(&mut self, peer: PeerKey, channel: ChannelId);
     /// Asks for [`Reactor::handle_timeout`] with `token` once `after` has passed. Zero means the
     /// shard's next turn, never this one; a reactor that keeps asking for zero keeps its shard from
     /// sleeping.

@@ -87,6 +87,14 @@ impl Context for ReactorContext<'_> {
         self.core.send(to, ShardMessage::Note { reactor, note });
     }
 
+    fn hold_back(&mut self, peer: PeerKey, channel: ChannelId) {
+        self.core.set_held_back(peer, channel, true);
+    }
+
+    fn release(&mut self, peer: PeerKey, channel: ChannelId) {
+        self.core.set_held_back(peer, channel, false);
+    }
+
     fn set_timer(&mut self, after: Duration, token: u64) {
         let at = self.core.now + after;
         self.core

@@ -327,6 +327,22 @@ impl Core {
         }
     }
 
+    /// A reactor wants no messages of a channel from a peer of this shard, or wants them again.
+    pub(super) fn set_held_back(&mut self, key: PeerKey, channel: ChannelId, is_held_back: bool) {
+        let number = self.channels.number(channel);
+        let Some((number, peer)) = number.zip(self.links.peer_mut(key)) else {
+            return;
+        };
+        let bit = 1 << number;
+        if is_held_back {
+            peer.held_back |= bit;
+        } else if peer.held_back & bit != 0 {
+            peer.held_back &= !bit;
+            // What waits is pulled in its next turn.
+            self.mark(key);
+        }
+    }
+
     /// Queues a message for every peer of this shard that has the channel and room for it.
     /// Returns how many took it.
     pub(super) fn broadcast_here(&mut self, channel: ChannelId, message: &Bytes) -> usize {

@@ -71,6 +71,7 @@ impl Switch {
             ticket: pass.ticket,
             waiting: VecDeque::new(),
             starved: 0,
+            held_back: 0,
             touched: 0,
             gauged: [0; CHANNELS_MAX],
             held: 0,
@@ -254,6 +255,7 @@ impl Core {
     fn next_message(&mut self, key: PeerKey) -> Result<Option<(ChannelId, Bytes)>, CloseReason> {
         let Core {
             links,
+            channels,
             deliveries,
             pool,
             now,
@@ -267,8 +269,14 @@ impl Core {
             return Ok(None);
         };
         let mut held_back = false;
+        let reactors_hold = peer.held_back;
+        let is_held = |channel| {
+            let number = channels.number(channel);
+            number.is_some_and(|number| reactors_hold & (1 << number) != 0)
+        };
         let message = peer.conn.next_message(*now, pool, |channel| {
-            let has_room = !*congested && deliveries.has_room(channel);
+            let is_held = reactors_hold != 0 && is_held(channel);
+            let has_room = !*congested && !is_held && deliveries.has_room(channel);
             held_back |= !has_room;
             has_room
         })?;

@@ -117,6 +117,8 @@ pub(super) struct Peer {
     pub(super) waiting: VecDeque<WaitingSend>,
     /// Bit `i`: channel number `i` answered `Full` and its reactor wants to hear of room.
     pub(super) starved: u16,
+    /// Bit `i`: a reactor wants no messages of channel number `i` from it now.
+    pub(super) held_back: u16,
     /// Bit `i`: the gauge of channel number `i` is on its way to the shell.
     pub(super) touched: u16,
     /// Fill of each channel's queue, by number, as the gauges last showed it.

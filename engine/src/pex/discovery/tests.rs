@@ -66,6 +66,10 @@ impl Context for Recorder {
         self.notes.push((to, note));
     }
 
+    fn hold_back(&mut self, _: PeerKey, _: ChannelId) {}
+
+    fn release(&mut self, _: PeerKey, _: ChannelId) {}
+
     fn set_timer(&mut self, after: Duration, token: u64) {
         self.timers.push((after, token));
     }
