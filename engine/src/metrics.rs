@@ -63,6 +63,8 @@ pub struct Metrics {
     /// Peers now that are not read, because the budget for such bytes is used up and they hold more
     /// than their share.
     pub recv_held_back: u64,
+    /// Memory of the messages that wait to be sent to peers now; one for many peers counts at each.
+    pub send_queued_bytes: u64,
     /// Peers that were added.
     pub peers_added: u64,
     /// Peers that were removed.

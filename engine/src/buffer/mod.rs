@@ -6,6 +6,7 @@
 //!  out:  messages ─▶ [send] packets into the open record, sealed in place ─▶ vectored write ─▶ [pool]
 //! ```
 
+pub mod cost;
 pub mod gather;
 pub mod layer;
 pub mod pool;
@@ -13,6 +14,7 @@ pub mod recv;
 mod reuse;
 pub mod send;
 
+pub use cost::memory_cost;
 pub use gather::GatherBuf;
 pub use layer::{Framing, LayerError, Opener, Sealer};
 pub use pool::{BufferPool, COPY_OUT_BYTES, Chunk, PoolLimits};

@@ -31,6 +31,11 @@ pub const RECV_BUDGET_BYTES_MIN: usize = 1 << 20;
 /// Largest budget for received bytes: more than machines have.
 pub const RECV_BUDGET_BYTES_MAX: usize = 1 << 40;
 
+/// Smallest budget for messages that wait to be sent; whatever it is, each peer may have one.
+pub const SEND_BUDGET_BYTES_MIN: usize = 1 << 20;
+/// Largest budget for messages that wait to be sent: more than machines have.
+pub const SEND_BUDGET_BYTES_MAX: usize = 1 << 40;
+
 /// Longest spin of an idle shard; beyond it a sleep is always cheaper.
 pub const BUSY_POLL_MAX: Duration = Duration::from_millis(1);
 
@@ -47,10 +52,13 @@ pub const GOSSIP_BACKLOG_BYTES_MIN: usize = 4 << 20;
 /// Largest backlog of gossip per peer: more is no delay but a loss of memory.
 pub const GOSSIP_BACKLOG_BYTES_MAX: usize = 1 << 30;
 
+/// Largest budget for all gossip that waits: more than machines have.
+pub const GOSSIP_BUDGET_BYTES_MAX: usize = 1 << 40;
+
 /// Fewest ids of messages that are remembered: fewer than are under way would come twice.
 pub const GOSSIP_SEEN_MIN: usize = 1 << 10;
 
-/// Most ids of messages that are remembered: about 1.6 GB in two generations.
+/// Most ids of messages that are remembered: about 1.6 GB.
 pub const GOSSIP_SEEN_MAX: usize = 1 << 24;
 
 /// Shortest memory of ids: a message must have reached everybody before it is forgotten.
@@ -183,6 +191,12 @@ impl Config {
             RECV_BUDGET_BYTES_MIN,
             RECV_BUDGET_BYTES_MAX,
         );
+        within(
+            "ringwire.send_budget_bytes",
+            self.send_budget_bytes,
+            SEND_BUDGET_BYTES_MIN,
+            SEND_BUDGET_BYTES_MAX,
+        );
         for (key, limit) in [
             (
                 "ringwire.max_num_handshakes_per_ip",
@@ -199,6 +213,12 @@ impl Config {
     }
 
     fn check_gossip(&self, problems: &mut Vec<ConfigError>) {
+        within(
+            problems,
+            "ringwire.gossip_budget_bytes",
+            self.gossip_budget_bytes,
+            GOSSIP_BACKLOG_BYTES_MIN..=GOSSIP_BUDGET_BYTES_MAX,
+        );
         within(
             problems,
             "ringwire.gossip_backlog_bytes_max",

@@ -70,12 +70,16 @@ pub struct Config {
     /// Inbound peers of one subnet (an IPv4 /24, an IPv6 /48) at most, unconditional and persistent
     /// ones not counted; zero means no limit.
     pub max_num_peers_per_subnet: usize,
-    /// Gossiped bytes that may wait for one peer of the program's gossip before it is stopped as too
-    /// slow. An application gives its own reactor a [`crate::gossip::FloodConfig`].
+    /// Bytes of memory that all messages of the program's gossip which wait for peers may take, on all
+    /// shards together.
+    pub gossip_budget_bytes: usize,
+    /// Bytes of them that may wait for one peer while others keep up; beyond it the peer is stopped
+    /// as too slow. An application gives its own reactor a [`crate::gossip::FloodConfig`].
     pub gossip_backlog_bytes_max: usize,
-    /// Ids of gossiped messages that a shard of the program remembers per generation.
+    /// Ids of gossiped messages that a shard of the program remembers, of all peers
+    /// together.
     pub gossip_seen_max: usize,
-    /// Time after which a generation of ids ends in any case.
+    /// How long an id is remembered, unless there are too many.
     pub gossip_seen_span: Duration,
     /// Time for resolving and connecting.
     pub dial_timeout: Duration,
@@ -94,6 +98,9 @@ pub struct Config {
     /// Received bytes held for all peers together at most: messages that are not whole or not pulled.
     /// Each shard has an equal part.
     pub recv_budget_bytes: usize,
+    /// Memory of the messages that wait to be sent to all peers together, in bytes. Each shard has an
+    /// equal part.
+    pub send_budget_bytes: usize,
     /// Pause between pings.
     pub ping_interval: Duration,
     /// Time a peer has to answer a ping.
@@ -150,6 +157,7 @@ impl Default for Config {
             allow_duplicate_ip: false,
             max_num_peers_per_ip: 0,
             max_num_peers_per_subnet: 0,
+            gossip_budget_bytes: 256 * 1024 * 1024,
             gossip_backlog_bytes_max: 64 * 1024 * 1024,
             gossip_seen_max: 1 << 18,
             gossip_seen_span: Duration::from_secs(600),
@@ -161,6 +169,7 @@ impl Default for Config {
             send_rate: 5_120_000,
             recv_rate: 5_120_000,
             recv_budget_bytes: 512 * 1024 * 1024,
+            send_budget_bytes: 512 * 1024 * 1024,
             ping_interval: Duration::from_secs(60),
             pong_timeout: Duration::from_secs(45),
             wide_records: true,

@@ -169,6 +169,9 @@ const SECTIONS: &[Setting] = settings! {
     RINGWIRE recv_budget_bytes: count =>
         "Received bytes held for all peers together: messages that are not whole or not taken."
         "Shared out over the shards. Beyond it only peers that hold little are read.";
+    RINGWIRE send_budget_bytes: count =>
+        "Memory of the messages that wait to be sent to all peers together, bytes, shared out over the"
+        "shards. Beyond half of it only peers for which little waits take more.";
     RINGWIRE ping_interval: time => "Pause between two pings to a peer.";
     RINGWIRE pong_timeout: time =>
         "Time a peer has to answer a ping; shorter than ping_interval.";
@@ -183,13 +186,17 @@ const SECTIONS: &[Setting] = settings! {
         "Pause between two looks at whether there are enough outbound peers.";
     RINGWIRE seed_disconnect_wait: time =>
         "How long a seed stays connected to a peer that does not ask for addresses.";
+    RINGWIRE gossip_budget_bytes: count =>
+        "Memory for gossip that waits for peers, all of them together, bytes. A peer that brings more"
+        "than its share of it is read less. This and the next keys are for the program's own gossip;"
+        "an application that embeds the engine brings its budgets.";
     RINGWIRE gossip_backlog_bytes_max: count =>
-        "Gossip that may wait for one peer, bytes; a peer that falls further behind is stopped."
-        "The program's own gossip; an application that embeds the engine brings its budgets.";
+        "Gossip that may wait for one peer, bytes; a peer that falls further behind, while others keep"
+        "up, is stopped.";
     RINGWIRE gossip_seen_max: count =>
-        "Ids of gossiped messages that a shard remembers, at least; about 48 bytes each, twice.";
+        "Ids of gossiped messages that a shard remembers, of all peers; about 100 bytes each.";
     RINGWIRE gossip_seen_span: time =>
-        "How long an id of a gossiped message is remembered, at least, unless there are too many.";
+        "How long an id of a gossiped message is remembered, unless there are too many.";
     RINGWIRE dial_jitter: time =>
         "Longest random pause before dialing, so that nodes started together do not collide.";
 };

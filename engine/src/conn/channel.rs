@@ -21,7 +21,7 @@ use ringwire_codec::packet::{PACKET_HEADER_MAX, packet_header_len};
 use ringwire_codec::{ChannelId, PacketHeader};
 
 use super::{ChannelDescriptor, ChannelStatus, ConnError};
-use crate::buffer::{BufferPool, GatherBuf, SendBuf};
+use crate::buffer::{BufferPool, GatherBuf, SendBuf, memory_cost};
 use crate::time::Instant;
 
 /// Room below which no further packet is begun in a send buffer, unless the message ends in it.
@@ -43,6 +43,8 @@ pub(super) struct WrittenPacket {
 pub(super) struct Channel {
     descriptor: ChannelDescriptor,
     queue: VecDeque<Bytes>,
+    /// What it costs to keep the queue.
+    queued_bytes: usize,
     sent: usize,
     gather: GatherBuf,
     ready: VecDeque<Bytes>,
@@ -54,6 +56,7 @@ impl Channel {
         Channel {
             descriptor,
             queue: VecDeque::new(),
+            queued_bytes: 0,
             sent: 0,
             gather: GatherBuf::default(),
             ready: VecDeque::new(),
@@ -85,9 +88,15 @@ impl Channel {
         self.queue.len()
     }
 
+    /// Bytes of memory that the queued messages cost; the one in transmission counts to its end.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
     /// Queues a message; the caller has checked [`Channel::can_send`] and its length.
     pub(super) fn enqueue(&mut self, message: Bytes) {
         debug_assert!(self.can_send() && message.len() <= self.message_max());
+        self.queued_bytes += memory_cost(message.len());
         self.queue.push_back(message);
     }
 
@@ -115,6 +124,7 @@ impl Channel {
         buf.put(&header[..header_len]);
         buf.put(&message[self.sent..self.sent + len]);
         if eof {
+            self.queued_bytes -= memory_cost(message.len());
             self.queue.pop_front();
             self.sent = 0;
         } else {

@@ -5,7 +5,8 @@
 //!        by_priority: 1 0 3 2 ─▶ first that is ready and accepted    every message pulled
 //! ```
 //!
-//! Invariant: `ready_messages` and `ready_bytes` are the sums over the channels' ready queues.
+//! Invariant: `ready_messages` and `ready_bytes` are the sums over the channels' ready queues, the
+//! latter of what it costs to keep the messages.
 
 use bytes::Bytes;
 use ringwire_codec::ChannelId;
@@ -13,6 +14,7 @@ use smallvec::SmallVec;
 
 use super::channel::Channel;
 use super::{ChannelDescriptor, ChannelStatus};
+use crate::buffer::memory_cost;
 use crate::time::Instant;
 
 /// Marks a channel id that nobody registered.
@@ -66,11 +68,11 @@ impl ChannelSet {
     #[inline]
     pub(super) fn file(&mut self, index: usize, message: Bytes) {
         self.ready_messages += 1;
-        self.ready_bytes += message.len();
+        self.ready_bytes += memory_cost(message.len());
         self.channels[index].push_ready(message);
     }
 
-    /// Bytes of whole messages that wait to be pulled.
+    /// Bytes of memory that whole messages which wait to be pulled cost.
     #[inline]
     pub(super) fn ready_bytes(&self) -> usize {
         self.ready_bytes
@@ -103,8 +105,13 @@ impl ChannelSet {
         let channel = &mut self.channels[index];
         let message = channel.pop_ready()?;
         self.ready_messages -= 1;
-        self.ready_bytes -= message.len();
+        self.ready_bytes -= memory_cost(message.len());
         Some((channel.id(), message))
+    }
+
+    /// Bytes of memory that the messages which wait to be sent cost.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.channels.iter().map(Channel::queued_bytes).sum()
     }
 
     /// What is known of each channel, in the order of registration.
@@ -173,7 +180,7 @@ mod tests {
         for index in 0..3 {
             set.file(index, Bytes::from_static(b"ab"));
         }
-        assert_eq!(set.ready_bytes(), 6);
+        assert_eq!(set.ready_bytes(), 3 * memory_cost(2));
         let first_but_two = set.pop_ready(|id| id.0 != 2).map(|(id, _)| id.0);
         assert_eq!(first_but_two, Some(3));
         let rest: Vec<u8> = std::iter::from_fn(|| set.pop_ready(|_| true))

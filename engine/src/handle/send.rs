@@ -39,7 +39,7 @@ impl Handle {
             return Err(TrySendError::Full(message));
         };
         let port = self.node.port(entry.shard);
-        let Some(slot) = port.reserve() else {
+        let Some(slot) = port.reserve(message.len()) else {
             return Err(TrySendError::Full(message));
         };
         let command = Command::Send {
@@ -71,7 +71,7 @@ impl Handle {
         let deadline = self.node.clock.now() + timeout;
         let port = self.node.port(entry.shard);
         let slot = wait_for(&self.node, port, Some(deadline), |cx| {
-            take_or_wait(port, cx, Port::reserve)
+            take_or_wait(port, cx, |port| port.reserve(message.len()))
         });
         let Some(slot) = slot.await else {
             return Err(if port.is_closed() {
@@ -116,7 +116,12 @@ impl Handle {
     /// shard's inbox is full; then no peer gets it.
     pub fn try_broadcast(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
         self.check(channel, &message)?;
-        let slots: Option<Vec<Slot<'_>>> = self.node.ports.iter().map(|p| p.reserve()).collect();
+        let slots: Option<Vec<Slot<'_>>> = self
+            .node
+            .ports
+            .iter()
+            .map(|p| p.reserve(message.len()))
+            .collect();
         let Some(slots) = slots else {
             return Err(TrySendError::Full(message));
         };
@@ -132,7 +137,7 @@ impl Handle {
         let ports = &self.node.ports;
         let coordinator = self.node.port(ShardId::COORDINATOR);
         let slots = wait_for(&self.node, coordinator, None, |cx| {
-            take_all_or_wait(ports, cx)
+            take_all_or_wait(ports, cx, message.len())
         });
         let Some(slots) = slots.await else {
             return Err(TrySendError::Stopping(message));
@@ -155,7 +160,7 @@ impl Handle {
     pub fn try_publish(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
         self.check(channel, &message)?;
         let port = self.publish_port(channel);
-        let Some(slot) = port.reserve_to_publish(channel) else {
+        let Some(slot) = port.reserve_to_publish(channel, message.len()) else {
             return Err(TrySendError::Full(message));
         };
         fill(port, slot, Command::Publish { channel, message });
@@ -168,7 +173,9 @@ impl Handle {
         self.check(channel, &message)?;
         let port = self.publish_port(channel);
         let slot = wait_for(&self.node, port, None, |cx| {
-            take_or_wait(port, cx, |port| port.reserve_to_publish(channel))
+            take_or_wait(port, cx, |port| {
+                port.reserve_to_publish(channel, message.len())
+            })
         });
         let Some(slot) = slot.await else {
             return Err(TrySendError::Stopping(message));
@@ -256,10 +263,14 @@ fn take_or_wait<'a>(
 }
 
 /// A slot of every shard, or none: those before the first full inbox are given back.
-fn take_all_or_wait<'a>(ports: &'a [Arc<Port>], cx: &mut Context<'_>) -> Option<Vec<Slot<'a>>> {
+fn take_all_or_wait<'a>(
+    ports: &'a [Arc<Port>],
+    cx: &mut Context<'_>,
+    bytes: usize,
+) -> Option<Vec<Slot<'a>>> {
     ports
         .iter()
-        .map(|port| take_or_wait(port, cx, Port::reserve))
+        .map(|port| take_or_wait(port, cx, |port| port.reserve(bytes)))
         .collect()
 }
 
@@ -278,13 +289,13 @@ mod tests {
     fn a_broadcast_that_waits_for_one_inbox_holds_no_room_in_another() {
         let ports = [Arc::new(Port::new()), Arc::new(Port::new())];
         let cx = &mut Context::from_waker(Waker::noop());
-        let mut full: Vec<_> = (0..INBOX_REQUESTS).map(|_| ports[1].reserve()).collect();
-        assert!(take_all_or_wait(&ports, cx).is_none());
-        let free: Vec<_> = std::iter::from_fn(|| ports[0].reserve()).collect();
+        let mut full: Vec<_> = (0..INBOX_REQUESTS).map(|_| ports[1].reserve(0)).collect();
+        assert!(take_all_or_wait(&ports, cx, 0).is_none());
+        let free: Vec<_> = std::iter::from_fn(|| ports[0].reserve(0)).collect();
         assert_eq!(free.len(), INBOX_REQUESTS);
         drop(free);
         full.pop();
-        let taken = take_all_or_wait(&ports, cx).map(|slots| slots.len());
+        let taken = take_all_or_wait(&ports, cx, 0).map(|slots| slots.len());
         assert_eq!(taken, Some(2));
     }
 }

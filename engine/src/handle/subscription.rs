@@ -9,6 +9,7 @@ use futures_core::Stream;
 
 use crate::shard::block::{block_on, block_until, from_now};
 use crate::shard::feed::Intake;
+use crate::shard::payload::Payload;
 use crate::switch::{Delivery, Event};
 
 /// The messages of one channel, from all peers. Every subscription of a channel gets every message.
@@ -32,7 +33,7 @@ pub struct EventSubscription(Source<Event>);
 #[derive(Debug)]
 struct Source<T>(Intake<T>);
 
-impl<T> Source<T> {
+impl<T: Payload> Source<T> {
     async fn recv(&mut self) -> Option<T> {
         std::future::poll_fn(|cx| self.0.poll_next(cx)).await
     }

@@ -69,7 +69,7 @@ impl Inbox {
     /// Leaves a message to publish; false when there is no room.
     pub fn try_publish(&self, message: Bytes) -> bool {
         let channel = CHANNEL;
-        let Some(slot) = self.0.reserve_to_publish(channel) else {
+        let Some(slot) = self.0.reserve_to_publish(channel, message.len()) else {
             return false;
         };
         slot.fill(Request {

@@ -14,23 +14,31 @@
 //!   which stops reading the peers of that channel. The consumer wakes the shard when it has
 //!   emptied half of the ring, so a slow reader costs few wake-ups.
 //!
+//! A ring is full when its places are, or when the messages in it are more than [`FEED_BYTES`].
 //! A dropped intake abandons its lanes; the shards notice and never wait for it.
 
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::shard::payload::Payload;
 use crate::shard::port::Port;
+
+/// Bytes of messages in one ring from which it counts as full: as much as the switch keeps for a
+/// channel. A subscription of a thousand places must not hold a thousand blocks.
+pub(crate) const FEED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Makes the ends of one subscription: a feed for each of `ports`, and their common intake. Each
 /// ring holds `capacity` items, at least one.
-pub(crate) fn feeds<T>(ports: &[Arc<Port>], capacity: usize) -> (Vec<Feed<T>>, Intake<T>) {
+pub(crate) fn feeds<T: Payload>(ports: &[Arc<Port>], capacity: usize) -> (Vec<Feed<T>>, Intake<T>) {
     let bell = Arc::new(Bell::default());
     let connect = |port: &Arc<Port>| {
         let (producer, consumer) = rtrb::RingBuffer::new(capacity.max(1));
         let blocked = Arc::new(AtomicBool::new(false));
+        let bytes = Arc::new(AtomicUsize::new(0));
         let feed = Feed {
             ring: producer,
+            bytes: bytes.clone(),
             blocked: blocked.clone(),
             is_dirty: false,
             bell: RingOnDrop(bell.clone()),
@@ -39,6 +47,7 @@ pub(crate) fn feeds<T>(ports: &[Arc<Port>], capacity: usize) -> (Vec<Feed<T>>, I
             feed,
             Lane {
                 ring: consumer,
+                bytes,
                 blocked,
                 port: WakeOnDrop(port.clone()),
             },
@@ -59,13 +68,15 @@ pub(crate) fn feeds<T>(ports: &[Arc<Port>], capacity: usize) -> (Vec<Feed<T>>, I
 #[derive(Debug)]
 pub(crate) struct Feed<T> {
     ring: rtrb::Producer<T>,
+    /// Bytes of the messages in the ring: added here, taken off by the reader.
+    bytes: Arc<AtomicUsize>,
     blocked: Arc<AtomicBool>,
     is_dirty: bool,
     // Dropped after the ring, so that whoever is woken finds the ring abandoned.
     bell: RingOnDrop,
 }
 
-impl<T> Feed<T> {
+impl<T: Payload> Feed<T> {
     /// Whether the subscription is gone.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.ring.is_abandoned()
@@ -73,22 +84,32 @@ impl<T> Feed<T> {
 
     /// Whether an item fits. If not, the consumer will wake the shard when it has made room.
     pub(crate) fn has_room(&self) -> bool {
-        if !self.ring.is_full() {
+        if !self.is_full() {
             return true;
         }
         self.blocked.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        !self.ring.is_full()
+        !self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.ring.is_full() || self.bytes.load(Ordering::Relaxed) >= FEED_BYTES
     }
 
     /// Puts an item into the ring, or hands it back.
     pub(crate) fn push(&mut self, item: T) -> Result<(), T> {
+        // Counted before the reader can take it.
+        let bytes = item.payload_bytes();
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
         match self.ring.push(item) {
             Ok(()) => {
                 self.is_dirty = true;
                 Ok(())
             }
-            Err(rtrb::PushError::Full(item)) => Err(item),
+            Err(rtrb::PushError::Full(item)) => {
+                self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+                Err(item)
+            }
         }
     }
 
@@ -111,12 +132,13 @@ pub(crate) struct Intake<T> {
 #[derive(Debug)]
 struct Lane<T> {
     ring: rtrb::Consumer<T>,
+    bytes: Arc<AtomicUsize>,
     blocked: Arc<AtomicBool>,
     // Dropped after the ring, so that the shard finds it abandoned.
     port: WakeOnDrop,
 }
 
-impl<T> Intake<T> {
+impl<T: Payload> Intake<T> {
     /// The next item, if one is there.
     pub(crate) fn try_next(&mut self) -> Option<T> {
         for step in 0..self.lanes.len() {
@@ -145,13 +167,17 @@ impl<T> Intake<T> {
     }
 }
 
-impl<T> Lane<T> {
+impl<T: Payload> Lane<T> {
     fn pop(&mut self) -> Option<T> {
         let item = self.ring.pop().ok();
-        if item.is_none() {
+        match &item {
+            Some(item) => drop(
+                self.bytes
+                    .fetch_sub(item.payload_bytes(), Ordering::Relaxed),
+            ),
             // The shard may have found the ring full just before we emptied it; without the
             // fence we could miss its mark and both sides would wait.
-            fence(Ordering::SeqCst);
+            None => fence(Ordering::SeqCst),
         }
         if self.blocked.load(Ordering::Relaxed) && self.is_half_empty() {
             self.unblock();
@@ -161,6 +187,7 @@ impl<T> Lane<T> {
 
     fn is_half_empty(&self) -> bool {
         self.ring.slots() <= self.ring.buffer().capacity() / 2
+            && self.bytes.load(Ordering::Relaxed) <= FEED_BYTES / 2
     }
 
     fn unblock(&self) {
@@ -240,6 +267,31 @@ mod tests {
         assert!(!feed.has_room());
         assert_eq!(intake.try_next(), Some(1));
         assert!(feed.has_room());
+    }
+
+    #[test]
+    fn a_ring_is_full_of_few_large_items_as_well_and_its_shard_is_woken_when_half_is_read() {
+        let (mut feeds, mut intake) = feeds::<usize>(&ports(1), 1000);
+        let feed = &mut feeds[0];
+        // The item of a test weighs what it says.
+        for _ in 0..4 {
+            assert!(feed.has_room());
+            feed.push(FEED_BYTES / 4).expect("there are places");
+        }
+        assert!(!feed.has_room());
+        assert_eq!(intake.try_next(), Some(FEED_BYTES / 4));
+        assert!(feed.has_room());
+        feed.push(FEED_BYTES).expect("one large item fits behind");
+        assert!(!feed.has_room() && feed.blocked.load(Ordering::Relaxed));
+        for _ in 0..3 {
+            intake.try_next();
+        }
+        assert!(
+            feed.blocked.load(Ordering::Relaxed),
+            "more than half is there"
+        );
+        intake.try_next();
+        assert!(!feed.blocked.load(Ordering::Relaxed));
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //!
 //! So nothing is lost and no shard ever waits for another: two shards with full lanes to each
 //! other still take their turns. The sender's queue is bounded by what one turn can add: as long as
-//! letters wait there, the switch is told of the congestion, takes no message from its peers and
+//! letters wait there, or the messages in a lane are more than LANE_BYTES, the switch is told of the congestion, takes no message from its peers and
 //! lets publishers wait. Letters that come are still taken, and cause few others, so full lanes
 //! always drain.
 //!
@@ -20,12 +20,19 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::peer::ShardId;
+use crate::shard::payload::Payload;
 use crate::switch::{Parcel, ShardMessage};
 
 /// Letters a lane holds before its sender queues them itself.
 pub(crate) const LANE_LETTERS: usize = 1024;
+
+/// Bytes of messages in a lane from which its sender counts as congested: large ones must not fill a
+/// lane by the thousand while the other shard is busy.
+pub(crate) const LANE_BYTES: usize = 16 * 1024 * 1024;
 
 /// What travels between two shards.
 #[derive(Debug)]
@@ -43,13 +50,22 @@ pub(crate) enum Letter {
     },
 }
 
+impl Payload for Letter {
+    fn payload_bytes(&self) -> usize {
+        match self {
+            Letter::Message(message) => message.payload_bytes(),
+            Letter::Moved { .. } => 0,
+        }
+    }
+}
+
 /// One shard's ends of all its lanes.
 #[derive(Debug)]
 pub(crate) struct Mesh<T = Letter> {
     own: ShardId,
     outbound: Vec<Outbound<T>>,
     /// `None` stands where the shard itself would be.
-    inbound: Vec<Option<rtrb::Consumer<T>>>,
+    inbound: Vec<Option<Inbound<T>>>,
     /// The lane that is looked at first for the next letter.
     next: usize,
 }
@@ -58,11 +74,19 @@ pub(crate) struct Mesh<T = Letter> {
 struct Outbound<T> {
     lane: Option<rtrb::Producer<T>>,
     waiting: VecDeque<T>,
+    /// Bytes of the messages in the lane and before it: added here, taken off by the receiver.
+    bytes: Arc<AtomicUsize>,
     /// Whether something went into the lane since the receiver was last woken.
     dirty: bool,
 }
 
-impl<T> Mesh<T> {
+#[derive(Debug)]
+struct Inbound<T> {
+    lane: rtrb::Consumer<T>,
+    bytes: Arc<AtomicUsize>,
+}
+
+impl<T: Payload> Mesh<T> {
     /// The ends of `shards` shards, all connected.
     pub(crate) fn connect(shards: u16) -> Vec<Mesh<T>> {
         let mut meshes: Vec<Mesh<T>> = (0..shards)
@@ -77,7 +101,12 @@ impl<T> Mesh<T> {
             for to in 0..usize::from(shards) {
                 let ends = (from != to).then(|| rtrb::RingBuffer::new(LANE_LETTERS));
                 let (lane, inbound) = ends.unzip();
-                meshes[from].outbound.push(Outbound::new(lane));
+                let bytes = Arc::new(AtomicUsize::new(0));
+                let inbound = inbound.map(|lane| Inbound {
+                    lane,
+                    bytes: Arc::clone(&bytes),
+                });
+                meshes[from].outbound.push(Outbound::new(lane, bytes));
                 meshes[to].inbound.push(inbound);
             }
         }
@@ -87,6 +116,7 @@ impl<T> Mesh<T> {
     /// Sends a letter; never waits, never loses it.
     pub(crate) fn send(&mut self, to: ShardId, letter: T) {
         let outbound = &mut self.outbound[usize::from(to.0)];
+        outbound.charge(&letter);
         outbound.waiting.push_back(letter);
         outbound.fill_lane();
     }
@@ -101,11 +131,10 @@ impl<T> Mesh<T> {
         }
     }
 
-    /// Whether letters wait because a lane is full: come back soon, nobody will tell.
+    /// Whether a lane is full, of letters or of bytes: come back soon, nobody will tell.
     pub(crate) fn is_congested(&self) -> bool {
-        self.outbound
-            .iter()
-            .any(|outbound| outbound.lane.is_some() && !outbound.waiting.is_empty())
+        let mut lanes = self.outbound.iter().filter(|out| out.lane.is_some());
+        lanes.any(|outbound| !outbound.waiting.is_empty() || outbound.is_heavy())
     }
 
     /// The next letter from any shard. Lanes take turns: a turn of the driver ends after so many
@@ -118,8 +147,8 @@ impl<T> Mesh<T> {
         let lanes = self.inbound.len();
         let turns = (0..).map(ShardId).zip(0..lanes).cycle();
         for (from, at) in turns.skip(self.next).take(lanes) {
-            let lane = self.inbound[at].as_mut();
-            if let Some(letter) = lane.and_then(|lane| lane.pop().ok()) {
+            let inbound = self.inbound[at].as_mut();
+            if let Some(letter) = inbound.and_then(Inbound::pop) {
                 self.next = (at + 1) % lanes;
                 return Some((from, letter));
             }
@@ -128,13 +157,37 @@ impl<T> Mesh<T> {
     }
 }
 
-impl<T> Outbound<T> {
-    fn new(lane: Option<rtrb::Producer<T>>) -> Self {
+impl<T: Payload> Inbound<T> {
+    fn pop(&mut self) -> Option<T> {
+        let letter = self.lane.pop().ok()?;
+        let bytes = letter.payload_bytes();
+        if bytes > 0 {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        Some(letter)
+    }
+}
+
+impl<T: Payload> Outbound<T> {
+    fn new(lane: Option<rtrb::Producer<T>>, bytes: Arc<AtomicUsize>) -> Self {
         Outbound {
             lane,
             waiting: VecDeque::new(),
+            bytes,
             dirty: false,
         }
+    }
+
+    /// Counts a letter before the receiver can take it. One to ourselves is not on a lane.
+    fn charge(&self, letter: &T) {
+        let bytes = letter.payload_bytes();
+        if self.lane.is_some() && bytes > 0 {
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    fn is_heavy(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > LANE_BYTES
     }
 
     fn fill_lane(&mut self) {
@@ -172,6 +225,18 @@ mod tests {
         }
         assert_eq!(received, (0..letters).collect::<Vec<_>>());
         assert!(!first.is_congested() && second.receive().is_none());
+    }
+
+    #[test]
+    fn a_lane_with_few_large_letters_is_congested_until_they_are_taken() {
+        let mut meshes = Mesh::<usize>::connect(2);
+        // The letter of a test weighs what it says.
+        meshes[0].send(ShardId(1), LANE_BYTES);
+        assert!(!meshes[0].is_congested(), "exactly full");
+        meshes[0].send(ShardId(1), 1);
+        assert!(meshes[0].is_congested());
+        assert_eq!(meshes[1].receive(), Some((ShardId(0), LANE_BYTES)));
+        assert!(!meshes[0].is_congested());
     }
 
     #[test]

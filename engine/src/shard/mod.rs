@@ -36,6 +36,7 @@ pub(crate) mod mesh;
 mod moving;
 pub(crate) mod node;
 pub(crate) mod outlet;
+pub(crate) mod payload;
 pub(crate) mod port;
 pub(crate) mod reply;
 pub(crate) mod seats;

@@ -1,7 +1,7 @@
 //! A shard's port: where other threads leave what they want of it.
 //!
 //! ```text
-//!   send, broadcast, publish ──reserve──▶ [inbox: INBOX_REQUESTS, lock-free] ──▶ driver
+//!   send, broadcast, publish ──reserve──▶ [inbox: INBOX_REQUESTS, INBOX_BYTES] ──▶ driver   (lock-free)
 //!   subscribe, dial, stop, … ───────────▶ [control: a short list under a lock] ─▶ driver
 //!   calls with a deadline ──────────────▶ [alarms: cancelled when the call ends] ─▶ driver
 //! ```
@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::peer::{PeerInfo, ShardId};
 use crate::shard::directory::Reservation;
 use crate::shard::feed::Feed;
+use crate::shard::payload::Payload;
 use crate::shard::reply::ReplySender;
 use crate::shard::timer::{AlarmKey, Alarms};
 use crate::switch::{Command, Delivery, Event, Reply};
@@ -34,6 +35,10 @@ use crate::transport;
 /// Requests that wait for a shard at most. A turn takes all of them; more room would only hide
 /// that the shard is behind.
 pub(crate) const INBOX_REQUESTS: usize = 4096;
+
+/// Bytes of the messages that wait for a shard from which it takes no more. A turn takes all of them;
+/// it must not be given a thousand blocks at once.
+pub(crate) const INBOX_BYTES: usize = 8 * 1024 * 1024;
 
 /// A message on its way to the switch.
 #[derive(Debug)]
@@ -81,6 +86,8 @@ pub(crate) struct Port {
     inbox: ArrayQueue<Request>,
     /// Slots of the inbox that are reserved or filled.
     taken: AtomicUsize,
+    /// Bytes of the messages in them.
+    bytes: AtomicUsize,
     control: Mutex<Vec<Control>>,
     has_control: AtomicBool,
     alarms: Alarms,
@@ -95,7 +102,11 @@ pub(crate) struct Port {
 
 /// A reserved place in an inbox; given back when dropped unfilled.
 #[derive(Debug)]
-pub(crate) struct Slot<'a>(&'a Port);
+pub(crate) struct Slot<'a> {
+    port: &'a Port,
+    /// Bytes of the message it is reserved for.
+    bytes: usize,
+}
 
 impl Port {
     /// The port of a shard that is about to start.
@@ -103,6 +114,7 @@ impl Port {
         Port {
             inbox: ArrayQueue::new(INBOX_REQUESTS),
             taken: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             control: Mutex::default(),
             has_control: AtomicBool::new(false),
             alarms: Alarms::default(),
@@ -134,21 +146,29 @@ impl Port {
 
     // ---- any thread ---------------------------------------------------------------------------
 
-    /// A place in the inbox, or `None` when it is full.
-    pub(crate) fn reserve(&self) -> Option<Slot<'_>> {
-        if self.taken.fetch_add(1, Ordering::AcqRel) < INBOX_REQUESTS {
-            return Some(Slot(self));
+    /// A place in the inbox for a message of so many bytes, or `None` when it is full.
+    pub(crate) fn reserve(&self, bytes: usize) -> Option<Slot<'_>> {
+        let taken = self.taken.fetch_add(1, Ordering::AcqRel);
+        let before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        if taken < INBOX_REQUESTS && before < INBOX_BYTES {
+            return Some(Slot { port: self, bytes });
         }
-        self.taken.fetch_sub(1, Ordering::AcqRel);
+        self.give_back(bytes);
         None
+    }
+
+    /// A place is free again.
+    fn give_back(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        self.taken.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// A place in the inbox for something to publish, or `None` when it is full or the channel's
     /// reactor is behind.
-    pub(crate) fn reserve_to_publish(&self, channel: ChannelId) -> Option<Slot<'_>> {
+    pub(crate) fn reserve_to_publish(&self, channel: ChannelId, bytes: usize) -> Option<Slot<'_>> {
         let (word, bit) = self.publish_bit(channel);
         let is_open = word.load(Ordering::SeqCst) & bit == 0;
-        is_open.then(|| self.reserve()).flatten()
+        is_open.then(|| self.reserve(bytes)).flatten()
     }
 
     fn publish_bit(&self, channel: ChannelId) -> (&AtomicU64, u64) {
@@ -214,7 +234,7 @@ impl Port {
     /// The next request. Its slot is free again.
     pub(crate) fn take_request(&self) -> Option<Request> {
         let request = self.inbox.pop()?;
-        self.taken.fetch_sub(1, Ordering::AcqRel);
+        self.give_back(request.command.payload_bytes());
         Some(request)
     }
 
@@ -258,7 +278,8 @@ impl Port {
 impl Slot<'_> {
     /// Fills the slot. The caller wakes the port, once for all it sends.
     pub(crate) fn fill(self, request: Request) {
-        let port = self.0;
+        let port = self.port;
+        debug_assert_eq!(request.command.payload_bytes(), self.bytes);
         // The slot is the request's now: `take_request` gives it back.
         std::mem::forget(self);
         let pushed = port.inbox.push(request);
@@ -273,10 +294,10 @@ impl Slot<'_> {
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+        self.port.give_back(self.bytes);
         // Somebody may have found the inbox full because of this very slot, and the driver, which
         // never saw it, will not tell.
-        self.0.tell_room();
+        self.port.tell_room();
     }
 }
 
@@ -308,30 +329,54 @@ mod tests {
     fn the_inbox_takes_exactly_its_capacity() {
         let port = Port::new();
         for _ in 0..INBOX_REQUESTS {
-            port.reserve().expect("within the capacity").fill(request());
+            port.reserve(0)
+                .expect("within the capacity")
+                .fill(request());
         }
-        assert!(port.reserve().is_none());
+        assert!(port.reserve(0).is_none());
         assert!(port.take_request().is_some());
-        assert!(port.reserve().is_some());
+        assert!(port.reserve(0).is_some());
+    }
+
+    #[test]
+    fn few_large_messages_fill_the_inbox_as_well() {
+        let port = Port::new();
+        let publish = |bytes| {
+            let slot = port.reserve(bytes)?;
+            let (channel, message) = (ChannelId(1), bytes::Bytes::from(vec![0; bytes]));
+            slot.fill(Request {
+                command: Command::Publish { channel, message },
+                ..request()
+            });
+            Some(())
+        };
+        assert!(publish(INBOX_BYTES - 1).is_some());
+        assert!(
+            publish(2).is_some(),
+            "there is room for a byte, so for one more"
+        );
+        assert!(publish(0).is_none() && port.reserve(1).is_none());
+        assert!(port.take_request().is_some());
+        assert!(publish(1).is_some());
     }
 
     #[test]
     fn a_channel_that_is_behind_takes_nothing_to_publish_until_it_opens() {
         let port = Port::new();
         port.set_publishable(ChannelId(255), false);
-        assert!(port.reserve_to_publish(ChannelId(255)).is_none());
-        assert!(port.reserve_to_publish(ChannelId(254)).is_some());
+        assert!(port.reserve_to_publish(ChannelId(255), 0).is_none());
+        assert!(port.reserve_to_publish(ChannelId(254), 0).is_some());
         port.set_publishable(ChannelId(255), true);
-        assert!(port.reserve_to_publish(ChannelId(255)).is_some());
+        assert!(port.reserve_to_publish(ChannelId(255), 0).is_some());
     }
 
     #[test]
     fn an_unfilled_slot_is_given_back() {
         let port = Port::new();
-        let slots: Vec<_> = (0..INBOX_REQUESTS).map(|_| port.reserve()).collect();
-        assert!(slots.iter().all(Option::is_some) && port.reserve().is_none());
+        let slots: Vec<_> = (0..INBOX_REQUESTS).map(|_| port.reserve(0)).collect();
+        assert!(slots.iter().all(Option::is_some) && port.reserve(0).is_none());
         drop(slots);
-        assert!(port.reserve().is_some());
+        assert!(port.reserve(0).is_some());
     }
 
     #[test]
@@ -343,13 +388,13 @@ mod tests {
             }
         }
         let port = Port::new();
-        let mut slots: Vec<_> = (0..INBOX_REQUESTS).map(|_| port.reserve()).collect();
+        let mut slots: Vec<_> = (0..INBOX_REQUESTS).map(|_| port.reserve(0)).collect();
         let count = std::sync::Arc::new(Count(AtomicUsize::new(0)));
         port.wait_for_room(&count.clone().into());
-        assert!(port.reserve().is_none());
+        assert!(port.reserve(0).is_none());
         slots.pop();
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
-        assert!(port.reserve().is_some());
+        assert!(port.reserve(0).is_some());
     }
 
     #[test]
@@ -357,12 +402,12 @@ mod tests {
         let port = Port::new();
         let (before, asked_before) = reply();
         let (after, asked_after) = reply();
-        port.reserve().expect("empty").fill(Request {
+        port.reserve(0).expect("empty").fill(Request {
             reply: Some(before),
             ..request()
         });
         port.close();
-        port.reserve().expect("empty").fill(Request {
+        port.reserve(0).expect("empty").fill(Request {
             reply: Some(after),
             ..request()
         });

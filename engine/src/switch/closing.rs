@@ -113,6 +113,7 @@ impl Switch {
         }
         peer.conn.release(&mut self.core.pool);
         self.core.recv_budget.forget(key, peer.held);
+        self.core.send_budget.forget(peer.queued);
         self.core.metrics.peers_removed += 1;
         self.core.tell_coordinator(ShardMessage::Left {
             ticket: peer.ticket,

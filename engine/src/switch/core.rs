@@ -17,12 +17,14 @@ use super::filter::Filters;
 use super::gate::{Gate, GateLimits};
 use super::identity::node_info_of;
 use super::io::{DialId, Event, LinkId, Output, QueueGauge, ReadMode, Reply, ReplyToken, Transmit};
+use super::link::{Peer, WaitingSend};
 use super::links::Links;
 use super::message::{AttemptId, ShardMessage};
 use super::recv_budget::RecvBudget;
+use super::send_budget::SendBudget;
 use super::switch::SwitchConfig;
 use super::timers::{Timer, Timers};
-use crate::buffer::{BufferPool, PoolLimits};
+use crate::buffer::{BufferPool, PoolLimits, memory_cost};
 use crate::chance::Chance;
 use crate::config::{Config, ConfigError};
 use crate::conn::MConnectionConfig;
@@ -80,6 +82,7 @@ pub(super) struct Core {
     pub(super) turn_bytes: usize,
     pub(super) pool: BufferPool,
     pub(super) recv_budget: RecvBudget,
+    pub(super) send_budget: SendBudget,
     /// Whether a trim of the pool is in the timer heap.
     pub(super) trim_planned: bool,
     /// How often the pool had run out of chunks when the peers were last parked.
@@ -142,6 +145,7 @@ impl Core {
             turn_bytes: 0,
             pool: BufferPool::new(PoolLimits::default()),
             recv_budget: RecvBudget::new(share_of(config.recv_budget_bytes, shard_count)),
+            send_budget: SendBudget::new(share_of(config.send_budget_bytes, shard_count)),
             trim_planned: false,
             exhausted: 0,
             congested: false,
@@ -301,18 +305,25 @@ impl Core {
         let Some(number) = self.channels.number(channel) else {
             return Err(TrySendError::UnknownChannel(channel));
         };
+        let peers = self.links.peer_count();
         let Some(peer) = self.links.peer_mut(key) else {
             return Err(TrySendError::NotConnected(message));
         };
         if !peer.info.has_channel(channel) {
             return Err(TrySendError::PeerLacksChannel(channel));
         }
-        let len = message.len() as u64;
+        let len = message.len();
         let counters = &mut self.metrics.channels[number];
-        match peer.conn.try_send(channel, message) {
+        let sent = match self.send_budget.has_room(peer.queued, peers) {
+            true => peer.conn.try_send(channel, message),
+            false => Err(TrySendError::Full(message)),
+        };
+        match sent {
             Ok(()) => {
                 counters.sent_messages += 1;
-                counters.sent_bytes += len;
+                counters.sent_bytes += len as u64;
+                let queued = peer.queued + memory_cost(len);
+                self.send_budget.update(&mut peer.queued, queued);
                 self.touch(key, number);
                 self.mark(key);
                 Ok(())
@@ -343,6 +354,24 @@ impl Core {
         }
     }
 
+    /// Whether a peer's queue of a channel takes another message.
+    pub(super) fn can_send(&self, key: PeerKey, channel: ChannelId) -> bool {
+        self.links.peer(key).is_some_and(|peer| {
+            peer.conn.can_send(channel)
+                && self
+                    .send_budget
+                    .has_room(peer.queued, self.links.peer_count())
+        })
+    }
+
+    /// Counts what is still queued for a peer, after a write.
+    pub(super) fn count_queued(&mut self, key: PeerKey) {
+        if let Some(peer) = self.links.peer_mut(key) {
+            let queued = peer.conn.queued_bytes();
+            self.send_budget.update(&mut peer.queued, queued);
+        }
+    }
+
     /// Queues a message for every peer of this shard that has the channel and room for it.
     /// Returns how many took it.
     pub(super) fn broadcast_here(&mut self, channel: ChannelId, message: &Bytes) -> usize {
@@ -352,7 +381,7 @@ impl Core {
     }
 
     /// Makes the shell look at a queue's fill, once until it has looked.
-    fn touch(&mut self, key: PeerKey, number: usize) {
+    pub(super) fn touch(&mut self, key: PeerKey, number: usize) {
         let Some(peer) = self.links.peer_mut(key) else {
             return;
         };
@@ -370,23 +399,33 @@ impl Core {
             let Some(peer) = self.links.peer(key) else {
                 return;
             };
-            if peer.conn.queue_len(channel) != peer.gauged[number] {
+            if self.fill_of(peer, number, channel) != peer.gauged[number] {
                 self.touch(key, number);
             }
         }
     }
 
+    /// Messages that a queue holds or must take: those that were accepted and wait for room count,
+    /// too, so that no more are accepted than the queue may hold.
+    fn fill_of(&self, peer: &Peer, number: usize, channel: ChannelId) -> usize {
+        let is_accepted = |send: &&WaitingSend| send.token.is_none() && send.channel == channel;
+        let accepted = peer.waiting.iter().filter(is_accepted).count();
+        let capacity = self.channels.descriptors()[number].send_queue_capacity;
+        (peer.conn.queue_len(channel) + accepted).min(capacity)
+    }
+
     /// The next queue whose fill changed.
     pub(super) fn poll_gauge(&mut self) -> Option<QueueGauge> {
         while let Some((key, channel)) = self.gauges.pop_front() {
-            let Some(peer) = self.links.peer_mut(key) else {
-                continue;
-            };
             let number = self
                 .channels
                 .number(channel)
                 .expect("gauges are of registered channels");
-            let queued = peer.conn.queue_len(channel);
+            let Some(peer) = self.links.peer(key) else {
+                continue;
+            };
+            let queued = self.fill_of(peer, number, channel);
+            let peer = self.links.peer_mut(key).expect("just seen");
             peer.touched &= !(1 << number);
             if std::mem::replace(&mut peer.gauged[number], queued) != queued {
                 return Some(QueueGauge {

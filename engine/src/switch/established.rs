@@ -76,6 +76,7 @@ impl Switch {
             gauged: [0; CHANNELS_MAX],
             held: 0,
             forget_at: None,
+            queued: 0,
             closing: None,
         }));
         let outcome = self.init_peer(&info);
@@ -186,15 +187,16 @@ impl Switch {
         self.core.send_waiting(key);
         for number in 0..self.core.channels.descriptors().len() {
             let channel = self.core.channels.descriptors()[number].id;
-            let Some(peer) = self.core.links.peer_mut(key) else {
+            let Some(peer) = self.core.links.peer(key) else {
                 return;
             };
             let is_due = peer.starved & (1 << number) != 0
-                && peer.conn.can_send(channel)
+                && self.core.can_send(key, channel)
                 && !peer.waiting.iter().any(|send| send.channel == channel);
             if !is_due {
                 continue;
             }
+            let peer = self.core.links.peer_mut(key).expect("just seen");
             peer.starved &= !(1 << number);
             let index = self.core.channels.owner_of(number);
             let outcome = self.call(index, |reactor, cx| reactor.handle_room(cx, key, channel));
@@ -307,6 +309,7 @@ impl Core {
             return Ok(());
         };
         if let Some(buffers) = peer.conn.poll_transmit(self.now, &mut self.pool)? {
+            self.count_queued(key);
             self.transmit(key, buffers);
         }
         Ok(())

@@ -127,6 +127,8 @@ pub(super) struct Peer {
     pub(super) held: usize,
     /// When what it sent and nobody took is dropped; set when its socket has ended.
     pub(super) forget_at: Option<Instant>,
+    /// Bytes queued for it, as the budget last counted them.
+    pub(super) queued: usize,
     /// Set once it was decided to close the peer after what is queued.
     pub(super) closing: Option<Closing>,
 }

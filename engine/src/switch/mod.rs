@@ -42,6 +42,7 @@ mod message;
 mod reactor_set;
 mod reconnect;
 mod recv_budget;
+mod send_budget;
 mod sends;
 mod shutdown;
 #[allow(clippy::module_inception, reason = "the switch is the room's namesake")]

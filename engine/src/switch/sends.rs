@@ -24,7 +24,7 @@ impl Core {
         // The channels without room, a bit each: what waits behind them waits on.
         let mut full: u16 = 0;
         loop {
-            let Some(peer) = self.links.peer_mut(key) else {
+            let Some(peer) = self.links.peer(key) else {
                 return;
             };
             let Some(send) = peer.waiting.get(place) else {
@@ -33,11 +33,12 @@ impl Core {
             let channel = send.channel;
             let number = self.channels.number(channel);
             let bit = 1 << number.expect("a send waits only on a registered channel");
-            if full & bit != 0 || !peer.conn.can_send(channel) {
+            if full & bit != 0 || !self.can_send(key, channel) {
                 full |= bit;
                 place += 1;
                 continue;
             }
+            let peer = self.links.peer_mut(key).expect("just seen");
             let send = peer.waiting.remove(place).expect("looked at above");
             let outcome = self.try_send(key, channel, send.message);
             if let Some(token) = send.token {
@@ -95,6 +96,9 @@ impl Core {
                 };
                 let peer = self.links.peer_mut(key).expect("found above");
                 peer.waiting.push_back(send);
+                if let Some(number) = self.channels.number(channel) {
+                    self.touch(key, number);
+                }
                 return self.schedule(key);
             }
             outcome => outcome,

@@ -60,6 +60,16 @@ fn limits_hold_at_both_ends() {
             ["ringwire.recv_budget_bytes"]
         );
     }
+    for (edge, beyond) in [
+        (SEND_BUDGET_BYTES_MIN, SEND_BUDGET_BYTES_MIN - 1),
+        (SEND_BUDGET_BYTES_MAX, SEND_BUDGET_BYTES_MAX + 1),
+    ] {
+        assert!(faults(|c| c.send_budget_bytes = edge).is_empty());
+        assert_eq!(
+            faults(|c| c.send_budget_bytes = beyond),
+            ["ringwire.send_budget_bytes"]
+        );
+    }
     assert!(faults(|c| c.busy_poll = BUSY_POLL_MAX).is_empty());
     let longer = BUSY_POLL_MAX + Duration::from_nanos(1);
     assert_eq!(faults(|c| c.busy_poll = longer), ["ringwire.busy_poll"]);
@@ -182,6 +192,16 @@ fn budgets_of_gossip_hold_at_both_ends() {
     ] {
         assert!(faults(|c| c.gossip_backlog_bytes_max = edge).is_empty());
         assert_eq!(faults(|c| c.gossip_backlog_bytes_max = beyond), [key]);
+    }
+    for (edge, beyond) in [
+        (GOSSIP_BACKLOG_BYTES_MIN, GOSSIP_BACKLOG_BYTES_MIN - 1),
+        (GOSSIP_BUDGET_BYTES_MAX, GOSSIP_BUDGET_BYTES_MAX + 1),
+    ] {
+        assert!(faults(|c| c.gossip_budget_bytes = edge).is_empty());
+        assert_eq!(
+            faults(|c| c.gossip_budget_bytes = beyond),
+            ["ringwire.gossip_budget_bytes"]
+        );
     }
     for (edge, beyond) in [
         (GOSSIP_SEEN_MIN, GOSSIP_SEEN_MIN - 1),

@@ -9,6 +9,12 @@ impl MConnection {
         self.recv.backlog_bytes() + self.channels.held_bytes()
     }
 
+    /// Bytes of memory that the messages which wait to be sent cost. Clones share their payload, so
+    /// a message that waits at many peers is counted at each.
+    pub fn queued_bytes(&self) -> usize {
+        self.channels.queued_bytes()
+    }
+
     /// Whether a whole message waits to be pulled.
     pub fn has_ready(&self) -> bool {
         self.channels.ready_bytes() > 0
