@@ -2,10 +2,26 @@
 //!
 //! [`Flood`] pushes each new message to every peer that speaks its channel. What makes that cheap
 //! enough to start with is [`Seen`]: a node answers a copy it knows with one lookup.
+//!
+//! ```text
+//!   reactor ── seen        is it new?                  per source, by count and time
+//!      │  └─── acceptance  may it be passed on?        the application's say
+//!      ├────── retained    what is kept, for whom      one copy, one budget, a share per source
+//!      └────── backlog     what waits for one peer     sources take turns
+//!                 └─ known what the peer has itself
+//! ```
 
+mod acceptance;
 mod backlog;
+mod config;
+mod counters;
+mod known;
 mod reactor;
+mod retained;
 mod seen;
+mod slow;
 
-pub use reactor::{Flood, FloodConfig};
-pub use seen::{Digest, Seen};
+pub use acceptance::Acceptance;
+pub use config::FloodConfig;
+pub use reactor::Flood;
+pub use seen::{Digest, Seen, Source};

@@ -15,25 +15,32 @@
 //! delivery queue fills, its peers are read no more, and nothing else has to know.
 //!
 //! A message is not sent to the peer it came from, nor to a peer that has sent us a copy
-//! meanwhile. What a peer's channel has no room for waits in that peer's backlog, as references to
-//! the one message. Nothing is dropped silently: a peer whose backlog exceeds its budget is too
-//! slow for this network and is stopped, and the application learns why.
+//! meanwhile. What a peer's channel has no room for waits in that peer's backlog, as pointers to
+//! the one message. Nothing is dropped silently, and what waits has a budget:
 //!
-//! Before it comes to that, an application that publishes faster than its peers take is told to
-//! wait: every shard says when one of its backlogs passes a quarter of the budget and when all are
-//! below an eighth again, and [`Reactor::has_room`] is false while any shard is under pressure.
+//! * Each source (a peer that brings messages, or the node's own publishers) has a share of it. Who
+//!   has used up its share is held back on every shard: the peer's channel is read no more, and
+//!   [`Reactor::has_room`] is false for publishers, until half of the share is free.
+//! * A peer for which much waits while others keep up is too slow for this network. It is stopped,
+//!   and the application learns why (see [`super::slow`]).
+//! * If the budget is passed all the same, the peer that is furthest behind is stopped.
 //!
 //! A node's own messages are spread and not delivered back to it. Publishing the same bytes twice
 //! spreads them once: a message is its content.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_codec::{ChannelId, NodeId};
+use ringwire_codec::ChannelId;
 
-use super::backlog::{Backlog, Offered};
-use super::seen::{Digest, Seen};
+use super::acceptance::{Acceptance, Validator};
+use super::backlog::{Backlog, Fresh};
+use super::config::FloodConfig;
+use super::counters::Counters;
+use super::retained::{Change, Retained};
+use super::seen::{Digest, Seen, Source};
+use super::slow::{LOOK_PERIOD, Standing};
+use crate::document::Document;
 use crate::error::CloseReason;
 use crate::peer::{PeerInfo, PeerKey, ShardId};
 use crate::reactor::{ChannelDescriptor, Context, Envelope, Note, Reactor, ReactorError};
@@ -44,144 +51,138 @@ const CLAIM: u32 = 1;
 const SPREAD: u32 = 2;
 /// The owner says: new, you received it, so deliver it as well.
 const SPREAD_AND_DELIVER: u32 = 3;
-/// A backlog of the sending shard is long; `digest[0]` is 1 when it begins, 0 when it ends.
-const PRESSURE: u32 = 4;
+/// The sending shard has a source held back (a peer, or nobody: the publishers of this node), when
+/// `digest[0]` is 1, or no more, when it is 0.
+const HOLD_BACK: u32 = 4;
 
-/// Pressure begins when a backlog is longer than the budget divided by this.
-const PRESSURE_BEGINS: usize = 4;
-/// Pressure ends when no backlog is longer than the budget divided by this.
-const PRESSURE_ENDS: usize = 8;
-
-/// How a [`Flood`] behaves.
-#[derive(Clone, Debug)]
-pub struct FloodConfig {
-    /// The channel the messages travel on.
-    pub channel: ChannelDescriptor,
-    /// Bytes that may wait for one peer before it is stopped as too slow.
-    pub backlog_bytes_max: usize,
-    /// Ids a shard remembers per generation; two generations are kept.
-    pub seen_generation_max: usize,
-    /// Time after which a generation ends in any case.
-    pub seen_generation_span: Duration,
-}
-
-impl FloodConfig {
-    /// The defaults for a channel: 64 MiB of backlog per peer, 2^18 ids (about 12 MiB) or ten
-    /// minutes per generation.
-    pub fn new(channel: ChannelDescriptor) -> Self {
-        FloodConfig {
-            channel,
-            backlog_bytes_max: 64 * 1024 * 1024,
-            seen_generation_max: 1 << 18,
-            seen_generation_span: Duration::from_secs(600),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counters {
-    copies: u64,
-    delivered: u64,
-    duplicates: u64,
-    published: u64,
-    too_long: u64,
-    sent: u64,
-    spared: u64,
-}
+/// The one timer of the reactor: look for slow peers.
+const LOOK: u64 = 1;
+/// A shard's part of the budget is no smaller, however many shards there are: one turn of a shard
+/// takes so much from publishers and peers before these hear that they are held back.
+const SHARD_BUDGET_MIN: usize = 16 * 1024 * 1024;
+/// A source has at most one in so many of the bytes that may wait for one peer.
+const SOURCE_SHARE: usize = 4;
 
 /// The flooding gossip reactor. One instance per shard, all with the same configuration.
 pub struct Flood {
     config: FloodConfig,
+    validator: Option<Validator>,
     seen: Seen,
     peers: BTreeMap<PeerKey, Backlog>,
-    /// Shards with a long backlog, as far as this one has heard.
-    pressed: BTreeSet<ShardId>,
+    retained: Retained,
+    /// Who is held back, and on the word of which shards.
+    held_back: BTreeMap<Source, BTreeSet<ShardId>>,
+    is_look_planned: bool,
     counters: Counters,
 }
 
 impl Flood {
     /// An instance without peers.
     pub fn new(config: FloodConfig) -> Self {
-        let seen = Seen::new(config.seen_generation_max, config.seen_generation_span);
+        let source_max = config.backlog_bytes_max / SOURCE_SHARE;
         Flood {
-            config,
-            seen,
+            validator: None,
+            seen: Seen::new(config.seen_max, config.seen_span),
             peers: BTreeMap::new(),
-            pressed: BTreeSet::new(),
+            retained: Retained::new(config.budget_bytes, source_max),
+            held_back: BTreeMap::new(),
+            is_look_planned: false,
             counters: Counters::default(),
+            config,
         }
+    }
+
+    /// Asks `validator` about each message of a peer that this shard does not know, before anybody
+    /// else gets it: who sent it, and the whole message. It runs on the shard's thread and must
+    /// answer at once.
+    ///
+    /// It is asked once per message and shard; about a copy that comes in the moment in which
+    /// another shard decides whether it is new, once more. Messages that this node publishes are
+    /// its own affair.
+    #[must_use]
+    pub fn with_validator(
+        mut self,
+        validator: impl FnMut(&PeerInfo, &Bytes) -> Acceptance + 'static,
+    ) -> Self {
+        self.validator = Some(Box::new(validator));
+        self
     }
 
     fn channel(&self) -> ChannelId {
         self.config.channel.id
     }
 
-    /// Tells all shards when this one comes under pressure, and when that is over.
-    fn report_pressure(&mut self, cx: &mut dyn Context) {
-        let here = cx.shard();
-        let was_pressed = self.pressed.contains(&here);
-        let divisor = if was_pressed {
-            PRESSURE_ENDS
-        } else {
-            PRESSURE_BEGINS
-        };
-        let limit = self.config.backlog_bytes_max / divisor;
-        let is_pressed = self.peers.values().any(|backlog| backlog.bytes() > limit);
-        if is_pressed == was_pressed {
-            return;
-        }
-        self.set_pressed(here, is_pressed);
-        let mut digest = [0; 32];
-        digest[0] = u8::from(is_pressed);
-        for shard in (0..cx.shard_count())
-            .map(ShardId)
-            .filter(|shard| *shard != here)
-        {
-            let body = Bytes::new();
-            cx.send_note(
-                shard,
-                Note {
-                    kind: PRESSURE,
-                    digest,
-                    peer: None,
-                    body,
-                },
-            );
-        }
-    }
-
-    fn set_pressed(&mut self, shard: ShardId, is_pressed: bool) {
-        if is_pressed {
-            self.pressed.insert(shard);
-        } else {
-            self.pressed.remove(&shard);
-        }
-    }
-
     /// Brings a message before the shard that owns its id.
-    fn submit(&mut self, cx: &mut dyn Context, source: Option<&PeerInfo>, body: Bytes) {
+    fn submit(
+        &mut self,
+        cx: &mut dyn Context,
+        source: Option<&PeerInfo>,
+        body: Bytes,
+    ) -> Result<(), ReactorError> {
         let digest = *blake3::hash(&body).as_bytes();
-        if let Some(peer) = source.and_then(|peer| self.peers.get_mut(&peer.key)) {
-            peer.mark_known(cx, digest);
+        let is_seen = self.seen.contains(&digest);
+        if let Some(peer) = source {
+            self.mark_known(cx, peer, digest, is_seen);
+        }
+        if is_seen {
+            self.counters.duplicates += 1;
+            return Ok(());
+        }
+        if let Some(peer) = source
+            && !self.accepts(cx, peer, digest, &body)?
+        {
+            return Ok(());
         }
         let source = source.map(|peer| peer.id);
-        if self.seen.contains(&digest) {
-            self.counters.duplicates += 1;
-            return;
-        }
         let owner = owner_of(&digest, cx.shard_count());
         if owner == cx.shard() {
             self.decide(cx, owner, digest, source, body);
         } else {
-            cx.send_note(
-                owner,
-                Note {
-                    kind: CLAIM,
-                    digest,
-                    peer: source,
-                    body,
-                },
-            );
+            let note = Note {
+                kind: CLAIM,
+                digest,
+                peer: source,
+                body,
+            };
+            cx.send_note(owner, note);
+        }
+        Ok(())
+    }
+
+    /// Remembers that the peer has the message, if it could be sent to it otherwise: it may wait
+    /// for the peer, or its owner may be deciding.
+    fn mark_known(&mut self, cx: &dyn Context, peer: &PeerInfo, digest: Digest, is_seen: bool) {
+        let Some(backlog) = self.peers.get_mut(&peer.key) else {
+            return;
+        };
+        let may_wait = is_seen && !backlog.is_empty();
+        if may_wait || (!is_seen && cx.shard_count() > 1) {
+            backlog.mark_known(cx, digest);
+        }
+    }
+
+    /// Whether the application wants a message passed on.
+    fn accepts(
+        &mut self,
+        cx: &dyn Context,
+        peer: &PeerInfo,
+        digest: Digest,
+        body: &Bytes,
+    ) -> Result<bool, ReactorError> {
+        let Some(validator) = &mut self.validator else {
+            return Ok(true);
+        };
+        match validator(peer, body) {
+            Acceptance::Accept => Ok(true),
+            Acceptance::Ignore => {
+                self.counters.ignored += 1;
+                self.seen.insert(cx.now(), Some(peer.id), digest);
+                Ok(false)
+            }
+            Acceptance::Blame(reason) => {
+                self.counters.blamed += 1;
+                Err(ReactorError::new(reason))
+            }
         }
     }
 
@@ -191,10 +192,10 @@ impl Flood {
         cx: &mut dyn Context,
         origin: ShardId,
         digest: Digest,
-        source: Option<NodeId>,
+        source: Source,
         body: Bytes,
     ) {
-        if !self.seen.insert(cx.now(), digest) {
+        if !self.seen.insert(cx.now(), source, digest) {
             self.counters.duplicates += 1;
             return;
         }
@@ -204,16 +205,13 @@ impl Flood {
                 self.spread(cx, digest, source, delivers, body.clone());
             } else {
                 let kind = if delivers { SPREAD_AND_DELIVER } else { SPREAD };
-                let body = body.clone();
-                cx.send_note(
-                    shard,
-                    Note {
-                        kind,
-                        digest,
-                        peer: source,
-                        body,
-                    },
-                );
+                let note = Note {
+                    kind,
+                    digest,
+                    peer: source,
+                    body: body.clone(),
+                };
+                cx.send_note(shard, note);
             }
         }
     }
@@ -223,7 +221,7 @@ impl Flood {
         &mut self,
         cx: &mut dyn Context,
         digest: Digest,
-        source: Option<NodeId>,
+        source: Source,
         delivers: bool,
         body: Bytes,
     ) {
@@ -231,22 +229,131 @@ impl Flood {
             self.counters.delivered += 1;
             cx.deliver(from, self.channel(), body.clone());
         }
-        let backlog_bytes_max = self.config.backlog_bytes_max;
-        for (key, backlog) in &mut self.peers {
-            let offered = backlog.offer(cx, source, digest, body.clone());
+        let mut fresh = Fresh::new(source, digest, body);
+        let mut longest = 0;
+        for backlog in self.peers.values_mut() {
+            let offered = backlog.offer(cx, &mut self.retained, &mut fresh);
             self.counters.add(offered);
-            if backlog.bytes() > backlog_bytes_max {
-                cx.stop_peer(*key, slow_peer(backlog.bytes(), backlog_bytes_max));
+            longest = longest.max(backlog.bytes());
+        }
+        if longest > self.config.backlog_bytes_max {
+            self.stop_far_behind(cx);
+        }
+        while self.retained.is_over_budget() && self.stop_furthest_behind(cx) {}
+        self.handle_retained(cx);
+    }
+
+    // ---- those who hold others up -------------------------------------------------------------
+
+    /// Tells what has changed in what is kept, and looks after it while something is.
+    fn handle_retained(&mut self, cx: &mut dyn Context) {
+        while let Some(Change {
+            source,
+            is_held_back,
+        }) = self.retained.poll_change()
+        {
+            let here = cx.shard();
+            self.counters.held_back += u64::from(is_held_back);
+            self.hold_back(cx, here, source, is_held_back);
+            let mut digest = [0; 32];
+            digest[0] = u8::from(is_held_back);
+            let others = (0..cx.shard_count()).map(ShardId);
+            for shard in others.filter(|shard| *shard != here) {
+                let note = Note {
+                    kind: HOLD_BACK,
+                    digest,
+                    peer: source,
+                    body: Bytes::new(),
+                };
+                cx.send_note(shard, note);
             }
         }
-        self.report_pressure(cx);
+        if self.retained.total() > 0 && !self.is_look_planned {
+            self.is_look_planned = true;
+            cx.set_timer(LOOK_PERIOD, LOOK);
+        }
     }
-}
 
-impl Counters {
-    fn add(&mut self, offered: Offered) {
-        self.sent += offered.sent;
-        self.spared += offered.spared;
+    /// A shard wants a source held back, or no more.
+    fn hold_back(&mut self, cx: &mut dyn Context, by: ShardId, source: Source, is_held_back: bool) {
+        let shards = self.held_back.entry(source).or_default();
+        let was_held_back = !shards.is_empty();
+        match is_held_back {
+            true => shards.insert(by),
+            false => shards.remove(&by),
+        };
+        let is_held_back = !shards.is_empty();
+        if !is_held_back {
+            self.held_back.remove(&source);
+        }
+        if was_held_back == is_held_back {
+            return;
+        }
+        let is_it = |backlog: &&Backlog| Some(backlog.id()) == source;
+        if let Some(backlog) = self.peers.values().find(is_it) {
+            let (key, channel) = (backlog.key(), self.channel());
+            match is_held_back {
+                true => cx.hold_back(key, channel),
+                false => cx.release(key, channel),
+            }
+        }
+    }
+
+    /// Stops the peers for which more waits than may, while others keep up.
+    fn stop_far_behind(&mut self, cx: &mut dyn Context) {
+        if !Standing::of(self.peers.values()).blames_the_slow() {
+            return;
+        }
+        let max = self.config.backlog_bytes_max;
+        let far_behind = self.peers.iter().filter(|(_, peer)| peer.bytes() > max);
+        let far_behind: Vec<_> = far_behind.map(|(key, peer)| (*key, peer.bytes())).collect();
+        for (key, bytes) in far_behind {
+            let reason = format!(
+                "slow peer: {bytes} bytes of gossip wait for it, the most for one peer is {max}"
+            );
+            self.stop_peer(cx, key, reason);
+        }
+    }
+
+    /// Stops the peer for which most waits; false if nothing waits for anybody.
+    fn stop_furthest_behind(&mut self, cx: &mut dyn Context) -> bool {
+        let by_bytes = |peer: &(&PeerKey, &Backlog)| peer.1.bytes();
+        let Some((&key, backlog)) = self.peers.iter().max_by_key(by_bytes) else {
+            return false;
+        };
+        let bytes = backlog.bytes();
+        if bytes == 0 {
+            return false;
+        }
+        let (kept, budget) = (self.retained.total(), self.retained.budget());
+        let reason = format!(
+            "slow peer: {bytes} bytes of gossip wait for it, {kept} for all peers, the budget is {budget}"
+        );
+        self.stop_peer(cx, key, reason);
+        true
+    }
+
+    /// Has a peer closed and frees at once what waited for it.
+    fn stop_peer(&mut self, cx: &mut dyn Context, key: PeerKey, reason: String) {
+        self.counters.slow_peers += 1;
+        if let Some(backlog) = self.peers.remove(&key) {
+            backlog.give_up(&mut self.retained);
+        }
+        cx.stop_peer(key, ReactorError::new(reason));
+    }
+
+    /// Looks for peers that are too slow.
+    fn look(&mut self, cx: &mut dyn Context) {
+        let standing = Standing::of(self.peers.values());
+        let mut slow = Vec::new();
+        for (key, backlog) in &mut self.peers {
+            let reason = standing.look(&self.retained, backlog);
+            slow.extend(reason.map(|reason| (*key, reason)));
+        }
+        for (key, reason) in slow {
+            self.stop_peer(cx, key, reason);
+        }
+        self.handle_retained(cx);
     }
 }
 
@@ -255,13 +362,23 @@ impl Reactor for Flood {
         vec![self.config.channel.clone()]
     }
 
-    fn add_peer(&mut self, _cx: &mut dyn Context, peer: &PeerInfo) {
+    fn start(&mut self, cx: &mut dyn Context) {
+        let (budget, shards) = (self.config.budget_bytes, cx.shard_count().max(1));
+        let share = budget.div_ceil(usize::from(shards));
+        self.retained
+            .set_budget(share.max(budget.min(SHARD_BUDGET_MIN)));
+    }
+
+    fn add_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
         if !peer.has_channel(self.channel()) {
             return;
         }
-        let span = self.config.seen_generation_span;
-        let backlog = Backlog::new(peer.key, peer.id, self.channel(), span);
+        let backlog = Backlog::new(peer.key, peer.id, self.channel());
         self.peers.insert(peer.key, backlog);
+        // What it brought in a former life may still wait.
+        if self.held_back.contains_key(&Some(peer.id)) {
+            cx.hold_back(peer.key, self.channel());
+        }
     }
 
     fn receive(
@@ -270,16 +387,15 @@ impl Reactor for Flood {
         envelope: Envelope<'_>,
     ) -> Result<(), ReactorError> {
         self.counters.copies += 1;
-        self.submit(cx, Some(envelope.from), envelope.message);
-        Ok(())
+        self.submit(cx, Some(envelope.from), envelope.message)
     }
 
     fn handle_room(&mut self, cx: &mut dyn Context, peer: PeerKey, channel: ChannelId) {
         debug_assert_eq!(channel, self.channel());
         if let Some(backlog) = self.peers.get_mut(&peer) {
-            let offered = backlog.drain(cx);
+            let offered = backlog.drain(cx, &mut self.retained);
             self.counters.add(offered);
-            self.report_pressure(cx);
+            self.handle_retained(cx);
         }
     }
 
@@ -290,7 +406,7 @@ impl Reactor for Flood {
     }
 
     fn has_room(&self, _channel: ChannelId) -> bool {
-        self.pressed.is_empty()
+        !self.held_back.contains_key(&None)
     }
 
     fn publish(&mut self, cx: &mut dyn Context, channel: ChannelId, message: Bytes) {
@@ -301,38 +417,53 @@ impl Reactor for Flood {
             return;
         }
         self.counters.published += 1;
-        self.submit(cx, None, message);
+        let submitted = self.submit(cx, None, message);
+        debug_assert!(submitted.is_ok(), "nobody is blamed for our own message");
     }
 
     fn handle_note(&mut self, cx: &mut dyn Context, from: ShardId, note: Note) {
         if note.kind == CLAIM {
             return self.decide(cx, from, note.digest, note.peer, note.body);
         }
-        if note.kind == PRESSURE {
-            return self.set_pressed(from, note.digest[0] == 1);
+        if note.kind == HOLD_BACK {
+            return self.hold_back(cx, from, note.peer, note.digest[0] == 1);
         }
         // The owner has decided: from now on this shard knows the message by itself.
-        self.seen.insert(cx.now(), note.digest);
+        self.seen.insert(cx.now(), note.peer, note.digest);
         let delivers = note.kind == SPREAD_AND_DELIVER;
         self.spread(cx, note.digest, note.peer, delivers, note.body);
     }
 
+    fn handle_timeout(&mut self, cx: &mut dyn Context, token: u64) {
+        debug_assert_eq!(token, LOOK);
+        self.is_look_planned = false;
+        self.look(cx);
+    }
+
     fn remove_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo, _reason: &CloseReason) {
-        self.peers.remove(&peer.key);
-        self.report_pressure(cx);
+        if let Some(backlog) = self.peers.remove(&peer.key) {
+            backlog.give_up(&mut self.retained);
+        }
+        self.handle_retained(cx);
+    }
+
+    /// What this instance keeps now, as JSON.
+    fn inspect(&self) -> Option<Document> {
+        let peers = self.peers.len();
+        let (ids, sources) = (self.seen.len(), self.seen.source_count());
+        let known: usize = self.peers.values().map(Backlog::known_len).sum();
+        let (kept, held_back) = (self.retained.total(), self.held_back.len());
+        Some(Document::new("gossip", move || {
+            format!(
+                "{{\"peers\":{peers},\"ids\":{ids},\"sources\":{sources},\"known_ids\":{known},\
+                 \"kept_bytes\":{kept},\"held_back\":{held_back}}}"
+            )
+            .into_bytes()
+        }))
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        let counters = self.counters;
-        vec![
-            ("gossip_copies_received", counters.copies),
-            ("gossip_delivered", counters.delivered),
-            ("gossip_duplicates", counters.duplicates),
-            ("gossip_published", counters.published),
-            ("gossip_too_long", counters.too_long),
-            ("gossip_sent", counters.sent),
-            ("gossip_spared", counters.spared),
-        ]
+        self.counters.figures(self.retained.highest())
     }
 }
 
@@ -341,12 +472,6 @@ fn owner_of(digest: &Digest, shard_count: u16) -> ShardId {
     let word = u64::from_le_bytes(digest[..8].try_into().expect("eight of 32 bytes"));
     let shard = word % u64::from(shard_count.max(1));
     ShardId(u16::try_from(shard).expect("a remainder of a u16"))
-}
-
-fn slow_peer(backlog_bytes: usize, max: usize) -> ReactorError {
-    ReactorError::new(format!(
-        "slow peer: {backlog_bytes} bytes of gossip wait for it, the budget is {max}"
-    ))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ fn flooding(seed: u64, nodes: u32) -> Scenario {
 }
 
 /// Nodes with queues of two messages, so that what waits, waits in the reactor; there node 0 keeps
-/// at most so many bytes for a peer.
+/// at most so many bytes for a peer, and four times as many for all.
 fn hasty(nodes: u32, backlog_bytes_max: usize) -> Scenario {
     let make = move |node, _| -> Box<dyn Reactor> {
         let defaults = FloodConfig::new(ChannelDescriptor {
@@ -34,6 +34,7 @@ fn hasty(nodes: u32, backlog_bytes_max: usize) -> Scenario {
         });
         let tight = FloodConfig {
             backlog_bytes_max,
+            budget_bytes: 4 * backlog_bytes_max,
             ..defaults.clone()
         };
         Box::new(Flood::new(if node == 0 { tight } else { defaults }))
@@ -42,7 +43,7 @@ fn hasty(nodes: u32, backlog_bytes_max: usize) -> Scenario {
 }
 
 /// Lets nodes dial each other, once.
-fn connect(world: &mut World, edges: &[(u32, u32)]) {
+pub(crate) fn connect(world: &mut World, edges: &[(u32, u32)]) {
     for &(from, to) in edges {
         world.dial(from, to, false);
     }
@@ -50,7 +51,7 @@ fn connect(world: &mut World, edges: &[(u32, u32)]) {
 }
 
 /// Publishes bytes of the test's own from one shard.
-fn publish(world: &mut World, node: u32, shard: u16, message: impl Into<Bytes>) {
+pub(crate) fn publish(world: &mut World, node: u32, shard: u16, message: impl Into<Bytes>) {
     let publish = Command::Publish {
         channel: GOSSIP,
         message: message.into(),
@@ -59,7 +60,7 @@ fn publish(world: &mut World, node: u32, shard: u16, message: impl Into<Bytes>) 
 }
 
 /// A figure of the reactors of all shards of a node together.
-fn counter(world: &World, node: u32, name: &str) -> u64 {
+pub(crate) fn counter(world: &World, node: u32, name: &str) -> u64 {
     let counters = world.switches(node).flat_map(Switch::reactor_counters);
     let figures = counters.flat_map(|(_, counters)| counters);
     figures
@@ -195,7 +196,7 @@ fn a_backlog_over_its_budget_stops_the_peer() {
     let mut world = hasty(2, 10_000).build();
     connect(&mut world, &[(0, 1)]);
     // Published within one turn, so nothing can be written in between.
-    for n in 0..20 {
+    for n in 0..40 {
         publish(&mut world, 0, 0, vec![n; 1000]);
     }
     world.run_for(MOMENT);

@@ -6,6 +6,7 @@ mod admission;
 mod faults;
 mod goodbye;
 mod gossip;
+mod gossip_attacks;
 mod life;
 mod peers;
 mod pex;

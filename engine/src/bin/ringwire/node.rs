@@ -178,8 +178,9 @@ pub(crate) fn figure(handle: &Handle, name: &str) -> u64 {
 fn gossip(config: &Config) -> FloodConfig {
     FloodConfig {
         backlog_bytes_max: config.gossip_backlog_bytes_max,
-        seen_generation_max: config.gossip_seen_max,
-        seen_generation_span: config.gossip_seen_span,
+        budget_bytes: config.gossip_budget_bytes,
+        seen_max: config.gossip_seen_max,
+        seen_span: config.gossip_seen_span,
         ..FloodConfig::new(channel())
     }
 }
