@@ -118,7 +118,7 @@ impl NetAddress {
     }
 
     /// Whether the host can be the address of a node at all: a name, or an IP that is neither
-    /// unspecified, nor broadcast, nor reserved for documentation (RFC 3849).
+    /// unspecified, nor broadcast or multicast, nor 2001:db8::/32 (RFC 3849).
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.host.ip().is_none_or(nets::is_valid)
@@ -134,7 +134,8 @@ impl NetAddress {
     }
 
     /// Whether the host can be reached over the public internet: valid, and not of a private,
-    /// link-local, overlay or local network (RFC 1918, 3927, 4862, 4193, 4843).
+    /// link-local, overlay or local network (RFC 1918, 3927, 4862, 4193, 4843), nor kept for
+    /// documentation or later use (RFC 5737, 9637, 6666, 1112).
     #[must_use]
     pub fn is_routable(&self) -> bool {
         match &self.host {

@@ -135,6 +135,10 @@ impl NodeInfo {
         if !self.version.is_empty() && !is_printable(&self.version) {
             return Err(NodeInfoError::Version);
         }
+        // The reference takes any text. Ours is printable, so that another one differs in any case.
+        if !self.network.is_empty() && !is_printable(&self.network) {
+            return Err(NodeInfoError::NetworkName);
+        }
         self.validate_channels()?;
         if !is_printable(&self.moniker) {
             return Err(NodeInfoError::Moniker);

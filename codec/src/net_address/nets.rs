@@ -1,12 +1,19 @@
 //! The networks of the internet that are not plain public addresses.
 //!
 //! IPv4 addresses are expected in their own form, not mapped into IPv6; [`super::Host`] sees to it.
-//! The list is that of the reference, which took it from btcd.
+//! The list is that of the reference, which took it from btcd, and what IANA keeps for examples,
+//! groups and later use. Networks that somebody may run nodes in although the internet does not
+//! reach them all (100.64.0.0/10 of RFC 6598, 198.18.0.0/15 of RFC 2544) count as public, as in the
+//! reference.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Documentation, RFC 3849.
 const DOCUMENTATION: Net = Net::new([0x2001, 0x0db8, 0, 0, 0, 0], 32);
+/// Documentation, RFC 9637.
+const DOCUMENTATION_LATER: Net = Net::new([0x3fff, 0, 0, 0, 0, 0], 20);
+/// Addresses that drop what is sent to them, RFC 6666.
+const DISCARD: Net = Net::new([0x0100, 0, 0, 0, 0, 0], 64);
 /// 6to4, RFC 3964.
 const SIX_TO_FOUR: Net = Net::new([0x2002, 0, 0, 0, 0, 0], 16);
 /// Unique local addresses, RFC 4193. OnionCat's fd87:d87e:eb43::/48 lies within.
@@ -47,8 +54,8 @@ impl Net {
 
 pub(super) fn is_valid(ip: IpAddr) -> bool {
     match ip {
-        IpAddr::V4(ip) => !ip.is_unspecified() && !ip.is_broadcast(),
-        IpAddr::V6(ip) => !ip.is_unspecified() && !DOCUMENTATION.contains(ip),
+        IpAddr::V4(ip) => !ip.is_unspecified() && !ip.is_broadcast() && !ip.is_multicast(),
+        IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_multicast() && !DOCUMENTATION.contains(ip),
     }
 }
 
@@ -77,12 +84,25 @@ pub(super) fn is_tunnelled(ip: Ipv6Addr) -> bool {
 /// Whether the address means something only within one site, link or overlay.
 fn is_confined(ip: IpAddr) -> bool {
     match ip {
-        // RFC 1918 and RFC 3927.
-        IpAddr::V4(ip) => ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => [LINK_LOCAL, UNIQUE_LOCAL, ORCHID]
-            .iter()
-            .any(|net| net.contains(ip)),
+        // RFC 1918, RFC 3927, RFC 5737 and RFC 1112.
+        IpAddr::V4(ip) => {
+            ip.is_private() || ip.is_link_local() || ip.is_documentation() || is_reserved(ip)
+        }
+        IpAddr::V6(ip) => [
+            LINK_LOCAL,
+            UNIQUE_LOCAL,
+            ORCHID,
+            DOCUMENTATION_LATER,
+            DISCARD,
+        ]
+        .iter()
+        .any(|net| net.contains(ip)),
     }
+}
+
+/// 240.0.0.0/4, RFC 1112.
+fn is_reserved(ip: Ipv4Addr) -> bool {
+    ip.octets()[0] >= 240
 }
 
 /// 0.0.0.0/8, RFC 1122.
@@ -99,6 +119,8 @@ mod tests {
     fn nets_end_where_their_prefix_ends() {
         let nets = [
             DOCUMENTATION,
+            DOCUMENTATION_LATER,
+            DISCARD,
             SIX_TO_FOUR,
             UNIQUE_LOCAL,
             TEREDO,
@@ -121,6 +143,22 @@ mod tests {
     }
 
     #[test]
+    fn groups_of_hosts_are_nobodys_address() {
+        for ip in ["224.0.0.1", "239.255.255.255", "ff02::1"] {
+            assert!(!is_valid(ip.parse().unwrap()), "{ip}");
+        }
+        for ip in [
+            "223.255.255.255",
+            "240.0.0.1",
+            "192.0.2.1",
+            "3fff::1",
+            "fe80::1",
+        ] {
+            assert!(is_valid(ip.parse().unwrap()), "{ip}");
+        }
+    }
+
+    #[test]
     fn confined_and_invalid_addresses_are_not_routable() {
         let not_routable = [
             "0.0.0.0",
@@ -131,6 +169,12 @@ mod tests {
             "172.16.1.2",
             "172.31.255.255",
             "192.168.1.2",
+            "192.0.2.1",
+            "198.51.100.255",
+            "203.0.113.7",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
             "255.255.255.255",
             "::",
             "::1",
@@ -139,6 +183,10 @@ mod tests {
             "fc00::1234",
             "fd87:d87e:eb43:1234::5678",
             "fe80::1234",
+            "3fff:fff::1",
+            "100::1",
+            "ff02::1",
+            "ff0e::1234",
         ];
         for ip in not_routable {
             assert!(!is_routable(ip.parse().unwrap()), "{ip}");
@@ -153,10 +201,16 @@ mod tests {
             "11.0.0.0",
             "172.15.255.255",
             "172.32.0.0",
+            "192.0.3.1",
+            "198.51.101.0",
+            "203.0.114.0",
+            "223.255.255.255",
+            "100.64.0.1",
             "169.253.0.1",
             "2001:0:1234::1",
             "2001:470::1",
             "2002:c01:203::",
+            "3fff:1000::1",
             "64:ff9b::c01:203",
         ];
         for ip in routable {

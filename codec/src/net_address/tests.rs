@@ -54,6 +54,8 @@ fn what_is_no_address_is_refused_with_its_reason() {
         ("tcp://@127.0.0.1:8080", NoId),
         ("tcp://@", NoId),
         ("tcp://:26656", NoId),
+        (&format!("t\x1b[2J://{ID}@127.0.0.1:8080"), InvalidProtocol),
+        (&format!("t p://{ID}@127.0.0.1:8080"), InvalidProtocol),
         (&format!("tcp//{ID}@127.0.0.1:8080"), InvalidId),
         ("deadbeef@127.0.0.1:8080", InvalidId),
         ("this-isnot-hex@127.0.0.1:8080", InvalidId),

@@ -30,6 +30,9 @@ pub enum NetAddressError {
     /// There is no `@`, or nothing before it.
     #[error("address has no node id: expected id@host:port")]
     NoId,
+    /// What stands before `://` is no name of a protocol.
+    #[error("protocol before :// must be letters, digits, '+', '-' and '.'")]
+    InvalidProtocol,
     /// The part before the `@` is not 40 hexadecimal digits.
     #[error("node id must be 40 hexadecimal digits")]
     InvalidId,
@@ -57,7 +60,7 @@ impl FromStr for NetAddress {
         if text.len() > NET_ADDRESS_TEXT_MAX {
             return Err(NetAddressError::TooLong);
         }
-        let (id, host_port) = strip_protocol(text)
+        let (id, host_port) = strip_protocol(text)?
             .split_once('@')
             .ok_or(NetAddressError::NoId)?;
         if id.trim().is_empty() {
@@ -118,11 +121,21 @@ pub fn parse_listen_address(text: &str) -> Result<(Host, u16), NetAddressError> 
     if text.len() > NET_ADDRESS_TEXT_MAX {
         return Err(NetAddressError::TooLong);
     }
-    parse_host_port(strip_protocol(text))
+    parse_host_port(strip_protocol(text)?)
 }
 
-fn strip_protocol(text: &str) -> &str {
-    text.split_once("://").map_or(text, |(_, rest)| rest)
+/// What stands behind the protocol, if there is one. Which one it is means nothing here; but the
+/// whole text is shown to people, so it must not carry what a terminal obeys (RFC 3986, section
+/// 3.1).
+fn strip_protocol(text: &str) -> Result<&str, NetAddressError> {
+    let Some((protocol, rest)) = text.split_once("://") else {
+        return Ok(text);
+    };
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    match protocol.bytes().all(is_allowed) {
+        true => Ok(rest),
+        false => Err(NetAddressError::InvalidProtocol),
+    }
 }
 
 fn parse_host_port(text: &str) -> Result<(Host, u16), NetAddressError> {

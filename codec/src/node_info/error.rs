@@ -23,6 +23,9 @@ pub enum NodeInfoError {
     /// The version is set but blank or not printable ASCII.
     #[error("version must be empty, or printable ASCII that is not blank")]
     Version,
+    /// The network is set but blank or not printable ASCII.
+    #[error("network must be empty, or printable ASCII that is not blank")]
+    NetworkName,
     /// More than [`CHANNELS_MAX`](super::CHANNELS_MAX) channels.
     #[error("{found} channels, at most 16 are allowed")]
     TooManyChannels {

@@ -302,3 +302,24 @@ proptest! {
         fuzz_node_info(&[info().encode_body(), bytes].concat());
     }
 }
+
+#[test]
+fn no_text_of_a_node_info_that_passes_can_drive_a_terminal() {
+    type Set = fn(&mut NodeInfo, String);
+    let texts: [Set; 6] = [
+        |info, text| info.listen_addr = text + "://1.2.3.4:5",
+        |info, text| info.listen_addr = text + "host.example:5",
+        |info, text| info.network = text,
+        |info, text| info.version = text,
+        |info, text| info.moniker = text,
+        |info, text| info.other.rpc_address = text,
+    ];
+    for (at, set) in texts.into_iter().enumerate() {
+        let sound = with(|info| set(info, "tcp".into()));
+        assert_eq!(sound.validate(), Ok(()), "text {at}");
+        for escape in ["tcp\x1b[2J", "a\nb", "\u{9b}31m", "\u{202e}", "\x7f", "\0"] {
+            let refused = with(|info| set(info, escape.into())).validate();
+            assert!(refused.is_err(), "text {at}: {escape:?}");
+        }
+    }
+}

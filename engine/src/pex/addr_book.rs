@@ -53,8 +53,11 @@ pub enum AddAddressError {
     #[error("the host is a name, and the book keeps only IP addresses")]
     Name,
     /// The IP cannot be a node's address.
-    #[error("the IP is unspecified, broadcast or reserved for documentation")]
+    #[error("the IP is unspecified, broadcast, multicast or reserved for documentation")]
     Invalid,
+    /// Nobody listens on port 0.
+    #[error("the port is 0")]
+    NoPort,
     /// The id is banned.
     #[error("the node is banned")]
     Banned,
@@ -178,6 +181,7 @@ impl AddrBook {
         match address.host {
             Host::Name(_) => Err(AddAddressError::Name),
             Host::Ip(_) if !address.is_valid() => Err(AddAddressError::Invalid),
+            Host::Ip(_) if address.port == 0 => Err(AddAddressError::NoPort),
             Host::Ip(_) => Ok(()),
         }
     }

@@ -198,6 +198,13 @@ fn the_first_rule_that_is_broken_names_the_error() {
         (text("seed.example.com"), AddAddressError::Name),
         (text("0.0.0.0"), AddAddressError::Invalid),
         (text("[2001:db8::1]"), AddAddressError::Invalid),
+        (text("224.0.0.1"), AddAddressError::Invalid),
+        (
+            format!("{}@44.1.1.1:0", id(9)).parse().unwrap(),
+            AddAddressError::NoPort,
+        ),
+        (text("192.0.2.1"), AddAddressError::NotRoutable),
+        (text("[3fff::1]"), AddAddressError::NotRoutable),
         (text("127.0.0.1"), AddAddressError::NotRoutable),
         (text("10.1.2.3"), AddAddressError::NotRoutable),
     ];
