@@ -111,6 +111,36 @@ impl Metrics {
 }
 
 impl RefusalMetrics {
+    /// Each reason by its name, with its count.
+    pub fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        // Taken apart whole, so that a reason more cannot be left out here.
+        let RefusalMetrics {
+            filtered,
+            duplicate,
+            myself,
+            node_info,
+            full,
+            crowded,
+            banned,
+            handshake,
+            timeout,
+            other,
+        } = *self;
+        [
+            ("filtered", filtered),
+            ("duplicate", duplicate),
+            ("myself", myself),
+            ("node_info", node_info),
+            ("full", full),
+            ("crowded", crowded),
+            ("banned", banned),
+            ("handshake", handshake),
+            ("timeout", timeout),
+            ("other", other),
+        ]
+        .into_iter()
+    }
+
     fn counter_of(&mut self, reason: &CloseReason) -> &mut u64 {
         match reason {
             CloseReason::Handshake(_) => &mut self.handshake,

@@ -31,6 +31,9 @@ fn a_seed_makes_its_home_and_two_nodes_find_each_other_through_it() {
         "\nseed_mode = true\n",
         "\nnetwork = \"seed-test\"\n",
         "\naddr_book_strict = false\n",
+        "\nallow_duplicate_ip = true\n",
+        "\nmax_num_inbound_peers = 1000\n",
+        "\nmax_num_handshakes_per_ip = 256\n",
     ] {
         assert!(config.contains(line), "{line:?} is not in {config}");
     }
@@ -68,7 +71,11 @@ fn a_seed_makes_its_home_and_two_nodes_find_each_other_through_it() {
         node.terminated().succeeded();
     }
     let ended = seed.terminated().succeeded();
-    assert!(ended.stderr.contains(" answered"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(" answered; nobody refused"),
+        "{}",
+        ended.stderr
+    );
 
     // What it learned outlives it.
     let left = run_at(seed_home.path(), "peers", &["--json"])
@@ -101,6 +108,7 @@ fn a_seed_tells_programs_its_address_and_then_its_figures() {
             (&0.into(), &0.into())
         );
     }
+    assert_eq!(parse(seed.line())["refused"], serde_json::json!({}));
     // The config of a home that was there is not touched.
     let config = fs::read_to_string(home.path().join("config/config.toml")).expect("the file");
     assert!(config.contains("\nseed_mode = false\n"), "{config}");

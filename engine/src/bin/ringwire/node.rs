@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire::config::Config;
 use ringwire::gossip::{Flood, FloodConfig};
-use ringwire::handle::{self, Engine, Handle};
+use ringwire::handle::{self, Engine, Handle, ShardStatus};
 use ringwire::reactor::ChannelDescriptor;
 use ringwire_codec::net_address::Host;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
@@ -164,7 +164,11 @@ impl Iterator for Subscription {
 
 /// A figure that reactors show, all shards and reactors together.
 pub(crate) fn figure(handle: &Handle, name: &str) -> u64 {
-    let shards = handle.status_blocking();
+    figure_of(&handle.status_blocking(), name)
+}
+
+/// The same of shards that were asked before.
+pub(crate) fn figure_of(shards: &[ShardStatus], name: &str) -> u64 {
     let figures = shards
         .iter()
         .flat_map(|shard| &shard.reactors)

@@ -1,12 +1,13 @@
 //! What a seed has to show for itself, and how it is shown: a live line for eyes, a line now and
 //! then for files, objects for programs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ringwire::handle::Handle;
+use ringwire::handle::{Handle, ShardStatus};
 use ringwire::pex::Pex;
 use serde_json::json;
 
@@ -20,29 +21,61 @@ use crate::table::span;
 /// milliseconds for the largest.
 const LIVE_INTERVAL: Duration = Duration::from_secs(2);
 
+/// Connections that did not become peers, by reason; those that there were.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Refused(BTreeMap<&'static str, u64>);
+
+impl Refused {
+    /// Adds up what the shards have counted.
+    fn of(shards: &[ShardStatus]) -> Refused {
+        let mut refused = BTreeMap::new();
+        for shard in shards {
+            for (reason, count) in shard.metrics.refusals.by_reason() {
+                *refused.entry(reason).or_default() += count;
+            }
+        }
+        refused.retain(|_, count| *count > 0);
+        Refused(refused)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of_reason = |(reason, count): (&&str, &u64)| format!("{count} {reason}");
+        let all: Vec<_> = self.0.iter().map(of_reason).collect();
+        match all.is_empty() {
+            true => f.write_str("nobody refused"),
+            false => write!(f, "refused: {}", all.join(", ")),
+        }
+    }
+}
+
 /// A seed as of now.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Figures {
     uptime: Duration,
     known: Counts,
     peers: usize,
     requests: u64,
     answers: u64,
+    refused: Refused,
 }
 
 impl Figures {
     /// Asks the node, which has run for `uptime`.
     fn of(handle: &Handle, uptime: Duration) -> Figures {
+        let shards = handle.status_blocking();
         Figures {
             uptime,
             known: Counts::read(&handle.inspect_blocking(Pex::NAME).unwrap_or_default()),
             peers: handle.peer_count(),
-            requests: node::figure(handle, "pex_requests_received"),
-            answers: node::figure(handle, "pex_answers_sent"),
+            requests: node::figure_of(&shards, "pex_requests_received"),
+            answers: node::figure_of(&shards, "pex_answers_sent"),
+            refused: Refused::of(&shards),
         }
     }
 
-    fn to_json(self) -> String {
+    fn to_json(&self) -> String {
         let object = json!({
             "uptime_seconds": self.uptime.as_secs_f64(),
             "known_new": self.known.new,
@@ -51,6 +84,7 @@ impl Figures {
             "peers": self.peers,
             "requests": self.requests,
             "answers": self.answers,
+            "refused": self.refused.0,
         });
         object.to_string()
     }
@@ -60,14 +94,15 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "up {}: knows {} new, {} old, {} banned; {} peers now; {} requests, {} answered",
+            "up {}: knows {} new, {} old, {} banned; {} peers now; {} requests, {} answered; {}",
             span(self.uptime.as_secs_f64()),
             self.known.new,
             self.known.old,
             self.known.banned,
             self.peers,
             self.requests,
-            self.answers
+            self.answers,
+            self.refused
         )
     }
 }
@@ -162,13 +197,17 @@ mod tests {
             peers: 4,
             requests: 6,
             answers: 5,
+            refused: Refused([("crowded", 7), ("full", 1)].into()),
         };
         assert_eq!(
             figures.to_string(),
-            "up 1m01s: knows 1 new, 2 old, 3 banned; 4 peers now; 6 requests, 5 answered"
+            "up 1m01s: knows 1 new, 2 old, 3 banned; 4 peers now; 6 requests, 5 answered; \
+             refused: 7 crowded, 1 full"
         );
+        assert!(Figures::default().to_string().ends_with("; nobody refused"));
         let object: Value = serde_json::from_str(&figures.to_json()).expect("an object");
         assert_eq!(object["known_old"], 2);
         assert_eq!(object["answers"], 5);
+        assert_eq!(object["refused"]["crowded"], 7);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use ringwire::config::{Config, duration};
 use serde_json::json;
+use tracing::info;
 
 use super::figures::Display;
 use crate::console;
@@ -24,10 +25,6 @@ const SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
 /// Longest time until a signal is noticed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Inbound peers of a seed whose home is made here. They come, ask and go, and everybody comes to a
-/// seed first; a peer costs a few kilobytes.
-const INBOUND_PEERS_MAX: usize = 1000;
-
 /// Run a seed: a node that tells others whom it knows.
 ///
 /// A seed crawls the network, answers who asks with addresses, and hangs up. It keeps what it
@@ -35,13 +32,17 @@ const INBOUND_PEERS_MAX: usize = 1000;
 /// the seeds of other nodes; then it shows how many nodes it knows and how many it has answered.
 ///
 /// A home that is missing is made: a key, and a config.toml with seed_mode = true and what the
-/// flags say. One that is there is used as it is, whatever its seed_mode; flags hold for this run.
+/// flags say. One that is there is used as it is, whatever its seed_mode, but for limits of peers and
+/// handshakes that are still at a node's default: a seed's are higher. Flags hold for this run.
 #[derive(Args)]
 pub(crate) struct SeedArgs {
     #[command(flatten)]
     home: Home,
     #[command(flatten)]
     overrides: Overrides,
+    /// Whether several peers may share an IP address; a seed lets them unless this is false.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    allow_duplicate_ip: Option<bool>,
     /// Pause between two lines of figures where there is no terminal.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse)]
     every: Duration,
@@ -57,11 +58,19 @@ pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
     if made.config_created {
         eprintln!("made {}", args.home.config_file().display());
     }
-    let config = Config {
+    let mut config = Config {
         seed_mode: true,
         pex: true,
         ..args.overrides.load(&args.home)?
     };
+    let changed = config.fit_for_seed();
+    if !changed.is_empty() {
+        info!(
+            "a seed's limits in place of a node's defaults: {}",
+            changed.join(", ")
+        );
+    }
+    config.allow_duplicate_ip = args.allow_duplicate_ip.unwrap_or(config.allow_duplicate_ip);
     config.check()?;
     let lock = Lock::take(&args.home)?;
     let addr_book = args.home.file(&config.addr_book_file);
@@ -83,9 +92,7 @@ pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
 fn new_config(args: &SeedArgs) -> Result<Config, Failure> {
     let mut config = Config {
         moniker: String::from("seed"),
-        seed_mode: true,
-        max_num_inbound_peers: INBOUND_PEERS_MAX,
-        ..Config::default()
+        ..Config::seed()
     };
     if let Some(chain_id) = genesis::chain_id(&args.home.file(&config.genesis_file))? {
         config.network = chain_id;

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use ringwire::config::Config;
+use tracing::info;
 
 use crate::failure::Failure;
 use crate::home::Home;
@@ -43,6 +44,15 @@ impl StartArgs {
         let mut config = self.overrides.load(&self.home)?;
         config.pex = self.pex.unwrap_or(config.pex);
         config.seed_mode = self.seed_mode.unwrap_or(config.seed_mode);
+        if config.seed_mode {
+            let changed = config.fit_for_seed();
+            if !changed.is_empty() {
+                info!(
+                    "a seed's limits in place of a node's defaults: {}",
+                    changed.join(", ")
+                );
+            }
+        }
         config.check()?;
         if config.seed_mode && (self.stdin || self.stdout) {
             return Err(Failure::new(
