@@ -1,8 +1,8 @@
 //! The wire format of the Tendermint/CometBFT peer-to-peer layer, and Ringwire's own wide records.
 //!
-//! Everything here is a value: bytes in, values out, and back. There is no socket, clock, entropy
+//! Everything of the wire is a value: bytes in, values out, and back. There is no socket, entropy
 //! source, thread or lock in this crate, so each rule of the wire can be tested, fuzzed and
-//! simulated on its own.
+//! simulated on its own. Only [`file`] and the node key that is kept in one touch the world.
 //!
 //! ```text
 //!  reactor message ─► packet ─► delimited ─► secret::frame  (CometBFT peers)
@@ -24,6 +24,7 @@
 pub mod delimited;
 pub mod error;
 pub mod extension;
+pub mod file;
 pub mod id;
 pub mod key;
 pub mod net_address;

@@ -1,26 +1,19 @@
 //! The file of a node key: losing it means losing the node's name, so it is written with care.
 //!
-//! ```text
-//! new temporary file beside it, mode 0600 → write → fsync → link to the name
-//!                                  → remove the temporary name → fsync the directory
-//! ```
-//!
-//! The link fails when the name is taken, so a key is never overwritten, not even by two nodes
-//! started on one directory at the same instant. A crash at any step leaves either no key or a
-//! whole one.
+//! It is made whole or not at all, for its owner alone, and never overwritten ([`crate::file`]). A
+//! crash at any step leaves either no key or a whole one.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::json::{KEY_JSON_MAX, KeyFormatError};
 use super::pair::{NodeKey, SEED_BYTES};
+use crate::file::{self, FileKind, NotRegular};
 
-/// Temporary names tried before giving up; leftovers of that many crashes are survived.
-const TEMPORARY_NAMES_MAX: u32 = 64;
+/// Mode of a new key: for its owner alone.
+const MODE: u32 = 0o600;
 
 /// Why a node key could not be loaded or saved. The message names the file and how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +39,14 @@ pub enum KeyFileError {
         /// What is wrong with its text.
         fault: KeyFormatError,
     },
+    /// The name stands for something that is not read, because to read it could wait for ever.
+    #[error("{}: a node key is a regular file, and this is {found}; name another file", path.display())]
+    NotAFile {
+        /// The name.
+        path: PathBuf,
+        /// What it stands for.
+        found: FileKind,
+    },
     /// Saving would overwrite a key.
     #[error("{}: exists already and a node key is never overwritten; move it away first", path.display())]
     Exists {
@@ -69,10 +70,14 @@ pub enum KeyFileError {
 
 impl KeyFileError {
     fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            action,
-            source,
+        let path = path.to_owned();
+        match NotRegular::in_error(&source) {
+            Some(NotRegular(found)) => Self::NotAFile { path, found },
+            None => Self::Io {
+                path,
+                action,
+                source,
+            },
         }
     }
 }
@@ -81,7 +86,8 @@ impl NodeKey {
     /// Reads the key that `path` holds.
     ///
     /// # Errors
-    /// [`KeyFileError::Missing`], [`KeyFileError::Malformed`] or [`KeyFileError::Io`].
+    /// [`KeyFileError::Missing`], [`KeyFileError::Malformed`], [`KeyFileError::NotAFile`] or
+    /// [`KeyFileError::Io`].
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
         let text = read_bounded(path).map_err(|source| match source.kind() {
             ErrorKind::NotFound => KeyFileError::Missing {
@@ -100,14 +106,14 @@ impl NodeKey {
     /// # Errors
     /// [`KeyFileError::Exists`] when `path` is taken, [`KeyFileError::Io`] else.
     pub fn save(&self, path: &Path) -> Result<(), KeyFileError> {
-        let (temporary, file) = create_temporary(path)?;
-        let saved = write_synced(file, &temporary, self.to_json().as_bytes())
-            .and_then(|()| publish(&temporary, path));
-        // The name may be gone after a rename; whatever else fails here leaves a stray copy, which
-        // is no reason to report a saved key as lost.
-        let _ = fs::remove_file(&temporary);
-        saved?;
-        sync_directory(path)
+        match file::create(path, self.to_json().as_bytes(), MODE) {
+            // A file system that does not sync keeps the key as well as it keeps everything else.
+            Ok(Some(_durability)) => Ok(()),
+            Ok(None) => Err(KeyFileError::Exists {
+                path: path.to_owned(),
+            }),
+            Err(source) => Err(KeyFileError::io(path, "save the node key", source)),
+        }
     }
 
     /// Loads the key at `path`, or, when there is none, saves the one that grows from `seed`.
@@ -135,67 +141,13 @@ fn read_bounded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     // Room for everything that is read, so that no reallocation leaves a copy of the secret behind.
     let mut text = Zeroizing::new(Vec::with_capacity(KEY_JSON_MAX + 2));
     let limit = KEY_JSON_MAX as u64 + 1;
-    File::open(path)?.take(limit).read_to_end(&mut text)?;
+    file::open(path)?.take(limit).read_to_end(&mut text)?;
     Ok(text)
-}
-
-fn create_temporary(path: &Path) -> Result<(PathBuf, File), KeyFileError> {
-    const ACTION: &str = "create a temporary file for the node key";
-    let mut refused = ErrorKind::AlreadyExists.into();
-    let mut temporary = path.to_owned();
-    for attempt in 0..TEMPORARY_NAMES_MAX {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".tmp{attempt}"));
-        temporary = PathBuf::from(name);
-        match OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)
-        {
-            Ok(file) => return Ok((temporary, file)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => refused = error,
-            Err(error) => return Err(KeyFileError::io(&temporary, ACTION, error)),
-        }
-    }
-    Err(KeyFileError::io(&temporary, ACTION, refused))
-}
-
-fn write_synced(mut file: File, path: &Path, text: &[u8]) -> Result<(), KeyFileError> {
-    file.write_all(text)
-        .and_then(|()| file.sync_all())
-        .map_err(|source| KeyFileError::io(path, "write the node key", source))
-}
-
-/// Gives the finished temporary file its name, which must be free.
-fn publish(temporary: &Path, path: &Path) -> Result<(), KeyFileError> {
-    match fs::hard_link(temporary, path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(KeyFileError::Exists {
-            path: path.to_owned(),
-        }),
-        // Some file systems have no hard links. There a check and a rename must do; the moment
-        // between them is only a race against another node on the same directory.
-        Err(_) if path.symlink_metadata().is_ok() => Err(KeyFileError::Exists {
-            path: path.to_owned(),
-        }),
-        Err(_) => fs::rename(temporary, path)
-            .map_err(|source| KeyFileError::io(path, "name the node key file", source)),
-    }
-}
-
-fn sync_directory(path: &Path) -> Result<(), KeyFileError> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(|source| KeyFileError::io(directory, "sync the directory", source))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -265,15 +217,19 @@ mod tests {
     }
 
     #[test]
-    fn the_leftover_of_a_crash_does_not_stop_the_next_start() {
+    fn a_name_that_is_no_file_is_refused_at_once_and_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("node_key.json");
-        fs::write(directory.path().join("node_key.json.tmp0"), "half").unwrap();
-        NodeKey::load_or_generate(&path, [1; 32]).unwrap();
-        assert_eq!(
-            names_in(directory.path()),
-            ["node_key.json", "node_key.json.tmp0"]
+        crate::file::kind::tests::make_pipe(&path);
+        // To open it would wait for somebody to write the key.
+        let error = NodeKey::load_or_generate(&path, [1; 32]).unwrap_err();
+        let found = FileKind::Pipe;
+        assert!(matches!(error, KeyFileError::NotAFile { found: f, .. } if f == found));
+        assert!(
+            error.to_string().contains("this is a named pipe"),
+            "{error}"
         );
+        assert_eq!(FileKind::at(&path).unwrap(), found);
     }
 
     #[test]
