@@ -63,8 +63,8 @@ struct Document<'a> {
     priv_key: TypedKey<'a>,
 }
 
-/// Borrowed fields keep the secret in the one buffer that gets wiped. A writer of JSON escapes
-/// neither base64 nor the type, so a text that needs unescaping is not a key file.
+/// Borrowed fields keep the secret in the one buffer that gets wiped. So escapes are taken out before
+/// the text is read ([`unescaped`]).
 #[derive(Deserialize)]
 struct TypedKey<'a> {
     #[serde(rename = "type")]
@@ -93,8 +93,9 @@ impl NodeKey {
         if text.len() > KEY_JSON_MAX {
             return Err(KeyFormatError::TooLong);
         }
+        let text = unescaped(text);
         let document: Document<'_> =
-            serde_json::from_slice(text).map_err(|e| KeyFormatError::Json {
+            serde_json::from_slice(&text).map_err(|e| KeyFormatError::Json {
                 line: e.line(),
                 column: e.column(),
             })?;
@@ -123,6 +124,52 @@ impl NodeKey {
         }
         Ok(key)
     }
+}
+
+/// The same JSON with the escapes taken out that a character need not have: some writers put `\/` or
+/// `\u003d` where a key has `/` or `=`. Escapes of anything else stay. Wiped on drop.
+fn unescaped(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    // Escapes are longer than what they mean, so this never grows and leaves no copy behind.
+    let mut plain = Zeroizing::new(Vec::with_capacity(text.len()));
+    let (mut rest, mut in_string) = (text, false);
+    while let Some(&byte) = rest.first() {
+        let is_escape = in_string && byte == b'\\';
+        let read = match meaning(rest).filter(|_| is_escape) {
+            Some((meant, read)) => {
+                plain.push(meant);
+                read
+            }
+            None => {
+                // An escape that stays keeps its second byte: that may be a quote which ends nothing.
+                let copied = rest.len().min(1 + usize::from(is_escape));
+                plain.extend_from_slice(&rest[..copied]);
+                copied
+            }
+        };
+        in_string ^= byte == b'"';
+        rest = &rest[read..];
+    }
+    plain
+}
+
+/// The character that the escape at the start of `text` means, and the bytes of the escape; none if
+/// it is not one that may be left out.
+fn meaning(text: &[u8]) -> Option<(u8, usize)> {
+    match text.get(1)? {
+        b'/' => Some((b'/', 2)),
+        b'u' => {
+            let code = u8::try_from(hex_code(text.get(2..6)?)?).ok()?;
+            let is_plain = matches!(code, b' '..=b'~') && !matches!(code, b'"' | b'\\');
+            is_plain.then_some((code, 6))
+        }
+        _ => None,
+    }
+}
+
+fn hex_code(digits: &[u8]) -> Option<u16> {
+    let mut code = [0; 2];
+    hex::decode_to_slice(digits, &mut code).ok()?;
+    Some(u16::from_be_bytes(code))
 }
 
 /// Fuzz entry: any bytes either are refused or hold a key that survives a round trip.
@@ -170,6 +217,44 @@ mod tests {
             "{{\n \"id\": \"x\",\n \"priv_key\": {{ \"value\": \"{value}\", \"type\": \"{KEY_TYPE}\" }}\n}}\n"
         );
         assert!(NodeKey::from_json(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn escapes_that_other_writers_of_json_put_mean_the_same_key() {
+        // A key whose base64 has both of the characters that writers escape.
+        let key = (0..=u8::MAX)
+            .map(|byte| NodeKey::from_seed([byte; 32]))
+            .find(|key| value_of(key).contains('/'))
+            .expect("one in two has a slash");
+        let text = key.to_json().to_string();
+        for escaped in [
+            text.replace('/', "\\/"),
+            text.replace('=', "\\u003d"),
+            text.replace('=', "\\u003D").replace('/', "\\u002f"),
+            text.replace("priv_key", "\\u0070riv_key"),
+            format!(r#"{{"note":"a \"quote\" and \\","p":1,{}"#, &text[1..]),
+        ] {
+            assert_ne!(escaped, text);
+            let read = NodeKey::from_json(escaped.as_bytes()).map(|key| key.id());
+            assert_eq!(read, Ok(key.id()), "{escaped}");
+        }
+    }
+
+    #[test]
+    fn escapes_outside_of_strings_and_broken_ones_stay_faults() {
+        let text = NodeKey::from_seed([7; 32]).to_json().to_string();
+        for broken in [
+            text.replace("{\"priv", "\\u007b\"priv"),
+            text.replace('=', "\\u00"),
+            text.replace('=', "\\u0022"),
+            text.replace('=', "\\x"),
+            format!("{text}\\"),
+        ] {
+            assert!(NodeKey::from_json(broken.as_bytes()).is_err(), "{broken}");
+        }
+        for end in 0..7 {
+            assert_eq!(*unescaped(&br#""\u003d"#[..end]), br#""\u003d"#[..end][..]);
+        }
     }
 
     #[test]
