@@ -17,8 +17,10 @@
 //! - [`listener`]: sockets to accept from, one per shard on the same port.
 //! - `resolver`: names to addresses, on a plain thread.
 //! - [`dialer`]: from a name to a connection, one address after the other.
+//! - `affinity`: threads on CPUs.
 //! - [`check`]: whether this machine can run the engine, and how to mend it if not.
 
+pub(crate) mod affinity;
 pub mod check;
 pub mod dialer;
 mod error;

@@ -11,8 +11,8 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
-use std::thread;
 
+use super::affinity;
 use super::error::TransportError;
 use super::ring::Waker;
 use crate::error::NetworkError;
@@ -125,10 +125,7 @@ fn start_resolver(
             waker.wake();
         }
     };
-    thread::Builder::new()
-        .name(String::from("ringwire-resolver"))
-        .spawn(work)
-        .map_err(TransportError::Thread)?;
+    affinity::spawn("rw-resolver", work).map_err(TransportError::Thread)?;
     Ok(questions)
 }
 

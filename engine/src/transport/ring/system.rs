@@ -170,3 +170,21 @@ pub(crate) fn allowed_cpus() -> io::Result<Vec<usize>> {
     let is_set = |cpu: &usize| unsafe { libc::CPU_ISSET(*cpu, &set) };
     Ok((0..libc::CPU_SETSIZE as usize).filter(is_set).collect())
 }
+
+/// Sets the CPUs the calling thread may run on.
+pub(crate) fn set_allowed_cpus(cpus: &[usize]) -> io::Result<()> {
+    // SAFETY: a set of CPUs is an array of bits; all zero is the empty set.
+    let mut set = unsafe { MaybeUninit::<libc::cpu_set_t>::zeroed().assume_init() };
+    for cpu in cpus {
+        if *cpu >= libc::CPU_SETSIZE as usize {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        // SAFETY: the macro's function writes one bit below CPU_SETSIZE of an initialised set.
+        unsafe { libc::CPU_SET(*cpu, &mut set) };
+    }
+    // SAFETY: the kernel reads the set, whose size is given.
+    match unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
