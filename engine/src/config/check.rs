@@ -102,17 +102,26 @@ impl Config {
             let rule = format!("must not be longer than {NETWORK_BYTES_MAX} bytes");
             refuse(problems, "ringwire.network", rule);
         }
-        for (key, file) in [
+        self.check_files(problems);
+    }
+
+    /// The rules of names of files that can be seen without a look at the disk.
+    fn check_files(&self, problems: &mut Vec<ConfigError>) {
+        let files = [
             ("genesis_file", &self.genesis_file),
             ("node_key_file", &self.node_key_file),
             ("p2p.addr_book_file", &self.addr_book_file),
-        ] {
+        ];
+        for (number, (key, file)) in files.into_iter().enumerate() {
             if file.trim().is_empty() {
                 refuse(
                     problems,
                     key,
                     "must name a file; take the line out for the default",
                 );
+            } else if let Some((other, _)) = files[..number].iter().find(|(_, it)| *it == file) {
+                let rule = format!("names the same file as {other}: give each a file of its own");
+                refuse(problems, key, rule);
             }
         }
     }

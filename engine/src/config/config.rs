@@ -6,6 +6,8 @@ use std::time::Duration;
 use ringwire_codec::{NetAddress, NodeId};
 use thiserror::Error;
 
+use super::pin::PinShards;
+
 /// Everything the pure rooms of a node need to know. Units are in the names or types; the keys and
 /// defaults are CometBFT's `[p2p]` section where it has them (docs/configuration.md).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,8 +111,10 @@ pub struct Config {
     pub wide_records: bool,
     /// Plaintext bytes of the largest wide record we accept, at most 65 536.
     pub wide_record_bytes_max: usize,
-    /// Shards of the node, each a thread on a core of its own; zero means one per usable core.
+    /// Shards of the node, each a thread; zero means one per usable core.
     pub shards: usize,
+    /// Whether each shard stays on a core of its own.
+    pub pin_shards: PinShards,
     /// How long an idle shard may spin for the next completion before it sleeps; zero means never.
     /// The default is long enough for an answer on the same machine or rack, and short enough to
     /// cost nothing at idle.
@@ -175,6 +179,7 @@ impl Default for Config {
             wide_records: true,
             wide_record_bytes_max: 65_536,
             shards: 0,
+            pin_shards: PinShards::Auto,
             busy_poll: Duration::from_micros(30),
         }
     }

@@ -127,6 +127,7 @@ mod tests {
             wide_records: false,
             wide_record_bytes_max: 5_000,
             shards: 13,
+            pin_shards: super::super::PinShards::Off,
             busy_poll: Duration::from_micros(14),
         };
         assert_eq!(read_back(&config), config);

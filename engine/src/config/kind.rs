@@ -7,6 +7,7 @@ use ringwire_codec::{NetAddress, NodeId};
 use toml::de::DeValue;
 
 use super::duration;
+use super::pin::PinShards;
 
 /// Reads an address to listen on: an IP and a port, `tcp://` before it or not.
 ///
@@ -146,6 +147,10 @@ kind!(
     },
     |time| quoted(&duration::format(*time))
 );
+
+kind!(pin, PinShards, |value| text_of(value)?.parse(), |choice| {
+    quoted(&choice.to_string())
+});
 
 fn whole_number(value: &DeValue<'_>) -> Result<u64, String> {
     let number = value

@@ -18,6 +18,7 @@ pub mod duration;
 mod file;
 mod kind;
 mod nearest;
+mod pin;
 mod settings;
 
 pub use check::{
@@ -30,3 +31,4 @@ pub use check::{
 pub use config::{Config, ConfigError};
 pub use file::{ConfigFileError, ConfigFileProblem, ConfigWarning, LoadedConfig};
 pub use kind::{parse_listen_addr, parse_peer_addresses};
+pub use pin::PinShards;

@@ -5,8 +5,8 @@ use toml::de::DeValue;
 
 use super::Config;
 use super::kind::{
-    addresses, count, flag, ids, optional_text, parse_listen_addr, quoted, rate, text, text_of,
-    time,
+    addresses, count, flag, ids, optional_text, parse_listen_addr, pin, quoted, rate, text,
+    text_of, time,
 };
 
 /// The section of a key: the top of the file.
@@ -158,7 +158,11 @@ const SECTIONS: &[Setting] = settings! {
         "Name of the network (chain id): only nodes of one network talk to each other."
         "CometBFT keeps it in genesis.json; take this line out to use the chain_id from there.";
     RINGWIRE shards: count =>
-        "Threads that carry the traffic, each on a core of its own. 0: one per usable core.";
+        "Threads that carry the traffic. 0: one per usable core.";
+    RINGWIRE pin_shards: pin =>
+        "Whether each shard stays on a core of its own: \"auto\" only when there are as many shards as"
+        "usable cores, \"on\" also when there are fewer (for a machine or cpuset of this node alone),"
+        "\"off\" never.";
     RINGWIRE busy_poll: time =>
         "How long an idle shard spins for the next event before it sleeps, at most 1ms."
         "0s: never. It shrinks by itself when spinning does not pay.";

@@ -27,8 +27,8 @@
 
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
@@ -43,7 +43,7 @@ use crate::shard::node::Node;
 use crate::shard::seats::Seat;
 use crate::shard::store::{Files, Store};
 use crate::switch::{AppChannels, Filters, ReactorFactory, Switch, SwitchConfig};
-use crate::transport::{Ring, RingConfig, check};
+use crate::transport::{Ring, RingConfig, affinity, check};
 
 /// glommio's preempt timer: never, in effect.
 const PREEMPT: Duration = Duration::from_secs(3600);
@@ -101,7 +101,8 @@ pub(crate) fn launch(
     let meshes = Mesh::connect(node.shard_count());
     let mut starting = Vec::new();
     for ((shard, listener), mesh) in (0..).map(ShardId).zip(listeners).zip(meshes) {
-        let seat = Seat::take(&cpus);
+        let shards = usize::from(node.shard_count());
+        let seat = Seat::take(&cpus, shards, plan.config.pin_shards);
         let berth = Berth {
             plan: plan.clone(),
             node: node.clone(),
@@ -218,7 +219,10 @@ fn set_up(berth: Berth) -> Result<(LocalExecutor, Driver), StartError> {
         mesh,
         seat,
     } = berth;
-    let executor = executor(shard, seat.cpu)?;
+    if let Some(cpu) = seat.cpu {
+        pin(cpu);
+    }
+    let executor = executor(shard)?;
     let mut ring = Ring::new(RingConfig::default())?;
     ring.listen(listener)?;
     node.port(shard).attach(ring.waker());
@@ -238,9 +242,21 @@ fn set_up(berth: Berth) -> Result<(LocalExecutor, Driver), StartError> {
     Ok((executor, driver))
 }
 
-fn executor(shard: ShardId, cpu: Option<usize>) -> Result<LocalExecutor, StartError> {
-    let placement = cpu.map_or(Placement::Unbound, Placement::Fixed);
-    LocalExecutorBuilder::new(placement)
+/// Keeps this thread on `cpu`, or goes on without: pinning is a wish, not a need.
+fn pin(cpu: usize) {
+    static TOLD: Once = Once::new();
+    if let Err(error) = affinity::pin(cpu) {
+        // What is refused to one shard is refused to all of them.
+        TOLD.call_once(|| {
+            tracing::warn!(%error, "shards cannot be pinned to CPUs here and run without; pin_shards = \"off\" asks for that");
+        });
+    }
+}
+
+/// The executor of this thread. It places nothing: glommio would look for the machine's CPUs in /sys,
+/// which containers may lack, and takes a refusal to pin for an error.
+fn executor(shard: ShardId) -> Result<LocalExecutor, StartError> {
+    LocalExecutorBuilder::new(Placement::Unbound)
         .io_memory(GLOMMIO_IO_BYTES)
         .preempt_timer(PREEMPT)
         .blocking_thread_pool_placement(PoolPlacement::Custom(Vec::new()))

@@ -1,7 +1,10 @@
 //! Which CPU a shard sits on.
 //!
-//! Every shard of the process takes a seat, whichever engine it belongs to. As long as there are
-//! at least as many usable CPUs as shards, each shard is pinned to the CPU with the fewest shards.
+//! Every shard of the process takes a seat, whichever engine it belongs to. A node that has a shard
+//! for every usable CPU gets each of them pinned to the CPU with the fewest shards; one with fewer is
+//! left to the kernel, unless its operator says that the CPUs are its own ([`PinShards`]): several
+//! processes cannot see each other's seats, and would all take the first CPU.
+//!
 //! When shards outnumber CPUs a pinned shard could wait for its CPU while another is free, so the
 //! newcomers are left to the kernel, and nobody spins ([`crate::shard::spin`]).
 //!
@@ -11,6 +14,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::config::PinShards;
 
 /// Shards per CPU; the key `None` counts those that are not pinned.
 type Taken = BTreeMap<Option<usize>, usize>;
@@ -28,11 +33,11 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// Takes a seat on one of `cpus`.
-    pub(crate) fn take(cpus: &[usize]) -> Seat {
+    /// Takes a seat on one of `cpus` for a shard of a node with `shards` shards.
+    pub(crate) fn take(cpus: &[usize], shards: usize, pin: PinShards) -> Seat {
         let mut taken = lock();
         let seated = SHARDS.fetch_add(1, Ordering::Relaxed);
-        let cpu = if seated < cpus.len() {
+        let cpu = if seated < cpus.len() && is_wanted(pin, shards, cpus.len()) {
             least_taken(&taken, cpus)
         } else {
             None
@@ -60,6 +65,15 @@ impl Drop for Seat {
     }
 }
 
+/// Whether a node with `shards` shards on `cpus` usable CPUs is to be pinned.
+fn is_wanted(pin: PinShards, shards: usize, cpus: usize) -> bool {
+    match pin {
+        PinShards::Auto => shards >= cpus,
+        PinShards::On => true,
+        PinShards::Off => false,
+    }
+}
+
 fn least_taken(taken: &Taken, cpus: &[usize]) -> Option<usize> {
     cpus.iter()
         .copied()
@@ -81,5 +95,18 @@ mod tests {
         assert_eq!(least_taken(&taken, &[0, 2]), Some(2));
         assert_eq!(least_taken(&taken, &[0, 1, 2, 3]), Some(1));
         assert_eq!(least_taken(&taken, &[]), None);
+    }
+
+    #[test]
+    fn a_node_that_leaves_cpus_free_is_pinned_only_when_it_is_asked_for() {
+        for (shards, cpus, auto) in [(1, 1, true), (1, 2, false), (2, 2, true), (7, 8, false)] {
+            assert_eq!(
+                is_wanted(PinShards::Auto, shards, cpus),
+                auto,
+                "{shards} of {cpus}"
+            );
+            assert!(is_wanted(PinShards::On, shards, cpus));
+            assert!(!is_wanted(PinShards::Off, shards, cpus));
+        }
     }
 }

@@ -27,6 +27,15 @@ fn names_are_printable_and_not_blank() {
 }
 
 #[test]
+fn files_have_a_name_each_and_no_two_the_same() {
+    assert_eq!(faults(|c| c.genesis_file = " ".into()), ["genesis_file"]);
+    let book_is_key = |c: &mut Config| c.addr_book_file.clone_from(&c.node_key_file);
+    assert_eq!(faults(book_is_key), ["p2p.addr_book_file"]);
+    let key_is_genesis = |c: &mut Config| c.node_key_file.clone_from(&c.genesis_file);
+    assert_eq!(faults(key_is_genesis), ["node_key_file"]);
+}
+
+#[test]
 fn a_network_has_at_most_fifty_bytes() {
     assert!(faults(|c| c.network = "n".repeat(50)).is_empty());
     assert_eq!(faults(|c| c.network = "n".repeat(51)), ["ringwire.network"]);
