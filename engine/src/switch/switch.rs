@@ -286,6 +286,7 @@ impl Switch {
         metrics.peers = self.core.links.peer_count() as u64;
         metrics.handshakes = self.core.links.upgrading_count() as u64;
         metrics.recv_held_bytes = self.core.recv_budget.held() as u64;
+        metrics.send_queued_bytes = self.core.send_budget.queued() as u64;
         metrics.recv_held_back = self.core.recv_budget.waiting_count() as u64;
         metrics
     }
