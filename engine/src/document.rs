@@ -4,7 +4,10 @@
 //! turning twenty thousand addresses into text takes milliseconds that no shard has to spare. So
 //! it hands over a [`Document`]: a name, and the values to make the bytes from, on whatever thread.
 
+use std::collections::BTreeSet;
 use std::fmt;
+
+use thiserror::Error;
 
 /// Bytes to be made on another thread, and the name under which they are kept.
 pub struct Document {
@@ -33,5 +36,57 @@ impl Document {
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Document").field(&self.name).finish()
+    }
+}
+
+/// Which documents a node keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// All of them, as a simulated node does.
+    All,
+    /// Those of these names: there is a file for each.
+    Only(BTreeSet<&'static str>),
+}
+
+impl Kept {
+    /// Whether a document of this name has a place.
+    ///
+    /// # Errors
+    /// [`SaveError::NoFile`] if it has none.
+    pub fn check(&self, document: &'static str) -> Result<(), SaveError> {
+        match self {
+            Kept::Only(names) if !names.contains(document) => Err(SaveError::NoFile { document }),
+            Kept::All | Kept::Only(_) => Ok(()),
+        }
+    }
+}
+
+/// Why a document is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SaveError {
+    /// The node has no file for documents of that name.
+    #[error(
+        "no file is known for the document \"{document}\": name one with Builder::document_file"
+    )]
+    NoFile {
+        /// The document's name.
+        document: &'static str,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_kept_only_where_there_is_a_place_for_it() {
+        let some = Kept::Only(BTreeSet::from(["state"]));
+        assert_eq!(some.check("state"), Ok(()));
+        let refused = some.check("votes").expect_err("it has no file");
+        assert_eq!(refused, SaveError::NoFile { document: "votes" });
+        assert!(refused.to_string().contains("\"votes\""), "{refused}");
+        assert!(Kept::Only(BTreeSet::new()).check("state").is_err());
+        assert_eq!(Kept::All.check("votes"), Ok(()));
     }
 }

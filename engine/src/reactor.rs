@@ -18,7 +18,7 @@ use bytes::Bytes;
 use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
 pub use crate::conn::ChannelDescriptor;
-use crate::document::Document;
+use crate::document::{Document, SaveError};
 pub use crate::error::ReactorError;
 use crate::error::{CloseReason, TrySendError};
 use crate::peer::{BanTarget, Census, PeerInfo, PeerKey, ShardId};
@@ -110,8 +110,12 @@ pub trait Context {
     /// no ban.
     fn ban(&mut self, target: BanTarget, span: Duration);
     /// Has a document kept, in place of an earlier one of the same name. It is written behind the
-    /// shard's back; a node that keeps no files drops it.
-    fn save(&mut self, document: Document);
+    /// shard's back, and again when the disk refuses it. Names belong to the whole node: of two
+    /// instances or reactors that save one, the last has its way.
+    ///
+    /// # Errors
+    /// The node has no file for this name, and the document is dropped.
+    fn save(&mut self, document: Document) -> Result<(), SaveError>;
     /// 32 bytes that nobody else has and nobody can guess.
     fn random(&mut self) -> [u8; 32];
 }

@@ -4,12 +4,13 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{CHANNEL, channel, config, connect, echo_builder, skip_without_ring};
+use ringwire::document::{Document, SaveError};
 use ringwire::error::{CloseReason, TrySendError};
 use ringwire::handle::{Builder, DialError, Engine, ShutdownError, SubscribeError};
 use ringwire::peer::BanTarget;
@@ -489,4 +490,61 @@ fn an_application_that_keeps_what_it_receives_goes_on_receiving() {
         kept.push(next.unwrap_or_else(|| panic!("only {} came", kept.len())));
     }
     publisher.join().expect("all was sent");
+}
+
+/// Saves two documents when it starts, and notes what it was told.
+struct Saver(Arc<Mutex<Vec<Result<(), SaveError>>>>);
+
+impl Reactor for Saver {
+    fn channels(&self) -> Vec<ChannelDescriptor> {
+        Vec::new()
+    }
+
+    fn start(&mut self, cx: &mut dyn Context) {
+        for name in ["state", "votes"] {
+            let saved = cx.save(Document::new(name, move || name.as_bytes().to_vec()));
+            self.0.lock().expect("nobody panics").push(saved);
+        }
+    }
+
+    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_document_goes_to_the_file_named_for_it_and_one_without_a_file_is_refused() {
+    if skip_without_ring() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("state.json");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let saver = Arc::clone(&told);
+    let engine = app_builder(1, 1)
+        .reactor("saver", move |_| Saver(Arc::clone(&saver)))
+        .document_file("state", &path)
+        .start()
+        .expect("an engine");
+    engine.shutdown_blocking(WITHIN).expect("an orderly end");
+    let refused = SaveError::NoFile { document: "votes" };
+    assert_eq!(*told.lock().expect("nobody panics"), [Ok(()), Err(refused)]);
+    assert_eq!(std::fs::read(&path).expect("the file"), b"state");
+}
+
+#[test]
+fn two_documents_with_one_file_and_one_with_a_directory_do_not_start() {
+    if skip_without_ring() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("state.json");
+    for (first, second) in [(file.as_path(), file.as_path()), (&file, directory.path())] {
+        let started = app_builder(1, 1)
+            .document_file("state", first)
+            .document_file("votes", second)
+            .start();
+        let error = started.map(|_| ()).expect_err("no place of its own");
+        assert!(error.to_string().contains("\"votes\""), "{error}");
+    }
 }

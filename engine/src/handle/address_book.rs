@@ -1,18 +1,23 @@
 //! The address book between two lives of an engine: read at the start, and given to the peer
 //! exchange of shard 0, which has it written from then on.
 //!
-//! A file that is no address book is set aside under another name, with a word in the log, and the
-//! node starts with an empty book: it finds its peers again, and whoever wants to know what happened
-//! has the file. What was set aside before is never overwritten.
+//! A damaged address book is set aside under another name, with a word in the log, and the node
+//! starts with an empty book: it finds its peers again, and whoever wants to know what happened has
+//! the file. What was set aside before is never overwritten.
+//!
+//! A file that never was an address book is left where it is, and the node does not start: whoever
+//! misses their key or their genesis the next morning looks for it under its own name.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ringwire_codec::file::{self, FileKind};
 use ringwire_codec::net_address::parse_listen_address;
 use ringwire_codec::{NetAddress, NodeId};
+use serde::de::IgnoredAny;
 
 use crate::config::Config;
 use crate::peer::ShardId;
@@ -20,6 +25,12 @@ use crate::pex::{AddrBook, BOOK_FILE_BYTES_MAX, BookConfig, Pex, PexConfig, Time
 use crate::shard::error::StartError;
 use crate::switch::ReactorFactory;
 use crate::time::Instant;
+
+/// The name of a book's list, as it stands in the file.
+const ADDRESSES: &[u8] = b"\"addrs\"";
+
+/// Bytes of a book within which that name stands: only the book's key comes before it.
+const HEAD_BYTES: usize = 4096;
 
 /// Files set aside within one second at most; more mean that something else is wrong.
 const ASIDE_PER_SECOND: usize = 100;
@@ -73,10 +84,20 @@ fn unix_time() -> std::time::Duration {
         .unwrap_or_default()
 }
 
+/// Whether the operator wants no book kept: the file is the null device. Said once.
+pub(super) fn is_none(path: &Path) -> bool {
+    let is_none = FileKind::at(path).is_ok_and(|kind| kind == FileKind::Null);
+    if is_none {
+        tracing::info!(path = %path.display(), "keeping no address book");
+    }
+    is_none
+}
+
 /// Reads the book, or makes an empty one where there is no file or a damaged one.
 ///
 /// # Errors
-/// [`StartError::AddrBook`] if the file is there and cannot be read, or cannot be set aside.
+/// [`StartError::AddrBook`] if the file is there and cannot be read, is something else than an
+/// address book, or cannot be set aside.
 pub(super) fn load(
     path: &Path,
     config: BookConfig,
@@ -86,7 +107,7 @@ pub(super) fn load(
         path: path.to_path_buf(),
         source,
     };
-    let bytes = match read(path) {
+    let bytes = match file::read_at_most(path, BOOK_FILE_BYTES_MAX) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(AddrBook::new(config, seed));
@@ -98,6 +119,11 @@ pub(super) fn load(
             let (addresses, skipped) = (book.len(), book.skipped_entries());
             tracing::info!(path = %path.display(), addresses, skipped, "read the address book");
             Ok(book)
+        }
+        Err(_) if !was_a_book(&bytes) => {
+            // Why it is none is not told: that may quote a secret.
+            let rule = "it holds something else than an address book and is left alone";
+            Err(failed(io::Error::new(io::ErrorKind::InvalidData, rule)))
         }
         Err(error) => {
             let aside = set_aside(path).map_err(failed)?;
@@ -112,12 +138,21 @@ pub(super) fn load(
     }
 }
 
-/// The bytes of a file, up to one more than any book has.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let most = BOOK_FILE_BYTES_MAX as u64 + 1;
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// Whether bytes that are no address book may have been one before something damaged them: a book
+/// that was cut off or torn, or what a loss of power leaves, nothing or zeros. Whole JSON without
+/// addresses, or a long text without them, is another document; what does not begin as JSON is, too.
+fn was_a_book(bytes: &[u8]) -> bool {
+    let is_blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+    let Some(begin) = bytes.iter().position(|byte| !is_blank(byte)) else {
+        return true;
+    };
+    let names_addresses = |bytes: &[u8]| {
+        let head = &bytes[..bytes.len().min(HEAD_BYTES)];
+        head.windows(ADDRESSES.len()).any(|name| name == ADDRESSES)
+    };
+    let text = &bytes[begin..];
+    let is_other = || text.len() > HEAD_BYTES || serde_json::from_slice::<IgnoredAny>(text).is_ok();
+    text[0] == b'{' && (names_addresses(text) || !is_other())
 }
 
 /// Gives a file a name that no file has yet: `NAME.damaged-SECONDS`, with a number behind it where
@@ -198,6 +233,61 @@ mod tests {
         for round in 0..3 {
             assert!(kept.contains(&format!("{{damaged {round}")), "{kept:?}");
         }
+    }
+
+    #[test]
+    fn what_a_loss_of_power_leaves_was_a_book_and_another_document_was_none() {
+        let whole = br#"{"key":"00","addrs":[],"banned":[]}"#;
+        for end in 0..whole.len() {
+            assert!(was_a_book(&whole[..end]), "cut off after {end} bytes");
+        }
+        let damaged = [&b"\0\0\0\0"[..], b"", b"\n", br#"{"key":7,"addrs":[]}"#];
+        let torn = [&br#"{"addrs":["#[..], &[b'x'; 5000]].concat();
+        for bytes in damaged.into_iter().chain([&torn[..]]) {
+            assert!(was_a_book(bytes), "{:?}", String::from_utf8_lossy(bytes));
+        }
+        let long = format!("{{\"app_state\":\"{}", "x".repeat(5000));
+        for other in [
+            r#"{"priv_key":{"type":"tendermint/PrivKeyEd25519","value":"x"}}"#,
+            r#"{"chain_id":"net-7"}"#,
+            "moniker = \"mine\"\n",
+            "-----BEGIN KEY-----",
+            "[]",
+            &long,
+        ] {
+            assert!(!was_a_book(other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_never_was_a_book_is_left_alone_and_named() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("priv_validator_key.json");
+        let key = r#"{"address":"00","priv_key":{"value":"secret"}}"#;
+        fs::write(&path, key).expect("written");
+        let Err(error) = load(&path, CONFIG, [1; 32]) else {
+            panic!("a key is no book");
+        };
+        let text = error.to_string();
+        assert!(
+            text.contains("priv_validator_key.json") && text.contains("left alone"),
+            "{text}"
+        );
+        assert!(!text.contains("secret"), "{text}");
+        assert_eq!(fs::read_to_string(&path).expect("still there"), key);
+        assert_eq!(entries(directory.path()), ["priv_validator_key.json"]);
+    }
+
+    #[test]
+    fn the_null_device_is_a_word_for_no_book_and_no_other_device_is() {
+        assert!(is_none(Path::new("/dev/null")));
+        for path in ["/dev/zero", "/absent/addrbook.json"] {
+            assert!(!is_none(Path::new(path)), "{path}");
+        }
+        let Err(error) = load(Path::new("/dev/zero"), CONFIG, [1; 32]) else {
+            panic!("a device is no book");
+        };
+        assert!(error.to_string().contains("a character device"), "{error}");
     }
 
     #[test]

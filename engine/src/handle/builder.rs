@@ -1,5 +1,7 @@
 //! Building an engine: what it is made of, checked before anything starts.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -8,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ringwire_codec::NodeKey;
+use ringwire_codec::file::FileKind;
 
 use crate::config::{Config, ConfigError, SHARDS_MAX};
 use crate::handle::address_book;
@@ -34,6 +37,7 @@ pub struct Builder {
     channels: Vec<ChannelDescriptor>,
     filters: Filters,
     addr_book_file: Option<PathBuf>,
+    files: Files,
 }
 
 impl Builder {
@@ -45,6 +49,7 @@ impl Builder {
             channels: Vec::new(),
             filters: Filters::default(),
             addr_book_file: None,
+            files: Files::new(),
         }
     }
 
@@ -110,10 +115,21 @@ impl Builder {
     }
 
     /// Keeps the address book in this file, which is read at the start and replaced whole every two
-    /// minutes and at the end. A damaged file is set aside under another name. Without a file the
-    /// node begins each life knowing nobody; without [`Config::pex`] there is no book.
+    /// minutes and at the end. A damaged file is set aside under another name; one that never was an
+    /// address book is an error. Without a file, or with `/dev/null`, the node begins each life
+    /// knowing nobody; without [`Config::pex`] there is no book.
     pub fn addr_book_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.addr_book_file = Some(file.into());
+        self
+    }
+
+    /// Keeps what reactors save under the name `document` ([`Document::name`]) in this file, which is
+    /// replaced whole each time. A document of a name without a file is refused to the reactor that
+    /// saves it. Reading the file again is up to the application.
+    ///
+    /// [`Document::name`]: crate::document::Document::name
+    pub fn document_file(mut self, document: &'static str, file: impl Into<PathBuf>) -> Self {
+        self.files.insert(document, file.into());
         self
     }
 
@@ -140,10 +156,11 @@ impl Builder {
         self.config.listen_addr = listen_addr;
         let number = NEXT_ENGINE.fetch_add(1, Ordering::Relaxed);
         let node = Arc::new(Node::new(number, node_key.id(), listen_addr, shards));
-        let files = match self.config.pex {
-            true => self.add_pex(&node)?,
-            false => Files::new(),
-        };
+        if self.config.pex {
+            self.add_pex(&node)?;
+        }
+        let files = std::mem::take(&mut self.files);
+        check_files(&files)?;
         let plan = Plan {
             busy_poll: self.config.busy_poll,
             config: Arc::new(self.config),
@@ -159,21 +176,21 @@ impl Builder {
         Ok(Engine::new(Handle { node }))
     }
 
-    /// Registers the peer exchange; gives the file that it has written.
-    fn add_pex(&mut self, node: &Node) -> Result<Files, StartError> {
+    /// Registers the peer exchange, and the file that it has written.
+    fn add_pex(&mut self, node: &Node) -> Result<(), StartError> {
         let config = address_book::pex_config(&self.config, node.id, node.clock.now());
-        let (mut files, book_seed) = (Files::new(), entropy()?);
-        let book = match self.addr_book_file.take() {
+        let (file, seed) = (self.addr_book_file.take(), entropy()?);
+        let book = match file.filter(|path| !address_book::is_none(path)) {
             Some(path) => {
-                let book = address_book::load(&path, config.book(), book_seed)?;
-                files.insert(AddrBook::DOCUMENT_NAME, path);
+                let book = address_book::load(&path, config.book(), seed)?;
+                self.files.insert(AddrBook::DOCUMENT_NAME, path);
                 book
             }
-            None => AddrBook::new(config.book(), book_seed),
+            None => AddrBook::new(config.book(), seed),
         };
         let factory = address_book::pex_factory(config, seeds(node.shard_count())?, book);
         self.reactors.push((String::from(Pex::NAME), factory));
-        Ok(files)
+        Ok(())
     }
 }
 
@@ -190,6 +207,29 @@ fn check_names(reactors: &[(String, ReactorFactory)]) -> Result<(), ConfigError>
             ),
         })
     })
+}
+
+/// Each document has a file of its own, which can be replaced: to find that out at the first save
+/// would be late.
+fn check_files(files: &Files) -> Result<(), StartError> {
+    let mut seen = BTreeMap::new();
+    for (document, path) in files {
+        let refused = |source| StartError::Document {
+            document,
+            path: path.clone(),
+            source,
+        };
+        if let Some(other) = seen.insert(path, document) {
+            let rule = format!("the document \"{other}\" has this file already");
+            return Err(refused(io::Error::new(io::ErrorKind::AlreadyExists, rule)));
+        }
+        match FileKind::at(path) {
+            Ok(kind) => kind.must_be_regular().map_err(refused)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(refused(error)),
+        }
+    }
+    Ok(())
 }
 
 /// A seed for each shard.

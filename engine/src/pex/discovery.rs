@@ -337,7 +337,8 @@ impl Discovery {
     /// Has the book written down if it has changed.
     pub(super) fn save(&mut self, cx: &mut dyn Context) {
         if std::mem::take(&mut self.is_unsaved) {
-            cx.save(self.book.document());
+            // A node whose application named no file keeps no book, and knows it.
+            let _ = cx.save(self.book.document());
         }
     }
 

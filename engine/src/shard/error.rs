@@ -22,14 +22,24 @@ pub enum StartError {
     /// The ring or the listening socket could not be set up.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The file of the address book is there and cannot be read, or is damaged and cannot be set
-    /// aside.
+    /// The file of the address book is there and cannot be read, is something else than an address
+    /// book, or is damaged and cannot be set aside.
     #[error(
         "address book {}: {source}; let this user read and write the file and its directory, or \
-         name another file",
+         name another file, or /dev/null to keep none",
         path.display()
     )]
     AddrBook {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A document cannot be kept in the file that was named for it.
+    #[error("document \"{document}\" {}: {source}; name another file", path.display())]
+    Document {
+        /// The document's name.
+        document: &'static str,
         /// The file.
         path: PathBuf,
         /// What the operating system said.

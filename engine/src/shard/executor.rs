@@ -34,6 +34,7 @@ use std::time::Duration;
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 
 use crate::config::Config;
+use crate::document::Kept;
 use crate::peer::ShardId;
 use crate::reactor::{ChannelDescriptor, Reactor};
 use crate::shard::driver::{Driver, Parts, drive, panic_message};
@@ -291,6 +292,7 @@ fn switch(plan: &Plan, node: &Node, shard: ShardId) -> Result<Switch, StartError
         shard_count: node.shard_count(),
         seed: plan.seeds[usize::from(shard.0)],
         filters: plan.filters.clone(),
+        kept: Kept::Only(plan.files.keys().copied().collect()),
     };
     Ok(Switch::new(config, reactors, node.clock.now())?)
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use ringwire_codec::{ChannelId, Host, NetAddress, NodeId, NodeKey};
 
 use crate::config::{Config, ConfigError};
-use crate::document::Document;
+use crate::document::{Document, Kept};
 use crate::peer::{Direction, PeerKey, ShardId};
 use crate::pex::{AddrBook, Pex, PexConfig, Timestamp};
 use crate::reactor::Reactor;
@@ -166,6 +166,7 @@ impl Node {
                 shard_count: self.spec.shards,
                 seed: rng.bytes32(),
                 filters: self.spec.filters.clone(),
+                kept: Kept::All,
             };
             self.shards
                 .push(Shard::new(Switch::new(parts, reactors.collect(), now)?));

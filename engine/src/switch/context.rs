@@ -10,7 +10,7 @@ use super::core::{Core, Stop};
 use super::io::{Delivery, Output};
 use super::message::ShardMessage;
 use super::timers::Timer;
-use crate::document::Document;
+use crate::document::{Document, SaveError};
 use crate::error::{CloseReason, TrySendError};
 use crate::peer::{BanOrigin, BanTarget, Census, PeerInfo, PeerKey, ShardId};
 use crate::reactor::{Context, Note, ReactorError};
@@ -151,8 +151,10 @@ impl Context for ReactorContext<'_> {
         }
     }
 
-    fn save(&mut self, document: Document) {
+    fn save(&mut self, document: Document) -> Result<(), SaveError> {
+        self.core.kept.check(document.name())?;
         self.core.outputs.push_back(Output::Save(document));
+        Ok(())
     }
 
     fn random(&mut self) -> [u8; 32] {

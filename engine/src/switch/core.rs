@@ -28,6 +28,7 @@ use crate::buffer::{BufferPool, PoolLimits, memory_cost};
 use crate::chance::Chance;
 use crate::config::{Config, ConfigError};
 use crate::conn::MConnectionConfig;
+use crate::document::Kept;
 use crate::error::{CloseReason, TrySendError};
 use crate::metrics::Metrics;
 use crate::peer::{PeerKey, ShardId};
@@ -71,6 +72,7 @@ pub(super) struct Core {
     pub(super) node_id: NodeId,
     pub(super) node_info: NodeInfo,
     pub(super) filters: Filters,
+    pub(super) kept: Kept,
     pub(super) channels: ChannelTable,
     pub(super) reactor_names: Vec<String>,
     pub(super) links: Links,
@@ -120,6 +122,7 @@ impl Core {
             shard_count,
             seed,
             filters,
+            kept,
         } = config;
         let declared = reactors
             .iter()
@@ -136,6 +139,7 @@ impl Core {
             node_key,
             node_id,
             filters,
+            kept,
             metrics: Metrics::new(channels.descriptors().iter().map(|channel| channel.id)),
             channels,
             reactor_names: reactors.iter().map(|(name, _)| name.clone()).collect(),

@@ -21,6 +21,7 @@ use super::shutdown::Shutdown;
 use crate::buffer::{BufferPool, Chunk};
 use crate::config::{Config, ConfigError};
 use crate::conn::ConnectionStatus;
+use crate::document::Kept;
 use crate::error::{NetworkError, Reject};
 use crate::metrics::Metrics;
 use crate::peer::{PeerInfo, ShardId};
@@ -52,6 +53,8 @@ pub struct SwitchConfig {
     pub seed: [u8; 32],
     /// The application's say in who may connect.
     pub filters: Filters,
+    /// Which documents of reactors have a place.
+    pub kept: Kept,
 }
 
 /// The protocol of one shard as a value. See [`crate::switch::io`] for the conversation.

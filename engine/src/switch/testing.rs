@@ -17,6 +17,7 @@ use crate::buffer::pool::{RECV_BYTES, RECV_HEADROOM};
 use crate::buffer::{BufferPool, Chunk, PoolLimits};
 use crate::config::Config;
 use crate::conn::{ChannelDescriptor, MConnection, MConnectionConfig, Upgrade, UpgradeConfig};
+use crate::document::Kept;
 use crate::error::ReactorError;
 use crate::peer::ShardId;
 use crate::reactor::{Context, Envelope, Reactor};
@@ -82,6 +83,7 @@ impl House {
             shard_count: 1,
             seed: [7; 32],
             filters: Filters::default(),
+            kept: Kept::All,
         };
         let keeper: Box<dyn Reactor> = Box::new(Keeper(Rc::clone(&received)));
         let reactors = vec![(String::from("keeper"), keeper)];

@@ -8,6 +8,7 @@ use ringwire_codec::{ChannelId, NetAddress, NodeId, PexMessage};
 
 use super::*;
 use crate::config::Config;
+use crate::document::SaveError;
 use crate::error::{CloseReason, NetworkError, Reject, TrySendError};
 use crate::peer::{Census, PeerInfo, PeerKey};
 use crate::pex::Timestamp;
@@ -96,8 +97,9 @@ impl Context for Recorder {
         self.banned.push((target, span));
     }
 
-    fn save(&mut self, _document: Document) {
+    fn save(&mut self, _document: Document) -> Result<(), SaveError> {
         self.saved += 1;
+        Ok(())
     }
 
     fn random(&mut self) -> [u8; 32] {
