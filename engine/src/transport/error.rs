@@ -41,7 +41,7 @@ pub enum TransportError {
         /// What the kernel said.
         source: io::Error,
         /// What the operator can do about it.
-        mend: &'static str,
+        mend: String,
     },
     /// The ring accepts from a listener already, or has not yet let go of the last one.
     #[error("the ring listens already")]

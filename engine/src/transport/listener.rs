@@ -4,9 +4,15 @@
 //! over the shards and none hands sockets around. The price of that option is that a second
 //! process of the same user could join the port unnoticed and take half of our connections. So the
 //! first socket is bound once *without* the option, to see that the port is free.
+//!
+//! A process that was killed leaves its port a moment later than its process id: the kernel still
+//! takes its ring down, which holds the listening socket. Who restarts it at once would find the port
+//! in use, so that answer is believed only when it stays the same for [`PATIENCE`].
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -16,16 +22,52 @@ use super::error::TransportError;
 /// `net.core.somaxconn`.
 pub const BACKLOG: i32 = 1024;
 
+/// Time in which a port in use may become free. A ring is taken down in milliseconds to some tenths
+/// of a second; a service manager waits longer than this for a start.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Pause between two tries.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
 /// Binds `count` listeners to `address`, one per shard. Port 0 takes a free port, the same for
-/// all: ask the first for it. Fails with [`TransportError::Listen`] if the port is in use, also by
-/// another program that shares ports, or not permitted.
+/// all: ask the first for it. Waits for [`PATIENCE`] while the port is in use, also by another program
+/// that shares ports; then that is a [`TransportError::Listen`], and so is a port that is not permitted.
 ///
 /// All of them take connections at once, into their backlogs: give each to its shard without
 /// delay, and keep none.
 pub fn bind(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, TransportError> {
+    bind_within(address, count, PATIENCE)
+}
+
+/// The same with another patience.
+fn bind_within(
+    address: SocketAddr,
+    count: usize,
+    patience: Duration,
+) -> Result<Vec<TcpListener>, TransportError> {
+    let (began, mut has_told) = (Instant::now(), false);
+    loop {
+        match bind_now(address, count) {
+            Err(error) if is_in_use(&error) && began.elapsed() < patience => {
+                if !has_told {
+                    has_told = true;
+                    tracing::info!(addr = %address, "the port is in use, waiting a moment for it");
+                }
+                thread::sleep(RETRY_PAUSE);
+            }
+            bound => return bound,
+        }
+    }
+}
+
+fn is_in_use(error: &TransportError) -> bool {
+    matches!(error, TransportError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+}
+
+fn bind_now(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, TransportError> {
     let refused = |source: io::Error| TransportError::Listen {
         address,
-        mend: mend(&source),
+        mend: mend(&source, address.port()),
         source,
     };
     if address.port() != 0 {
@@ -64,16 +106,19 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 }
 
 /// What the operator can do when a port cannot be had.
-fn mend(error: &io::Error) -> &'static str {
+fn mend(error: &io::Error, port: u16) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "another program has the port: stop it or choose another port",
+        io::ErrorKind::AddrInUse => format!(
+            "another program has the port, most likely another node (`ss -ltnp sport = :{port}` \
+             names it): stop it or choose another port"
+        ),
         io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher port"
+            String::from("ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher port")
         }
         io::ErrorKind::AddrNotAvailable => {
-            "the address is not one of this machine: listen on 0.0.0.0 or [::]"
+            String::from("the address is not one of this machine: listen on 0.0.0.0 or [::]")
         }
-        _ => "see bind(2) and listen(2)",
+        _ => String::from("see bind(2) and listen(2)"),
     }
 }
 
@@ -101,14 +146,32 @@ mod tests {
     fn a_port_in_use_is_refused_even_if_its_owner_shares_it() {
         let listeners = bind(LOOPBACK, 2).expect("a free port");
         let taken = listeners[0].local_addr().unwrap();
-        let error = bind(taken, 2).expect_err("the port is taken");
+        let error = bind_within(taken, 2, RETRY_PAUSE).expect_err("the port is taken");
         assert!(matches!(error, TransportError::Listen { address, .. } if address == taken));
-        assert!(
-            error.to_string().contains("another program has the port"),
-            "{error}"
-        );
+        let (text, look) = (error.to_string(), format!("sport = :{}", taken.port()));
+        assert!(text.contains("another program has the port"), "{text}");
+        assert!(text.contains(&look), "{text}");
         drop(listeners);
         bind(taken, 2).expect("the port is free again");
+    }
+
+    #[test]
+    fn a_port_that_becomes_free_in_a_moment_is_waited_for() {
+        let listeners = bind(LOOPBACK, 1).expect("a free port");
+        let taken = listeners[0].local_addr().unwrap();
+        let leaving = thread::spawn(move || {
+            thread::sleep(4 * RETRY_PAUSE);
+            drop(listeners);
+        });
+        bind_within(taken, 1, Duration::from_secs(60)).expect("it was let go");
+        leaving.join().expect("no panic");
+    }
+
+    #[test]
+    fn what_does_not_pass_is_not_waited_for() {
+        let foreign = "192.0.2.1:7".parse().unwrap();
+        // Would run into the limit of every test runner.
+        assert!(bind_within(foreign, 1, Duration::from_secs(3600)).is_err());
     }
 
     #[test]
