@@ -1,14 +1,14 @@
 //! Whether this machine can run the engine: what was looked at, what was found, how to mend it.
 //!
-//! Used by the engine's start, which refuses to run on a [`Verdict::Fail`], and by the `doctor`
-//! command, which prints all of it. Nothing is changed, except by [`raise_open_files`] and
-//! [`reserve_open_files`].
+//! Used by the `doctor` command, which prints all of it. Nothing is changed, except by
+//! [`raise_open_files`] and [`reserve_open_files`], which the engine's start calls.
 
 use std::fs;
 use std::os::fd::AsFd;
 
 use io_uring::{IoUring, Probe, opcode};
 
+use super::affinity;
 use super::ring::system::{self, Limit, Resource};
 use super::ring::{Kernel, mend_setup};
 
@@ -47,7 +47,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn ok(what: &'static str, found: impl ToString) -> Self {
+    /// Something that is as it should be.
+    pub fn ok(what: &'static str, found: impl ToString) -> Self {
         Finding {
             what,
             verdict: Verdict::Ok,
@@ -56,7 +57,8 @@ impl Finding {
         }
     }
 
-    fn not_ok(
+    /// Something that is not as it should be, and how to mend it.
+    pub fn not_ok(
         what: &'static str,
         verdict: Verdict,
         found: impl ToString,
@@ -83,6 +85,7 @@ pub fn check(shards: usize) -> Vec<Finding> {
         check_locked_memory(shards),
         check_open_files(),
         check_cpus(shards),
+        judge_affinity(affinity::check()),
     ]
 }
 
@@ -232,11 +235,12 @@ fn judge_locked_memory(what: &'static str, soft: u64, shards: usize) -> Finding 
     if soft == libc::RLIM_INFINITY {
         return Finding::ok(what, "unlimited");
     }
-    let found = format!(
-        "{} KiB, {shards} shards need {} KiB",
-        soft >> 10,
-        needed >> 10
-    );
+    let need = if shards == 1 {
+        "shard needs"
+    } else {
+        "shards need"
+    };
+    let found = format!("{} KiB, {shards} {need} {} KiB", soft >> 10, needed >> 10);
     if soft >= needed {
         return Finding::ok(what, found);
     }
@@ -270,7 +274,8 @@ fn check_cpus(shards: usize) -> Finding {
 
 fn judge_cpus(cpus: &[usize], shards: usize) -> Finding {
     const WHAT: &str = "CPUs";
-    let found = format!("{} usable {cpus:?} for {shards} shards", cpus.len());
+    let noun = if shards == 1 { "shard" } else { "shards" };
+    let found = format!("{} usable {cpus:?} for {shards} {noun}", cpus.len());
     if cpus.len() >= shards {
         return Finding::ok(WHAT, found);
     }
@@ -278,9 +283,31 @@ fn judge_cpus(cpus: &[usize], shards: usize) -> Finding {
     Finding::not_ok(WHAT, Verdict::Warn, found, mend)
 }
 
+/// A seccomp profile may forbid to choose CPUs, as systemd's `~@resources` does.
+fn judge_affinity(pinned: std::io::Result<()>) -> Finding {
+    const WHAT: &str = "CPU affinity";
+    match pinned {
+        Ok(()) => Finding::ok(WHAT, "shards can be pinned"),
+        Err(error) => Finding::not_ok(
+            WHAT,
+            Verdict::Warn,
+            format!("sched_setaffinity is refused ({error}): shards run without being pinned"),
+            "let seccomp pass sched_setaffinity, or set pin_shards = \"off\" in config.toml",
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_to_pin_is_a_warning() {
+        assert_eq!(judge_affinity(Ok(())).verdict, Verdict::Ok);
+        let refused = judge_affinity(Err(std::io::Error::from_raw_os_error(libc::EPERM)));
+        assert_eq!(refused.verdict, Verdict::Warn);
+        assert!(refused.found.contains("sched_setaffinity"), "{refused:?}");
+    }
 
     #[test]
     fn a_kernel_is_judged_by_its_first_two_numbers() {

@@ -11,3 +11,4 @@ mod program;
 mod readme;
 mod seed;
 mod start;
+mod surroundings;

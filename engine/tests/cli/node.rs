@@ -21,11 +21,16 @@ pub(crate) struct Running {
 impl Running {
     /// Starts `command` on `home`, on a free port of this machine.
     pub(crate) fn start(home: &Path, name: &str, args: &[&str]) -> Running {
+        Running::start_at(home, name, "tcp://127.0.0.1:0", args)
+    }
+
+    /// The same where a test says on which address it listens.
+    pub(crate) fn start_at(home: &Path, name: &str, laddr: &str, args: &[&str]) -> Running {
         let home = home
             .to_str()
             .expect("a temporary directory has a plain name");
         let mut child = command(&[name, "--home", home])
-            .args(["--laddr", "tcp://127.0.0.1:0", "--shards", "1"])
+            .args(["--laddr", laddr, "--shards", "1"])
             .args(["--addr-book-strict=false"])
             .args(args)
             .stdout(Stdio::piped())

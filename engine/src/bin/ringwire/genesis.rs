@@ -3,11 +3,11 @@
 //! CometBFT keeps the chain id in `genesis.json`, not in `config.toml`. So a home of CometBFT needs
 //! no line of ours to find its network.
 
-use std::fs::File;
 use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
 use ringwire::config::{Config, LoadedConfig};
+use ringwire_codec::file;
 use serde::Deserialize;
 use tracing::{info, warn};
 
@@ -59,7 +59,7 @@ pub(crate) fn chain_id(path: &Path) -> Result<Option<String>, Failure> {
             path.display()
         ))
     };
-    let file = match File::open(path) {
+    let file = match file::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(cannot_read(&error)),
@@ -94,6 +94,7 @@ mod tests {
     fn a_file_that_is_no_genesis_is_an_error_and_a_missing_one_is_not() {
         assert!(found("{}").is_err());
         assert!(found("").is_err());
+        assert!(chain_id(Path::new("/dev/zero")).is_err(), "not even opened");
         let absent = Path::new("/absent/genesis.json");
         assert_eq!(chain_id(absent).ok(), Some(None));
     }

@@ -11,17 +11,26 @@
 //!
 //! The second to the fourth are where config.toml says; these are the defaults.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process;
 
 use clap::Args;
 use ringwire::config::{Config, LoadedConfig};
 use ringwire_codec::NodeKey;
+use ringwire_codec::file::{self, NotRegular};
+use ringwire_codec::key::KeyFileError;
 use tracing::warn;
 
 use crate::failure::Failure;
+
+/// Bytes of the longest config.toml that is read: a documented one has 6 KB, and lists of peers may
+/// make it longer.
+const CONFIG_BYTES_MAX: usize = 4 << 20;
+
+/// Mode of a new config.toml, before the umask.
+const CONFIG_MODE: u32 = 0o644;
 
 /// Where the node lives.
 #[derive(Args, Clone)]
@@ -32,6 +41,11 @@ pub(crate) struct Home {
 }
 
 impl Home {
+    /// The home in this directory.
+    pub(crate) fn at(root: PathBuf) -> Home {
+        Home { root }
+    }
+
     /// The directory itself.
     pub(crate) fn root(&self) -> &Path {
         &self.root
@@ -55,7 +69,7 @@ impl Home {
     /// Reads the configuration; keys that change nothing are named in one log line.
     pub(crate) fn load_config(&self) -> Result<LoadedConfig, Failure> {
         let path = self.config_file();
-        let text = fs::read_to_string(&path).map_err(|error| self.cannot_read(&path, &error))?;
+        let text = read_text(&path).map_err(|error| self.cannot_read(&path, &error))?;
         let name = path.display().to_string();
         let loaded = Config::from_toml(&name, &text)?;
         if !loaded.warnings.is_empty() {
@@ -67,19 +81,44 @@ impl Home {
 
     /// The configuration, or the defaults where there is none: where the files are.
     pub(crate) fn load_config_or_default(&self) -> Result<Config, Failure> {
-        match self.config_file().exists() {
-            true => self.load_config().map(|loaded| loaded.config),
-            false => Ok(Config::default()),
+        match self.config_file().symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Config::default()),
+            _ => self.load_config().map(|loaded| loaded.config),
         }
     }
 
     /// Reads the key that `init` made or that came with a CometBFT home.
     pub(crate) fn load_node_key(&self, config: &Config) -> Result<NodeKey, Failure> {
         let path = self.file(&config.node_key_file);
-        if !path.exists() {
-            return Err(self.cannot_read(&path, &io::Error::from(ErrorKind::NotFound)));
+        match NodeKey::load(&path) {
+            Err(KeyFileError::Missing { .. }) => {
+                Err(self.cannot_read(&path, &io::Error::from(ErrorKind::NotFound)))
+            }
+            loaded => Ok(loaded?),
         }
-        Ok(NodeKey::load(&path)?)
+    }
+
+    /// The file of the address book, which the node will write over and over.
+    ///
+    /// # Errors
+    /// It is another file of the node, by whatever name.
+    pub(crate) fn addr_book(&self, config: &Config) -> Result<PathBuf, Failure> {
+        let book = self.file(&config.addr_book_file);
+        let others = [
+            ("config.toml", self.config_file()),
+            ("node_key_file", self.file(&config.node_key_file)),
+            ("genesis_file", self.file(&config.genesis_file)),
+            ("the lock of the home", self.data_dir().join(LOCK_FILE)),
+        ];
+        match others.iter().find(|(_, other)| is_same_file(&book, other)) {
+            Some((what, other)) => Err(Failure::new(format!(
+                "p2p.addr_book_file: {} is the same file as {what} ({}), and the node would write \
+                 over it: name another file, or /dev/null to keep no address book",
+                book.display(),
+                other.display()
+            ))),
+            None => Ok(book),
+        }
     }
 
     fn cannot_read(&self, path: &Path, error: &io::Error) -> Failure {
@@ -88,40 +127,48 @@ impl Home {
                 format!("run `ringwire init --home {}` first", self.root.display())
             }
             ErrorKind::InvalidData => String::from("save it as UTF-8 text"),
+            ErrorKind::FileTooLarge => String::from("is it really a configuration?"),
+            _ if NotRegular::in_error(error).is_some() => String::from("put a file in its place"),
             _ => String::from("check that this user may read it"),
         };
         Failure::new(format!("{}: {error}; {mend}", path.display()))
     }
 }
 
-/// Puts a file in its place whole or not at all. False if the name was taken: it is never
-/// overwritten, not even by two programs at the same instant.
-pub(crate) fn create_whole(path: &Path, text: &str) -> io::Result<bool> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = directory.join(format!(".{name}.{}", process::id()));
-    let published = write_synced(&temporary, text).and_then(|()| {
-        // A link, other than a rename, fails when the name is taken.
-        match fs::hard_link(&temporary, path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-            linked => linked.map(|()| true),
-        }
-    });
-    let removed = fs::remove_file(&temporary);
-    let created = published?;
-    removed?;
-    File::open(directory)?.sync_all()?;
-    Ok(created)
+/// Name of the file in the data directory that a running node holds.
+pub(crate) const LOCK_FILE: &str = "ringwire.lock";
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let bytes = file::read_at_most(path, CONFIG_BYTES_MAX)?;
+    if bytes.len() > CONFIG_BYTES_MAX {
+        let rule = format!("it has more than {CONFIG_BYTES_MAX} bytes");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, rule));
+    }
+    String::from_utf8(bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
 }
 
-fn write_synced(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+/// Whether two names lead to one file, or will once it is written.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => identity(one) == identity(other),
+        (Err(_), Err(_)) => match (one.parent(), other.parent()) {
+            (Some(here), Some(there)) => {
+                let directories = (fs::canonicalize(here), fs::canonicalize(there));
+                let is_same = matches!(directories, (Ok(here), Ok(there)) if here == there);
+                is_same && one.file_name() == other.file_name()
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Puts a text in its place whole or not at all. False if the name was taken: it is never
+/// overwritten, not even by two programs at the same instant.
+pub(crate) fn create_whole(path: &Path, text: &str) -> io::Result<bool> {
+    let created = file::create(path, text.as_bytes(), CONFIG_MODE)?;
+    Ok(created.is_some())
 }
 
 #[cfg(test)]
@@ -129,21 +176,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_created_whole_and_never_overwritten() {
+    fn two_names_of_one_file_are_seen_through_links_and_before_it_exists() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = |name: &str| directory.path().join(name);
+        for name in ["one", "other"] {
+            fs::write(path(name), name).expect("room to write");
+        }
+        std::os::unix::fs::symlink("one", path("soft")).expect("a link");
+        fs::hard_link(path("one"), path("hard")).expect("a link");
+        for name in ["one", "./one", "soft", "hard"] {
+            assert!(is_same_file(&path("one"), &path(name)), "{name}");
+        }
+        assert!(!is_same_file(&path("one"), &path("other")));
+        assert!(!is_same_file(&path("one"), &path("absent")));
+        assert!(is_same_file(&path("absent"), &path("./absent")));
+        assert!(!is_same_file(&path("absent"), &path("gone")));
+    }
+
+    #[test]
+    fn a_text_is_created_whole_and_never_overwritten() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("config.toml");
         assert!(create_whole(&path, "first").expect("room to write"));
         assert!(!create_whole(&path, "second").expect("room to write"));
         assert_eq!(fs::read_to_string(&path).expect("the file"), "first");
-        let left = fs::read_dir(directory.path())
-            .expect("the directory")
-            .count();
-        assert_eq!(left, 1, "no temporary file is left behind");
+        assert!(create_whole(&directory.path().join("absent/config.toml"), "text").is_err());
     }
 
     #[test]
-    fn a_directory_that_is_missing_is_an_error() {
+    fn a_configuration_up_to_the_limit_is_read_and_one_byte_more_is_not() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        assert!(create_whole(&directory.path().join("absent/config.toml"), "text").is_err());
+        let path = directory.path().join("config.toml");
+        fs::write(&path, " ".repeat(CONFIG_BYTES_MAX)).expect("room to write");
+        assert!(read_text(&path).is_ok());
+        fs::write(&path, " ".repeat(CONFIG_BYTES_MAX + 1)).expect("room to write");
+        let refused = read_text(&path).expect_err("it is too long");
+        assert_eq!(refused.kind(), ErrorKind::FileTooLarge);
     }
 }

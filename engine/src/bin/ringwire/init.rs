@@ -1,6 +1,7 @@
 //! `ringwire init`: makes a home, and never touches what is there already.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -69,9 +70,9 @@ pub(crate) struct Made {
 /// that is there already says where the key is.
 pub(crate) fn make(home: &Home, config: Config) -> Result<Made, Failure> {
     let config_file = home.config_file();
-    let config = match config_file.exists() {
-        true => home.load_config_or_default()?,
-        false => config,
+    let config = match config_file.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => config,
+        _ => home.load_config()?.config,
     };
     let key_file = home.file(&config.node_key_file);
     for directory in [&config_file, &key_file]

@@ -1,16 +1,16 @@
 //! The thread that answers.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringwire_codec::file::FileKind;
 use serde_json::{Value, json};
 use tracing::warn;
 
@@ -29,11 +29,22 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Pause after a failed accept, so that a lack of descriptors does not become a lack of CPU.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Name of the directories in which sockets are made, before what makes each unique.
+const CLOSET_PREFIX: &str = ".ringwire.";
+
+/// Entries of the data directory that are looked at for what dead nodes left; it has three.
+const ENTRIES_MAX: usize = 4096;
+
 /// The socket of a running node. Dropped, it is gone, and the home is free.
 pub(crate) struct Control {
     lock: Lock,
     is_ending: Arc<AtomicBool>,
+    /// Which socket is ours; none without one.
+    socket: Option<Identity>,
 }
+
+/// Device and inode.
+type Identity = (u64, u64);
 
 impl Control {
     /// Begins to answer. Without a socket the node runs all the same, so what is wrong with it is
@@ -41,51 +52,91 @@ impl Control {
     pub(crate) fn serve(lock: Lock, node: &Node) -> Control {
         let is_ending = Arc::new(AtomicBool::new(false));
         let (reporter, ending) = (Reporter::new(node), Arc::clone(&is_ending));
+        if lock.is_exclusive() {
+            remove_closets(lock.data_dir());
+        }
         let served = listen(lock.data_dir()).and_then(|listener| {
             thread::Builder::new()
                 .name(String::from("rw-control"))
                 .spawn(move || answer_all(&listener, &reporter, &ending))
         });
-        if let Err(error) = served {
+        let path = lock.data_dir().join(SOCKET);
+        if let Err(error) = &served {
             warn!(
                 "{}: {error}; `ringwire peers` cannot ask this node",
-                lock.data_dir().join(SOCKET).display()
+                path.display()
             );
         }
-        Control { lock, is_ending }
+        let socket = served.ok().and_then(|_| identity(&path));
+        Control {
+            lock,
+            is_ending,
+            socket,
+        }
     }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
         self.is_ending.store(true, Ordering::Relaxed);
+        let path = self.lock.data_dir().join(SOCKET);
+        // Without a lock another node may have put its own socket there.
+        if self.socket.is_none() || identity(&path) != self.socket {
+            return;
+        }
         // Wakes the thread, which then looks at the flag. Nobody waits for it: it may be in the
         // middle of an answer, and has nothing that must be put away.
         if let Ok(place) = Place::new(self.lock.data_dir(), SOCKET) {
             let _ = UnixStream::connect(place.path());
         }
         // One that stays is taken for that of a dead node, which is what it is.
-        let _ = fs::remove_file(self.lock.data_dir().join(SOCKET));
+        let _ = fs::remove_file(path);
     }
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    let metadata = path.symlink_metadata().ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Listens on the socket, in place of one that a dead node left. It is made in a directory that
 /// nobody else may enter and moved once its mode is right, so that nobody else ever reaches it.
 fn listen(data_dir: &Path) -> io::Result<UnixListener> {
-    let closet = data_dir.join(format!(".ringwire.{}", process::id()));
-    DirBuilder::new().mode(0o700).create(&closet)?;
-    let listener = Place::new(&closet, SOCKET).and_then(|place| {
-        let listener = UnixListener::bind(place.path())?;
-        fs::set_permissions(closet.join(SOCKET), Permissions::from_mode(0o600))?;
-        fs::rename(closet.join(SOCKET), data_dir.join(SOCKET))?;
-        Ok(listener)
-    });
-    if listener.is_err() {
-        // It may not be there; then the directory is empty already.
-        let _ = fs::remove_file(closet.join(SOCKET));
+    let path = data_dir.join(SOCKET);
+    match FileKind::at(&path) {
+        Ok(FileKind::Socket) => {}
+        Ok(kind) => {
+            let rule = format!("this is {kind}, not a socket: move it away");
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, rule));
+        }
+        // Nothing, or a link that leads nowhere, which the socket replaces.
+        Err(_) => {}
     }
-    fs::remove_dir(&closet)?;
-    listener
+    // A name that no other process has, nor had: process ids come again, in a container at once.
+    let closet = tempfile::Builder::new()
+        .prefix(CLOSET_PREFIX)
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(data_dir)?;
+    let place = Place::new(closet.path(), SOCKET)?;
+    let listener = UnixListener::bind(place.path())?;
+    let made = closet.path().join(SOCKET);
+    fs::set_permissions(&made, Permissions::from_mode(0o600))?;
+    fs::rename(made, path)?;
+    Ok(listener)
+}
+
+/// Removes what nodes left that were killed while they made their socket.
+fn remove_closets(data_dir: &Path) {
+    let entries = fs::read_dir(data_dir).into_iter().flatten();
+    for entry in entries.take(ENTRIES_MAX).flatten() {
+        let name = entry.file_name();
+        let is_closet = name.to_string_lossy().starts_with(CLOSET_PREFIX)
+            && entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_closet {
+            // One that stays does no harm.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn answer_all(listener: &UnixListener, reporter: &Reporter, is_ending: &AtomicBool) {
@@ -189,5 +240,31 @@ mod tests {
             .expect("the directory")
             .count();
         assert_eq!(left, 1, "nothing but the socket is left");
+    }
+
+    #[test]
+    fn what_a_killed_node_left_of_our_own_process_id_costs_no_socket() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        // In a container every node is process 1.
+        for id in [String::from("1"), std::process::id().to_string()] {
+            let closet = directory.path().join(format!("{CLOSET_PREFIX}{id}"));
+            fs::create_dir(&closet).expect("room for a directory");
+            drop(UnixListener::bind(closet.join(SOCKET)).expect("a socket"));
+        }
+        let _listener = listen(directory.path()).expect("a socket all the same");
+        remove_closets(directory.path());
+        let left = fs::read_dir(directory.path()).expect("the directory");
+        assert_eq!(left.count(), 1, "nothing but the socket is left");
+        UnixStream::connect(directory.path().join(SOCKET)).expect("somebody listens");
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_the_socket_is_not_replaced() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join(SOCKET);
+        fs::write(&path, "mine").expect("room to write");
+        let refused = listen(directory.path()).expect_err("that is a file");
+        assert!(refused.to_string().contains("a regular file"), "{refused}");
+        assert_eq!(fs::read_to_string(&path).expect("the file"), "mine");
     }
 }

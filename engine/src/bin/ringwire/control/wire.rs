@@ -52,6 +52,13 @@ pub(crate) fn ask(home: &Home) -> Result<Option<Value>, Failure> {
     }
 }
 
+/// Whether a node listens on the socket of `home`.
+pub(super) fn is_answered(home: &Home) -> bool {
+    let connected =
+        Place::new(&home.data_dir(), SOCKET).and_then(|place| UnixStream::connect(place.path()));
+    connected.is_ok()
+}
+
 fn exchange(mut stream: UnixStream, question: &Value) -> io::Result<Value> {
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     stream.set_write_timeout(Some(ANSWER_WITHIN))?;

@@ -1,6 +1,5 @@
 //! What a local network can be told.
 
-use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,9 +7,10 @@ use std::time::Duration;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use ringwire::config::{SHARDS_MAX, duration};
+use ringwire_codec::file::{self, FileKind};
 
 use super::graph::Graph;
-use super::source::{CONTENT_BYTES_MAX, Source};
+use super::source::{CONTENT_BYTES_MAX, Source, Stream};
 use crate::failure::Failure;
 
 /// Nodes of a local network at most; each needs a thread per shard and a socket per peer.
@@ -171,7 +171,12 @@ impl LocalnetArgs {
             return Ok((self.cut(Box::new(BufReader::new(io::stdin()))), None));
         }
         let cannot_read = |error| Failure::new(format!("{}: {error}", path.display()));
-        let file = File::open(path).map_err(cannot_read)?;
+        let kind = FileKind::at(path).map_err(cannot_read)?;
+        if matches!(kind, FileKind::Pipe | FileKind::CharacterDevice) {
+            let stream = Stream::new(path.clone());
+            return Ok((self.cut(Box::new(BufReader::new(stream))), None));
+        }
+        let file = file::open(path).map_err(cannot_read)?;
         let bytes = file.metadata().map_err(cannot_read)?.len();
         let messages = (!self.lines).then(|| bytes.div_ceil(self.chunk as u64));
         Ok((self.cut(Box::new(BufReader::new(file))), messages))

@@ -1,6 +1,8 @@
 //! Where the content of the messages comes from: a stream cut in chunks or lines, or made up.
 
-use std::io::{self, BufRead, Read as _};
+use std::fs::File;
+use std::io::{self, BufRead, Read};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 
@@ -53,6 +55,30 @@ impl Source {
                 Ok(Some(make(*next, *size)))
             }
         }
+    }
+}
+
+/// A pipe or a device, opened by whoever reads it: to open a pipe waits for its writer, and the
+/// program must not.
+pub(super) struct Stream {
+    path: PathBuf,
+    opened: Option<File>,
+}
+
+impl Stream {
+    /// A stream that is not open yet.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Stream { path, opened: None }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let file = match &mut self.opened {
+            Some(file) => file,
+            none => none.insert(File::open(&self.path)?),
+        };
+        file.read(buffer)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Asks the running node, or reads what a stopped one left.
 
 use std::fmt;
-use std::fs;
 use std::io::ErrorKind;
 
 use clap::Args;
+use ringwire::pex::BOOK_FILE_BYTES_MAX;
+use ringwire_codec::file::{self, FileKind, NotRegular};
 use serde_json::{Value, json};
 
 use super::text;
@@ -68,15 +69,16 @@ fn left_behind(home: &Home) -> Result<(Value, Option<Book>), Failure> {
     let path = home.file(&home.load_config_or_default()?.addr_book_file);
     let cannot_read =
         |error: &dyn fmt::Display| Failure::new(format!("{}: {error}", path.display()));
-    let book = match fs::read(&path) {
+    let book = match file::read_at_most(&path, BOOK_FILE_BYTES_MAX) {
         Ok(file) => Some(Book::read(&file).map_err(|error| cannot_read(&error))?),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) if NotRegular::in_error(&error) == Some(NotRegular(FileKind::Null)) => None,
         Err(error) => return Err(cannot_read(&error)),
     };
     let (root, file) = (home.root().display(), path.display());
     match book {
         Some(_) => eprintln!("no node runs on {root}; this is {file} as the last one left it"),
-        None => eprintln!("no node runs on {root}, and there is no {file}"),
+        None => eprintln!("no node runs on {root}, and no address book is kept in {file}"),
     }
     let report = json!({
         "running": false,

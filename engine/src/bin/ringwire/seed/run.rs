@@ -73,7 +73,7 @@ pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
     config.allow_duplicate_ip = args.allow_duplicate_ip.unwrap_or(config.allow_duplicate_ip);
     config.check()?;
     let lock = Lock::take(&args.home)?;
-    let addr_book = args.home.file(&config.addr_book_file);
+    let addr_book = args.home.addr_book(&config)?;
     let node = Node::start(config, made.key, Some(&addr_book))?;
     let _control = lock.map(|lock| Control::serve(lock, &node));
     let shown = say_address(args, &node).and_then(|()| {

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     let config = args.config()?;
     let key = args.home.load_node_key(&config)?;
     let lock = Lock::take(&args.home)?;
-    let addr_book = args.home.file(&config.addr_book_file);
+    let addr_book = args.home.addr_book(&config)?;
     let node = Node::start(config, key, Some(&addr_book))?;
     let _control = lock.map(|lock| Control::serve(lock, &node));
     say_address(args, &node)?;

@@ -1,4 +1,6 @@
-//! `ringwire doctor`: whether this machine can run a node, and how to mend it if not.
+//! Looks at everything, and shows it to eyes or to programs.
+
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
@@ -6,19 +8,25 @@ use ringwire::config::SHARDS_MAX;
 use ringwire::transport::check::{self, Finding, Verdict};
 use serde_json::{Value, json};
 
+use super::home;
 use crate::console;
 use crate::failure::Failure;
+use crate::home::Home;
 
 /// Look whether this machine can run a node.
 ///
-/// Looks at everything a node needs of this machine: the kernel and its io_uring, limits, CPUs.
-/// Changes nothing. Ends with exit code 1 if a node could not run.
+/// Looks at everything a node needs of this machine: the kernel and its io_uring, limits, CPUs; with
+/// --home also at the file system of the home. Changes nothing. Ends with exit code 1 if a node could not run.
 #[derive(Args)]
 pub(crate) struct DoctorArgs {
     /// Shards the node will have; without it one per usable CPU.
     #[arg(long, value_name = "N",
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=SHARDS_MAX as u64))]
     shards: Option<usize>,
+    /// Look at the home of a node, too: its files, and whether its file system writes, syncs, locks
+    /// and takes sockets.
+    #[arg(long, value_name = "DIR")]
+    home: Option<PathBuf>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -29,7 +37,10 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     let shards = args
         .shards
         .unwrap_or_else(|| check::available_cpus().len().max(1));
-    let findings = check::check(shards);
+    let mut findings = check::check(shards);
+    if let Some(root) = &args.home {
+        findings.extend(home::check(&Home::at(root.clone())));
+    }
     if args.json {
         console::print_json(&to_json(&findings))?;
     } else {
