@@ -28,13 +28,16 @@ use crate::packet::ChannelId;
 mod error;
 mod wire;
 
-pub use error::NodeInfoError;
+pub use error::{NETWORK_CHARS_TOLD, NodeInfoError};
 
 /// The longest encoded NodeInfo, in bytes without its length.
 pub const NODE_INFO_BYTES_MAX: usize = 10_240;
 
 /// The most channels a node may announce.
 pub const CHANNELS_MAX: usize = 16;
+
+/// The channels of a node.
+pub type Channels = SmallVec<[ChannelId; CHANNELS_MAX]>;
 
 /// The version of this protocol. Carried, but compared by nobody.
 pub const P2P_PROTOCOL: u64 = 8;
@@ -86,7 +89,7 @@ pub struct NodeInfo {
     /// The version of its software, or empty.
     pub version: String,
     /// The channels it receives on.
-    pub channels: SmallVec<[ChannelId; CHANNELS_MAX]>,
+    pub channels: Channels,
     /// The name its operator gave it.
     pub moniker: String,
     /// What it offers beside.
@@ -165,11 +168,18 @@ impl NodeInfo {
             return Err(NodeInfoError::BlockProtocol { ours, theirs });
         }
         if self.network != other.network {
-            return Err(NodeInfoError::Network);
+            let theirs: String = other.network.chars().take(NETWORK_CHARS_TOLD).collect();
+            return Err(NodeInfoError::Network {
+                ours: self.network.as_str().into(),
+                theirs: theirs.into(),
+            });
         }
         let is_common = |channel| other.channels.contains(channel);
         if !self.channels.is_empty() && !self.channels.iter().any(is_common) {
-            return Err(NodeInfoError::NoCommonChannel);
+            return Err(NodeInfoError::NoCommonChannel {
+                ours: self.channels.clone(),
+                theirs: other.channels.clone(),
+            });
         }
         Ok(())
     }

@@ -1,13 +1,21 @@
 //! Why a NodeInfo is refused: a rule of its own that it breaks, or a difference from ours.
 
+use std::fmt::Write as _;
+
 use thiserror::Error;
 
 use crate::error::Blame;
 use crate::net_address::NetAddressError;
 use crate::packet::ChannelId;
 
+use super::Channels;
+
+/// Characters of another node's network that an error names: a chain id has fifty at most, and what
+/// a stranger claims need not fill a log.
+pub const NETWORK_CHARS_TOLD: usize = 64;
+
 /// Why a NodeInfo is not acceptable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NodeInfoError {
     /// Longer than [`NODE_INFO_BYTES_MAX`](super::NODE_INFO_BYTES_MAX). Only our own can be: a
@@ -53,11 +61,25 @@ pub enum NodeInfoError {
         theirs: u64,
     },
     /// The other node is of another chain.
-    #[error("network differs from ours")]
-    Network,
+    #[error("network {theirs:?} differs from ours, {ours:?}")]
+    Network {
+        /// Our network.
+        ours: Box<str>,
+        /// The first [`NETWORK_CHARS_TOLD`] characters of the other node's.
+        theirs: Box<str>,
+    },
     /// Not one channel is common to both.
-    #[error("no common channel")]
-    NoCommonChannel,
+    #[error(
+        "no common channel: ours are {}, theirs are {}",
+        list(.ours),
+        list(.theirs)
+    )]
+    NoCommonChannel {
+        /// Our channels.
+        ours: Channels,
+        /// The other node's.
+        theirs: Channels,
+    },
 }
 
 impl NodeInfoError {
@@ -66,7 +88,7 @@ impl NodeInfoError {
     pub const fn is_incompatible(&self) -> bool {
         matches!(
             self,
-            Self::BlockProtocol { .. } | Self::Network | Self::NoCommonChannel
+            Self::BlockProtocol { .. } | Self::Network { .. } | Self::NoCommonChannel { .. }
         )
     }
 
@@ -78,5 +100,18 @@ impl NodeInfoError {
             Self::TooLong { .. } => Blame::Local,
             _ => Blame::Peer,
         }
+    }
+}
+
+/// The ids of channels, as a list for people.
+fn list(channels: &[ChannelId]) -> String {
+    let mut text = String::new();
+    for (at, channel) in channels.iter().enumerate() {
+        let separator = if at == 0 { "" } else { " " };
+        let _ = write!(text, "{separator}{channel}");
+    }
+    match text.is_empty() {
+        true => String::from("none"),
+        false => text,
     }
 }

@@ -257,16 +257,59 @@ fn another_block_format_network_or_set_of_channels_is_incompatible() {
                 theirs: 10,
             },
         ),
-        (with(|info| info.network = "other-chain".into()), Network),
+        (
+            with(|info| info.network = "other-chain".into()),
+            Network {
+                ours: ours.network.as_str().into(),
+                theirs: "other-chain".into(),
+            },
+        ),
         (
             with(|info| info.channels = channels([0x77])),
-            NoCommonChannel,
+            NoCommonChannel {
+                ours: ours.channels.clone(),
+                theirs: channels([0x77]),
+            },
         ),
-        (with(|info| info.channels.clear()), NoCommonChannel),
+        (
+            with(|info| info.channels.clear()),
+            NoCommonChannel {
+                ours: ours.channels.clone(),
+                theirs: channels([]),
+            },
+        ),
     ] {
-        assert_eq!(ours.compatible_with(&theirs), Err(error));
         assert!(error.is_incompatible());
+        assert_eq!(ours.compatible_with(&theirs), Err(error));
     }
+}
+
+#[test]
+fn a_difference_names_both_sides_and_shows_no_more_of_a_stranger_than_fits() {
+    let mut ours = info();
+    ours.network = "ours-1".into();
+    ours.channels = channels([0x20, 0x21]);
+    let told = |change: &dyn Fn(&mut NodeInfo)| {
+        let mut theirs = ours.clone();
+        change(&mut theirs);
+        ours.compatible_with(&theirs)
+            .expect_err("they differ")
+            .to_string()
+    };
+    let network = told(&|info| info.network = "theirs-1".into());
+    assert_eq!(
+        network,
+        "network \"theirs-1\" differs from ours, \"ours-1\""
+    );
+    let odd = told(&|info| info.network = "\u{1b}[2J".repeat(1000));
+    assert!(odd.len() < 1000 && !odd.contains('\u{1b}'), "{odd}");
+    let channel = told(&|info| info.channels = channels([0x40]));
+    assert_eq!(
+        channel,
+        "no common channel: ours are 0x20 0x21, theirs are 0x40"
+    );
+    let none = told(&|info| info.channels.clear());
+    assert!(none.ends_with("theirs are none"), "{none}");
 }
 
 proptest! {

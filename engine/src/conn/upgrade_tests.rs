@@ -174,7 +174,10 @@ fn a_node_info_with_another_id_than_the_key_is_refused() {
 #[test]
 fn a_node_of_another_network_is_refused() {
     let reject = rejected(|info| info.network = String::from("other"));
-    assert_eq!(reject, Reject::NodeInfo(NodeInfoError::Network));
+    let ours = node_info(1, Offer::Comet).network.into();
+    let theirs = "other".into();
+    let differs = NodeInfoError::Network { ours, theirs };
+    assert_eq!(reject, Reject::NodeInfo(differs));
 }
 
 // Conformance item 46.

@@ -196,7 +196,13 @@ const NODE_INFO_ATTACKS: &[Attack] = &[
     Attack {
         name: "another network",
         act: |stream| introduce_with(stream, |info| info.network = String::from("elsewhere")),
-        named: |reason| bad_info(reason, NodeInfoError::Network),
+        named: |reason| {
+            let is_it = |error: &NodeInfoError| matches!(error, NodeInfoError::Network { theirs, .. } if &**theirs == "elsewhere");
+            rejected(
+                reason,
+                |reject| matches!(reject, Reject::NodeInfo(error) if is_it(error)),
+            )
+        },
     },
     Attack {
         name: "another block protocol",
@@ -218,7 +224,16 @@ const NODE_INFO_ATTACKS: &[Attack] = &[
                 info.channels = [ChannelId(0x7e)].into_iter().collect();
             })
         },
-        named: |reason| bad_info(reason, NodeInfoError::NoCommonChannel),
+        named: |reason| {
+            let is_it = |error: &NodeInfoError| {
+                matches!(error, NodeInfoError::NoCommonChannel { theirs, .. }
+                    if theirs[..] == [ChannelId(0x7e)])
+            };
+            rejected(
+                reason,
+                |reject| matches!(reject, Reject::NodeInfo(error) if is_it(error)),
+            )
+        },
     },
     Attack {
         name: "an empty moniker",

@@ -111,7 +111,11 @@ fn a_comet_node_that_is_not_the_one_we_dialed_is_refused_by_both_ids() {
 #[test]
 fn a_comet_node_of_another_network_is_refused_whoever_dials() {
     each_line(&["-network", "elsewhere"], unlimited, |comet, ours| {
-        let elsewhere = CloseReason::Rejected(Reject::NodeInfo(NodeInfoError::Network));
+        let differs = NodeInfoError::Network {
+            ours: NETWORK.into(),
+            theirs: "elsewhere".into(),
+        };
+        let elsewhere = CloseReason::Rejected(Reject::NodeInfo(differs));
         let refused = ours.engine.dial_blocking(comet.address.clone());
         assert_eq!(
             refused,
