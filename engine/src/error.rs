@@ -79,6 +79,9 @@ pub enum Reject {
     /// The limit of connections from one address is reached.
     #[error("too many connections from {0}")]
     DuplicateIp(IpAddr),
+    /// The node came over a new connection, and this one, the older, stayed silent when it was asked.
+    #[error("silent while the same node came over a new connection")]
+    Superseded,
     /// The remote is ourselves.
     #[error("the remote has our own key: we dialed ourselves")]
     IsSelf,
@@ -126,6 +129,10 @@ pub enum Reject {
     /// Too many handshakes are in progress.
     #[error("too many handshakes in progress (limit {0})")]
     HandshakesFull(usize),
+    /// All places for handshakes were taken, and this handshake, of those that waited for their
+    /// remote, was the one to give way to a newcomer.
+    #[error("too slow: its handshake gave way to a newcomer's")]
+    SlowHandshake,
     /// The id or address is banned.
     #[error("banned")]
     Banned,
@@ -223,6 +230,7 @@ impl CloseReason {
     pub fn blame(&self) -> Blame {
         match self {
             CloseReason::Handshake(_) | CloseReason::HandshakeTimeout(_) => Blame::Peer,
+            CloseReason::Rejected(Reject::Superseded) => Blame::Network,
             CloseReason::Rejected(_) => Blame::Peer,
             CloseReason::Connection(error) => error.blame(),
             CloseReason::Network(_) => Blame::Network,

@@ -147,12 +147,15 @@ impl RefusalMetrics {
             CloseReason::HandshakeTimeout(_) => &mut self.timeout,
             CloseReason::Rejected(reject) => match reject {
                 Reject::Filtered(_) => &mut self.filtered,
-                Reject::DuplicateId(_) | Reject::DuplicateIp(_) => &mut self.duplicate,
+                Reject::DuplicateId(_) | Reject::DuplicateIp(_) | Reject::Superseded => {
+                    &mut self.duplicate
+                }
                 Reject::IsSelf => &mut self.myself,
                 Reject::IdMismatch { .. } | Reject::NodeInfo(_) => &mut self.node_info,
-                Reject::InboundFull(_) | Reject::OutboundFull(_) | Reject::HandshakesFull(_) => {
-                    &mut self.full
-                }
+                Reject::InboundFull(_)
+                | Reject::OutboundFull(_)
+                | Reject::HandshakesFull(_)
+                | Reject::SlowHandshake => &mut self.full,
                 Reject::PeersFromIp { .. }
                 | Reject::PeersFromSubnet { .. }
                 | Reject::HandshakesFromIp { .. } => &mut self.crowded,

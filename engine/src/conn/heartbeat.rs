@@ -53,6 +53,8 @@ pub struct Heartbeat {
     window_start: Instant,
     pings_in_window: u32,
     pings_dropped: u64,
+    /// Pings and pongs that came.
+    beats_heard: u64,
 }
 
 impl Heartbeat {
@@ -70,11 +72,13 @@ impl Heartbeat {
             window_start: now,
             pings_in_window: 0,
             pings_dropped: 0,
+            beats_heard: 0,
         }
     }
 
     /// The peer sent a ping.
     pub fn handle_ping(&mut self, now: Instant) {
+        self.beats_heard += 1;
         if now - self.window_start >= Duration::from_secs(1) {
             self.window_start = now;
             self.pings_in_window = 0;
@@ -89,6 +93,7 @@ impl Heartbeat {
 
     /// The peer sent a pong, asked for or not. One that overtakes our ping does not answer it.
     pub fn handle_pong(&mut self) {
+        self.beats_heard += 1;
         if !self.ping_due {
             self.pong_deadline = None;
         }
@@ -106,6 +111,14 @@ impl Heartbeat {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Somebody wants to know now whether the peer is there: a ping is due.
+    pub fn ping_now(&mut self, now: Instant) {
+        self.ping_due = true;
+        if self.pong_deadline.is_none() {
+            self.pong_deadline = Some(now + self.pong_timeout);
         }
     }
 
@@ -165,6 +178,11 @@ impl Heartbeat {
         due
     }
 
+    /// Pings and pongs that came.
+    pub fn beats_heard(&self) -> u64 {
+        self.beats_heard
+    }
+
     /// Pings that came too fast to be answered.
     pub fn pings_dropped(&self) -> u64 {
         self.pings_dropped
@@ -200,6 +218,20 @@ mod tests {
         assert_eq!(heartbeat.handle_timeout(at(60)), Ok(()));
         assert!(heartbeat.take_ping(at(60)));
         assert!(!heartbeat.has_output());
+    }
+
+    #[test]
+    fn a_ping_that_is_asked_for_is_due_at_once_and_its_answer_within_the_timeout() {
+        let mut heartbeat = Heartbeat::new(PING, PONG, at(0));
+        heartbeat.ping_now(at(3));
+        assert_eq!(heartbeat.poll_timeout(), at(48));
+        assert!(heartbeat.take_ping(at(3)) && !heartbeat.has_output());
+        heartbeat.handle_pong();
+        assert_eq!(
+            heartbeat.poll_timeout(),
+            at(60),
+            "the regular one is not put off"
+        );
     }
 
     // Conformance item 5.

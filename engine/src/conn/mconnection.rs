@@ -40,6 +40,7 @@ use crate::error::TrySendError;
 use crate::time::Instant;
 
 mod held;
+mod life;
 
 /// Bytes of whole messages opened ahead of the one that is pulled, so that a vote behind a block is
 /// seen and can overtake it.
@@ -340,12 +341,6 @@ impl MConnection {
 
     fn may_send(&self, now: Instant) -> bool {
         self.flushing || self.send_bucket.is_ready(now)
-    }
-
-    /// Tells the heartbeat whether a pong could be seen by now.
-    fn note_reading(&mut self, now: Instant) {
-        let reading = !self.unread && self.wants_read(now);
-        self.heartbeat.handle_reading(now, reading);
     }
 
     fn write_control(&mut self, now: Instant, buf: &mut SendBuf) {

@@ -16,7 +16,7 @@ use crate::shard::feed::feeds;
 use crate::shard::node::Node;
 use crate::shard::port::{Control, ShardStatus};
 use crate::shard::reply::reply;
-use crate::switch::{BanTarget, Command, Reply};
+use crate::switch::{BanTarget, Command, NamedPeer, Reply};
 
 /// Messages of one shard that a subscription holds if nothing else is asked for.
 const SUBSCRIPTION_MESSAGES: usize = 1024;
@@ -137,6 +137,23 @@ impl Handle {
         block_on(self.inspect(name))
     }
 
+    /// How the links to the operator's persistent peers and seeds are doing, by id, connected or not;
+    /// none if the engine is stopping.
+    pub async fn named_peers(&self) -> Vec<NamedPeer> {
+        match self
+            .ask_coordinator(Command::NamedPeers { token: None })
+            .await
+        {
+            Some(Reply::NamedPeers(named)) => named,
+            _ => Vec::new(),
+        }
+    }
+
+    /// [`Handle::named_peers`] for plain threads.
+    pub fn named_peers_blocking(&self) -> Vec<NamedPeer> {
+        block_on(self.named_peers())
+    }
+
     /// Refuses an id or host for `span` from now, in both directions, and closes its peers. A
     /// persistent peer is dialed again when its ban ends. A longer ban is not shortened by a shorter
     /// one; a span of zero lifts it, as [`Handle::unban`] does.
@@ -190,7 +207,12 @@ impl Handle {
         answer.await
     }
 
-    /// Dials an address once and waits until it is a peer, or why not.
+    /// Dials an address once and waits until the link is known to stand: both sides have admitted it.
+    /// The other side shows so by the first packet it sends over the connection, at the latest by its
+    /// answer to a ping that is sent at once. Else the answer is the reason: what the remote told, if it
+    /// is a Ringwire node, or the step at which it hung up, if it is one that gives no reasons.
+    ///
+    /// It takes `dial_timeout`, `handshake_timeout` and `pong_timeout` together at most.
     pub async fn dial(&self, address: NetAddress) -> Result<NodeId, DialError> {
         self.ask_dial(address, false).await
     }

@@ -154,6 +154,7 @@ impl Driver {
             if let Command::Send { token, .. }
             | Command::Dial { token, .. }
             | Command::Unban { token, .. }
+            | Command::NamedPeers { token }
             | Command::Bans { token }
             | Command::Inspect { token, .. } = &mut command
             {

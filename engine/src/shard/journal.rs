@@ -36,12 +36,34 @@ pub(crate) fn record(engine: u64, shard: ShardId, event: &Event) {
         } => {
             debug!(engine, shard, addr = %remote_addr, %reason, "connection refused");
         }
+        // The operator asked for these links, and is told once for each reason.
+        Event::NamedPeerFailed {
+            address,
+            named_as,
+            reason,
+            retry_in,
+        } => {
+            let retry_in = retry_in.map(tracing::field::debug);
+            warn!(engine, shard, %address, %reason, retry_in, "no connection to {named_as}");
+        }
+        Event::NamedPeerBack {
+            id,
+            named_as,
+            failures,
+        } => {
+            info!(engine, shard, peer = %id, failures, "connected to {named_as} after failures");
+        }
         Event::DialFailed {
             address,
             error,
+            is_named,
             retry_in,
         } => {
-            info!(engine, shard, %address, %error, ?retry_in, "dial failed");
+            let retry_in = retry_in.map(tracing::field::debug);
+            match is_named {
+                true => debug!(engine, shard, %address, %error, retry_in, "dial failed"),
+                false => info!(engine, shard, %address, %error, retry_in, "dial failed"),
+            }
         }
         Event::GaveUp(address) => warn!(engine, shard, %address, "lost peer given up"),
         Event::Stopped => debug!(engine, shard, "switch stopped"),

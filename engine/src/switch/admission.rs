@@ -19,6 +19,10 @@
 //! A CometBFT node does not break ties, so against it the first completed connection wins and our
 //! own dial is dropped, as the reference does.
 //!
+//! A second connection of a node that cannot be such a half may be the node itself, back after its
+//! machine lost power. The older connection is asked for a sign of life (see `probe`), and the newer
+//! one is let in if there is none.
+//!
 //! Invariant: an id has at most one ticket; it is given again only after [`Admission::leave`],
 //! which the home shard calls when every reactor has been told (items 64 and 65).
 
@@ -85,6 +89,13 @@ pub(super) enum Decision {
         /// Where it lives.
         home: ShardId,
     },
+    /// It waits until the older connection of its node has shown that it lives, or has left.
+    Probe {
+        /// The older connection.
+        ticket: Ticket,
+        /// Where it lives.
+        home: ShardId,
+    },
 }
 
 /// A peer that was admitted.
@@ -100,6 +111,8 @@ pub(super) struct Entry {
     pub(super) ip: IpAddr,
     /// When it was admitted.
     pub(super) since: Instant,
+    /// Whether its home has said that it is up.
+    joined: bool,
     /// Whether it counts against the budget of its direction.
     counted: bool,
     /// Whether it counts against the budget of its subnet.
@@ -117,6 +130,15 @@ pub(super) struct Departed {
     pub(super) successor: Option<(ShardId, Candidate)>,
 }
 
+/// A candidate that waits for the older connection of its node to leave.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Parked {
+    from: ShardId,
+    candidate: Candidate,
+    /// Whether it is refused if the older one shows that it lives.
+    is_rival: bool,
+}
+
 /// The coordinator's book of peers.
 pub(super) struct Admission {
     local: NodeId,
@@ -131,8 +153,8 @@ pub(super) struct Admission {
     loads: Vec<usize>,
     inbound: usize,
     outbound: usize,
-    /// Winners of simultaneous dials that wait for the loser to leave.
-    parked: BTreeMap<NodeId, (ShardId, Candidate)>,
+    /// Who waits for the older connection of its node, at most one per id.
+    parked: BTreeMap<NodeId, Parked>,
     bans: Bans,
     next_ticket: u64,
 }
@@ -168,12 +190,22 @@ impl Admission {
             return Decision::Verdict(Err(reject));
         }
         if let Some(entry) = self.entries.get(&candidate.id) {
-            if !self.displaces(now, &candidate, entry) || self.parked.contains_key(&candidate.id) {
+            let is_kept_half = self.displaces(now, &candidate, entry);
+            let is_other_half = !is_kept_half && may_be_twin(now, &candidate, entry);
+            if is_other_half || self.parked.contains_key(&candidate.id) {
                 return Decision::Verdict(Err(Reject::DuplicateId(candidate.id)));
             }
             let (ticket, home) = (entry.ticket, entry.home);
-            self.parked.insert(candidate.id, (from, candidate));
-            return Decision::Displace { ticket, home };
+            let parked = Parked {
+                from,
+                is_rival: !is_kept_half,
+                candidate,
+            };
+            self.parked.insert(parked.candidate.id, parked);
+            return match is_kept_half {
+                true => Decision::Displace { ticket, home },
+                false => Decision::Probe { ticket, home },
+            };
         }
         if plan.own_dial == OwnDial::Proven && self.yields_to_own_dial(&candidate) {
             return Decision::Verdict(Err(Reject::DuplicateId(candidate.id)));
@@ -197,8 +229,36 @@ impl Admission {
         Some(Departed {
             id,
             entry,
-            successor: self.parked.remove(&id),
+            successor: self
+                .parked
+                .remove(&id)
+                .map(|parked| (parked.from, parked.candidate)),
         })
+    }
+
+    /// A connection is up on its home shard.
+    pub(super) fn handle_joined(&mut self, ticket: Ticket) {
+        if let Some(id) = self.by_ticket.get(&ticket)
+            && let Some(entry) = self.entries.get_mut(id)
+        {
+            entry.joined = true;
+        }
+    }
+
+    /// A connection has shown that it lives: who waited for it to be dead is to be refused.
+    pub(super) fn take_rival(&mut self, ticket: Ticket) -> Option<(ShardId, Candidate)> {
+        let id = self.by_ticket.get(&ticket)?;
+        if !self.parked.get(id)?.is_rival {
+            return None;
+        }
+        let parked = self.parked.remove(id)?;
+        Some((parked.from, parked.candidate))
+    }
+
+    /// The connection of an id: its ticket, its home, and whether it is up there.
+    pub(super) fn connection_of(&self, id: &NodeId) -> Option<(Ticket, ShardId, bool)> {
+        let entry = self.entries.get(id)?;
+        Some((entry.ticket, entry.home, entry.joined))
     }
 
     /// Refuses an id or host until `until`; returns its connections and where they live.
@@ -293,10 +353,7 @@ impl Admission {
 
     /// Whether `candidate` is the kept half of a simultaneous dial and `entry` the other one.
     fn displaces(&self, now: Instant, candidate: &Candidate, entry: &Entry) -> bool {
-        candidate.breaks_ties
-            && candidate.direction != entry.direction
-            && now - entry.since <= SIMULTANEOUS_WINDOW
-            && self.is_kept(candidate)
+        candidate.breaks_ties && may_be_twin(now, candidate, entry) && self.is_kept(candidate)
     }
 
     /// Whether an inbound candidate is the dropped half of a simultaneous dial of ours.
@@ -368,6 +425,7 @@ impl Admission {
             direction,
             ip,
             since: now,
+            joined: false,
             counted,
             in_subnet,
         };
@@ -385,6 +443,11 @@ impl Admission {
             persistent: plan.persistent,
         }
     }
+}
+
+/// Whether the two may be the halves of a simultaneous dial.
+fn may_be_twin(now: Instant, candidate: &Candidate, entry: &Entry) -> bool {
+    candidate.direction != entry.direction && now - entry.since <= SIMULTANEOUS_WINDOW
 }
 
 #[cfg(test)]

@@ -67,6 +67,13 @@ impl Switch {
                     self.answer(token, Reply::Unban(was_banned));
                 }
             }
+            Command::NamedPeers { token } => {
+                let now = self.core.now;
+                if let Some(coordinator) = &self.coordinator {
+                    let named = coordinator.named_peers(now);
+                    self.answer(token, Reply::NamedPeers(named));
+                }
+            }
             Command::Bans { token } => {
                 let now = self.core.now;
                 if let Some(coordinator) = &self.coordinator {

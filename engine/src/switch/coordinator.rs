@@ -9,10 +9,13 @@ use std::time::Duration;
 use ringwire_codec::{NetAddress, NodeId};
 
 use super::admission::{Admission, AdmissionLimits, Decision, OwnDial, Plan};
-use super::core::{Core, Dialed};
+use super::asked::{AskedLinks, answer};
+use super::core::Core;
 use super::dialer::{Asker, Askers, DialKind, Dialer, Outcome};
 use super::io::{Event, Reply, ReplyToken};
 use super::message::{AttemptId, Candidate, GateUpdate, Pass, ShardMessage, Ticket};
+use super::named::NamedPeer;
+use super::probe::SILENCE_MAX;
 use super::timers::Timer;
 use crate::config::Config;
 use crate::error::{CloseReason, Reject};
@@ -24,10 +27,14 @@ pub(super) struct Coordinator {
     admission: Admission,
     dialer: Dialer,
     persistent: Vec<NetAddress>,
+    /// The links that somebody asked for, and who waits for them.
+    asked: AskedLinks,
     /// What the gates were last told about the inbound budget.
     inbound_full: bool,
     /// The deadline of the dial plan that is in the timer heap.
     timer_at: Option<Instant>,
+    /// How long an old connection may be silent when its node comes over a new one.
+    silence_max: Duration,
     stopping: bool,
 }
 
@@ -47,8 +54,10 @@ impl Coordinator {
             admission: Admission::new(local, limits, shard_count),
             dialer: Dialer::new(config.persistent_peers_max_dial_period),
             persistent: config.persistent_peers.clone(),
+            asked: AskedLinks::new(config),
             inbound_full: false,
             timer_at: None,
+            silence_max: SILENCE_MAX.min(config.handshake_timeout / 2),
             stopping: false,
         }
     }
@@ -57,8 +66,13 @@ impl Coordinator {
     pub(super) fn start(&mut self, core: &mut Core) {
         self.announce_budget(core);
         for address in std::mem::take(&mut self.persistent) {
-            // A node whose own address is in its list, as it is when a list is shared, skips it.
-            if address.id != core.node_id {
+            // A node whose own id is in its list skips it. That is as it should be when one list is
+            // shared by all, and a copied key where the address is another node's.
+            if address.id == core.node_id {
+                let reason = CloseReason::Rejected(Reject::IsSelf);
+                self.asked
+                    .handle_failed(core, &address, &Outcome::default(), &reason);
+            } else {
                 let at = core.now + core.chance.duration_up_to(core.config.dial_jitter);
                 self.dialer
                     .plan(at, address, DialKind::Persistent, None, false);
@@ -72,6 +86,7 @@ impl Coordinator {
         match message {
             ShardMessage::Admit(candidate) => self.admit(core, from, candidate),
             ShardMessage::Joined(ticket) => self.join(core, ticket),
+            ShardMessage::Probed(ticket) => self.handle_probed(core, ticket),
             ShardMessage::Left { ticket, reason } => self.leave(core, ticket, &reason),
             ShardMessage::DialProven(attempt) => self.dialer.handle_proven(attempt),
             ShardMessage::DialEnded { attempt, reason } => self.fail_dial(core, attempt, reason),
@@ -90,12 +105,11 @@ impl Coordinator {
             if self.admission.contains(&id) {
                 // It came to us meanwhile; whoever asked hears of it when it has joined.
                 let askers = self.dialer.handle_joined(core.now, id);
-                answer(core, askers, &Ok(id));
+                self.expect_proof(core, id, askers);
                 continue;
             }
             if let Some(until) = self.banned_until(core.now, &id) {
-                let outcome = self.dialer.handle_banned(id, until);
-                report(core, outcome, &CloseReason::Rejected(Reject::Banned));
+                self.postpone(core, id, until);
                 continue;
             }
             let (admission, dialer) = (&self.admission, &self.dialer);
@@ -112,6 +126,18 @@ impl Coordinator {
             );
         }
         self.schedule(core);
+    }
+
+    /// A dial is due and its id or address is banned.
+    fn postpone(&mut self, core: &mut Core, id: NodeId, until: Instant) {
+        let reason = CloseReason::Rejected(Reject::Banned);
+        let address = self.dialer.address_of(&id).cloned();
+        let mut outcome = self.dialer.handle_banned(id, until);
+        outcome.retry_in = self.dialer.next_dial_of(&id).map(|at| at - core.now);
+        if let Some(address) = address {
+            self.asked.handle_failed(core, &address, &outcome, &reason);
+        }
+        report(core, outcome, &reason);
     }
 
     /// The dial plan's entry in the timer heap came up.
@@ -144,6 +170,9 @@ impl Coordinator {
             );
         }
         let kind = if persistent {
+            if id != core.node_id {
+                self.asked.name_persistent(address.clone());
+            }
             DialKind::Persistent
         } else {
             DialKind::Once
@@ -266,7 +295,8 @@ impl Coordinator {
     /// Ends all dialing and admission.
     pub(super) fn stop(&mut self, core: &mut Core) {
         self.stopping = true;
-        let askers = self.dialer.stop();
+        let mut askers = self.dialer.stop();
+        askers.extend(self.asked.take_all());
         answer(core, askers, &Err(CloseReason::Shutdown));
     }
 
@@ -291,6 +321,10 @@ impl Coordinator {
             Decision::Displace { ticket, home } => {
                 let reject = Reject::DuplicateId(candidate.id);
                 core.send(home, ShardMessage::Revoke { ticket, reject });
+            }
+            Decision::Probe { ticket, home } => {
+                let within = Some(self.silence_max);
+                core.send(home, ShardMessage::Probe { ticket, within });
             }
         }
     }
@@ -335,8 +369,26 @@ impl Coordinator {
 
     fn join(&mut self, core: &mut Core, ticket: Ticket) {
         if let Some(id) = self.admission.id_of(ticket) {
-            let askers = self.dialer.handle_joined(core.now, id);
-            answer(core, askers, &Ok(id));
+            self.admission.handle_joined(ticket);
+            let mut askers = self.asked.take_unproven(ticket).unwrap_or_default();
+            askers.extend(self.dialer.handle_joined(core.now, id));
+            self.expect_proof(core, id, askers);
+        }
+    }
+
+    fn expect_proof(&mut self, core: &mut Core, id: NodeId, askers: Askers) {
+        let connection = self.admission.connection_of(&id);
+        self.asked.expect_proof(core, id, connection, askers);
+    }
+
+    /// A peer that was asked whether it is there has said something.
+    fn handle_probed(&mut self, core: &mut Core, ticket: Ticket) {
+        if let Some(id) = self.admission.id_of(ticket) {
+            self.asked.handle_proven(core, ticket, id);
+        }
+        if let Some((from, rival)) = self.admission.take_rival(ticket) {
+            let reject = Reject::DuplicateId(rival.id);
+            self.give_verdict(core, from, rival, Err(reject));
         }
     }
 
@@ -346,13 +398,29 @@ impl Coordinator {
         };
         self.tell_gates(core, GateUpdate::Vacated(departed.entry.ip));
         self.announce_budget(core);
-        let outcome = self
+        let id = departed.id;
+        // Of one that was dialed just once this is the last chance to know where it was.
+        let place = self.dialer.address_of(&id).or(self.asked.place_of(&id));
+        let place = place.cloned();
+        let mut outcome = self
             .dialer
-            .handle_left(core.now, departed.id, reason, &mut core.chance);
-        report(core, outcome, reason);
+            .handle_left(core.now, id, reason, &mut core.chance);
+        let unproven = self.asked.take_unproven(ticket);
+        let is_unproven = unproven.is_some();
+        let waiting = unproven.unwrap_or_default();
         if let Some((from, successor)) = departed.successor {
+            // The node is here all the same, over the other connection.
+            report(core, outcome, reason);
             self.admit(core, from, successor);
+            return self.expect_proof(core, id, waiting);
         }
+        outcome.askers.extend(waiting);
+        match place.filter(|_| is_unproven) {
+            // The other side had not shown that it admitted us: it refused us.
+            Some(place) => self.asked.handle_failed(core, &place, &outcome, reason),
+            None => self.asked.handle_lost(core.now, &id, reason),
+        }
+        report(core, outcome, reason);
     }
 
     fn fail_dial(&mut self, core: &mut Core, attempt: AttemptId, reason: CloseReason) {
@@ -362,15 +430,25 @@ impl Coordinator {
         let Some((address, outcome)) = failed else {
             return;
         };
+        self.asked.handle_failed(core, &address, &outcome, &reason);
         if let CloseReason::Network(error) = &reason {
             let (error, retry_in) = (error.clone(), outcome.retry_in);
             core.event(Event::DialFailed {
+                is_named: self.asked.is_asked_for(&address.id, &outcome.askers),
                 address,
                 error,
                 retry_in,
             });
         }
         report(core, outcome, &reason);
+    }
+
+    /// How the links to those that the operator named are doing.
+    pub(super) fn named_peers(&self, now: Instant) -> Vec<NamedPeer> {
+        self.asked.named_peers(now, |id| {
+            let next_dial = self.dialer.next_dial_of(id);
+            (self.admission.contains(id), next_dial)
+        })
     }
 
     fn announce_budget(&mut self, core: &mut Core) {
@@ -404,18 +482,5 @@ fn report(core: &mut Core, outcome: Outcome, reason: &CloseReason) {
     answer(core, outcome.askers, &Err(reason.clone()));
     if let Some(address) = outcome.gave_up {
         core.event(Event::GaveUp(address));
-    }
-}
-
-fn answer(core: &mut Core, askers: Askers, outcome: &Result<NodeId, CloseReason>) {
-    for asker in askers {
-        match asker {
-            Asker::Application(token) => core.reply(token, Reply::Dial(outcome.clone())),
-            Asker::Reactor(reactor, address) => core.dialed.push_back(Dialed {
-                reactor,
-                address,
-                outcome: outcome.clone().map(|_| ()),
-            }),
-        }
     }
 }

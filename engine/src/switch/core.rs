@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
 
+use super::budget::Prefix;
 use super::channel_table::ChannelTable;
 use super::deliveries::Deliveries;
 use super::filter::Filters;
@@ -458,5 +459,10 @@ fn gate_limits(config: &Config, shard_count: u16) -> GateLimits {
         handshakes_per_ip_max: share(config.max_num_handshakes_per_ip),
         allow_duplicate_ip: config.allow_duplicate_ip,
         peers_per_ip_max: config.max_num_peers_per_ip,
+        named_hosts: config
+            .persistent_peers
+            .iter()
+            .filter_map(|address| address.host.ip().map(Prefix::host))
+            .collect(),
     }
 }

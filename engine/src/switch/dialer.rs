@@ -248,6 +248,11 @@ impl Dialer {
         }
     }
 
+    /// When the next dial of an id is due, if one is planned.
+    pub(super) fn next_dial_of(&self, id: &NodeId) -> Option<Instant> {
+        self.targets.get(id)?.due_at()
+    }
+
     /// Where a planned dial leads.
     pub(super) fn address_of(&self, id: &NodeId) -> Option<&NetAddress> {
         self.targets.get(id).map(|target| &target.address)

@@ -78,6 +78,7 @@ impl Switch {
             forget_at: None,
             queued: 0,
             closing: None,
+            probe: None,
         }));
         let outcome = self.init_peer(&info);
         let Some(link) = self.core.links.get_mut(key) else {
@@ -113,6 +114,7 @@ impl Switch {
         if let Err(reason) = self.pull(key) {
             return self.close_peer(key, reason);
         }
+        self.core.hear_probed(key);
         self.settle();
         if let Err(reason) = self.core.write(key) {
             return self.close_peer(key, reason);
@@ -213,6 +215,9 @@ impl Switch {
     /// Something of a link is due.
     pub(super) fn handle_link_timeout(&mut self, key: PeerKey) {
         let now = self.core.now;
+        if self.end_silent(key) {
+            return;
+        }
         let Some(link) = self.core.links.get_mut(key) else {
             return;
         };

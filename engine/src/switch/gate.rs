@@ -3,22 +3,38 @@
 //!
 //! The coordinator decides admission; this is a copy of the part of its state that needs no
 //! identity, kept up by [`GateUpdate`]s. It may lag by a message, so it only ever refuses what the
-//! coordinator would refuse as well, and a pass here promises nothing.
+//! coordinator would refuse as well, and a pass here promises nothing. Where a peer lives already, one
+//! handshake at a time passes all the same: it may be that peer, back after its machine lost power,
+//! and only its key can tell (see `probe`).
 //!
 //! Handshakes in progress are the shard's own affair. They have a limit in all, and one per host, so
 //! that one host that stalls its handshakes leaves places for the others. Both are split evenly over
 //! the shards, as the kernel spreads connections over them: with a share of both, one host can fill
 //! the same part of the places on every shard and of the node. Both shares are rounded up; a node
 //! of more shards than the limit per host grants one handshake on each.
+//!
+//! When the places are taken, a newcomer is not refused as long as there is one that should give way
+//! to it: silence is free for an attacker, so it must not hold a place. Of the handshakes that wait
+//! for their remote (never those that wait for us) the slowest gives way:
+//!
+//! ```text
+//!   first   one that has made no step for HANDSHAKE_GRACE
+//!   then    one of the host with the most handshakes, if it has two more than the newcomer's
+//!   of those: most handshakes of its host, then fewest steps, then longest without a step
+//! ```
+//!
+//! Hosts at which the operator's persistent peers live have their places: their handshakes never give
+//! way, and any other gives way to them. Dials of our own take no place at all.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::bans::Bans;
 use super::budget::{Prefix, Tally};
 use crate::error::Reject;
-use crate::peer::BanTarget;
+use crate::peer::{BanTarget, PeerKey};
 use crate::switch::message::GateUpdate;
 use crate::time::Instant;
 
@@ -26,8 +42,12 @@ use crate::time::Instant;
 /// simultaneous dial, to be told apart by the tie-break and not by its address.
 pub(super) const SIMULTANEOUS_WINDOW: Duration = Duration::from_secs(10);
 
+/// How long a handshake may wait for its remote without giving way. A step takes the remote two round
+/// trips at most; this is enough for half a second each, and a moment more.
+const HANDSHAKE_GRACE: Duration = Duration::from_secs(2);
+
 /// The limits of a gate.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct GateLimits {
     /// Inbound peers at most.
     pub(super) inbound_max: usize,
@@ -42,6 +62,8 @@ pub(super) struct GateLimits {
     pub(super) allow_duplicate_ip: bool,
     /// Peers at one address at most, where they may share one; zero means no limit.
     pub(super) peers_per_ip_max: usize,
+    /// Where the operator's persistent peers live, as far as that is known without a name.
+    pub(super) named_hosts: BTreeSet<Prefix>,
 }
 
 /// A shard's copy of what refuses a socket at accept.
@@ -53,9 +75,18 @@ pub(super) struct Gate {
     occupied: BTreeMap<IpAddr, (usize, Instant)>,
     banned: Bans,
     /// Inbound handshakes in progress here.
-    handshakes: usize,
-    /// The same by host.
+    handshakes: BTreeMap<PeerKey, Handshake>,
+    /// How many there are by host.
     handshakes_of: Tally<Prefix>,
+}
+
+/// An inbound handshake in progress.
+#[derive(Clone, Copy, Debug)]
+struct Handshake {
+    host: Prefix,
+    /// Steps it has made, and when the last one was.
+    steps: u32,
+    step_at: Instant,
 }
 
 impl Gate {
@@ -66,7 +97,7 @@ impl Gate {
             inbound_full: false,
             occupied: BTreeMap::new(),
             banned: Bans::default(),
-            handshakes: 0,
+            handshakes: BTreeMap::new(),
             handshakes_of: Tally::new(),
         }
     }
@@ -98,24 +129,55 @@ impl Gate {
         }
     }
 
-    /// Lets an accepted socket begin its handshake, or says why not. Each pass must be ended by
-    /// [`Gate::end_handshake`].
-    pub(super) fn begin_handshake(
-        &mut self,
+    /// Whether an accepted socket may begin its handshake, and which other one gives way to it, if
+    /// one has to; or why not. `waits` tells whether a handshake waits for its remote.
+    pub(super) fn find_place(
+        &self,
         now: Instant,
         remote: SocketAddr,
-    ) -> Result<(), Reject> {
+        waits: impl Fn(PeerKey) -> bool,
+    ) -> Result<Option<PeerKey>, Reject> {
         let ip = remote.ip().to_canonical();
         self.check(now, ip)?;
-        self.handshakes += 1;
-        self.handshakes_of.add(Prefix::host(ip));
-        Ok(())
+        let host = Prefix::host(ip);
+        let limit = self.limits.handshakes_per_ip_max;
+        let refused = if self.handshakes_of.is_full(&host, limit) {
+            Reject::HandshakesFromIp { ip, limit }
+        } else if self.handshakes.len() >= self.limits.handshakes_max {
+            Reject::HandshakesFull(self.limits.handshakes_max)
+        } else {
+            return Ok(None);
+        };
+        let is_crowded = matches!(refused, Reject::HandshakesFromIp { .. });
+        let slowest = self.slowest(now, host, is_crowded, waits);
+        slowest.map(Some).ok_or(refused)
     }
 
-    /// An inbound handshake of [`Gate::begin_handshake`] ended, well or not.
-    pub(super) fn end_handshake(&mut self, remote: SocketAddr) {
-        self.handshakes -= 1;
-        self.handshakes_of.take(&Prefix::host(remote.ip()));
+    /// An inbound handshake begins, in a place that [`Gate::find_place`] found.
+    pub(super) fn begin_handshake(&mut self, now: Instant, key: PeerKey, remote: SocketAddr) {
+        let host = Prefix::host(remote.ip());
+        let handshake = Handshake {
+            host,
+            steps: 0,
+            step_at: now,
+        };
+        self.handshakes.insert(key, handshake);
+        self.handshakes_of.add(host);
+    }
+
+    /// A handshake has come a step further. Bytes alone are none: they can be sent one at a time.
+    pub(super) fn handle_step(&mut self, now: Instant, key: PeerKey) {
+        if let Some(handshake) = self.handshakes.get_mut(&key) {
+            handshake.steps += 1;
+            handshake.step_at = now;
+        }
+    }
+
+    /// A handshake ended, well or not; nothing for a link that is none of [`Gate::begin_handshake`].
+    pub(super) fn end_handshake(&mut self, key: PeerKey) {
+        if let Some(handshake) = self.handshakes.remove(&key) {
+            self.handshakes_of.take(&handshake.host);
+        }
     }
 
     /// Whether an address is refused, for a dial that found it by a name.
@@ -127,12 +189,10 @@ impl Gate {
         if self.banned.of_ip(ip, now).is_some() {
             return Err(Reject::Banned);
         }
-        let limit = self.limits.handshakes_per_ip_max;
-        if self.handshakes_of.is_full(&Prefix::host(ip), limit) {
-            return Err(Reject::HandshakesFromIp { ip, limit });
-        }
-        if self.handshakes >= self.limits.handshakes_max {
-            return Err(Reject::HandshakesFull(self.limits.handshakes_max));
+        // A peer that lives there may be back and its old connection dead.
+        let is_alone = self.handshakes_of.count(&Prefix::host(ip)) == 0;
+        if is_alone && self.occupied.contains_key(&ip) {
+            return Ok(());
         }
         if self.inbound_full && !self.limits.has_unconditional {
             return Err(Reject::InboundFull(self.limits.inbound_max));
@@ -147,6 +207,42 @@ impl Gate {
         Ok(())
     }
 
+    /// The handshake that gives way to one of `host`; `is_crowded` when it must be one of the same.
+    fn slowest(
+        &self,
+        now: Instant,
+        host: Prefix,
+        is_crowded: bool,
+        waits: impl Fn(PeerKey) -> bool,
+    ) -> Option<PeerKey> {
+        let count = |host: &Prefix| self.handshakes_of.count(host);
+        let is_named = |host: &Prefix| self.limits.named_hosts.contains(host);
+        let is_stuck = |handshake: &Handshake| now - handshake.step_at >= HANDSHAKE_GRACE;
+        let may_give_way = |key: PeerKey, handshake: &Handshake| {
+            let is_eligible = match is_crowded {
+                true => handshake.host == host,
+                false => !is_named(&handshake.host),
+            };
+            is_eligible && waits(key)
+        };
+        let (key, slowest) = self
+            .handshakes
+            .iter()
+            .filter(|(key, handshake)| may_give_way(**key, handshake))
+            .max_by_key(|(_, handshake)| {
+                let Handshake {
+                    host,
+                    steps,
+                    step_at,
+                } = handshake;
+                let is_stuck = is_stuck(handshake);
+                (is_stuck, count(host), Reverse(*steps), Reverse(*step_at))
+            })?;
+        let is_unfair = !is_crowded && count(&slowest.host) >= count(&host) + 2;
+        let is_favoured = !is_crowded && is_named(&host);
+        (is_stuck(slowest) || is_unfair || is_favoured).then_some(*key)
+    }
+
     /// Whether `limit` peers have lived at `ip` for longer than a simultaneous dial takes.
     fn is_settled(&self, now: Instant, ip: IpAddr, limit: usize) -> bool {
         self.occupied
@@ -156,141 +252,4 @@ impl Gate {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::peer::BanOrigin;
-    use crate::switch::bans::BANS_MAX;
-
-    const REMOTE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 1);
-
-    fn gate() -> Gate {
-        Gate::new(GateLimits {
-            inbound_max: 5,
-            has_unconditional: false,
-            handshakes_max: 2,
-            handshakes_per_ip_max: 0,
-            allow_duplicate_ip: false,
-            peers_per_ip_max: 0,
-        })
-    }
-
-    #[test]
-    fn the_last_handshake_that_fits_passes_and_one_more_is_refused() {
-        let mut gate = gate();
-        assert_eq!(gate.begin_handshake(Instant::ZERO, REMOTE), Ok(()));
-        assert_eq!(gate.begin_handshake(Instant::ZERO, REMOTE), Ok(()));
-        assert_eq!(
-            gate.begin_handshake(Instant::ZERO, REMOTE),
-            Err(Reject::HandshakesFull(2))
-        );
-        gate.end_handshake(REMOTE);
-        assert_eq!(gate.begin_handshake(Instant::ZERO, REMOTE), Ok(()));
-    }
-
-    #[test]
-    fn a_host_that_stalls_its_handshakes_leaves_places_for_others() {
-        let mut gate = gate();
-        (
-            gate.limits.handshakes_max,
-            gate.limits.handshakes_per_ip_max,
-        ) = (5, 2);
-        let mut begin = |remote: &str| {
-            let remote = remote.parse().expect("a socket address");
-            gate.begin_handshake(Instant::ZERO, remote)
-        };
-        let refused = |ip: &str| {
-            let ip = ip.parse().expect("an address");
-            Err(Reject::HandshakesFromIp { ip, limit: 2 })
-        };
-        assert_eq!(begin("127.0.0.1:1"), Ok(()));
-        assert_eq!(begin("[::ffff:127.0.0.1]:2"), Ok(()));
-        assert_eq!(begin("127.0.0.1:3"), refused("127.0.0.1"));
-        assert_eq!(begin("127.0.0.2:1"), Ok(()));
-        assert_eq!(begin("[2a00::1]:1"), Ok(()));
-        assert_eq!(begin("[2a00::2]:1"), Ok(()));
-        // A host of IPv6 has more addresses than anybody can count.
-        assert_eq!(begin("[2a00::3]:1"), refused("2a00::3"));
-        assert_eq!(begin("127.0.0.3:1"), Err(Reject::HandshakesFull(5)));
-        gate.end_handshake("[::ffff:127.0.0.1]:2".parse().unwrap());
-        let again = gate.begin_handshake(Instant::ZERO, "127.0.0.1:4".parse().unwrap());
-        assert_eq!(again, Ok(()));
-    }
-
-    #[test]
-    fn an_address_that_may_be_shared_is_refused_when_its_share_is_used_up() {
-        let mut gate = gate();
-        (gate.limits.allow_duplicate_ip, gate.limits.peers_per_ip_max) = (true, 2);
-        let late = Instant::ZERO + SIMULTANEOUS_WINDOW * 2;
-        gate.handle_update(GateUpdate::Occupied(REMOTE.ip(), Instant::ZERO));
-        assert_eq!(gate.begin_handshake(late, REMOTE), Ok(()));
-        gate.handle_update(GateUpdate::Occupied(REMOTE.ip(), Instant::ZERO));
-        let (ip, limit) = (REMOTE.ip(), 2);
-        let refused = Err(Reject::PeersFromIp { ip, limit });
-        assert_eq!(gate.begin_handshake(late, REMOTE), refused);
-        gate.handle_update(GateUpdate::Vacated(REMOTE.ip()));
-        assert_eq!(gate.begin_handshake(late, REMOTE), Ok(()));
-    }
-
-    #[test]
-    fn a_full_inbound_budget_refuses_unless_some_ids_are_unconditional() {
-        let mut gate = gate();
-        gate.handle_update(GateUpdate::InboundFull(true));
-        assert_eq!(
-            gate.begin_handshake(Instant::ZERO, REMOTE),
-            Err(Reject::InboundFull(5))
-        );
-        gate.limits.has_unconditional = true;
-        assert_eq!(gate.begin_handshake(Instant::ZERO, REMOTE), Ok(()));
-    }
-
-    // Conformance item 47.
-    #[test]
-    fn a_second_socket_from_an_address_is_refused_once_the_first_cannot_be_its_twin() {
-        let mut gate = gate();
-        gate.handle_update(GateUpdate::Occupied(REMOTE.ip(), Instant::ZERO));
-        let edge = Instant::ZERO + SIMULTANEOUS_WINDOW;
-        assert_eq!(gate.begin_handshake(edge, REMOTE), Ok(()));
-        let late = edge + Duration::from_nanos(1);
-        assert_eq!(
-            gate.begin_handshake(late, REMOTE),
-            Err(Reject::DuplicateIp(REMOTE.ip()))
-        );
-        gate.handle_update(GateUpdate::Vacated(REMOTE.ip()));
-        assert_eq!(gate.begin_handshake(late, REMOTE), Ok(()));
-    }
-
-    #[test]
-    fn a_banned_address_is_refused_until_the_ban_ends() {
-        let mut gate = gate();
-        let until = Instant::from_nanos(100);
-        gate.handle_update(ban(REMOTE.ip(), until));
-        assert_eq!(
-            gate.begin_handshake(Instant::from_nanos(99), REMOTE),
-            Err(Reject::Banned)
-        );
-        let mapped = SocketAddr::from(([0, 0, 0, 0, 0, 0xffff, 0x0a00, 1], 1));
-        assert_eq!(
-            gate.begin_handshake(Instant::from_nanos(99), mapped),
-            Err(Reject::Banned)
-        );
-        assert_eq!(gate.begin_handshake(until, REMOTE), Ok(()));
-        gate.handle_update(ban(REMOTE.ip(), Instant::from_nanos(200)));
-        gate.handle_update(GateUpdate::Unbanned(REMOTE.ip()));
-        assert_eq!(gate.begin_handshake(until, REMOTE), Ok(()));
-    }
-
-    #[test]
-    fn the_bans_of_a_gate_are_bounded() {
-        let mut gate = gate();
-        for address in 0..2 * BANS_MAX as u32 {
-            let ip = IpAddr::from(address.to_be_bytes());
-            gate.handle_update(ban(ip, Instant::from_nanos(100)));
-        }
-        assert_eq!(gate.banned.list(Instant::ZERO).len(), BANS_MAX);
-    }
-
-    fn ban(ip: IpAddr, until: Instant) -> GateUpdate {
-        let origin = BanOrigin::Reactor;
-        GateUpdate::Banned { ip, until, origin }
-    }
-}
+mod tests;

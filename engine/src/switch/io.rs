@@ -22,7 +22,7 @@ pub use crate::buffer::Transmit;
 use crate::document::Document;
 use crate::error::{CloseReason, NetworkError, SendError};
 use crate::peer::{Ban, PeerInfo, PeerKey, ShardId};
-use crate::switch::{BanTarget, Parcel, ShardMessage};
+use crate::switch::{BanTarget, NamedAs, NamedPeer, Parcel, ShardMessage};
 
 /// The shell's name of a socket on one shard. Opaque to the switch; never used again by the shell
 /// after [`Output::Close`] or [`Output::Move`] of that link was carried out.
@@ -121,10 +121,12 @@ pub struct ReplyToken(pub u64);
 pub enum Reply {
     /// Of [`Command::Send`].
     Send(Result<(), SendError>),
-    /// Of [`Command::Dial`]: connected and admitted, or why not.
+    /// Of [`Command::Dial`]: connected and admitted by both sides, or why not.
     Dial(Result<NodeId, CloseReason>),
     /// Of [`Command::Unban`]: whether there was a ban.
     Unban(bool),
+    /// Of [`Command::NamedPeers`]: by id.
+    NamedPeers(Vec<NamedPeer>),
     /// Of [`Command::Bans`]: the operator's first.
     Bans(Vec<Ban>),
     /// Of [`Command::Inspect`]: nothing if there is no such reactor, or it shows nothing.
@@ -190,6 +192,11 @@ pub enum Command {
         /// Who wants to know.
         token: Option<ReplyToken>,
     },
+    /// How the links to the operator's persistent peers and seeds are doing (coordinator only).
+    NamedPeers {
+        /// Who wants to know.
+        token: Option<ReplyToken>,
+    },
     /// Which bans hold (coordinator only).
     Bans {
         /// Who wants to know.
@@ -231,12 +238,35 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
+    /// A link that the operator asked for failed, for another reason than was told last: it was not
+    /// reached, or either side refused it. Told once per reason.
+    NamedPeerFailed {
+        /// Whom, and where it is dialed.
+        address: NetAddress,
+        /// What the operator named it as.
+        named_as: NamedAs,
+        /// Why.
+        reason: CloseReason,
+        /// Pause before the next attempt, if one is planned.
+        retry_in: Option<Duration>,
+    },
+    /// A node that the operator named is connected after [`Event::NamedPeerFailed`] had been told.
+    NamedPeerBack {
+        /// Who.
+        id: NodeId,
+        /// What the operator named it as.
+        named_as: NamedAs,
+        /// Attempts that had failed.
+        failures: u64,
+    },
     /// A dial failed; `retry_in` tells when the next attempt is due, if there is one.
     DialFailed {
         /// Whom we dialed.
         address: NetAddress,
         /// Why it failed.
         error: NetworkError,
+        /// Whether the operator asked for it, and [`Event::NamedPeerFailed`] tells when that is news.
+        is_named: bool,
         /// Pause before the next attempt.
         retry_in: Option<Duration>,
     },
@@ -296,20 +326,42 @@ impl fmt::Display for Event {
                 id: None,
                 reason,
             } => write!(line, "connection refused: {remote_addr}: {reason}"),
+            Event::NamedPeerFailed {
+                address,
+                named_as,
+                reason,
+                retry_in,
+            } => {
+                write!(line, "no connection to {named_as}: {address}: {reason}; ")?;
+                write_retry(&mut line, *retry_in)
+            }
+            Event::NamedPeerBack {
+                id,
+                named_as,
+                failures,
+            } => write!(
+                line,
+                "connected to {named_as} after {failures} failures: {id}"
+            ),
             Event::DialFailed {
                 address,
                 error,
                 retry_in,
+                ..
             } => {
                 write!(line, "dial failed: {address}: {error}; ")?;
-                match retry_in {
-                    Some(pause) => write!(line, "next attempt in {pause:.1?}"),
-                    None => line.write_str("no further attempt"),
-                }
+                write_retry(&mut line, *retry_in)
             }
             Event::GaveUp(address) => write!(line, "gave up: {address}"),
             Event::Stopped => line.write_str("stopped"),
         }
+    }
+}
+
+fn write_retry(line: &mut OneLine<'_, '_>, retry_in: Option<Duration>) -> fmt::Result {
+    match retry_in {
+        Some(pause) => write!(line, "next attempt in {pause:.1?}"),
+        None => line.write_str("no further attempt"),
     }
 }
 
@@ -363,6 +415,7 @@ mod tests {
         let failed = |retry_in| Event::DialFailed {
             address: address.parse().expect("an address"),
             error: NetworkError::DialTimeout,
+            is_named: false,
             retry_in,
         };
         let said = format!("dial failed: {address}: no connection within the dial timeout; ");

@@ -24,6 +24,7 @@ use ringwire_codec::{ChannelId, NodeId};
 
 use super::io::{LinkId, ReadMode, ReplyToken, Transmit};
 use super::message::{AttemptId, Pass, Ticket};
+use super::probe::Probe;
 use super::timers::Entries;
 use crate::conn::{MConnection, Upgrade, UpgradeStage, Upgraded};
 use crate::error::{CloseReason, EarlyStep, NetworkError};
@@ -131,6 +132,8 @@ pub(super) struct Peer {
     pub(super) queued: usize,
     /// Set once it was decided to close the peer after what is queued.
     pub(super) closing: Option<Closing>,
+    /// Set while the coordinator waits for a sign of life.
+    pub(super) probe: Option<Probe>,
 }
 
 /// A peer on its way out.
@@ -198,6 +201,17 @@ impl Link {
         matches!(self.stage, Stage::Parting { .. })
     }
 
+    /// Whether a handshake can go on only when the remote says something.
+    pub(super) fn waits_for_remote(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Upgrading {
+                has_received: false,
+                ..
+            }
+        )
+    }
+
     /// Whether the remote of a handshake has proven its key, and has been sent our NodeInfo.
     pub(super) fn has_proven(&self) -> bool {
         match &self.stage {
@@ -242,7 +256,9 @@ impl Peer {
     fn next_at(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().filter_map(|send| send.deadline).min();
         let closing = self.closing.as_ref().map(|closing| closing.deadline);
-        [self.conn.poll_timeout(), waiting, closing, self.forget_at]
+        let silent = self.probe.and_then(|probe| probe.deadline());
+        let heartbeat = self.conn.poll_timeout();
+        [heartbeat, waiting, closing, silent, self.forget_at]
             .into_iter()
             .flatten()
             .min()

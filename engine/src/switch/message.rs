@@ -113,6 +113,15 @@ pub enum ShardMessage {
         /// Why it ended.
         reason: CloseReason,
     },
+    /// From the coordinator: is this peer there?
+    Probe {
+        /// Which connection.
+        ticket: Ticket,
+        /// How long it may be silent until it is closed, if silence closes it.
+        within: Option<Duration>,
+    },
+    /// To the coordinator: the peer of a probe has said something.
+    Probed(Ticket),
     /// From the coordinator: close this connection, it lost a simultaneous dial or was banned.
     Revoke {
         /// Which connection.

@@ -13,12 +13,14 @@
 //! * `link`, `links`: one socket, all sockets
 //! * `gate`, `bans`, `filter`, `upgrading`, `dials`: a link before it is a peer
 //! * `established`, `recv_budget`, `sends`, `deliveries`, `closing`: a peer, to its end
-//! * `coordinator`, `admission`, `dialer`, `reconnect`: the node as a whole, on shard 0 alone
+//! * `probe`: is a peer there? For dials, and for nodes that come back
+//! * `coordinator`, `admission`, `dialer`, `reconnect`, `asked`, `named`: the node as a whole, on shard 0 alone
 //! * `reactor_set`, `channel_table`, `app_channels`, `identity`: what the node is made of
 //! * `commands`, `shutdown`, `timers`: what the application wants, and time
 
 mod admission;
 mod app_channels;
+mod asked;
 mod bans;
 mod budget;
 mod channel_table;
@@ -39,6 +41,8 @@ pub mod io;
 mod link;
 mod links;
 mod message;
+mod named;
+mod probe;
 mod reactor_set;
 mod reconnect;
 mod recv_budget;
@@ -59,5 +63,6 @@ pub use deliveries::{DELIVERY_BYTES_MAX, DELIVERY_MESSAGES_MAX};
 pub use filter::{ConnectionFilter, Filters, PeerFilter};
 pub use io::*;
 pub use message::{AttemptId, Candidate, GateUpdate, Parcel, Pass, ShardMessage, Ticket};
+pub use named::{NamedAs, NamedPeer};
 pub use sends::WAITING_SENDS_MAX;
 pub use switch::{ReactorFactory, Switch, SwitchConfig};

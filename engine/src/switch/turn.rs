@@ -94,6 +94,7 @@ impl Switch {
         match message {
             ShardMessage::Verdict { link, verdict } => core.handle_verdict(link, verdict),
             ShardMessage::Revoke { ticket, reject } => self.revoke(ticket, reject),
+            ShardMessage::Probe { ticket, within } => self.probe(ticket, within),
             ShardMessage::Gate(update) => core.gate.handle_update(update),
             ShardMessage::Dial { attempt, address } => core.begin_dial(attempt, address),
             ShardMessage::CancelDial { attempt, id } => core.cancel_dial(attempt, id),

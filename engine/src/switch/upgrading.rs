@@ -26,15 +26,26 @@ impl Core {
         } else {
             self.filters
                 .check_connection(&remote)
-                .and_then(|()| self.gate.begin_handshake(self.now, remote))
+                .and_then(|()| self.find_place(remote))
         };
         match checked {
-            Ok(()) => self.begin_upgrade(link, remote, Direction::Inbound, None, None),
+            Ok(slowest) => {
+                if let Some(slowest) = slowest {
+                    self.refuse(slowest, CloseReason::Rejected(Reject::SlowHandshake));
+                }
+                self.begin_upgrade(link, remote, Direction::Inbound, None, None);
+            }
             Err(reject) => {
                 self.close_link(link);
                 self.report_refusal(remote, None, CloseReason::Rejected(reject));
             }
         }
+    }
+
+    /// Whether the gate has a place for a handshake, and who gives way to it.
+    fn find_place(&self, remote: SocketAddr) -> Result<Option<PeerKey>, Reject> {
+        let waits = |key| self.links.get(key).is_some_and(Link::waits_for_remote);
+        self.gate.find_place(self.now, remote, waits)
     }
 
     /// Takes in a socket whose handshake may begin.
@@ -52,6 +63,9 @@ impl Core {
             deadline,
         };
         let key = self.links.insert(link, remote, direction, attempt, stage);
+        if direction == Direction::Inbound {
+            self.gate.begin_handshake(self.now, key, remote);
+        }
         self.schedule(key);
         self.mark(key);
     }
@@ -85,6 +99,7 @@ impl Core {
             deadline,
             exchanging: false,
         };
+        self.gate.handle_step(self.now, key);
         self.send_upgrade(key);
         self.set_read(key, ReadMode::Once);
     }
@@ -139,6 +154,7 @@ impl Core {
 
     /// The remote of a handshake has proven its key.
     fn handle_proven(&mut self, key: PeerKey) {
+        self.gate.handle_step(self.now, key);
         let attempt = self.links.get(key).and_then(|link| link.attempt);
         if let Some(attempt) = attempt {
             self.tell_coordinator(ShardMessage::DialProven(attempt));
@@ -208,10 +224,8 @@ impl Core {
         else {
             unreachable!("only a leaving link leaves");
         };
-        let (direction, remote) = (link.direction, link.remote);
-        if direction == Direction::Inbound {
-            self.gate.end_handshake(remote);
-        }
+        let direction = link.direction;
+        self.gate.end_handshake(key);
         if pass.home == self.shard {
             return Some((upgraded, pass));
         }
@@ -245,9 +259,7 @@ impl Core {
             _ => None,
         };
         self.part(&link, last.unwrap_or_default());
-        if link.direction == Direction::Inbound {
-            self.gate.end_handshake(link.remote);
-        }
+        self.gate.end_handshake(key);
         let id = match link.stage {
             Stage::Asking { upgraded, .. } => Some(upgraded.remote_id),
             Stage::Leaving { upgraded, pass } => {

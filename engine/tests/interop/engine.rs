@@ -47,7 +47,13 @@ fn dialed_by(oracle: Oracle, node: &Node) -> CometPeer {
 fn dials(oracle: Oracle, node: &Node) -> CometPeer {
     let (listener, addr) = loopback::listen();
     thread::scope(|scope| {
-        let peer = scope.spawn(|| establish(oracle, loopback::accept(&listener)));
+        let peer = scope.spawn(|| {
+            let mut peer = establish(oracle, loopback::accept(&listener));
+            // A dial is answered when the link is known to stand: the engine asks at once.
+            assert_eq!(peer.reader.next(), Ok(Incoming::Ping), "{}", oracle.name);
+            peer.writer.packet(&Packet::Pong).expect("the engine reads");
+            peer
+        });
         let id = Oracle::key(ORACLE_SEED).id();
         assert_eq!(
             node.engine.dial_blocking(address_at(id, addr)),

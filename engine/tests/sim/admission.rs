@@ -1,6 +1,6 @@
 //! Who may connect.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,6 +93,58 @@ fn a_peer_that_stalls_its_handshake_does_not_delay_a_good_one() {
     let good = |world: &World| world.are_connected(0, 2);
     assert!(world.run_until(Duration::from_secs(1), good));
     assert!(!world.are_connected(0, 1));
+}
+
+/// Node 0 listens; the next 64, of eight hosts, say nothing; then come the honest ones.
+const SILENT: std::ops::RangeInclusive<u32> = 1..=64;
+const HONEST: std::ops::RangeInclusive<u32> = 65..=164;
+
+fn crowd_ip(node: u32) -> IpAddr {
+    match SILENT.contains(&node) {
+        true => Ipv6Addr::new(0x2a00, 0, 0, (node % 8) as u16, 0, 0, 0, node as u16).into(),
+        false => Ipv4Addr::from(0x1400_0000 + node * 256).into(),
+    }
+}
+
+#[test]
+fn silent_sockets_of_eight_hosts_keep_hardly_a_newcomer_out() {
+    // Those that come again after some seconds, and those that come again at once.
+    for pause in [Duration::ZERO, Duration::from_millis(50)] {
+        for_seeds(
+            "silent_sockets_of_eight_hosts_keep_hardly_a_newcomer_out",
+            2,
+            |seed| {
+                let stall = Fault::Stall(Duration::from_secs(3600));
+                let faults = SILENT.fold(FaultTable::new(), |faults, node| {
+                    faults.with_at(stall.clone(), When::AfterBytes(0), Where::Around(node))
+                });
+                let scenario = Scenario::new(seed)
+                    .nodes(165)
+                    .shards_up_to(2)
+                    .addresses(crowd_ip)
+                    .channel(channel(CHAT, 1))
+                    .faults(faults)
+                    .config(move |node, config| {
+                        config.max_num_inbound_peers = 200;
+                        if SILENT.contains(&node) {
+                            config.persistent_peers_max_dial_period = pause;
+                        }
+                    });
+                let scenario = SILENT.fold(scenario, |scenario, node| scenario.edge(node, 0));
+                let mut world = scenario.build();
+                world.run_for(Duration::from_secs(5));
+                for node in HONEST {
+                    world.dial(node, 0, false);
+                    world.run_for(Duration::from_millis(20));
+                }
+                world.run_for(Duration::from_secs(1));
+                let came_in = world.peers_of(0).len();
+                assert!(came_in >= 95, "{came_in} of 100 came in");
+                let gave_way = CloseReason::Rejected(Reject::SlowHandshake);
+                assert!(refusals(&world, 0).contains(&gave_way));
+            },
+        );
+    }
 }
 
 #[test]

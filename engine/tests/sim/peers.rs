@@ -1,13 +1,14 @@
 //! Peers come, talk and go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire::error::{CloseReason, NetworkError, SendError, TrySendError};
+use ringwire::error::{CloseReason, EarlyStep, NetworkError, SendError, TrySendError};
 use ringwire::metrics::Metrics;
-use ringwire::peer::{Direction, Framing, ShardId};
+use ringwire::peer::{Direction, Framing, PeerInfo, ShardId};
 use ringwire::sim::{Chunking, LinkProfile, Scenario};
-use ringwire::switch::{Command, Reply, ReplyToken};
+use ringwire::switch::{Command, Filters, PeerFilter, Reply, ReplyToken};
 use ringwire_codec::ChannelId;
 
 use crate::support::{
@@ -78,6 +79,77 @@ fn a_dial_connects_and_says_whom() {
             assert!(matches!(world.reply(token), Some(Reply::Dial(Ok(peer))) if *peer == id));
         }
     });
+}
+
+#[test]
+fn a_dial_that_the_other_side_refuses_says_so_and_nothing_can_be_sent() {
+    for_seeds(
+        "a_dial_that_the_other_side_refuses_says_so_and_nothing_can_be_sent",
+        12,
+        |seed| {
+            let is_wide = seed % 2 == 0;
+            let no: PeerFilter = Arc::new(|_: &PeerInfo| Err(String::from("not that one")));
+            let scenario = Scenario::new(seed)
+                .nodes(2)
+                .shards_up_to(3)
+                .channel(channel(CHAT, 1))
+                .config(move |_, config| config.wide_records = is_wide)
+                .filters(move |node| Filters {
+                    peer: (node == 1).then(|| no.clone()).into_iter().collect(),
+                    ..Filters::default()
+                });
+            let mut world = scenario.build();
+            let token = world.dial(0, 1, false);
+            world.run_for(SOON);
+            let reason = match world.reply(token) {
+                Some(Reply::Dial(Err(reason))) => reason.clone(),
+                reply => panic!("{reply:?}"),
+            };
+            let is_told = match (&reason, is_wide) {
+                (CloseReason::Goodbye(_), true) => true,
+                (CloseReason::Network(NetworkError::ClosedEarly { step, .. }), false) => {
+                    *step == EarlyStep::Admission
+                }
+                _ => false,
+            };
+            assert!(is_told, "{reason:?}");
+            let token = ReplyToken(77);
+            let send = Command::Send {
+                peer: world.id_of(1),
+                channel: CHAT,
+                message: Bytes::from_static(b"x"),
+                timeout: None,
+                token: Some(token),
+            };
+            world.command(0, ShardId::COORDINATOR, send);
+            world.run_for(Duration::from_secs(1));
+            let refused = SendError::Refused(TrySendError::NotConnected(Bytes::from_static(b"x")));
+            let Some(Reply::Send(Err(error))) = world.reply(token) else {
+                panic!("it was taken");
+            };
+            assert_eq!(*error, refused);
+        },
+    );
+}
+
+#[test]
+fn a_dial_is_answered_when_the_other_side_has_said_something() {
+    for wide in [true, false] {
+        let mut profile = LinkProfile::lan();
+        profile.latency = Duration::from_millis(100);
+        let mut world = Scenario::new(7)
+            .shards(2)
+            .link(profile)
+            .channel(channel(CHAT, 1))
+            .config(move |_, config| config.wide_records = wide)
+            .build();
+        let token = world.dial(0, 1, false);
+        assert!(world.run_until(SOON, |world| world.peers_of(0) == [1]));
+        assert!(world.reply(token).is_none(), "it may yet be refused");
+        assert!(world.run_until(SOON, |world| world.reply(token).is_some()));
+        assert!(matches!(world.reply(token), Some(Reply::Dial(Ok(_)))));
+        assert!(world.are_connected(0, 1));
+    }
 }
 
 #[test]

@@ -114,13 +114,58 @@ fn an_inbound_peer_that_leaves_makes_room_for_one() {
 fn an_id_is_refused_until_its_former_connection_has_left() {
     let mut admission = admission(limits(9), 1);
     let first = pass(ask(&mut admission, inbound(1)));
+    let again = Candidate {
+        direction: Direction::Outbound,
+        breaks_ties: false,
+        ..inbound(1)
+    };
     assert_eq!(
-        reject(ask(&mut admission, inbound(1))),
+        reject(ask(&mut admission, again)),
         Reject::DuplicateId(id(1))
     );
     admission.leave(first.ticket);
     let second = pass(ask(&mut admission, inbound(1)));
     assert_ne!(first.ticket, second.ticket);
+}
+
+#[test]
+fn a_node_that_comes_again_waits_for_its_older_connection_to_live_or_to_leave() {
+    let mut admission = admission(limits(9), 1);
+    let first = pass(ask(&mut admission, inbound(1)));
+    let (ticket, home) = (first.ticket, first.home);
+    let probe = Decision::Probe { ticket, home };
+    assert_eq!(ask(&mut admission, inbound(1)), probe);
+    // One waits; a third is refused at once.
+    assert_eq!(
+        reject(ask(&mut admission, inbound(1))),
+        Reject::DuplicateId(id(1))
+    );
+    let rival = admission.take_rival(ticket);
+    assert_eq!(rival, Some((ShardId(0), inbound(1))), "the older one lives");
+    assert_eq!(admission.take_rival(ticket), None);
+    assert_eq!(ask(&mut admission, inbound(1)), probe);
+    let departed = admission.leave(ticket).expect("it was there");
+    assert_eq!(departed.successor, Some((ShardId(0), inbound(1))));
+    pass(ask(&mut admission, inbound(1)));
+}
+
+#[test]
+fn the_winner_of_a_simultaneous_dial_is_not_refused_because_the_loser_lives() {
+    let mut admission = admission(limits(9), 1);
+    let dialed = pass(ask(
+        &mut admission,
+        candidate(LOCAL + 1, Direction::Outbound),
+    ));
+    let decision = ask(&mut admission, inbound(LOCAL + 1));
+    assert!(matches!(decision, Decision::Displace { .. }));
+    assert_eq!(admission.take_rival(dialed.ticket), None);
+    assert!(
+        admission
+            .leave(dialed.ticket)
+            .expect("it was there")
+            .successor
+            .is_some()
+    );
 }
 
 // Conformance item 34.
@@ -490,7 +535,7 @@ fn a_connection_past_the_window_is_no_longer_displaced() {
     ));
     let late = Instant::ZERO + SIMULTANEOUS_WINDOW + Duration::from_nanos(1);
     let decision = admission.decide(late, ShardId(0), inbound(LOCAL + 1), plan(OwnDial::None));
-    assert_eq!(reject(decision), Reject::DuplicateId(id(LOCAL + 1)));
+    assert!(matches!(decision, Decision::Probe { .. }), "if it is dead");
 }
 
 #[test]
@@ -531,6 +576,7 @@ fn both_nodes_keep_the_same_half_of_a_simultaneous_dial_in_any_order() {
                         kept[n] = Some(direction);
                     }
                     Decision::Verdict(Err(_)) => {}
+                    Decision::Probe { .. } => panic!("they came at once"),
                 }
             }
         }
