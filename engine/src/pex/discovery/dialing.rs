@@ -48,8 +48,10 @@ impl Discovery {
             Round::Reached => tracing::info!(seed = %address, "reached a seed"),
             Round::GoesOn => {
                 self.counters.seed_dials_failed += 1;
-                if !self.dial_next_seed(cx) {
-                    self.report_unreached();
+                if !self.dial_next_seed(cx)
+                    && let Err(reason) = outcome
+                {
+                    self.report_unreached(reason);
                 }
             }
             Round::NotOurs => {}
@@ -172,11 +174,12 @@ impl Discovery {
 
     /// No seed could be dialed. The reference refuses to start when it can resolve none and knows
     /// nobody else; names may resolve later, so this node says so and tries again.
-    fn report_unreached(&self) {
+    fn report_unreached(&self, reason: &CloseReason) {
         if self.book.is_empty() && !self.is_stopping {
             tracing::error!(
-                "no seed answers and no other address is known; are the seeds' names and ports \
-                 right, and is the network reachable? Trying again"
+                %reason,
+                "no seed can be used and no other address is known; this is why of the last one. \
+                 Trying again"
             );
         }
     }

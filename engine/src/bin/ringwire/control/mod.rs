@@ -12,6 +12,7 @@
 //! have a deadline.
 
 mod lock;
+mod named;
 mod place;
 mod report;
 mod server;

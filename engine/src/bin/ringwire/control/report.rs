@@ -11,6 +11,7 @@ use ringwire::peer::{Direction, Framing, PeerInfo, ShardId};
 use ringwire::pex::Pex;
 use serde_json::{Map, Value, json};
 
+use super::named;
 use crate::node::Node;
 
 /// Makes the report, on whatever thread.
@@ -61,6 +62,8 @@ impl Reporter {
             "running": true,
             "node": node,
             "peers": peers.map(|(shard, (info, link))| peer(shard, info, link)).collect::<Vec<_>>(),
+            "named_peers": named::named_peers(&self.handle),
+            "bans": named::bans(&self.handle),
             "counters": counters(&shards),
             "reactors": reactors(&shards),
             "address_book": self.address_book(),

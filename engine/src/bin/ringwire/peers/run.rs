@@ -84,6 +84,8 @@ fn left_behind(home: &Home) -> Result<(Value, Option<Book>), Failure> {
         "running": false,
         "node": null,
         "peers": [],
+        "named_peers": [],
+        "bans": [],
         "counters": null,
         "reactors": {},
     });

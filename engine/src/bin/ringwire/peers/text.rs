@@ -31,6 +31,7 @@ pub(super) fn render(report: &Value, book: Option<&Book>, style: Style) -> Strin
         lines.push(headline(&report["node"]));
         lines.push(String::new());
         peers(&mut lines, &report["peers"], style);
+        missing(&mut lines, &report["named_peers"], style);
         lines.push(String::new());
     }
     match book {
@@ -85,6 +86,55 @@ fn peers(lines: &mut Vec<String>, peers: &Value, style: Style) {
     let inbound = peers.len() - outbound;
     let count = number_of(peers.len(), "peer");
     lines.push(format!("{count}: {outbound} outbound, {inbound} inbound"));
+}
+
+/// The persistent peers that are not connected, and why.
+fn missing(lines: &mut Vec<String>, named: &Value, style: Style) {
+    let is_missing = |peer: &&Value| peer["named_as"] == "persistent" && peer["connected"] == false;
+    let missing: Vec<&Value> = named
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(is_missing)
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    let mut table = Table::new([
+        ("NOT CONNECTED", Align::Left),
+        ("ADDRESS", Align::Left),
+        ("FAILED", Align::Right),
+        ("NEXT DIAL", Align::Right),
+        ("LAST ERROR", Align::Left),
+    ]);
+    for peer in &missing {
+        table.push(missing_row(peer, style));
+    }
+    lines.push(String::new());
+    lines.extend(table.lines());
+    lines.push(match missing.len() {
+        1 => String::from("1 persistent peer is not connected"),
+        count => format!("{count} persistent peers are not connected"),
+    });
+}
+
+fn missing_row(peer: &Value, style: Style) -> [String; 5] {
+    let (_, place) = words(&peer["address"]).split_once('@').unwrap_or_default();
+    let next_dial = match peer["next_dial_seconds"].as_f64() {
+        Some(seconds) => span(seconds),
+        None => String::from("-"),
+    };
+    let last_error = match (&peer["last_error"], peer["last_error_seconds_ago"].as_f64()) {
+        (Value::String(error), Some(ago)) => format!("{} ago: {error}", span(ago)),
+        _ => String::from("-"),
+    };
+    [
+        id(&peer["id"], style),
+        place.to_owned(),
+        peer["failures"].as_u64().unwrap_or_default().to_string(),
+        next_dial,
+        last_error,
+    ]
 }
 
 fn peer_row(peer: &Value, style: Style) -> [String; 9] {
@@ -228,6 +278,33 @@ mod tests {
         );
         assert_eq!(lines[6], "2 peers: 1 outbound, 1 inbound");
         assert_eq!(lines[8], "no address book");
+    }
+
+    #[test]
+    fn a_persistent_peer_that_is_not_connected_is_shown_with_its_last_error() {
+        let named = |named_as: &str, connected: bool| {
+            json!({
+                "id": ID, "address": format!("{ID}@10.0.0.1:26656"), "named_as": named_as,
+                "connected": connected, "failures": 7, "last_error": "banned",
+                "last_error_seconds_ago": 61.0, "next_dial_seconds": 5.0,
+            })
+        };
+        let mut report = report();
+        report["named_peers"] = json!([named("persistent", true), named("seed", false)]);
+        let text = render(&report, None, STYLE);
+        assert!(!text.contains("NOT CONNECTED"), "{text}");
+        report["named_peers"] = json!([named("persistent", false), named("seed", false)]);
+        let text = render(&report, None, STYLE);
+        let line = text
+            .lines()
+            .find(|line| line.ends_with("banned"))
+            .expect("a row");
+        assert!(line.starts_with("001122334455   10.0.0.1:26656"), "{line}");
+        assert!(line.ends_with("1m01s ago: banned"), "{line}");
+        assert!(
+            text.contains("1 persistent peer is not connected"),
+            "{text}"
+        );
     }
 
     #[test]
