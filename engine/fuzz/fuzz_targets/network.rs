@@ -1,0 +1,4 @@
+//! Feeds `fuzz_network`; what must hold is stated there.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ringwire_fuzz::fuzz_network(bytes));
