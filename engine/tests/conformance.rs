@@ -546,9 +546,9 @@ const TABLE: &[(u16, &str, Met)] = &[
         70,
         "too many requests",
         By(&[
-            "two_requests_are_free_and_the_third_must_keep_its_distance_from_the_second",
+            "two_requests_are_free_and_the_third_is_answered_when_the_pause_since_the_second_is_over",
             "a_third_request_after_ten_seconds_is_answered",
-            "a_third_request_too_soon_costs_the_peer_its_connection_and_a_day",
+            "a_third_request_too_soon_is_answered_when_its_time_has_come",
         ]),
     ),
     (
@@ -556,7 +556,7 @@ const TABLE: &[(u16, &str, Met)] = &[
         "addresses unasked",
         By(&[
             "an_answer_is_taken_once_per_request_and_never_without_one",
-            "addresses_that_nobody_asked_for_cost_the_peer_its_connection_and_a_day",
+            "addresses_that_nobody_asked_for_cost_the_peer_its_connection_and_more_each_time",
         ]),
     ),
     (
@@ -721,7 +721,9 @@ const TABLE: &[(u16, &str, Met)] = &[
         "rates are kept",
         By(&[
             "the_rate_holds_in_the_long_run_whatever_the_size_of_a_take",
-            "both_rates_are_kept_and_control_packets_never_wait",
+            "the_send_rate_counts_bytes_of_packets_in_either_framing_and_fills_the_frames",
+            "the_receive_rate_counts_bytes_of_packets_in_either_framing",
+            "control_packets_never_wait_for_a_rate",
         ]),
     ),
 ];
