@@ -5,13 +5,16 @@
 //! [`Metrics`] snapshot, as often as it is scraped and not per message.
 
 use ringwire_codec::ChannelId;
+use serde::{Serialize, Serializer};
 
 use crate::error::{CloseReason, Reject};
 
-/// Counters of one channel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// Counters of one channel. Serialized, it is the counters alone: [`Metrics`] has the channel's id as
+/// their name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct ChannelMetrics {
     /// The channel, or zero for an unused place.
+    #[serde(skip)]
     pub channel: ChannelId,
     /// Messages received whole.
     pub received_messages: u64,
@@ -26,7 +29,7 @@ pub struct ChannelMetrics {
 }
 
 /// Connections that did not become peers, by reason.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct RefusalMetrics {
     /// A filter said no.
     pub filtered: u64,
@@ -52,7 +55,7 @@ pub struct RefusalMetrics {
 
 /// What one shard did so far. `peers`, `handshakes` and what is held are gauges, everything else only
 /// grows.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Metrics {
     /// Peers now.
     pub peers: u64,
@@ -86,8 +89,10 @@ pub struct Metrics {
     /// Panics of reactors that were contained.
     pub reactor_panics: u64,
     /// Connections that did not become peers.
+    #[serde(rename = "refused")]
     pub refusals: RefusalMetrics,
-    /// By channel, in the order of registration.
+    /// By channel, in the order of registration; serialized under the channels' ids.
+    #[serde(serialize_with = "by_id")]
     pub channels: Vec<ChannelMetrics>,
 }
 
@@ -108,6 +113,11 @@ impl Metrics {
     pub(crate) fn count_refusal(&mut self, reason: &CloseReason) {
         *self.refusals.counter_of(reason) += 1;
     }
+}
+
+fn by_id<S: Serializer>(channels: &[ChannelMetrics], serializer: S) -> Result<S::Ok, S::Error> {
+    let named = channels.iter();
+    serializer.collect_map(named.map(|counters| (counters.channel.to_string(), counters)))
 }
 
 impl RefusalMetrics {

@@ -3,7 +3,10 @@
 //! `RINGWIRE_FUZZ_INPUTS` says how many inputs each target gets in place of a few hundred.
 
 #[path = "../fuzz/src/inputs.rs"]
-#[allow(unreachable_pub, reason = "the same file is a public module of the fuzz targets")]
+#[allow(
+    unreachable_pub,
+    reason = "the same file is a public module of the fuzz targets"
+)]
 mod inputs;
 
 use ringwire::config::Config;

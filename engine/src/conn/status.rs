@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use ringwire_codec::ChannelId;
+use serde::Serialize;
 
 use crate::buffer::Framing;
 
 /// Counters of one connection; every figure only grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ConnectionCounters {
     /// Bytes given to the socket, envelopes included.
     pub sent_bytes: u64,

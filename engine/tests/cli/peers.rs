@@ -39,6 +39,18 @@ fn a_running_node_tells_of_its_peers_and_a_stopped_one_of_its_book() {
     assert_eq!(report["node"]["id"], node_id.trim());
     assert_eq!(report["node"]["network"], "peers-test");
     assert!(report["counters"]["dials"].as_u64() >= Some(1), "{report}");
+    for figure in [
+        "recv_held_bytes",
+        "reactor_panics",
+        "writes",
+        "system_calls",
+    ] {
+        assert!(report["counters"][figure].is_u64(), "{figure}: {report}");
+    }
+    assert!(
+        report["counters"]["refused"]["crowded"].is_u64(),
+        "{report}"
+    );
     let peer = &report["peers"][0];
     let (id, host) = address.split_once('@').expect("an id before the host");
     assert_eq!((&peer["id"], &peer["address"]), (&id.into(), &host.into()));

@@ -11,6 +11,7 @@
 //! Bounded: one connection is served at a time, a question has at most 4 KiB, and both directions
 //! have a deadline.
 
+mod figures;
 mod lock;
 mod named;
 mod place;

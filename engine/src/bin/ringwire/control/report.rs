@@ -6,12 +6,11 @@ use std::time::Instant;
 
 use ringwire::conn::ConnectionStatus;
 use ringwire::handle::{Handle, ShardStatus};
-use ringwire::metrics::Metrics;
 use ringwire::peer::{Direction, Framing, PeerInfo, ShardId};
 use ringwire::pex::Pex;
 use serde_json::{Map, Value, json};
 
-use super::named;
+use super::{figures, named};
 use crate::node::Node;
 
 /// Makes the report, on whatever thread.
@@ -64,7 +63,7 @@ impl Reporter {
             "peers": peers.map(|(shard, (info, link))| peer(shard, info, link)).collect::<Vec<_>>(),
             "named_peers": named::named_peers(&self.handle),
             "bans": named::bans(&self.handle),
-            "counters": counters(&shards),
+            "counters": figures::counters(&shards),
             "reactors": reactors(&shards),
             "address_book": self.address_book(),
         })
@@ -78,11 +77,7 @@ impl Reporter {
 }
 
 fn peer(shard: ShardId, info: &PeerInfo, link: &ConnectionStatus) -> Value {
-    let queued = link
-        .channels
-        .iter()
-        .map(|channel| (format!("{:#04x}", channel.id.0), channel.send_queue_size));
-    json!({
+    let mut peer = json!({
         "id": info.id.to_string(),
         "moniker": info.node_info.moniker,
         "version": info.node_info.version,
@@ -98,41 +93,11 @@ fn peer(shard: ShardId, info: &PeerInfo, link: &ConnectionStatus) -> Value {
             Framing::Comet => "comet",
         },
         "shard": shard.0,
-        "connected_seconds": link.duration.as_secs_f64(),
-        "received_bytes": link.counters.received_bytes,
-        "sent_bytes": link.counters.sent_bytes,
-        "received_messages": link.counters.received_messages,
-        "sent_messages": link.counters.sent_messages,
-        "queued_messages": queued.collect::<BTreeMap<_, _>>(),
-    })
-}
-
-/// The counters of all shards together.
-fn counters(shards: &[ShardStatus]) -> Value {
-    let sum = |counter: fn(&Metrics) -> u64| -> u64 {
-        shards.iter().map(|shard| counter(&shard.metrics)).sum()
-    };
-    json!({
-        "handshakes": sum(|m| m.handshakes),
-        "peers_added": sum(|m| m.peers_added),
-        "peers_removed": sum(|m| m.peers_removed),
-        "accepted": sum(|m| m.accepted),
-        "dials": sum(|m| m.dials),
-        "dials_failed": sum(|m| m.dials_failed),
-        "received_bytes": sum(|m| m.received_bytes),
-        "sent_bytes": sum(|m| m.sent_bytes),
-        "refused": {
-            "filtered": sum(|m| m.refusals.filtered),
-            "duplicate": sum(|m| m.refusals.duplicate),
-            "myself": sum(|m| m.refusals.myself),
-            "node_info": sum(|m| m.refusals.node_info),
-            "full": sum(|m| m.refusals.full),
-            "banned": sum(|m| m.refusals.banned),
-            "handshake": sum(|m| m.refusals.handshake),
-            "timeout": sum(|m| m.refusals.timeout),
-            "other": sum(|m| m.refusals.other),
-        },
-    })
+    });
+    if let Value::Object(peer) = &mut peer {
+        peer.extend(figures::of_connection(link));
+    }
+    peer
 }
 
 /// The figures that reactors show, by reactor, all shards together.

@@ -33,6 +33,7 @@ pub(super) fn render(report: &Value, book: Option<&Book>, style: Style) -> Strin
         peers(&mut lines, &report["peers"], style);
         missing(&mut lines, &report["named_peers"], style);
         lines.push(String::new());
+        counters(&mut lines, &report["counters"]);
     }
     match book {
         Some(book) => addresses(&mut lines, book, style),
@@ -86,6 +87,38 @@ fn peers(lines: &mut Vec<String>, peers: &Value, style: Style) {
     let inbound = peers.len() - outbound;
     let count = number_of(peers.len(), "peer");
     lines.push(format!("{count}: {outbound} outbound, {inbound} inbound"));
+}
+
+/// Every counter that is not zero: the node's own, the refusals by reason, and each channel's.
+fn counters(lines: &mut Vec<String>, counters: &Value) {
+    let figures = |counters: &Value| -> Vec<String> {
+        let all = counters.as_object().into_iter().flatten();
+        let counted = all.filter_map(|(name, value)| {
+            let count = value.as_u64().filter(|count| *count > 0)?;
+            let shown = match name.ends_with("_bytes") {
+                true => bytes(count),
+                false => count.to_string(),
+            };
+            Some(format!("{} {shown}", name.replace('_', " ")))
+        });
+        counted.collect()
+    };
+    let mut told = Vec::new();
+    let mut tell = |what: &str, counters: &Value| {
+        let figures = figures(counters);
+        if !figures.is_empty() {
+            told.push(format!("{what}: {}", figures.join(", ")));
+        }
+    };
+    tell("counted", counters);
+    tell("refused", &counters["refused"]);
+    for (channel, counters) in counters["channels"].as_object().into_iter().flatten() {
+        tell(&format!("channel {channel}"), counters);
+    }
+    if !told.is_empty() {
+        lines.extend(told);
+        lines.push(String::new());
+    }
 }
 
 /// The persistent peers that are not connected, and why.
@@ -278,6 +311,24 @@ mod tests {
         );
         assert_eq!(lines[6], "2 peers: 1 outbound, 1 inbound");
         assert_eq!(lines[8], "no address book");
+    }
+
+    #[test]
+    fn counters_that_are_not_zero_are_told_with_reasons_and_channels() {
+        let mut report = report();
+        report["counters"] = json!({
+            "accepted": 3, "dials": 0, "received_bytes": 1_500,
+            "refused": { "crowded": 2, "banned": 0 },
+            "channels": { "0x70": { "received_messages": 9, "full": 0 } },
+        });
+        let text = render(&report, None, STYLE);
+        for line in [
+            "\ncounted: accepted 3, received bytes 1.5 kB\n",
+            "\nrefused: crowded 2\n",
+            "\nchannel 0x70: received messages 9\n",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in {text}");
+        }
     }
 
     #[test]
