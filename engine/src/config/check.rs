@@ -10,8 +10,9 @@ use super::{Config, ConfigError, duration};
 /// Bytes of the longest chain id, as in CometBFT.
 pub const NETWORK_BYTES_MAX: usize = 50;
 
-/// Peers that a limit may allow: more do not fit into the file descriptors of a process.
-pub const PEERS_MAX: usize = 100_000;
+/// The largest limit of peers or handshakes, the largest that CometBFT takes on the same kind of
+/// machine. Homes say "no limit" with numbers of any size; what holds then is the limit of open files.
+pub const PEERS_MAX: usize = i32::MAX as usize;
 
 /// Payload bytes of the largest packet: as much as a wide record holds.
 pub const PACKET_PAYLOAD_BYTES_MAX: usize = 65_536;

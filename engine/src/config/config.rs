@@ -32,6 +32,8 @@ pub struct Config {
     pub rpc_address: String,
     /// Address to listen on. Port 0 takes any free port.
     pub listen_addr: SocketAddr,
+    /// Name that stands in place of the IP of `listen_addr`: looked up when the node starts.
+    pub listen_name: Option<String>,
     /// What NodeInfo advertises instead of the listen address, `host:port`.
     pub external_address: Option<String>,
     /// Nodes to ask for addresses when there is nobody else to ask.
@@ -143,6 +145,7 @@ impl Default for Config {
             tx_index: String::new(),
             rpc_address: String::new(),
             listen_addr: SocketAddr::from(([0, 0, 0, 0], 26_656)),
+            listen_name: None,
             external_address: None,
             seeds: Vec::new(),
             pex: true,

@@ -43,6 +43,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::ListenAddr;
+    use crate::config::unused::UNUSED;
 
     /// The page for readers.
     const PAGE: &str = include_str!("../../../docs/configuration.md");
@@ -54,8 +56,8 @@ mod tests {
             let row = format!("\n| `{}` | `{}` |", setting.key, (setting.show)(&default));
             assert!(PAGE.contains(&row), "docs/configuration.md lacks {row}");
         }
-        for ignored in settings::IGNORED {
-            let key = format!("`{}`", ignored.key);
+        for unused in UNUSED {
+            let key = format!("`{}`", unused.key);
             assert!(PAGE.contains(&key), "{key} is not told of");
         }
     }
@@ -86,6 +88,7 @@ mod tests {
             tx_index: String::new(),
             rpc_address: String::new(),
             listen_addr: "[::1]:7".parse().expect("an address"),
+            listen_name: None,
             external_address: Some("example.org:1".into()),
             seeds: vec![format!("{id}@10.0.0.2:26656").parse().expect("an address")],
             pex: false,
@@ -131,6 +134,9 @@ mod tests {
             busy_poll: Duration::from_micros(14),
         };
         assert_eq!(read_back(&config), config);
+        let mut named = config.clone();
+        named.set_listen_addr(ListenAddr::Name("node1".into(), 7));
+        assert_eq!(read_back(&named), named);
         let seed = Config {
             pex: true,
             seed_mode: true,

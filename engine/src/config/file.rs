@@ -1,9 +1,12 @@
 //! Reads `config.toml`: ours, or that of a CometBFT node.
 //!
 //! A CometBFT home has many sections that are not ours ([rpc], [mempool], …); they are passed over.
-//! Inside `[p2p]` and `[ringwire]` nothing is: a key that is known and changes nothing here becomes
-//! a warning, one that nobody knows becomes an error that names the nearest known key. All faults
-//! of a file are reported at once, each with its line.
+//! Inside `[p2p]` and `[ringwire]` nothing is: a key that changes nothing here, or is read in another
+//! way than it is written, becomes a warning; one that looks like a typing error becomes an error that
+//! names the nearest known key. All faults of a file are reported at once, each with its line.
+//!
+//! Names are compared as CometBFT compares them, without regard to upper and lower case, and with `-`
+//! for `_`, which Tendermint 0.35 wrote.
 
 use std::ops::Range;
 
@@ -11,7 +14,8 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::nearest::nearest;
-use super::settings::{self, IGNORED, P2P, RINGWIRE, TOP};
+use super::settings::{self, P2P, RINGWIRE, Setting, TOP};
+use super::unused::UNUSED;
 use super::{Config, ConfigError};
 
 pub use error::{ConfigFileError, ConfigFileProblem, ConfigWarning};
@@ -67,11 +71,15 @@ impl<'t> Reader<'t> {
     }
 
     fn read_file(&mut self, file: &DeTable<'_>) {
-        for (key, value) in in_order(file) {
+        for (key, value) in in_order(file, |name| is_exact(TOP, name) || is_section(name)) {
             let (name, line) = (key.get_ref().as_ref(), self.line(key.span()));
-            let ours = [P2P, RINGWIRE].into_iter().find(|section| *section == name);
-            match (ours, value.get_ref().as_table()) {
-                (Some(section), Some(table)) => self.read_section(section, table),
+            let ours = [P2P, RINGWIRE].into_iter();
+            let mut ours = ours.filter(|section| section.eq_ignore_ascii_case(name));
+            match (ours.next(), value.get_ref().as_table()) {
+                (Some(section), Some(table)) => {
+                    self.note_name(line, TOP, name, section);
+                    self.read_section(section, table);
+                }
                 (Some(section), None) => {
                     let rule = format!("must be a section: write [{section}] above its keys");
                     self.refuse(line, section, rule);
@@ -88,13 +96,12 @@ impl<'t> Reader<'t> {
     }
 
     fn read_section(&mut self, section: &'static str, table: &DeTable<'_>) {
-        for (key, value) in in_order(table) {
+        for (key, value) in in_order(table, |name| is_exact(section, name)) {
             let (name, line) = (key.get_ref().as_ref(), self.line(key.span()));
-            if self.read_setting(section, name, line, value.get_ref()) {
-                continue;
-            }
-            if !self.pass_over(section, name, line, value.get_ref()) {
-                self.refuse(line, &settings::path(section, name), unknown(section, name));
+            if !self.read_setting(section, name, line, value.get_ref())
+                && !self.pass_over(section, name, line, value.get_ref())
+            {
+                self.doubt_key(section, name, line);
             }
         }
     }
@@ -107,46 +114,81 @@ impl<'t> Reader<'t> {
         line: usize,
         value: &DeValue<'_>,
     ) -> bool {
-        let mut known = settings::all();
-        let Some(setting) = known.find(|known| known.section == section && known.key == name)
-        else {
+        let Some(setting) = setting(section, &plain_name(name)) else {
             return false;
         };
-        self.lines.push((setting.path(), line));
-        if let Err(rule) = (setting.read)(&mut self.config, value) {
-            self.refuse(line, &setting.path(), rule);
+        let path = setting.path();
+        if let Some((_, first)) = self.lines.iter().find(|(set, _)| *set == path) {
+            let note = format!("is passed over: line {first} sets {}", setting.key);
+            self.warn(line, settings::path(section, name), note);
+            return true;
+        }
+        self.note_name(line, section, name, setting.key);
+        self.lines.push((path.clone(), line));
+        match (setting.read)(&mut self.config, value) {
+            Ok(notes) => {
+                for note in notes {
+                    self.warn(line, path.clone(), note);
+                }
+            }
+            Err(rule) => self.refuse(line, &path, rule),
         }
         true
     }
 
     /// Notes a key that changes nothing; false if it is none of those.
     fn pass_over(&mut self, section: &str, name: &str, line: usize, value: &DeValue<'_>) -> bool {
-        let mut known = IGNORED.iter();
-        let Some(ignored) = known.find(|known| known.section == section && known.key == name)
+        let plain = plain_name(name);
+        let mut known = UNUSED.iter();
+        let Some(unused) = known.find(|known| known.section == section && known.key == plain)
         else {
             return false;
         };
-        if !says_nothing(value) {
-            self.warnings.push(ConfigWarning {
-                line,
-                key: settings::path(section, name),
-                reason: ignored.reason,
-            });
+        if !unused.asks_for_nothing(value) {
+            let note = format!("is not used: {}", unused.reason);
+            self.warn(line, settings::path(section, name), note);
         }
         true
     }
 
+    /// A key that nobody knows. In CometBFT's section it may be one of a chain's own, unless it looks
+    /// like a misspelt one.
+    fn doubt_key(&mut self, section: &str, name: &str, line: usize) {
+        let path = settings::path(section, name);
+        match meant(section, name) {
+            Some(meant) => self.refuse(line, &path, meant),
+            None if section == P2P => {
+                let note = String::from("is not used: nothing here has that name");
+                self.warn(line, path, note);
+            }
+            None => {
+                let rule = "there is no such key; remove it or look the keys up in a new home";
+                self.refuse(line, &path, String::from(rule));
+            }
+        }
+    }
+
     /// A section that is not ours is passed over, unless it looks like a misspelt one of ours.
     fn doubt_section(&mut self, name: &str, line: usize) {
-        let near_ringwire = nearest(name, [RINGWIRE]);
-        let near_p2p = Some(P2P).filter(|p2p| name.eq_ignore_ascii_case(p2p));
-        if let Some(meant) = near_ringwire.or(near_p2p) {
+        if let Some(meant) = nearest(name, [RINGWIRE]) {
             self.refuse(
                 line,
                 name,
                 format!("there is no such section; did you mean [{meant}]?"),
             );
         }
+    }
+
+    /// Notes a name that is not spelled as it is here.
+    fn note_name(&mut self, line: usize, section: &str, name: &str, known: &str) {
+        if name != known {
+            let note = format!("is read as {known}");
+            self.warn(line, settings::path(section, name), note);
+        }
+    }
+
+    fn warn(&mut self, line: usize, key: String, note: String) {
+        self.warnings.push(ConfigWarning { line, key, note });
     }
 
     fn refuse(&mut self, line: usize, key: &str, problem: String) {
@@ -181,6 +223,7 @@ impl<'t> Reader<'t> {
             self.problems = traced;
         }
         if self.problems.is_empty() {
+            self.warnings.sort_by_key(|warning| warning.line);
             let network = settings::path(RINGWIRE, "network");
             return Ok(LoadedConfig {
                 config: self.config,
@@ -220,43 +263,48 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// The entries of a table by their place in the file; the parser keeps them by name.
+/// The entries of a table by their place in the file, those with an exact name first, so that they
+/// win over others that mean the same; the parser keeps them by name.
 fn in_order<'t, 'i>(
     table: &'t DeTable<'i>,
+    is_exact: impl Fn(&str) -> bool,
 ) -> Vec<(&'t Spanned<DeString<'i>>, &'t Spanned<DeValue<'i>>)> {
     let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
+    entries.sort_by_key(|(key, _)| (!is_exact(key.get_ref()), key.span().start));
     entries
 }
 
-/// Whether an unused key is left at a value that asks for nothing.
-fn says_nothing(value: &DeValue<'_>) -> bool {
-    let off = |value: &DeValue<'_>| value.as_bool() == Some(false);
-    match value.as_table() {
-        Some(table) => table
-            .get("enabled")
-            .is_some_and(|enabled| off(enabled.get_ref())),
-        None => off(value) || value.as_str() == Some(""),
-    }
+fn is_section(name: &str) -> bool {
+    [P2P, RINGWIRE].contains(&name)
 }
 
-/// What to tell somebody who wrote a key that nobody knows.
-fn unknown(section: &str, name: &str) -> String {
+fn is_exact(section: &str, name: &str) -> bool {
+    setting(section, name).is_some()
+}
+
+fn setting(section: &str, name: &str) -> Option<&'static Setting> {
+    settings::all().find(|known| known.section == section && known.key == name)
+}
+
+/// A name as it is spelled here.
+fn plain_name(name: &str) -> String {
+    name.to_ascii_lowercase().replace('-', "_")
+}
+
+/// What somebody meant who wrote a key that nobody knows.
+fn meant(section: &str, name: &str) -> Option<String> {
+    let name = plain_name(name);
     if let Some(setting) = settings::all().find(|setting| setting.key == name) {
-        return match setting.section {
+        return Some(match setting.section {
             TOP => String::from("belongs to the top of the file, above all sections"),
             section => format!("belongs to the section [{section}]"),
-        };
+        });
     }
-    let ignored = IGNORED
-        .iter()
-        .filter(|ignored| ignored.section == section)
-        .map(|ignored| ignored.key);
+    let unused = UNUSED.iter().filter(|unused| unused.section == section);
     let known = settings::all().filter(|setting| setting.section == section);
-    match nearest(name, known.map(|setting| setting.key).chain(ignored)) {
-        Some(meant) => format!("there is no such key; did you mean {meant}?"),
-        None => String::from("there is no such key; remove it or look the keys up in a new home"),
-    }
+    let names = known.map(|setting| setting.key);
+    let nearest = nearest(&name, names.chain(unused.map(|unused| unused.key)))?;
+    Some(format!("there is no such key; did you mean {nearest}?"))
 }
 
 #[cfg(test)]

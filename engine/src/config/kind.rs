@@ -1,69 +1,13 @@
-//! The kinds of values: how each is read from TOML, how it is written, and what a bad one is told.
+//! The kinds of values: how each is read from TOML, and how it is written.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringwire_codec::{NetAddress, NodeId};
 use toml::de::DeValue;
 
-use super::duration;
 use super::pin::PinShards;
-
-/// Reads an address to listen on: an IP and a port, `tcp://` before it or not.
-///
-/// # Errors
-/// What it should have been.
-pub fn parse_listen_addr(text: &str) -> Result<SocketAddr, String> {
-    text.strip_prefix("tcp://")
-        .unwrap_or(text)
-        .parse()
-        .map_err(|_| {
-            format!("\"{text}\" is not an IP address with a port, like \"tcp://0.0.0.0:26656\"")
-        })
-}
-
-/// Reads a comma-separated list of `ID@host:port`; empty entries are skipped.
-///
-/// # Errors
-/// The first entry that is no address, and why.
-pub fn parse_peer_addresses(text: &str) -> Result<Vec<NetAddress>, String> {
-    entries(text)
-        .map(|entry| {
-            entry
-                .parse()
-                .map_err(|error| format!("\"{entry}\": {error}"))
-        })
-        .collect()
-}
-
-fn entries(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
-}
-
-/// The text in `value`, or that there is none.
-pub(super) fn text_of<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
-    value
-        .as_str()
-        .ok_or_else(|| expected("a text in quotes", value))
-}
-
-fn expected(what: &str, value: &DeValue<'_>) -> String {
-    format!(
-        "must be {what}, not {} {}",
-        article(value.type_str()),
-        value.type_str()
-    )
-}
-
-fn article(noun: &str) -> &'static str {
-    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        "an"
-    } else {
-        "a"
-    }
-}
+use super::weak::{self, Read};
+use super::{duration, peer_list};
 
 /// `text` as a TOML string.
 pub(super) fn quoted(text: &str) -> String {
@@ -76,8 +20,8 @@ macro_rules! kind {
         pub(super) mod $name {
             use super::*;
 
-            pub(in crate::config) fn read(value: &DeValue<'_>) -> Result<$type, String> {
-                let read: fn(&DeValue<'_>) -> Result<$type, String> = $read;
+            pub(in crate::config) fn read(value: &DeValue<'_>) -> Result<Read<$type>, String> {
+                let read: fn(&DeValue<'_>) -> Result<Read<$type>, String> = $read;
                 read(value)
             }
 
@@ -89,78 +33,57 @@ macro_rules! kind {
     };
 }
 
-kind!(
-    text,
-    String,
-    |value| text_of(value).map(str::to_owned),
-    |text| quoted(text)
-);
+kind!(text, String, weak::text, |text| quoted(text));
 kind!(
     optional_text,
     Option<String>,
-    |value| Ok(Some(text_of(value)?.to_owned()).filter(|text| !text.is_empty())),
+    |value| {
+        let text = weak::text(value)?;
+        Ok(text.map(|text| Some(text).filter(|text| !text.is_empty())))
+    },
     |text| quoted(text.as_deref().unwrap_or_default())
 );
 kind!(
     addresses,
     Vec<NetAddress>,
-    |value| parse_peer_addresses(text_of(value)?),
+    |value| weak::text(value)?.and_then(|text| peer_list::addresses(&text)),
     |addresses| quoted(&joined(addresses))
 );
 kind!(
     ids,
     Vec<NodeId>,
-    |value| {
-        entries(text_of(value)?)
-            .map(|entry| {
-                entry
-                    .parse()
-                    .map_err(|error| format!("\"{entry}\": {error}"))
-            })
-            .collect()
-    },
+    |value| weak::text(value)?.and_then(|text| peer_list::ids(&text)),
+    |ids| quoted(&joined(ids))
+);
+kind!(
+    private_ids,
+    Vec<NodeId>,
+    |value| weak::text(value)?.and_then(|text| peer_list::private_ids(&text)),
     |ids| quoted(&joined(ids))
 );
 kind!(
     count,
     usize,
-    |value| usize::try_from(whole_number(value)?).map_err(|_| String::from("is too large")),
+    |value| {
+        weak::number(value)?.and_then(|number| {
+            let number = usize::try_from(number).map_err(|_| String::from("is too large"))?;
+            Ok(Read::plain(number))
+        })
+    },
     usize::to_string
 );
-kind!(rate, u64, whole_number, u64::to_string);
-kind!(
-    flag,
-    bool,
-    |value| value
-        .as_bool()
-        .ok_or_else(|| expected("true or false", value)),
-    bool::to_string
-);
-kind!(
-    time,
-    Duration,
-    |value| {
-        let text = value
-            .as_str()
-            .ok_or_else(|| expected("a duration in quotes, like \"10ms\" or \"3s\"", value))?;
-        duration::parse(text).map_err(|error| error.to_string())
-    },
-    |time| quoted(&duration::format(*time))
-);
+kind!(rate, u64, weak::number, u64::to_string);
+kind!(flag, bool, weak::flag, bool::to_string);
+kind!(time, Duration, weak::time, |time| quoted(
+    &duration::format(*time)
+));
 
-kind!(pin, PinShards, |value| text_of(value)?.parse(), |choice| {
-    quoted(&choice.to_string())
-});
-
-fn whole_number(value: &DeValue<'_>) -> Result<u64, String> {
-    let number = value
-        .as_integer()
-        .ok_or_else(|| expected("a whole number", value))?;
-    if number.as_str().starts_with('-') {
-        return Err(String::from("must not be negative"));
-    }
-    u64::from_str_radix(number.as_str(), number.radix()).map_err(|_| String::from("is too large"))
-}
+kind!(
+    pin,
+    PinShards,
+    |value| weak::text(value)?.and_then(|text| text.parse().map(Read::plain)),
+    |choice| quoted(&choice.to_string())
+);
 
 fn joined<T: ToString>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(",")

@@ -5,9 +5,10 @@ use toml::de::DeValue;
 
 use super::Config;
 use super::kind::{
-    addresses, count, flag, ids, optional_text, parse_listen_addr, pin, quoted, rate, text,
-    text_of, time,
+    addresses, count, flag, ids, optional_text, pin, private_ids, quoted, rate, text, time,
 };
+use super::listen::parse_listen_addr;
+use super::weak::{self, Read};
 
 /// The section of a key: the top of the file.
 pub(super) const TOP: &str = "";
@@ -24,8 +25,9 @@ pub(super) struct Setting {
     pub(super) key: &'static str,
     /// What it means, with its unit; a line each.
     pub(super) about: &'static [&'static str],
-    /// Takes the value over, or says what it should have been.
-    pub(super) read: fn(&mut Config, &DeValue<'_>) -> Result<(), String>,
+    /// Takes the value over, or says what it should have been. What comes back is what was odd about
+    /// it: sentences that go on from the name of the key.
+    pub(super) read: fn(&mut Config, &DeValue<'_>) -> Result<Vec<String>, String>,
     /// The value as TOML.
     pub(super) show: fn(&Config) -> String,
 }
@@ -46,44 +48,6 @@ pub(super) fn path(section: &str, key: &str) -> String {
     }
 }
 
-/// A key of a CometBFT file that is understood and changes nothing, and why.
-pub(super) struct Ignored {
-    /// Section it stands in.
-    pub(super) section: &'static str,
-    /// Its name.
-    pub(super) key: &'static str,
-    /// Why it changes nothing.
-    pub(super) reason: &'static str,
-}
-
-/// Every key that is understood and changes nothing.
-pub(super) const IGNORED: &[Ignored] = &[
-    ignored(
-        TOP,
-        "filter_peers",
-        "there is no ABCI application to ask about peers",
-    ),
-    ignored(
-        P2P,
-        "flush_throttle_timeout",
-        "there is no flush timer: output is written as soon as possible",
-    ),
-    ignored(P2P, "upnp", "UPnP was removed from CometBFT as well"),
-    ignored(P2P, "test_dial_fail", FAULTS),
-    ignored(P2P, "test_fuzz", FAULTS),
-    ignored(P2P, "test_fuzz_config", FAULTS),
-    ignored(P2P, "libp2p", "libp2p is another wire"),
-];
-const FAULTS: &str = "faults are injected by the simulation, not by the program";
-
-const fn ignored(section: &'static str, key: &'static str, reason: &'static str) -> Ignored {
-    Ignored {
-        section,
-        key,
-        reason,
-    }
-}
-
 macro_rules! settings {
     ($($section:ident $key:ident: $kind:ident => $($about:literal)+;)+) => {
         &[$(Setting {
@@ -91,8 +55,9 @@ macro_rules! settings {
             key: stringify!($key),
             about: &[$($about),+],
             read: |config, value| {
-                config.$key = $kind::read(value)?;
-                Ok(())
+                let Read { value, notes } = $kind::read(value)?;
+                config.$key = value;
+                Ok(notes)
             },
             show: |config| $kind::show(&config.$key),
         }),+]
@@ -114,12 +79,16 @@ const NAMES: &[Setting] = settings! {
 static LADDR: Setting = Setting {
     section: P2P,
     key: "laddr",
-    about: &["Address to listen on, tcp://IP:PORT. Port 0 takes any free port."],
+    about: &[
+        "Address to listen on, tcp://IP:PORT or tcp://NAME:PORT; a name is looked up at the start.",
+        "Port 0 takes any free port.",
+    ],
     read: |config, value| {
-        config.listen_addr = parse_listen_addr(text_of(value)?)?;
-        Ok(())
+        let Read { value, notes } = weak::text(value)?;
+        config.set_listen_addr(parse_listen_addr(&value)?);
+        Ok(notes)
     },
-    show: |config| quoted(&format!("tcp://{}", config.listen_addr)),
+    show: |config| quoted(&format!("tcp://{}", config.listen_text())),
 };
 
 const SECTIONS: &[Setting] = settings! {
@@ -136,7 +105,7 @@ const SECTIONS: &[Setting] = settings! {
     P2P addr_book_strict: flag =>
         "Whether to refuse addresses that are not routable over the internet."
         "false for a network on private or loopback addresses.";
-    P2P private_peer_ids: ids => "Ids that are never told to other nodes, comma-separated.";
+    P2P private_peer_ids: private_ids => "Ids that are never told to other nodes, comma-separated.";
     P2P unconditional_peer_ids: ids =>
         "Ids of peers that the limits of peers do not count, comma-separated.";
     P2P max_num_inbound_peers: count => "Peers that may have dialed us, at most.";

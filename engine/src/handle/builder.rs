@@ -147,11 +147,13 @@ impl Builder {
         };
         // Not fatal: the limit may do, and a ring that lacks descriptors says so.
         let _ = check::raise_open_files();
-        let listeners = listener::bind(self.config.listen_addr, usize::from(shards))?;
+        let wanted =
+            listener::resolve(self.config.listen_name.as_deref(), self.config.listen_addr)?;
+        let listeners = listener::bind(wanted, usize::from(shards))?;
         let listen_addr = listeners
             .first()
             .and_then(|listener| listener.local_addr().ok())
-            .unwrap_or(self.config.listen_addr);
+            .unwrap_or(wanted);
         // From here on everybody, peers included, is told the port that the kernel chose.
         self.config.listen_addr = listen_addr;
         let number = NEXT_ENGINE.fetch_add(1, Ordering::Relaxed);

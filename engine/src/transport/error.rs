@@ -43,6 +43,17 @@ pub enum TransportError {
         /// What the operator can do about it.
         mend: String,
     },
+    /// The name to listen at stands for no address.
+    #[error(
+        "cannot listen on {name}: {source}; name an IP of this machine in p2p.laddr, or make the \
+         name resolve"
+    )]
+    ListenName {
+        /// The name, with the port.
+        name: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
     /// The ring accepts from a listener already, or has not yet let go of the last one.
     #[error("the ring listens already")]
     AlreadyListening,

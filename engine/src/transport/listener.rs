@@ -10,7 +10,7 @@
 //! in use, so that answer is believed only when it stays the same for [`PATIENCE`].
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,28 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Pause between two tries.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// The address to bind: `address`, or with a `name` in place of its IP what that stands for. Of
+/// several addresses the first IPv4 one is taken, as Go's `net.Listen` takes it. Waits for the
+/// resolver.
+///
+/// # Errors
+/// [`TransportError::ListenName`] if the name stands for no address.
+pub fn resolve(name: Option<&str>, address: SocketAddr) -> Result<SocketAddr, TransportError> {
+    let Some(name) = name else {
+        return Ok(address);
+    };
+    let port = address.port();
+    let unknown = |source| TransportError::ListenName {
+        name: format!("{name}:{port}"),
+        source,
+    };
+    let found: Vec<_> = (name, port).to_socket_addrs().map_err(unknown)?.collect();
+    let first = found.iter().find(|found| found.is_ipv4()).or(found.first());
+    first
+        .copied()
+        .ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))
+}
 
 /// Binds `count` listeners to `address`, one per shard. Port 0 takes a free port, the same for
 /// all: ask the first for it. Waits for [`PATIENCE`] while the port is in use, also by another program
@@ -130,6 +152,21 @@ mod tests {
 
     const LOOPBACK: SocketAddr =
         SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+    #[test]
+    fn a_name_stands_for_its_first_ipv4_address_and_an_unknown_one_is_named() {
+        let placeholder = SocketAddr::from(([0, 0, 0, 0], 7));
+        assert_eq!(resolve(None, placeholder).ok(), Some(placeholder));
+        let found = resolve(Some("localhost"), placeholder).expect("every machine has it");
+        assert!(found.ip().is_loopback() && found.port() == 7, "{found}");
+        let error = resolve(Some("nowhere.invalid"), placeholder).expect_err("a reserved name");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("cannot listen on nowhere.invalid:7: "),
+            "{text}"
+        );
+        assert!(text.contains("p2p.laddr"), "{text}");
+    }
 
     #[test]
     fn every_shard_gets_a_listener_on_the_same_port() {

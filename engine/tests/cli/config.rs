@@ -19,7 +19,7 @@ fn a_bad_config_is_refused_with_file_line_and_key() {
     for (text, words) in [
         (
             "[p2p]\nladdr = 5\n",
-            "config.toml:2: p2p.laddr: must be a text in quotes",
+            "config.toml:2: p2p.laddr: \"5\" has no port; write one like",
         ),
         (
             "[p2p]\nladdrr = \"\"\n",
@@ -53,7 +53,7 @@ fn a_home_without_config_says_how_to_make_one() {
 fn a_bad_flag_is_refused_before_anything_is_read() {
     let home = tempfile::tempdir().expect("a temporary directory");
     for (flag, value, words) in [
-        ("--laddr", "localhost", "is not an IP address with a port"),
+        ("--laddr", "localhost", "has no port; write one like"),
         ("--persistent-peers", "127.0.0.1:1", "127.0.0.1:1"),
         ("--shards", "many", "--shards"),
         ("--shards", "257", "--shards"),

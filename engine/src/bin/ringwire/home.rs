@@ -66,15 +66,14 @@ impl Home {
         self.file("data")
     }
 
-    /// Reads the configuration; keys that change nothing are named in one log line.
+    /// Reads the configuration; what is odd about it is logged, a line each.
     pub(crate) fn load_config(&self) -> Result<LoadedConfig, Failure> {
         let path = self.config_file();
         let text = read_text(&path).map_err(|error| self.cannot_read(&path, &error))?;
         let name = path.display().to_string();
         let loaded = Config::from_toml(&name, &text)?;
-        if !loaded.warnings.is_empty() {
-            let unused: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
-            warn!("{name}: {}", unused.join("; "));
+        for warning in &loaded.warnings {
+            warn!("{name}: {warning}");
         }
         Ok(loaded)
     }

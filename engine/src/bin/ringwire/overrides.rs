@@ -1,11 +1,12 @@
 //! What the flags of a running node say in place of its config.toml.
 
-use std::net::SocketAddr;
-
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
-use ringwire::config::{Config, SHARDS_MAX, parse_listen_addr, parse_peer_addresses};
+use ringwire::config::{
+    Config, ListenAddr, PeerAddresses, SHARDS_MAX, parse_listen_addr, parse_peer_addresses,
+};
 use ringwire_codec::NetAddress;
+use tracing::warn;
 
 use crate::failure::Failure;
 use crate::genesis;
@@ -15,8 +16,8 @@ use crate::home::Home;
 #[derive(Args)]
 pub(crate) struct Overrides {
     /// Listen here instead of p2p.laddr; port 0 takes any free port.
-    #[arg(long, value_name = "tcp://IP:PORT", value_parser = parse_listen_addr)]
-    laddr: Option<SocketAddr>,
+    #[arg(long, value_name = "tcp://HOST:PORT", value_parser = parse_listen_addr)]
+    laddr: Option<ListenAddr>,
     /// Tell others to dial this address instead of p2p.external_address.
     #[arg(long, value_name = "HOST:PORT")]
     external_address: Option<String>,
@@ -24,11 +25,11 @@ pub(crate) struct Overrides {
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
     /// Ask these nodes for addresses instead of p2p.seeds.
-    #[arg(long, value_name = "ID@HOST:PORT,...", value_parser = parse_peer_list)]
-    seeds: Option<PeerList>,
+    #[arg(long, value_name = "ID@HOST:PORT,...", value_parser = parse_peer_addresses)]
+    seeds: Option<PeerAddresses>,
     /// Stay connected to these peers instead of p2p.persistent_peers.
-    #[arg(long, value_name = "ID@HOST:PORT,...", value_parser = parse_peer_list)]
-    persistent_peers: Option<PeerList>,
+    #[arg(long, value_name = "ID@HOST:PORT,...", value_parser = parse_peer_addresses)]
+    persistent_peers: Option<PeerAddresses>,
     /// Whether to refuse addresses that the internet does not reach, instead of
     /// p2p.addr_book_strict; false for a private network.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
@@ -44,14 +45,6 @@ pub(crate) struct Overrides {
     shards: Option<usize>,
 }
 
-/// Addresses from one flag: a type of its own, so that clap takes them for one value.
-#[derive(Clone, Debug)]
-struct PeerList(Vec<NetAddress>);
-
-fn parse_peer_list(text: &str) -> Result<PeerList, String> {
-    parse_peer_addresses(text).map(PeerList)
-}
-
 impl Overrides {
     /// The home's configuration with what the flags say. The caller has more to say and checks it.
     pub(crate) fn load(&self, home: &Home) -> Result<Config, Failure> {
@@ -62,7 +55,9 @@ impl Overrides {
 
     /// What the flags say, over what `config` says.
     pub(crate) fn apply(&self, config: &mut Config) {
-        config.listen_addr = self.laddr.unwrap_or(config.listen_addr);
+        if let Some(laddr) = &self.laddr {
+            config.set_listen_addr(laddr.clone());
+        }
         config.shards = self.shards.unwrap_or(config.shards);
         config.addr_book_strict = self.addr_book_strict.unwrap_or(config.addr_book_strict);
         if self.local {
@@ -75,11 +70,19 @@ impl Overrides {
         if let Some(network) = &self.network {
             config.network.clone_from(network);
         }
-        if let Some(PeerList(seeds)) = &self.seeds {
-            config.seeds.clone_from(seeds);
+        if let Some(seeds) = &self.seeds {
+            config.seeds = told("--seeds", seeds);
         }
-        if let Some(PeerList(peers)) = &self.persistent_peers {
-            config.persistent_peers.clone_from(peers);
+        if let Some(peers) = &self.persistent_peers {
+            config.persistent_peers = told("--persistent-peers", peers);
         }
     }
+}
+
+/// The addresses of a flag; what was left out of it is told.
+fn told(flag: &str, list: &PeerAddresses) -> Vec<NetAddress> {
+    for note in &list.left_out {
+        warn!("{flag} {note}");
+    }
+    list.addresses.clone()
 }

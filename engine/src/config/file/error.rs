@@ -1,19 +1,19 @@
-//! What is wrong with a file, and what in it changes nothing.
+//! What is wrong with a file, and what in it is odd.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// A key that was understood and changes nothing.
+/// A key that changes nothing, or whose value was understood in another way than it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("line {line}: {key} is not used: {reason}")]
+#[error("line {line}: {key} {note}")]
 pub struct ConfigWarning {
     /// Line of the file, from 1.
     pub line: usize,
     /// The key with its section.
     pub key: String,
-    /// Why it changes nothing.
-    pub reason: &'static str,
+    /// What is odd, and how it was read: a sentence that goes on from the key.
+    pub note: String,
 }
 
 /// Everything that is wrong with a file: one sentence per line of its message.

@@ -109,7 +109,9 @@ fn say_address(args: &SeedArgs, node: &Node) -> Result<(), Failure> {
         false => console::print(&address)?,
     }
     let config = node.config();
-    if config.listen_addr.ip().is_unspecified() && config.external_address.is_none() {
+    let listens_everywhere =
+        config.listen_addr.ip().is_unspecified() && config.listen_name.is_none();
+    if listens_everywhere && config.external_address.is_none() {
         eprintln!("others need an address they can dial: give --external-address HOST:PORT");
     }
     Ok(())
