@@ -94,6 +94,13 @@ impl RecvBuf {
         self.queued_bytes + self.front.as_ref().map_or(0, Window::backlog_bytes)
     }
 
+    /// Bytes of memory that this takes beside the pool's chunks, or of what waits in these: a window
+    /// of our own has up to four times what it holds, and that is what a budget must count.
+    pub fn held_bytes(&self) -> usize {
+        let front = self.front.as_ref();
+        self.queued_bytes + front.map_or(0, Window::held_bytes)
+    }
+
     /// The plaintext opened so far and not consumed. In record mode it never crosses two records.
     #[inline]
     pub fn plain(&self) -> &[u8] {
@@ -331,6 +338,13 @@ impl Window {
 
     fn backlog_bytes(&self) -> usize {
         (self.plain - self.read) + (self.end - self.sealed)
+    }
+
+    fn held_bytes(&self) -> usize {
+        match self.pooled {
+            true => self.backlog_bytes(),
+            false => self.bytes.len(),
+        }
     }
 
     fn tail_room(&self) -> usize {

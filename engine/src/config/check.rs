@@ -14,8 +14,13 @@ pub const NETWORK_BYTES_MAX: usize = 50;
 /// machine. Homes say "no limit" with numbers of any size; what holds then is the limit of open files.
 pub const PEERS_MAX: usize = i32::MAX as usize;
 
-/// Payload bytes of the largest packet: as much as a wide record holds.
-pub const PACKET_PAYLOAD_BYTES_MAX: usize = 65_536;
+/// Payload bytes of the largest packet accepted, 16 MiB. Live networks use 100 kB and 1 MB. A packet
+/// is put together before it is read, so this bounds what a connection holds for one; it stays below
+/// what the message takes that is gathered from them (21 MiB by default).
+pub const PACKET_PAYLOAD_BYTES_MAX: usize = 16 << 20;
+
+/// Payload bytes of the largest packet sent, whatever is accepted: what one send buffer takes.
+pub const PACKET_PAYLOAD_SENT_MAX: usize = 64_000;
 
 /// Plaintext bytes of the smallest useful limit of wide records: a default packet and its header
 /// must fit several times.

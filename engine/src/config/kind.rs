@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::pin::PinShards;
 use super::weak::{self, Read};
-use super::{duration, peer_list};
+use super::{PACKET_PAYLOAD_BYTES_MAX, PACKET_PAYLOAD_SENT_MAX, duration, peer_list};
 
 /// `text` as a TOML string.
 pub(super) fn quoted(text: &str) -> String {
@@ -72,6 +72,12 @@ kind!(
     },
     usize::to_string
 );
+kind!(
+    payload,
+    usize,
+    |value| count::read(value)?.and_then(|written| Ok(payload_within(written))),
+    usize::to_string
+);
 kind!(rate, u64, weak::number, u64::to_string);
 kind!(flag, bool, weak::flag, bool::to_string);
 kind!(time, Duration, weak::time, |time| quoted(
@@ -84,6 +90,23 @@ kind!(
     |value| weak::text(value)?.and_then(|text| text.parse().map(Read::plain)),
     |choice| quoted(&choice.to_string())
 );
+
+/// The payload of a packet that is accepted, with a note where it is less than what is written, or
+/// where less is sent.
+fn payload_within(written: usize) -> Read<usize> {
+    let value = written.min(PACKET_PAYLOAD_BYTES_MAX);
+    let mut notes = Vec::new();
+    if value < written {
+        notes.push(format!("is read as {value}, the largest that is accepted"));
+    }
+    if value > PACKET_PAYLOAD_SENT_MAX {
+        let sent = PACKET_PAYLOAD_SENT_MAX;
+        notes.push(format!(
+            "counts for packets that come; those that go carry {sent} at most"
+        ));
+    }
+    Read { value, notes }
+}
 
 fn joined<T: ToString>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(",")

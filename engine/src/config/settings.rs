@@ -5,7 +5,7 @@ use toml::de::DeValue;
 
 use super::Config;
 use super::kind::{
-    addresses, count, flag, ids, optional_text, pin, private_ids, quoted, rate, text, time,
+    addresses, count, flag, ids, optional_text, payload, pin, private_ids, quoted, rate, text, time,
 };
 use super::listen::parse_listen_addr;
 use super::weak::{self, Read};
@@ -114,9 +114,9 @@ const SECTIONS: &[Setting] = settings! {
     P2P persistent_peers_max_dial_period: time =>
         "Longest pause between two attempts to reach a persistent peer, without a random part of at"
         "most 3s. It is dialed for as long as the node runs. 0s: an hour.";
-    P2P max_packet_msg_payload_size: count =>
+    P2P max_packet_msg_payload_size: payload =>
         "Payload of the largest packet, bytes. CometBFT nodes refuse packets over their own limit,"
-        "so all nodes of a network should agree.";
+        "so all nodes of a network should agree. At most 64000 are sent, whatever is accepted.";
     P2P send_rate: rate => "Bytes per second sent to one peer at most. 0: no limit.";
     P2P recv_rate: rate => "Bytes per second received from one peer at most. 0: no limit.";
     P2P allow_duplicate_ip: flag => "Whether several peers may share an IP address.";

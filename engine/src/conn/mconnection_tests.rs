@@ -43,6 +43,65 @@ fn error_after(offer: Offer, plain: &[u8]) -> ConnError {
     error
 }
 
+// ---- packets of other sizes ----------------------------------------------------------------------
+
+/// Two ends on CometBFT framing that are configured for packets of this payload.
+fn pair_for(payload_max: usize) -> (End, End) {
+    let (a, b) = layers_with(Offer::Comet, payload_max);
+    (End::new(a, config()), End::new(b, config()))
+}
+
+/// Sends raw plaintext of any length, frame by frame, and reads after each piece. Gives the most
+/// memory that the receiver held meanwhile.
+fn feed(a: &mut End, b: &mut End, plain: &[u8]) -> Result<usize, ConnError> {
+    let mut held_most = 0;
+    for piece in plain.chunks(60_000) {
+        let bytes = seal(a, piece);
+        b.receive(&bytes, NOW);
+        if b.next(NOW)?.is_some() {
+            panic!("the message has not ended");
+        }
+        held_most = held_most.max(b.conn.held_bytes());
+    }
+    Ok(held_most)
+}
+
+#[test]
+fn a_packet_as_large_as_live_networks_allow_is_taken_and_one_byte_more_is_not() {
+    for payload_max in [102_400, 1_000_000] {
+        let (mut a, mut b) = pair_for(payload_max);
+        let data = message(1, payload_max);
+        let whole = packet(DATA.0, true, &data);
+        let (most, last) = whole.split_at(whole.len() - 10);
+        let held_most = feed(&mut a, &mut b, most).expect("within the limit");
+        // What is not opened yet, and up to four times what was put together.
+        assert!(held_most <= 4 * (payload_max + 128 * 1024), "{held_most}");
+        assert!(held_most >= payload_max - 10, "what is held is counted");
+        let bytes = seal(&mut a, last);
+        b.receive(&bytes, NOW);
+        assert!(b.messages(NOW) == [(DATA, data)]);
+        assert_eq!(b.conn.held_bytes(), 0, "nothing is held between packets");
+
+        // Its length alone condemns it, before it has come. (Ten bytes more: the limit has the room
+        // that other channels and counts of bytes need.)
+        let (mut a, mut b) = pair_for(payload_max);
+        let over = packet(DATA.0, true, &message(1, payload_max + 10));
+        let error = feed(&mut a, &mut b, &over[..100]).expect_err("over the limit");
+        assert!(matches!(error, ConnError::PacketTooLong { .. }), "{error}");
+    }
+}
+
+#[test]
+fn the_packets_we_send_fit_a_send_buffer_however_large_they_may_be() {
+    let (mut a, mut b) = pair_for(1_000_000);
+    let sent = message(1, 300_000);
+    a.conn.try_send(DATA, sent.clone()).expect("there is room");
+    b.receive(&a.transmit_all(NOW), NOW);
+    assert!(b.messages(NOW) == [(DATA, sent)]);
+    let packets = a.conn.counters().sent_packets;
+    assert!((5..=10).contains(&packets), "{packets}");
+}
+
 // ---- the reference's list ----------------------------------------------------------------------
 
 // Conformance item 1.

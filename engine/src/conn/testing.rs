@@ -55,12 +55,17 @@ pub(super) fn node_info(seed: u8, offer: Offer) -> NodeInfo {
 
 /// The upgrade of a node whose NodeInfo is `node_info`.
 pub(super) fn upgrade(seed: u8, node_info: &NodeInfo) -> Upgrade {
+    upgrade_with(seed, node_info, 1024)
+}
+
+/// The same of a node that is configured for packets of this payload.
+fn upgrade_with(seed: u8, node_info: &NodeInfo, packet_payload_max: usize) -> Upgrade {
     Upgrade::new(UpgradeConfig {
         node_key: &node_key(seed),
         ephemeral_secret: [seed ^ 0x5a; 32],
         node_info,
         expected_id: None,
-        packet_payload_max: 1024,
+        packet_payload_max,
     })
 }
 
@@ -99,9 +104,14 @@ fn deliver(end: &mut Upgrade, bytes: &mut BytesMut, step: usize, done: &mut Opti
 
 /// Both ends of an upgraded connection.
 pub(super) fn layers(offer: Offer) -> (RecordLayer, RecordLayer) {
+    layers_with(offer, 1024)
+}
+
+/// The same between nodes that are configured for packets of this payload.
+pub(super) fn layers_with(offer: Offer, payload_max: usize) -> (RecordLayer, RecordLayer) {
     let (a, b) = (
-        upgrade(1, &node_info(1, offer)),
-        upgrade(2, &node_info(2, offer)),
+        upgrade_with(1, &node_info(1, offer), payload_max),
+        upgrade_with(2, &node_info(2, offer), payload_max),
     );
     let (a, b) = run_upgrades(a, b, 4096);
     (

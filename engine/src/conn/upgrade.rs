@@ -32,6 +32,7 @@ use ringwire_codec::{Agreed, Extension, NodeId, NodeInfo, NodeKey, PublicKey, de
 
 use super::ConnError;
 use crate::buffer::{Framing, Opener, RecvBuf, Sealer};
+use crate::config::PACKET_PAYLOAD_SENT_MAX;
 use crate::error::{CloseReason, Reject};
 
 /// Frames a NodeInfo may be spread over. Ten hold the longest one; a peer that fills its frames
@@ -81,7 +82,7 @@ impl AgreedLimits {
     /// Limits of CometBFT framing, where each side's own configuration rules.
     pub fn comet(packet_payload_max: usize) -> Self {
         AgreedLimits {
-            payload_send_max: packet_payload_max,
+            payload_send_max: packet_payload_max.min(PACKET_PAYLOAD_SENT_MAX),
             packet_body_max: accepted_body_max(packet_payload_max),
             gossip_features: 0,
             goodbye: false,

@@ -44,10 +44,11 @@ fn a_network_has_at_most_fifty_bytes() {
 #[test]
 fn limits_hold_at_both_ends() {
     assert!(faults(|c| c.max_packet_msg_payload_size = 1).is_empty());
-    assert!(faults(|c| c.max_packet_msg_payload_size = 65_536).is_empty());
+    assert!(faults(|c| c.max_packet_msg_payload_size = 16 << 20).is_empty());
     let key = "p2p.max_packet_msg_payload_size";
     assert_eq!(faults(|c| c.max_packet_msg_payload_size = 0), [key]);
-    assert_eq!(faults(|c| c.max_packet_msg_payload_size = 65_537), [key]);
+    let over = PACKET_PAYLOAD_BYTES_MAX + 1;
+    assert_eq!(faults(|c| c.max_packet_msg_payload_size = over), [key]);
     assert!(faults(|c| c.wide_record_bytes_max = 4_096).is_empty());
     let key = "ringwire.wide_record_bytes_max";
     assert_eq!(faults(|c| c.wide_record_bytes_max = 4_095), [key]);

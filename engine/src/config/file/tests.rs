@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::ListenAddr;
+use crate::config::{ListenAddr, PACKET_PAYLOAD_BYTES_MAX};
 
 fn load(text: &str) -> LoadedConfig {
     Config::from_toml("config.toml", text).expect("a valid file")
@@ -431,4 +431,26 @@ fn limits_of_any_size_are_taken_as_those_who_want_no_limit_write_them() {
     let config = load(text).config;
     assert_eq!(config.max_num_inbound_peers, 1_000_000);
     assert_eq!(config.max_num_outbound_peers, i32::MAX as usize);
+}
+
+#[test]
+fn packets_as_large_as_live_networks_use_are_taken_with_a_word_on_what_is_sent() {
+    let payload = |size: &str| {
+        let text = format!("[p2p]\nmax_packet_msg_payload_size = {size}\n");
+        (
+            load(&text).config.max_packet_msg_payload_size,
+            warned(&text),
+        )
+    };
+    assert_eq!(payload("64000"), (64_000, Vec::new()));
+    let note = "line 2: p2p.max_packet_msg_payload_size counts for packets that come; \
+                those that go carry 64000 at most";
+    assert_eq!(payload("102400"), (102_400, vec![note.to_owned()]));
+    assert_eq!(payload("1000000"), (1_000_000, vec![note.to_owned()]));
+    let (taken, told) = payload("100000000");
+    assert_eq!((taken, told.len()), (PACKET_PAYLOAD_BYTES_MAX, 2));
+    assert!(
+        told[0].contains("is read as 16777216, the largest"),
+        "{told:?}"
+    );
 }

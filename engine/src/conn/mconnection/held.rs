@@ -6,7 +6,7 @@ use crate::time::Instant;
 impl MConnection {
     /// Bytes of memory held for what came and was not pulled: not opened, half gathered, or whole.
     pub fn held_bytes(&self) -> usize {
-        self.recv.backlog_bytes() + self.channels.held_bytes()
+        self.recv.held_bytes() + self.channels.held_bytes()
     }
 
     /// Bytes of memory that the messages which wait to be sent cost. Clones share their payload, so
