@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use ringwire::chance::Chance;
-use ringwire::pex::{AddrBook, BookConfig, Timestamp};
+use ringwire::pex::{AddrBook, BookConfig, BookSecret, Timestamp};
 use ringwire::{NetAddress, NodeId};
 
 #[global_allocator]
@@ -24,6 +24,7 @@ const SIZES: [usize; 2] = [10_000, 100_000];
 const SOURCES: usize = 1000;
 const NOW: Timestamp = Timestamp::from_unix_nanos(1_795_338_307_000_000_000);
 const SEED: [u8; 32] = [1; 32];
+const SECRET: BookSecret = BookSecret::from_bytes([9; 32]);
 
 /// Who is told of, and by whom.
 struct Offer {
@@ -48,7 +49,7 @@ fn offers(size: usize) -> Vec<Offer> {
 }
 
 fn empty() -> AddrBook {
-    let mut book = AddrBook::new(BookConfig { strict: true }, SEED);
+    let mut book = AddrBook::new(BookConfig { strict: true }, &SECRET, SEED);
     book.advance(NOW);
     book
 }
@@ -180,7 +181,7 @@ fn reading(criterion: &mut Criterion) {
         });
         bench("load", &mut || {
             let config = BookConfig { strict: true };
-            black_box(AddrBook::from_json(config, SEED, &text)).expect("our own file");
+            black_box(AddrBook::from_json(config, &SECRET, SEED, &text)).expect("our own file");
         });
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringwire::config::Config;
 use ringwire::handle::{Builder, Engine, StartError};
-use ringwire::pex::{AddrBook, BookConfig};
+use ringwire::pex::{AddrBook, BookConfig, BookSecret};
 use ringwire::reactor::ChannelDescriptor;
 use ringwire_codec::pex::PEX_CHANNEL;
 use ringwire_codec::{ChannelId, NetAddress, NodeKey};
@@ -53,7 +53,8 @@ fn file(number: u8, directory: &Path) -> std::path::PathBuf {
 }
 
 fn book_in(bytes: &[u8]) -> AddrBook {
-    AddrBook::from_json(BookConfig { strict: false }, [0; 32], bytes).expect("a book")
+    let secret = BookSecret::from_bytes([0; 32]);
+    AddrBook::from_json(BookConfig { strict: false }, &secret, [0; 32], bytes).expect("a book")
 }
 
 #[test]

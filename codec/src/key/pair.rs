@@ -175,6 +175,13 @@ impl NodeKey {
         self.public_key().id()
     }
 
+    /// A secret for another use than signing. Only who holds this key can tell it, and it tells
+    /// nothing of the key. `context` names the use: a text that no other use has (BLAKE3's
+    /// `derive_key`).
+    pub fn derive_secret(&self, context: &str) -> [u8; 32] {
+        blake3::derive_key(context, self.seed())
+    }
+
     /// The seed, for the file that keeps it.
     pub(super) fn seed(&self) -> &[u8; SEED_BYTES] {
         self.signing.as_bytes()
@@ -226,6 +233,15 @@ mod tests {
             keys[0].public_key().verify(b"challenge", &signature),
             Ok(())
         );
+    }
+
+    #[test]
+    fn derived_secrets_differ_by_key_and_use_and_are_always_the_same() {
+        let (key, other) = (NodeKey::from_seed([1; 32]), NodeKey::from_seed([2; 32]));
+        let secret = key.derive_secret("one use");
+        assert_eq!(secret, NodeKey::from_seed([1; 32]).derive_secret("one use"));
+        assert_ne!(secret, key.derive_secret("another use"));
+        assert_ne!(secret, other.derive_secret("one use"));
     }
 
     #[test]

@@ -21,7 +21,9 @@ use serde::de::IgnoredAny;
 
 use crate::config::Config;
 use crate::peer::ShardId;
-use crate::pex::{AddrBook, BOOK_FILE_BYTES_MAX, BookConfig, Pex, PexConfig, Timestamp};
+use crate::pex::{
+    AddrBook, BOOK_FILE_BYTES_MAX, BookConfig, BookSecret, Pex, PexConfig, Timestamp,
+};
 use crate::shard::error::StartError;
 use crate::switch::ReactorFactory;
 use crate::time::Instant;
@@ -101,6 +103,7 @@ pub(super) fn is_none(path: &Path) -> bool {
 pub(super) fn load(
     path: &Path,
     config: BookConfig,
+    secret: &BookSecret,
     seed: [u8; 32],
 ) -> Result<AddrBook, StartError> {
     let failed = |source| StartError::AddrBook {
@@ -110,11 +113,11 @@ pub(super) fn load(
     let bytes = match file::read_at_most(path, BOOK_FILE_BYTES_MAX) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(AddrBook::new(config, seed));
+            return Ok(AddrBook::new(config, secret, seed));
         }
         Err(error) => return Err(failed(error)),
     };
-    match AddrBook::from_json(config, seed, &bytes) {
+    match AddrBook::from_json(config, secret, seed, &bytes) {
         Ok(book) => {
             let (addresses, skipped) = (book.len(), book.skipped_entries());
             tracing::info!(path = %path.display(), addresses, skipped, "read the address book");
@@ -133,7 +136,7 @@ pub(super) fn load(
                 %error,
                 "the address book is damaged: it is set aside, and the node starts with an empty one"
             );
-            Ok(AddrBook::new(config, seed))
+            Ok(AddrBook::new(config, secret, seed))
         }
     }
 }
@@ -184,6 +187,7 @@ mod tests {
     use super::*;
 
     const CONFIG: BookConfig = BookConfig { strict: false };
+    const SECRET: BookSecret = BookSecret::from_bytes([9; 32]);
 
     fn address(number: u8) -> NetAddress {
         NetAddress::from_ip(
@@ -206,11 +210,11 @@ mod tests {
     fn a_book_that_was_written_is_read_and_none_is_an_empty_one() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("addrbook.json");
-        let mut book = load(&path, CONFIG, [1; 32]).expect("no file is no error");
+        let mut book = load(&path, CONFIG, &SECRET, [1; 32]).expect("no file is no error");
         assert!(book.is_empty());
         book.add(&address(1), &address(2)).expect("a good address");
         fs::write(&path, book.to_json()).expect("written");
-        let again = load(&path, CONFIG, [2; 32]).expect("read");
+        let again = load(&path, CONFIG, &SECRET, [2; 32]).expect("read");
         assert!(again.contains(&address(1).id));
         assert_eq!(entries(directory.path()), ["addrbook.json"]);
     }
@@ -221,7 +225,11 @@ mod tests {
         let path = directory.path().join("addrbook.json");
         for round in 0..3 {
             fs::write(&path, format!("{{damaged {round}")).expect("written");
-            assert!(load(&path, CONFIG, [1; 32]).expect("started").is_empty());
+            assert!(
+                load(&path, CONFIG, &SECRET, [1; 32])
+                    .expect("started")
+                    .is_empty()
+            );
             assert!(!path.exists());
         }
         let aside = entries(directory.path());
@@ -265,7 +273,7 @@ mod tests {
         let path = directory.path().join("priv_validator_key.json");
         let key = r#"{"address":"00","priv_key":{"value":"secret"}}"#;
         fs::write(&path, key).expect("written");
-        let Err(error) = load(&path, CONFIG, [1; 32]) else {
+        let Err(error) = load(&path, CONFIG, &SECRET, [1; 32]) else {
             panic!("a key is no book");
         };
         let text = error.to_string();
@@ -284,7 +292,7 @@ mod tests {
         for path in ["/dev/zero", "/absent/addrbook.json"] {
             assert!(!is_none(Path::new(path)), "{path}");
         }
-        let Err(error) = load(Path::new("/dev/zero"), CONFIG, [1; 32]) else {
+        let Err(error) = load(Path::new("/dev/zero"), CONFIG, &SECRET, [1; 32]) else {
             panic!("a device is no book");
         };
         assert!(error.to_string().contains("a character device"), "{error}");
@@ -294,7 +302,7 @@ mod tests {
     fn a_book_that_cannot_be_read_is_an_error_that_names_the_file() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         // A directory cannot be read as a file, whoever runs the test.
-        let Err(error) = load(directory.path(), CONFIG, [1; 32]) else {
+        let Err(error) = load(directory.path(), CONFIG, &SECRET, [1; 32]) else {
             panic!("a directory is no book");
         };
         let text = error.to_string();

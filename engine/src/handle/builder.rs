@@ -17,7 +17,7 @@ use crate::handle::address_book;
 use crate::handle::engine::Engine;
 use crate::handle::handle::Handle;
 use crate::peer::{PeerInfo, ShardId};
-use crate::pex::{AddrBook, Pex};
+use crate::pex::{AddrBook, BookSecret, Pex};
 use crate::reactor::{ChannelDescriptor, Reactor};
 use crate::shard::error::StartError;
 use crate::shard::executor::{Plan, launch};
@@ -159,7 +159,7 @@ impl Builder {
         let number = NEXT_ENGINE.fetch_add(1, Ordering::Relaxed);
         let node = Arc::new(Node::new(number, node_key.id(), listen_addr, shards));
         if self.config.pex {
-            self.add_pex(&node)?;
+            self.add_pex(&node, &BookSecret::of_node(&node_key))?;
         }
         let files = std::mem::take(&mut self.files);
         check_files(&files)?;
@@ -179,16 +179,16 @@ impl Builder {
     }
 
     /// Registers the peer exchange, and the file that it has written.
-    fn add_pex(&mut self, node: &Node) -> Result<(), StartError> {
+    fn add_pex(&mut self, node: &Node, secret: &BookSecret) -> Result<(), StartError> {
         let config = address_book::pex_config(&self.config, node.id, node.clock.now());
         let (file, seed) = (self.addr_book_file.take(), entropy()?);
         let book = match file.filter(|path| !address_book::is_none(path)) {
             Some(path) => {
-                let book = address_book::load(&path, config.book(), seed)?;
+                let book = address_book::load(&path, config.book(), secret, seed)?;
                 self.files.insert(AddrBook::DOCUMENT_NAME, path);
                 book
             }
-            None => AddrBook::new(config.book(), seed),
+            None => AddrBook::new(config.book(), secret, seed),
         };
         let factory = address_book::pex_factory(config, seeds(node.shard_count())?, book);
         self.reactors.push((String::from(Pex::NAME), factory));

@@ -3,8 +3,8 @@
 //! Addresses come from strangers, so the book is built against the one who tells only of himself
 //! (Heilman and others, "Eclipse Attacks on Bitcoin's Peer-to-Peer Network", 2015):
 //!
-//! * Where an address is kept follows from its network and its teller's, by a hash whose key nobody
-//!   else knows. One network, however many addresses it has, fills an eighth of the new places and a
+//! * Where an address is kept follows from its network and its teller's, by a hash under a secret of
+//!   the node, which nobody else knows even if he has the book's file. One network, however many addresses it has, fills an eighth of the new places and a
 //!   sixteenth of the old ones.
 //! * Only a connection of our own makes an address old ([`AddrBook::mark_good`]); hearsay about an
 //!   old address changes nothing, and the address of a known id is never changed by hearsay.
@@ -22,7 +22,7 @@ use ringwire_codec::{Host, NetAddress, NodeId};
 use thiserror::Error;
 
 use super::bans::Bans;
-use super::bucket::{BOOK_KEY_BYTES, BucketKey};
+use super::bucket::{BOOK_KEY_BYTES, BookSecret, BucketKey};
 use super::known_address::{Class, KnownAddress};
 use super::table::Table;
 use super::timestamp::Timestamp;
@@ -90,18 +90,26 @@ pub struct AddrBook {
 }
 
 impl AddrBook {
-    /// An empty book. Its key and all its chance are drawn from `seed`.
-    pub fn new(config: BookConfig, seed: [u8; 32]) -> Self {
-        let mut chance = Chance::new(seed);
-        let book_key = *chance.bytes().first_chunk().expect("twelve of 32 bytes");
-        AddrBook::with_key(config, chance, book_key)
+    /// An empty book. Its key and all its chance are drawn from `seed`; where it places addresses,
+    /// `secret` decides with them.
+    pub fn new(config: BookConfig, secret: &BookSecret, seed: [u8; 32]) -> Self {
+        AddrBook::with_key(config, secret, seed, None)
     }
 
-    fn with_key(config: BookConfig, chance: Chance, book_key: [u8; BOOK_KEY_BYTES]) -> Self {
+    /// An empty book with the key of a file, or one drawn from `seed`.
+    fn with_key(
+        config: BookConfig,
+        secret: &BookSecret,
+        seed: [u8; 32],
+        book_key: Option<[u8; BOOK_KEY_BYTES]>,
+    ) -> Self {
+        let mut chance = Chance::new(seed);
+        let drawn = *chance.bytes().first_chunk().expect("twelve of 32 bytes");
+        let key = BucketKey::new(secret, book_key.unwrap_or(drawn), config.strict);
         AddrBook {
             config,
             chance,
-            table: Table::new(BucketKey::new(book_key, config.strict)),
+            table: Table::new(key),
             bans: Bans::default(),
             private_ids: BTreeSet::new(),
             our_addresses: BTreeSet::new(),

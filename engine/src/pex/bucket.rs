@@ -7,12 +7,16 @@
 //!
 //! So all that one network tells lands in 32 of the 256 new buckets, and all addresses of one
 //! network in 4 of the 64 old ones, and which these are nobody outside can tell: the hash is BLAKE3
-//! keyed by the book's own key, which is kept in its file.
+//! keyed by the book's own key, which is kept in its file, and a secret of the node, which is not.
+//! Books are published and copied; two nodes that start with one file place its addresses
+//! differently, and whoever has the file cannot tell where.
 //!
 //! Buckets hold slots, the places of addresses in the table. Which of them hold any is kept as bits,
 //! so that a bucket that is not empty is chosen at random in one step.
 
-use ringwire_codec::{Host, NetAddress};
+use std::fmt;
+
+use ringwire_codec::{Host, NetAddress, NodeKey};
 
 use super::group::{GROUP_BYTES, Group};
 use crate::chance::Chance;
@@ -34,7 +38,32 @@ pub(super) const ADDRESSES_MAX: usize =
 /// Bytes of a book's key: 96 bits, as in the reference's file.
 pub(super) const BOOK_KEY_BYTES: usize = 12;
 /// Sets the bucket hash apart from every other use of BLAKE3, and its versions from each other.
-const HASH_CONTEXT: &str = "ringwire address book buckets v1";
+const HASH_CONTEXT: &str = "ringwire address book buckets v2";
+
+/// Sets the book's secret apart from all else that follows from a node's key.
+const SECRET_CONTEXT: &str = "ringwire address book secret v1";
+
+/// What keeps a book's places from everybody else: it stands in no file but that of the node's key.
+#[derive(Clone)]
+pub struct BookSecret([u8; 32]);
+
+impl BookSecret {
+    /// The secret of the node with this key, the same in each of its lives.
+    pub fn of_node(key: &NodeKey) -> Self {
+        BookSecret(key.derive_secret(SECRET_CONTEXT))
+    }
+
+    /// These bytes as the secret: for tests, and for whoever only looks at a book.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        BookSecret(bytes)
+    }
+}
+
+impl fmt::Debug for BookSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BookSecret").finish_non_exhaustive()
+    }
+}
 
 /// The place of an address in the table.
 pub(super) type Slot = u16;
@@ -51,11 +80,14 @@ pub(super) struct BucketKey {
 }
 
 impl BucketKey {
-    /// The places of a book with this key.
-    pub(super) fn new(book_key: [u8; BOOK_KEY_BYTES], strict: bool) -> Self {
+    /// The places of the book with this key at the node with this secret.
+    pub(super) fn new(secret: &BookSecret, book_key: [u8; BOOK_KEY_BYTES], strict: bool) -> Self {
+        let mut material = [0; 32 + BOOK_KEY_BYTES];
+        material[..32].copy_from_slice(&secret.0);
+        material[32..].copy_from_slice(&book_key);
         BucketKey {
             book_key,
-            hash_key: blake3::derive_key(HASH_CONTEXT, &book_key),
+            hash_key: blake3::derive_key(HASH_CONTEXT, &material),
             strict,
         }
     }
@@ -65,8 +97,8 @@ impl BucketKey {
         &self.book_key
     }
 
-    /// Four bytes that differ when the same address would belong elsewhere: by another key, another
-    /// hash or other groups.
+    /// Four bytes that differ when the same address would belong elsewhere: by another key, at another
+    /// node, by another hash or other groups.
     pub(super) fn fingerprint(&self) -> [u8; 4] {
         let strict = [b'f', u8::from(self.strict)];
         self.hash(&strict).to_le_bytes()[..4]
@@ -266,8 +298,10 @@ mod tests {
         NetAddress::from_ip(NodeId::from_bytes([id; 20]), Ipv4Addr::from(ip).into(), 1)
     }
 
+    const SECRET: BookSecret = BookSecret::from_bytes([9; 32]);
+
     fn key(byte: u8) -> BucketKey {
-        BucketKey::new([byte; BOOK_KEY_BYTES], true)
+        BucketKey::new(&SECRET, [byte; BOOK_KEY_BYTES], true)
     }
 
     #[test]
@@ -309,8 +343,11 @@ mod tests {
         let strict = key(1).fingerprint();
         assert_eq!(strict, key(1).fingerprint());
         assert_ne!(strict, key(2).fingerprint());
-        let loose = BucketKey::new([1; BOOK_KEY_BYTES], false);
+        let loose = BucketKey::new(&SECRET, [1; BOOK_KEY_BYTES], false);
         assert_ne!(strict, loose.fingerprint());
+        let other = BookSecret::from_bytes([8; 32]);
+        let other = BucketKey::new(&other, [1; BOOK_KEY_BYTES], true);
+        assert_ne!(strict, other.fingerprint());
     }
 
     #[test]

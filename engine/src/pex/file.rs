@@ -8,21 +8,27 @@
 //!   "banned": [ … ] }                   ours: entries whose ban ends at "last_ban_time"
 //! ```
 //!
-//! Fields that one side does not know, it passes over; so each reads the other's file. A damaged
-//! entry costs itself: it is counted and left out. What makes the whole no address book is an error,
-//! and so is one that is too large: this is a file that others can make us write into.
+//! Fields that one side does not know, it passes over; so each reads the other's file. The file is
+//! read as Go reads it (see `go_json.rs`), and more kindly where a book was edited or damaged: what an
+//! entry needs is an address. Without that it is counted and left out; whatever else is damaged counts
+//! as missing. A key that is not ours, of any form, costs nothing: it only decides places.
+//!
+//! What makes the whole no address book is an error, and so is one that is too large: this is a file
+//! that others can make us write into.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use ringwire_codec::{Host, NetAddress, NodeId};
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::Serialize;
+use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde::ser::{SerializeStruct as _, Serializer};
-use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::bans::BANS_MAX;
 use super::bucket::{BOOK_KEY_BYTES, BUCKET_LEN_MAX, NEW_BUCKETS, OLD_BUCKETS};
+use super::go_json::Object;
 use super::known_address::{ATTEMPTS_MAX, Class, KnownAddress};
 use super::timestamp::Timestamp;
 
@@ -34,6 +40,11 @@ pub const BOOK_FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
 const ENTRIES_MAX: usize = (NEW_BUCKETS as usize + OLD_BUCKETS as usize) * (BUCKET_LEN_MAX + 1);
 
 const _: () = assert!((ENTRIES_MAX + BANS_MAX) * 1000 < BOOK_FILE_BYTES_MAX);
+
+/// Bytes of an entry as it is written, of IPv4 and with one bucket, rounded up.
+const ENTRY_BYTES_USUAL: usize = 600;
+/// Bytes beside the entries, rounded up.
+const HEAD_BYTES: usize = 256;
 
 /// Why bytes are not an address book.
 #[derive(Debug, Error)]
@@ -48,14 +59,15 @@ pub enum BookFileError {
     /// It is not JSON of this form, or lists more entries than a book holds.
     #[error("the file is not an address book: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// The book's key is not 24 hexadecimal digits.
-    #[error("the key of the address book is not {} hexadecimal digits", 2 * BOOK_KEY_BYTES)]
-    BadKey,
+    /// It is JSON of another kind: an object with fields, but no list of addresses.
+    #[error("the file is not an address book: it has no \"addrs\"")]
+    NoAddresses,
 }
 
 /// What a file holds.
 pub(super) struct LoadedBook {
-    pub(super) book_key: [u8; BOOK_KEY_BYTES],
+    /// The book's key, if it is one as we write it.
+    pub(super) book_key: Option<[u8; BOOK_KEY_BYTES]>,
     /// What decided the buckets of the entries, if the file says so.
     pub(super) fingerprint: Option<[u8; 4]>,
     pub(super) addresses: Vec<LoadedEntry>,
@@ -75,24 +87,35 @@ pub(super) fn load(bytes: &[u8]) -> Result<LoadedBook, BookFileError> {
     if bytes.len() > BOOK_FILE_BYTES_MAX {
         return Err(BookFileError::TooLong { len: bytes.len() });
     }
-    let file: FileText = serde_json::from_slice(bytes)?;
-    let mut book_key = [0; BOOK_KEY_BYTES];
-    hex::decode_to_slice(&file.key, &mut book_key).map_err(|_| BookFileError::BadKey)?;
-    let (addresses, malformed_addresses) = file.addrs.unwrap_or_default().loaded();
-    let (banned, malformed_bans) = file.banned.unwrap_or_default().loaded();
+    let text = String::from_utf8_lossy(bytes);
+    let [key, addrs, bucket_hash, banned] = [0, 1, 2, 3];
+    let file = Object::read(&text, &["key", "addrs", "bucket_hash", "banned"])?;
+    let (mut entries, mut bans) = (Entries::default(), Entries::default());
+    if let Some(list) = file.raw(addrs) {
+        entries = Entries::read(list, ENTRIES_MAX)?;
+    } else if !file.is_empty && !file.has(addrs) {
+        // Whoever named a file of another kind as the book would lose it at the first save.
+        return Err(BookFileError::NoAddresses);
+    }
+    if let Some(list) = file.raw(banned) {
+        bans = Entries::read(list, BANS_MAX)?;
+    }
     Ok(LoadedBook {
-        book_key,
-        fingerprint: file.bucket_hash.and_then(|text| fingerprint(&text)),
-        addresses,
-        banned,
-        malformed: malformed_addresses + malformed_bans,
+        book_key: file.get::<String>(key).and_then(|text| digits(&text)),
+        fingerprint: file
+            .get::<String>(bucket_hash)
+            .and_then(|text| digits(&text)),
+        addresses: entries.whole,
+        banned: bans.whole,
+        malformed: entries.damaged + bans.damaged,
     })
 }
 
-fn fingerprint(text: &str) -> Option<[u8; 4]> {
-    let mut fingerprint = [0; 4];
-    hex::decode_to_slice(text, &mut fingerprint).ok()?;
-    Some(fingerprint)
+/// Bytes from exactly so many hexadecimal digits.
+fn digits<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// A book to be written: values of its own, so that it can be rendered on any thread.
@@ -106,7 +129,9 @@ pub(super) struct BookFile {
 impl BookFile {
     /// The text of the file.
     pub(super) fn render(&self) -> Vec<u8> {
-        let mut text = Vec::new();
+        let entries = self.addresses.len() + self.banned.len();
+        // Asked for at once: growing by doubling would hold the text three times over.
+        let mut text = Vec::with_capacity(HEAD_BYTES + entries * ENTRY_BYTES_USUAL);
         let tabs = serde_json::ser::PrettyFormatter::with_indent(b"\t");
         let mut serializer = serde_json::Serializer::with_formatter(&mut text, tabs);
         self.serialize(&mut serializer)
@@ -119,16 +144,16 @@ impl Serialize for BookFile {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut file = serializer.serialize_struct("BookFile", 4)?;
         file.serialize_field("key", &hex::encode(self.book_key))?;
-        file.serialize_field("addrs", &Entries(&self.addresses))?;
+        file.serialize_field("addrs", &Written(&self.addresses))?;
         file.serialize_field("bucket_hash", &hex::encode(self.fingerprint))?;
-        file.serialize_field("banned", &Entries(&self.banned))?;
+        file.serialize_field("banned", &Written(&self.banned))?;
         file.end()
     }
 }
 
-struct Entries<'a>(&'a [KnownAddress]);
+struct Written<'a>(&'a [KnownAddress]);
 
-impl Serialize for Entries<'_> {
+impl Serialize for Written<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(EntryText::new))
     }
@@ -162,8 +187,8 @@ impl<'a> EntryText<'a> {
     }
 }
 
-/// An address as it is written and read. An IPv4 address mapped into IPv6 is read as IPv4.
-#[derive(Serialize, Deserialize)]
+/// An address as it is written.
+#[derive(Serialize)]
 struct AddressText {
     id: NodeId,
     ip: IpAddr,
@@ -182,10 +207,6 @@ impl AddressText {
         };
         AddressText { id, ip, port }
     }
-
-    fn address(&self) -> NetAddress {
-        NetAddress::from_ip(self.id, self.ip, self.port)
-    }
 }
 
 struct BucketType(Class);
@@ -199,115 +220,93 @@ impl Serialize for BucketType {
     }
 }
 
-impl<'de> Deserialize<'de> for BucketType {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u8::deserialize(deserializer)? {
-            1 => Ok(BucketType(Class::New)),
-            2 => Ok(BucketType(Class::Old)),
-            _ => Err(serde::de::Error::custom("a bucket type is 1 or 2")),
-        }
-    }
-}
-
-/// A file as it is read.
-#[derive(Deserialize)]
-struct FileText {
-    key: String,
-    #[serde(default)]
-    addrs: Option<ReadEntries<ENTRIES_MAX>>,
-    #[serde(default)]
-    bucket_hash: Option<String>,
-    #[serde(default)]
-    banned: Option<ReadEntries<BANS_MAX>>,
-}
-
-/// Up to `MAX` entries, read or damaged.
+/// The entries of a list that could be read, and how many could not.
 #[derive(Default)]
-struct ReadEntries<const MAX: usize>(Vec<ReadEntry>);
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ReadEntry {
-    Whole(Box<WholeEntry>),
-    Damaged(IgnoredAny),
+struct Entries {
+    whole: Vec<LoadedEntry>,
+    damaged: usize,
 }
 
-/// An entry as it is read.
-#[derive(Deserialize)]
-struct WholeEntry {
-    addr: AddressText,
-    #[serde(default)]
-    src: Option<AddressText>,
-    #[serde(default)]
-    buckets: Option<Vec<i64>>,
-    #[serde(default)]
-    attempts: u32,
-    bucket_type: BucketType,
-    #[serde(default)]
-    last_attempt: Timestamp,
-    #[serde(default)]
-    last_success: Timestamp,
-    #[serde(default)]
-    last_ban_time: Timestamp,
-}
+impl Entries {
+    /// Reads a list of at most `max` entries.
+    fn read(list: &RawValue, max: usize) -> serde_json::Result<Entries> {
+        serde_json::Deserializer::from_str(list.get()).deserialize_seq(EntriesVisitor { max })
+    }
 
-impl WholeEntry {
-    fn loaded(self) -> LoadedEntry {
-        let address = self.addr.address();
-        let source = self.src.map(|source| source.address());
-        let source = source.unwrap_or_else(|| address.clone());
-        let mut known = KnownAddress::new(address, source, self.last_attempt);
-        known.class = self.bucket_type.0;
-        known.attempts = self.attempts.min(ATTEMPTS_MAX);
-        known.last_success = self.last_success;
-        known.banned_until = self.last_ban_time;
-        // A number that is no bucket is kept as one: a place that is impossible is computed anew.
-        let bucket = |number| u16::try_from(number).unwrap_or(u16::MAX);
-        let buckets = self.buckets.unwrap_or_default();
-        LoadedEntry {
-            known,
-            buckets: buckets.into_iter().map(bucket).collect(),
+    fn push(&mut self, entry: Option<LoadedEntry>) {
+        match entry {
+            Some(entry) => self.whole.push(entry),
+            None => self.damaged += 1,
         }
     }
 }
 
-impl<const MAX: usize> ReadEntries<MAX> {
-    /// The entries that could be read, and how many could not.
-    fn loaded(self) -> (Vec<LoadedEntry>, usize) {
-        let len = self.0.len();
-        let whole = self.0.into_iter().filter_map(|entry| match entry {
-            ReadEntry::Whole(entry) => Some(entry.loaded()),
-            ReadEntry::Damaged(_) => None,
-        });
-        let whole: Vec<LoadedEntry> = whole.collect();
-        let damaged = len - whole.len();
-        (whole, damaged)
-    }
+struct EntriesVisitor {
+    max: usize,
 }
 
-impl<'de, const MAX: usize> Deserialize<'de> for ReadEntries<MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(EntriesVisitor::<MAX>)
-    }
-}
-
-struct EntriesVisitor<const MAX: usize>;
-
-impl<'de, const MAX: usize> Visitor<'de> for EntriesVisitor<MAX> {
-    type Value = ReadEntries<MAX>;
+impl<'t> Visitor<'t> for EntriesVisitor {
+    type Value = Entries;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of at most {MAX} addresses")
+        write!(f, "a list of at most {} addresses", self.max)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = list.next_element()? {
-            if entries.len() == MAX {
-                return Err(serde::de::Error::invalid_length(MAX + 1, &self));
+    fn visit_seq<A: SeqAccess<'t>>(self, mut list: A) -> Result<Entries, A::Error> {
+        let mut entries = Entries::default();
+        while let Some(entry) = list.next_element::<&RawValue>()? {
+            let len = entries.whole.len() + entries.damaged;
+            if len == self.max {
+                return Err(serde::de::Error::invalid_length(len + 1, &self));
             }
-            entries.push(entry);
+            entries.push(LoadedEntry::read(entry));
         }
-        Ok(ReadEntries(entries))
+        Ok(entries)
     }
+}
+
+impl LoadedEntry {
+    /// Reads an entry; none if it has no address.
+    fn read(entry: &RawValue) -> Option<LoadedEntry> {
+        let names = [
+            "addr",
+            "src",
+            "buckets",
+            "attempts",
+            "bucket_type",
+            "last_attempt",
+            "last_success",
+            "last_ban_time",
+        ];
+        let entry = Object::read(entry.get(), &names).ok()?;
+        let address = address(entry.raw(0)?)?;
+        // Who told of it is lost, so it counts as told by itself: a network of its own.
+        let source = entry.raw(1).and_then(self::address);
+        let source = source.unwrap_or_else(|| address.clone());
+        let time = |field| entry.get(field).unwrap_or(Timestamp::NEVER);
+        let mut known = KnownAddress::new(address, source, time(5));
+        known.class = match entry.get::<u8>(4) {
+            Some(2) => Class::Old,
+            // Hearsay, unless it says that it is more.
+            _ => Class::New,
+        };
+        let attempts = entry.get::<i64>(3).unwrap_or(0);
+        known.attempts = u32::try_from(attempts).unwrap_or(0).min(ATTEMPTS_MAX);
+        known.last_success = time(6);
+        known.banned_until = time(7);
+        // A number that is no bucket is kept as one: a place that is impossible is computed anew.
+        let bucket = |number: i64| u16::try_from(number).unwrap_or(u16::MAX);
+        let buckets: Vec<i64> = entry.get(2).unwrap_or_default();
+        Some(LoadedEntry {
+            known,
+            buckets: buckets.into_iter().map(bucket).collect(),
+        })
+    }
+}
+
+/// An address as it is read. An IPv4 address mapped into IPv6 is read as IPv4.
+fn address(address: &RawValue) -> Option<NetAddress> {
+    let address = Object::read(address.get(), &["id", "ip", "port"]).ok()?;
+    let (id, ip): (NodeId, IpAddr) = (address.get(0)?, address.get(1)?);
+    Some(NetAddress::from_ip(id, ip, address.get(2)?))
 }

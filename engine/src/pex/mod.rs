@@ -32,6 +32,7 @@ mod discovery;
 mod draw;
 mod ensure;
 mod file;
+mod go_json;
 mod group;
 mod index;
 mod known_address;
@@ -49,6 +50,7 @@ mod timestamp;
 #[doc(hidden)]
 pub use addr_book::fuzz_addr_book;
 pub use addr_book::{AddAddressError, AddrBook, BookConfig};
+pub use bucket::BookSecret;
 pub use config::PexConfig;
 pub use file::{BOOK_FILE_BYTES_MAX, BookFileError};
 pub use known_address::{Class, KnownAddress};

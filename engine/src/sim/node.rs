@@ -15,7 +15,7 @@ use ringwire_codec::{ChannelId, Host, NetAddress, NodeId, NodeKey};
 use crate::config::{Config, ConfigError};
 use crate::document::{Document, Kept};
 use crate::peer::{Direction, PeerKey, ShardId};
-use crate::pex::{AddrBook, Pex, PexConfig, Timestamp};
+use crate::pex::{AddrBook, BookSecret, Pex, PexConfig, Timestamp};
 use crate::reactor::Reactor;
 use crate::sim::rng::Rng;
 use crate::sim::wire::EndRef;
@@ -149,7 +149,8 @@ impl Node {
         for shard in (0..self.spec.shards).map(ShardId) {
             let mut reactors = (self.spec.reactors)(shard);
             if config.pex {
-                let pex = self.pex(shard, rng);
+                let secret = BookSecret::of_node(&node_key(seed, number));
+                let pex = self.pex(shard, &secret, rng);
                 reactors.push((String::from(Pex::NAME), Box::new(pex)));
             }
             let channels = reactors.iter().flat_map(|(_, reactor)| reactor.channels());
@@ -175,15 +176,16 @@ impl Node {
     }
 
     /// The peer exchange of a shard; on the coordinator's with the book that the node had kept.
-    fn pex(&mut self, shard: ShardId, rng: &mut Rng) -> Pex {
+    fn pex(&mut self, shard: ShardId, secret: &BookSecret, rng: &mut Rng) -> Pex {
         let at = self.spec.config.listen_addr;
         let us = NetAddress::from_ip(self.id, at.ip(), at.port());
         let config = Arc::new(PexConfig::new(&self.spec.config, BEGINNING, vec![us]));
         let book = (shard == ShardId::COORDINATOR).then(|| {
+            let (config, chance) = (config.book(), rng.bytes32());
             match self.saved.get_mut(AddrBook::DOCUMENT_NAME) {
-                Some(saved) => AddrBook::from_json(config.book(), rng.bytes32(), saved.bytes())
+                Some(saved) => AddrBook::from_json(config, secret, chance, saved.bytes())
                     .expect("a node reads what it had written"),
-                None => AddrBook::new(config.book(), rng.bytes32()),
+                None => AddrBook::new(config, secret, chance),
             }
         });
         Pex::new(config, rng.bytes32(), book)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use ringwire::config::Config;
 use ringwire::error::{CloseReason, Reject};
 use ringwire::peer::Direction;
-use ringwire::pex::{AddrBook, BookConfig};
+use ringwire::pex::{AddrBook, BookConfig, BookSecret};
 use ringwire::reactor::Reactor;
 use ringwire::sim::{Rng, Scenario, World, net_address};
 use ringwire::switch::{Command, Switch};
@@ -30,7 +30,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 fn book_of(world: &mut World, node: u32) -> AddrBook {
     let document = world.inspect(node, "pex").expect("the node has a book");
     let config = BookConfig { strict: false };
-    AddrBook::from_json(config, [0; 32], &document).expect("a book can be read again")
+    AddrBook::from_json(config, &BookSecret::from_bytes([0; 32]), [0; 32], &document)
+        .expect("a book can be read again")
 }
 
 /// Numbers of the nodes in the book of a node.

@@ -1,10 +1,15 @@
 //! The address book for eyes and programs, live or as its file has it.
 
-use ringwire::pex::{AddrBook, BookConfig, BookFileError, Class, KnownAddress, Timestamp};
+use ringwire::pex::{
+    AddrBook, BookConfig, BookFileError, BookSecret, Class, KnownAddress, Timestamp,
+};
 use serde_json::{Value, json};
 
 /// A look needs no luck: whatever is drawn from it is not used.
 const NO_SEED: [u8; 32] = [0; 32];
+
+/// Nor is it asked where an address is kept.
+const NO_SECRET: BookSecret = BookSecret::from_bytes([0; 32]);
 
 /// What is known of everybody, the most useful addresses first.
 pub(crate) struct Book {
@@ -156,7 +161,7 @@ pub(crate) fn endpoint(known: &KnownAddress) -> String {
 
 /// Reads a file without judging which addresses belong into it.
 fn read(file: &[u8]) -> Result<AddrBook, BookFileError> {
-    AddrBook::from_json(BookConfig { strict: false }, NO_SEED, file)
+    AddrBook::from_json(BookConfig { strict: false }, &NO_SECRET, NO_SEED, file)
 }
 
 fn some(time: Timestamp) -> Option<Timestamp> {

@@ -1,9 +1,9 @@
 //! The book read from its file and made into one.
 //!
 //! Where a file is ours, its addresses come back into the buckets they were in: the file carries the
-//! book's key and a fingerprint of what decides the places, and the two agree. A file that the
-//! reference wrote has no fingerprint, and places by a hash whose key it does not keep; then each
-//! address goes where our hash puts it, under its first source. The place of an old address follows
+//! book's key and a fingerprint of what decides the places, and these agree with the node's secret. A
+//! file that another node or the reference wrote has places that mean nothing here; then each address
+//! goes where our hash puts it, under its first source. The place of an old address follows
 //! from the address alone, so it is always computed.
 
 use super::super::file::{self, BookFile, BookFileError};
@@ -14,7 +14,8 @@ impl AddrBook {
     /// The name of the book's document.
     pub const DOCUMENT_NAME: &str = "addr_book";
 
-    /// The book that a file holds, ours or the reference's; chance is drawn from `seed`.
+    /// The book that a file holds, ours or another's; chance is drawn from `seed`. Places come back as
+    /// they were if the book was written under the same `secret`.
     ///
     /// Entries that are damaged, told twice, or that this book would not take are left out and
     /// counted ([`AddrBook::skipped_entries`]).
@@ -24,11 +25,12 @@ impl AddrBook {
     /// [`BookFileError`] if the whole is no address book; the caller sets the file aside.
     pub fn from_json(
         config: BookConfig,
+        secret: &BookSecret,
         seed: [u8; 32],
         bytes: &[u8],
     ) -> Result<AddrBook, BookFileError> {
         let loaded = file::load(bytes)?;
-        let mut book = AddrBook::with_key(config, Chance::new(seed), loaded.book_key);
+        let mut book = AddrBook::with_key(config, secret, seed, loaded.book_key);
         let are_ours = loaded.fingerprint == Some(book.table.key().fingerprint());
         book.skipped_entries = loaded.malformed;
         for entry in loaded.addresses {
@@ -63,9 +65,13 @@ impl AddrBook {
         true
     }
 
-    /// Takes in a ban of a file. False if the node is held or banned already, or may not come back.
+    /// Takes in a ban of a file. False if the node is held or banned already, or may not come back, or
+    /// if nobody knows when the ban ends.
     fn restore_ban(&mut self, mut known: KnownAddress) -> bool {
         known.source = without_name(&known.source);
+        if known.banned_until.is_never() {
+            return false;
+        }
         if self.contains(&known.id()) || self.may_enter(&known.address).is_err() {
             return false;
         }
@@ -104,13 +110,14 @@ impl AddrBook {
 /// Fuzz target: a file that is read gives a sound book, and the book's own file gives it again.
 #[doc(hidden)]
 pub fn fuzz_addr_book(bytes: &[u8]) {
+    let secret = BookSecret::from_bytes([2; 32]);
     for strict in [false, true] {
         let config = BookConfig { strict };
-        let Ok(mut book) = AddrBook::from_json(config, [1; 32], bytes) else {
+        let Ok(mut book) = AddrBook::from_json(config, &secret, [1; 32], bytes) else {
             continue;
         };
         book.invariants();
-        let again = AddrBook::from_json(config, [1; 32], &book.to_json());
+        let again = AddrBook::from_json(config, &secret, [1; 32], &book.to_json());
         let again = again.expect("what the book writes, it reads");
         again.invariants();
         assert_eq!(again.skipped_entries(), 0);

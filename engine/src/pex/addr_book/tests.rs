@@ -13,8 +13,10 @@ mod selecting;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const NOW: Timestamp = Timestamp::from_unix_nanos(1_795_338_307_000_000_000);
 
+const SECRET: BookSecret = BookSecret::from_bytes([9; 32]);
+
 fn strict_book() -> AddrBook {
-    AddrBook::new(BookConfig { strict: true }, [1; 32])
+    AddrBook::new(BookConfig { strict: true }, &SECRET, [1; 32])
 }
 
 /// The `n`th node, with an id of its own.
@@ -225,7 +227,7 @@ fn the_first_rule_that_is_broken_names_the_error() {
 
 #[test]
 fn a_book_that_is_not_strict_takes_private_networks() {
-    let mut book = AddrBook::new(BookConfig { strict: false }, [1; 32]);
+    let mut book = AddrBook::new(BookConfig { strict: false }, &SECRET, [1; 32]);
     for (n, host) in ["127.0.0.1", "10.1.2.3", "[fd00::1]"].iter().enumerate() {
         let text = format!("{:040x}@{host}:26656", n);
         let told: NetAddress = text.parse().unwrap();

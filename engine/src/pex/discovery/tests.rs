@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::document::SaveError;
 use crate::error::{CloseReason, NetworkError, Reject, TrySendError};
 use crate::peer::{Census, PeerInfo, PeerKey};
-use crate::pex::Timestamp;
+use crate::pex::{BookSecret, Timestamp};
 use crate::reactor::{Note, ReactorError};
 use crate::time::Instant;
 
@@ -137,7 +137,7 @@ fn world(adjust: impl FnOnce(&mut Config)) -> (Discovery, Recorder) {
     adjust(&mut config);
     let origin = Timestamp::from_unix_nanos(1_767_225_600_000_000_000);
     let config = PexConfig::new(&config, origin, vec![address(0)]);
-    let book = AddrBook::new(config.book(), [1; 32]);
+    let book = AddrBook::new(config.book(), &BookSecret::from_bytes([2; 32]), [1; 32]);
     let mut discovery = Discovery::new(Arc::new(config), book, Chance::new([2; 32]));
     let mut cx = Recorder::default();
     discovery.start(&mut cx);

@@ -60,7 +60,7 @@ fn a_further_teller_counts_less_with_each_bucket() {
         for seed in 0..books {
             let mut key = [0; 32];
             key[..4].copy_from_slice(&seed.to_le_bytes());
-            let mut book = AddrBook::new(BookConfig { strict: true }, key);
+            let mut book = AddrBook::new(BookConfig { strict: true }, &SECRET, key);
             let mut source = 0;
             while book
                 .known(&id(0))

@@ -75,7 +75,7 @@ fn run(book: &mut AddrBook, now: &mut Timestamp, call: Call) {
 
 /// Reads the book from its own file, and tells it again what no file holds.
 fn reload(book: &mut AddrBook) {
-    let again = AddrBook::from_json(book.config, [2; 32], &book.to_json()).unwrap();
+    let again = AddrBook::from_json(book.config, &SECRET, [2; 32], &book.to_json()).unwrap();
     assert_eq!(again.entries_by_id(), book.entries_by_id());
     assert!(again.banned().eq(book.banned()));
     let before = std::mem::replace(book, again);
@@ -93,7 +93,7 @@ proptest! {
         seed: [u8; 32],
         calls in proptest::collection::vec(call(), 1..1200),
     ) {
-        let mut book = AddrBook::new(BookConfig { strict: true }, seed);
+        let mut book = AddrBook::new(BookConfig { strict: true }, &SECRET, seed);
         let mut now = NOW;
         for (at, call) in calls.into_iter().enumerate() {
             run(&mut book, &mut now, call);

@@ -1,12 +1,14 @@
 //! The book and its file.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::pex::{BOOK_FILE_BYTES_MAX, BookFileError};
 
 const CONFIG: BookConfig = BookConfig { strict: true };
 
 fn load(bytes: &[u8]) -> Result<AddrBook, BookFileError> {
-    AddrBook::from_json(CONFIG, [7; 32], bytes)
+    AddrBook::from_json(CONFIG, &SECRET, [7; 32], bytes)
 }
 
 fn reloaded(book: &AddrBook) -> AddrBook {
@@ -188,7 +190,12 @@ fn places_by_another_key_or_strictness_are_not_trusted() {
         .entries()
         .filter(|known| known.buckets != book.known(&known.id()).unwrap().buckets);
     assert!(moved.count() > 60);
-    let loose = AddrBook::from_json(BookConfig { strict: false }, [1; 32], text.as_bytes());
+    let loose = AddrBook::from_json(
+        BookConfig { strict: false },
+        &SECRET,
+        [1; 32],
+        text.as_bytes(),
+    );
     loose.unwrap().invariants();
 }
 
@@ -220,10 +227,9 @@ fn a_damaged_entry_costs_only_itself_and_is_counted() {
         r#"{"addr": {"id": "11", "ip": "12.1.2.3", "port": 1}, "bucket_type": 1}"#,
         r#"{"addr": {"id": "4444444444444444444444444444444444444444", "ip": "12.1", "port": 1}, "bucket_type": 1}"#,
         r#"{"addr": {"id": "4444444444444444444444444444444444444444", "ip": "12.1.2.3", "port": 65536}, "bucket_type": 1}"#,
-        r#"{"addr": {"id": "4444444444444444444444444444444444444444", "ip": "12.1.2.3", "port": 1}, "bucket_type": 3}"#,
         r#"{"addr": {"id": "4444444444444444444444444444444444444444", "ip": "10.1.2.3", "port": 1}, "bucket_type": 1}"#,
         r#"{"addr": {"id": "4444444444444444444444444444444444444444", "ip": "2001:db8::1", "port": 1}, "bucket_type": 1}"#,
-        r#"{"addr": {"id": "4444444444444444444444444444444444444444", "ip": "12.1.2.3", "port": 1}, "bucket_type": 1, "attempts": -1}"#,
+        r#"{"addr": null, "src": null, "bucket_type": 1}"#,
     ] {
         let mut text = FOREIGN.to_string();
         text.insert_str(good, &format!("{damaged},\n"));
@@ -236,28 +242,179 @@ fn a_damaged_entry_costs_only_itself_and_is_counted() {
     assert_eq!((book.len(), book.skipped_entries()), (1, 1), "told twice");
 }
 
+/// A file with this key and these entries.
+fn file(key: &str, entries: &[&str]) -> String {
+    format!("{{ {key} \"addrs\": [{}] }}", entries.join(","))
+}
+
+const FOURTH: &str =
+    r#"{"id": "4444444444444444444444444444444444444444", "ip": "12.1.2.3", "port": 1}"#;
+
 #[test]
-fn an_entry_needs_no_more_than_address_and_type() {
-    let text = r#"{"key": "0123456789abcdef01234567", "addrs": [{"addr": {"id":
-        "4444444444444444444444444444444444444444", "ip": "12.1.2.3", "port": 1}, "bucket_type": 1}]}"#;
-    assert_eq!(load(text.as_bytes()).unwrap().len(), 1);
-    for addresses in ["null", "[]"] {
-        let text = format!(r#"{{"key": "0123456789abcdef01234567", "addrs": {addresses}}}"#);
-        assert!(load(text.as_bytes()).unwrap().is_empty());
+fn an_entry_needs_no_more_than_an_address_and_keeps_it_whatever_else_is_damaged() {
+    for rest in [
+        "",
+        r#", "bucket_type": 1, "src": null, "buckets": null, "attempts": null, "last_attempt": null"#,
+        r#", "src": {"id": "44", "ip": "12.1.2.3", "port": 1}"#,
+        r#", "src": {"id": "5555555555555555555555555555555555555555", "ip": "?", "port": 1}"#,
+        r#", "src": 3, "bucket_type": 3, "buckets": "1", "attempts": -1"#,
+        r#", "last_attempt": "yesterday", "last_success": 7, "last_ban_time": {}"#,
+        r#", "Bucket_Type": 1, "ATTEMPTS": 1, "attempts": 0"#,
+    ] {
+        let text = file("", &[&format!(r#"{{"addr": {FOURTH}{rest}}}"#)]);
+        let book = load(text.as_bytes()).unwrap();
+        book.invariants();
+        assert_eq!((book.new_len(), book.skipped_entries()), (1, 0), "{rest}");
+        let known = book.known(&NodeId::from_bytes([0x44; 20])).unwrap();
+        assert_eq!(known.source(), known.address(), "it is its own source");
+        assert_eq!(known.attempts(), 0);
+        assert!(known.last_success().is_never() && known.last_attempt().is_never());
+    }
+}
+
+#[test]
+fn a_ban_without_an_end_is_no_ban() {
+    let entry = |end: &str| format!(r#"{{"addr": {FOURTH}, "last_ban_time": {end}}}"#);
+    let banned = |end: &str| {
+        let text = format!(r#"{{"addrs": null, "banned": [{}]}}"#, entry(end));
+        let book = load(text.as_bytes()).unwrap();
+        (book.banned().count(), book.skipped_entries())
+    };
+    assert_eq!(banned(r#""2026-11-22T09:05:07Z""#), (1, 0));
+    assert_eq!(banned(r#""soon""#), (0, 1));
+}
+
+#[test]
+fn whatever_the_key_is_the_addresses_are_kept() {
+    let entry = format!(r#"{{"addr": {FOURTH}}}"#);
+    for key in [
+        "",
+        r#""key": "","#,
+        r#""key": null,"#,
+        r#""key": 17,"#,
+        r#""key": "YOUR_KEY","#,
+        r#""key": "1111111111111111111111111111111111111111","#,
+        r#""key": "0123456789abcdef01234567", "KEY": "g","#,
+    ] {
+        let book = load(file(key, &[&entry]).as_bytes()).unwrap();
+        assert_eq!((book.len(), book.skipped_entries()), (1, 0), "{key}");
+        // The key that was drawn in its place is kept from then on.
+        assert_eq!(reloaded(&book).to_json(), book.to_json(), "{key}");
+    }
+    let mut damaged = file("\"key\": \"?\",", &[&entry]).into_bytes();
+    let at = damaged.iter().position(|byte| *byte == b'?').unwrap();
+    damaged[at] = 0xff;
+    assert_eq!(load(&damaged).unwrap().len(), 1, "a key that is not UTF-8");
+}
+
+#[test]
+fn what_go_reads_as_an_empty_book_is_one_and_what_follows_the_end_is_passed_over() {
+    for text in [
+        "null",
+        "{}",
+        r#"{"addrs": null}"#,
+        r#"{"addrs": []}"#,
+        r#"{"key": null, "addrs": null, "banned": null, "bucket_hash": null}"#,
+        r#"{"Addrs": [null]}"#,
+    ] {
+        assert!(load(text.as_bytes()).unwrap().is_empty(), "{text}");
+    }
+    for rest in ["\n", "}", "and so on", "{\"key\": 1}", "\0\0"] {
+        let book = load(format!("{FOREIGN}{rest}").as_bytes()).unwrap();
+        assert_eq!(book.len(), 2, "{rest}");
+    }
+}
+
+#[test]
+fn a_published_book_is_placed_differently_by_each_node_and_the_same_in_each_life() {
+    let published = book_of(300, 100).to_json();
+    let at = |secret: u8, seed: u8| {
+        let secret = BookSecret::from_bytes([secret; 32]);
+        let book = AddrBook::from_json(CONFIG, &secret, [seed; 32], &published).unwrap();
+        book.invariants();
+        let again = AddrBook::from_json(CONFIG, &secret, [77; 32], &book.to_json()).unwrap();
+        assert_eq!(again.entries_by_id(), book.entries_by_id());
+        book
+    };
+    let (one, same, other) = (at(1, 1), at(1, 2), at(2, 1));
+    assert_eq!(one.entries_by_id(), same.entries_by_id());
+    let moved = one.entries().filter(|known| {
+        let elsewhere = other.known(&known.id());
+        elsewhere.is_none_or(|elsewhere| elsewhere.buckets != known.buckets)
+    });
+    // By chance one in 64 or in 256 stays where it was.
+    assert!(moved.count() > 380);
+    assert_ne!(
+        one.table.key().index_key(),
+        other.table.key().index_key(),
+        "nor can anybody tell which ids meet in the index"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_book_that_this_node_wrote_keeps_its_places_and_no_other_node_has_them(
+        ours: [u8; 32],
+        theirs: [u8; 32],
+        key in "[0-9a-zA-Z]{0,40}",
+        nodes in 40_u32..120,
+    ) {
+        prop_assume!(ours != theirs);
+        let (ours, theirs) = (BookSecret::from_bytes(ours), BookSecret::from_bytes(theirs));
+        let told: Vec<_> = (0..nodes)
+            .map(|n| format!(
+                r#"{{"addr": {{"id": "{}", "ip": "{}", "port": 1}}}}"#,
+                id(n),
+                address(n).host
+            ))
+            .collect();
+        let told: Vec<_> = told.iter().map(String::as_str).collect();
+        let text = file(&format!("\"key\": \"{key}\","), &told);
+        let load = |secret: &BookSecret, seed: u8, text: &[u8]| {
+            AddrBook::from_json(CONFIG, secret, [seed; 32], text).unwrap()
+        };
+        let mut book = load(&ours, 1, text.as_bytes());
+        for n in 0..nodes {
+            for source in 0..8 {
+                book.add(&address(n), &address(1000 + source)).unwrap();
+            }
+        }
+        let again = load(&ours, 2, &book.to_json());
+        prop_assert_eq!(again.entries_by_id(), book.entries_by_id());
+        let copied = load(&theirs, 3, &book.to_json());
+        copied.invariants();
+        let stayed = copied.entries().filter(|known| {
+            book.known(&known.id()).is_some_and(|ours| ours.buckets == known.buckets)
+        });
+        prop_assert!(stayed.count() < nodes as usize / 4);
     }
 }
 
 #[test]
 fn what_is_no_address_book_is_an_error() {
     let malformed = |text: &str| matches!(load(text.as_bytes()), Err(BookFileError::Malformed(_)));
-    for text in ["", "null", "[]", "{}", r#"{"addrs": []}"#, r#"{"key": 3}"#] {
+    for text in [
+        "",
+        "[]",
+        "3",
+        r#"{"addrs": 3}"#,
+        r#"{"addrs": {}}"#,
+        "moniker = \"a\"",
+    ] {
         assert!(malformed(text), "{text}");
     }
     let cut = &FOREIGN[..FOREIGN.len() - 1];
     assert!(malformed(cut));
-    for key in ["", "0123456789abcdef0123456", "0123456789abcdef0123456g"] {
-        let bad = load(format!(r#"{{"key": "{key}"}}"#).as_bytes());
-        assert!(matches!(bad, Err(BookFileError::BadKey)), "{key}");
+    // The files that stand beside it: whoever names one of them as the book keeps it.
+    for text in [
+        r#"{"priv_key": {"type": "tendermint/PrivKeyEd25519", "value": "AA=="}}"#,
+        r#"{"genesis_time": "2026-01-01T00:00:00Z", "chain_id": "a"}"#,
+        r#"{"key": "0123456789abcdef01234567"}"#,
+    ] {
+        let refused = load(text.as_bytes());
+        assert!(matches!(refused, Err(BookFileError::NoAddresses)), "{text}");
     }
 }
 
