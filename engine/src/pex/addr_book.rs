@@ -401,7 +401,7 @@ impl AddrBook {
     }
 
     /// All addresses that are banned, by id.
-    pub fn banned(&self) -> impl Iterator<Item = &KnownAddress> {
+    pub fn banned(&self) -> impl ExactSizeIterator<Item = &KnownAddress> {
         self.bans.iter()
     }
 

@@ -26,7 +26,7 @@ impl Bans {
     }
 
     /// All of them, by id.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &KnownAddress> {
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &KnownAddress> {
         self.by_id.values()
     }
 

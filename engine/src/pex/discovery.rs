@@ -352,6 +352,12 @@ impl Discovery {
         }
     }
 
+    /// How many addresses the book has: new ones, old ones, banned ones.
+    pub(super) fn book_len(&self) -> [usize; 3] {
+        let banned = self.book.banned().len();
+        [self.book.new_len(), self.book.old_len(), banned]
+    }
+
     /// The book as it is kept.
     pub(super) fn document(&self) -> Document {
         self.book.document()

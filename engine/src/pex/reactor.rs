@@ -355,7 +355,11 @@ impl Reactor for Pex {
         ];
         if let Some(discovery) = &self.discovery {
             let counters = discovery.counters;
+            let [new, old, banned] = discovery.book_len().map(|len| len as u64);
             shown.extend([
+                ("pex_addresses_new", new),
+                ("pex_addresses_old", old),
+                ("pex_addresses_banned", banned),
                 ("pex_addresses_learned", counters.learned),
                 ("pex_addresses_refused", counters.refused),
                 ("pex_dials", counters.dials),

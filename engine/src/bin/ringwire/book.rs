@@ -45,11 +45,6 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Counts the addresses in the bytes of a file; zeros if they are no address book.
-    pub(crate) fn read(file: &[u8]) -> Counts {
-        read(file).map_or_else(|_| Counts::default(), |book| Counts::of(&book))
-    }
-
     fn of(book: &AddrBook) -> Counts {
         Counts {
             old: book.old_len(),
@@ -225,9 +220,8 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_no_book_is_an_error_and_counts_nothing() {
+    fn what_is_no_book_is_an_error() {
         assert!(Book::read(b"").is_err());
-        assert_eq!(Counts::read(b""), Counts::default());
         assert_eq!(hearsay(3).counts().new, 3);
     }
 }

@@ -8,6 +8,8 @@ use ringwire::conn::ConnectionStatus;
 use ringwire::handle::{Handle, ShardStatus};
 use ringwire::peer::{Direction, Framing, PeerInfo, ShardId};
 use ringwire::pex::Pex;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::{figures, named};
@@ -19,6 +21,16 @@ pub(super) struct Reporter {
     /// What does not change while the node runs.
     node: Map<String, Value>,
     since: Instant,
+}
+
+/// The node as of now. Its address book stays the text that the engine made: a tree of it takes ten
+/// times as much memory, which the process would keep.
+#[derive(Serialize)]
+pub(super) struct Report {
+    #[serde(flatten)]
+    node: Value,
+    /// The book as its file would have it; null if the node has none.
+    address_book: Option<Box<RawValue>>,
 }
 
 impl Reporter {
@@ -48,7 +60,7 @@ impl Reporter {
     }
 
     /// The node as of now.
-    pub(super) fn report(&self) -> Value {
+    pub(super) fn report(&self) -> Report {
         let shards = self.handle.status_blocking();
         let mut node = self.node.clone();
         let uptime = self.since.elapsed().as_secs_f64();
@@ -57,7 +69,7 @@ impl Reporter {
             let home = shard.shard;
             shard.peers.iter().map(move |peer| (home, peer))
         });
-        json!({
+        let node = json!({
             "running": true,
             "node": node,
             "peers": peers.map(|(shard, (info, link))| peer(shard, info, link)).collect::<Vec<_>>(),
@@ -65,15 +77,20 @@ impl Reporter {
             "bans": named::bans(&self.handle),
             "counters": figures::counters(&shards),
             "reactors": reactors(&shards),
-            "address_book": self.address_book(),
-        })
+        });
+        let address_book = self
+            .handle
+            .inspect_blocking(Pex::NAME)
+            .and_then(on_one_line);
+        Report { node, address_book }
     }
+}
 
-    /// The book as its file would have it; null if the node has none.
-    fn address_book(&self) -> Value {
-        let file = self.handle.inspect_blocking(Pex::NAME).unwrap_or_default();
-        serde_json::from_slice(&file).unwrap_or_default()
-    }
+/// A document as a value of one line. None if it is not JSON, which the engine never makes.
+fn on_one_line(mut document: Vec<u8>) -> Option<Box<RawValue>> {
+    // Inside a text they are written as escapes, so these only lay it out.
+    document.retain(|byte| !b"\n\t".contains(byte));
+    RawValue::from_string(String::from_utf8(document).ok()?).ok()
 }
 
 fn peer(shard: ShardId, info: &PeerInfo, link: &ConnectionStatus) -> Value {
@@ -110,4 +127,22 @@ fn reactors(shards: &[ShardStatus]) -> BTreeMap<&str, BTreeMap<&'static str, u64
         }
     }
     reactors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_goes_as_it_is_but_on_one_line() {
+        let book = on_one_line(b"{\n\t\"key\": \"a\\n\\tb\",\n\t\"addrs\": []\n}".to_vec());
+        let report = Report {
+            node: json!({ "running": true }),
+            address_book: book,
+        };
+        let text = serde_json::to_string(&report).expect("JSON");
+        let expected = r#"{"running":true,"address_book":{"key": "a\n\tb","addrs": []}}"#;
+        assert_eq!(text, expected);
+        assert!(on_one_line(b"{".to_vec()).is_none());
+    }
 }

@@ -1,7 +1,7 @@
 //! The thread that answers.
 
 use std::fs::{self, Permissions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufWriter, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringwire_codec::file::FileKind;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tracing::warn;
 
@@ -153,14 +154,22 @@ fn answer_all(listener: &UnixListener, reporter: &Reporter, is_ending: &AtomicBo
 }
 
 /// Reads one question and answers it.
-fn answer(mut stream: UnixStream, report: &dyn Fn() -> Value) -> io::Result<()> {
+fn answer<R: Serialize>(mut stream: UnixStream, report: &dyn Fn() -> R) -> io::Result<()> {
     stream.set_write_timeout(Some(ANSWER_WITHIN))?;
-    let answer = match read_question(&mut stream)? {
-        Some(question) if wants_peers(&question) => report(),
-        Some(_) => json!({ "error": "the one question is {\"peers\":true}" }),
-        None => json!({ "error": format!("a question has at most {QUESTION_BYTES_MAX} bytes") }),
+    let error = match read_question(&mut stream)? {
+        Some(question) if wants_peers(&question) => return write_line(stream, &report()),
+        Some(_) => String::from("the one question is {\"peers\":true}"),
+        None => format!("a question has at most {QUESTION_BYTES_MAX} bytes"),
     };
-    stream.write_all(format!("{answer}\n").as_bytes())
+    write_line(stream, &json!({ "error": error }))
+}
+
+/// Writes a value as one line of JSON, piece by piece: the largest book makes several megabytes.
+fn write_line(stream: UnixStream, value: &impl Serialize) -> io::Result<()> {
+    let mut stream = BufWriter::new(stream);
+    serde_json::to_writer(&mut stream, value)?;
+    stream.write_all(b"\n")?;
+    stream.flush()
 }
 
 fn wants_peers(question: &[u8]) -> bool {

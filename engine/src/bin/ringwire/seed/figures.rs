@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ringwire::handle::{Handle, ShardStatus};
-use ringwire::pex::Pex;
 use serde_json::json;
 
 use crate::book::Counts;
@@ -17,8 +16,7 @@ use crate::failure::Failure;
 use crate::node;
 use crate::table::span;
 
-/// Pause between two looks of eyes. A look has the whole book made into text, which takes tens of
-/// milliseconds for the largest.
+/// Pause between two looks of eyes.
 const LIVE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Connections that did not become peers, by reason; those that there were.
@@ -67,7 +65,11 @@ impl Figures {
         let shards = handle.status_blocking();
         Figures {
             uptime,
-            known: Counts::read(&handle.inspect_blocking(Pex::NAME).unwrap_or_default()),
+            known: Counts {
+                old: addresses(&shards, "pex_addresses_old"),
+                new: addresses(&shards, "pex_addresses_new"),
+                banned: addresses(&shards, "pex_addresses_banned"),
+            },
             peers: handle.peer_count(),
             requests: node::figure_of(&shards, "pex_requests_received"),
             answers: node::figure_of(&shards, "pex_answers_sent"),
@@ -88,6 +90,10 @@ impl Figures {
         });
         object.to_string()
     }
+}
+
+fn addresses(shards: &[ShardStatus], figure: &str) -> usize {
+    usize::try_from(node::figure_of(shards, figure)).unwrap_or(usize::MAX)
 }
 
 impl fmt::Display for Figures {
