@@ -143,6 +143,7 @@ impl Driver {
             reactors: self.switch.reactor_counters(),
             peers: self.switch.peers(self.now),
             system_calls: self.ring.system_calls(),
+            refused_system_calls: self.ring.refused_system_calls(),
         }
     }
 

@@ -78,6 +78,9 @@ pub struct ShardStatus {
     /// System calls its ring has made: one carries all that a turn of the shard has to do, so few
     /// per message mean full turns.
     pub system_calls: u64,
+    /// Those of them that the kernel refused for want of memory or room. They are made again, after
+    /// pauses; a shard whose calls are refused for half a minute fails.
+    pub refused_system_calls: u64,
 }
 
 /// The threads' side of one shard.

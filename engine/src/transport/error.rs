@@ -33,6 +33,19 @@ pub enum TransportError {
     /// The kernel refused to take or complete operations; the ring is of no more use.
     #[error("io_uring_enter failed: {0}")]
     Enter(#[source] io::Error),
+    /// The kernel refused the calls of a ring for so long that nothing is to be hoped for.
+    #[error(
+        "io_uring_enter was refused {calls} times in a row, over pauses of {span:?}: {source}; the \
+         kernel lacks memory for requests: give the machine, or the cgroup of the process, more"
+    )]
+    Refused {
+        /// Calls in a row.
+        calls: u32,
+        /// The pauses between them, together.
+        span: std::time::Duration,
+        /// What the kernel said to the last one.
+        source: io::Error,
+    },
     /// A listening socket could not be made.
     #[error("cannot listen on {address}: {source}; {mend}")]
     Listen {

@@ -5,11 +5,11 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use io_uring::types::{SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, squeue};
 
 use super::super::error::TransportError;
-use super::system;
+use super::refusals::Refusals;
+use super::system::{self, RingName};
 
 /// Room in the completion queue for each submission entry: multishot operations complete many
 /// times for one submission. An overflow costs speed, never a completion (`FEAT_NODROP`).
@@ -19,8 +19,11 @@ const COMPLETIONS_PER_ENTRY: u32 = 4;
 /// a system call.
 pub(crate) struct Kernel {
     io: IoUring,
-    /// What the ring is to this thread, if it could be registered.
-    index: Option<u32>,
+    /// What the ring is to this thread.
+    name: RingName,
+    /// Flags of a call that may sleep.
+    sleep_flags: EnterFlags,
+    refusals: Refusals,
     /// Submissions that found the queue full, oldest first. Bounded by the operations a link can
     /// have at once, times the links.
     backlog: VecDeque<squeue::Entry>,
@@ -47,9 +50,13 @@ impl Kernel {
                 mend: mend_setup(&source),
                 source,
             })?;
+        let descriptor = io.as_raw_fd();
         Ok(Kernel {
             // A thread can register sixteen; more rings are entered by their descriptors.
-            index: system::register_ring(io.as_raw_fd()).ok(),
+            name: system::register_ring(descriptor)
+                .map_or(RingName::Descriptor(descriptor), RingName::Index),
+            sleep_flags: sleep_flags(io.params().is_feature_no_iowait()),
+            refusals: Refusals::default(),
             io,
             backlog: VecDeque::new(),
             in_flight: 0,
@@ -117,17 +124,27 @@ impl Kernel {
                 return Ok(());
             }
             self.enters += 1;
-            let entered = match sleep {
-                Some(sleep) => self.submit_and_sleep(sleep),
-                None => self.submit_and_run(queued),
-            };
-            match entered {
-                Ok(_) if more => continue,
-                Ok(_) => return Ok(()),
-                Err(error) if is_passing(&error) => return Ok(()),
-                Err(error) => return Err(TransportError::Enter(error)),
+            let entered = self.call(queued, sleep);
+            let is_taken = entered.is_ok();
+            if let Some(pause) = self.refusals.handle(entered)? {
+                // Nothing can be read or written before a call is taken, so the shard may sleep.
+                std::thread::sleep(pause);
+            }
+            if !(is_taken && more) {
+                return Ok(());
             }
         }
+    }
+
+    /// Whether the kernel can tell a sleep of this ring from waiting for IO.
+    #[cfg(test)]
+    pub(super) fn can_sleep_without_iowait(&self) -> bool {
+        self.sleep_flags.contains(EnterFlags::NO_IOWAIT)
+    }
+
+    /// How many calls the kernel has refused.
+    pub(super) fn refused(&self) -> u64 {
+        self.refusals.total()
     }
 
     /// Moves every completion that is there to `reaped`.
@@ -164,46 +181,39 @@ impl Kernel {
         queue.len()
     }
 
-    fn submit_and_sleep(&mut self, wait: Duration) -> io::Result<usize> {
-        let time = Timespec::from(wait);
-        self.io
-            .submitter()
-            .submit_with_args(1, &SubmitArgs::new().timespec(&time))
-    }
-
-    /// `Submitter::submit` would not ask for deferred work that this very submission creates.
-    fn submit_and_run(&mut self, queued: usize) -> io::Result<usize> {
-        let flags = EnterFlags::GETEVENTS.bits();
-        // SAFETY: no argument structure is passed, and `queued` is the length of the queue, whose
-        // entries were vouched for when they were pushed.
+    /// Submits the `queued` entries, runs deferred work, also what this very submission creates, and
+    /// sleeps for a completion if it may.
+    fn call(&mut self, queued: usize, sleep: Option<Duration>) -> io::Result<usize> {
+        // SAFETY: `queued` is the length of the queue, whose entries were vouched for when they were
+        // pushed.
         unsafe {
-            match self.index {
-                Some(index) => system::enter_registered(index, queued as u32, flags),
-                None => {
-                    let submitter = self.io.submitter();
-                    submitter.enter::<libc::sigset_t>(queued as u32, 0, flags, None)
+            match sleep {
+                Some(sleep) => {
+                    let flags = self.sleep_flags.bits();
+                    system::enter_and_sleep(self.name, queued as u32, flags, sleep)
                 }
+                None => system::enter(self.name, queued as u32, EnterFlags::GETEVENTS.bits()),
             }
         }
     }
 }
 
+/// Flags of a call that may sleep. A shard that sleeps waits for peers, not for a disk: where the
+/// kernel can tell them apart (6.15 and newer), it is not counted as waiting for IO.
+fn sleep_flags(can_tell: bool) -> EnterFlags {
+    match can_tell {
+        true => EnterFlags::GETEVENTS | EnterFlags::NO_IOWAIT,
+        false => EnterFlags::GETEVENTS,
+    }
+}
+
 impl Drop for Kernel {
     fn drop(&mut self) {
-        if let Some(index) = self.index {
+        if let RingName::Index(index) = self.name {
             // Only a ring that was not registered by this thread fails here, and then it is not.
             let _ = system::unregister_ring(self.io.as_raw_fd(), index);
         }
     }
-}
-
-/// Errors of `io_uring_enter` after which it is simply called again: the time was up, a signal
-/// came, or completions must be reaped before more is taken.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN | libc::ENOMEM)
-    )
 }
 
 /// What the operator can do when `io_uring_setup` fails.
@@ -221,5 +231,16 @@ pub(crate) fn mend_setup(error: &io::Error) -> &'static str {
         Some(libc::ENOMEM) => "raise the limit of locked memory (ulimit -l, LimitMEMLOCK=)",
         Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files (ulimit -n)",
         _ => "see io_uring_setup(2)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleeping_ring_says_that_it_does_not_wait_for_a_disk_where_the_kernel_knows_the_word() {
+        assert!(sleep_flags(true).contains(EnterFlags::NO_IOWAIT));
+        assert!(!sleep_flags(false).contains(EnterFlags::NO_IOWAIT));
     }
 }

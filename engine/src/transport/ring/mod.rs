@@ -38,6 +38,7 @@ mod completion;
 mod dispatch;
 mod kernel;
 mod provided;
+mod refusals;
 #[allow(clippy::module_inception, reason = "the ring is the room's namesake")]
 mod ring;
 pub(super) mod system;

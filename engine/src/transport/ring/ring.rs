@@ -261,6 +261,11 @@ impl Ring {
         self.kernel.enters()
     }
 
+    /// Those of them that the kernel refused for want of memory or room, and that were made again.
+    pub fn refused_system_calls(&self) -> u64 {
+        self.kernel.refused()
+    }
+
     // ---- turning ----------------------------------------------------------------------------
 
     /// A handle that ends this ring's sleep from any thread.

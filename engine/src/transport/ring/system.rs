@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use io_uring::types::Timespec;
 
 /// A soft and a hard limit of this process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,17 +111,94 @@ fn update_ring(ring: RawFd, operation: libc::c_long, update: &mut RingUpdate) ->
     Err(io::Error::last_os_error())
 }
 
-/// `io_uring_enter(2)` of the ring that this thread registered as `index`, without an argument.
+/// A ring as a call of its thread names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum RingName {
+    /// Its place among the rings that the thread has registered.
+    Index(u32),
+    /// Its descriptor.
+    Descriptor(RawFd),
+}
+
+/// `struct io_uring_getevents_arg` of the kernel's interface.
+#[repr(C)]
+struct WaitArgument {
+    signal_mask: u64,
+    signal_mask_bytes: u32,
+    least_wait_us: u32,
+    /// Address of the time.
+    time: u64,
+}
+
+/// `IORING_ENTER_EXT_ARG` of io_uring_enter(2): the argument is a [`WaitArgument`].
+const ENTER_EXT_ARG: u32 = 1 << 3;
+
+/// `io_uring_enter(2)` that does not wait.
 ///
 /// # Safety
 ///
 /// `submit` entries must lie in the ring's queue, each as its operation demands.
-pub(super) unsafe fn enter_registered(index: u32, submit: u32, flags: u32) -> io::Result<usize> {
-    let flags = flags | ENTER_REGISTERED_RING;
-    let none: *const libc::sigset_t = std::ptr::null();
+pub(super) unsafe fn enter(ring: RingName, submit: u32, flags: u32) -> io::Result<usize> {
     // SAFETY: the caller vouches for the entries; nothing else is pointed to.
-    let entered =
-        unsafe { libc::syscall(libc::SYS_io_uring_enter, index, submit, 0, flags, none, 0) };
+    unsafe { call_enter(ring, submit, 0, flags, std::ptr::null(), 0) }
+}
+
+/// `io_uring_enter(2)` that waits for a completion, at most for `wait`; then it answers ETIME.
+///
+/// # Safety
+///
+/// As of [`enter`].
+pub(super) unsafe fn enter_and_sleep(
+    ring: RingName,
+    submit: u32,
+    flags: u32,
+    wait: Duration,
+) -> io::Result<usize> {
+    let time = Timespec::from(wait);
+    let argument = WaitArgument {
+        signal_mask: 0,
+        signal_mask_bytes: 0,
+        least_wait_us: 0,
+        time: (&raw const time) as u64,
+    };
+    let flags = flags | ENTER_EXT_ARG;
+    // SAFETY: the caller vouches for the entries; the argument and the time that it points to live
+    // until the call returns, and the kernel only reads them.
+    unsafe {
+        let argument = (&raw const argument).cast();
+        call_enter(ring, submit, 1, flags, argument, size_of::<WaitArgument>())
+    }
+}
+
+/// The call itself.
+///
+/// # Safety
+///
+/// As of [`enter`]; `argument` is null, or points to what `flags` say, of so many bytes.
+unsafe fn call_enter(
+    ring: RingName,
+    submit: u32,
+    least: u32,
+    flags: u32,
+    argument: *const libc::c_void,
+    argument_bytes: usize,
+) -> io::Result<usize> {
+    let (ring, flags) = match ring {
+        RingName::Index(index) => (i64::from(index), flags | ENTER_REGISTERED_RING),
+        RingName::Descriptor(descriptor) => (i64::from(descriptor), flags),
+    };
+    // SAFETY: the caller vouches for the entries and the argument.
+    let entered = unsafe {
+        libc::syscall(
+            libc::SYS_io_uring_enter,
+            ring,
+            submit,
+            least,
+            flags,
+            argument,
+            argument_bytes,
+        )
+    };
     usize::try_from(entered).map_err(|_| io::Error::last_os_error())
 }
 

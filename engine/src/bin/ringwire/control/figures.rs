@@ -24,9 +24,11 @@ fn of_shard(shard: &ShardStatus) -> Value {
         reactors: _,
         peers: _,
         system_calls,
+        refused_system_calls,
     } = shard;
     let mut figures = serde_json::to_value(metrics).expect("metrics are plain numbers");
     figures["system_calls"] = json!(system_calls);
+    figures["refused_system_calls"] = json!(refused_system_calls);
     figures
 }
 
@@ -109,6 +111,7 @@ mod tests {
             reactors: Vec::new(),
             peers: Vec::new(),
             system_calls: 5,
+            refused_system_calls: 1,
         }
     }
 
@@ -120,5 +123,6 @@ mod tests {
         assert_eq!(total["reactor_panics"], 0);
         assert_eq!(total["channels"]["0x22"]["received_messages"], 8);
         assert_eq!(total["system_calls"], 10);
+        assert_eq!(total["refused_system_calls"], 2);
     }
 }

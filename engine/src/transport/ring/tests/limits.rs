@@ -247,3 +247,56 @@ fn out_of_descriptors() {
     rig.ring.read(link, ReadMode::Once);
     assert_eq!(rig.received(link).received(), b"still there");
 }
+
+/// Tasks of this machine that the kernel counts as waiting for IO, as of now.
+fn waiting_for_io() -> usize {
+    let stat = std::fs::read_to_string("/proc/stat").expect("/proc is mounted");
+    let count = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("procs_blocked "));
+    count
+        .and_then(|count| count.trim().parse().ok())
+        .expect("the kernel tells")
+}
+
+#[test]
+fn a_ring_that_sleeps_is_not_counted_as_waiting_for_io() {
+    /// More than the tasks that wait for disks at any moment, so that one look below it proves that
+    /// these are not counted; before, each of them was, at every look.
+    const RINGS: usize = 24;
+    let can_tell = |ring: &Ring| ring.kernel.can_sleep_without_iowait();
+    match Rig::new() {
+        Some(rig) if can_tell(&rig.ring) => {}
+        Some(_) => return eprintln!("SKIPPED: this kernel is older than 6.15"),
+        None => return,
+    }
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let asleep = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        use std::sync::atomic::Ordering::SeqCst;
+        for _ in 0..RINGS {
+            scope.spawn(|| {
+                let mut rig = Rig::new().expect("there was one before");
+                rig.turn(Duration::ZERO);
+                asleep.fetch_add(1, SeqCst);
+                while !is_over.load(SeqCst) {
+                    rig.turn(Duration::from_millis(500));
+                }
+            });
+        }
+        let start = Instant::now();
+        let mut seen = Vec::new();
+        while seen.iter().all(|count| *count >= RINGS) && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+            if asleep.load(SeqCst) == RINGS {
+                seen.push(waiting_for_io());
+            }
+        }
+        is_over.store(true, SeqCst);
+        let least = seen.iter().min();
+        assert!(
+            least.is_some_and(|least| *least < RINGS),
+            "always {least:?} or more"
+        );
+    });
+}
