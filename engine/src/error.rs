@@ -208,6 +208,12 @@ pub enum CloseReason {
         /// The panic's message.
         message: String,
     },
+    /// A reactor has no more use for the peer, which did nothing wrong: a seed has answered it.
+    #[error("reactor {reactor} is done with it")]
+    Done {
+        /// Name of the reactor.
+        reactor: String,
+    },
     /// The application or operator asked for it.
     #[error("stopped by the application")]
     Stopped,
@@ -236,9 +242,10 @@ impl CloseReason {
             CloseReason::Network(_) => Blame::Network,
             CloseReason::Goodbye(goodbye) => goodbye.blame(),
             CloseReason::Reactor { .. } => Blame::Peer,
-            CloseReason::ReactorPanic { .. } | CloseReason::Stopped | CloseReason::Shutdown => {
-                Blame::Local
-            }
+            CloseReason::ReactorPanic { .. }
+            | CloseReason::Done { .. }
+            | CloseReason::Stopped
+            | CloseReason::Shutdown => Blame::Local,
         }
     }
 

@@ -113,9 +113,10 @@ impl Context for ReactorContext<'_> {
     }
 
     fn stop_peer_gracefully(&mut self, peer: PeerKey) {
+        let reactor = self.core.reactor_names[self.reactor].clone();
         self.core.stops.push_back(Stop {
             peer,
-            reason: CloseReason::Stopped,
+            reason: CloseReason::Done { reactor },
             graceful: true,
         });
     }

@@ -427,7 +427,10 @@ impl Target {
 fn may_retry(reason: &CloseReason) -> bool {
     !matches!(
         reason,
-        CloseReason::Stopped | CloseReason::Shutdown | CloseReason::Rejected(Reject::IsSelf)
+        CloseReason::Stopped
+            | CloseReason::Done { .. }
+            | CloseReason::Shutdown
+            | CloseReason::Rejected(Reject::IsSelf)
     )
 }
 

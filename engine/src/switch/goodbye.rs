@@ -32,7 +32,7 @@ const PARTING_MAX: Duration = Duration::from_secs(1);
 /// What a peer is told that is closed for `reason`.
 pub(super) fn goodbye_for(reason: &CloseReason) -> Option<Goodbye> {
     let (code, text) = match reason {
-        CloseReason::Stopped => (GoodbyeCode::Stopped, ""),
+        CloseReason::Stopped | CloseReason::Done { .. } => (GoodbyeCode::Stopped, ""),
         CloseReason::Shutdown => (GoodbyeCode::Shutdown, ""),
         CloseReason::Rejected(reject) => return goodbye_for_reject(reject),
         CloseReason::Reactor { error, .. } => (GoodbyeCode::Fault, &*error.message),

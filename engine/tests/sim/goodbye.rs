@@ -64,6 +64,13 @@ fn cases() -> Vec<Case> {
             here: reactor(ReactorError::new("nobody asked for that\n")),
             there: Goodbye::new(GoodbyeCode::Fault, "nobody asked for that?"),
         },
+        Case {
+            close: |world| post(world, 1, 0, Bytes::from("enough"), ReplyToken(900)),
+            here: CloseReason::Done {
+                reactor: String::from("recorder"),
+            },
+            there: Goodbye::new(GoodbyeCode::Stopped, ""),
+        },
     ]
 }
 
@@ -73,8 +80,12 @@ fn touchy(seed: u64) -> Scenario {
         .shards_up_to(3)
         .reactor("recorder", |node, _| {
             let mut recorder = Recorder::new(node, "recorder", &[CHAT, BULK], &Log::default());
-            recorder.answer = |_, envelope| match &envelope.message[..] {
+            recorder.answer = |cx, envelope| match &envelope.message[..] {
                 b"bad" => Err(ReactorError::new("nobody asked for that\n")),
+                b"enough" => {
+                    cx.stop_peer_gracefully(envelope.from.key);
+                    Ok(())
+                }
                 _ => Ok(()),
             };
             Box::new(recorder)

@@ -197,6 +197,7 @@ fn verdict_of(reason: &CloseReason) -> Verdict {
         CloseReason::Rejected(_)
         | CloseReason::Goodbye(_)
         | CloseReason::Stopped
+        | CloseReason::Done { .. }
         | CloseReason::Shutdown => Verdict::Nothing,
         _ => Verdict::Failed,
     }
