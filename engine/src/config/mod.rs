@@ -39,5 +39,6 @@ pub use check::{
 pub use config::{Config, ConfigError};
 pub use file::{ConfigFileError, ConfigFileProblem, ConfigWarning, LoadedConfig};
 pub use listen::{ListenAddr, parse_listen_addr};
+pub use nearest::nearest;
 pub use peer_list::{PeerAddresses, parse_peer_addresses};
 pub use pin::PinShards;

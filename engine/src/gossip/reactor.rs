@@ -112,6 +112,12 @@ impl Flood {
         self.config.channel.id
     }
 
+    /// Peers for which messages wait beside their channel's queue.
+    fn peers_behind(&self) -> u64 {
+        let backlogs = self.peers.values();
+        backlogs.filter(|backlog| !backlog.is_empty()).count() as u64
+    }
+
     /// Brings a message before the shard that owns its id.
     fn submit(
         &mut self,
@@ -463,7 +469,9 @@ impl Reactor for Flood {
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        self.counters.figures(self.retained.highest())
+        let mut figures = self.counters.figures(self.retained.highest());
+        figures.push(("gossip_peers_behind", self.peers_behind()));
+        figures
     }
 }
 

@@ -53,10 +53,22 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The process may lock less memory than a shard needs.
+    #[error(
+        "the process may lock {} KiB of memory, each shard needs {} KiB: raise the limit (ulimit -l, \
+         LimitMEMLOCK= in a systemd unit, --ulimit memlock= for a container)",
+        limit >> 10, needed >> 10
+    )]
+    LockedMemory {
+        /// Bytes that the process may lock.
+        limit: u64,
+        /// Bytes that each shard needs.
+        needed: u64,
+    },
     /// The executor of a shard could not be set up.
     #[error(
-        "cannot set up the executor of shard {}: {message}; it needs io_uring and at least 512 KiB \
-         of locked memory (ulimit -l)",
+        "cannot set up the executor of shard {}: {message}; it needs io_uring and 512 KiB of locked \
+         memory (ulimit -l)",
         shard.0
     )]
     Executor {

@@ -185,14 +185,18 @@ impl Starting {
 
 /// The whole life of a shard's thread.
 fn live(berth: Berth, reporter: mpsc::Sender<Result<(), StartError>>, go: mpsc::Receiver<()>) {
-    let (node, shard) = (berth.node.clone(), berth.shard);
+    let mut exit = Exit::new(berth.node.clone(), berth.shard);
+    let node = berth.node.clone();
     let lived = catch_unwind(AssertUnwindSafe(|| match set_up(berth) {
         Ok((executor, driver)) => {
             let reported = reporter.send(Ok(())).is_ok();
-            if reported && go.recv().is_ok() {
-                executor.run(drive(driver))
-            } else {
-                Ok(())
+            if !reported || go.recv().is_err() {
+                return Ok(());
+            }
+            executor.run(drive(driver))?;
+            match node.is_stopping() {
+                true => Ok(()),
+                false => Err(String::from("its thread ended before it was told to")),
             }
         }
         Err(error) => {
@@ -201,14 +205,39 @@ fn live(berth: Berth, reporter: mpsc::Sender<Result<(), StartError>>, go: mpsc::
             Ok(())
         }
     }));
-    let fault = match lived {
+    exit.fault = match lived {
         Ok(ended) => ended.err(),
         Err(panic) => Some(panic_message(&*panic)),
     };
-    if let Some(fault) = &fault {
-        tracing::error!(engine = node.number, shard = shard.0, %fault, "shard failed");
+    if let Some(fault) = &exit.fault {
+        // The application's logging may panic, too; the exit is told all the same.
+        tracing::error!(engine = node.number, shard = exit.shard.0, %fault, "shard failed");
     }
-    node.handle_gone(shard, fault);
+}
+
+/// Tells the node that a shard's thread ends, however it ends: dropped, it is told. A node must not
+/// go on without one of its shards, nor wait for one that is gone.
+struct Exit {
+    node: Arc<Node>,
+    shard: ShardId,
+    /// Why the shard failed. Until its life is over the only way to its end is a panic.
+    fault: Option<String>,
+}
+
+impl Exit {
+    fn new(node: Arc<Node>, shard: ShardId) -> Exit {
+        Exit {
+            node,
+            shard,
+            fault: Some(String::from("its thread panicked")),
+        }
+    }
+}
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        self.node.handle_gone(self.shard, self.fault.take());
+    }
 }
 
 fn set_up(berth: Berth) -> Result<(LocalExecutor, Driver), StartError> {
@@ -257,6 +286,11 @@ fn pin(cpu: usize) {
 /// The executor of this thread. It places nothing: glommio would look for the machine's CPUs in /sys,
 /// which containers may lack, and takes a refusal to pin for an error.
 fn executor(shard: ShardId) -> Result<LocalExecutor, StartError> {
+    // glommio refuses to start below it, in words that name no remedy.
+    if let Some(limit) = check::short_locked_memory() {
+        let needed = check::LOCKED_BYTES_PER_SHARD;
+        return Err(StartError::LockedMemory { limit, needed });
+    }
     LocalExecutorBuilder::new(Placement::Unbound)
         .io_memory(GLOMMIO_IO_BYTES)
         .preempt_timer(PREEMPT)
@@ -295,4 +329,39 @@ fn switch(plan: &Plan, node: &Node, shard: ShardId) -> Result<Switch, StartError
         kept: Kept::Only(plan.files.keys().copied().collect()),
     };
     Ok(Switch::new(config, reactors, node.clock.now())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Instant;
+
+    use ringwire_codec::NodeKey;
+
+    use super::*;
+
+    /// Longest a test waits for something that should take milliseconds.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_thread_that_panics_outside_of_its_turns_ends_the_engine() {
+        let id = NodeKey::from_seed([1; 32]).id();
+        let addr = SocketAddr::from(([127, 0, 0, 1], 1));
+        let node = Arc::new(Node::new(1, id, addr, 2));
+        let exit = Exit::new(node.clone(), ShardId(1));
+        let thread = std::thread::spawn(move || {
+            let _exit = exit;
+            panic!("a log that cannot be written");
+        });
+        assert!(thread.join().is_err());
+        assert!(node.is_stopping(), "the other shard is told to stop");
+
+        let mut exit = Exit::new(node.clone(), ShardId(0));
+        exit.fault = None;
+        drop(exit);
+        let ending = node.join(Instant::now() + PATIENCE);
+        assert_eq!(ending.hung, 0);
+        let failed: Vec<_> = ending.faults.iter().map(|fault| fault.shard).collect();
+        assert_eq!(failed, [ShardId(1)]);
+    }
 }

@@ -104,6 +104,12 @@ pub fn available_cpus() -> Vec<usize> {
     system::allowed_cpus().unwrap_or_default()
 }
 
+/// The bytes that this process may lock, if they are too few for even one shard.
+pub(crate) fn short_locked_memory() -> Option<u64> {
+    let limit = system::limit(Resource::LockedMemory).ok()?.soft;
+    (limit < LOCKED_BYTES_PER_SHARD).then_some(limit)
+}
+
 /// Raises the limit of open files as far as the process may. Returns the new limit.
 pub fn raise_open_files() -> std::io::Result<u64> {
     let limit = system::limit(Resource::OpenFiles)?;

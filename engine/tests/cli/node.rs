@@ -59,6 +59,11 @@ impl Running {
         self.ended()
     }
 
+    /// Waits for the end that something else has brought about; what it said from now on.
+    pub(crate) fn ended_by_itself(mut self) -> Run {
+        self.ended()
+    }
+
     /// Ends the program without a chance to put anything away.
     pub(crate) fn killed(mut self) {
         self.child.kill().expect("the program still runs");
@@ -91,7 +96,10 @@ impl Drop for Running {
 pub(crate) fn report_when(home: &Path, wanted: impl Fn(&Value) -> bool) -> Value {
     let began = Instant::now();
     loop {
-        let report = run_at(home, "peers", &["--json"]).succeeded().json();
+        let ran = run_at(home, "peers", &["--json"]);
+        let report = ran.json();
+        let running = report["running"] == true;
+        assert_eq!(ran.code, Some(i32::from(!running)), "{}", ran.stderr);
         if wanted(&report) {
             return report;
         }

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::node::{count, report_when};
-use crate::program::{can_run_nodes, command, run_at, terminate};
+use crate::program::{Run, can_run_nodes, command, run_at, terminate};
 
 /// A node that runs until it is told to end; a failed test ends it, too.
 struct Node {
@@ -229,4 +229,135 @@ fn a_node_that_prints_nothing_passes_on_whatever_comes() {
     for heard in 0..LINES {
         assert_eq!(listener.line(), "x", "after {heard} lines");
     }
+}
+
+#[test]
+fn an_input_that_ends_without_anybody_to_hear_it_ends_the_node_with_a_failure() {
+    if !can_run_nodes() {
+        return;
+    }
+    let mut node = Node::start(&["--stdin", "--exit-on-eof", "--peer-timeout", "100ms"]);
+    node.line();
+    let mut stdin = node.child.stdin.take().expect("stdin is a pipe");
+    stdin.write_all(b"one\ntwo\n").expect("the program reads");
+    drop(stdin);
+    let (code, said) = node.ended();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("no peer within 100ms: 2 lines of standard input not sent;"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_input_longer_than_what_is_read_ahead_does_not_wait_for_ever_either() {
+    if !can_run_nodes() {
+        return;
+    }
+    let mut node = Node::start(&["--stdin", "--exit-on-eof", "--peer-timeout", "100ms"]);
+    node.line();
+    let mut stdin = node.child.stdin.take().expect("stdin is a pipe");
+    // It never ends, and is longer than what is read before there is a peer.
+    stdin
+        .write_all(&b"x\n".repeat(1000))
+        .expect("the program reads");
+    let (code, said) = node.ended();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("not sent, nor was what follows them"),
+        "{said}"
+    );
+    drop(stdin);
+}
+
+#[test]
+fn an_empty_input_ends_the_node_at_once() {
+    if !can_run_nodes() {
+        return;
+    }
+    let mut node = Node::start(&["--stdin", "--exit-on-eof"]);
+    drop(node.child.stdin.take());
+    assert_eq!(node.ended(), (Some(0), String::new()));
+}
+
+#[test]
+fn lines_accepted_for_a_peer_that_went_away_are_not_taken_for_sent() {
+    if !can_run_nodes() {
+        return;
+    }
+    let mut listener = Node::start(&["--stdout"]);
+    let said = listener.child.stderr.as_mut().expect("stderr is a pipe");
+    let mut address = String::new();
+    BufReader::with_capacity(1, said)
+        .read_line(&mut address)
+        .expect("the program writes UTF-8");
+    let args = ["--exit-on-eof", "--persistent-peers", address.trim()];
+    let mut speaker = Node::start(&[&["--stdin", "--peer-timeout", "1s"], &args[..]].concat());
+    let mut stdin = speaker.child.stdin.take().expect("stdin is a pipe");
+    report_when(speaker.home.path(), |report| count(&report["peers"]) == 1);
+    // The listener prints to a pipe that nobody reads, so it soon takes nothing more.
+    let line = "x".repeat(64 * 1024) + "\n";
+    let writer = std::thread::spawn(move || {
+        // The node may end before it has read everything.
+        let _ = stdin.write_all(line.repeat(400).as_bytes());
+    });
+    report_when(speaker.home.path(), |report| {
+        report["peers"][0]["queued_messages"]["0x70"].as_u64() > Some(0)
+    });
+    listener.child.kill().expect("it runs");
+    let (code, said) = speaker.ended();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("may be lost") || said.contains("not sent"),
+        "{said}"
+    );
+    writer.join().expect("it only writes");
+}
+
+#[test]
+fn a_line_that_is_too_long_is_skipped_and_told_and_the_others_are_sent() {
+    if !can_run_nodes() {
+        return;
+    }
+    let (speaker, mut listener, mut stdin) = pipe(&["--exit-on-eof"]);
+    let long = "x".repeat((1 << 20) + 1);
+    stdin
+        .write_all(format!("before\n{long}\nafter\n").as_bytes())
+        .expect("the program reads");
+    drop(stdin);
+    assert_eq!(listener.line(), "before");
+    assert_eq!(listener.line(), "after");
+    let (code, said) = speaker.ended();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("line 2 of standard input is skipped"),
+        "{said}"
+    );
+    assert!(said.contains("1 line skipped: longer than 1 MiB"), "{said}");
+}
+
+#[test]
+fn a_machine_that_cannot_run_a_node_is_told_with_who_looks_at_it() {
+    if !can_run_nodes() {
+        return;
+    }
+    let home = tempfile::tempdir().expect("a temporary directory");
+    run_at(home.path(), "init", &[]).succeeded();
+    let script = "ulimit -l 0 && exec \"$0\" start --home \"$1\" --laddr tcp://127.0.0.1:0";
+    let ran = Command::new("sh")
+        .args([
+            "-c",
+            script,
+            env!("CARGO_BIN_EXE_ringwire"),
+            plain(home.path()),
+        ])
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .output()
+        .expect("a shell");
+    let ran = Run::from(ran).failed(1, "may lock 0 KiB of memory, each shard needs 512 KiB");
+    for words in ["ulimit -l", "`ringwire doctor`"] {
+        assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("MemLockLimit"), "{}", ran.stderr);
 }

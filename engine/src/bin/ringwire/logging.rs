@@ -1,10 +1,20 @@
 //! Logs on standard error, as much as was asked for.
 
 use std::env;
-use std::io::{self, IsTerminal as _};
+use std::str::FromStr as _;
 
 use clap::{Args, ValueEnum};
+use ringwire::config::nearest;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::stderr::{self, LogWriter};
+
+/// The levels, from the least to the most.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Parts of this program that log; a target begins with one of them.
+const PARTS: [&str; 3] = ["ringwire", "ringwire_codec", "glommio"];
 
 /// What to log and how.
 #[derive(Args)]
@@ -26,27 +36,188 @@ enum LogFormat {
     Json,
 }
 
+/// Who chose the filter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The flag, which is for this program alone.
+    Flag,
+    /// The variable, which other programs read as well.
+    Variable,
+}
+
+impl Source {
+    fn name(self) -> &'static str {
+        match self {
+            Source::Flag => "--log",
+            Source::Variable => "RUST_LOG",
+        }
+    }
+}
+
 impl LogArgs {
     /// Starts logging; `default` is the filter of a command that was not told otherwise.
     ///
     /// # Errors
     /// A sentence about a filter that makes no sense.
     pub(crate) fn install(&self, default: &str) -> Result<(), String> {
-        let (filter, source) = match (&self.log, env::var("RUST_LOG")) {
-            (Some(filter), _) => (filter.clone(), "--log"),
-            (None, Ok(filter)) if !filter.is_empty() => (filter, "RUST_LOG"),
-            _ => (default.to_owned(), "the default"),
+        let chosen = match (&self.log, env::var_os("RUST_LOG")) {
+            (Some(filter), _) => Some((filter.clone(), Source::Flag)),
+            (None, Some(filter)) if !filter.is_empty() => {
+                let filter = filter.into_string();
+                let filter = filter.map_err(|_| String::from("RUST_LOG is not UTF-8 text"))?;
+                Some((filter, Source::Variable))
+            }
+            _ => None,
         };
-        let parsed = EnvFilter::try_new(&filter)
-            .map_err(|error| format!("the filter \"{filter}\" of {source}: {error}"))?;
+        let filter = match chosen {
+            Some((filter, source)) => parse(&filter, source)?,
+            None => EnvFilter::new(default),
+        };
         let builder = tracing_subscriber::fmt()
-            .with_env_filter(parsed)
-            .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal());
+            .with_env_filter(filter)
+            .with_writer(LogWriter)
+            .with_ansi(stderr::is_terminal());
         match self.log_format {
             LogFormat::Text => builder.init(),
             LogFormat::Json => builder.json().init(),
         }
         Ok(())
+    }
+}
+
+/// Reads a filter. A word that is neither a level nor a part of the program would be taken for a
+/// part that logs nothing, and silence everything: it is an error.
+fn parse(filter: &str, source: Source) -> Result<EnvFilter, String> {
+    let about = |fault: String| format!("the filter \"{filter}\" of {}: {fault}", source.name());
+    // A filter of spans may have commas of its own; it is left to the parser.
+    if filter.contains('[') {
+        return EnvFilter::try_new(filter).map_err(|error| about(error.to_string()));
+    }
+    let words = filter.split(',').map(str::trim);
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    for word in &words {
+        check_word(word, source).map_err(about)?;
+    }
+    EnvFilter::try_new(words.join(",")).map_err(|error| about(error.to_string()))
+}
+
+/// Checks `level`, `target` or `target=level`.
+fn check_word(word: &str, source: Source) -> Result<(), String> {
+    match word.split_once('=') {
+        Some((_, level)) if !is_level(level) => {
+            let hint = hint(nearest_level(level));
+            Err(format!(
+                "\"{level}\" is no level ({}){hint}",
+                LEVELS.join(", ")
+            ))
+        }
+        Some((target, _)) => check_target(target, source),
+        None if is_level(word) => Ok(()),
+        None => check_target(word, source),
+    }
+}
+
+fn is_level(word: &str) -> bool {
+    LevelFilter::from_str(word).is_ok()
+}
+
+fn check_target(target: &str, source: Source) -> Result<(), String> {
+    // A target that is asked for takes all that begin with it.
+    let is_ours = PARTS.iter().any(|part| {
+        part.starts_with(target)
+            || target
+                .strip_prefix(part)
+                .is_some_and(|rest| rest.starts_with("::"))
+    });
+    let meant = nearest_level(target).or_else(|| nearest(target, PARTS));
+    // The variable may name parts of other programs, which are nothing to us.
+    if is_ours || source == Source::Variable && meant.is_none() {
+        return Ok(());
+    }
+    Err(format!(
+        "\"{target}\" is neither a level ({}) nor a part of this program ({}){}",
+        LEVELS.join(", "),
+        PARTS.join(", "),
+        hint(meant)
+    ))
+}
+
+/// The level that was meant: the one that begins so, or is nearest.
+fn nearest_level(word: &str) -> Option<&'static str> {
+    let begins = |level: &&str| !word.is_empty() && level.starts_with(&word.to_lowercase());
+    LEVELS
+        .into_iter()
+        .find(begins)
+        .or_else(|| nearest(word, LEVELS))
+}
+
+fn hint(meant: Option<&str>) -> String {
+    meant.map_or_else(String::new, |meant| format!("; did you mean \"{meant}\"?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(filter: &str, source: Source) -> Option<String> {
+        parse(filter, source).err()
+    }
+
+    #[test]
+    fn levels_and_parts_of_the_program_are_taken() {
+        for filter in [
+            "warn",
+            "WARN",
+            "3",
+            "off",
+            "ringwire",
+            "ringwire=debug",
+            "info,ringwire::switch=debug",
+            "warn, ringwire_codec=trace",
+            "glommio::executor=off",
+            "ring=debug",
+            "",
+            "[peer{id=7}]=trace",
+        ] {
+            assert_eq!(fault(filter, Source::Flag), None, "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_level_is_refused_with_the_levels_and_the_nearest() {
+        for (filter, meant) in [
+            ("warning", "warn"),
+            ("err", "error"),
+            ("inof", "info"),
+            ("Debg", "debug"),
+            ("info,traec", "trace"),
+            ("ringwire=debgu", "debug"),
+        ] {
+            for source in [Source::Flag, Source::Variable] {
+                let said = fault(filter, source).expect("it is refused");
+                let wanted = format!("did you mean \"{meant}\"?");
+                assert!(said.contains(&wanted), "{said}");
+                assert!(
+                    said.contains("(off, error, warn, info, debug, trace)"),
+                    "{said}"
+                );
+                assert!(said.contains(source.name()), "{said}");
+            }
+        }
+        let said = fault("loud", Source::Flag).expect("it is refused");
+        assert!(
+            said.contains("nor a part of this program") && !said.contains("mean"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn the_flag_knows_this_program_only_and_the_variable_others_too() {
+        for filter in ["hyper=debug,info", "tokio"] {
+            assert!(fault(filter, Source::Flag).is_some(), "{filter}");
+            assert_eq!(fault(filter, Source::Variable), None, "{filter}");
+        }
+        let said = fault("ringwires::pex=debug", Source::Flag).expect("it is refused");
+        assert!(said.contains("ringwire"), "{said}");
     }
 }

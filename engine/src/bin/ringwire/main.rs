@@ -27,7 +27,10 @@ mod seed;
 mod show_node_id;
 mod signals;
 mod start;
+mod stderr;
 mod table;
+mod terminal;
+mod threads;
 mod version;
 
 use std::process::ExitCode;
@@ -104,15 +107,21 @@ impl Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Held to the end: what was said last is written when it is dropped.
+    let _stderr = match stderr::install() {
+        Ok(guard) => guard,
+        // Without its thread nothing can be said either.
+        Err(_) => return ExitCode::from(FAILED),
+    };
     if let Err(error) = cli.log.install(cli.command.default_log()) {
-        eprintln!("error: {error}");
+        stderr::say(&format!("error: {error}"));
         return ExitCode::from(MISUSED);
     }
     match cli.command.run() {
         // A reader that has seen enough is no failure of ours.
         Ok(()) | Err(Failure::StdoutClosed) => ExitCode::SUCCESS,
         Err(Failure::Message(message)) => {
-            eprintln!("error: {message}");
+            stderr::say(&format!("error: {message}"));
             ExitCode::from(FAILED)
         }
     }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire::config::Config;
+use ringwire::conn::ConnectionStatus;
 use ringwire::gossip::{Flood, FloodConfig};
-use ringwire::handle::{self, Engine, Handle, ShardStatus};
+use ringwire::handle::{self, Engine, Handle, ShardStatus, StartError};
 use ringwire::reactor::ChannelDescriptor;
+use ringwire::transport::TransportError;
 use ringwire_codec::net_address::Host;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
@@ -26,10 +28,22 @@ const SEND_QUEUE: usize = 64;
 /// The gossip reactor's counter of copies that it knew already.
 const DUPLICATES: &str = "gossip_duplicates";
 
+/// The gossip reactor's figure of peers for which messages wait beside their channel's queue.
+const PEERS_BEHIND: &str = "gossip_peers_behind";
+
 /// A running node. Dropped without [`Node::shutdown`] it stops all the same, with a short goodbye.
 pub(crate) struct Node {
     engine: Engine,
     config: Config,
+}
+
+/// What a node still has to send, as of one look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    /// Peers that take part in gossip.
+    pub(crate) peers: usize,
+    /// Messages that wait for them, or fewer; zero only if none does.
+    pub(crate) waiting: u64,
 }
 
 /// Publishes at a node, from a thread of its own.
@@ -57,7 +71,7 @@ impl Node {
             builder = builder.reactor("gossip", move |_shard| Flood::new(gossip.clone()));
         }
         Ok(Node {
-            engine: builder.start()?,
+            engine: builder.start().map_err(cannot_start)?,
             config,
         })
     }
@@ -111,6 +125,23 @@ impl Node {
         figure(&self.engine, DUPLICATES)
     }
 
+    /// What waits to be sent; none while the node ends.
+    pub(crate) fn backlog(&self) -> Option<Backlog> {
+        let shards = self.engine.status_blocking();
+        if shards.len() < usize::from(self.engine.shard_count()) {
+            return None;
+        }
+        let peers = shards.iter().flat_map(|shard| &shard.peers);
+        let queues: Vec<_> = peers
+            .filter(|(info, _)| info.has_channel(GOSSIP))
+            .map(|(_, link)| queued(link))
+            .collect();
+        Some(Backlog {
+            peers: queues.len(),
+            waiting: queues.iter().sum::<u64>() + figure_of(&shards, PEERS_BEHIND),
+        })
+    }
+
     /// Whether the engine goes on. It stops by itself only when a shard fails.
     pub(crate) fn is_running(&self) -> bool {
         !self.engine.is_stopping()
@@ -138,12 +169,12 @@ impl Publisher {
         Ok(self.0.publish_blocking(GOSSIP, message)?)
     }
 
-    /// Waits for a first peer, at most for `timeout`. An error when the node is at its end.
-    pub(crate) fn has_peer(&self, timeout: Duration) -> Result<bool, Failure> {
+    /// Whether anybody is connected. An error when the node is at its end.
+    pub(crate) fn has_peer(&self) -> Result<bool, Failure> {
         if self.0.is_stopping() {
             return Err(Failure::new("the node is stopping"));
         }
-        Ok(self.0.wait_for_peers_blocking(1, timeout).is_ok())
+        Ok(self.0.peer_count() > 0)
     }
 }
 
@@ -162,6 +193,23 @@ impl Iterator for Subscription {
     }
 }
 
+/// Says why an engine did not start, and who looks at the machine if it may be the cause.
+fn cannot_start(error: StartError) -> Failure {
+    let is_of_machine = matches!(
+        error,
+        StartError::Transport(TransportError::Setup { .. })
+            | StartError::LockedMemory { .. }
+            | StartError::Executor { .. }
+            | StartError::Thread { .. }
+    );
+    Failure::new(match is_of_machine {
+        true => {
+            format!("{error}; `ringwire doctor` looks at all that a node needs of this machine")
+        }
+        false => error.to_string(),
+    })
+}
+
 /// A figure that reactors show, all shards and reactors together.
 pub(crate) fn figure(handle: &Handle, name: &str) -> u64 {
     figure_of(&handle.status_blocking(), name)
@@ -176,6 +224,15 @@ pub(crate) fn figure_of(shards: &[ShardStatus], name: &str) -> u64 {
     figures
         .filter(|(figure, _)| *figure == name)
         .map(|(_, value)| value)
+        .sum()
+}
+
+/// Messages in the gossip queue of a connection.
+fn queued(link: &ConnectionStatus) -> u64 {
+    let channels = link.channels.iter();
+    channels
+        .filter(|channel| channel.id == GOSSIP)
+        .map(|channel| channel.send_queue_size as u64)
         .sum()
 }
 

@@ -1,85 +1,272 @@
-//! SIGINT and SIGTERM as a flag that a command looks at.
+//! Signals, as what they ask a command to do.
 //!
-//! Both signals are blocked before any thread starts, so every thread inherits the block and none
-//! is ever interrupted; one thread of our own waits for them. So there is no handler, and nothing
-//! that a handler may not do. The first signal asks for an orderly end; a later one ends the
-//! process at once, unless it follows so soon that it is the same wish.
+//! ```text
+//!   TERM, INT, QUIT, XCPU, PWR   before the node runs: the process ends at once, nothing is lost
+//!                                while it runs: an orderly end; a second one ends it at once
+//!   HUP                          there is nothing to reload: a log line, and the node goes on
+//!   USR1, USR2, ALRM, … RT       nothing is meant by them: a log line, and the node goes on
+//! ```
+//!
+//! All signals whose default would end the process are caught, so that none makes a node lose its
+//! address book or leave without a goodbye. Those that tell of a fault of the program (SEGV, ABRT
+//! and the like) keep their default, and so does one that was ignored when the program started:
+//! whoever started it (nohup, a shell in the background) wanted it so.
+//!
+//! The handlers are signal-hook's; a thread of our own reads what they note. It serves signals while
+//! the other threads wait for a file, a disk or a reader.
 
+use std::fs;
 use std::io;
-use std::mem::MaybeUninit;
 use std::process;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use libc::c_int;
+use signal_hook::consts::signal::{
+    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM,
+    SIGXCPU, SIGXFSZ,
+};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::signal_name;
+use tracing::{info, warn};
+
+use crate::stderr;
 
 /// A signal so soon after the first is no impatience: timeout(1) sends its signal to the program and
 /// then to the whole group, the program again.
 const SAME_WISH_WITHIN: Duration = Duration::from_millis(500);
 
+/// Signals that ask for the end.
+const ENDING: [c_int; 5] = [SIGTERM, SIGINT, SIGQUIT, SIGXCPU, libc::SIGPWR];
+
+/// Signals by which nothing is meant here and whose default would end the process, but for those of
+/// the real-time range.
+const UNUSED: [c_int; 8] = [
+    SIGUSR1,
+    SIGUSR2,
+    SIGALRM,
+    SIGVTALRM,
+    SIGPROF,
+    SIGIO,
+    libc::SIGSTKFLT,
+    // The write beyond the limit of file sizes fails, and whoever wrote tells it.
+    SIGXFSZ,
+];
+
+/// The node does not run yet: there is nothing to put away.
+const STARTING: u8 = 0;
+/// The node runs, or what else is to be ended in order.
+const RUNNING: u8 = 1;
+/// It is time to end.
+const ASKED: u8 = 2;
+
 /// Whether the operator wants the program to end. Clones share the answer.
-#[derive(Clone, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop(Arc<AtomicU8>);
 
 impl Stop {
+    /// Says that from now on there is something to end in order. Before, a signal ends the process
+    /// at once: the command may be waiting for a file, and looks at nothing.
+    pub(crate) fn begin(&self) {
+        self.0.store(RUNNING, Ordering::Relaxed);
+    }
+
     /// Whether it is time to end.
     pub(crate) fn is_asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed) == ASKED
     }
 
     /// Asks for the end, as a signal does. The threads that look at the flag are parked for short
-    /// whiles only, so nobody needs to be woken.
-    pub(crate) fn ask(&self) {
-        self.0.store(true, Ordering::Relaxed);
+    /// whiles only, so nobody needs to be woken. False if there is nothing to end in order.
+    fn ask(&self) -> bool {
+        let asked = self
+            .0
+            .compare_exchange(RUNNING, ASKED, Ordering::Relaxed, Ordering::Relaxed);
+        asked != Err(STARTING)
     }
 }
 
-/// Turns SIGINT and SIGTERM into `Stop`. To be called once, before any other thread starts.
-pub(crate) fn install() -> io::Result<Stop> {
-    let signals = blocked_signals()?;
+/// What the hangup of a terminal means to a command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hangup {
+    /// It goes on, as a node that was told to reload does.
+    GoesOn,
+    /// It ends at once: it has nothing to lose.
+    Ends,
+}
+
+/// Serves signals from now on. To be called once, before anything that can wait.
+///
+/// # Errors
+/// The system takes no handler or gives no thread.
+pub(crate) fn install(hangup: Hangup) -> io::Result<Stop> {
+    let ignored = ignored_at_start();
+    let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
+    let caught = ENDING
+        .into_iter()
+        .chain(UNUSED)
+        .chain((hangup == Hangup::GoesOn).then_some(SIGHUP))
+        .chain(real_time)
+        .filter(|signal| !is_in(ignored, *signal));
+    let mut signals = Signals::new(caught)?;
     let stop = Stop::default();
-    let asked = stop.clone();
+    let mut listener = Listener::new(stop.clone());
     thread::Builder::new()
         .name(String::from("rw-signals"))
         .spawn(move || {
-            let mut first = None;
-            while let Some(signal) = next(&signals) {
-                let since = *first.get_or_insert_with(Instant::now);
-                if asked.is_asked() && since.elapsed() > SAME_WISH_WITHIN {
-                    // The convention of shells for a process that a signal ended.
-                    process::exit(128 + signal);
-                }
-                asked.ask();
+            for signal in signals.forever() {
+                act(signal, listener.handle(signal, Instant::now()));
             }
         })?;
     Ok(stop)
 }
 
-/// Blocks both signals on this thread and those it will start, and names them as a set.
-fn blocked_signals() -> io::Result<libc::sigset_t> {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: `sigemptyset` initialises the set it is given and cannot fail for a valid pointer;
-    // the other calls read or extend that initialised set, and no old mask is asked for.
-    let (set, error) = unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), libc::SIGINT);
-        libc::sigaddset(set.as_mut_ptr(), libc::SIGTERM);
-        let set = set.assume_init();
-        (
-            set,
-            libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()),
-        )
-    };
-    match error {
-        0 => Ok(set),
-        error => Err(io::Error::from_raw_os_error(error)),
+/// The signals that were ignored when the program started, a bit each; none if /proc does not say.
+fn ignored_at_start() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+fn is_in(set: u64, signal: c_int) -> bool {
+    // Signals are numbered from 1 to 64.
+    set >> (signal - 1) & 1 == 1
+}
+
+/// What follows from a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    /// Nothing, or the commands see it by themselves.
+    Nothing,
+    /// The log says that there is nothing to reload.
+    NoteHangup,
+    /// The log says that nothing is meant by the signal.
+    NoteUnused,
+    /// The process ends at once; nothing was begun yet.
+    ExitAtStart,
+    /// The process ends at once, in the middle of its orderly end.
+    Exit,
+}
+
+/// Decides what follows from each signal.
+struct Listener {
+    stop: Stop,
+    /// When the end was asked for first.
+    first: Option<Instant>,
+    /// Unused signals that were noted, a bit each: one that comes with every write of a log must not
+    /// be logged each time.
+    noted: u64,
+}
+
+impl Listener {
+    fn new(stop: Stop) -> Listener {
+        Listener {
+            stop,
+            first: None,
+            noted: 0,
+        }
+    }
+
+    fn handle(&mut self, signal: c_int, now: Instant) -> Act {
+        if signal == SIGHUP {
+            return Act::NoteHangup;
+        }
+        if !ENDING.contains(&signal) {
+            let is_news = !is_in(self.noted, signal);
+            self.noted |= 1 << (signal - 1);
+            return if is_news {
+                Act::NoteUnused
+            } else {
+                Act::Nothing
+            };
+        }
+        if !self.stop.ask() {
+            return Act::ExitAtStart;
+        }
+        let first = *self.first.get_or_insert(now);
+        match now.saturating_duration_since(first) > SAME_WISH_WITHIN {
+            true => Act::Exit,
+            false => Act::Nothing,
+        }
     }
 }
 
-/// Waits for one of `signals`. None if the system refuses to wait.
-fn next(signals: &libc::sigset_t) -> Option<i32> {
-    let mut signal = 0;
-    // SAFETY: both pointers are to live values of the right type; `sigwait` writes `signal` only.
-    let error = unsafe { libc::sigwait(signals, &mut signal) };
-    (error == 0).then_some(signal)
+fn act(signal: c_int, act: Act) {
+    let name = signal_name(signal).map_or_else(|| format!("signal {signal}"), String::from);
+    match act {
+        Act::Nothing => {}
+        Act::NoteHangup => warn!(
+            "{name}: there is nothing to reload, the node goes on; restart it to have its \
+             configuration read again"
+        ),
+        Act::NoteUnused => info!("{name}: no use is made of this signal, the node goes on"),
+        Act::ExitAtStart => {
+            stderr::say(&format!("error: ended by {name} before the node ran"));
+            exit(signal);
+        }
+        Act::Exit => exit(signal),
+    }
+}
+
+/// Ends the process with the exit code that shells give one that a signal ended.
+fn exit(signal: c_int) -> ! {
+    stderr::flush();
+    process::exit(128 + signal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running() -> (Stop, Listener) {
+        let stop = Stop::default();
+        stop.begin();
+        (stop.clone(), Listener::new(stop))
+    }
+
+    #[test]
+    fn before_the_node_runs_the_first_signal_ends_the_process() {
+        let stop = Stop::default();
+        let mut listener = Listener::new(stop.clone());
+        for signal in ENDING {
+            assert_eq!(listener.handle(signal, Instant::now()), Act::ExitAtStart);
+        }
+        assert!(!stop.is_asked());
+    }
+
+    #[test]
+    fn a_running_node_is_asked_to_end_and_a_second_wish_ends_it_at_once() {
+        for signal in ENDING {
+            let ((stop, mut listener), now) = (running(), Instant::now());
+            assert_eq!(listener.handle(signal, now), Act::Nothing);
+            assert!(stop.is_asked());
+            let same = now + SAME_WISH_WITHIN;
+            assert_eq!(listener.handle(signal, same), Act::Nothing);
+            let later = same + Duration::from_millis(1);
+            assert_eq!(listener.handle(SIGTERM, later), Act::Exit);
+        }
+    }
+
+    #[test]
+    fn a_hangup_and_signals_without_a_meaning_end_nothing() {
+        let ((stop, mut listener), now) = (running(), Instant::now());
+        assert_eq!(listener.handle(SIGHUP, now), Act::NoteHangup);
+        assert_eq!(listener.handle(SIGHUP, now), Act::NoteHangup);
+        for signal in UNUSED.into_iter().chain([libc::SIGRTMAX()]) {
+            assert_eq!(listener.handle(signal, now), Act::NoteUnused);
+            assert_eq!(listener.handle(signal, now), Act::Nothing, "told already");
+        }
+        assert!(!stop.is_asked());
+    }
+
+    #[test]
+    fn a_set_of_signals_is_read_as_the_kernel_writes_it() {
+        // SigIgn of a program under nohup: SIGHUP and SIGPIPE.
+        let set = 0x1001;
+        assert!(is_in(set, SIGHUP) && is_in(set, libc::SIGPIPE));
+        assert!(!is_in(set, SIGINT) && !is_in(set, 64));
+    }
 }

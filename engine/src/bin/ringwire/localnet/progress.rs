@@ -1,9 +1,10 @@
 //! How far a run is, on standard error: a bar for eyes, a line now and then for files.
 
-use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{stderr, terminal};
 
 /// Pause between two lines where there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
@@ -26,10 +27,7 @@ impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
         let shown = match quiet {
             true => Shown::Nothing,
-            false if io::stderr().is_terminal() => Shown::Bar(ProgressBar::with_draw_target(
-                None,
-                ProgressDrawTarget::stderr(),
-            )),
+            false if stderr::is_terminal() => Shown::Bar(terminal::progress_bar()),
             false => Shown::Lines {
                 next: Instant::now(),
             },
@@ -70,7 +68,7 @@ impl Progress {
                     .total
                     .map(|total| format!("/{total}"))
                     .unwrap_or_default();
-                eprintln!("{} {position}{of} {}", self.stage, note());
+                stderr::say(&format!("{} {position}{of} {}", self.stage, note()));
             }
             Shown::Lines { .. } | Shown::Nothing => {}
         }

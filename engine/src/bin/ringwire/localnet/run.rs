@@ -16,17 +16,23 @@ use super::tally::{Receipt, Tally};
 use crate::console;
 use crate::failure::Failure;
 use crate::node::{self, Node};
-use crate::signals::{self, Stop};
+use crate::signals::{self, Hangup, Stop};
 
 /// Runs the whole command.
 pub(crate) fn run(args: &LocalnetArgs) -> Result<(), Failure> {
-    let stop = signals::install()?;
+    let stop = signals::install(Hangup::Ends)?;
     let plan = args.plan()?;
     let (source, total) = args.source()?;
     let input = Input::read(source, total)?;
     let tally = Tally::new(args.nodes);
+    stop.begin();
     let network = Network::start(args, &plan)?;
     let spread = spread(args, network, &plan, &tally, input, &stop)?;
+    if spread.sent.messages == 0 {
+        return Err(Failure::new(
+            "the input is empty: nothing was spread, so nothing was checked",
+        ));
+    }
     let report = check(args, &tally, spread)?;
     match args.json {
         true => console::print_json(&report.to_json()),

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use ringwire::handle::{Handle, ShardStatus};
 use serde_json::json;
 
@@ -15,6 +14,7 @@ use crate::console;
 use crate::failure::Failure;
 use crate::node;
 use crate::table::span;
+use crate::{stderr, terminal};
 
 /// Pause between two looks of eyes.
 const LIVE_INTERVAL: Duration = Duration::from_secs(2);
@@ -133,7 +133,7 @@ impl Display {
     pub(super) fn new(json: bool, every: Duration) -> Self {
         let shown = match json {
             true => Shown::Objects,
-            false if io::stderr().is_terminal() => Shown::Line(live_line()),
+            false if stderr::is_terminal() => Shown::Line(live_line()),
             false => Shown::Lines,
         };
         let every = match shown {
@@ -162,7 +162,7 @@ impl Display {
     fn show(&self, figures: Figures) -> Result<(), Failure> {
         match &self.shown {
             Shown::Line(bar) => bar.set_message(figures.to_string()),
-            Shown::Lines => eprintln!("{figures}"),
+            Shown::Lines => stderr::say(&figures.to_string()),
             Shown::Objects => console::print(&figures.to_json())?,
         }
         Ok(())
@@ -179,7 +179,7 @@ impl Drop for Display {
 }
 
 fn live_line() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let bar = terminal::progress_bar();
     let style = ProgressStyle::with_template("{wide_msg}");
     bar.set_style(style.expect("the template names only a known key"));
     bar

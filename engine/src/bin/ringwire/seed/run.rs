@@ -1,5 +1,6 @@
 //! Makes the home if there is none, starts the seed, and shows how it does.
 
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -17,10 +18,14 @@ use crate::home::Home;
 use crate::init;
 use crate::node::Node;
 use crate::overrides::Overrides;
-use crate::signals;
+use crate::signals::{self, Hangup, Stop};
+use crate::{stderr, threads};
 
 /// Time to hang up and to keep the address book.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Time for whoever reads our standard output to take the figures before the end.
+const OUTPUT_WITHIN: Duration = Duration::from_millis(500);
 
 /// Longest time until a signal is noticed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -53,10 +58,10 @@ pub(crate) struct SeedArgs {
 
 /// Runs the whole command.
 pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
-    let stop = signals::install()?;
+    let stop = signals::install(Hangup::GoesOn)?;
     let made = init::make(&args.home, new_config(args)?)?;
     if made.config_created {
-        eprintln!("made {}", args.home.config_file().display());
+        stderr::say(&format!("made {}", args.home.config_file().display()));
     }
     let mut config = Config {
         seed_mode: true,
@@ -75,17 +80,56 @@ pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
     let lock = Lock::take(&args.home)?;
     let addr_book = args.home.addr_book(&config)?;
     let node = Node::start(config, made.key, Some(&addr_book))?;
+    stop.begin();
     let _control = lock.map(|lock| Control::serve(lock, &node));
-    let shown = say_address(args, &node).and_then(|()| {
-        let (handle, mut display) = (node.handle(), Display::new(args.json, args.every));
-        while !stop.is_asked() && node.is_running() {
-            display.update(&handle)?;
-            thread::sleep(LOOK_INTERVAL);
+    let shown = Shown::begin(args, &node, &stop)?;
+    let failed = loop {
+        match shown.failure.recv_timeout(LOOK_INTERVAL) {
+            Ok(failure) => break Err(failure),
+            Err(_) if stop.is_asked() || !node.is_running() => break Ok(()),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(LOOK_INTERVAL),
         }
-        Ok(())
-    });
+    };
     let stopped = node.shutdown(SHUTDOWN_WITHIN);
-    shown.and(stopped)
+    // The last figures stay on the screen; a reader that sleeps is not waited for.
+    let _ = shown.ended.recv_timeout(OUTPUT_WITHIN);
+    failed.and(stopped)
+}
+
+/// The thread that shows address and figures: whoever reads them may stop reading, and the seed must
+/// hear a signal all the same.
+struct Shown {
+    /// What went wrong with standard output.
+    failure: Receiver<Failure>,
+    /// Disconnected when the thread has ended.
+    ended: Receiver<()>,
+}
+
+impl Shown {
+    fn begin(args: &SeedArgs, node: &Node, stop: &Stop) -> Result<Shown, Failure> {
+        let (tell, failure) = channel();
+        let (ending, ended) = channel::<()>();
+        let (handle, stop) = (node.handle(), stop.clone());
+        let (address, json) = (node.public_address(), args.json);
+        let mut display = Display::new(args.json, args.every);
+        threads::spawn("rw-figures", move || {
+            let _ending = ending;
+            let shown = say_address(&address, json).and_then(|()| {
+                while !stop.is_asked() && !handle.is_stopping() {
+                    display.update(&handle)?;
+                    thread::sleep(LOOK_INTERVAL);
+                }
+                Ok(())
+            });
+            if let Err(error) = shown {
+                // Nobody listens any more if the seed is ending already.
+                let _ = tell.send(error);
+            }
+        })?;
+        hint_at_address(node);
+        Ok(Shown { failure, ended })
+    }
 }
 
 /// What is written where there is no config.toml yet.
@@ -102,17 +146,18 @@ fn new_config(args: &SeedArgs) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn say_address(args: &SeedArgs, node: &Node) -> Result<(), Failure> {
-    let address = node.public_address();
-    match args.json {
-        true => console::print(&json!({ "address": address }).to_string())?,
-        false => console::print(&address)?,
+fn say_address(address: &str, json: bool) -> Result<(), Failure> {
+    match json {
+        true => console::print(&json!({ "address": address }).to_string()),
+        false => console::print(address),
     }
+}
+
+fn hint_at_address(node: &Node) {
     let config = node.config();
     let listens_everywhere =
         config.listen_addr.ip().is_unspecified() && config.listen_name.is_none();
     if listens_everywhere && config.external_address.is_none() {
-        eprintln!("others need an address they can dial: give --external-address HOST:PORT");
+        stderr::say("others need an address they can dial: give --external-address HOST:PORT");
     }
-    Ok(())
 }

@@ -1,7 +1,9 @@
 //! What a node can be told when it starts; the rest stands in its home.
 
+use std::time::Duration;
+
 use clap::Args;
-use ringwire::config::Config;
+use ringwire::config::{Config, duration};
 use tracing::info;
 
 use crate::failure::Failure;
@@ -30,12 +32,22 @@ pub(crate) struct StartArgs {
     /// Publish each line of standard input, as soon as there is a peer to hear it.
     #[arg(long)]
     pub(super) stdin: bool,
-    /// Print each message received as a line; everything else goes to standard error then.
+    /// Print each message received as a line; everything else goes to standard error then. What
+    /// strangers write is made harmless: a newline within a message is printed as \n, and on a
+    /// terminal every control character as an escape.
     #[arg(long)]
     pub(super) stdout: bool,
-    /// End with standard input, after everything published was sent.
+    /// Print the bytes of messages as they came, whatever a terminal makes of them.
+    #[arg(long, requires = "stdout")]
+    pub(super) raw: bool,
+    /// End with standard input, after everything published was sent; with exit code 1 and a sentence
+    /// if lines were not sent.
     #[arg(long, requires = "stdin")]
     pub(super) exit_on_eof: bool,
+    /// With --exit-on-eof: how long lines may wait for a peer before the node gives up.
+    #[arg(long, value_name = "TIME", default_value = "60s", requires = "exit_on_eof",
+        value_parser = duration::parse)]
+    pub(super) peer_timeout: Duration,
 }
 
 impl StartArgs {

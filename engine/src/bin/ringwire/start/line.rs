@@ -45,27 +45,58 @@ pub(super) fn open(message: &[u8]) -> Option<&[u8]> {
     message.get(HEAD_BYTES..)
 }
 
-/// Reads a line into `line`, without what ends it. False at the end of the input.
+/// What a read of a line found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// A line, now in the buffer, without what ends it.
+    Line,
+    /// A line over [`LINE_BYTES_MAX`], which was skipped.
+    TooLong,
+    /// The end of the input.
+    End,
+}
+
+/// Reads a line into `line`.
 ///
 /// # Errors
-/// What the input says, and `InvalidData` for a line over [`LINE_BYTES_MAX`].
-pub(super) fn read(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+/// What the input says.
+pub(super) fn read(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<Read> {
     line.clear();
     // One byte for the newline, and one that tells a line that is too long.
-    input
+    let read = (&mut *input)
         .take(LINE_BYTES_MAX as u64 + 2)
         .read_until(b'\n', line)?;
-    if line.is_empty() {
-        return Ok(false);
+    if read == 0 {
+        return Ok(Read::End);
     }
-    if line.last() == Some(&b'\n') {
+    let is_whole = line.last() == Some(&b'\n');
+    if is_whole {
         line.pop();
     }
-    if line.len() > LINE_BYTES_MAX {
-        let rule = format!("a line is longer than {LINE_BYTES_MAX} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, rule));
+    if line.len() <= LINE_BYTES_MAX {
+        return Ok(Read::Line);
     }
-    Ok(true)
+    line.clear();
+    if !is_whole {
+        skip_to_newline(input)?;
+    }
+    Ok(Read::TooLong)
+}
+
+/// Reads on to behind the next newline, or to the end, and keeps nothing.
+fn skip_to_newline(input: &mut dyn BufRead) -> io::Result<()> {
+    loop {
+        let chunk = input.fill_buf()?;
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let newline = chunk.iter().position(|byte| *byte == b'\n');
+        let skipped = newline.map_or(chunk.len(), |at| at + 1);
+        input.consume(skipped);
+        if newline.is_some() {
+            return Ok(());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -91,23 +122,30 @@ mod tests {
     #[test]
     fn lines_are_read_with_and_without_a_last_newline() {
         let (mut input, mut line, mut lines) = (&b"one\n\ntwo"[..], Vec::new(), Vec::new());
-        while read(&mut input, &mut line).expect("a sound input") {
+        while read(&mut input, &mut line).expect("a sound input") == Read::Line {
             lines.push(line.clone());
         }
         assert_eq!(lines, [&b"one"[..], b"", b"two"]);
     }
 
     #[test]
-    fn a_line_up_to_the_limit_passes_and_one_byte_more_does_not() {
-        for (len, end, passes) in [
-            (LINE_BYTES_MAX, "\n", true),
-            (LINE_BYTES_MAX, "", true),
-            (LINE_BYTES_MAX + 1, "\n", false),
-            (LINE_BYTES_MAX + 1, "", false),
+    fn a_line_up_to_the_limit_passes_and_one_byte_more_is_skipped_with_the_rest_of_it() {
+        for (len, found) in [
+            (LINE_BYTES_MAX, Read::Line),
+            (LINE_BYTES_MAX + 1, Read::TooLong),
+            (LINE_BYTES_MAX + 2, Read::TooLong),
+            (3 * LINE_BYTES_MAX, Read::TooLong),
         ] {
-            let text = "x".repeat(len) + end;
-            let outcome = read(&mut text.as_bytes(), &mut Vec::new());
-            assert_eq!(outcome.is_ok(), passes, "{len} bytes before {end:?}");
+            let (text, mut line) = ("x".repeat(len), Vec::new());
+            let ended = text.clone() + "\nnext";
+            let mut input = ended.as_bytes();
+            assert_eq!(read(&mut input, &mut line).expect("sound"), found, "{len}");
+            assert_eq!(line.len(), if found == Read::Line { len } else { 0 });
+            assert_eq!(read(&mut input, &mut line).expect("sound"), Read::Line);
+            assert_eq!(line, b"next");
+            let mut input = text.as_bytes();
+            assert_eq!(read(&mut input, &mut line).expect("sound"), found, "{len}");
+            assert_eq!(read(&mut input, &mut line).expect("sound"), Read::End);
         }
     }
 }

@@ -1,14 +1,17 @@
 //! `ringwire start`: one node, and with `--stdin` and `--stdout` one end of a gossip pipe.
 //!
 //! ```text
-//!   stdin ─▶ reader thread: a line, sealed with a mark ─▶ Node ◀── gossip ──▶ other nodes
+//!   stdin ─▶ input: lines, each sealed with a mark ──────▶ Node ◀── gossip ──▶ other nodes
 //!                                                          │
-//!   stdout ◀─ writer thread: mark taken off, a line  ◀─────┘
+//!   stdout ◀─ output: mark taken off, made harmless  ◀─────┘
 //! ```
 
 mod args;
+mod input;
 mod line;
+mod output;
 mod run;
+mod unsent;
 
 pub(crate) use args::StartArgs;
 pub(crate) use run::run;

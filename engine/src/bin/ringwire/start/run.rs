@@ -1,17 +1,20 @@
 //! A running node and the threads that carry its lines.
 
-use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use tracing::warn;
+
 use super::args::StartArgs;
-use super::line::{self, LineSealer};
+use super::input::Input;
+use super::output::{self, Style};
 use crate::console;
 use crate::control::{Control, Lock};
 use crate::failure::Failure;
-use crate::node::{Node, Publisher, Subscription};
-use crate::signals::{self, Stop};
+use crate::node::Node;
+use crate::signals::{self, Hangup, Stop};
+use crate::{stderr, threads};
 
 /// Time to send what was published and to say goodbye, when a signal or a fault ends the node.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
@@ -27,7 +30,7 @@ const OUTPUT_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Why the node should end.
-enum End {
+pub(super) enum End {
     /// A signal asked for it, or a shard failed; then the shutdown says which and why.
     Asked,
     /// Standard input has ended.
@@ -38,23 +41,25 @@ enum End {
 
 /// Runs the whole command.
 pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
-    let stop = signals::install()?;
+    let stop = signals::install(Hangup::GoesOn)?;
     let config = args.config()?;
     let key = args.home.load_node_key(&config)?;
     let lock = Lock::take(&args.home)?;
     let addr_book = args.home.addr_book(&config)?;
     let node = Node::start(config, key, Some(&addr_book))?;
+    stop.begin();
     let _control = lock.map(|lock| Control::serve(lock, &node));
-    say_address(args, &node)?;
 
     let (tell, told) = channel();
+    say_address(args, node.public_address(), tell.clone())?;
     // Dropped by the thread that writes, when all is written.
     let (writing, written) = channel::<()>();
     if args.stdout {
         let (subscription, tell) = (node.subscribe()?, tell.clone());
-        spawn("rw-stdout", move || {
+        let style = Style::of_stdout(args.raw);
+        threads::spawn("rw-stdout", move || {
             let _writing = writing;
-            if let Err(failure) = write_lines(subscription) {
+            if let Err(failure) = output::write_lines(subscription, style) {
                 // Nobody listens any more if the node is ending already.
                 let _ = tell.send(End::Failed(failure));
             }
@@ -67,14 +72,11 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
         // says that nobody here wants them, so that the node goes on passing them on.
         drop(node.subscribe()?);
     }
-    if args.stdin {
-        let (publisher, stop, tell) = (node.publisher(), stop.clone(), tell.clone());
-        spawn("rw-stdin", move || {
-            let end = read_lines(&publisher, &stop).map_or_else(End::Failed, |()| End::InputEnded);
-            let _ = tell.send(end);
-        })?;
-    }
-    let ended = wait_for_end(args, &node, &told, &stop);
+    let mut input = match args.stdin {
+        true => Some(Input::begin(args, &node, tell.clone())?),
+        false => None,
+    };
+    let ended = wait_for_end(args, &node, &told, &stop, input.as_mut());
     let stopped = match &ended {
         Ok(End::InputEnded) => drain(node, &stop),
         _ => node.shutdown(SHUTDOWN_WITHIN),
@@ -82,13 +84,27 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     // What was received is written although the node is gone; a reader that sleeps is not waited
     // for without end.
     let _ = written.recv_timeout(OUTPUT_WITHIN);
-    ended.and(stopped)
+    ended.and(stopped)?;
+    input.map_or(Ok(()), |input| judge(args, &input))
+}
+
+/// What becomes of lines that did not go out: a failure where the run was there for them, else a
+/// warning.
+fn judge(args: &StartArgs, input: &Input) -> Result<(), Failure> {
+    let verdict = input.verdict();
+    match &verdict {
+        Err(Failure::Message(words)) if !args.exit_on_eof => {
+            warn!("{words}");
+            Ok(())
+        }
+        _ => verdict,
+    }
 }
 
 /// Stops the node after everything was sent. A signal ends the wait.
 fn drain(node: Node, stop: &Stop) -> Result<(), Failure> {
     let (tell, told) = channel();
-    spawn("rw-drain", move || {
+    threads::spawn("rw-drain", move || {
         // Nobody listens any more after a signal.
         let _ = tell.send(node.shutdown(DRAIN_WITHIN));
     })?;
@@ -102,13 +118,19 @@ fn drain(node: Node, stop: &Stop) -> Result<(), Failure> {
 }
 
 /// Says where other nodes find this one: on standard output, unless messages go there.
-fn say_address(args: &StartArgs, node: &Node) -> Result<(), Failure> {
-    let address = node.public_address();
+fn say_address(args: &StartArgs, address: String, tell: Sender<End>) -> Result<(), Failure> {
     if args.stdout {
-        eprintln!("{address}");
+        stderr::say(&address);
         return Ok(());
     }
-    console::print(&address)
+    // Whoever reads may not do so yet, and the node must hear signals meanwhile.
+    threads::spawn("rw-address", move || {
+        if let Err(failure) = console::print(&address) {
+            // Nobody listens any more if the node is ending already.
+            let _ = tell.send(End::Failed(failure));
+        }
+    })?;
+    Ok(())
 }
 
 /// Waits for a signal, a failure, or the end of the input if that is the end of the node.
@@ -117,10 +139,10 @@ fn wait_for_end(
     node: &Node,
     told: &Receiver<End>,
     stop: &Stop,
+    mut input: Option<&mut Input>,
 ) -> Result<End, Failure> {
     while !stop.is_asked() {
         match told.recv_timeout(LOOK_INTERVAL) {
-            Ok(End::InputEnded) if args.exit_on_eof => return Ok(End::InputEnded),
             Ok(End::InputEnded | End::Asked) | Err(RecvTimeoutError::Timeout) => {}
             Ok(End::Failed(failure)) => return Err(failure),
             // Never: this function's caller holds a sender.
@@ -129,49 +151,13 @@ fn wait_for_end(
         if !node.is_running() {
             return Ok(End::Asked);
         }
+        let has_ended = match &mut input {
+            Some(input) => input.look(node)?,
+            None => false,
+        };
+        if has_ended && args.exit_on_eof {
+            return Ok(End::InputEnded);
+        }
     }
     Ok(End::Asked)
-}
-
-/// Publishes line after line, from the moment when there is a peer to hear them.
-fn read_lines(publisher: &Publisher, stop: &Stop) -> Result<(), Failure> {
-    let mut mark = [0; 8];
-    getrandom::fill(&mut mark).map_err(|error| Failure::new(format!("no entropy: {error}")))?;
-    let mut sealer = LineSealer::new(mark);
-    while !stop.is_asked() && !publisher.has_peer(LOOK_INTERVAL)? {}
-    let (mut input, mut line) = (io::stdin().lock(), Vec::new());
-    let cannot_read = |error| Failure::new(format!("cannot read standard input: {error}"));
-    while line::read(&mut input, &mut line).map_err(cannot_read)? {
-        publisher.publish(sealer.seal(&line))?;
-    }
-    Ok(())
-}
-
-/// Prints line after line until the node ends. Lines that come at once are written at once.
-fn write_lines(mut subscription: Subscription) -> Result<(), Failure> {
-    let mut output = io::BufWriter::new(io::stdout());
-    while let Some(message) = subscription.next() {
-        let mut waiting = Some(message);
-        while let Some(message) = waiting {
-            if let Some(line) = line::open(&message) {
-                write_line(&mut output, line).map_err(console::stdout_failure)?;
-            }
-            waiting = subscription.try_next();
-        }
-        output.flush().map_err(console::stdout_failure)?;
-    }
-    Ok(())
-}
-
-fn write_line(output: &mut dyn Write, line: &[u8]) -> io::Result<()> {
-    output.write_all(line)?;
-    output.write_all(b"\n")
-}
-
-/// A thread that nobody joins: it may wait for a terminal for ever, and ends with the process.
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new()
-        .name(String::from(name))
-        .spawn(body)
-        .map(drop)
 }
