@@ -1,9 +1,11 @@
 //! Making homes and reading ids.
 
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::program::{command, run, run_at};
+use crate::program::{Run, command, run, run_at};
 
 #[test]
 fn init_makes_a_home_and_says_the_id_of_its_node() {
@@ -31,9 +33,7 @@ fn init_keeps_what_is_there_already() {
     let config = home.path().join("config/config.toml");
     fs::write(&config, "moniker = \"mine\"\n").expect("room to write");
 
-    let again = run_at(home.path(), "init", &["--moniker", "other", "--json"])
-        .succeeded()
-        .json();
+    let again = run_at(home.path(), "init", &["--json"]).succeeded().json();
     assert_eq!(again["node_id"], first["node_id"]);
     assert_eq!(again["config"]["created"], false);
     assert_eq!(again["node_key"]["created"], false);
@@ -43,6 +43,91 @@ fn init_keeps_what_is_there_already() {
     );
     let told = run_at(home.path(), "init", &[]).succeeded().stdout;
     assert_eq!(told.matches("kept").count(), 2, "{told}");
+}
+
+#[test]
+fn a_flag_of_init_that_an_existing_config_overrules_is_refused() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let first = ["--network", "net-7", "--moniker", "seven"];
+    run_at(home.path(), "init", &first).succeeded();
+    let key = home.path().join("config/node_key.json");
+    fs::remove_file(&key).expect("init made it");
+    for (flag, value, kept) in [
+        ("--network", "net-8", "keeps its network \"net-7\""),
+        ("--moniker", "eight", "keeps its moniker \"seven\""),
+    ] {
+        run_at(home.path(), "init", &[flag, value]).failed(1, kept);
+    }
+    assert!(!key.exists(), "refused before any work");
+    // What is asked for is there already.
+    run_at(home.path(), "init", &first).succeeded();
+}
+
+#[test]
+fn a_home_whose_name_is_no_utf8_is_a_home_like_others() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let home = root.path().join(OsStr::from_bytes(b"h\xffme"));
+    let run_there = |name: &str, args: &[&str]| -> Run {
+        let mut called = command(&[name]);
+        called.arg("--home").arg(&home).args(args);
+        called.output().expect("the program starts").into()
+    };
+    let made = run_there("init", &["--json"]).succeeded().json();
+    let path = made["config"]["path"].as_str().expect("a text");
+    assert!(path.ends_with("h\u{fffd}me/config/config.toml"), "{path}");
+    run_there("init", &[]).succeeded();
+    for args in [&[][..], &["--json"]] {
+        run_there("show-node-id", args).succeeded();
+        run_there("peers", args).failed(1, "no node runs on");
+    }
+    let wrong = run_there("start", &["--laddr", "tcp://192.0.2.1:1"]);
+    assert_eq!(wrong.code, Some(1), "{}", wrong.stderr);
+    assert!(!wrong.stderr.contains("panicked"), "{}", wrong.stderr);
+    let absent = home.join("absent");
+    let mut called = command(&["localnet", "--input"]);
+    let ran: Run = called.arg(&absent).output().expect("it starts").into();
+    ran.failed(1, "h\u{fffd}me/absent: ");
+}
+
+#[test]
+fn a_key_that_others_can_read_is_warned_of_and_taken() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    run_at(home.path(), "init", &[]).succeeded();
+    let key = home.path().join("config/node_key.json");
+    let quiet = run_at(home.path(), "show-node-id", &[]).succeeded();
+    assert_eq!(quiet.stderr, "");
+    fs::set_permissions(&key, Permissions::from_mode(0o644)).expect("it is ours");
+    for command in ["show-node-id", "init"] {
+        let told = run_at(home.path(), command, &[]).succeeded().stderr;
+        let wanted = ["others may read", "(mode 0644)", "chmod 600"];
+        assert!(wanted.iter().all(|words| told.contains(words)), "{told}");
+    }
+}
+
+#[test]
+fn what_may_not_be_read_is_not_called_missing() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    run_at(home.path(), "init", &[]).succeeded();
+    // Where a directory should be, so that the system refuses to look further, whoever asks.
+    fs::remove_file(home.path().join("config/node_key.json")).expect("init made it");
+    let config = home.path().join("config/config.toml");
+    fs::write(&config, "node_key_file = \"config/config.toml/key\"\n").expect("room to write");
+    for command in ["start", "show-node-id", "init"] {
+        let said = run_at(home.path(), command, &[])
+            .failed(1, "Not a directory")
+            .stderr;
+        assert!(!said.contains("entity not found"), "{said}");
+    }
+}
+
+#[test]
+fn a_mistyped_level_of_the_log_is_refused() {
+    let said = run(&["--log", "warning", "version"]).failed(2, "did you mean \"warn\"?");
+    assert_eq!(said.stdout, "");
+    let mut called = command(&["version"]);
+    let ran = called.env("RUST_LOG", "inof").output().expect("it starts");
+    Run::from(ran).failed(2, "RUST_LOG");
+    run(&["--log", "ringwire::switch=debug", "version"]).succeeded();
 }
 
 #[test]

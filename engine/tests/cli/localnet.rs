@@ -164,11 +164,22 @@ fn an_input_that_is_not_there_is_named() {
 }
 
 #[test]
+fn an_empty_input_proves_nothing_and_is_refused() {
+    if !can_run_nodes() {
+        return;
+    }
+    // Standard input is /dev/null here.
+    let args = ["localnet", "--nodes", "2", "--input", "-", "--lines"];
+    run(&args).failed(1, "the input is empty");
+}
+
+#[test]
 fn flags_that_contradict_each_other_are_refused() {
     run(&["localnet", "--chords", "2"]).failed(1, "--chords is for --topology ring");
     run(&["localnet", "--topology", "full", "--outbound-peers", "2"])
         .failed(1, "--outbound-peers is for --topology seed");
     run(&["localnet", "--nodes", "1"]).failed(2, "--nodes");
     run(&["localnet", "--lines"]).failed(2, "--input");
+    run(&["localnet", "--messages", "0"]).failed(2, "--messages");
     run(&["localnet", "--input", "-", "--messages", "5"]).failed(2, "--messages");
 }

@@ -72,12 +72,7 @@ fn a_running_node_tells_of_its_peers_and_a_stopped_one_of_its_book() {
     });
     dialer.terminated().succeeded();
     listener.terminated().succeeded();
-    let stopped = run_at(here.path(), "peers", &["--json"]).succeeded();
-    assert!(
-        stopped.stderr.contains("no node runs on"),
-        "{}",
-        stopped.stderr
-    );
+    let stopped = run_at(here.path(), "peers", &["--json"]).failed(1, "no node runs on");
     let report = stopped.json();
     assert_eq!(
         (&report["running"], count(&report["peers"])),
@@ -85,15 +80,16 @@ fn a_running_node_tells_of_its_peers_and_a_stopped_one_of_its_book() {
     );
     let known = &report["address_book"]["addresses"][0];
     assert_eq!(known["id"], node_id.trim());
-    let table = run_at(here.path(), "peers", &[]).succeeded().stdout;
+    let table = run_at(here.path(), "peers", &[])
+        .failed(1, "no node runs on")
+        .stdout;
     assert!(table.contains("1 address: "), "{table}");
 }
 
 #[test]
 fn a_home_where_no_node_ever_ran_says_so() {
     let home = home();
-    let told = run_at(home.path(), "peers", &[]).succeeded();
-    assert!(told.stderr.contains("there is no"), "{}", told.stderr);
+    let told = run_at(home.path(), "peers", &[]).failed(1, "there is no address book");
     assert_eq!(told.stdout, "no address book\n");
 }
 
@@ -120,8 +116,8 @@ fn a_second_node_on_a_home_is_refused_and_the_home_of_a_dead_one_is_free() {
     first.killed();
     let socket = home.path().join("data/ringwire.sock");
     assert!(socket.exists(), "the dead node's socket is left");
-    let stopped = run_at(home.path(), "peers", &["--json"]).succeeded().json();
-    assert_eq!(stopped["running"], false);
+    let stopped = run_at(home.path(), "peers", &["--json"]).failed(1, "no node runs on");
+    assert_eq!(stopped.json()["running"], false);
 
     let mut second = start(home.path(), &[]);
     second.line();

@@ -66,6 +66,18 @@ pub(crate) fn chain_id(path: &Path) -> Result<Option<String>, Failure> {
     };
     let genesis: Genesis = serde_json::from_reader(BufReader::new(file))
         .map_err(|error| cannot_read(&format!("no genesis with a chain_id: {error}")))?;
+    let named = Config {
+        network: genesis.chain_id.clone(),
+        ..Config::default()
+    };
+    // The rule is that of the name of a network; the fault is of this file.
+    if let Err(error) = named.check() {
+        let problem = error.problem;
+        return Err(cannot_read(&format!(
+            "chain_id {:?} {problem}",
+            genesis.chain_id
+        )));
+    }
     Ok(Some(genesis.chain_id))
 }
 
@@ -95,6 +107,14 @@ mod tests {
         assert!(found("{}").is_err());
         assert!(found("").is_err());
         assert!(chain_id(Path::new("/dev/zero")).is_err(), "not even opened");
+        for chain_id in ["", " ", "net\\n7"] {
+            let refused = found(&format!(r#"{{"chain_id":"{chain_id}"}}"#));
+            let Err(Failure::Message(said)) = refused else {
+                panic!("{chain_id:?} is taken");
+            };
+            let names_file = said.contains("genesis.json: chain_id");
+            assert!(names_file && !said.contains("ringwire.network"), "{said}");
+        }
         let absent = Path::new("/absent/genesis.json");
         assert_eq!(chain_id(absent).ok(), Some(None));
     }

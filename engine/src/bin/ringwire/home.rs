@@ -13,7 +13,7 @@
 
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -89,12 +89,17 @@ impl Home {
     /// Reads the key that `init` made or that came with a CometBFT home.
     pub(crate) fn load_node_key(&self, config: &Config) -> Result<NodeKey, Failure> {
         let path = self.file(&config.node_key_file);
-        match NodeKey::load(&path) {
+        let key = match NodeKey::load(&path) {
             Err(KeyFileError::Missing { .. }) => {
-                Err(self.cannot_read(&path, &io::Error::from(ErrorKind::NotFound)))
+                // The system's own words, and who forgot `init` is told of it.
+                let error = fs::metadata(&path).err();
+                let error = error.unwrap_or_else(|| io::Error::from(ErrorKind::NotFound));
+                return Err(self.cannot_read(&path, &error));
             }
-            loaded => Ok(loaded?),
-        }
+            loaded => loaded?,
+        };
+        warn_of_readers(&path);
+        Ok(key)
     }
 
     /// The file of the address book, which the node will write over and over.
@@ -144,6 +149,24 @@ fn read_text(path: &Path) -> io::Result<String> {
         return Err(io::Error::new(ErrorKind::FileTooLarge, rule));
     }
     String::from_utf8(bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+}
+
+/// Bits of a file's mode by which others than its owner read or write it.
+const OTHERS: u32 = 0o077;
+
+/// Warns of a secret key that others can read: they could speak in this node's name.
+pub(crate) fn warn_of_readers(key_file: &Path) {
+    let Ok(mode) = fs::metadata(key_file).map(|found| found.permissions().mode()) else {
+        return;
+    };
+    if mode & OTHERS != 0 {
+        let path = key_file.display();
+        warn!(
+            "{path}: others may read or change the secret key of this node (mode {:04o}); \
+             chmod 600 {path}",
+            mode & 0o7777
+        );
+    }
 }
 
 /// Whether two names lead to one file, or will once it is written.

@@ -36,12 +36,13 @@ pub(crate) struct InitArgs {
 }
 
 pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
+    refuse_idle_flags(args)?;
     let made = make(&args.home, config(args)?)?;
     if args.json {
         return console::print_json(&json!({
             "node_id": made.key.id().to_string(),
-            "config": { "path": made.config_file, "created": made.config_created },
-            "node_key": { "path": made.key_file, "created": made.key_created },
+            "config": { "path": text(&made.config_file), "created": made.config_created },
+            "node_key": { "path": text(&made.key_file), "created": made.key_created },
         }));
     }
     let verb = |created| if created { "created" } else { "kept" };
@@ -53,6 +54,35 @@ pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
         made.key_file.display(),
         made.key.id(),
     ))
+}
+
+/// Flags that go into a new config.toml have no effect on one that is there: unless it says the same
+/// already, that is an error, before anything is made.
+fn refuse_idle_flags(args: &InitArgs) -> Result<(), Failure> {
+    let path = args.home.config_file();
+    if !path.exists() {
+        return Ok(());
+    }
+    let config = genesis::with_network(&args.home, args.home.load_config()?, None)?;
+    let flags = [
+        ("--network", &args.network, "network", &config.network),
+        ("--moniker", &args.moniker, "moniker", &config.moniker),
+    ];
+    for (flag, wanted, key, found) in flags {
+        if let Some(wanted) = wanted.as_ref().filter(|wanted| *wanted != found) {
+            let path = path.display();
+            return Err(Failure::new(format!(
+                "{flag} {wanted}: {path} is there already and keeps its {key} \"{found}\"; change it \
+                 there, or leave {flag} out"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A path as text. JSON has no other, so bytes that are no UTF-8 are shown as U+FFFD.
+fn text(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// A home in which a node can run, and what of it is new.
@@ -75,6 +105,9 @@ pub(crate) fn make(home: &Home, config: Config) -> Result<Made, Failure> {
         _ => home.load_config()?.config,
     };
     let key_file = home.file(&config.node_key_file);
+    let key_created = !key_file
+        .try_exists()
+        .map_err(|error| cannot_write(&key_file, &error))?;
     for directory in [&config_file, &key_file]
         .into_iter()
         .filter_map(|file| file.parent())
@@ -82,10 +115,10 @@ pub(crate) fn make(home: &Home, config: Config) -> Result<Made, Failure> {
         fs::create_dir_all(directory).map_err(|error| cannot_write(directory, &error))?;
     }
     // The key comes first: if it fails, there is no half a home to wonder about.
-    let key_created = !key_file.exists();
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| Failure::new(format!("no entropy: {error}")))?;
     let key = NodeKey::load_or_generate(&key_file, seed)?;
+    home::warn_of_readers(&key_file);
     let config_created = home::create_whole(&config_file, &config.to_documented_toml())
         .map_err(|error| cannot_write(&config_file, &error))?;
     Ok(Made {

@@ -71,7 +71,8 @@ pub(crate) struct LocalnetArgs {
         long,
         value_name = "N",
         default_value_t = 20_000,
-        conflicts_with = "input"
+        conflicts_with = "input",
+        value_parser = clap::value_parser!(u64).range(1..)
     )]
     messages: u64,
     /// Bytes of each message made up.

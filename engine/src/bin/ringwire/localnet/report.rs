@@ -123,7 +123,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{:>4}  {:<ID_DIGITS$}  {:>5}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}",
-            "node", "id", "peers", "received", "refused", "MB/s", "p50", "p99", "max"
+            "node", "id", "peers", "received", "duplicate", "MB/s", "p50", "p99", "max"
         )?;
         for (number, node) in self.nodes.iter().enumerate() {
             writeln!(

@@ -17,8 +17,8 @@ use crate::home::Home;
 
 /// Show the peers of a home's node and its address book.
 ///
-/// Asks the node that runs on the home; if none does, says so and shows the address book that the
-/// last one left.
+/// Asks the node that runs on the home; if none does, shows the address book that the last one left
+/// and ends with exit code 1.
 #[derive(Args)]
 pub(crate) struct PeersArgs {
     #[command(flatten)]
@@ -43,16 +43,31 @@ pub(crate) fn run(args: &PeersArgs) -> Result<(), Failure> {
     if args.json {
         // As a list that asks for no knowledge of the file's format.
         report["address_book"] = book.as_ref().map_or(Value::Null, Book::to_json);
-        return console::print_json(&report);
+        console::print_json(&report)?;
+    } else {
+        console::print(&text::render(
+            &report,
+            book.as_ref(),
+            text::Style {
+                ids_in_full: args.full,
+                addresses_max: args.addresses,
+            },
+        ))?;
     }
-    console::print(&text::render(
-        &report,
-        book.as_ref(),
-        text::Style {
-            ids_in_full: args.full,
-            addresses_max: args.addresses,
-        },
-    ))
+    // Scripts that watch a node go by the exit code.
+    match report["running"] == true {
+        true => Ok(()),
+        false => Err(nobody(&args.home, book.is_some())),
+    }
+}
+
+/// Why a report is not that of a running node.
+fn nobody(home: &Home, has_book: bool) -> Failure {
+    let what = match has_book {
+        true => "this is its address book as the last one left it",
+        false => "and there is no address book",
+    };
+    Failure::new(format!("no node runs on {}; {what}", home.root().display()))
 }
 
 /// The report of a running node, with its book.
@@ -75,11 +90,6 @@ fn left_behind(home: &Home) -> Result<(Value, Option<Book>), Failure> {
         Err(error) if NotRegular::in_error(&error) == Some(NotRegular(FileKind::Null)) => None,
         Err(error) => return Err(cannot_read(&error)),
     };
-    let (root, file) = (home.root().display(), path.display());
-    match book {
-        Some(_) => eprintln!("no node runs on {root}; this is {file} as the last one left it"),
-        None => eprintln!("no node runs on {root}, and no address book is kept in {file}"),
-    }
     let report = json!({
         "running": false,
         "node": null,
