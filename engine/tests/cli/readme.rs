@@ -182,13 +182,14 @@ fn the_node_of_the_readme_finds_its_seed_and_says_whom_it_knows() {
     let address = seed.wait_for("@127.0.0.1:26660");
     let mut node = Terminal::open(folder.path(), &blocks[NODE]);
     node.wait_for("@127.0.0.1:26661");
-    let seed_id = address.split('@').next().expect("an id").to_owned();
+    // Tables show the first digits of an id.
+    let seed_id = address.get(..12).expect("an id has forty digits");
     let began = Instant::now();
     loop {
         let mut shown = String::new();
         let mut peers = Terminal::open(folder.path(), &blocks[PEERS]);
         peers.shown.read_to_string(&mut shown).expect("UTF-8");
-        if shown.contains(&seed_id) {
+        if shown.contains(seed_id) {
             return;
         }
         assert!(began.elapsed() < WITHIN, "not in time: {shown}");
