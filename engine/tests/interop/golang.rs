@@ -61,7 +61,11 @@ impl Program {
                  (GOPROXY) in reach: {said}"
             ));
         }
-        let program = folder.join(self.module.replace('/', "-"));
+        let name = match self.package.rsplit_once('/') {
+            Some((_, last)) => format!("{}-{last}", self.module),
+            None => String::from(self.module),
+        };
+        let program = folder.join(name.replace('/', "-"));
         let target = program.to_str().expect("a path of UTF-8");
         let flags = ["build", "-p", "2", "-buildvcs=false", "-o", target];
         let built = self.go(&[&flags[..], &[self.package]].concat())?;

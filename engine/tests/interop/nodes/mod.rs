@@ -3,6 +3,7 @@
 //! ```text
 //!   release.rs   which releases there are, and how their program is built
 //!   node.rs      homes of a chain, a running node, what it answers to HTTP
+//!   channels.rs  our table of channels beside what CometBFT's reactors declare
 //!   follow.rs    the example `comet_peer` follows a chain of one validator
 //!   seed.rs      a chain of four validators finds itself through a seed of ours
 //! ```
@@ -10,6 +11,7 @@
 //! Without `go`, or without the network its modules come from, every test here says so and tests
 //! nothing.
 
+mod channels;
 mod follow;
 mod node;
 mod release;
