@@ -160,7 +160,10 @@ fn was_a_book(bytes: &[u8]) -> bool {
 
 /// Gives a file a name that no file has yet: `NAME.damaged-SECONDS`, with a number behind it where
 /// that is taken.
+///
+/// Of a symbolic link it is what the link leads to, so that the next book is written there again.
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let path = fs::canonicalize(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let seconds = unix_time().as_secs();
     for number in 0..ASIDE_PER_SECOND {
@@ -172,8 +175,13 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
         // The empty file is ours, so that the renaming cannot cost anybody else's.
         match OpenOptions::new().write(true).create_new(true).open(&aside) {
             Ok(_) => {
-                fs::rename(path, &aside)?;
-                return Ok(aside);
+                return match fs::rename(&path, &aside) {
+                    Ok(()) => Ok(aside),
+                    Err(error) => {
+                        let _ = fs::remove_file(&aside);
+                        Err(error)
+                    }
+                };
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
@@ -296,6 +304,26 @@ mod tests {
             panic!("a device is no book");
         };
         assert!(error.to_string().contains("a character device"), "{error}");
+    }
+
+    #[test]
+    fn a_link_stays_when_the_damaged_book_behind_it_is_set_aside() {
+        let (near, far) = (
+            tempfile::tempdir().expect("a temporary directory"),
+            tempfile::tempdir().expect("a temporary directory"),
+        );
+        let link = near.path().join("addrbook.json");
+        let real = far.path().join("real.json");
+        fs::write(&real, "{damaged").expect("written");
+        std::os::unix::fs::symlink(&real, &link).expect("a link");
+        assert!(load(&link, CONFIG, [1; 32]).expect("started").is_empty());
+        assert!(link.symlink_metadata().expect("the link").is_symlink());
+        assert!(!real.exists());
+        let aside = entries(far.path());
+        assert!(
+            aside.len() == 1 && aside[0].starts_with("real.json.damaged-"),
+            "{aside:?}"
+        );
     }
 
     #[test]
