@@ -118,17 +118,13 @@ pub(super) fn load(
         Err(error) => return Err(failed(error)),
     };
     match AddrBook::from_json(config, secret, seed, &bytes) {
-        Ok(book) => {
+        // Other documents may read as a book without addresses; the next save would end them.
+        Ok(book) if !book.is_empty() || was_a_book(&bytes) => {
             let (addresses, skipped) = (book.len(), book.skipped_entries());
             tracing::info!(path = %path.display(), addresses, skipped, "read the address book");
             Ok(book)
         }
-        Err(_) if !was_a_book(&bytes) => {
-            // Why it is none is not told: that may quote a secret.
-            let rule = "it holds something else than an address book and is left alone";
-            Err(failed(io::Error::new(io::ErrorKind::InvalidData, rule)))
-        }
-        Err(error) => {
+        Err(error) if was_a_book(&bytes) => {
             let aside = set_aside(path).map_err(failed)?;
             tracing::warn!(
                 path = %path.display(),
@@ -138,11 +134,15 @@ pub(super) fn load(
             );
             Ok(AddrBook::new(config, secret, seed))
         }
+        Ok(_) | Err(_) => {
+            // Why it is none is not told: that may quote a secret.
+            let rule = "it holds something else than an address book and is left alone";
+            Err(failed(io::Error::new(io::ErrorKind::InvalidData, rule)))
+        }
     }
 }
 
-/// Whether bytes that are no address book may have been one before something damaged them: a book
-/// that was cut off or torn, or what a loss of power leaves, nothing or zeros. Whole JSON without
+/// Whether bytes are an address book, or may have been one before something damaged them: one that was cut off or torn, or what a loss of power leaves, nothing or zeros. Whole JSON without
 /// addresses, or a long text without them, is another document; what does not begin as JSON is, too.
 fn was_a_book(bytes: &[u8]) -> bool {
     let is_blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
@@ -154,6 +154,10 @@ fn was_a_book(bytes: &[u8]) -> bool {
         head.windows(ADDRESSES.len()).any(|name| name == ADDRESSES)
     };
     let text = &bytes[begin..];
+    // What the reference takes for a book without addresses, and what holds nothing else either.
+    if text.starts_with(b"null") || text.iter().filter(|byte| !is_blank(byte)).eq(b"{}") {
+        return true;
+    }
     let is_other = || text.len() > HEAD_BYTES || serde_json::from_slice::<IgnoredAny>(text).is_ok();
     text[0] == b'{' && (names_addresses(text) || !is_other())
 }
@@ -257,7 +261,14 @@ mod tests {
         for end in 0..whole.len() {
             assert!(was_a_book(&whole[..end]), "cut off after {end} bytes");
         }
-        let damaged = [&b"\0\0\0\0"[..], b"", b"\n", br#"{"key":7,"addrs":[]}"#];
+        let damaged = [
+            &b"\0\0\0\0"[..],
+            b"",
+            b"\n",
+            b"null\n",
+            b"{ }",
+            br#"{"key":7,"addrs":[]}"#,
+        ];
         let torn = [&br#"{"addrs":["#[..], &[b'x'; 5000]].concat();
         for bytes in damaged.into_iter().chain([&torn[..]]) {
             assert!(was_a_book(bytes), "{:?}", String::from_utf8_lossy(bytes));
@@ -316,7 +327,11 @@ mod tests {
         let real = far.path().join("real.json");
         fs::write(&real, "{damaged").expect("written");
         std::os::unix::fs::symlink(&real, &link).expect("a link");
-        assert!(load(&link, CONFIG, [1; 32]).expect("started").is_empty());
+        assert!(
+            load(&link, CONFIG, &SECRET, [1; 32])
+                .expect("started")
+                .is_empty()
+        );
         assert!(link.symlink_metadata().expect("the link").is_symlink());
         assert!(!real.exists());
         let aside = entries(far.path());
