@@ -16,8 +16,8 @@ use crate::support::node::address_at;
 /// Validators of the chain: three of them decide a block.
 const VALIDATORS: usize = 4;
 
-/// Shards of the seeds that are met: what one shard learns the other must be able to tell at once.
-const SHARDS: [u16; 2] = [1, 2];
+/// Shards of the seeds that are met: what one shard learns the others must be able to tell at once.
+const SHARDS: [u16; 3] = [1, 2, 8];
 
 /// A node that got no addresses asks again after 30 s. Who finds its mesh in this time needed no
 /// second question, even on a machine with more to do; on an idle one it takes five seconds.
