@@ -178,6 +178,13 @@ impl Admission {
         }
     }
 
+    /// Entries of all its tables but the bans, which have a bound of their own.
+    pub(super) fn len(&self) -> usize {
+        let peers = self.entries.len() + self.by_ticket.len() + self.parked.len();
+        let places = self.ips.len() + self.subnets.len();
+        peers + places
+    }
+
     /// Decides about a candidate of shard `from`.
     pub(super) fn decide(
         &mut self,

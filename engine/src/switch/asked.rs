@@ -39,6 +39,11 @@ pub(super) struct AskedLinks {
 pub(super) type Connection = (Ticket, ShardId, bool);
 
 impl AskedLinks {
+    /// Connections that applications wait for. Who is named is the operator's to bound.
+    pub(super) fn len(&self) -> usize {
+        self.unproven.len()
+    }
+
     /// What the configuration names, and nobody asks yet.
     pub(super) fn new(config: &Config) -> Self {
         AskedLinks {

@@ -73,6 +73,11 @@ impl<K: Ord> Tally<K> {
         }
     }
 
+    /// Keys under which somebody is counted.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// How many there are.
     pub(super) fn count(&self, key: &K) -> usize {
         self.0.get(key).copied().unwrap_or(0)

@@ -62,6 +62,15 @@ impl Coordinator {
         }
     }
 
+    /// See [`super::Switch::table_sizes`].
+    pub(super) fn table_sizes(&self) -> [(&'static str, usize); 3] {
+        [
+            ("dials that are waited for", self.asked.len()),
+            ("admissions", self.admission.len()),
+            ("dial targets", self.dialer.len()),
+        ]
+    }
+
     /// Plans the first dial of every persistent peer, spread by the configured jitter.
     pub(super) fn start(&mut self, core: &mut Core) {
         self.announce_budget(core);

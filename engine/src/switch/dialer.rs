@@ -120,6 +120,11 @@ impl Dialer {
         }
     }
 
+    /// Ids in the plan, and attempts under way.
+    pub(super) fn len(&self) -> usize {
+        self.targets.len() + self.by_attempt.len()
+    }
+
     /// Plans a dial at `at`. An id that is in the plan already keeps its state; it becomes
     /// persistent if asked to. `connected` tells whether it is a peer now.
     pub(super) fn plan(

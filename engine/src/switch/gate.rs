@@ -102,6 +102,11 @@ impl Gate {
         }
     }
 
+    /// Addresses at which somebody is, or shakes hands.
+    pub(super) fn len(&self) -> usize {
+        self.occupied.len() + self.handshakes.len() + self.handshakes_of.len()
+    }
+
     /// Learns what changed at the coordinator.
     pub(super) fn handle_update(&mut self, update: GateUpdate) {
         match update {

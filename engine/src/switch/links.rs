@@ -129,6 +129,11 @@ impl Links {
         self.peers.len()
     }
 
+    /// Places for links: as many as there ever were at a time.
+    pub(super) fn slot_count(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Keys of all links, by ascending link id.
     pub(super) fn keys(&self) -> impl Iterator<Item = PeerKey> + '_ {
         self.by_id.values().copied()

@@ -305,6 +305,31 @@ impl Switch {
         (0..self.reactors.len()).map(of).collect()
     }
 
+    /// How many entries each table has that peers make grow: its name, its length. What comes and goes
+    /// must leave them as they were; a test holds them to that.
+    pub fn table_sizes(&self) -> Vec<(&'static str, usize)> {
+        let core = &self.core;
+        let mut sizes = vec![
+            ("sockets", core.links.slot_count()),
+            ("timers", core.timers.len()),
+            (
+                "links that want a turn",
+                core.dirty.len() + core.handshaking.len(),
+            ),
+            ("messages to itself", core.inbox.len()),
+            ("outputs", core.outputs.len()),
+            ("stops", core.stops.len()),
+            ("gauges", core.gauges.len()),
+            ("dials", core.dials.len()),
+            ("addresses at the gate", core.gate.len()),
+            ("revoked tickets", self.revoked.len()),
+        ];
+        if let Some(coordinator) = &self.coordinator {
+            sizes.extend(coordinator.table_sizes());
+        }
+        sizes
+    }
+
     /// The peers of this shard and how their connections are.
     pub fn peers(&self, now: Instant) -> Vec<(PeerInfo, ConnectionStatus)> {
         let links = &self.core.links;

@@ -45,6 +45,11 @@ impl Timers {
         self.heap.push(Reverse((at, self.made, timer)));
     }
 
+    /// Entries in the heap.
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     /// The earliest deadline.
     pub(super) fn next_at(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, ..))| *at)

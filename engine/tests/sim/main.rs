@@ -3,6 +3,7 @@
 //! Each test is a function of its seed. A failure prints the one command that replays it.
 
 mod admission;
+mod churn;
 mod faults;
 mod goodbye;
 mod gossip;
