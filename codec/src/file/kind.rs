@@ -42,7 +42,8 @@ impl FileKind {
     }
 
     fn of(metadata: &Metadata) -> FileKind {
-        let known: [(fn(&FileType) -> bool, FileKind); 6] = [
+        type Question = fn(&FileType) -> bool;
+        let known: [(Question, FileKind); 6] = [
             (FileType::is_file, FileKind::Regular),
             (FileType::is_dir, FileKind::Directory),
             (FileType::is_fifo, FileKind::Pipe),
