@@ -17,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use super::pool::{BufferPool, COPY_OUT_BYTES};
 
 /// A message may pin a buffer of so many times its length.
-const PINNED_MAX: usize = 4;
+pub(super) const PINNED_MAX: usize = 4;
 
 /// The part of a message that has come so far. Holds no memory between messages.
 #[derive(Debug, Default)]

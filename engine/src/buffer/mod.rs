@@ -6,6 +6,8 @@
 //!  out:  messages ─▶ [send] packets into the open record, sealed in place ─▶ vectored write ─▶ [pool]
 //! ```
 
+#[allow(clippy::module_inception, reason = "the buffer is the room's namesake")]
+mod buffer;
 pub mod cost;
 pub mod gather;
 pub mod layer;
@@ -14,6 +16,7 @@ pub mod recv;
 mod reuse;
 pub mod send;
 
+pub use buffer::Buffer;
 pub use cost::memory_cost;
 pub use gather::GatherBuf;
 pub use layer::{Framing, LayerError, Opener, Sealer};

@@ -1,10 +1,10 @@
 //! The slab of a shard: receive chunks and send buffers that come back when their last slice is
 //! dropped, wherever that happens.
 //!
-//! A buffer is a [`BytesMut`] whose bytes are initialised once, when it is made. Slices cut from
-//! it (`split_to`, `freeze`) share its reference count, so any thread may drop them; the pool
-//! keeps the empty remainder of each lent buffer and takes the memory back as soon as that
-//! remainder is the only reference left. No lock, no message, no free list across threads.
+//! A [`Buffer`] is initialised once, when it is made. Slices cut from it share its reference count, so
+//! any thread may drop them; the pool keeps the empty remainder of each lent buffer and takes the
+//! memory back as soon as that remainder is the only reference left. No lock, no message, no free
+//! list across threads.
 //!
 //! ```text
 //!   fresh ──take──▶ in use ──give_back──▶ lent (slices alive?) ──no slices──▶ idle ──take──▶ …
@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+use super::buffer::{Buffer, Origin};
 use super::reuse::Reuse;
 
 /// Bytes in front of a receive chunk, enough for the rest of any frame or record.
@@ -33,20 +34,26 @@ pub const COPY_OUT_BYTES: usize = 4096;
 /// Bytes of an arena from which small copies are cut: one allocation for many messages.
 const ARENA_BYTES: usize = 16 * 1024;
 
-/// Spent arenas that are waited for; older ones are left to whoever keeps their messages. What an
-/// application holds at a time while it keeps up is a few.
-const ARENAS_LENT_MAX: usize = 16;
+/// Spent arenas that are waited for; older ones are left to whoever keeps their messages. A connection
+/// reads a quarter of their bytes ahead, and as much waits in a subscription that keeps up.
+const ARENAS_LENT_MAX: usize = 64;
 /// Smallest and largest buffer that messages of several packets are gathered in and that is used
 /// again; the sizes between are powers of two.
 const GATHER_BYTES_MIN: usize = 4096;
 const GATHER_BYTES_MAX: usize = 1 << 20;
 const GATHER_CLASSES: usize = (GATHER_BYTES_MAX / GATHER_BYTES_MIN).ilog2() as usize + 1;
-/// Bytes of the gather buffers of one size that are waited for, two of them at least.
+/// Bytes of the gather buffers of one size that are waited for, two of them at least: as many as arenas
+/// have, for the same reason.
 const GATHER_LENT_BYTES: usize = 1 << 20;
 
-/// The part of the chunks that may be out as slices before messages are copied instead: one in so
-/// many. Whoever keeps messages keeps chunks, and the rest is for receiving.
+/// The part of the chunks that may be out as slices, and not with a connection any more, before
+/// messages are copied instead: one in so many. Whoever keeps messages keeps chunks, and the rest is
+/// for receiving.
 const LENT_SHARE: usize = 4;
+/// The part of the chunks that is never cut: one in so many. What slices are cut from while it is at
+/// the front of a connection comes home lent, however much of it was read; were all chunks cut, an
+/// application that keeps messages could keep them all.
+const UNCUT_SHARE: usize = 4;
 
 /// Chunks that one trim frees at most: giving pages back costs system calls, and a shard that frees
 /// all of a burst at once would hold up its peers.
@@ -85,7 +92,7 @@ impl Default for PoolLimits {
 #[derive(Debug)]
 pub struct Chunk {
     /// The whole buffer, initialised.
-    pub bytes: BytesMut,
+    pub bytes: Buffer,
     /// First received byte.
     pub start: usize,
     /// One past the last received byte.
@@ -95,7 +102,7 @@ pub struct Chunk {
 impl Chunk {
     /// A chunk that holds a copy of `received`; for tests and simulated links.
     pub fn copied_from(received: &[u8]) -> Self {
-        let mut bytes = BytesMut::zeroed(RECV_HEADROOM + received.len());
+        let mut bytes = Buffer::from(BytesMut::zeroed(RECV_HEADROOM + received.len()));
         bytes[RECV_HEADROOM..].copy_from_slice(received);
         Chunk {
             start: RECV_HEADROOM,
@@ -128,13 +135,15 @@ pub struct PoolCounters {
 pub struct BufferPool {
     limits: PoolLimits,
     /// Chunks nobody refers to, ready to be filled.
-    chunks_idle: Vec<BytesMut>,
+    chunks_idle: Vec<Buffer>,
     /// The fewest idle chunks since the last trim: nobody has needed these.
     chunks_spare: usize,
     /// Remainders of chunks whose slices may still be alive, oldest first.
-    chunks_lent: VecDeque<BytesMut>,
+    chunks_lent: VecDeque<Buffer>,
+    /// Chunks from which slices were cut that may be alive: those lent and those still in use.
+    chunks_cut: usize,
     chunks_made: usize,
-    send_idle: Vec<BytesMut>,
+    send_idle: Vec<Buffer>,
     arena: BytesMut,
     arenas: Reuse,
     gathers: [Reuse; GATHER_CLASSES],
@@ -149,13 +158,14 @@ impl BufferPool {
             chunks_idle: Vec::new(),
             chunks_spare: 0,
             chunks_lent: VecDeque::new(),
+            chunks_cut: 0,
             chunks_made: 0,
             send_idle: Vec::new(),
             arena: BytesMut::new(),
             arenas: Reuse::new(ARENA_BYTES, ARENAS_LENT_MAX),
             gathers: std::array::from_fn(|class| {
                 let bytes = GATHER_BYTES_MIN << class;
-                Reuse::new(bytes, (GATHER_LENT_BYTES / bytes).clamp(2, ARENAS_LENT_MAX))
+                Reuse::new(bytes, (GATHER_LENT_BYTES / bytes).max(2))
             }),
             counters: PoolCounters::default(),
         }
@@ -163,12 +173,12 @@ impl BufferPool {
 
     /// A buffer of [`CHUNK_BYTES`] initialised bytes to receive into, or `None` when the budget is
     /// out with peers and applications.
-    pub fn take_chunk(&mut self) -> Option<BytesMut> {
+    pub fn take_chunk(&mut self) -> Option<Buffer> {
         if let Some(chunk) = self.chunks_idle.pop() {
             self.chunks_spare = self.chunks_spare.min(self.chunks_idle.len());
             return Some(chunk);
         }
-        if let Some(chunk) = self.reclaim_chunk() {
+        if let Some(chunk) = self.reclaim_any() {
             return Some(chunk);
         }
         if self.chunks_made == self.limits.chunks_max {
@@ -177,55 +187,47 @@ impl BufferPool {
         }
         self.chunks_made += 1;
         self.counters.allocated += 1;
-        Some(BytesMut::zeroed(CHUNK_BYTES))
+        Some(Buffer::chunk())
     }
 
-    /// Takes a chunk back, or what is left of it after slices were cut off its front. One more than
-    /// were made is not ours (a simulated link makes its own) and is dropped.
-    pub fn give_back_chunk(&mut self, mut remainder: BytesMut) {
-        if self.chunks_idle.len() + self.chunks_lent.len() == self.chunks_made {
+    /// Takes a chunk back, or what is left of it after slices were cut off its front. Memory that no
+    /// pool made, or another pool did, is dropped.
+    pub fn give_back_chunk(&mut self, remainder: Buffer) {
+        let all_are_home = self.chunks_idle.len() + self.chunks_lent.len() == self.chunks_made;
+        if remainder.origin() != Origin::Chunk || all_are_home {
             return;
         }
         if remainder.len() == CHUNK_BYTES {
-            self.chunks_idle.push(remainder);
-            return;
+            return self.chunks_idle.push(remainder);
         }
-        remainder.clear();
-        match reclaim(remainder, CHUNK_BYTES) {
-            Ok(chunk) => {
-                self.counters.reclaimed += 1;
-                self.chunks_idle.push(chunk);
-            }
+        match self.reclaim(remainder) {
+            Ok(chunk) => self.chunks_idle.push(chunk),
             Err(lent) => self.chunks_lent.push_back(lent),
         }
     }
 
-    /// Whether a message may leave as a slice of its chunk. Once the application, or a queue, keeps
-    /// the slices of a quarter of all chunks, it may not: what is kept must never leave the shard
-    /// without memory to receive into.
-    pub fn may_lend(&mut self) -> bool {
-        if self.chunks_lent.len() < self.limits.chunks_max.div_ceil(LENT_SHARE) {
+    /// Whether a message may leave as a slice of `chunk`: what is kept must never leave the shard
+    /// without memory to receive into. It may not once the application, or a queue, keeps the slices
+    /// of a quarter of all chunks, nor as the first of its chunk once three quarters of all are cut.
+    pub(super) fn may_lend(&mut self, chunk: &Buffer) -> bool {
+        let chunks_max = self.limits.chunks_max;
+        if chunk.origin() != Origin::Chunk {
             return true;
         }
-        let Some(oldest) = self.chunks_lent.pop_front() else {
-            return true;
-        };
-        match reclaim(oldest, CHUNK_BYTES) {
-            Ok(chunk) => {
-                self.counters.reclaimed += 1;
-                self.chunks_idle.push(chunk);
-                true
-            }
-            Err(oldest) => {
-                self.chunks_lent.push_back(oldest);
-                false
-            }
+        if !chunk.is_cut() && self.chunks_cut >= chunks_max - chunks_max / UNCUT_SHARE {
+            return false;
         }
+        if self.chunks_lent.len() < chunks_max.div_ceil(LENT_SHARE) {
+            return true;
+        }
+        self.reclaim_oldest()
     }
 
-    /// A chunk that is gone for good (its memory went elsewhere) no longer counts.
-    pub fn forget_chunk(&mut self) {
-        self.chunks_made = self.chunks_made.saturating_sub(1);
+    /// Cuts the first `len` bytes of a buffer off, to be kept by anybody.
+    pub(crate) fn cut(&mut self, buffer: &mut Buffer, len: usize) -> Bytes {
+        let is_first = buffer.origin() == Origin::Chunk && !buffer.is_cut();
+        self.chunks_cut += usize::from(is_first);
+        buffer.cut(len)
     }
 
     /// Frees idle chunks and gather buffers that nobody has needed since the last call, so that a
@@ -245,20 +247,20 @@ impl BufferPool {
     }
 
     /// A buffer of [`SEND_BYTES`] initialised bytes to seal into.
-    pub fn take_send(&mut self) -> BytesMut {
+    pub fn take_send(&mut self) -> Buffer {
         self.send_idle.pop().unwrap_or_else(|| {
             self.counters.allocated += 1;
-            BytesMut::zeroed(SEND_BYTES)
+            Buffer::send()
         })
     }
 
-    /// Takes back a send buffer that was written, cut to any length.
-    pub fn give_back_send(&mut self, mut buffer: BytesMut) {
-        if self.send_idle.len() >= self.limits.send_idle_max {
+    /// Takes back a send buffer that was written, cut to any length. Others are dropped.
+    pub fn give_back_send(&mut self, buffer: Buffer) {
+        let is_wanted = self.send_idle.len() < self.limits.send_idle_max;
+        if !is_wanted || buffer.origin() != Origin::Send {
             return;
         }
-        buffer.clear();
-        if let Ok(buffer) = reclaim(buffer, SEND_BYTES) {
+        if let Ok(buffer) = buffer.reclaim() {
             self.send_idle.push(buffer);
         }
     }
@@ -319,38 +321,41 @@ impl BufferPool {
     }
 
     /// Looks at each lent chunk at most once, oldest first, for one that came back.
-    fn reclaim_chunk(&mut self) -> Option<BytesMut> {
+    fn reclaim_any(&mut self) -> Option<Buffer> {
         for _ in 0..self.chunks_lent.len() {
-            let lent = self.chunks_lent.pop_front()?;
-            match reclaim(lent, CHUNK_BYTES) {
-                Ok(chunk) => {
-                    self.counters.reclaimed += 1;
-                    return Some(chunk);
-                }
-                Err(lent) => self.chunks_lent.push_back(lent),
+            if self.reclaim_oldest() {
+                return self.chunks_idle.pop();
             }
         }
         None
     }
-}
 
-/// Makes a buffer whole again if `remainder` is the last reference to it.
-#[allow(
-    unsafe_code,
-    reason = "restores a length without clearing memory it will overwrite"
-)]
-fn reclaim(mut remainder: BytesMut, bytes: usize) -> Result<BytesMut, BytesMut> {
-    debug_assert!(remainder.is_empty());
-    if !remainder.try_reclaim(bytes) {
-        return Err(remainder);
+    /// Looks whether the oldest lent chunk has come back, and takes the next one for the oldest if it
+    /// has not.
+    fn reclaim_oldest(&mut self) -> bool {
+        let Some(oldest) = self.chunks_lent.pop_front() else {
+            return false;
+        };
+        match self.reclaim(oldest) {
+            Ok(chunk) => {
+                self.chunks_idle.push(chunk);
+                true
+            }
+            Err(oldest) => {
+                self.chunks_lent.push_back(oldest);
+                false
+            }
+        }
     }
-    // SAFETY: buffers of the pool are made by `BytesMut::zeroed` with exactly `bytes` bytes, all
-    // initialised, and are never reallocated: `try_reclaim` only succeeds by handing out the same
-    // allocation from its start, so `bytes` initialised bytes lie behind the pointer.
-    unsafe {
-        remainder.set_len(bytes);
+
+    fn reclaim(&mut self, remainder: Buffer) -> Result<Buffer, Buffer> {
+        let was_cut = remainder.is_cut();
+        let chunk = remainder.reclaim()?;
+        // One that was cut by another pool's hand is not counted here.
+        self.chunks_cut = self.chunks_cut.saturating_sub(usize::from(was_cut));
+        self.counters.reclaimed += 1;
+        Ok(chunk)
     }
-    Ok(remainder)
 }
 
 #[cfg(test)]
@@ -382,7 +387,7 @@ mod tests {
         assert!(one.is_some() && two.is_some());
         assert!(pool.take_chunk().is_none());
         assert_eq!(pool.counters().exhausted, 1);
-        pool.forget_chunk();
+        pool.give_back_chunk(two.expect("taken above"));
         assert!(pool.take_chunk().is_some());
     }
 
@@ -421,10 +426,7 @@ mod tests {
     fn a_chunk_comes_back_when_its_last_slice_is_dropped_on_any_thread() {
         let mut pool = pool(1);
         let mut chunk = pool.take_chunk().expect("a fresh pool");
-        let slices = [
-            chunk.split_to(5_000).freeze(),
-            chunk.split_to(70_000).freeze(),
-        ];
+        let slices = [pool.cut(&mut chunk, 5_000), pool.cut(&mut chunk, 70_000)];
         pool.give_back_chunk(chunk);
         assert!(pool.take_chunk().is_none(), "its slices are alive");
         std::thread::spawn(move || drop(slices))
@@ -441,7 +443,7 @@ mod tests {
     fn a_chunk_whose_slices_are_gone_already_is_idle_at_once() {
         let mut pool = pool(1);
         let mut chunk = pool.take_chunk().expect("a fresh pool");
-        drop(chunk.split_to(9_000).freeze());
+        drop(pool.cut(&mut chunk, 9_000));
         pool.give_back_chunk(chunk);
         assert_eq!(pool.counters().reclaimed, 1);
         assert!(pool.take_chunk().is_some());
@@ -452,15 +454,40 @@ mod tests {
         let mut pool = pool(8);
         let mut kept = Vec::new();
         for _ in 0..2 {
-            assert!(pool.may_lend());
             let mut chunk = pool.take_chunk().expect("within the budget");
-            kept.push(chunk.split_to(5_000).freeze());
+            assert!(pool.may_lend(&chunk));
+            kept.push(pool.cut(&mut chunk, 5_000));
             pool.give_back_chunk(chunk);
         }
-        assert!(!pool.may_lend());
+        let chunk = pool.take_chunk().expect("within the budget");
+        assert!(!pool.may_lend(&chunk));
         kept.remove(0);
         // The oldest that is still kept is looked at in turn with the one that came back.
-        assert!(pool.may_lend() || pool.may_lend());
+        assert!(pool.may_lend(&chunk) || pool.may_lend(&chunk));
+    }
+
+    #[test]
+    fn a_quarter_of_the_chunks_is_never_cut_and_those_that_are_may_be_cut_on() {
+        let mut pool = pool(8);
+        let mut chunks: Vec<_> = (0..8).filter_map(|_| pool.take_chunk()).collect();
+        let mut kept = Vec::new();
+        for chunk in &mut chunks[..6] {
+            assert!(pool.may_lend(chunk));
+            kept.push(pool.cut(chunk, 5_000));
+        }
+        assert!(!pool.may_lend(&chunks[6]), "it would be the seventh");
+        assert!(pool.may_lend(&chunks[0]), "its memory is lent already");
+        let own = Chunk::copied_from(b"of a simulated link").bytes;
+        assert!(pool.may_lend(&own));
+        // All come home, as when the pool is empty: six of them lent, two ready.
+        chunks
+            .into_iter()
+            .for_each(|chunk| pool.give_back_chunk(chunk));
+        assert!((0..2).all(|_| pool.take_chunk().is_some()));
+        assert!(pool.take_chunk().is_none());
+        kept.clear();
+        let chunk = pool.take_chunk().expect("they came back");
+        assert!(pool.may_lend(&chunk));
     }
 
     #[test]
@@ -470,6 +497,19 @@ mod tests {
             pool.give_back_chunk(Chunk::copied_from(b"bytes").bytes);
         }
         assert!(pool.chunks_lent.is_empty() && pool.chunks_idle.is_empty());
+    }
+
+    #[test]
+    fn memory_that_no_pool_made_is_not_taken_in() {
+        let mut pool = pool(4);
+        let foreign = || Buffer::from(BytesMut::with_capacity(4 * CHUNK_BYTES));
+        pool.give_back_send(foreign());
+        let chunk = pool.take_chunk().expect("a fresh pool");
+        pool.give_back_chunk(foreign());
+        pool.give_back_send(chunk);
+        assert!(pool.send_idle.is_empty());
+        assert!(pool.chunks_idle.is_empty() && pool.chunks_lent.is_empty());
+        assert!(pool.take_send().iter().all(|byte| *byte == 0));
     }
 
     #[test]

@@ -27,6 +27,8 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+use super::buffer::Buffer;
+use super::gather::PINNED_MAX;
 use super::layer::{LayerError, Opener};
 use super::pool::{BufferPool, COPY_OUT_BYTES, Chunk};
 
@@ -146,8 +148,8 @@ impl RecvBuf {
     }
 
     /// Consumes `used` bytes and returns the last `len` of them: a slice of the chunk if they are
-    /// many, a copy of their own if they are few (see [`COPY_OUT_BYTES`]) or if too many slices are
-    /// kept already (see [`BufferPool::may_lend`]).
+    /// many, a copy of their own if they are few (see [`COPY_OUT_BYTES`]), or if slices keep too much
+    /// memory alive already.
     ///
     /// # Panics
     /// If `len <= used <= plain().len()` does not hold.
@@ -160,19 +162,18 @@ impl RecvBuf {
         let Some(front) = &mut self.front else {
             return Bytes::new();
         };
-        // A window of our own is nobody else's to receive into, so it may be kept.
-        if len < COPY_OUT_BYTES || (front.pooled && !pool.may_lend()) {
+        if len < COPY_OUT_BYTES || front.pins_too_much(len) || !pool.may_lend(&front.bytes) {
             front.read += used;
             return pool.copy_out(&front.bytes[front.read - len..front.read]);
         }
-        front.cut(used, len)
+        front.cut(used, len, pool)
     }
 
     /// Moves everything that was received and not consumed into memory of our own, and gives all
     /// chunks back. For the moment when the pool has no chunk left: what peers sent and nobody
     /// pulls must not keep other peers from being read.
     pub fn park(&mut self, pool: &mut BufferPool) {
-        let pooled = self.front.as_ref().is_some_and(|front| front.pooled);
+        let pooled = self.front.as_ref().is_some_and(Window::is_pooled);
         if !pooled && self.queued.is_empty() {
             return;
         }
@@ -283,13 +284,13 @@ impl RecvBuf {
 /// The buffer at the front with its cursors; see the picture above.
 #[derive(Debug)]
 struct Window {
-    bytes: BytesMut,
+    bytes: Buffer,
     read: usize,
     plain: usize,
     sealed: usize,
     end: usize,
-    /// Whether the memory is the pool's, or our own for what fits in no chunk.
-    pooled: bool,
+    /// Bytes of its memory if that is our own, for what fits in no chunk; none if it is the pool's.
+    own: Option<usize>,
 }
 
 impl From<Chunk> for Window {
@@ -301,7 +302,7 @@ impl From<Chunk> for Window {
             plain: start,
             sealed: start,
             end,
-            pooled: true,
+            own: None,
         }
     }
 }
@@ -310,14 +311,14 @@ impl Window {
     /// An empty window of our own for at least `bytes`, with as much again so that growing piece by
     /// piece copies each byte a bounded number of times.
     fn with_room(bytes: usize) -> Self {
-        let bytes = BytesMut::zeroed(bytes.next_power_of_two() * 2);
+        let bytes = bytes.next_power_of_two() * 2;
         Window {
-            bytes,
+            bytes: Buffer::from(BytesMut::zeroed(bytes)),
             read: 0,
             plain: 0,
             sealed: 0,
             end: 0,
-            pooled: false,
+            own: Some(bytes),
         }
     }
 
@@ -332,19 +333,26 @@ impl Window {
         &self.bytes[self.read..self.plain]
     }
 
+    fn is_pooled(&self) -> bool {
+        self.own.is_none()
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.own.unwrap_or_else(|| self.backlog_bytes())
+    }
+
+    /// Whether a slice of `len` bytes would keep many times as much memory of our own alive. (How
+    /// many chunks slices keep alive is the pool's affair.)
+    fn pins_too_much(&self, len: usize) -> bool {
+        self.own.is_some_and(|bytes| len < bytes / PINNED_MAX)
+    }
+
     fn sealed(&self) -> &[u8] {
         &self.bytes[self.sealed..self.end]
     }
 
     fn backlog_bytes(&self) -> usize {
         (self.plain - self.read) + (self.end - self.sealed)
-    }
-
-    fn held_bytes(&self) -> usize {
-        match self.pooled {
-            true => self.backlog_bytes(),
-            false => self.bytes.len(),
-        }
     }
 
     fn tail_room(&self) -> usize {
@@ -408,9 +416,9 @@ impl Window {
     }
 
     /// Consumes `used` bytes and cuts the last `len` of them off as a slice of this buffer.
-    fn cut(&mut self, used: usize, len: usize) -> Bytes {
+    fn cut(&mut self, used: usize, len: usize, pool: &mut BufferPool) -> Bytes {
         let at = self.read + used;
-        let mut message = self.bytes.split_to(at).freeze();
+        let mut message = pool.cut(&mut self.bytes, at);
         self.read = 0;
         self.plain -= at;
         self.sealed -= at;
@@ -420,7 +428,7 @@ impl Window {
     }
 
     fn give_back(self, pool: &mut BufferPool) {
-        if self.pooled {
+        if self.is_pooled() {
             pool.give_back_chunk(self.bytes);
         }
     }

@@ -151,7 +151,7 @@ fn a_peer_that_stops_in_the_middle_of_a_frame_keeps_no_chunk() {
     let (start, rest) = sealed.split_at(1_500);
     recv.push(chunk(start, &mut pool), &mut pool);
     open_all(&mut recv, &mut pool);
-    assert!(recv.front.as_ref().is_some_and(|front| !front.pooled));
+    assert!(recv.front.as_ref().is_some_and(|front| !front.is_pooled()));
     recv.push(chunk(rest, &mut pool), &mut pool);
     open_all(&mut recv, &mut pool);
     assert!(recv.plain() == plain_bytes(2_000));
@@ -228,11 +228,81 @@ fn a_send_buffer_takes_what_it_has_room_for_and_not_a_byte_more() {
         assert!(recv.plain() == plain_bytes(room));
         let full = std::panic::catch_unwind(|| {
             let (sealer, _) = layer(wide);
-            let mut buf = SendBuf::new(BytesMut::zeroed(super::super::pool::SEND_BYTES), &sealer);
+            let mut buf = SendBuf::new(BufferPool::new(PoolLimits::default()).take_send(), &sealer);
             buf.put(&plain_bytes(room + 1));
         });
         assert!(full.is_err());
     }
+}
+
+/// A connection of which the shard has received half a record behind a whole one.
+struct Busy {
+    sealer: Sealer,
+    recv: RecvBuf,
+    /// The other half.
+    rest: Vec<u8>,
+}
+
+impl Busy {
+    fn new() -> Self {
+        let (sealer, opener) = layer(true);
+        Busy {
+            sealer,
+            recv: RecvBuf::new(opener),
+            rest: Vec::new(),
+        }
+    }
+
+    /// What comes next: the rest of one record, a whole one, and the half of another.
+    fn receive(&mut self, pool: &mut BufferPool) -> bool {
+        let Some(mut bytes) = pool.take_chunk() else {
+            return false;
+        };
+        let pieces = [plain_bytes(KEPT_BYTES), plain_bytes(KEPT_BYTES)];
+        let mut come = std::mem::take(&mut self.rest);
+        come.extend(seal(&mut self.sealer, &pieces, pool));
+        self.rest = come.split_off(come.len() - KEPT_BYTES / 2);
+        let end = RECV_HEADROOM + come.len();
+        bytes[RECV_HEADROOM..end].copy_from_slice(&come);
+        let start = RECV_HEADROOM;
+        self.recv.push(Chunk { bytes, start, end }, pool);
+        true
+    }
+
+    fn pull(&mut self, pool: &mut BufferPool) -> Vec<Bytes> {
+        let mut messages = Vec::new();
+        while self.recv.open_next(pool).expect("an honest peer") {
+            let len = self.recv.plain().len();
+            messages.push(self.recv.take(len, len, pool));
+        }
+        messages
+    }
+}
+
+/// Bytes of a message that is lent and not copied.
+const KEPT_BYTES: usize = 10_000;
+
+#[test]
+fn an_application_that_keeps_all_it_gets_of_300_peers_leaves_the_shard_chunks_to_receive_into() {
+    let mut pool = pool();
+    let mut peers: Vec<_> = (0..300).map(|_| Busy::new()).collect();
+    let mut kept = Vec::new();
+    for round in 0..4 {
+        for at in 0..peers.len() {
+            if !peers[at].receive(&mut pool) {
+                // As the switch does when the pool runs out.
+                peers.iter_mut().for_each(|peer| peer.recv.park(&mut pool));
+                assert!(peers[at].receive(&mut pool), "round {round}, peer {at}");
+            }
+            kept.extend(peers[at].pull(&mut pool));
+        }
+    }
+    let whole = plain_bytes(KEPT_BYTES);
+    assert_eq!(kept.len(), 4 * 2 * peers.len() - peers.len());
+    assert!(kept.iter().all(|message| *message == whole));
+    // Most went without a copy as long as there was memory for that.
+    let copied = pool.counters().copied_out_bytes / KEPT_BYTES as u64;
+    assert!(copied < kept.len() as u64, "{copied}");
 }
 
 proptest! {

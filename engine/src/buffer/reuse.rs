@@ -3,14 +3,20 @@
 //! Like chunks, they come back without a word: whoever holds the last slice drops it, on any
 //! thread, and the remainder that is kept here is found to be the only reference left.
 
+use std::collections::VecDeque;
+
 use bytes::BytesMut;
+
+/// Buffers that are looked at before one is made: a few, so that who keeps messages does not make
+/// everybody look at all that are kept.
+const LOOKS_MAX: usize = 8;
 
 /// Where buffers of one size come from and wait for their messages to be dropped.
 #[derive(Debug)]
 pub(super) struct Reuse {
     bytes: usize,
     /// Remainders, oldest first.
-    lent: Vec<BytesMut>,
+    lent: VecDeque<BytesMut>,
     lent_max: usize,
     /// Whether one was taken since the last trim.
     in_use: bool,
@@ -22,19 +28,26 @@ impl Reuse {
     pub(super) fn new(bytes: usize, lent_max: usize) -> Self {
         Reuse {
             bytes,
-            lent: Vec::new(),
+            lent: VecDeque::new(),
             lent_max,
             in_use: false,
         }
     }
 
     /// An empty buffer with room for the bytes of this size, and whether it had to be allocated.
-    /// The one that came back last is the likeliest to be in the cache.
+    ///
+    /// Where each message is gone before the next one comes, it is the buffer that came back last,
+    /// the likeliest to be in the cache. Where many are under way, they go in the order in which they
+    /// came, so the oldest is free first. Those that are kept for long are the first to be let go.
     pub(super) fn take(&mut self) -> (BytesMut, bool) {
         self.in_use = true;
-        for index in (0..self.lent.len()).rev() {
-            if self.lent[index].try_reclaim(self.bytes) {
-                return (self.lent.remove(index), false);
+        let last = self.lent.len().checked_sub(1);
+        let oldest = 0..self.lent.len().min(LOOKS_MAX);
+        for index in last.into_iter().chain(oldest) {
+            if self.lent[index].try_reclaim(self.bytes)
+                && let Some(buffer) = self.lent.remove(index)
+            {
+                return (buffer, false);
             }
         }
         (BytesMut::with_capacity(self.bytes), true)
@@ -43,10 +56,10 @@ impl Reuse {
     /// Takes the remainder of a buffer, whose messages may be alive.
     pub(super) fn give_back(&mut self, mut remainder: BytesMut) {
         if self.lent.len() >= self.lent_max {
-            self.lent.remove(0);
+            self.lent.pop_front();
         }
         remainder.clear();
-        self.lent.push(remainder);
+        self.lent.push_back(remainder);
     }
 
     /// Lets all go if none was taken since the last call.
@@ -88,6 +101,40 @@ mod tests {
         assert!(!fresh);
         assert_eq!(again.as_ptr(), address);
         assert!(again.capacity() >= 1000 && other.capacity() >= 1000);
+    }
+
+    #[test]
+    fn as_many_messages_may_be_under_way_as_are_waited_for() {
+        let mut reuse = Reuse::new(1000, 64);
+        let mut under_way = VecDeque::new();
+        let mut made = 0;
+        for _ in 0..1000 {
+            let (mut buffer, fresh) = reuse.take();
+            made += u32::from(fresh);
+            buffer.extend_from_slice(&[7; 600]);
+            under_way.push_back(buffer.split().freeze());
+            reuse.give_back(buffer);
+            if under_way.len() == 50 {
+                under_way.pop_front();
+            }
+        }
+        assert_eq!(made, 50);
+    }
+
+    #[test]
+    fn buffers_that_are_kept_do_not_hide_those_that_came_back() {
+        let mut reuse = Reuse::new(1000, 64);
+        let mut message = || {
+            let (mut buffer, fresh) = reuse.take();
+            buffer.extend_from_slice(&[7; 600]);
+            let message = buffer.split().freeze();
+            reuse.give_back(buffer);
+            (message, fresh)
+        };
+        let kept: Vec<_> = (0..20).map(|_| message().0).collect();
+        let made = (0..1000).filter(|_| message().1).count();
+        assert!(made <= 64, "no more than are waited for: {made}");
+        assert!(kept.iter().all(|message| message[..] == [7; 600]));
     }
 
     #[test]

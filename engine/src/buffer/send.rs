@@ -14,10 +14,10 @@
 //! Invariant: `written <= room_max`, and `written + unit_left` is a whole number of units.
 //! A packet is put whole into one buffer, so in a record it never spans two.
 
-use bytes::BytesMut;
 use ringwire_codec::secret::{FRAME_DATA_MAX, FRAME_SEALED, RECORD_PLAIN_MAX};
 use smallvec::SmallVec;
 
+use super::buffer::Buffer;
 use super::layer::{LayerError, Sealer};
 use super::pool::SEND_BYTES;
 
@@ -35,12 +35,12 @@ const _: () = assert!(HEADER_BYTES + RECORD_PLAIN_MAX + TAG_BYTES <= SEND_BYTES)
 const _: () = assert!(HEADER_BYTES + FRAME_DATA_MAX + TAG_BYTES == FRAME_SEALED);
 
 /// Sealed bytes in order, ready for one vectored write. Whoever writes them gives the buffers back.
-pub type Transmit = SmallVec<[BytesMut; 8]>;
+pub type Transmit = SmallVec<[Buffer; 8]>;
 
 /// One send buffer being filled.
 #[derive(Debug)]
 pub struct SendBuf {
-    bytes: BytesMut,
+    bytes: Buffer,
     /// Plaintext bytes per sealed unit.
     unit_plain: usize,
     /// Plaintext bytes the buffer takes in all.
@@ -58,7 +58,7 @@ impl SendBuf {
     ///
     /// # Panics
     /// If `bytes` is not a whole send buffer of [`SEND_BYTES`].
-    pub fn new(bytes: BytesMut, sealer: &Sealer) -> Self {
+    pub fn new(bytes: Buffer, sealer: &Sealer) -> Self {
         assert_eq!(
             bytes.len(),
             SEND_BYTES,
@@ -144,7 +144,7 @@ impl SendBuf {
     ///
     /// # Panics
     /// If nothing was put: an empty frame tells the peer nothing and an empty record is forbidden.
-    pub fn seal(mut self, sealer: &mut Sealer) -> Result<BytesMut, LayerError> {
+    pub fn seal(mut self, sealer: &mut Sealer) -> Result<Buffer, LayerError> {
         assert!(
             self.written > 0,
             "a buffer is begun when there is something to write"

@@ -376,7 +376,7 @@ mod tests {
 
         fn write(&mut self, now: Instant, bytes: &[u8]) {
             self.lane
-                .begin(std::iter::once(BytesMut::from(bytes)).collect());
+                .begin(std::iter::once(BytesMut::from(bytes).into()).collect());
             self.pump(now);
         }
 

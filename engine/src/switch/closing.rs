@@ -14,6 +14,7 @@ use super::io::{Event, Reply};
 use super::link::{Closing, Peer, Stage};
 use super::message::{ShardMessage, Ticket};
 use super::switch::Switch;
+use crate::buffer::Buffer;
 use crate::error::{CloseReason, Reject, SendError};
 use crate::peer::{PeerInfo, PeerKey};
 use crate::time::Instant;
@@ -96,7 +97,8 @@ impl Switch {
         // A peer that was asked to leave leaves for that reason, however its socket ends.
         let reason = peer.closing.take().map_or(reason, |closing| closing.reason);
         let goodbye = goodbye_for(&reason).and_then(|goodbye| peer.conn.seal_goodbye(&goodbye));
-        self.core.part(&link, goodbye.into_iter().collect());
+        self.core
+            .part(&link, goodbye.into_iter().map(Buffer::from).collect());
         let Stage::Established(mut peer) = link.stage else {
             unreachable!("just seen");
         };

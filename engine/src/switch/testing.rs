@@ -8,15 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_codec::{ChannelId, NodeInfo, NodeKey};
+use ringwire_codec::packet::PACKET_HEADER_MAX;
+use ringwire_codec::{ChannelId, NodeInfo, NodeKey, PacketHeader};
 
 use super::filter::Filters;
 use super::io::{LinkId, Output, ReadMode, Transmit};
 use super::switch::{Switch, SwitchConfig};
 use crate::buffer::pool::{RECV_BYTES, RECV_HEADROOM};
-use crate::buffer::{BufferPool, Chunk, PoolLimits};
+use crate::buffer::{BufferPool, Chunk, PoolLimits, SendBuf};
 use crate::config::Config;
-use crate::conn::{ChannelDescriptor, MConnection, MConnectionConfig, Upgrade, UpgradeConfig};
+use crate::conn::{
+    ChannelDescriptor, MConnection, MConnectionConfig, RecordLayer, Upgrade, UpgradeConfig,
+};
 use crate::document::Kept;
 use crate::error::ReactorError;
 use crate::peer::ShardId;
@@ -24,6 +27,8 @@ use crate::reactor::{Context, Envelope, Reactor};
 use crate::time::Instant;
 
 pub(super) const DATA: ChannelId = ChannelId(0x21);
+/// A channel of small messages that go before the data.
+pub(super) const VOTES: ChannelId = ChannelId(0x22);
 /// Bytes of the longest message.
 pub(super) const MESSAGE_MAX: usize = 1 << 20;
 
@@ -40,7 +45,7 @@ struct Keeper(Rc<RefCell<Vec<Bytes>>>);
 
 impl Reactor for Keeper {
     fn channels(&self) -> Vec<ChannelDescriptor> {
-        vec![descriptor()]
+        descriptors()
     }
 
     fn receive(&mut self, _: &mut dyn Context, envelope: Envelope<'_>) -> Result<(), ReactorError> {
@@ -49,12 +54,13 @@ impl Reactor for Keeper {
     }
 }
 
-fn descriptor() -> ChannelDescriptor {
-    ChannelDescriptor {
+fn descriptors() -> Vec<ChannelDescriptor> {
+    let descriptor = |id, priority| ChannelDescriptor {
         send_queue_capacity: 1000,
         recv_message_capacity: MESSAGE_MAX,
-        ..ChannelDescriptor::new(DATA, 5)
-    }
+        ..ChannelDescriptor::new(id, priority)
+    };
+    vec![descriptor(DATA, 5), descriptor(VOTES, 10)]
 }
 
 impl House {
@@ -141,6 +147,7 @@ impl House {
 pub(super) struct Remote {
     pub(super) link: LinkId,
     state: State,
+    is_liar: bool,
     /// What it has written and the shard has not read.
     written: Vec<u8>,
     /// What it will write later.
@@ -153,6 +160,8 @@ pub(super) struct Remote {
 enum State {
     Upgrading(Box<Upgrade>),
     Peer(Box<MConnection>),
+    /// One that puts its packets together by hand.
+    Liar(Box<RecordLayer>),
 }
 
 impl Remote {
@@ -164,7 +173,7 @@ impl Remote {
             listen_addr: String::from("10.0.0.1:26656"),
             network: String::from("test"),
             version: String::from("0.1.0"),
-            channels: [DATA].into_iter().collect(),
+            channels: [DATA, VOTES].into_iter().collect(),
             moniker: String::from("remote"),
             other: Default::default(),
             extension: None,
@@ -179,6 +188,7 @@ impl Remote {
         Remote {
             link: LinkId(u64::from(number)),
             state: State::Upgrading(Box::new(upgrade)),
+            is_liar: false,
             written: Vec::new(),
             rest: Vec::new(),
             mode: ReadMode::Pause,
@@ -186,8 +196,21 @@ impl Remote {
         }
     }
 
+    /// One that keeps to the handshake and to no rule behind it.
+    pub(super) fn liar(number: u8) -> Self {
+        Remote {
+            is_liar: true,
+            ..Remote::new(number)
+        }
+    }
+
     pub(super) fn is_peer(&self) -> bool {
-        matches!(self.state, State::Peer(_))
+        !matches!(self.state, State::Upgrading(_))
+    }
+
+    /// Whether all that it has written was read.
+    pub(super) fn is_idle(&self) -> bool {
+        self.written.is_empty()
     }
 
     /// Whether the shard reads what it sends.
@@ -251,11 +274,18 @@ impl Remote {
                         send_rate: 0,
                         recv_rate: 0,
                     };
-                    let conn =
-                        MConnection::new(config, &[descriptor()], upgraded.layer, Instant::ZERO);
-                    self.state = State::Peer(Box::new(conn));
+                    self.state = match self.is_liar {
+                        true => State::Liar(Box::new(upgraded.layer)),
+                        false => State::Peer(Box::new(MConnection::new(
+                            config,
+                            &descriptors(),
+                            upgraded.layer,
+                            Instant::ZERO,
+                        ))),
+                    };
                 }
             }
+            State::Liar(_) => {}
             State::Peer(conn) => {
                 let chunk = Chunk::copied_from(bytes);
                 conn.handle_received(chunk, Instant::ZERO, &mut self.pool);
@@ -287,7 +317,9 @@ impl Remote {
             .poll_transmit(Instant::ZERO, &mut self.pool)
             .expect("nonces are left")
         {
-            self.written.extend(buffers.into_iter().flatten());
+            for buffer in &buffers {
+                self.written.extend_from_slice(buffer);
+            }
         }
         self.deliver(house, Chunk::copied_from);
     }
@@ -304,19 +336,45 @@ impl Remote {
         self.rest.clear();
     }
 
+    /// Writes one packet, whatever came before it on its channel. Only a liar does.
+    pub(super) fn write_packet(&mut self, channel: ChannelId, eof: bool, data: &[u8]) {
+        let State::Liar(layer) = &mut self.state else {
+            panic!("an honest peer leaves its packets to its connection");
+        };
+        let mut header = [0; PACKET_HEADER_MAX];
+        let header_len = PacketHeader::encode(channel, eof, data.len(), &mut header);
+        let mut buf = SendBuf::new(self.pool.take_send(), &layer.sealer);
+        buf.put(&header[..header_len]);
+        buf.put(data);
+        let sealed = buf.seal(&mut layer.sealer).expect("nonces are left");
+        self.written.extend_from_slice(&sealed);
+        self.pool.give_back_send(sealed);
+    }
+
+    /// Writes a message on a channel, behind what waits.
+    pub(super) fn write_on(&mut self, channel: ChannelId, message: Bytes) {
+        self.seal_in_two(channel, message, usize::MAX);
+    }
+
     /// Writes the first bytes of what a message takes on the wire, and keeps the rest for
     /// [`Remote::write_rest`].
     pub(super) fn write_in_two(&mut self, message: Bytes, bytes: usize) {
+        self.seal_in_two(DATA, message, bytes);
+    }
+
+    fn seal_in_two(&mut self, channel: ChannelId, message: Bytes, bytes: usize) {
         let State::Peer(conn) = &mut self.state else {
             panic!("only a peer sends");
         };
-        conn.try_send(DATA, message).expect("its queue is long");
+        conn.try_send(channel, message).expect("its queue is long");
         let mut sealed = Vec::new();
         while let Some(buffers) = conn
             .poll_transmit(Instant::ZERO, &mut self.pool)
             .expect("nonces are left")
         {
-            sealed.extend(buffers.into_iter().flatten());
+            buffers
+                .iter()
+                .for_each(|buffer| sealed.extend_from_slice(buffer));
         }
         self.rest = sealed.split_off(bytes.min(sealed.len()));
         self.written.extend(sealed);
@@ -324,6 +382,13 @@ impl Remote {
 
     pub(super) fn write_rest(&mut self) {
         self.written.append(&mut self.rest);
+    }
+
+    /// Writes so many bytes of the rest.
+    pub(super) fn write_some_of_rest(&mut self, bytes: usize) {
+        let later = self.rest.split_off(self.rest.len().min(bytes));
+        self.write_rest();
+        self.rest = later;
     }
 
     /// As [`Remote::exchange`], but no more than one receive of a socket comes over.

@@ -12,7 +12,7 @@ use super::goodbye::goodbye_for;
 use super::io::{Event, LinkId, Output, ReadMode, Transmit};
 use super::link::{Link, Stage};
 use super::message::{AttemptId, Candidate, Parcel, Pass, ShardMessage};
-use crate::buffer::Chunk;
+use crate::buffer::{Buffer, Chunk};
 use crate::conn::{Upgrade, UpgradeConfig, UpgradeStage, Upgraded};
 use crate::error::{CloseReason, Reject};
 use crate::peer::{Direction, PeerInfo, PeerKey};
@@ -252,7 +252,7 @@ impl Core {
             Stage::Asking { upgraded, .. } | Stage::Leaving { upgraded, .. } => {
                 let goodbye = seal_goodbye(upgraded, &reason);
                 let unsent = std::mem::take(&mut link.unsent);
-                goodbye.map(|goodbye| unsent.into_iter().chain([goodbye]).collect())
+                goodbye.map(|goodbye| unsent.into_iter().chain([goodbye.into()]).collect())
             }
             // A transmit is in flight, or it would have gone already.
             Stage::Upgrading { .. } => Some(std::mem::take(&mut link.unsent)),
@@ -291,7 +291,7 @@ impl Core {
             return;
         };
         let last = seal_goodbye(upgraded, &reason);
-        self.part(&link, last.into_iter().collect());
+        self.part(&link, last.into_iter().map(Buffer::from).collect());
         let (ticket, id) = (pass.ticket, Some(upgraded.remote_id));
         self.tell_coordinator(ShardMessage::Left {
             ticket,
@@ -316,7 +316,7 @@ impl Core {
         };
         if let Stage::Upgrading { upgrade, .. } = &mut link.stage {
             link.unsent
-                .extend(std::iter::from_fn(|| upgrade.poll_transmit()));
+                .extend(std::iter::from_fn(|| upgrade.poll_transmit()).map(Buffer::from));
         }
         self.send_unsent(key);
     }

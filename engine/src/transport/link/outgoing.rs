@@ -10,8 +10,6 @@
 //! that was given it, nothing here changes or moves: its owner is boxed, and [`Outgoing::begin`],
 //! `advance` and `end` are called only when no write is in flight.
 
-use bytes::BytesMut;
-
 use super::super::ring::system;
 use crate::switch::io::Transmit;
 
@@ -47,7 +45,7 @@ impl Outgoing {
 
     /// Notes that `bytes` more are written; returns whether that was all.
     pub(super) fn advance(&mut self, bytes: usize) -> bool {
-        let total: usize = self.buffers.iter().map(BytesMut::len).sum();
+        let total: usize = self.buffers.iter().map(|buffer| buffer.len()).sum();
         self.written += bytes;
         assert!(
             self.written <= total,
@@ -100,7 +98,14 @@ impl Outgoing {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+
     use super::*;
+    use crate::buffer::Buffer;
+
+    fn zeroed(bytes: usize) -> Buffer {
+        Buffer::from(BytesMut::zeroed(bytes))
+    }
 
     fn lens(outgoing: &mut Outgoing) -> Vec<usize> {
         outgoing.header();
@@ -110,7 +115,7 @@ mod tests {
     #[test]
     fn a_write_continues_within_the_buffer_where_it_stopped() {
         let mut outgoing = Outgoing::new();
-        outgoing.begin([8, 0, 4].into_iter().map(BytesMut::zeroed).collect());
+        outgoing.begin([8, 0, 4].into_iter().map(zeroed).collect());
         assert_eq!(lens(&mut outgoing), [8, 4], "an empty buffer is left out");
         assert!(!outgoing.advance(7));
         assert_eq!(lens(&mut outgoing), [1, 4]);
@@ -123,19 +128,19 @@ mod tests {
     #[test]
     fn a_single_buffer_needs_no_list() {
         let mut outgoing = Outgoing::new();
-        outgoing.begin([8].into_iter().map(BytesMut::zeroed).collect());
+        outgoing.begin([8].into_iter().map(zeroed).collect());
         assert!(!outgoing.advance(3));
         assert_eq!(outgoing.single().map(|rest| rest.len()), Some(5));
         assert!(outgoing.advance(5));
         outgoing.end();
-        outgoing.begin([8, 8].into_iter().map(BytesMut::zeroed).collect());
+        outgoing.begin([8, 8].into_iter().map(zeroed).collect());
         assert!(outgoing.single().is_none());
     }
 
     #[test]
     fn one_call_is_given_no_more_buffers_than_it_takes() {
         let mut outgoing = Outgoing::new();
-        outgoing.begin((0..IOVECS_MAX + 1).map(|_| BytesMut::zeroed(1)).collect());
+        outgoing.begin((0..IOVECS_MAX + 1).map(|_| zeroed(1)).collect());
         assert_eq!(lens(&mut outgoing).len(), IOVECS_MAX);
         assert!(!outgoing.advance(IOVECS_MAX));
         assert_eq!(lens(&mut outgoing).len(), 1);

@@ -23,7 +23,7 @@ fn dialing() -> Link {
 }
 
 fn bytes(len: usize) -> Transmit {
-    Transmit::from_iter([BytesMut::zeroed(len)])
+    Transmit::from_iter([BytesMut::zeroed(len).into()])
 }
 
 /// All that the link wants now. Nothing may be asked of a link after `Free`.

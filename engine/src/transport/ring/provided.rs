@@ -12,13 +12,12 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use bytes::BytesMut;
 use io_uring::types::BufRingEntry;
 
 use super::super::error::TransportError;
 use super::Kernel;
-use crate::buffer::BufferPool;
 use crate::buffer::pool::{CHUNK_BYTES, RECV_BYTES, RECV_HEADROOM};
+use crate::buffer::{Buffer, BufferPool};
 
 /// The only buffer group of a ring.
 pub(crate) const BUFFER_GROUP: u16 = 0;
@@ -39,7 +38,7 @@ pub(super) struct ProvidedBuffers {
     entries: NonNull<BufRingEntry>,
     layout: Layout,
     /// Buffers by id.
-    slots: Box<[Option<BytesMut>]>,
+    slots: Box<[Option<Buffer>]>,
     /// Ids without a buffer.
     vacant: Vec<u16>,
     /// Buffers to lend, up to the number of slots.
@@ -129,7 +128,7 @@ impl ProvidedBuffers {
     }
 
     /// The buffer a completion names; the kernel has let go of it.
-    pub(super) fn take(&mut self, id: u16) -> BytesMut {
+    pub(super) fn take(&mut self, id: u16) -> Buffer {
         let buffer = self.slots[usize::from(id)].take();
         self.vacant.push(id);
         buffer.expect("the kernel completes only with buffers it was given")
@@ -166,7 +165,7 @@ impl ProvidedBuffers {
         }
     }
 
-    fn provide(&mut self, id: u16, mut chunk: BytesMut) {
+    fn provide(&mut self, id: u16, mut chunk: Buffer) {
         assert_eq!(chunk.len(), CHUNK_BYTES, "the pool gives whole chunks");
         let mask = self.slots.len() as u16 - 1;
         let address = chunk[RECV_HEADROOM..].as_mut_ptr() as u64;

@@ -148,7 +148,7 @@ impl Rig {
 }
 
 fn one(bytes: &[u8]) -> Transmit {
-    Transmit::from_iter([BytesMut::from(bytes)])
+    Transmit::from_iter([BytesMut::from(bytes).into()])
 }
 
 /// Bytes that differ from place to place, so that a lost or swapped piece is seen.

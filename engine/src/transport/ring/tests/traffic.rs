@@ -144,7 +144,10 @@ fn a_transmit_of_more_buffers_than_one_call_takes_arrives_in_order() {
     let Some(mut rig) = Rig::new() else { return };
     let (link, mut theirs) = rig.pair();
     let sent = pattern(3000 * 100);
-    let buffers: Transmit = sent.chunks(100).map(BytesMut::from).collect();
+    let buffers: Transmit = sent
+        .chunks(100)
+        .map(|part| BytesMut::from(part).into())
+        .collect();
     rig.ring.transmit(link, buffers);
     let reader = std::thread::spawn(move || {
         let mut got = vec![0; 3000 * 100];
