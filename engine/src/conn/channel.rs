@@ -47,6 +47,8 @@ pub(super) struct Channel {
     queued_bytes: usize,
     sent: usize,
     gather: GatherBuf,
+    /// Messages gathered whole so far.
+    gathered_count: u64,
     ready: VecDeque<Bytes>,
     recently_sent: RecentBytes,
 }
@@ -59,6 +61,7 @@ impl Channel {
             queued_bytes: 0,
             sent: 0,
             gather: GatherBuf::default(),
+            gathered_count: 0,
             ready: VecDeque::new(),
             recently_sent: RecentBytes {
                 bytes: 0,
@@ -177,6 +180,16 @@ impl Channel {
         !self.gather.is_empty()
     }
 
+    /// Bytes of the message being gathered that have come.
+    pub(super) fn gathered_len(&self) -> usize {
+        self.gather.len()
+    }
+
+    /// Messages that were gathered whole: the number of the one being gathered.
+    pub(super) fn gathered_count(&self) -> u64 {
+        self.gathered_count
+    }
+
     /// Bytes of memory taken by the message being gathered.
     pub(super) fn gathering_bytes(&self) -> usize {
         self.gather.room()
@@ -191,6 +204,7 @@ impl Channel {
 
     /// The gathered message.
     pub(super) fn finish(&mut self, pool: &mut BufferPool) -> Bytes {
+        self.gathered_count += 1;
         self.gather.finish(pool)
     }
 

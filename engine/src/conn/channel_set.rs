@@ -84,6 +84,15 @@ impl ChannelSet {
         self.ready_bytes + gathering
     }
 
+    /// The channel whose unfinished message is the largest.
+    pub(super) fn largest_gathering(&self) -> Option<&Channel> {
+        let gathering = self
+            .channels
+            .iter()
+            .filter(|channel| channel.is_gathering());
+        gathering.max_by_key(|channel| channel.gathered_len())
+    }
+
     /// The oldest message of the channel with the highest priority among those that have one and
     /// are accepted.
     pub(super) fn pop_ready(

@@ -38,10 +38,10 @@ pub enum ConnError {
         /// The channel's `recv_message_capacity`.
         max: usize,
     },
-    /// The shard's budget for received bytes was used up, and the peer, which held more of it than
-    /// its share and most of all, finished no message although it was read.
+    /// The shard's budget for received bytes was used up and others waited. The peer, which held more
+    /// of it than its share, was read so that it finishes a message, and did not get on with it.
     #[error(
-        "no message finished within {within:?} while {held} bytes are held, over a share of {share}"
+        "a message was not finished within {within:?}, while {held} bytes are held over a share of {share}"
     )]
     HoldsTooMuch {
         /// Bytes held for the peer.

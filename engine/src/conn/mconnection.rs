@@ -42,6 +42,8 @@ use crate::time::Instant;
 mod held;
 mod life;
 
+pub use held::Unfinished;
+
 /// Bytes of whole messages opened ahead of the one that is pulled, so that a vote behind a block is
 /// seen and can overtake it.
 const READ_AHEAD_BYTES: usize = 256 * 1024;

@@ -38,6 +38,6 @@ mod testing;
 pub use descriptor::ChannelDescriptor;
 pub use error::ConnError;
 pub use goodbye::Goodbye;
-pub use mconnection::{MConnection, MConnectionConfig};
+pub use mconnection::{MConnection, MConnectionConfig, Unfinished};
 pub use status::{ChannelStatus, ConnectionCounters, ConnectionStatus};
 pub use upgrade::{AgreedLimits, RecordLayer, Upgrade, UpgradeConfig, UpgradeStage, Upgraded};
