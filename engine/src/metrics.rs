@@ -26,6 +26,9 @@ pub struct ChannelMetrics {
     pub sent_bytes: u64,
     /// Sends that were answered with `Full`.
     pub full: u64,
+    /// Messages now that wait for the channel's first subscriber, a gauge: at 1024, or 16 MiB, the
+    /// channel's peers are read no more.
+    pub waiting_for_subscriber: u64,
 }
 
 /// Connections that did not become peers, by reason.

@@ -130,7 +130,10 @@ impl Driver {
                 }
                 self.command(command, reply);
             }
-            Control::Subscribe(channel, feed) => self.outlet.subscribe(channel, feed),
+            Control::Subscribe(channel, feed) => {
+                self.switch.handle_subscribed(channel);
+                self.outlet.subscribe(channel, feed);
+            }
             Control::Observe(feed) => self.outlet.observe(feed),
             Control::Status(reply) => reply.send(self.status()),
         }
@@ -211,6 +214,16 @@ impl Driver {
     }
 
     fn tell(&mut self, event: Event) {
+        if let Event::ChannelHeldBack {
+            channel,
+            has_subscriber,
+            ..
+        } = &event
+            && !self.node.is_first_held_back(*channel, *has_subscriber)
+        {
+            // Each shard tells it once; so does the node.
+            return;
+        }
         journal::record(self.node.number, self.shard, &event);
         match &event {
             Event::PeerAdded(peer) => self.add_peer(peer),

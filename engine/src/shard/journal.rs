@@ -67,6 +67,27 @@ pub(crate) fn record(engine: u64, shard: ShardId, event: &Event) {
             }
         }
         Event::GaveUp(address) => warn!(engine, shard, %address, "lost peer given up"),
+        Event::ChannelHeldBack {
+            channel,
+            peer,
+            waiting,
+            has_subscriber: false,
+        } => warn!(
+            engine, shard, %channel, %peer, waiting,
+            "nobody has subscribed to a channel, and no more of its messages fit: peers that send \
+             them are not read until somebody does; subscribe, and drop the subscription if the \
+             messages are not wanted"
+        ),
+        Event::ChannelHeldBack {
+            channel,
+            peer,
+            waiting,
+            has_subscriber: true,
+        } => warn!(
+            engine, shard, %channel, %peer, waiting,
+            "a subscriber of a channel takes no messages, and no more fit: peers that send them \
+             are not read until it does; read the subscription, or drop it"
+        ),
         Event::Stopped => debug!(engine, shard, "switch stopped"),
     }
 }

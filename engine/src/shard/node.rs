@@ -10,7 +10,7 @@
 //! its shards would keep promises it cannot hold.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -48,6 +48,9 @@ pub(crate) struct Node {
     is_stopping: AtomicBool,
     /// By shard: its switch has nothing more to do, or never will.
     stopped: Box<[AtomicBool]>,
+    /// A bit per channel that was told to be held back: for want of a subscriber, and by one that
+    /// takes nothing.
+    held_back: [[AtomicU64; 4]; 2],
     exits: Mutex<Exits>,
     exited: Condvar,
 }
@@ -81,6 +84,7 @@ impl Node {
             directory: Directory::new(),
             is_stopping: AtomicBool::new(false),
             stopped: (0..shards).map(|_| AtomicBool::new(false)).collect(),
+            held_back: Default::default(),
             exits: Mutex::default(),
             exited: Condvar::new(),
         }
@@ -134,6 +138,13 @@ impl Node {
     }
 
     // ---- told by the shards -------------------------------------------------------------------
+
+    /// Whether no shard has told before that a channel holds peers back, for this reason.
+    pub(crate) fn is_first_held_back(&self, channel: ChannelId, has_subscriber: bool) -> bool {
+        let words = &self.held_back[usize::from(has_subscriber)];
+        let bit = 1 << (channel.0 % 64);
+        words[usize::from(channel.0 / 64)].fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
 
     /// A shard's switch has nothing more to do. Told once or twice (a shard that fails after it had
     /// stopped), it counts once: else the others would leave before their peers have had their

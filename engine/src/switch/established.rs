@@ -275,7 +275,8 @@ impl Core {
         let Stage::Established(peer) = &mut link.stage else {
             return Ok(None);
         };
-        let mut held_back = false;
+        let (mut held_back, mut shut) = (false, None);
+        let id = peer.info.id;
         let reactors_hold = peer.held_back;
         let is_held = |channel| {
             let number = channels.number(channel);
@@ -283,12 +284,14 @@ impl Core {
         };
         let message = peer.conn.next_message(*now, pool, |channel| {
             let is_held = reactors_hold != 0 && is_held(channel);
-            let has_room = !*congested && !is_held && deliveries.has_room(channel);
+            let is_shut = !deliveries.has_room(channel);
+            shut = shut.or(is_shut.then_some(channel));
+            let has_room = !*congested && !is_held && !is_shut;
             held_back |= !has_room;
             has_room
         })?;
         // The socket's end counts once everything that came before it was taken.
-        match (&message, &link.ended) {
+        let message = match (&message, &link.ended) {
             (None, Some(error)) if !held_back => {
                 let was_of_use = peer.conn.counters().received_bytes > 0
                     || *now - peer.info.since > STABLE_AFTER;
@@ -299,7 +302,11 @@ impl Core {
                 }))
             }
             _ => Ok(message),
+        };
+        if let Some(channel) = shut {
+            self.note_shut(channel, id);
         }
+        message
     }
 
     /// Fills a write, unless one is in flight.

@@ -273,6 +273,18 @@ pub enum Event {
     /// A peer that was lost for a fault that passes was dialed again, to the last attempt of the
     /// second phase, and is given up. Never a persistent peer.
     GaveUp(NetAddress),
+    /// Messages of a channel have waited for a while, as many as may; until they are taken no peer
+    /// that has another one is read, on none of its channels. Told once per channel and reason.
+    ChannelHeldBack {
+        /// Which channel.
+        channel: ChannelId,
+        /// The peer that was held back first.
+        peer: NodeId,
+        /// Messages that wait.
+        waiting: usize,
+        /// Whether the channel has had a subscriber, who takes nothing; else it waits for its first.
+        has_subscriber: bool,
+    },
     /// The switch has nothing more to do: all links are closed.
     Stopped,
 }
@@ -353,6 +365,21 @@ impl fmt::Display for Event {
                 write_retry(&mut line, *retry_in)
             }
             Event::GaveUp(address) => write!(line, "gave up: {address}"),
+            Event::ChannelHeldBack {
+                channel,
+                peer,
+                waiting,
+                has_subscriber,
+            } => {
+                let whom = match has_subscriber {
+                    true => "a subscriber that takes nothing",
+                    false => "a first subscriber",
+                };
+                write!(
+                    line,
+                    "channel {channel} held back: {waiting} messages wait for {whom}, and {peer} is not read"
+                )
+            }
             Event::Stopped => line.write_str("stopped"),
         }
     }

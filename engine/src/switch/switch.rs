@@ -14,7 +14,6 @@ use super::coordinator::Coordinator;
 use super::core::Core;
 use super::filter::Filters;
 use super::io::{Command, Delivery, DialId, LinkId, Output, QueueGauge, Transmit};
-use super::link::Stage;
 use super::message::{Parcel, ShardMessage, Ticket};
 use super::reactor_set::ReactorSet;
 use super::shutdown::Shutdown;
@@ -150,12 +149,9 @@ impl Switch {
             return;
         };
         link.sending = false;
-        // The handshake's buffers are no buffers of the pool.
-        if matches!(link.stage, Stage::Established(_) | Stage::Parting { .. }) {
-            buffers
-                .into_iter()
-                .for_each(|buffer| self.core.pool.give_back_send(buffer));
-        }
+        buffers
+            .into_iter()
+            .for_each(|buffer| self.core.pool.give_back_send(buffer));
         self.core.send_unsent(key);
         self.core.mark(key);
     }
@@ -210,6 +206,12 @@ impl Switch {
         if std::mem::replace(&mut self.core.congested, congested) && !congested {
             self.core.mark_peers();
         }
+    }
+
+    /// Somebody subscribes to the messages of a channel. They are delivered without it as well; it
+    /// says whom a channel without room waits for.
+    pub fn handle_subscribed(&mut self, channel: ChannelId) {
+        self.core.deliveries.subscribe(channel);
     }
 
     /// The application asks for something.
@@ -291,6 +293,10 @@ impl Switch {
         metrics.recv_held_bytes = self.core.recv_budget.held() as u64;
         metrics.send_queued_bytes = self.core.send_budget.queued() as u64;
         metrics.recv_held_back = self.core.recv_budget.waiting_count() as u64;
+        for channel in &mut metrics.channels {
+            let unheard = self.core.deliveries.unheard_len(channel.channel);
+            channel.waiting_for_subscriber = unheard as u64;
+        }
         metrics
     }
 

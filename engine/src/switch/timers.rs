@@ -8,6 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use ringwire_codec::ChannelId;
 use smallvec::SmallVec;
 
 use crate::peer::PeerKey;
@@ -24,6 +25,8 @@ pub(super) enum Timer {
     Dials,
     /// The time of the peer that is read although it holds much.
     Favour,
+    /// A channel without room for its messages.
+    Shut(ChannelId),
     /// Chunks that nobody needs are freed.
     Trim,
     /// The end of the shutdown.

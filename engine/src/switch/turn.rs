@@ -129,6 +129,7 @@ impl Switch {
                     coordinator.handle_timeout(&mut self.core);
                 }
             }
+            Timer::Shut(channel) => self.core.look_at_shut(channel),
             Timer::Trim => self.core.trim_pool(),
             Timer::Favour => self.handle_favour_timeout(),
             Timer::Shutdown => self.handle_shutdown_timeout(),

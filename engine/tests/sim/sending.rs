@@ -8,7 +8,9 @@ use ringwire::error::{SendError, TrySendError};
 use ringwire::peer::ShardId;
 use ringwire::reactor::ChannelDescriptor;
 use ringwire::sim::{Scenario, World};
-use ringwire::switch::{Command, DELIVERY_MESSAGES_MAX, Reply, ReplyToken, WAITING_SENDS_MAX};
+use ringwire::switch::{
+    Command, DELIVERY_MESSAGES_MAX, Event, Reply, ReplyToken, WAITING_SENDS_MAX,
+};
 
 use crate::support::{CHAT, channel, connect_all, post, refusals, removals, total};
 
@@ -158,6 +160,42 @@ fn peers_that_are_not_pulled_give_their_chunks_back_when_there_are_none_left() {
     });
     world.run_for(MOMENT);
     assert_eq!(joins(&world), before + 1, "one copy of all that waits");
+}
+
+#[test]
+fn a_channel_without_a_subscriber_that_holds_its_peers_back_is_told_once() {
+    let mut world = pair(0);
+    world.set_consuming(1, false);
+    for _ in 0..DELIVERY_MESSAGES_MAX + 200 {
+        world.send(0, 1, CHAT, 0);
+        world.run_for(Duration::from_millis(1));
+    }
+    let told = |world: &World| -> Vec<_> {
+        let told = world.events(1).filter_map(|event| match event {
+            Event::ChannelHeldBack {
+                channel,
+                peer,
+                waiting,
+                has_subscriber,
+            } => Some((*channel, *peer, *waiting, *has_subscriber)),
+            _ => None,
+        });
+        told.collect()
+    };
+    assert_eq!(told(&world), [], "it may come in a moment");
+    world.run_for(Duration::from_secs(60));
+    let expected = (CHAT, world.id_of(0), DELIVERY_MESSAGES_MAX, false);
+    assert_eq!(told(&world), [expected]);
+    let waiting = |world: &World| {
+        total(world, 1, |figures| {
+            figures.channels[0].waiting_for_subscriber
+        })
+    };
+    assert_eq!(waiting(&world), DELIVERY_MESSAGES_MAX as u64);
+    world.with_switch(1, ShardId::COORDINATOR, |switch| {
+        switch.handle_subscribed(CHAT)
+    });
+    assert_eq!(waiting(&world), 0);
 }
 
 #[test]
