@@ -333,25 +333,41 @@ fn a_reactor_that_panics_costs_the_peer_and_not_the_node() {
         .expect("the node lives on and ends in order");
 }
 
+/// Memory of a message that panics when it is freed.
+struct Trap;
+
+impl AsRef<[u8]> for Trap {
+    fn as_ref(&self) -> &[u8] {
+        b"m"
+    }
+}
+
+impl Drop for Trap {
+    fn drop(&mut self) {
+        panic!("a fault of the message");
+    }
+}
+
 #[test]
 fn a_shard_that_fails_ends_the_engine_with_its_reason() {
     if skip_without_ring() {
         return;
     }
-    let faulty = app_builder(3, 1)
-        .connection_filter(|_| panic!("a fault of the filter"))
-        .start()
-        .expect("the faulty engine");
+    let faulty = app_builder(3, 1).start().expect("the faulty engine");
     let mut messages = faulty.subscribe(CHANNEL).expect("a declared channel");
     let caller = app_builder(1, 2).start().expect("the caller");
-    let refused = caller.dial_blocking(common::address(&faulty));
-    assert!(matches!(refused, Err(DialError::Closed(_))), "{refused:?}");
+    let peer = faulty
+        .dial_blocking(common::address(&caller))
+        .expect("nobody refuses it");
+    // The shard seals the message and lets go of it: the application's code runs there once more.
+    let message = Bytes::from_owner(Trap);
+    faulty.try_send(peer, CHANNEL, message).expect("room");
     assert_eq!(messages.recv_blocking(), None, "subscriptions end");
     common::wait_until("the engine stops", || faulty.is_stopping());
     let Err(ShutdownError::Failed(fault)) = faulty.shutdown_blocking(WITHIN) else {
         panic!("the fault is told");
     };
-    assert_eq!(fault.message, "a fault of the filter");
+    assert_eq!(fault.message, "a fault of the message");
     let after = faulty.try_broadcast(CHANNEL, Bytes::new());
     assert!(matches!(after, Err(TrySendError::Stopping(_))));
 }
