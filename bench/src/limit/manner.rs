@@ -47,12 +47,15 @@ fn all(receivers: usize, cpus: [usize; 2]) -> Vec<Manner> {
     }
 }
 
+/// What a sweep is made for: record layer, receivers, CPUs.
+type Key = (&'static str, usize, [usize; 2]);
+
 /// The fastest manner for so many receivers, found out at the first call.
 ///
 /// # Errors
 /// When loopback sockets fail.
 pub(super) fn best(framing: Framing, receivers: usize, cpus: [usize; 2]) -> io::Result<Manner> {
-    static FOUND: Mutex<BTreeMap<(&str, usize, [usize; 2]), Manner>> = Mutex::new(BTreeMap::new());
+    static FOUND: Mutex<BTreeMap<Key, Manner>> = Mutex::new(BTreeMap::new());
     let key = (framing_name(framing), receivers, cpus);
     let mut found = FOUND.lock().expect("a sweep that panicked ends the bench");
     if let Some(manner) = found.get(&key) {

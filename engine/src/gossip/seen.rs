@@ -176,7 +176,7 @@ impl Seen {
         self.asked = source;
         for _ in 0..EXPIRED_PER_INSERT {
             let oldest = self.by_source.get(&source).and_then(VecDeque::front);
-            if !oldest.is_some_and(|(_, second)| *second < before) {
+            if oldest.is_none_or(|(_, second)| *second >= before) {
                 return;
             }
             self.forget_oldest(source);

@@ -123,6 +123,10 @@ impl Named {
         let Some(entry) = self.0.get_mut(id) else {
             return false;
         };
+        if entry.named_as == NamedAs::Seed && is_done(reason) {
+            // A seed says so once it has answered: that is what it was asked for.
+            return false;
+        }
         entry.failures += 1;
         entry.last_error = Some((now, reason.clone()));
         // Dials that cross end so once, and all is well; a second time it is another node with our key
@@ -172,6 +176,11 @@ impl Named {
     }
 }
 
+/// Whether the other side has said that it needs the link no longer.
+fn is_done(reason: &CloseReason) -> bool {
+    matches!(reason, CloseReason::Goodbye(goodbye) if goodbye.code == GoodbyeCode::Stopped)
+}
+
 /// Whether a link was refused, on either side, because there is another of the same node.
 fn is_duplicate(reason: &CloseReason) -> bool {
     match reason {
@@ -217,6 +226,17 @@ mod tests {
             !named.handle_failed(at(2), &address(2).id, &EOF),
             "nobody named it"
         );
+    }
+
+    #[test]
+    fn that_a_seed_is_done_is_no_failure_and_that_a_persistent_peer_is_done_is_one() {
+        let done = CloseReason::Goodbye(Goodbye::new(GoodbyeCode::Stopped, ""));
+        let mut named = Named::new(&[address(1)], &[address(2)]);
+        assert!(named.handle_failed(at(1), &address(1).id, &done));
+        assert!(!named.handle_failed(at(1), &address(2).id, &done));
+        let list = named.list(at(2), |_| (false, None));
+        assert_eq!((list[0].failures, list[1].failures), (1, 0));
+        assert_eq!(list[1].last_error, None);
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Seen {
 
 /// Looks on until enough was seen.
 #[track_caller]
-fn look_on(sights: &Receiver<Sight>, network: &str, failure: impl Fn() -> String) -> Seen {
+fn look_on(sights: &Receiver<Sight>, network: &str, failure: impl Fn() -> String) {
     let (mut seen, deadline) = (Seen::default(), Instant::now() + WITHIN);
     while !seen.is_enough() {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -82,7 +82,6 @@ fn look_on(sights: &Receiver<Sight>, network: &str, failure: impl Fn() -> String
             Err(error) => panic!("{error}, seen: {seen:?}{}", failure()),
         }
     }
-    seen
 }
 
 #[test]
@@ -108,8 +107,7 @@ fn a_chain_of_each_release_is_followed_and_takes_our_transactions() {
             .publish_blocking(channels::MEMPOOL, Bytes::from_static(OURS.as_bytes()))
             .expect("there is room");
         node.submit(THEIRS);
-        let seen = look_on(&sights, &chain.network, || node.log());
-        assert!(seen.parts + seen.prevotes > 0, "{seen:?}");
+        look_on(&sights, &chain.network, || node.log());
 
         let peers = engine.peers();
         let [peer] = peers.as_slice() else {
