@@ -165,8 +165,13 @@ enum State {
 }
 
 impl Remote {
-    pub(super) fn new(number: u8) -> Self {
-        let node_key = NodeKey::from_seed([number; 32]);
+    pub(super) fn new(number: u16) -> Self {
+        let seed = |purpose: u8| {
+            let mut seed = [purpose; 32];
+            seed[..2].copy_from_slice(&number.to_le_bytes());
+            seed
+        };
+        let node_key = NodeKey::from_seed(seed(1));
         let node_info = NodeInfo {
             protocol_version: Default::default(),
             node_id: node_key.id(),
@@ -180,7 +185,7 @@ impl Remote {
         };
         let upgrade = Upgrade::new(UpgradeConfig {
             node_key: &node_key,
-            ephemeral_secret: [number ^ 0x5a; 32],
+            ephemeral_secret: seed(0x5a),
             node_info: &node_info,
             expected_id: None,
             packet_payload_max: 1024,
@@ -197,7 +202,7 @@ impl Remote {
     }
 
     /// One that keeps to the handshake and to no rule behind it.
-    pub(super) fn liar(number: u8) -> Self {
+    pub(super) fn liar(number: u16) -> Self {
         Remote {
             is_liar: true,
             ..Remote::new(number)
