@@ -27,6 +27,7 @@ use smallvec::SmallVec;
 
 use crate::peer::{PeerInfo, ShardId};
 use crate::reactor::ChannelDescriptor;
+use crate::shard::wake::wake;
 
 /// Directories whose snapshot one thread keeps. A thread that sends through more engines than this
 /// takes the lock now and then.
@@ -148,7 +149,7 @@ impl Directory {
         self.version.fetch_add(1, Ordering::Release);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_iter().for_each(wake);
     }
 
     /// Looks at the snapshot this thread keeps, after renewing it if it is stale.

@@ -23,6 +23,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::shard::payload::Payload;
 use crate::shard::port::Port;
+use crate::shard::wake::wake;
 
 /// Bytes of messages in one ring from which it counts as full: as much as the switch keeps for a
 /// channel. A subscription of a thousand places must not hold a thousand blocks.
@@ -230,7 +231,7 @@ impl Bell {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take();
             if let Some(waker) = waker {
-                waker.wake();
+                wake(waker);
             }
         }
     }

@@ -43,3 +43,4 @@ pub(crate) mod seats;
 pub(crate) mod spin;
 pub(crate) mod store;
 pub(crate) mod timer;
+mod wake;

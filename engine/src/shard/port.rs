@@ -28,6 +28,7 @@ use crate::shard::feed::Feed;
 use crate::shard::payload::Payload;
 use crate::shard::reply::ReplySender;
 use crate::shard::timer::{AlarmKey, Alarms};
+use crate::shard::wake::wake;
 use crate::switch::{Command, Delivery, Event, Reply};
 use crate::time::Instant;
 use crate::transport;
@@ -259,7 +260,7 @@ impl Port {
         if self.has_waiting.load(Ordering::Relaxed) {
             self.has_waiting.store(false, Ordering::SeqCst);
             let waiting = std::mem::take(&mut *lock(&self.waiting));
-            waiting.into_iter().for_each(Waker::wake);
+            waiting.into_iter().for_each(wake);
         }
     }
 

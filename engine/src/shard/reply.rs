@@ -9,6 +9,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::shard::wake::wake;
+
 /// Makes a connected pair.
 pub(crate) fn reply<T>() -> (ReplySender<T>, ReplyFuture<T>) {
     let slot = Arc::new(Mutex::new(Slot {
@@ -44,7 +46,7 @@ impl<T> Drop for ReplySender<T> {
         let waker = slot.waker.take();
         drop(slot);
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 }

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use crate::shard::wake::wake;
 use crate::time::Instant;
 
 /// What `earliest` says while there is no alarm: 584 years from the start.
@@ -90,7 +91,7 @@ impl Alarms {
         if self.next().is_some_and(|at| at <= now) {
             self.take_until(AlarmKey(now, u64::MAX))
                 .into_values()
-                .for_each(Waker::wake);
+                .for_each(wake);
         }
     }
 
@@ -98,7 +99,7 @@ impl Alarms {
     pub(crate) fn ring_all(&self) {
         self.take_until(AlarmKey(Instant::from_nanos(u64::MAX), u64::MAX))
             .into_values()
-            .for_each(Waker::wake);
+            .for_each(wake);
     }
 
     fn take_until(&self, last: AlarmKey) -> BTreeMap<AlarmKey, Waker> {
