@@ -2,7 +2,7 @@
 //!
 //! Everything of the wire is a value: bytes in, values out, and back. There is no socket, entropy
 //! source, thread or lock in this crate, so each rule of the wire can be tested, fuzzed and
-//! simulated on its own. Only [`file`] and the node key that is kept in one touch the world.
+//! simulated on its own. Only [`mod@file`] and the node key that is kept in one touch the world.
 //!
 //! ```text
 //!  reactor message ─► packet ─► delimited ─► secret::frame  (CometBFT peers)
