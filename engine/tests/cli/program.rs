@@ -61,9 +61,28 @@ impl From<Output> for Run {
     }
 }
 
-/// The program with these arguments, not started yet.
+/// Signals that a shell may have had ignored by what it runs in the background, these tests among them;
+/// the program would go on ignoring them. A bit each, of the mask in /proc.
+const OFTEN_IGNORED: u64 = 0b111;
+
+/// Whether one of them is ignored by this process, and so by those that it starts.
+fn ignores_signals() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & OFTEN_IGNORED != 0)
+}
+
+/// The program with these arguments, not started yet; signals mean to it what they do in a terminal.
 pub(crate) fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringwire"));
+    let program = env!("CARGO_BIN_EXE_ringwire");
+    let mut command = match ignores_signals() {
+        true => Command::new("env"),
+        false => Command::new(program),
+    };
+    if ignores_signals() {
+        command.args(["--default-signal=HUP,INT,QUIT", program]);
+    }
     command
         .args(args)
         .env_remove("RUST_LOG")
