@@ -6,6 +6,7 @@
 //! one `Message` with a `oneof` for each reactor.
 //!
 //! ```
+//! # #[cfg(feature = "shard")] {
 //! use ringwire::comet::channels;
 //! use ringwire::{Config, Engine};
 //!
@@ -16,6 +17,7 @@
 //!     builder = builder.channel(channel.descriptor());
 //! }
 //! assert_eq!(channels::find(channels::VOTE).unwrap().priority, 7);
+//! # }
 //! ```
 //!
 //! A peer is told of every channel that is declared, and will use it: whoever declares one takes its
