@@ -4,9 +4,9 @@
 //! [`engine`] by complete Ringwire nodes, and [`rivals`] in programs of their own. [`cases`] says what
 //! is done; the contenders of a [`case`] run in turn, and every figure is compared with the limit
 //! of the same run (docs/benchmarks.md). [`child`] holds what must be another process, [`crowd`]
-//! thousands of peers that cost little, [`report`] the page made of the figures. [`noise`] says which case is measured again, [`selection`] finds
-//! the cases that a run is asked for. [`pair`] is a connection without a kernel, for what is measured
-//! in nanoseconds.
+//! thousands of peers that cost little, [`report`] the page made of the figures. [`noise`] says which
+//! case is measured again, [`selection`] finds the cases that a run is asked for. [`pair`] is a
+//! connection without a kernel, for what is measured in nanoseconds.
 
 pub mod alloc;
 pub mod case;

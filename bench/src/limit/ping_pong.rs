@@ -1,6 +1,6 @@
 //! The limit of a round trip: one sealed message, two blocking or busy-polled sockets.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::TcpStream;
 use std::thread;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use ringwire::peer::Framing;
 use ringwire_codec::secret::frame::{FRAME_DATA_MAX, FRAME_SEALED};
 use ringwire_codec::secret::record::RECORD_OVERHEAD;
 
-use super::{Opener, Sealer, loopback_pair};
+use super::{Opener, Sealer, loopback_pair, read_some, write_whole};
 use crate::engine::reactors::{histogram, record};
 use crate::measure::pin_to;
 
@@ -81,26 +81,13 @@ impl PingEnd {
 
     fn send(&mut self) -> io::Result<()> {
         self.sealer.seal(&mut self.out, self.bytes);
-        let mut rest = &self.out[..];
-        while !rest.is_empty() {
-            match self.stream.write(rest) {
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::hint::spin_loop(),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        write_whole(&mut self.stream, &self.out)
     }
 
     fn receive(&mut self) -> io::Result<()> {
         let mut filled = 0;
         while filled < self.room.len() {
-            match self.stream.read(&mut self.room[filled..]) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::hint::spin_loop(),
-                Err(error) => return Err(error),
-            }
+            filled += read_some(&mut self.stream, &mut self.room[filled..])?;
         }
         let (_, payload) = self.opener.open(&mut self.room);
         assert_eq!(payload, self.bytes, "one whole ping was opened");

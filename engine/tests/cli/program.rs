@@ -77,12 +77,13 @@ fn ignores_signals() -> bool {
 pub(crate) fn command(args: &[&str]) -> Command {
     let program = env!("CARGO_BIN_EXE_ringwire");
     let mut command = match ignores_signals() {
-        true => Command::new("env"),
+        true => {
+            let mut command = Command::new("env");
+            command.args(["--default-signal=HUP,INT,QUIT", program]);
+            command
+        }
         false => Command::new(program),
     };
-    if ignores_signals() {
-        command.args(["--default-signal=HUP,INT,QUIT", program]);
-    }
     command
         .args(args)
         .env_remove("RUST_LOG")
