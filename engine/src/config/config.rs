@@ -65,7 +65,8 @@ pub struct Config {
     pub max_num_outbound_peers: usize,
     /// Handshakes in progress at most, inbound.
     pub max_num_handshakes: usize,
-    /// Inbound handshakes in progress from one address at most; zero means no limit of its own.
+    /// Inbound handshakes in progress from one address on one shard at most, where half of the
+    /// shard's places stay free for others; zero means no limit of its own.
     pub max_num_handshakes_per_ip: usize,
     /// Whether several peers may share an address.
     pub allow_duplicate_ip: bool,

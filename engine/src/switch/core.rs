@@ -449,6 +449,16 @@ fn share_of(limit: usize, shard_count: u16) -> usize {
     limit.div_ceil(usize::from(shard_count.max(1)))
 }
 
+/// How many handshakes of one host a shard allows: its share of the node's limit, or more where that
+/// is little. The kernel spreads connections over shards by chance: of four nodes behind one address
+/// that start together, all may come to one shard. So a shard goes up to the node's limit as long as
+/// half of its places stay free for others.
+fn handshakes_per_host(config: &Config, shard_count: u16) -> usize {
+    let limit = config.max_num_handshakes_per_ip;
+    let half = share_of(config.max_num_handshakes, shard_count) / 2;
+    share_of(limit, shard_count).max(limit.min(half))
+}
+
 /// The gate's share of the node's limits: handshakes are split over the shards, rounded up.
 fn gate_limits(config: &Config, shard_count: u16) -> GateLimits {
     let share = |limit| share_of(limit, shard_count);
@@ -456,7 +466,7 @@ fn gate_limits(config: &Config, shard_count: u16) -> GateLimits {
         inbound_max: config.max_num_inbound_peers,
         has_unconditional: !config.unconditional_peer_ids.is_empty(),
         handshakes_max: share(config.max_num_handshakes),
-        handshakes_per_ip_max: share(config.max_num_handshakes_per_ip),
+        handshakes_per_ip_max: handshakes_per_host(config, shard_count),
         allow_duplicate_ip: config.allow_duplicate_ip,
         peers_per_ip_max: config.max_num_peers_per_ip,
         named_hosts: config
@@ -464,5 +474,30 @@ fn gate_limits(config: &Config, shard_count: u16) -> GateLimits {
             .iter()
             .filter_map(|address| address.host.ip().map(Prefix::host))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_lets_a_host_have_the_nodes_limit_where_half_of_its_places_stay_free() {
+        let allowed = |places, limit, shards| {
+            let config = Config {
+                max_num_handshakes: places,
+                max_num_handshakes_per_ip: limit,
+                ..Config::default()
+            };
+            handshakes_per_host(&config, shards)
+        };
+        // The defaults on one, two, eight and sixteen shards.
+        assert_eq!(
+            [1, 2, 8, 16].map(|shards| allowed(64, 8, shards)),
+            [8, 8, 4, 2]
+        );
+        // Never less than its share, and none means none.
+        assert_eq!(allowed(4, 4, 2), 2);
+        assert_eq!([1, 8].map(|shards| allowed(64, 0, shards)), [0, 0]);
     }
 }

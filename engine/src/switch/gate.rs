@@ -8,10 +8,10 @@
 //! and only its key can tell (see `probe`).
 //!
 //! Handshakes in progress are the shard's own affair. They have a limit in all, and one per host, so
-//! that one host that stalls its handshakes leaves places for the others. Both are split evenly over
-//! the shards, as the kernel spreads connections over them: with a share of both, one host can fill
-//! the same part of the places on every shard and of the node. Both shares are rounded up; a node
-//! of more shards than the limit per host grants one handshake on each.
+//! that one host that stalls its handshakes leaves places for the others. The first is split evenly
+//! over the shards, rounded up, as the kernel spreads connections over them. The kernel does so by
+//! chance: a few connections of one host can all come to one shard. So a shard allows a host as many
+//! as the whole node should, but no more than half of its own places, and its even share always.
 //!
 //! When the places are taken, a newcomer is not refused as long as there is one that should give way
 //! to it: silence is free for an attacker, so it must not hold a place. Of the handshakes that wait

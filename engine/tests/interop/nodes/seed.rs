@@ -19,12 +19,9 @@ const VALIDATORS: usize = 4;
 /// Shards of the seeds that are met: what one shard learns the others must be able to tell at once.
 const SHARDS: [u16; 3] = [1, 2, 8];
 
-/// A node that got no addresses asks again after 30 s. Who finds its mesh in this time needed no
-/// second question, even on a machine with more to do; on an idle one it takes five seconds.
-const MESH_WITHIN: Duration = Duration::from_secs(25);
-
-/// The first block comes a second or two after the mesh.
-const BLOCK_WITHIN: Duration = Duration::from_secs(30);
+/// A node whose seed refused it, or knew nobody, asks again after 30 s. A chain that decides a block
+/// before needed no second question; it takes a second or two.
+const BLOCK_WITHIN: Duration = Duration::from_secs(25);
 
 /// Starts a seed for a chain on loopback.
 fn seed(network: &str, shards: u16) -> Engine {
@@ -32,11 +29,9 @@ fn seed(network: &str, shards: u16) -> Engine {
         network: network.to_owned(),
         moniker: String::from("seed"),
         listen_addr: ([127, 0, 0, 1], 0).into(),
-        seed_mode: true,
         addr_book_strict: false,
-        allow_duplicate_ip: true,
         dial_jitter: Duration::ZERO,
-        ..Config::default()
+        ..Config::seed()
     };
     Engine::builder(config)
         .node_key(NodeKey::from_seed([0x5e; 32]))
@@ -65,16 +60,16 @@ fn wait_all(nodes: &[Node], up: Instant, what: &str, done: impl Fn(&Node) -> boo
     up.elapsed()
 }
 
-/// Whom the seed has banned or turned away as banned, of all it has told so far.
+/// Whom the seed has banned or turned away, of all it has told so far. An honest node that comes
+/// twice at once may meet itself: such a one is not counted.
 fn quarrels(events: &mut impl FnMut() -> Option<Event>) -> Vec<String> {
     std::iter::from_fn(events)
         .filter(|event| match event {
-            Event::PeerRemoved { reason, .. } | Event::ConnectionRefused { reason, .. } => {
-                matches!(
-                    reason,
-                    CloseReason::Reactor { .. } | CloseReason::Rejected(Reject::Banned)
-                )
-            }
+            Event::PeerRemoved { reason, .. } => matches!(reason, CloseReason::Reactor { .. }),
+            Event::ConnectionRefused { reason, .. } => !matches!(
+                reason,
+                CloseReason::Rejected(Reject::DuplicateId(_) | Reject::Superseded)
+            ),
             _ => false,
         })
         .map(|event| event.to_string())
@@ -91,23 +86,24 @@ fn check_chain(release: Release, shards: u16) {
     let nodes = start(&chain, &address_at(seed.node_id(), seed.listen_addr()));
     let up = Instant::now();
     let case = format!("CometBFT {} through {shards} shards", release.version);
+    let block = wait_all(&nodes, up, "its first block", |node| {
+        node.height().is_some_and(|height| height > 0)
+    });
+    // Two nodes of the reference that dial each other at the same moment both hang up, and try again
+    // with their next question, after 30 s. So the block is what is timed.
     let mesh = wait_all(&nodes, up, "its mesh", |node| {
         node.peer_count()
             .is_some_and(|count| count >= VALIDATORS - 1)
     });
-    let block = wait_all(&nodes, up, "its first block", |node| {
-        node.height().is_some_and(|height| height > 0)
-    });
     say(&format!(
-        "{case}: mesh after {mesh:.1?}, all have a block after {block:.1?}"
+        "{case}: all have a block after {block:.1?}, a mesh after {mesh:.1?}"
     ));
-    assert!(mesh < MESH_WITHIN, "{case}: its mesh took {mesh:?}");
+    let quarrels = quarrels(&mut || events.try_recv());
+    assert!(quarrels.is_empty(), "{case}: {quarrels:#?}");
     assert!(
         block < BLOCK_WITHIN,
         "{case}: its first block took {block:?}"
     );
-    let quarrels = quarrels(&mut || events.try_recv());
-    assert!(quarrels.is_empty(), "{case}: {quarrels:#?}");
 }
 
 #[test]
