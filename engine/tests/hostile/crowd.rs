@@ -13,7 +13,7 @@ use crate::support::comet_peer::Incoming;
 use crate::support::loopback::IO_TIMEOUT;
 use crate::support::node::ECHO;
 
-/// Handshakes that one host may have in progress, a half of them on each of the two shards.
+/// Handshakes that one host may have in progress on each of the two shards: half of a shard's places.
 const PER_IP: usize = 8;
 
 /// Connects from another address of loopback, `127.0.0.host`: another host, as far as the engine can
@@ -61,7 +61,7 @@ fn handshakes_that_one_host_stalls_keep_nobody_else_out() {
         let Reject::HandshakesFromIp { ip, limit } = reject else {
             panic!("refused for {reject}");
         };
-        ip.to_string() == "127.0.0.2" && *limit == PER_IP / 2
+        ip.to_string() == "127.0.0.2" && *limit == PER_IP
     });
     // A stranger from elsewhere gets in at once, and is served.
     let mut peer = admitted(connect_from(3, addr));
