@@ -1,7 +1,7 @@
 //! What it costs to decide whose packet is next.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use ringwire::conn::scheduler::Scheduler;
+use ringwire_core::conn::scheduler::Scheduler;
 
 /// The priorities of a full node's channels, in the order in which CometBFT announces them.
 const PRIORITIES: [u16; 10] = [5, 6, 10, 7, 1, 5, 6, 5, 3, 1];

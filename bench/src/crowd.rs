@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ringwire::NodeInfo;
-use ringwire::buffer::pool::RECV_HEADROOM;
-use ringwire::buffer::{BufferPool, Chunk, PoolLimits};
-use ringwire::conn::{MConnection, MConnectionConfig, Upgrade, UpgradeConfig};
 use ringwire::peer::Framing;
-use ringwire::time;
+use ringwire_core::buffer::pool::RECV_HEADROOM;
+use ringwire_core::buffer::{BufferPool, Chunk, PoolLimits};
+use ringwire_core::conn::{MConnection, MConnectionConfig, Upgrade, UpgradeConfig};
+use ringwire_core::time;
 
 use crate::engine::{DATA, Failure, TX, VOTE, channel, node_key};
 use crate::pair;

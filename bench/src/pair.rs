@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use ringwire::buffer::pool::RECV_HEADROOM;
-use ringwire::buffer::{BufferPool, Chunk, PoolLimits, Transmit};
-use ringwire::conn::{
-    ChannelDescriptor, MConnection, MConnectionConfig, Upgrade, UpgradeConfig, Upgraded,
-};
 use ringwire::peer::Framing;
-use ringwire::time::Instant;
 use ringwire::{ChannelId, NodeInfo, NodeKey};
 use ringwire_codec::Extension;
+use ringwire_core::buffer::pool::RECV_HEADROOM;
+use ringwire_core::buffer::{BufferPool, Chunk, PoolLimits, Transmit};
+use ringwire_core::conn::{
+    ChannelDescriptor, MConnection, MConnectionConfig, Upgrade, UpgradeConfig, Upgraded,
+};
+use ringwire_core::time::Instant;
 
 /// The channel of small, urgent messages.
 pub const VOTE: ChannelId = ChannelId(0x22);

@@ -7,13 +7,13 @@
 
 use std::time::Duration;
 
-use ringwire::bytes::Bytes;
-use ringwire::config::{Config, parse_listen_addr, parse_peer_addresses};
-use ringwire::gossip::{Flood, FloodConfig};
-use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
-use ringwire::sim::{Fault, FaultTable, LinkProfile, Scenario, When, World};
+use bytes::Bytes;
 use ringwire_codec::ChannelId;
 use ringwire_codec::pex::PEX_CHANNEL;
+use ringwire_core::config::{Config, parse_listen_addr, parse_peer_addresses};
+use ringwire_core::gossip::{Flood, FloodConfig};
+use ringwire_core::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+use ringwire_sim::{Fault, FaultTable, LinkProfile, Scenario, When, World};
 
 /// A channel of the application.
 const CHAT: ChannelId = ChannelId(0x70);

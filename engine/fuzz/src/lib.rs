@@ -3,4 +3,4 @@
 mod inputs;
 
 pub use inputs::{fuzz_address_list, fuzz_attacker, fuzz_config, fuzz_network};
-pub use ringwire::pex::fuzz_addr_book;
+pub use ringwire_core::pex::fuzz_addr_book;

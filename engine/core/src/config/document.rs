@@ -1,0 +1,147 @@
+//! Writes a configuration as a `config.toml` that explains itself.
+
+use super::Config;
+use super::settings::{self, Setting, TOP};
+
+const HEAD: &str = "\
+# Configuration of a Ringwire node. The keys of [p2p] are those of CometBFT and mean the same.
+# Durations are written like \"10ms\", \"3s\" or \"1h30m\". Every key may be left out; the default
+# given with it holds then.
+";
+
+impl Config {
+    /// This configuration as a file: each key with what it means, its unit and its default.
+    ///
+    /// Reading the text with [`Config::from_toml`] gives this configuration back, but for the
+    /// software version, which no file decides.
+    pub fn to_documented_toml(&self) -> String {
+        let default = Config::default();
+        let mut text = String::from(HEAD);
+        let mut section = TOP;
+        for setting in settings::all() {
+            if setting.section != section {
+                section = setting.section;
+                text.push_str(&format!("\n[{section}]\n"));
+            }
+            write_setting(&mut text, setting, self, &default);
+        }
+        text
+    }
+}
+
+fn write_setting(text: &mut String, setting: &Setting, config: &Config, default: &Config) {
+    text.push('\n');
+    for line in setting.about {
+        text.push_str(&format!("# {line}\n"));
+    }
+    text.push_str(&format!("# Default: {}\n", (setting.show)(default)));
+    text.push_str(&format!("{} = {}\n", setting.key, (setting.show)(config)));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::ListenAddr;
+    use crate::config::unused::UNUSED;
+
+    /// The page for readers.
+    const PAGE: &str = include_str!("../../../../docs/configuration.md");
+
+    #[test]
+    fn the_page_has_a_row_for_each_key_with_its_default() {
+        let default = Config::default();
+        for setting in settings::all() {
+            let row = format!("\n| `{}` | `{}` |", setting.key, (setting.show)(&default));
+            assert!(PAGE.contains(&row), "docs/configuration.md lacks {row}");
+        }
+        for unused in UNUSED {
+            let key = format!("`{}`", unused.key);
+            assert!(PAGE.contains(&key), "{key} is not told of");
+        }
+    }
+
+    fn read_back(config: &Config) -> Config {
+        let loaded = Config::from_toml("config.toml", &config.to_documented_toml());
+        let loaded = loaded.expect("the documented file is valid");
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        assert!(loaded.names_network);
+        loaded.config
+    }
+
+    #[test]
+    fn the_documented_defaults_are_read_back() {
+        assert_eq!(read_back(&Config::default()), Config::default());
+    }
+
+    #[test]
+    fn every_field_survives_the_file() {
+        let id = "00112233445566778899aabbccddeeff00112233";
+        let config = Config {
+            network: "a \"quoted\" name".into(),
+            moniker: "back\\slash".into(),
+            genesis_file: "/etc/genesis.json".into(),
+            node_key_file: "key.json".into(),
+            version: Config::default().version,
+            app_version: 0,
+            tx_index: String::new(),
+            rpc_address: String::new(),
+            listen_addr: "[::1]:7".parse().expect("an address"),
+            listen_name: None,
+            external_address: Some("example.org:1".into()),
+            seeds: vec![format!("{id}@10.0.0.2:26656").parse().expect("an address")],
+            pex: false,
+            seed_mode: false,
+            addr_book_file: "book.json".into(),
+            addr_book_strict: false,
+            private_peer_ids: vec![id.parse().expect("an id")],
+            pex_interval: Duration::from_secs(15),
+            seed_disconnect_wait: Duration::from_secs(16),
+            persistent_peers: vec![
+                format!("{id}@10.0.0.1:26656").parse().expect("an address"),
+                format!("{id}@example.org:26657")
+                    .parse()
+                    .expect("an address"),
+            ],
+            unconditional_peer_ids: vec![id.parse().expect("an id")],
+            max_num_inbound_peers: 1,
+            max_num_outbound_peers: 2,
+            max_num_handshakes: 3,
+            max_num_handshakes_per_ip: 17,
+            allow_duplicate_ip: true,
+            max_num_peers_per_ip: 18,
+            max_num_peers_per_subnet: 19,
+            gossip_budget_bytes: 190_000_000,
+            gossip_backlog_bytes_max: 20_000_000,
+            gossip_seen_max: 21_000,
+            gossip_seen_span: Duration::from_secs(22),
+            dial_timeout: Duration::from_millis(4),
+            handshake_timeout: Duration::from_millis(5),
+            dial_jitter: Duration::from_millis(6),
+            persistent_peers_max_dial_period: Duration::from_secs(7),
+            max_packet_msg_payload_size: 8,
+            send_rate: 9,
+            recv_rate: 10,
+            recv_budget_bytes: 23_000_000,
+            send_budget_bytes: 24_000_000,
+            ping_interval: Duration::from_secs(12),
+            pong_timeout: Duration::from_secs(11),
+            wide_records: false,
+            wide_record_bytes_max: 5_000,
+            shards: 13,
+            pin_shards: super::super::PinShards::Off,
+            busy_poll: Duration::from_micros(14),
+        };
+        assert_eq!(read_back(&config), config);
+        let mut named = config.clone();
+        named.set_listen_addr(ListenAddr::Name("node1".into(), 7));
+        assert_eq!(read_back(&named), named);
+        let seed = Config {
+            pex: true,
+            seed_mode: true,
+            ..config
+        };
+        assert_eq!(read_back(&seed), seed);
+    }
+}

@@ -1,0 +1,279 @@
+//! Building an engine: what it is made of, checked before anything starts.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ringwire_codec::NodeKey;
+use ringwire_codec::file::FileKind;
+use ringwire_core::config::{Config, ConfigError, SHARDS_MAX};
+use ringwire_core::peer::{PeerInfo, ShardId};
+use ringwire_core::pex::{AddrBook, BookSecret, Pex};
+use ringwire_core::reactor::{ChannelDescriptor, Reactor};
+use ringwire_core::switch::{AppChannels, Filters, ReactorFactory};
+
+use crate::handle::address_book;
+use crate::handle::engine::Engine;
+use crate::handle::handle::Handle;
+use crate::shard::error::StartError;
+use crate::shard::executor::{Plan, launch};
+use crate::shard::node::Node;
+use crate::shard::store::Files;
+use crate::transport::{check, listener};
+
+static NEXT_ENGINE: AtomicU64 = AtomicU64::new(0);
+
+/// An engine to be. See [`crate::handle`] for an example.
+#[must_use = "an engine runs only after `start`"]
+pub struct Builder {
+    config: Config,
+    node_key: Option<NodeKey>,
+    reactors: Vec<(String, ReactorFactory)>,
+    channels: Vec<ChannelDescriptor>,
+    filters: Filters,
+    addr_book_file: Option<PathBuf>,
+    files: Files,
+}
+
+impl Builder {
+    pub(super) fn new(config: Config) -> Self {
+        Builder {
+            config,
+            node_key: None,
+            reactors: Vec::new(),
+            channels: Vec::new(),
+            filters: Filters::default(),
+            addr_book_file: None,
+            files: Files::new(),
+        }
+    }
+
+    /// The node's identity. Without it the node takes a new one at each start.
+    pub fn node_key(mut self, node_key: NodeKey) -> Self {
+        self.node_key = Some(node_key);
+        self
+    }
+
+    /// Sets [`Config::shards`]: threads that move data, at most 256; zero means one per CPU this
+    /// process may use.
+    pub fn shards(mut self, shards: u16) -> Self {
+        self.config.shards = usize::from(shards);
+        self
+    }
+
+    /// Registers a reactor: `make` is called once on each shard, on that shard's thread. Each has a
+    /// name of its own, by which logs, metrics and [`Handle::inspect`] know it; `pex` and `app` are
+    /// the engine's. [`Builder::start`] refuses what breaks these rules.
+    pub fn reactor<R: Reactor + 'static>(
+        mut self,
+        name: impl Into<String>,
+        make: impl Fn(ShardId) -> R + Send + Sync + 'static,
+    ) -> Self {
+        let factory: ReactorFactory = Box::new(move |shard| Box::new(make(shard)));
+        self.reactors.push((name.into(), factory));
+        self
+    }
+
+    /// Declares a channel of the application: its messages go to subscriptions, and it is sent to
+    /// through the handle.
+    pub fn channel(mut self, channel: ChannelDescriptor) -> Self {
+        self.channels.push(channel);
+        self
+    }
+
+    /// Asks `filter` about the remote address of each socket, before its handshake; `Err` says why
+    /// it is refused. Called on the shards: it must answer at once.
+    pub fn connection_filter(
+        mut self,
+        filter: impl Fn(&SocketAddr) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.filters.connection.push(Arc::new(filter));
+        self
+    }
+
+    /// Asks `filter` about each connection that has shown who it is, before it is admitted; `Err`
+    /// says why it is refused. Called on the shards: it must answer at once.
+    pub fn peer_filter(
+        mut self,
+        filter: impl Fn(&PeerInfo) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.filters.peer.push(Arc::new(filter));
+        self
+    }
+
+    /// Sets [`Config::busy_poll`]: the longest time a shard with nothing to do watches its ring
+    /// before it sleeps. The engine takes less when it does not pay, and none while the shards of
+    /// the process outnumber its CPUs. Zero switches it off.
+    pub fn busy_poll(mut self, busy_poll: Duration) -> Self {
+        self.config.busy_poll = busy_poll;
+        self
+    }
+
+    /// Keeps the address book in this file, which is read at the start and replaced whole every two
+    /// minutes and at the end. A damaged file is set aside under another name; one that never was an
+    /// address book is an error. Without a file, or with `/dev/null`, the node begins each life
+    /// knowing nobody; without [`Config::pex`] there is no book.
+    pub fn addr_book_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.addr_book_file = Some(file.into());
+        self
+    }
+
+    /// Keeps what reactors save under the name `document` ([`Document::name`]) in this file, which is
+    /// replaced whole each time. A document of a name without a file is refused to the reactor that
+    /// saves it. Reading the file again is up to the application.
+    ///
+    /// [`Document::name`]: ringwire_core::document::Document::name
+    pub fn document_file(mut self, document: &'static str, file: impl Into<PathBuf>) -> Self {
+        self.files.insert(document, file.into());
+        self
+    }
+
+    /// Starts the engine. Returns when every shard turns and accepts connections; on an error
+    /// everything that was started is gone again.
+    ///
+    /// Raises the process's limit of open files to its hard limit.
+    pub fn start(mut self) -> Result<Engine, StartError> {
+        self.config.check()?;
+        check_names(&self.reactors)?;
+        let shards = shard_count(&self.config);
+        let node_key = match self.node_key.take() {
+            Some(key) => key,
+            None => NodeKey::from_seed(entropy()?),
+        };
+        // Not fatal: the limit may do, and a ring that lacks descriptors says so.
+        let _ = check::raise_open_files();
+        let wanted =
+            listener::resolve(self.config.listen_name.as_deref(), self.config.listen_addr)?;
+        let listeners = listener::bind(wanted, usize::from(shards))?;
+        let listen_addr = listeners
+            .first()
+            .and_then(|listener| listener.local_addr().ok())
+            .unwrap_or(wanted);
+        // From here on everybody, peers included, is told the port that the kernel chose.
+        self.config.listen_addr = listen_addr;
+        let number = NEXT_ENGINE.fetch_add(1, Ordering::Relaxed);
+        let node = Arc::new(Node::new(number, node_key.id(), listen_addr, shards));
+        if self.config.pex {
+            self.add_pex(&node, &BookSecret::of_node(&node_key))?;
+        }
+        let files = std::mem::take(&mut self.files);
+        check_files(&files)?;
+        let plan = Plan {
+            busy_poll: self.config.busy_poll,
+            config: Arc::new(self.config),
+            node_key,
+            reactors: self.reactors,
+            channels: self.channels,
+            filters: self.filters,
+            files,
+            seeds: seeds(shards)?,
+        };
+        launch(Arc::new(plan), &node, listeners)?;
+        tracing::info!(engine = number, node = %node.id, addr = %listen_addr, shards, "started");
+        Ok(Engine::new(Handle { node }))
+    }
+
+    /// Registers the peer exchange, and the file that it has written.
+    fn add_pex(&mut self, node: &Node, secret: &BookSecret) -> Result<(), StartError> {
+        let config = address_book::pex_config(&self.config, node.id, node.clock.now());
+        let (file, seed) = (self.addr_book_file.take(), entropy()?);
+        let book = match file.filter(|path| !address_book::is_none(path)) {
+            Some(path) => {
+                let book = address_book::load(&path, config.book(), secret, seed)?;
+                self.files.insert(AddrBook::DOCUMENT_NAME, path);
+                book
+            }
+            None => AddrBook::new(config.book(), secret, seed),
+        };
+        let factory = address_book::pex_factory(config, seeds(node.shard_count())?, book);
+        self.reactors.push((String::from(Pex::NAME), factory));
+        Ok(())
+    }
+}
+
+/// No reactor of the application may have the name of one of the engine's own, whether that runs or
+/// not: its figures and its document would be taken for the other's.
+fn check_names(reactors: &[(String, ReactorFactory)]) -> Result<(), ConfigError> {
+    const RESERVED: [&str; 2] = [Pex::NAME, AppChannels::NAME];
+    let taken = |(name, _): &&(String, ReactorFactory)| RESERVED.contains(&name.as_str());
+    reactors.iter().find(taken).map_or(Ok(()), |(name, _)| {
+        Err(ConfigError {
+            key: "reactors",
+            problem: format!(
+                "`{name}` is the name of a reactor of the engine itself; give yours another name"
+            ),
+        })
+    })
+}
+
+/// Each document has a file of its own, which can be replaced: to find that out at the first save
+/// would be late.
+fn check_files(files: &Files) -> Result<(), StartError> {
+    let mut seen = BTreeMap::new();
+    for (document, path) in files {
+        let refused = |source| StartError::Document {
+            document,
+            path: path.clone(),
+            source,
+        };
+        if let Some(other) = seen.insert(path, document) {
+            let rule = format!("the document \"{other}\" has this file already");
+            return Err(refused(io::Error::new(io::ErrorKind::AlreadyExists, rule)));
+        }
+        match FileKind::at(path) {
+            Ok(kind) => kind.must_be_regular().map_err(refused)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(refused(error)),
+        }
+    }
+    Ok(())
+}
+
+/// A seed for each shard.
+fn seeds(shards: u16) -> Result<Vec<[u8; 32]>, StartError> {
+    (0..shards).map(|_| entropy()).collect()
+}
+
+/// The shards of a checked configuration.
+fn shard_count(config: &Config) -> u16 {
+    let shards = match config.shards {
+        0 => std::thread::available_parallelism()
+            .map_or(1, NonZero::get)
+            .min(SHARDS_MAX),
+        shards => shards,
+    };
+    u16::try_from(shards).expect("at most SHARDS_MAX, by the line above or by the check")
+}
+
+fn entropy() -> Result<[u8; 32], StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| StartError::Entropy(error.to_string()))?;
+    Ok(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reactor_with_the_name_of_one_of_the_engine_is_refused_before_anything_starts() {
+        for (name, pex) in [("pex", true), ("pex", false), ("app", true)] {
+            let config = Config {
+                pex,
+                ..Config::default()
+            };
+            let reactor = |_| AppChannels::new(Vec::new());
+            let refused = Builder::new(config).reactor(name, reactor).start();
+            let Err(StartError::Config(error)) = refused else {
+                panic!("{name} is the engine's own name");
+            };
+            assert_eq!(error.key, "reactors");
+            assert!(error.problem.contains(&format!("`{name}`")), "{error}");
+        }
+    }
+}

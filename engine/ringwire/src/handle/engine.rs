@@ -1,0 +1,60 @@
+//! The engine as a thing that is owned: when it is dropped, it stops.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use ringwire_core::config::Config;
+
+use crate::handle::builder::Builder;
+use crate::handle::handle::Handle;
+use crate::transport::{Ring, RingConfig};
+
+/// Time for goodbyes when an engine is dropped without a shutdown.
+const DROP_WITHIN: Duration = Duration::from_millis(200);
+
+/// A running engine. Everything but owning it is done through its [`Handle`]s.
+///
+/// Dropping it stops the engine with a short deadline and joins its threads, so end it with
+/// [`Handle::shutdown`] where queued messages matter.
+#[derive(Debug)]
+pub struct Engine {
+    handle: Handle,
+}
+
+impl Engine {
+    /// Begins to build an engine.
+    pub fn builder(config: Config) -> Builder {
+        Builder::new(config)
+    }
+
+    pub(super) fn new(handle: Handle) -> Self {
+        Engine { handle }
+    }
+
+    /// A handle for other threads and tasks.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+}
+
+impl Deref for Engine {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Err(error) = self.handle.shutdown_blocking(DROP_WITHIN) {
+            tracing::warn!(%error, "engine dropped");
+        }
+    }
+}
+
+/// Whether this machine lets us set up a ring at all. In a container that forbids io_uring it does
+/// not; then no engine starts, and [`Builder::start`] says how to mend it.
+pub fn is_supported() -> bool {
+    Ring::new(RingConfig::default()).is_ok()
+}

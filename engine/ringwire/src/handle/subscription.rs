@@ -1,0 +1,95 @@
+//! Subscriptions: messages and events on their way to the application, as a [`Stream`] and as a
+//! blocking iterator.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use ringwire_core::switch::{Delivery, Event};
+
+use crate::shard::block::{block_on, block_until, from_now};
+use crate::shard::feed::Intake;
+use crate::shard::payload::Payload;
+
+/// The messages of one channel, from all peers. Every subscription of a channel gets every message.
+///
+/// Bounded: a subscription that is full holds up its channel, so that its peers are read no more
+/// and TCP pushes back. Dropping it never holds anybody up. It ends, after the messages that have
+/// come, when the engine does.
+///
+/// As an iterator it blocks the thread; inside an asynchronous task use [`Subscription::recv`] or
+/// the [`Stream`].
+#[derive(Debug)]
+pub struct Subscription(Source<Delivery>);
+
+/// What happens to peers: who came, who went and why, what was refused. An observer that falls
+/// behind misses events; it never holds up the engine.
+///
+/// As an iterator it blocks the thread.
+#[derive(Debug)]
+pub struct EventSubscription(Source<Event>);
+
+#[derive(Debug)]
+struct Source<T>(Intake<T>);
+
+impl<T: Payload> Source<T> {
+    async fn recv(&mut self) -> Option<T> {
+        std::future::poll_fn(|cx| self.0.poll_next(cx)).await
+    }
+
+    fn recv_timeout(&mut self, timeout: Duration) -> Option<T> {
+        block_until(self.recv(), from_now(timeout)).flatten()
+    }
+}
+
+macro_rules! subscription {
+    ($name:ident, $item:ty) => {
+        impl $name {
+            pub(crate) fn new(intake: Intake<$item>) -> Self {
+                $name(Source(intake))
+            }
+
+            /// Waits for the next item; `None` when the engine has ended. Dropping the future
+            /// loses nothing.
+            pub async fn recv(&mut self) -> Option<$item> {
+                self.0.recv().await
+            }
+
+            /// The next item, if it is there.
+            pub fn try_recv(&mut self) -> Option<$item> {
+                self.0.0.try_next()
+            }
+
+            /// Blocks the thread for the next item; `None` when the engine has ended.
+            pub fn recv_blocking(&mut self) -> Option<$item> {
+                block_on(self.0.recv())
+            }
+
+            /// Blocks the thread for the next item, at most for `timeout`; `None` when none came
+            /// or the engine has ended.
+            pub fn recv_timeout(&mut self, timeout: Duration) -> Option<$item> {
+                self.0.recv_timeout(timeout)
+            }
+        }
+
+        impl Stream for $name {
+            type Item = $item;
+
+            fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<$item>> {
+                self.get_mut().0.0.poll_next(cx)
+            }
+        }
+
+        impl Iterator for $name {
+            type Item = $item;
+
+            fn next(&mut self) -> Option<$item> {
+                self.recv_blocking()
+            }
+        }
+    };
+}
+
+subscription!(Subscription, Delivery);
+subscription!(EventSubscription, Event);

@@ -1,0 +1,414 @@
+//! The directory of peers that the handle reads: who is connected, on which shard, and how full
+//! the queues are.
+//!
+//! Peers come and go seldom; messages are sent all the time. So the directory is a snapshot: a
+//! change makes a new map and raises the version, a reader keeps the map it has, thread by thread,
+//! as long as the version stands. A send takes no lock.
+//!
+//! Whether a queue has room is told by two counters of its gauge:
+//!
+//! ```text
+//!   room = capacity − queued − coming
+//!     queued   what waits in the peer's queue, written by its shard after each turn
+//!     coming   what was accepted from the handle and is not yet part of `queued`
+//! ```
+//!
+//! The shard writes `queued` first and lowers `coming` afterwards, so the sum is never too small:
+//! a message that was accepted finds its room.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use ringwire_codec::{ChannelId, NodeId};
+use ringwire_core::peer::{PeerInfo, ShardId};
+use ringwire_core::reactor::ChannelDescriptor;
+use smallvec::SmallVec;
+
+use crate::shard::wake::wake;
+
+/// Directories whose snapshot one thread keeps. A thread that sends through more engines than this
+/// takes the lock now and then.
+const CACHED_MAX: usize = 4;
+
+static NEXT_DIRECTORY: AtomicU64 = AtomicU64::new(0);
+
+type PeerMap = HashMap<NodeId, Arc<PeerEntry>>;
+
+struct Cached {
+    directory: u64,
+    version: u64,
+    peers: Arc<PeerMap>,
+}
+
+thread_local! {
+    static CACHED: RefCell<Vec<Cached>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What the handle knows of one peer.
+#[derive(Debug)]
+pub(crate) struct PeerEntry {
+    /// As the switch announced it.
+    pub(crate) info: PeerInfo,
+    /// Its home.
+    pub(crate) shard: ShardId,
+    gauges: SmallVec<[Gauge; 8]>,
+}
+
+#[derive(Debug)]
+struct Gauge {
+    channel: ChannelId,
+    capacity: usize,
+    queued: AtomicUsize,
+    coming: AtomicUsize,
+}
+
+/// Room held in a peer's queue by a message on its way there; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    peer: Arc<PeerEntry>,
+    gauge: usize,
+}
+
+/// The peers of a node, all shards together.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    number: u64,
+    version: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    peers: Arc<PeerMap>,
+    waiting: Vec<Waker>,
+}
+
+impl Directory {
+    /// Nobody is connected.
+    pub(crate) fn new() -> Self {
+        Directory {
+            number: NEXT_DIRECTORY.fetch_add(1, Ordering::Relaxed),
+            version: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The entry of a connected peer.
+    pub(crate) fn find(&self, peer: NodeId) -> Option<Arc<PeerEntry>> {
+        self.with(|peers| peers.get(&peer).cloned())
+    }
+
+    /// All entries, in no order.
+    pub(crate) fn entries(&self) -> Vec<Arc<PeerEntry>> {
+        self.with(|peers| peers.values().cloned().collect())
+    }
+
+    /// How many peers are connected.
+    pub(crate) fn len(&self) -> usize {
+        self.with(|peers| peers.len())
+    }
+
+    /// A place among those who wait for a change.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        Watch {
+            directory: self,
+            waker: None,
+        }
+    }
+
+    /// A peer was admitted.
+    pub(crate) fn add(&self, entry: Arc<PeerEntry>) {
+        self.change(|peers| {
+            peers.insert(entry.info.id, entry);
+        });
+    }
+
+    /// A peer is gone; a newer connection of the same id stays.
+    pub(crate) fn remove(&self, entry: &Arc<PeerEntry>) {
+        self.change(|peers| {
+            if peers
+                .get(&entry.info.id)
+                .is_some_and(|found| Arc::ptr_eq(found, entry))
+            {
+                peers.remove(&entry.info.id);
+            }
+        });
+    }
+
+    /// Wakes all who wait, because nothing will change any more.
+    pub(crate) fn close(&self) {
+        self.change(|_| {});
+    }
+
+    fn change(&self, change: impl FnOnce(&mut PeerMap)) {
+        let mut state = self.lock();
+        change(Arc::make_mut(&mut state.peers));
+        self.version.fetch_add(1, Ordering::Release);
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_iter().for_each(wake);
+    }
+
+    /// Looks at the snapshot this thread keeps, after renewing it if it is stale.
+    fn with<R>(&self, look: impl FnOnce(&PeerMap) -> R) -> R {
+        let version = self.version.load(Ordering::Acquire);
+        CACHED.with_borrow_mut(|cached| {
+            let found = cached
+                .iter()
+                .position(|entry| entry.directory == self.number);
+            if let Some(at) = found.filter(|at| cached[*at].version == version) {
+                return look(&cached[at].peers);
+            }
+            let at = found.unwrap_or_else(|| {
+                cached.truncate(CACHED_MAX - 1);
+                cached.insert(
+                    0,
+                    Cached {
+                        directory: 0,
+                        version: 0,
+                        peers: Arc::default(),
+                    },
+                );
+                0
+            });
+            cached[at] = self.snapshot();
+            look(&cached[at].peers)
+        })
+    }
+
+    fn snapshot(&self) -> Cached {
+        let state = self.lock();
+        let version = self.version.load(Ordering::Acquire);
+        Cached {
+            directory: self.number,
+            version,
+            peers: state.peers.clone(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The map is replaced in one step: a panic cannot leave it half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who waits for peers to come or go; forgotten when dropped, so that a wait which ends
+/// without a change leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Watch<'a> {
+    directory: &'a Directory,
+    waker: Option<Waker>,
+}
+
+impl Watch<'_> {
+    /// Has `waker` woken at the next change. Look again after this call.
+    pub(crate) fn wait(&mut self, waker: &Waker) {
+        let mut state = self.directory.lock();
+        if let Some(former) = self.waker.replace(waker.clone()) {
+            state.forget(&former);
+        }
+        state.waiting.push(waker.clone());
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some(waker) = &self.waker {
+            self.directory.lock().forget(waker);
+        }
+    }
+}
+
+impl State {
+    /// Forgets one who waits; it may have been woken and forgotten already.
+    fn forget(&mut self, waker: &Waker) {
+        let found = self.waiting.iter().position(|one| one.will_wake(waker));
+        found.map(|at| self.waiting.swap_remove(at));
+    }
+}
+
+impl PeerEntry {
+    /// An entry with a gauge for each of our `channels` that the peer announced.
+    pub(crate) fn new(info: PeerInfo, shard: ShardId, channels: &[ChannelDescriptor]) -> Self {
+        let gauges = channels
+            .iter()
+            .filter(|channel| info.has_channel(channel.id))
+            .map(|channel| Gauge {
+                channel: channel.id,
+                capacity: channel.send_queue_capacity,
+                queued: AtomicUsize::new(0),
+                coming: AtomicUsize::new(0),
+            })
+            .collect();
+        PeerEntry {
+            info,
+            shard,
+            gauges,
+        }
+    }
+
+    /// Holds room for one message on a channel the peer speaks, or `None` when its queue is full.
+    pub(crate) fn reserve(self: &Arc<Self>, channel: ChannelId) -> Option<Reservation> {
+        let at = self
+            .gauges
+            .iter()
+            .position(|gauge| gauge.channel == channel)?;
+        let gauge = &self.gauges[at];
+        let coming = gauge.coming.fetch_add(1, Ordering::AcqRel);
+        let reservation = Reservation {
+            peer: self.clone(),
+            gauge: at,
+        };
+        // On refusal the reservation is dropped, which lowers `coming` again.
+        (gauge.queued.load(Ordering::Acquire) + coming < gauge.capacity).then_some(reservation)
+    }
+
+    /// The shard counted what waits on a channel.
+    pub(crate) fn set_queued(&self, channel: ChannelId, queued: usize) {
+        if let Some(gauge) = self.gauges.iter().find(|gauge| gauge.channel == channel) {
+            gauge.queued.store(queued, Ordering::Release);
+        }
+    }
+
+    /// What waits on each channel: queued at the shard or on the way to it.
+    pub(crate) fn queues(&self) -> impl Iterator<Item = (ChannelId, usize)> {
+        self.gauges.iter().map(|gauge| {
+            let queued = gauge.queued.load(Ordering::Acquire);
+            (gauge.channel, queued + gauge.coming.load(Ordering::Acquire))
+        })
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.peer.gauges[self.gauge]
+            .coming
+            .fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use ringwire_codec::{NodeInfo, NodeInfoOther, NodeKey, ProtocolVersion};
+    use ringwire_core::peer::{Direction, Framing, PeerKey};
+    use ringwire_core::time::Instant;
+
+    use super::*;
+
+    const CHANNEL: ChannelId = ChannelId(0x20);
+    const CAPACITY: usize = 2;
+
+    fn entry(seed: u8, index: u32) -> Arc<PeerEntry> {
+        let id = NodeKey::from_seed([seed; 32]).id();
+        let node_info = NodeInfo {
+            protocol_version: ProtocolVersion::default(),
+            node_id: id,
+            listen_addr: String::new(),
+            network: String::new(),
+            version: String::new(),
+            channels: [CHANNEL].as_slice().into(),
+            moniker: String::new(),
+            other: NodeInfoOther::default(),
+            extension: None,
+        };
+        let info = PeerInfo {
+            key: PeerKey {
+                index,
+                generation: 0,
+            },
+            id,
+            node_info: Arc::new(node_info),
+            remote_addr: SocketAddr::from(([127, 0, 0, 1], 1)),
+            direction: Direction::Inbound,
+            persistent: false,
+            framing: Framing::Comet,
+            since: Instant::ZERO,
+        };
+        let ours = |id| ChannelDescriptor {
+            send_queue_capacity: CAPACITY,
+            ..ChannelDescriptor::new(id, 1)
+        };
+        Arc::new(PeerEntry::new(
+            info,
+            ShardId(0),
+            &[ours(CHANNEL), ours(ChannelId(0x21))],
+        ))
+    }
+
+    #[test]
+    fn a_queue_takes_what_fits_between_what_is_queued_and_what_is_coming() {
+        let entry = entry(1, 0);
+        let first = entry.reserve(CHANNEL).expect("room for the first");
+        let _second = entry.reserve(CHANNEL).expect("room for the second");
+        assert!(entry.reserve(CHANNEL).is_none());
+        // The shard took the first: it counts as queued before it ceases to be coming.
+        entry.set_queued(CHANNEL, 1);
+        drop(first);
+        assert!(entry.reserve(CHANNEL).is_none());
+        entry.set_queued(CHANNEL, 0);
+        assert!(entry.reserve(CHANNEL).is_some());
+    }
+
+    #[test]
+    fn a_channel_that_the_peer_does_not_speak_has_no_queue() {
+        let entry = entry(1, 0);
+        assert!(entry.reserve(ChannelId(0x21)).is_none());
+        assert_eq!(entry.queues().collect::<Vec<_>>(), [(CHANNEL, 0)]);
+    }
+
+    #[test]
+    fn a_reader_sees_each_change_although_it_keeps_a_snapshot() {
+        let directory = Directory::new();
+        let peer = entry(1, 0);
+        assert!(directory.find(peer.info.id).is_none());
+        directory.add(peer.clone());
+        assert!(directory.find(peer.info.id).is_some());
+        directory.remove(&peer);
+        assert_eq!(directory.len(), 0);
+    }
+
+    #[test]
+    fn a_wait_that_ends_without_a_change_leaves_nothing_behind() {
+        let directory = Directory::new();
+        for _ in 0..3 {
+            let mut watch = directory.watch();
+            watch.wait(Waker::noop());
+            watch.wait(Waker::noop());
+            assert_eq!(directory.lock().waiting.len(), 1);
+        }
+        assert!(directory.lock().waiting.is_empty());
+    }
+
+    #[test]
+    fn the_removal_of_a_former_connection_leaves_the_newer_one() {
+        let directory = Directory::new();
+        let (former, newer) = (entry(1, 0), entry(1, 1));
+        directory.add(former.clone());
+        directory.add(newer.clone());
+        directory.remove(&former);
+        let found = directory.find(newer.info.id).expect("the newer connection");
+        assert!(Arc::ptr_eq(&found, &newer));
+    }
+
+    #[test]
+    fn a_thread_that_reads_more_directories_than_it_keeps_still_reads_right() {
+        let directories: Vec<_> = (0..CACHED_MAX + 3).map(|_| Directory::new()).collect();
+        for (seed, directory) in (1..).zip(&directories) {
+            directory.add(entry(seed, 0));
+        }
+        for _ in 0..2 {
+            for (seed, directory) in (1..).zip(&directories) {
+                assert_eq!(
+                    directory.entries()[0].info.id,
+                    NodeKey::from_seed([seed; 32]).id()
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What a turn of the ring is asked for, and what it reports.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ringwire_core::buffer::Chunk;
+use ringwire_core::error::NetworkError;
+use ringwire_core::switch::io::{DialId, LinkId, Transmit};
+
+/// How long a turn may sleep when nothing has happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// Not at all.
+    None,
+    /// Until something happens, for this long at most.
+    Until(Duration),
+}
+
+/// Something that happened on the ring.
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a turn's completions share one reused vector; a box per write would be an allocation"
+)]
+pub enum Completion {
+    /// A connection was accepted. The link starts paused.
+    Accepted {
+        /// Its name from now on.
+        link: LinkId,
+        /// Who connected; an IPv4 address seen through an IPv6 socket is given as IPv4.
+        remote: SocketAddr,
+    },
+    /// Accepting fails (no descriptors, no memory). It is tried again every
+    /// [`Ring::ACCEPT_PAUSE`](super::Ring::ACCEPT_PAUSE) and reported once until it works again.
+    AcceptFailed {
+        /// Why.
+        error: NetworkError,
+    },
+    /// A dial connected. The link starts paused.
+    Connected {
+        /// The dial, which is over now.
+        dial: DialId,
+        /// The link's name from now on.
+        link: LinkId,
+        /// The address dialed.
+        remote: SocketAddr,
+    },
+    /// A dial failed, and is over.
+    DialFailed {
+        /// Which.
+        dial: DialId,
+        /// Why.
+        error: NetworkError,
+    },
+    /// Bytes came. May still follow shortly after a `Pause`.
+    Received {
+        /// On which link.
+        link: LinkId,
+        /// The bytes.
+        chunk: Chunk,
+    },
+    /// A transmit was written whole.
+    Sent {
+        /// On which link.
+        link: LinkId,
+        /// Its buffers, for the pool.
+        buffers: Transmit,
+    },
+    /// The link failed or the remote closed it. The last word about this link; it must still be
+    /// given up with [`Ring::close`](super::Ring::close).
+    Closed {
+        /// Which link.
+        link: LinkId,
+        /// Why.
+        error: NetworkError,
+    },
+    /// A [`Waker`](super::Waker) was used since the last turn: look into the inboxes.
+    Woken,
+}

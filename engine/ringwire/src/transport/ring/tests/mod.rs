@@ -1,0 +1,181 @@
+//! The ring with real sockets on the loopback. Skipped, loudly, where io_uring is refused.
+
+mod endurance;
+mod lifecycle;
+mod limits;
+mod traffic;
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use ringwire_core::buffer::{BufferPool, Chunk, PoolLimits};
+use ringwire_core::error::NetworkError;
+use ringwire_core::switch::io::{DialId, LinkId, ReadMode, Transmit};
+
+use super::super::error::TransportError;
+use super::{Completion, Ring, RingConfig, Wait};
+
+/// Longest a test waits for something that should take milliseconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A ring with its pool and what it has reported.
+struct Rig {
+    // Before the pool: the kernel must let go of buffers first.
+    ring: Ring,
+    pool: BufferPool,
+    out: Vec<Completion>,
+}
+
+impl Rig {
+    fn new() -> Option<Rig> {
+        Self::with(RingConfig::default(), PoolLimits::default())
+    }
+
+    fn with(config: RingConfig, limits: PoolLimits) -> Option<Rig> {
+        match Ring::new(config) {
+            Ok(ring) => Some(Rig {
+                ring,
+                pool: BufferPool::new(limits),
+                out: Vec::new(),
+            }),
+            Err(error) => {
+                eprintln!("SKIPPED: {error}");
+                None
+            }
+        }
+    }
+
+    /// A ring whose closed links have this long to end in order.
+    fn closing_within(close_timeout: Duration) -> Option<Rig> {
+        let config = RingConfig {
+            close_timeout,
+            ..RingConfig::default()
+        };
+        Self::with(config, PoolLimits::default())
+    }
+
+    fn turn(&mut self, wait: Duration) {
+        self.ring
+            .turn(&mut self.pool, Wait::Until(wait), &mut self.out)
+            .expect("a turn");
+    }
+
+    /// Turns until `done` finds what it wants among the completions, which are consumed up to it.
+    fn until<T>(&mut self, what: &str, mut done: impl FnMut(Completion) -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            let mut reported = std::mem::take(&mut self.out).into_iter();
+            if let Some(found) = reported.by_ref().find_map(&mut done) {
+                self.out = reported.collect();
+                return found;
+            }
+            assert!(start.elapsed() < PATIENCE, "waited too long for {what}");
+            self.turn(Duration::from_millis(100));
+        }
+    }
+
+    /// Turns until the ring holds `links` links; returns what was reported meanwhile.
+    fn until_links(&mut self, links: usize) {
+        let start = Instant::now();
+        while self.ring.link_count() != links {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "waited too long for {links} links"
+            );
+            self.turn(Duration::from_millis(20));
+        }
+    }
+
+    /// Turns for a while and expects to hear nothing.
+    fn expect_silence(&mut self, time: Duration) {
+        let start = Instant::now();
+        while start.elapsed() < time {
+            self.turn(Duration::from_millis(10));
+            assert!(self.out.is_empty(), "unexpected: {:?}", self.out);
+        }
+    }
+
+    fn listen(&mut self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port on the loopback");
+        let address = listener.local_addr().expect("a bound socket");
+        self.ring.listen(listener).expect("the ring listens");
+        address
+    }
+
+    fn accept(&mut self) -> LinkId {
+        self.until("a connection", |completion| match completion {
+            Completion::Accepted { link, .. } => Some(link),
+            _ => None,
+        })
+    }
+
+    /// A link of this ring and the plain socket at its other end.
+    fn pair(&mut self) -> (LinkId, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port on the loopback");
+        let remote = listener.local_addr().expect("a bound socket");
+        let ours = TcpStream::connect(remote).expect("connects");
+        let (theirs, _) = listener.accept().expect("accepts");
+        theirs
+            .set_read_timeout(Some(PATIENCE))
+            .expect("sets a timeout");
+        theirs
+            .set_write_timeout(Some(PATIENCE))
+            .expect("sets a timeout");
+        (self.ring.adopt(ours.into(), remote), theirs)
+    }
+
+    fn received(&mut self, wanted: LinkId) -> Chunk {
+        self.until("bytes", |completion| match completion {
+            Completion::Received { link, chunk } if link == wanted => Some(chunk),
+            _ => None,
+        })
+    }
+
+    fn closed(&mut self, wanted: LinkId) -> NetworkError {
+        self.until("the end of a link", |completion| match completion {
+            Completion::Closed { link, error } if link == wanted => Some(error),
+            _ => None,
+        })
+    }
+
+    fn sent(&mut self, wanted: LinkId) -> Transmit {
+        self.until("a transmit to be written", |completion| match completion {
+            Completion::Sent { link, buffers } if link == wanted => Some(buffers),
+            _ => None,
+        })
+    }
+}
+
+fn one(bytes: &[u8]) -> Transmit {
+    Transmit::from_iter([BytesMut::from(bytes).into()])
+}
+
+/// Bytes that differ from place to place, so that a lost or swapped piece is seen.
+fn pattern(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    let step = |state: &mut u32| {
+        *state ^= *state << 13;
+        *state ^= *state >> 17;
+        *state ^= *state << 5;
+        *state as u8
+    };
+    (0..len).map(|_| step(&mut state)).collect()
+}
+
+/// Runs an ignored test of this module alone in a process of its own, because it counts or limits
+/// what belongs to the whole process.
+fn run_alone(test: &str) {
+    let name = format!("transport::ring::tests::{test}");
+    let status = std::process::Command::new(std::env::current_exe().expect("a test binary"))
+        .args([
+            "--exact",
+            &name,
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .status()
+        .expect("runs the test binary");
+    assert!(status.success(), "{name} failed in a process of its own");
+}

@@ -1,0 +1,564 @@
+//! Whole engines over real sockets: connect, echo, push back, stop.
+
+mod common;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use common::{CHANNEL, channel, config, connect, echo_builder, skip_without_ring};
+use ringwire::document::{Document, SaveError};
+use ringwire::error::{CloseReason, TrySendError};
+use ringwire::handle::{Builder, DialError, Engine, ShutdownError, SubscribeError};
+use ringwire::peer::BanTarget;
+use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+use ringwire::switch::Event;
+use ringwire_codec::{ChannelId, GoodbyeCode, NodeKey};
+
+/// How long anything here is waited for: generous, for a machine that does other work.
+const WITHIN: Duration = Duration::from_secs(30);
+
+fn app_builder(shards: u16, seed: u8) -> Builder {
+    Engine::builder(config())
+        .node_key(NodeKey::from_seed([seed; 32]))
+        .shards(shards)
+        .channel(channel())
+}
+
+#[test]
+fn two_engines_connect_and_echo_on_one_shard_each() {
+    if !skip_without_ring() {
+        echo_between(1);
+    }
+}
+
+#[test]
+fn an_engine_that_is_banned_hears_so_over_a_real_socket() {
+    if skip_without_ring() {
+        return;
+    }
+    let here = app_builder(2, 5).start().expect("the banning engine");
+    let there = app_builder(2, 6).start().expect("the banned engine");
+    let mut events = there.events();
+    connect(&there, &here);
+    here.wait_for_peers_blocking(1, WITHIN).expect("connected");
+    here.ban(BanTarget::Id(there.node_id()), WITHIN);
+    let reason = loop {
+        let event = events.recv_timeout(WITHIN).expect("it is told in time");
+        if let Event::PeerRemoved { reason, .. } = event {
+            break reason;
+        }
+    };
+    let CloseReason::Goodbye(goodbye) = reason else {
+        panic!("closed for {reason}");
+    };
+    assert_eq!(goodbye.code, GoodbyeCode::Banned);
+}
+
+#[test]
+fn two_engines_connect_and_echo_on_three_shards_each() {
+    if !skip_without_ring() {
+        echo_between(3);
+    }
+}
+
+fn echo_between(shards: u16) {
+    let echo = echo_builder(shards, 1).start().expect("the echoing engine");
+    let caller = app_builder(shards, 2).start().expect("the calling engine");
+    let mut answers = caller.subscribe(CHANNEL).expect("a declared channel");
+    let peer = connect(&caller, &echo);
+    assert_eq!(peer, echo.node_id());
+    for round in 0..200_u32 {
+        let message = Bytes::from(vec![round as u8; 1 + round as usize * 97]);
+        caller
+            .send_blocking(peer, CHANNEL, message.clone(), WITHIN)
+            .expect("room in time");
+        let answer = answers.recv_timeout(WITHIN).expect("an echo");
+        assert_eq!((answer.peer, answer.message), (peer, message));
+    }
+    let status = caller.status_blocking();
+    assert_eq!(status.len(), usize::from(shards));
+    assert_eq!(
+        status.iter().map(|shard| shard.peers.len()).sum::<usize>(),
+        1
+    );
+    caller.shutdown_blocking(WITHIN).expect("an orderly end");
+    echo.shutdown_blocking(WITHIN).expect("an orderly end");
+    assert_eq!(answers.recv_blocking(), None);
+}
+
+#[test]
+fn many_peers_spread_over_the_shards_and_hear_a_broadcast() {
+    if skip_without_ring() {
+        return;
+    }
+    let hub = app_builder(3, 1).start().expect("the hub");
+    let leaves: Vec<_> = (2..11)
+        .map(|seed| app_builder(1, seed).start().expect("a leaf"))
+        .map(|leaf| (leaf.subscribe(CHANNEL).expect("a declared channel"), leaf))
+        .collect();
+    for (_, leaf) in &leaves {
+        connect(leaf, &hub);
+    }
+    hub.wait_for_peers_blocking(9, WITHIN)
+        .expect("all leaves are peers of the hub");
+    let mut homes: Vec<_> = hub.peers().iter().map(|peer| peer.shard).collect();
+    homes.sort();
+    homes.dedup();
+    assert_eq!(homes.len(), 3, "nine peers live on three shards");
+    hub.broadcast_blocking(CHANNEL, Bytes::from_static(b"to all"))
+        .expect("running");
+    for (mut messages, _leaf) in leaves {
+        let heard = messages.recv_timeout(WITHIN).expect("the broadcast");
+        assert_eq!(heard.message, "to all");
+    }
+}
+
+#[test]
+fn a_full_queue_is_an_answer_and_no_accepted_message_is_lost() {
+    if skip_without_ring() {
+        return;
+    }
+    let sender = app_builder(1, 1).start().expect("the sender");
+    let receiver = app_builder(1, 2).start().expect("the receiver");
+    let peer = connect(&sender, &receiver);
+    // Nobody subscribes yet, so the receiver stops reading and the queues fill up.
+    let until = Instant::now() + Duration::from_secs(20);
+    let mut accepted = 0_u32;
+    let mut full = 0;
+    while full < 50 {
+        assert!(Instant::now() < until, "the queues never filled");
+        let mut message = vec![0; 64 * 1024];
+        message[..4].copy_from_slice(&accepted.to_be_bytes());
+        match sender.try_send(peer, CHANNEL, Bytes::from(message)) {
+            Ok(()) => {
+                accepted += 1;
+                full = 0;
+            }
+            Err(TrySendError::Full(message)) => {
+                assert_eq!(message.len(), 64 * 1024);
+                full += 1;
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let mut messages = receiver
+        .subscribe_with_capacity(CHANNEL, 4)
+        .expect("a declared channel");
+    for expected in 0..accepted {
+        let delivery = messages.recv_timeout(WITHIN).expect("an accepted message");
+        assert_eq!(delivery.message[..4], expected.to_be_bytes());
+    }
+}
+
+#[test]
+fn a_subscription_that_nobody_reads_holds_up_its_channel_only() {
+    if skip_without_ring() {
+        return;
+    }
+    let other = ChannelId(0x61);
+    let builder = |seed| {
+        app_builder(1, seed).channel(ChannelDescriptor {
+            id: other,
+            ..channel()
+        })
+    };
+    let sender = builder(1).start().expect("the sender");
+    let receiver = builder(2).start().expect("the receiver");
+    let peer = connect(&sender, &receiver);
+    let mut open = receiver.subscribe(other).expect("a declared channel");
+    let blocked = receiver
+        .subscribe_with_capacity(CHANNEL, 1)
+        .expect("a declared channel");
+    let big = Bytes::from(vec![7; 16 * 1024]);
+    for _ in 0..200 {
+        // Whether it fits does not matter: the channel is to be full.
+        let _ = sender.try_send(peer, CHANNEL, big.clone());
+    }
+    for round in 0..50_u8 {
+        let message = Bytes::from(vec![round]);
+        sender
+            .send_blocking(peer, other, message.clone(), WITHIN)
+            .expect("room");
+        let delivery = open.recv_timeout(WITHIN).expect("the other channel flows");
+        assert_eq!(delivery.message, message);
+    }
+    drop(blocked);
+    sender
+        .send_blocking(peer, CHANNEL, big, WITHIN)
+        .expect("a dropped subscriber blocks nobody");
+}
+
+#[test]
+fn an_engine_with_live_peers_stops_without_waiting_for_any_deadline() {
+    if skip_without_ring() {
+        return;
+    }
+    // The least of them is a second. A stop that waited for it would do so each time; one that is
+    // late because others have the CPU is not.
+    let quick = (0..5).any(|_| time_to_stop() < Duration::from_millis(500));
+    assert!(quick, "each stop took longer");
+}
+
+/// How long an engine takes to stop that has six peers.
+fn time_to_stop() -> Duration {
+    let hub = app_builder(2, 1).start().expect("the hub");
+    let leaves: Vec<_> = (2..8)
+        .map(|seed| app_builder(1, seed).start().expect("a leaf"))
+        .collect();
+    for leaf in &leaves {
+        connect(leaf, &hub);
+    }
+    hub.wait_for_peers_blocking(leaves.len(), WITHIN)
+        .expect("all leaves are peers of the hub");
+    let began = Instant::now();
+    hub.shutdown_blocking(WITHIN).expect("an orderly end");
+    println!("stopped after {:?}", began.elapsed());
+    began.elapsed()
+}
+
+#[test]
+fn shutdown_sends_what_was_accepted() {
+    if skip_without_ring() {
+        return;
+    }
+    let sender = app_builder(2, 1).start().expect("the sender");
+    let receiver = app_builder(2, 2).start().expect("the receiver");
+    let mut messages = receiver.subscribe(CHANNEL).expect("a declared channel");
+    let peer = connect(&sender, &receiver);
+    let mut accepted = 0;
+    for round in 0..500_u32 {
+        let mut message = vec![1; 32 * 1024];
+        message[..4].copy_from_slice(&round.to_be_bytes());
+        accepted += u32::from(sender.try_send(peer, CHANNEL, message.into()).is_ok());
+    }
+    assert!(accepted > 0);
+    let reader = std::thread::spawn(move || {
+        let mut received = 0;
+        while received < accepted && messages.recv_timeout(WITHIN).is_some() {
+            received += 1;
+        }
+        received
+    });
+    sender.shutdown_blocking(WITHIN).expect("an orderly end");
+    assert_eq!(reader.join().expect("the reader does not panic"), accepted);
+}
+
+#[test]
+fn shutdown_sends_what_was_accepted_while_the_other_side_floods_it() {
+    if !skip_without_ring() {
+        (0..20).for_each(|_| flood_both_ways_and_stop());
+    }
+}
+
+fn flood_both_ways_and_stop() {
+    let stopping = app_builder(1, 1).start().expect("the engine that stops");
+    let staying = app_builder(1, 2).start().expect("the engine that stays");
+    let mut heard = staying.subscribe(CHANNEL).expect("a declared channel");
+    let mut noise = stopping.subscribe(CHANNEL).expect("a declared channel");
+    let peer = connect(&stopping, &staying);
+    let message = Bytes::from(vec![3; 32 * 1024]);
+    let (flooder, flood, back) = (staying.handle(), message.clone(), stopping.node_id());
+    let flooder = std::thread::spawn(move || {
+        let mut answer = Ok(());
+        // Ends when the other engine is gone.
+        while matches!(answer, Ok(()) | Err(TrySendError::Full(_))) {
+            answer = flooder.try_send(back, CHANNEL, flood.clone());
+            std::thread::yield_now();
+        }
+    });
+    let listener = std::thread::spawn(move || while noise.recv_blocking().is_some() {});
+    let received = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&received);
+    let reader = std::thread::spawn(move || {
+        while heard.recv_blocking().is_some() {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let until = Instant::now() + Duration::from_millis(30);
+    let mut accepted = 0_u32;
+    while Instant::now() < until || accepted == 0 {
+        accepted += u32::from(stopping.try_send(peer, CHANNEL, message.clone()).is_ok());
+    }
+    stopping.shutdown_blocking(WITHIN).expect("an orderly end");
+    let received = || received.load(Ordering::Relaxed);
+    common::wait_until("all that was accepted arrives", || received() == accepted);
+    drop(staying);
+    for thread in [flooder, listener, reader] {
+        thread.join().expect("no thread panics");
+    }
+    assert_eq!(received(), accepted);
+}
+
+struct Panics;
+
+impl Reactor for Panics {
+    fn channels(&self) -> Vec<ChannelDescriptor> {
+        vec![channel()]
+    }
+
+    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+        panic!("a fault of the application")
+    }
+}
+
+#[test]
+fn a_reactor_that_panics_costs_the_peer_and_not_the_node() {
+    if skip_without_ring() {
+        return;
+    }
+    let faulty = Engine::builder(config())
+        .node_key(NodeKey::from_seed([1; 32]))
+        .shards(1)
+        .reactor("panics", |_| Panics)
+        .start()
+        .expect("the faulty engine");
+    let sender = app_builder(1, 2).start().expect("the sender");
+    for _ in 0..3 {
+        let peer = connect(&sender, &faulty);
+        faulty
+            .wait_for_peers_blocking(1, WITHIN)
+            .expect("connected on both sides");
+        sender
+            .try_send(peer, CHANNEL, Bytes::from_static(b"x"))
+            .expect("room");
+        common::wait_until("the peer is dropped", || sender.peer_count() == 0);
+    }
+    faulty
+        .shutdown_blocking(WITHIN)
+        .expect("the node lives on and ends in order");
+}
+
+/// Memory of a message that panics when it is freed.
+struct Trap;
+
+impl AsRef<[u8]> for Trap {
+    fn as_ref(&self) -> &[u8] {
+        b"m"
+    }
+}
+
+impl Drop for Trap {
+    fn drop(&mut self) {
+        panic!("a fault of the message");
+    }
+}
+
+#[test]
+fn a_shard_that_fails_ends_the_engine_with_its_reason() {
+    if skip_without_ring() {
+        return;
+    }
+    let faulty = app_builder(3, 1).start().expect("the faulty engine");
+    let mut messages = faulty.subscribe(CHANNEL).expect("a declared channel");
+    let caller = app_builder(1, 2).start().expect("the caller");
+    let peer = faulty
+        .dial_blocking(common::address(&caller))
+        .expect("nobody refuses it");
+    // The shard seals the message and lets go of it: the application's code runs there once more.
+    let message = Bytes::from_owner(Trap);
+    faulty.try_send(peer, CHANNEL, message).expect("room");
+    assert_eq!(messages.recv_blocking(), None, "subscriptions end");
+    common::wait_until("the engine stops", || faulty.is_stopping());
+    let Err(ShutdownError::Failed(fault)) = faulty.shutdown_blocking(WITHIN) else {
+        panic!("the fault is told");
+    };
+    assert_eq!(fault.message, "a fault of the message");
+    let after = faulty.try_broadcast(CHANNEL, Bytes::new());
+    assert!(matches!(after, Err(TrySendError::Stopping(_))));
+}
+
+#[test]
+fn calls_on_a_stopped_engine_answer_at_once() {
+    if skip_without_ring() {
+        return;
+    }
+    let engine = app_builder(1, 1).start().expect("an engine");
+    let peer = NodeKey::from_seed([9; 32]).id();
+    let message = Bytes::from_static(b"m");
+    let lost = engine.try_send(peer, CHANNEL, message.clone());
+    assert_eq!(lost, Err(TrySendError::NotConnected(message.clone())));
+    let unknown = ChannelId(0x7f);
+    let refused = engine.try_send(peer, unknown, message.clone());
+    assert_eq!(refused, Err(TrySendError::UnknownChannel(unknown)));
+    assert!(matches!(
+        engine.subscribe(unknown),
+        Err(SubscribeError::UnknownChannel(_))
+    ));
+    let timeout = engine.wait_for_peers_blocking(1, Duration::from_millis(20));
+    assert_eq!(timeout.map_err(|late| late.connected), Err(0));
+    let handle = engine.handle();
+    engine.shutdown_blocking(WITHIN).expect("an orderly end");
+    engine
+        .shutdown_blocking(WITHIN)
+        .expect("as often as one likes");
+    drop(engine);
+    assert!(matches!(
+        handle.try_send(peer, CHANNEL, message),
+        Err(TrySendError::Stopping(_))
+    ));
+    assert_eq!(
+        handle.dial_blocking(common::address(&handle)),
+        Err(DialError::Stopping)
+    );
+    assert!(handle.status_blocking().is_empty());
+    assert!(handle.wait_for_peers_blocking(1, WITHIN).is_err());
+}
+
+#[test]
+fn an_address_in_use_is_named_and_nothing_is_left_running() {
+    if skip_without_ring() {
+        return;
+    }
+    let first = app_builder(1, 1).start().expect("the first engine");
+    let taken = first.listen_addr();
+    let mut config = config();
+    config.listen_addr = taken;
+    let Err(error) = Engine::builder(config).shards(2).start() else {
+        panic!("two engines on one port");
+    };
+    assert!(error.to_string().contains(&taken.to_string()), "{error}");
+}
+
+#[test]
+fn two_reactors_with_one_channel_do_not_start() {
+    if skip_without_ring() {
+        return;
+    }
+    let started = app_builder(2, 1).reactor("panics", |_| Panics).start();
+    let error = started
+        .map(|_| ())
+        .expect_err("the channel is claimed twice");
+    assert!(error.to_string().contains("panics"), "{error}");
+}
+
+#[tokio::test]
+async fn an_engine_lives_within_tokio() {
+    if skip_without_ring() {
+        return;
+    }
+    let echo = echo_builder(2, 1).start().expect("the echoing engine");
+    let caller = app_builder(2, 2).start().expect("the calling engine");
+    let mut answers = caller.subscribe(CHANNEL).expect("a declared channel");
+    let peer = caller.dial(common::address(&echo)).await.expect("a peer");
+    caller.wait_for_peers(1, WITHIN).await.expect("one peer");
+    for round in 0..100_u8 {
+        let message = Bytes::from(vec![round; 100]);
+        caller
+            .send(peer, CHANNEL, message.clone(), WITHIN)
+            .await
+            .expect("room");
+        assert_eq!(answers.recv().await.expect("an echo").message, message);
+    }
+    caller.shutdown(WITHIN).await.expect("an orderly end");
+    echo.shutdown(WITHIN).await.expect("an orderly end");
+}
+
+#[test]
+fn engines_run_where_only_one_cpu_is_allowed() {
+    if skip_without_ring() {
+        return;
+    }
+    let program = std::env::current_exe().expect("this test program");
+    // The CPU with the highest number: an engine that pins to CPU 0 regardless fails.
+    let allowed = ringwire::transport::check::available_cpus();
+    let cpu = allowed.last().expect("this thread may run somewhere");
+    let ran = std::process::Command::new("taskset")
+        .args(["-c", &cpu.to_string()])
+        .arg(program)
+        .args([
+            "--exact",
+            "two_engines_connect_and_echo_on_three_shards_each",
+        ])
+        .status();
+    match ran {
+        Ok(status) => assert!(status.success(), "{status}"),
+        Err(error) => eprintln!("SKIPPED: cannot run taskset: {error}"),
+    }
+}
+
+#[test]
+fn an_application_that_keeps_what_it_receives_goes_on_receiving() {
+    if skip_without_ring() {
+        return;
+    }
+    let sender = app_builder(1, 1).start().expect("the sender");
+    let receiver = app_builder(1, 2).start().expect("the receiver");
+    let mut messages = receiver.subscribe(CHANNEL).expect("a declared channel");
+    let peer = connect(&sender, &receiver);
+    // Four times what the receiving shard has buffers for, in messages that fit one packet.
+    const MESSAGES: usize = 8192;
+    let publisher = std::thread::spawn(move || {
+        for _ in 0..MESSAGES {
+            sender
+                .send_blocking(peer, CHANNEL, Bytes::from(vec![7; 16_000]), WITHIN)
+                .expect("room in time");
+        }
+        sender
+    });
+    let mut kept = Vec::with_capacity(MESSAGES);
+    while kept.len() < MESSAGES {
+        let next = messages.recv_timeout(WITHIN);
+        kept.push(next.unwrap_or_else(|| panic!("only {} came", kept.len())));
+    }
+    publisher.join().expect("all was sent");
+}
+
+/// Saves two documents when it starts, and notes what it was told.
+struct Saver(Arc<Mutex<Vec<Result<(), SaveError>>>>);
+
+impl Reactor for Saver {
+    fn channels(&self) -> Vec<ChannelDescriptor> {
+        Vec::new()
+    }
+
+    fn start(&mut self, cx: &mut dyn Context) {
+        for name in ["state", "votes"] {
+            let saved = cx.save(Document::new(name, move || name.as_bytes().to_vec()));
+            self.0.lock().expect("nobody panics").push(saved);
+        }
+    }
+
+    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_document_goes_to_the_file_named_for_it_and_one_without_a_file_is_refused() {
+    if skip_without_ring() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("state.json");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let saver = Arc::clone(&told);
+    let engine = app_builder(1, 1)
+        .reactor("saver", move |_| Saver(Arc::clone(&saver)))
+        .document_file("state", &path)
+        .start()
+        .expect("an engine");
+    engine.shutdown_blocking(WITHIN).expect("an orderly end");
+    let refused = SaveError::NoFile { document: "votes" };
+    assert_eq!(*told.lock().expect("nobody panics"), [Ok(()), Err(refused)]);
+    assert_eq!(std::fs::read(&path).expect("the file"), b"state");
+}
+
+#[test]
+fn two_documents_with_one_file_and_one_with_a_directory_do_not_start() {
+    if skip_without_ring() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("state.json");
+    for (first, second) in [(file.as_path(), file.as_path()), (&file, directory.path())] {
+        let started = app_builder(1, 1)
+            .document_file("state", first)
+            .document_file("votes", second)
+            .start();
+        let error = started.map(|_| ()).expect_err("no place of its own");
+        assert!(error.to_string().contains("\"votes\""), "{error}");
+    }
+}

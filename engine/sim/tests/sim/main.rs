@@ -1,0 +1,25 @@
+//! Networks of whole nodes in simulated time: what the engine promises, under every kind of luck.
+//!
+//! Each test is a function of its seed. A failure prints the one command that replays it.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a seed to replay comes from the environment"
+)]
+
+mod admission;
+mod churn;
+mod faults;
+mod goodbye;
+mod gossip;
+mod gossip_attacks;
+mod life;
+mod peers;
+mod pex;
+mod reactors;
+mod reconnect;
+mod replay;
+mod sending;
+mod support;
+mod traffic;
