@@ -92,11 +92,20 @@ fn channels() -> Vec<ChannelDescriptor> {
 }
 
 impl Reactor for Witness {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         channels()
     }
 
-    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        _: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         self.received += 1;
         if self.received == self.warm_up {
             self.before = allocations();

@@ -207,11 +207,15 @@ fn channels() -> Vec<ChannelDescriptor> {
 }
 
 impl Reactor for Feeder {
+    type Peer = ();
+    type Note = ();
+    type Timer = u64;
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         channels()
     }
 
-    fn add_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
+    fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, _: &mut ()) {
         self.votes.begin();
         if let Some(bulk) = &mut self.bulk {
             bulk.left.insert(peer.key, bulk.each);
@@ -220,21 +224,32 @@ impl Reactor for Feeder {
         cx.set_timer(VOTE_PERIOD, 0);
     }
 
-    fn handle_timeout(&mut self, cx: &mut dyn Context, _: u64) {
+    fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, _: u64) {
         for peer in cx.peers() {
             let wait = self.votes.send_due(cx, peer, VOTE);
             cx.set_timer(wait, 0);
         }
     }
 
-    fn handle_room(&mut self, cx: &mut dyn Context, peer: PeerKey, channel: ChannelId) {
+    fn handle_room(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        peer: PeerKey,
+        channel: ChannelId,
+        _: &mut (),
+    ) {
         match &mut self.bulk {
             Some(bulk) if channel == DATA => bulk.fill(cx, peer),
             _ => {}
         }
     }
 
-    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        _: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         Err(ReactorError::new("the node does not answer"))
     }
 }
@@ -265,11 +280,20 @@ struct Votes {
 }
 
 impl Reactor for Votes {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         vec![channel(VOTE, 7, 100)]
     }
 
-    fn receive(&mut self, _: &mut dyn Context, envelope: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        envelope: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         let due =
             stamp(&envelope.message).ok_or_else(|| ReactorError::new("a vote has no stamp"))?;
         let now = self.epoch.elapsed();
@@ -284,7 +308,7 @@ impl Reactor for Votes {
         Ok(())
     }
 
-    fn stop(&mut self, _: &mut dyn Context) {
+    fn stop(&mut self, _: &mut Context<'_, Self>) {
         let _ = self.done.send(self.tally.clone());
     }
 }

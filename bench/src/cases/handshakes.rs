@@ -132,6 +132,10 @@ struct Pinger {
 }
 
 impl Reactor for Pinger {
+    type Peer = ();
+    type Note = ();
+    type Timer = u64;
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         vec![
             channel(VOTE, 7, 100),
@@ -140,14 +144,14 @@ impl Reactor for Pinger {
         ]
     }
 
-    fn publish(&mut self, cx: &mut dyn Context, _: ChannelId, _: Bytes) {
+    fn publish(&mut self, cx: &mut Context<'_, Self>, _: ChannelId, _: Bytes) {
         let mut beat = Beat::new(self.epoch, PING_PERIOD, PING_BYTES);
         beat.begin();
         self.beat = Some(beat);
         self.handle_timeout(cx, 0);
     }
 
-    fn handle_timeout(&mut self, cx: &mut dyn Context, _: u64) {
+    fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, _: u64) {
         let Some(beat) = &mut self.beat else {
             return;
         };
@@ -157,13 +161,18 @@ impl Reactor for Pinger {
         }
     }
 
-    fn receive(&mut self, _: &mut dyn Context, envelope: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        envelope: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         let due = stamp(&envelope.message).ok_or_else(|| ReactorError::new("no stamp"))?;
         record(&mut self.times, self.epoch.elapsed().saturating_sub(due));
         Ok(())
     }
 
-    fn stop(&mut self, _: &mut dyn Context) {
+    fn stop(&mut self, _: &mut Context<'_, Self>) {
         let _ = self.done.send(self.times.clone());
     }
 }

@@ -133,7 +133,7 @@ impl Mixer {
         }
     }
 
-    fn vote(&mut self, cx: &mut dyn Context) {
+    fn vote(&mut self, cx: &mut Context<'_, Self>) {
         let Some(votes) = &mut self.votes else {
             return;
         };
@@ -145,11 +145,15 @@ impl Mixer {
 }
 
 impl Reactor for Mixer {
+    type Peer = ();
+    type Note = ();
+    type Timer = u64;
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         channels()
     }
 
-    fn publish(&mut self, cx: &mut dyn Context, _: ChannelId, _: Bytes) {
+    fn publish(&mut self, cx: &mut Context<'_, Self>, _: ChannelId, _: Bytes) {
         self.parts.begin(cx);
         self.txs.begin(cx);
         if let Some(votes) = &mut self.votes {
@@ -158,11 +162,17 @@ impl Reactor for Mixer {
         self.vote(cx);
     }
 
-    fn handle_timeout(&mut self, cx: &mut dyn Context, _: u64) {
+    fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, _: u64) {
         self.vote(cx);
     }
 
-    fn handle_room(&mut self, cx: &mut dyn Context, peer: PeerKey, channel: ChannelId) {
+    fn handle_room(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        peer: PeerKey,
+        channel: ChannelId,
+        _: &mut (),
+    ) {
         match channel {
             DATA => self.parts.fill(cx, peer),
             TX => self.txs.fill(cx, peer),
@@ -170,7 +180,12 @@ impl Reactor for Mixer {
         }
     }
 
-    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        _: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         Err(ReactorError::new("the taker does not answer"))
     }
 }
@@ -184,11 +199,20 @@ struct Taker {
 }
 
 impl Reactor for Taker {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         channels()
     }
 
-    fn receive(&mut self, _: &mut dyn Context, envelope: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        envelope: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         if envelope.channel == VOTE {
             let meant =
                 stamp(&envelope.message).ok_or_else(|| ReactorError::new("a vote has no stamp"))?;
@@ -203,7 +227,7 @@ impl Reactor for Taker {
         Ok(())
     }
 
-    fn stop(&mut self, _: &mut dyn Context) {
+    fn stop(&mut self, _: &mut Context<'_, Self>) {
         let _ = self.done.send(self.votes.clone());
     }
 }

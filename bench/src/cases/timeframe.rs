@@ -134,11 +134,20 @@ struct Counter {
 }
 
 impl Reactor for Counter {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         channels()
     }
 
-    fn receive(&mut self, _: &mut dyn Context, envelope: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        envelope: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         if envelope.message.len() != self.message_bytes {
             return Err(ReactorError::new("a message was cut or mixed"));
         }

@@ -68,14 +68,19 @@ pub(super) fn channels() -> Vec<ChannelDescriptor> {
 struct House;
 
 impl Reactor for House {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         channels()
     }
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         if envelope.channel == TX {
             return Ok(());

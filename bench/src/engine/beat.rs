@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use ringwire::peer::PeerKey;
-use ringwire::reactor::Context;
+use ringwire::reactor::{Context, Reactor};
 use ringwire_codec::ChannelId;
 
 /// Bytes of the stamp in front of a message.
@@ -43,9 +43,9 @@ impl Beat {
 
     /// Sends what is due, and returns the time until the next. What finds no room keeps its stamp
     /// and is due again.
-    pub fn send_due(
+    pub fn send_due<R: Reactor>(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, R>,
         peer: PeerKey,
         channel: ChannelId,
     ) -> Duration {

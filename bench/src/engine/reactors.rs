@@ -39,7 +39,7 @@ impl Source {
     }
 
     /// Begins with all peers.
-    pub fn begin(&mut self, cx: &mut dyn Context) {
+    pub fn begin<R: Reactor>(&mut self, cx: &mut Context<'_, R>) {
         for peer in cx.peers() {
             self.left.insert(peer, self.each);
             self.fill(cx, peer);
@@ -47,7 +47,7 @@ impl Source {
     }
 
     /// Sends what there is room for.
-    pub fn fill(&mut self, cx: &mut dyn Context, peer: PeerKey) {
+    pub fn fill<R: Reactor>(&mut self, cx: &mut Context<'_, R>, peer: PeerKey) {
         let left = self.left.entry(peer).or_default();
         while *left > 0
             && cx
@@ -60,20 +60,29 @@ impl Source {
 }
 
 impl Reactor for Source {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         self.channels.clone()
     }
 
     /// The bench publishes an empty message as the starting gun.
-    fn publish(&mut self, cx: &mut dyn Context, _: ChannelId, _: Bytes) {
+    fn publish(&mut self, cx: &mut Context<'_, Self>, _: ChannelId, _: Bytes) {
         self.begin(cx);
     }
 
-    fn handle_room(&mut self, cx: &mut dyn Context, peer: PeerKey, _: ChannelId) {
+    fn handle_room(&mut self, cx: &mut Context<'_, Self>, peer: PeerKey, _: ChannelId, _: &mut ()) {
         self.fill(cx, peer);
     }
 
-    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        _: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         Err(ReactorError::new("the sink does not answer"))
     }
 }
@@ -93,11 +102,20 @@ pub struct Sink {
 }
 
 impl Reactor for Sink {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         self.channels.clone()
     }
 
-    fn receive(&mut self, _: &mut dyn Context, envelope: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        envelope: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         if envelope.message.len() != self.message_bytes {
             return Err(ReactorError::new("a message was cut or mixed"));
         }
@@ -133,7 +151,7 @@ pub struct Pinger {
 }
 
 impl Pinger {
-    fn ping(&mut self, cx: &mut dyn Context, peer: PeerKey) -> Result<(), ReactorError> {
+    fn ping(&mut self, cx: &mut Context<'_, Self>, peer: PeerKey) -> Result<(), ReactorError> {
         self.sent_at = Instant::now();
         cx.try_send(peer, self.channel, self.message.clone())
             .map_err(|error| ReactorError::new(format!("cannot ping: {error}")))
@@ -141,11 +159,15 @@ impl Pinger {
 }
 
 impl Reactor for Pinger {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         self.bulk.channels.clone()
     }
 
-    fn publish(&mut self, cx: &mut dyn Context, _: ChannelId, _: Bytes) {
+    fn publish(&mut self, cx: &mut Context<'_, Self>, _: ChannelId, _: Bytes) {
         self.bulk.begin(cx);
         for peer in cx.peers() {
             if let Err(error) = self.ping(cx, peer) {
@@ -154,14 +176,15 @@ impl Reactor for Pinger {
         }
     }
 
-    fn handle_room(&mut self, cx: &mut dyn Context, peer: PeerKey, _: ChannelId) {
+    fn handle_room(&mut self, cx: &mut Context<'_, Self>, peer: PeerKey, _: ChannelId, _: &mut ()) {
         self.bulk.fill(cx, peer);
     }
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         record(&mut self.histogram, self.sent_at.elapsed());
         self.left -= 1;
@@ -182,14 +205,19 @@ pub struct Bouncer {
 }
 
 impl Reactor for Bouncer {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         self.channels.clone()
     }
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         if envelope.channel != self.channel {
             return Ok(());

@@ -12,7 +12,9 @@ use ringwire_codec::ChannelId;
 use ringwire_codec::pex::PEX_CHANNEL;
 use ringwire_core::config::{Config, parse_listen_addr, parse_peer_addresses};
 use ringwire_core::gossip::{Flood, FloodConfig};
-use ringwire_core::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+use ringwire_core::reactor::{
+    ChannelDescriptor, Context, Envelope, Instance, Reactor, ReactorError, erase,
+};
 use ringwire_sim::{Fault, FaultTable, LinkProfile, Scenario, When, World};
 
 /// A channel of the application.
@@ -61,8 +63,8 @@ fn chat() -> ChannelDescriptor {
     }
 }
 
-fn flood() -> Box<dyn Reactor> {
-    Box::new(Flood::new(FloodConfig::new(ChannelDescriptor::new(
+fn flood() -> Box<dyn Instance> {
+    erase(Flood::new(FloodConfig::new(ChannelDescriptor::new(
         GOSSIP, 3,
     ))))
 }
@@ -114,12 +116,21 @@ fn obey(world: &mut World, instruction: &[u8]) {
 struct Attacker;
 
 impl Reactor for Attacker {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         let channels = [PEX_CHANNEL, CHAT, GOSSIP];
         channels.map(|id| ChannelDescriptor::new(id, 1)).to_vec()
     }
 
-    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        _: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         Ok(())
     }
 }
@@ -140,7 +151,7 @@ pub fn fuzz_attacker(bytes: &[u8]) {
         .shards_up_to(3)
         .config(|node, config| config.pex = !is_attacker(node))
         .reactor("app", |node, _| match is_attacker(node) {
-            true => Box::new(Attacker),
+            true => erase(Attacker),
             false => flood(),
         })
         .full_mesh()

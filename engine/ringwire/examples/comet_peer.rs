@@ -138,7 +138,7 @@ impl Follower {
     /// A message of the consensus channels.
     fn consensus(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: &Envelope<'_>,
     ) -> Result<(), ReactorError> {
         match decode::<wire::Consensus>(&envelope.message)?.sum {
@@ -185,7 +185,7 @@ impl Follower {
     /// Asks for the blocks that were decided since the last time, up to `height`.
     fn ask_for_blocks(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         from: &PeerInfo,
         height: i64,
     ) -> Result<(), ReactorError> {
@@ -201,7 +201,7 @@ impl Follower {
     /// A message of blocksync: what we asked for, or a question that we have no answer to.
     fn blocksync(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: &Envelope<'_>,
     ) -> Result<(), ReactorError> {
         let answer = match decode::<wire::Blocksync>(&envelope.message)?.sum {
@@ -227,7 +227,7 @@ impl Follower {
     }
 
     /// Sends what the application has handed in, as far as there is room.
-    fn send_waiting(&mut self, cx: &mut dyn Context) {
+    fn send_waiting(&mut self, cx: &mut Context<'_, Self>) {
         while let Some(message) = self.waiting.front() {
             if cx.try_broadcast(MEMPOOL, message.clone()) == 0 {
                 return;
@@ -238,6 +238,10 @@ impl Follower {
 }
 
 impl Reactor for Follower {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         [STATE, DATA, VOTE, MEMPOOL, BLOCKSYNC]
             .into_iter()
@@ -246,14 +250,15 @@ impl Reactor for Follower {
             .collect()
     }
 
-    fn add_peer(&mut self, cx: &mut dyn Context, _peer: &PeerInfo) {
+    fn add_peer(&mut self, cx: &mut Context<'_, Self>, _peer: &PeerInfo, _: &mut ()) {
         self.send_waiting(cx);
     }
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         match envelope.channel {
             BLOCKSYNC => self.blocksync(cx, &envelope),
@@ -270,7 +275,7 @@ impl Reactor for Follower {
     }
 
     /// A transaction of the application's: one `Handle::publish`.
-    fn publish(&mut self, cx: &mut dyn Context, _channel: ChannelId, message: Bytes) {
+    fn publish(&mut self, cx: &mut Context<'_, Self>, _channel: ChannelId, message: Bytes) {
         let transactions = Some(wire::Transactions {
             transactions: vec![message.to_vec()],
         });
@@ -281,7 +286,13 @@ impl Reactor for Follower {
         self.send_waiting(cx);
     }
 
-    fn handle_room(&mut self, cx: &mut dyn Context, _peer: ringwire::peer::PeerKey, _: ChannelId) {
+    fn handle_room(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        _peer: ringwire::peer::PeerKey,
+        _: ChannelId,
+        _: &mut (),
+    ) {
         self.send_waiting(cx);
     }
 }

@@ -38,6 +38,10 @@ struct PlayBall {
 }
 
 impl Reactor for PlayBall {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         // Room for all balls: `Full` cannot be the answer below.
         let send_queue_capacity = BALLS_PER_PEER;
@@ -47,7 +51,7 @@ impl Reactor for PlayBall {
         }]
     }
 
-    fn add_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
+    fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, _: &mut ()) {
         if peer.direction == Direction::Inbound {
             return;
         }
@@ -60,8 +64,9 @@ impl Reactor for PlayBall {
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         // An error closes the peer: whoever breaks the rules does not play on.
         if envelope.message.len() != BALL_BYTES {

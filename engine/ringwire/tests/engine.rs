@@ -295,11 +295,20 @@ fn flood_both_ways_and_stop() {
 struct Panics;
 
 impl Reactor for Panics {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         vec![channel()]
     }
 
-    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        _: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         panic!("a fault of the application")
     }
 }
@@ -510,18 +519,27 @@ fn an_application_that_keeps_what_it_receives_goes_on_receiving() {
 struct Saver(Arc<Mutex<Vec<Result<(), SaveError>>>>);
 
 impl Reactor for Saver {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         Vec::new()
     }
 
-    fn start(&mut self, cx: &mut dyn Context) {
+    fn start(&mut self, cx: &mut Context<'_, Self>) {
         for name in ["state", "votes"] {
             let saved = cx.save(Document::new(name, move || name.as_bytes().to_vec()));
             self.0.lock().expect("nobody panics").push(saved);
         }
     }
 
-    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        _: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         Ok(())
     }
 }

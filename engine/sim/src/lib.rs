@@ -21,7 +21,7 @@
 //!
 //! use bytes::Bytes;
 //! use ringwire_codec::ChannelId;
-//! use ringwire_core::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+//! use ringwire_core::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError, erase};
 //! use ringwire_sim::{LinkProfile, Scenario};
 //!
 //! const ECHO: ChannelId = ChannelId(0x55);
@@ -30,15 +30,15 @@
 //! struct Echo;
 //!
 //! impl Reactor for Echo {
+//!     type Peer = ();
+//!     type Note = ();
+//!     type Timer = ();
+//!
 //!     fn channels(&self) -> Vec<ChannelDescriptor> {
 //!         vec![ChannelDescriptor::new(ECHO, 1)]
 //!     }
 //!
-//!     fn receive(
-//!         &mut self,
-//!         cx: &mut dyn Context,
-//!         envelope: Envelope<'_>,
-//!     ) -> Result<(), ReactorError> {
+//!     fn receive(&mut self, cx: &mut Context<'_, Self>, envelope: Envelope<'_>, _: &mut ()) -> Result<(), ReactorError> {
 //!         let (from, message) = (envelope.from, envelope.message);
 //!         let Some(question) = message.strip_prefix(b"ask ") else {
 //!             cx.deliver(from.id, ECHO, message);
@@ -54,7 +54,7 @@
 //!     let mut world = Scenario::new(seed)
 //!         .shards_up_to(3)
 //!         .link(LinkProfile::wan().chunked(100))
-//!         .reactor("echo", |_node, _shard| Box::new(Echo))
+//!         .reactor("echo", |_node, _shard| erase(Echo))
 //!         .edge(1, 0)
 //!         .build();
 //!     let minute = Duration::from_secs(60);

@@ -15,7 +15,7 @@ use ringwire_core::config::{Config, ConfigError};
 use ringwire_core::document::{Document, Kept};
 use ringwire_core::peer::{Direction, PeerKey, ShardId};
 use ringwire_core::pex::{AddrBook, BookSecret, Pex, PexConfig, Timestamp};
-use ringwire_core::reactor::Reactor;
+use ringwire_core::reactor::{Instance, erase};
 use ringwire_core::switch::{DialId, Filters, LinkId, Switch, SwitchConfig};
 use ringwire_core::time::Instant;
 
@@ -40,7 +40,7 @@ const BEGINNING: Timestamp = Timestamp::from_unix_nanos(1_767_225_600_000_000_00
 
 /// Makes the reactors of one shard. Not `Send`: a world lives on one thread, so a test may share
 /// an `Rc` with its reactors.
-pub type ReactorSet = Rc<dyn Fn(ShardId) -> Vec<(String, Box<dyn Reactor>)>>;
+pub type ReactorSet = Rc<dyn Fn(ShardId) -> Vec<(String, Box<dyn Instance>)>>;
 
 /// What a node is made of; kept for its next life.
 #[derive(Clone)]
@@ -151,14 +151,14 @@ impl Node {
             if config.pex {
                 let secret = BookSecret::of_node(&node_key(seed, number));
                 let pex = self.pex(shard, &secret, rng);
-                reactors.push((String::from(Pex::NAME), Box::new(pex)));
+                reactors.push((String::from(Pex::NAME), erase(pex)));
             }
             let channels = reactors.iter().flat_map(|(_, reactor)| reactor.channels());
             self.capacities
                 .extend(channels.map(|channel| (channel.id, channel.send_queue_capacity)));
             let reactors = reactors.into_iter().map(|(name, reactor)| {
                 let witness = Witness::new(name.clone(), shard, reactor, &self.grammar);
-                (name, Box::new(witness) as Box<dyn Reactor>)
+                (name, Box::new(witness) as Box<dyn Instance>)
             });
             let parts = SwitchConfig {
                 config: Arc::clone(&config),

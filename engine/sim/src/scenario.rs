@@ -15,7 +15,7 @@ use std::time::Duration;
 use ringwire_codec::{Host, NetAddress};
 use ringwire_core::config::Config;
 use ringwire_core::peer::ShardId;
-use ringwire_core::reactor::{ChannelDescriptor, Reactor};
+use ringwire_core::reactor::{ChannelDescriptor, Instance, erase};
 use ringwire_core::switch::{AppChannels, Filters};
 
 use crate::fault::FaultTable;
@@ -24,7 +24,7 @@ use crate::profile::LinkProfile;
 use crate::rng::Rng;
 use crate::world::World;
 
-type MakeReactor = Rc<dyn Fn(u32, ShardId) -> Option<Box<dyn Reactor>>>;
+type MakeReactor = Rc<dyn Fn(u32, ShardId) -> Option<Box<dyn Instance>>>;
 type Adjust = Rc<dyn Fn(u32, &mut Config)>;
 type MakeFilters = Rc<dyn Fn(u32) -> Filters>;
 
@@ -100,20 +100,21 @@ impl Scenario {
     }
 
     /// A reactor on every node, made per node and shard.
-    pub fn reactor(
+    pub fn reactor<R: Into<Box<dyn Instance>>>(
         self,
         name: &str,
-        make: impl Fn(u32, ShardId) -> Box<dyn Reactor> + 'static,
+        make: impl Fn(u32, ShardId) -> R + 'static,
     ) -> Self {
         self.reactor_on(name, move |node, shard| Some(make(node, shard)))
     }
 
     /// A reactor on some nodes, made per node and shard; a node has it on all shards or on none.
-    pub fn reactor_on(
+    pub fn reactor_on<R: Into<Box<dyn Instance>>>(
         mut self,
         name: &str,
-        make: impl Fn(u32, ShardId) -> Option<Box<dyn Reactor>> + 'static,
+        make: impl Fn(u32, ShardId) -> Option<R> + 'static,
     ) -> Self {
+        let make = move |node, shard| make(node, shard).map(Into::into);
         self.reactors.push((String::from(name), Rc::new(make)));
         self
     }
@@ -225,9 +226,9 @@ impl Scenario {
             let made = makers
                 .iter()
                 .filter_map(|(name, make)| Some((name.clone(), make(number, shard)?)));
-            let mut reactors: Vec<(String, Box<dyn Reactor>)> = made.collect();
+            let mut reactors: Vec<(String, Box<dyn Instance>)> = made.collect();
             if !channels.is_empty() {
-                let app: Box<dyn Reactor> = Box::new(AppChannels::new(channels.clone()));
+                let app = erase(AppChannels::new(channels.clone()));
                 reactors.push((String::from(AppChannels::NAME), app));
             }
             reactors

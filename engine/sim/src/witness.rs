@@ -7,6 +7,7 @@
 //! All shards of a node share one [`Grammar`] per life, because a peer that comes back may come to
 //! another shard: its `init_peer` there must not run before its `remove_peer` here has returned.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -16,7 +17,7 @@ use ringwire_codec::{ChannelId, NetAddress, NodeId};
 use ringwire_core::document::Document;
 use ringwire_core::error::CloseReason;
 use ringwire_core::peer::{PeerInfo, PeerKey, ShardId};
-use ringwire_core::reactor::{ChannelDescriptor, Context, Envelope, Note, Reactor, ReactorError};
+use ringwire_core::reactor::{ChannelDescriptor, Envelope, Host, Instance, Note, ReactorError};
 
 /// How far a peer has come with one reactor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +61,7 @@ impl Grammar {
 pub(super) struct Witness {
     name: String,
     shard: ShardId,
-    reactor: Box<dyn Reactor>,
+    reactor: Box<dyn Instance>,
     grammar: Rc<RefCell<Grammar>>,
 }
 
@@ -68,7 +69,7 @@ impl Witness {
     pub(super) fn new(
         name: String,
         shard: ShardId,
-        reactor: Box<dyn Reactor>,
+        reactor: Box<dyn Instance>,
         grammar: &Rc<RefCell<Grammar>>,
     ) -> Self {
         Witness {
@@ -103,13 +104,21 @@ impl Witness {
     }
 }
 
-impl Reactor for Witness {
+impl Instance for Witness {
+    fn as_any(&self) -> &dyn Any {
+        self.reactor.as_any()
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self.reactor.as_any_mut()
+    }
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         self.reactor.channels()
     }
 
-    fn start(&mut self, cx: &mut dyn Context) {
-        self.reactor.start(cx);
+    fn start(&mut self, host: &mut dyn Host) {
+        self.reactor.start(host);
     }
 
     fn init_peer(&mut self, peer: &PeerInfo) {
@@ -118,12 +127,12 @@ impl Reactor for Witness {
         self.reactor.init_peer(peer);
     }
 
-    fn add_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
+    fn add_peer(&mut self, host: &mut dyn Host, peer: &PeerInfo) {
         let initialised = |stage| matches!(stage, Some(Stage::Initialised(_)));
         self.enter("add_peer", peer.id, initialised, |shard| {
             Some(Stage::Added(shard))
         });
-        self.reactor.add_peer(cx, peer);
+        self.reactor.add_peer(host, peer);
     }
 
     fn filter_message(
@@ -135,11 +144,7 @@ impl Reactor for Witness {
         self.reactor.filter_message(from, channel, message)
     }
 
-    fn receive(
-        &mut self,
-        cx: &mut dyn Context,
-        envelope: Envelope<'_>,
-    ) -> Result<(), ReactorError> {
+    fn receive(&mut self, host: &mut dyn Host, envelope: Envelope<'_>) -> Result<(), ReactorError> {
         let from = envelope.from.id;
         let mut grammar = self.grammar.borrow_mut();
         if grammar.stage(&self.name, &from).is_none() {
@@ -147,11 +152,11 @@ impl Reactor for Witness {
             grammar.break_rule(rule);
         }
         drop(grammar);
-        self.reactor.receive(cx, envelope)
+        self.reactor.receive(host, envelope)
     }
 
-    fn handle_room(&mut self, cx: &mut dyn Context, peer: PeerKey, channel: ChannelId) {
-        self.reactor.handle_room(cx, peer, channel);
+    fn handle_room(&mut self, host: &mut dyn Host, peer: PeerKey, channel: ChannelId) {
+        self.reactor.handle_room(host, peer, channel);
     }
 
     fn has_pending(&self, peer: PeerKey) -> bool {
@@ -162,35 +167,35 @@ impl Reactor for Witness {
         self.reactor.has_room(channel)
     }
 
-    fn publish(&mut self, cx: &mut dyn Context, channel: ChannelId, message: Bytes) {
-        self.reactor.publish(cx, channel, message);
+    fn publish(&mut self, host: &mut dyn Host, channel: ChannelId, message: Bytes) {
+        self.reactor.publish(host, channel, message);
     }
 
-    fn handle_note(&mut self, cx: &mut dyn Context, from: ShardId, note: Note) {
-        self.reactor.handle_note(cx, from, note);
+    fn handle_note(&mut self, host: &mut dyn Host, from: ShardId, note: Note) {
+        self.reactor.handle_note(host, from, note);
     }
 
-    fn handle_timeout(&mut self, cx: &mut dyn Context, token: u64) {
-        self.reactor.handle_timeout(cx, token);
+    fn handle_timeout(&mut self, host: &mut dyn Host, token: u64) {
+        self.reactor.handle_timeout(host, token);
     }
 
-    fn remove_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo, reason: &CloseReason) {
-        self.reactor.remove_peer(cx, peer, reason);
+    fn remove_peer(&mut self, host: &mut dyn Host, peer: &PeerInfo, reason: &CloseReason) {
+        self.reactor.remove_peer(host, peer, reason);
         // Only now, when it has returned, may the peer come back.
         self.enter("remove_peer", peer.id, |stage| stage.is_some(), |_| None);
     }
 
     fn handle_dialed(
         &mut self,
-        cx: &mut dyn Context,
+        host: &mut dyn Host,
         address: &NetAddress,
         outcome: Result<(), &CloseReason>,
     ) {
-        self.reactor.handle_dialed(cx, address, outcome);
+        self.reactor.handle_dialed(host, address, outcome);
     }
 
-    fn stop(&mut self, cx: &mut dyn Context) {
-        self.reactor.stop(cx);
+    fn stop(&mut self, host: &mut dyn Host) {
+        self.reactor.stop(host);
     }
 
     fn inspect(&self) -> Option<Document> {

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 
 use super::known::Known;
+use super::reactor::Flood;
 use super::retained::{Kept, Retained};
 use super::seen::{Digest, Source};
 use crate::error::TrySendError;
@@ -131,14 +132,14 @@ impl Backlog {
     }
 
     /// The peer has sent us the message itself.
-    pub(super) fn mark_known(&mut self, cx: &dyn Context, digest: Digest) {
+    pub(super) fn mark_known(&mut self, cx: &Context<'_, Flood>, digest: Digest) {
         self.known.insert(cx.now(), digest);
     }
 
     /// Sends a new message, or lets it wait behind those that wait already.
     pub(super) fn offer(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Flood>,
         retained: &mut Retained,
         fresh: &mut Fresh,
     ) -> Offered {
@@ -168,7 +169,11 @@ impl Backlog {
     }
 
     /// Sends what waits, as far as there is room.
-    pub(super) fn drain(&mut self, cx: &mut dyn Context, retained: &mut Retained) -> Offered {
+    pub(super) fn drain(
+        &mut self,
+        cx: &mut Context<'_, Flood>,
+        retained: &mut Retained,
+    ) -> Offered {
         let mut offered = Offered::default();
         while let Some(kept) = self.next() {
             let is_known = self.known.contains(&kept.digest);

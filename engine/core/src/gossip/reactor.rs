@@ -5,10 +5,10 @@
 //! can both deliver it, and no lock is needed to say so.
 //!
 //! ```text
-//!  peer ─▶ shard A ── CLAIM(id, body) ─▶ owner ── seen? ─▶ drop, count a duplicate
+//!  peer ─▶ shard A ── Claim(id, body) ─▶ owner ── seen? ─▶ drop, count a duplicate
 //!                                          │ new
-//!                                          ├── SPREAD ──────────▶ each other shard ─▶ its peers
-//!                                          └── SPREAD + DELIVER ▶ shard A ─▶ application, its peers
+//!                                          ├── Spread ──────────▶ each other shard ─▶ its peers
+//!                                          └── Spread, deliver ─▶ shard A ─▶ application, its peers
 //! ```
 //!
 //! The shard that received a message delivers it. When the application is slow, that shard's
@@ -43,20 +43,43 @@ use super::slow::{LOOK_PERIOD, Standing};
 use crate::document::Document;
 use crate::error::CloseReason;
 use crate::peer::{PeerInfo, PeerKey, ShardId};
-use crate::reactor::{ChannelDescriptor, Context, Envelope, Note, Reactor, ReactorError};
+use crate::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
 
-/// A message asks its owner whether it is new.
-const CLAIM: u32 = 1;
-/// The owner says: new, send it to your peers.
-const SPREAD: u32 = 2;
-/// The owner says: new, you received it, so deliver it as well.
-const SPREAD_AND_DELIVER: u32 = 3;
-/// The sending shard has a source held back (a peer, or nobody: the publishers of this node), when
-/// `digest[0]` is 1, or no more, when it is 0.
-const HOLD_BACK: u32 = 4;
+/// What shards tell each other.
+#[derive(Debug)]
+pub enum FloodNote {
+    /// A message asks its owner whether it is new.
+    Claim(Gossip),
+    /// The owner says: new, send it to your peers; and deliver it, if you are the one that received
+    /// it.
+    Spread {
+        /// The message.
+        gossip: Gossip,
+        /// Whether this shard received it.
+        delivers: bool,
+    },
+    /// The sending shard has a source held back (a peer, or nobody: the publishers of this node), or
+    /// no more.
+    HoldBack {
+        /// Whom.
+        source: Source,
+        /// Whether it is.
+        is_held_back: bool,
+    },
+}
+
+/// A message between shards.
+#[derive(Clone, Debug)]
+pub struct Gossip {
+    digest: Digest,
+    source: Source,
+    body: Bytes,
+}
 
 /// The one timer of the reactor: look for slow peers.
-const LOOK: u64 = 1;
+#[derive(Debug)]
+pub struct Look;
+
 /// A shard's part of the budget is no smaller, however many shards there are: one turn of a shard
 /// takes so much from publishers and peers before these hear that they are held back.
 const SHARD_BUDGET_MIN: usize = 16 * 1024 * 1024;
@@ -121,7 +144,7 @@ impl Flood {
     /// Brings a message before the shard that owns its id.
     fn submit(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         source: Option<&PeerInfo>,
         body: Bytes,
     ) -> Result<(), ReactorError> {
@@ -144,20 +167,25 @@ impl Flood {
         if owner == cx.shard() {
             self.decide(cx, owner, digest, source, body);
         } else {
-            let note = Note {
-                kind: CLAIM,
+            let gossip = Gossip {
                 digest,
-                peer: source,
+                source,
                 body,
             };
-            cx.send_note(owner, note);
+            cx.send_note(owner, FloodNote::Claim(gossip));
         }
         Ok(())
     }
 
     /// Remembers that the peer has the message, if it could be sent to it otherwise: it may wait
     /// for the peer, or its owner may be deciding.
-    fn mark_known(&mut self, cx: &dyn Context, peer: &PeerInfo, digest: Digest, is_seen: bool) {
+    fn mark_known(
+        &mut self,
+        cx: &Context<'_, Self>,
+        peer: &PeerInfo,
+        digest: Digest,
+        is_seen: bool,
+    ) {
         let Some(backlog) = self.peers.get_mut(&peer.key) else {
             return;
         };
@@ -170,7 +198,7 @@ impl Flood {
     /// Whether the application wants a message passed on.
     fn accepts(
         &mut self,
-        cx: &dyn Context,
+        cx: &Context<'_, Self>,
         peer: &PeerInfo,
         digest: Digest,
         body: &Bytes,
@@ -195,7 +223,7 @@ impl Flood {
     /// Decides, as the owner of the id, about a message that shard `origin` got or published.
     fn decide(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         origin: ShardId,
         digest: Digest,
         source: Source,
@@ -210,14 +238,12 @@ impl Flood {
             if shard == cx.shard() {
                 self.spread(cx, digest, source, delivers, body.clone());
             } else {
-                let kind = if delivers { SPREAD_AND_DELIVER } else { SPREAD };
-                let note = Note {
-                    kind,
+                let gossip = Gossip {
                     digest,
-                    peer: source,
+                    source,
                     body: body.clone(),
                 };
-                cx.send_note(shard, note);
+                cx.send_note(shard, FloodNote::Spread { gossip, delivers });
             }
         }
     }
@@ -225,7 +251,7 @@ impl Flood {
     /// Sends a new message to this shard's peers and, where it was received, delivers it.
     fn spread(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         digest: Digest,
         source: Source,
         delivers: bool,
@@ -252,7 +278,7 @@ impl Flood {
     // ---- those who hold others up -------------------------------------------------------------
 
     /// Tells what has changed in what is kept, and looks after it while something is.
-    fn handle_retained(&mut self, cx: &mut dyn Context) {
+    fn handle_retained(&mut self, cx: &mut Context<'_, Self>) {
         while let Some(Change {
             source,
             is_held_back,
@@ -261,27 +287,29 @@ impl Flood {
             let here = cx.shard();
             self.counters.held_back += u64::from(is_held_back);
             self.hold_back(cx, here, source, is_held_back);
-            let mut digest = [0; 32];
-            digest[0] = u8::from(is_held_back);
             let others = (0..cx.shard_count()).map(ShardId);
             for shard in others.filter(|shard| *shard != here) {
-                let note = Note {
-                    kind: HOLD_BACK,
-                    digest,
-                    peer: source,
-                    body: Bytes::new(),
+                let note = FloodNote::HoldBack {
+                    source,
+                    is_held_back,
                 };
                 cx.send_note(shard, note);
             }
         }
         if self.retained.total() > 0 && !self.is_look_planned {
             self.is_look_planned = true;
-            cx.set_timer(LOOK_PERIOD, LOOK);
+            cx.set_timer(LOOK_PERIOD, Look);
         }
     }
 
     /// A shard wants a source held back, or no more.
-    fn hold_back(&mut self, cx: &mut dyn Context, by: ShardId, source: Source, is_held_back: bool) {
+    fn hold_back(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        by: ShardId,
+        source: Source,
+        is_held_back: bool,
+    ) {
         let shards = self.held_back.entry(source).or_default();
         let was_held_back = !shards.is_empty();
         match is_held_back {
@@ -306,7 +334,7 @@ impl Flood {
     }
 
     /// Stops the peers for which more waits than may, while others keep up.
-    fn stop_far_behind(&mut self, cx: &mut dyn Context) {
+    fn stop_far_behind(&mut self, cx: &mut Context<'_, Self>) {
         if !Standing::of(self.peers.values()).blames_the_slow() {
             return;
         }
@@ -322,7 +350,7 @@ impl Flood {
     }
 
     /// Stops the peer for which most waits; false if nothing waits for anybody.
-    fn stop_furthest_behind(&mut self, cx: &mut dyn Context) -> bool {
+    fn stop_furthest_behind(&mut self, cx: &mut Context<'_, Self>) -> bool {
         let by_bytes = |peer: &(&PeerKey, &Backlog)| peer.1.bytes();
         let Some((&key, backlog)) = self.peers.iter().max_by_key(by_bytes) else {
             return false;
@@ -340,7 +368,7 @@ impl Flood {
     }
 
     /// Has a peer closed and frees at once what waited for it.
-    fn stop_peer(&mut self, cx: &mut dyn Context, key: PeerKey, reason: String) {
+    fn stop_peer(&mut self, cx: &mut Context<'_, Self>, key: PeerKey, reason: String) {
         self.counters.slow_peers += 1;
         if let Some(backlog) = self.peers.remove(&key) {
             backlog.give_up(&mut self.retained);
@@ -349,7 +377,7 @@ impl Flood {
     }
 
     /// Looks for peers that are too slow.
-    fn look(&mut self, cx: &mut dyn Context) {
+    fn look(&mut self, cx: &mut Context<'_, Self>) {
         let standing = Standing::of(self.peers.values());
         let mut slow = Vec::new();
         for (key, backlog) in &mut self.peers {
@@ -364,18 +392,24 @@ impl Flood {
 }
 
 impl Reactor for Flood {
+    /// Backlogs stand in a map of the reactor's own: a message goes to all of them, the one at hand
+    /// included.
+    type Peer = ();
+    type Note = FloodNote;
+    type Timer = Look;
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         vec![self.config.channel.clone()]
     }
 
-    fn start(&mut self, cx: &mut dyn Context) {
+    fn start(&mut self, cx: &mut Context<'_, Self>) {
         let (budget, shards) = (self.config.budget_bytes, cx.shard_count().max(1));
         let share = budget.div_ceil(usize::from(shards));
         self.retained
             .set_budget(share.max(budget.min(SHARD_BUDGET_MIN)));
     }
 
-    fn add_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
+    fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, _: &mut ()) {
         if !peer.has_channel(self.channel()) {
             return;
         }
@@ -389,14 +423,21 @@ impl Reactor for Flood {
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         self.counters.copies += 1;
         self.submit(cx, Some(envelope.from), envelope.message)
     }
 
-    fn handle_room(&mut self, cx: &mut dyn Context, peer: PeerKey, channel: ChannelId) {
+    fn handle_room(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        peer: PeerKey,
+        channel: ChannelId,
+        _: &mut (),
+    ) {
         debug_assert_eq!(channel, self.channel());
         if let Some(backlog) = self.peers.get_mut(&peer) {
             let offered = backlog.drain(cx, &mut self.retained);
@@ -405,7 +446,7 @@ impl Reactor for Flood {
         }
     }
 
-    fn has_pending(&self, peer: PeerKey) -> bool {
+    fn has_pending(&self, peer: PeerKey, _: &()) -> bool {
         self.peers
             .get(&peer)
             .is_some_and(|backlog| !backlog.is_empty())
@@ -415,7 +456,7 @@ impl Reactor for Flood {
         !self.held_back.contains_key(&None)
     }
 
-    fn publish(&mut self, cx: &mut dyn Context, channel: ChannelId, message: Bytes) {
+    fn publish(&mut self, cx: &mut Context<'_, Self>, channel: ChannelId, message: Bytes) {
         debug_assert_eq!(channel, self.channel());
         if message.len() > self.config.channel.recv_message_capacity {
             // Every peer would hang up on it; the application is asked to check the length.
@@ -427,26 +468,49 @@ impl Reactor for Flood {
         debug_assert!(submitted.is_ok(), "nobody is blamed for our own message");
     }
 
-    fn handle_note(&mut self, cx: &mut dyn Context, from: ShardId, note: Note) {
-        if note.kind == CLAIM {
-            return self.decide(cx, from, note.digest, note.peer, note.body);
+    fn handle_note(&mut self, cx: &mut Context<'_, Self>, from: ShardId, note: FloodNote) {
+        match note {
+            FloodNote::Claim(Gossip {
+                digest,
+                source,
+                body,
+            }) => self.decide(cx, from, digest, source, body),
+            FloodNote::Spread { gossip, delivers } => {
+                let Gossip {
+                    digest,
+                    source,
+                    body,
+                } = gossip;
+                // The owner has decided: from now on this shard knows the message by itself.
+                self.seen.insert(cx.now(), source, digest);
+                self.spread(cx, digest, source, delivers, body);
+            }
+            FloodNote::HoldBack {
+                source,
+                is_held_back,
+            } => self.hold_back(cx, from, source, is_held_back),
         }
-        if note.kind == HOLD_BACK {
-            return self.hold_back(cx, from, note.peer, note.digest[0] == 1);
-        }
-        // The owner has decided: from now on this shard knows the message by itself.
-        self.seen.insert(cx.now(), note.peer, note.digest);
-        let delivers = note.kind == SPREAD_AND_DELIVER;
-        self.spread(cx, note.digest, note.peer, delivers, note.body);
     }
 
-    fn handle_timeout(&mut self, cx: &mut dyn Context, token: u64) {
-        debug_assert_eq!(token, LOOK);
+    fn note_bytes(note: &FloodNote) -> usize {
+        match note {
+            FloodNote::Claim(gossip) | FloodNote::Spread { gossip, .. } => gossip.body.len(),
+            FloodNote::HoldBack { .. } => 0,
+        }
+    }
+
+    fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, _: Look) {
         self.is_look_planned = false;
         self.look(cx);
     }
 
-    fn remove_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo, _reason: &CloseReason) {
+    fn remove_peer(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        peer: &PeerInfo,
+        (): (),
+        _: &CloseReason,
+    ) {
         if let Some(backlog) = self.peers.remove(&peer.key) {
             backlog.give_up(&mut self.retained);
         }

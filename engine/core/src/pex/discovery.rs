@@ -17,7 +17,7 @@ mod dialing;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringwire_codec::{NetAddress, NodeId, PexMessage};
+use ringwire_codec::{NetAddress, NodeId};
 
 use self::dialing::Filled;
 use super::backoff::Attempts;
@@ -25,9 +25,9 @@ use super::config::PexConfig;
 use super::crawler::Crawler;
 use super::note::{EndedBy, Introduction, PexNote};
 use super::offences::Offences;
+use super::reactor::{Pex, PexTimer};
 use super::roster::{Member, Roster};
 use super::seeds::{Round, Seeds};
-use super::timer::PexTimer;
 use super::{AddAddressError, AddrBook};
 use crate::chance::Chance;
 use crate::document::Document;
@@ -127,7 +127,7 @@ impl Discovery {
     }
 
     /// The engine runs.
-    pub(super) fn start(&mut self, cx: &mut dyn Context) {
+    pub(super) fn start(&mut self, cx: &mut Context<'_, Pex>) {
         let config = Arc::clone(&self.config);
         for address in &config.our_addresses {
             self.book.add_our_address(address.clone());
@@ -144,8 +144,8 @@ impl Discovery {
             true => Duration::ZERO,
             false => self.chance.duration_up_to(config.interval),
         };
-        cx.set_timer(first_look, PexTimer::Look.token());
-        cx.set_timer(SAVE_FIRST, PexTimer::Save.token());
+        cx.set_timer(first_look, PexTimer::Look);
+        cx.set_timer(SAVE_FIRST, PexTimer::Save);
     }
 
     // ---- told by the shards ------------------------------------------------------------------
@@ -153,7 +153,7 @@ impl Discovery {
     /// A peer was added on a shard.
     pub(super) fn handle_joined(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Pex>,
         shard: ShardId,
         id: NodeId,
         introduction: Introduction,
@@ -197,7 +197,7 @@ impl Discovery {
     }
 
     /// A peer is gone.
-    pub(super) fn handle_left(&mut self, cx: &mut dyn Context, id: NodeId, ended_by: EndedBy) {
+    pub(super) fn handle_left(&mut self, cx: &mut Context<'_, Pex>, id: NodeId, ended_by: EndedBy) {
         self.is_stopping |= ended_by == EndedBy::Shutdown;
         let Some(member) = self.roster.remove(&id) else {
             return;
@@ -231,18 +231,20 @@ impl Discovery {
     }
 
     /// A peer answered with addresses.
-    pub(super) fn handle_learned(&mut self, cx: &mut dyn Context, id: NodeId, message: &[u8]) {
-        // The shard of the peer has read the message before: it is an answer.
-        let (Ok(PexMessage::Addrs(addresses)), Some(member)) =
-            (PexMessage::decode(message), self.roster.find(&id))
-        else {
+    pub(super) fn handle_learned(
+        &mut self,
+        cx: &mut Context<'_, Pex>,
+        id: NodeId,
+        addresses: &[NetAddress],
+    ) {
+        let Some(member) = self.roster.find(&id) else {
             return;
         };
         let (source, direction) = (member.place.clone(), member.direction);
         tracing::debug!(peer = %id, addresses = addresses.len(), "was told addresses");
         self.seeds.handle_answered(&id);
         self.roster.handle_answered(&id, cx.now());
-        self.learn(cx.now(), &addresses, &source);
+        self.learn(cx.now(), addresses, &source);
         if self.crawler.is_some() && direction == Direction::Outbound {
             // The seed has seen for itself that a node is there and speaks.
             self.mark_good(cx.now(), &id, &source);
@@ -252,7 +254,7 @@ impl Discovery {
 
     /// A peer that broke a rule is being closed. When it is not the first time, it does not come
     /// back for a while, unless the operator named it as one to keep.
-    pub(super) fn handle_offence(&mut self, cx: &mut dyn Context, id: NodeId, what: &str) {
+    pub(super) fn handle_offence(&mut self, cx: &mut Context<'_, Pex>, id: NodeId, what: &str) {
         let Some(member) = self.roster.find(&id).cloned() else {
             return;
         };
@@ -269,7 +271,7 @@ impl Discovery {
             tracing::warn!(peer = %id, addr = %member.place, %what, ?span, "banned a peer");
             self.counters.bans += 1;
             self.mark_bad(now, &member.place, span);
-            cx.ban(BanTarget::Id(id), span);
+            ban(cx, BanTarget::Id(id), span);
         }
         let ip = member.place.host.ip();
         if let Some(ip) = ip.filter(|_| member.place.is_routable())
@@ -277,19 +279,19 @@ impl Discovery {
             && let span = self.offences.count_host(ip, now)
             && !span.is_zero()
         {
-            cx.ban(BanTarget::Ip(ip), span);
+            ban(cx, BanTarget::Ip(ip), span);
         }
     }
 
     // ---- what is due -------------------------------------------------------------------------
 
     /// An interval is over.
-    pub(super) fn look(&mut self, cx: &mut dyn Context) {
+    pub(super) fn look(&mut self, cx: &mut Context<'_, Pex>) {
         // An eighth more or less, so that nodes which started together do not go on looking, and
         // running at the same few seeds, in step.
         let interval = self.config.interval;
         let spread = self.chance.duration_up_to(interval / 4);
-        cx.set_timer(interval - interval / 8 + spread, PexTimer::Look.token());
+        cx.set_timer(interval - interval / 8 + spread, PexTimer::Look);
         let stable_after = self.config.stable_after();
         for (id, place) in self.roster.take_stable(cx.now(), stable_after) {
             self.mark_good(cx.now(), &id, &place);
@@ -323,19 +325,19 @@ impl Discovery {
     }
 
     /// It is time to look at a seed's silent peers.
-    pub(super) fn handle_crowd_due(&mut self, cx: &mut dyn Context) {
+    pub(super) fn handle_crowd_due(&mut self, cx: &mut Context<'_, Pex>) {
         self.is_crowd_planned = false;
         self.make_room(cx);
     }
 
     /// It is time to write the book down.
-    pub(super) fn handle_save_due(&mut self, cx: &mut dyn Context) {
-        cx.set_timer(SAVE_PAUSE, PexTimer::Save.token());
+    pub(super) fn handle_save_due(&mut self, cx: &mut Context<'_, Pex>) {
+        cx.set_timer(SAVE_PAUSE, PexTimer::Save);
         self.save(cx);
     }
 
     /// Has the book written down if it has changed.
-    pub(super) fn save(&mut self, cx: &mut dyn Context) {
+    pub(super) fn save(&mut self, cx: &mut Context<'_, Pex>) {
         if std::mem::take(&mut self.is_unsaved) {
             // A node whose application named no file keeps no book, and knows it.
             let _ = cx.save(self.book.document());
@@ -367,11 +369,12 @@ impl Discovery {
 
     /// Keeps a seed's places free for those who come to ask: while they run out, who only waits has
     /// to go, whoever has waited longest first.
-    fn make_room(&mut self, cx: &mut dyn Context) {
+    fn make_room(&mut self, cx: &mut Context<'_, Pex>) {
         let is_seed = self.crawler.is_some();
-        let Some(census) = cx.census().filter(|_| is_seed && !self.is_stopping) else {
+        let Some(node) = cx.node().filter(|_| is_seed && !self.is_stopping) else {
             return;
         };
+        let census = node.census();
         let kept_free = (self.config.inbound_max / FREE_PARTS).max(1);
         let allowed = self.config.inbound_max.saturating_sub(kept_free);
         let going = self.roster.dismissed_count();
@@ -382,14 +385,14 @@ impl Discovery {
                 next_at = Some(member.since + SILENCE_MIN);
                 break;
             }
-            cx.send_note(member.shard, PexNote::Dismiss(id).into_note());
+            cx.send_note(member.shard, PexNote::Dismiss(id));
             self.roster.mark_dismissed(&id);
             self.counters.dismissed += 1;
         }
         if let Some(at) = next_at
             && !std::mem::replace(&mut self.is_crowd_planned, true)
         {
-            cx.set_timer(at - cx.now(), PexTimer::Crowd.token());
+            cx.set_timer(at - cx.now(), PexTimer::Crowd);
         }
     }
 
@@ -429,7 +432,7 @@ impl Discovery {
         }
     }
 
-    fn ask_somebody(&mut self, cx: &mut dyn Context) {
+    fn ask_somebody(&mut self, cx: &mut Context<'_, Pex>) {
         let pause = self.config.ask_pause();
         let drawn = self.roster.draw_askable(cx.now(), pause, &mut self.chance);
         if let Some(id) = drawn {
@@ -437,9 +440,9 @@ impl Discovery {
         }
     }
 
-    fn ask(&mut self, cx: &mut dyn Context, id: NodeId) {
+    fn ask(&mut self, cx: &mut Context<'_, Pex>, id: NodeId) {
         if let Some(member) = self.roster.find(&id) {
-            cx.send_note(member.shard, PexNote::Ask(id).into_note());
+            cx.send_note(member.shard, PexNote::Ask(id));
             self.roster.handle_asked(&id, cx.now());
         }
     }
@@ -455,6 +458,13 @@ impl Discovery {
     fn mark_bad(&mut self, now: Instant, address: &NetAddress, span: Duration) {
         self.book.mark_bad(address, span, self.config.wall(now));
         self.is_unsaved = true;
+    }
+}
+
+/// Refuses somebody on all shards. Discovery lives where that is decided.
+fn ban(cx: &mut Context<'_, Pex>, target: BanTarget, span: Duration) {
+    if let Some(mut node) = cx.node() {
+        node.ban(target, span);
     }
 }
 

@@ -44,7 +44,6 @@ mod roster;
 mod seeds;
 mod selection;
 mod table;
-mod timer;
 mod timestamp;
 
 #[doc(hidden)]

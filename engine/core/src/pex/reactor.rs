@@ -5,7 +5,6 @@
 //! comes back (docs/decisions/0031-answers-from-the-book.md). The instance there also holds the
 //! node's [`Discovery`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +17,11 @@ use super::config::PexConfig;
 use super::discovery::Discovery;
 use super::note::{EndedBy, Introduction, PexNote};
 use super::requests::{Abuse, Reply, Requests};
-use super::timer::PexTimer;
 use crate::chance::Chance;
 use crate::document::Document;
 use crate::error::CloseReason;
 use crate::peer::{Direction, PeerInfo, PeerKey, ShardId};
-use crate::reactor::{ChannelDescriptor, Context, Envelope, Note, Reactor, ReactorError};
+use crate::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
 
 /// Messages that may wait for one peer (reference).
 const SEND_QUEUE: usize = 10;
@@ -31,16 +29,29 @@ const SEND_QUEUE: usize = 10;
 /// Time a node has to answer a seed that visits it.
 const VISIT_MAX: Duration = Duration::from_secs(10);
 
+/// What an instance waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PexTimer {
+    /// Look whether there are enough peers.
+    Look,
+    /// Have the book written down.
+    Save,
+    /// A seed looks who has been silent for too long while its places run out.
+    Crowd,
+    /// A seed says goodbye to a peer.
+    Leave(PeerKey),
+    /// A request that came too soon may be answered now.
+    Answer(PeerKey),
+}
+
 /// A peer of this shard.
-#[derive(Debug)]
-struct Contact {
-    id: NodeId,
+#[derive(Debug, Default)]
+pub struct Contact {
     requests: Requests,
     /// Whether we said goodbye: a seed has answered it, or has its answer.
     is_leaving: bool,
     /// Whether it does not stay in any case: the peers of a seed, but those that are to be kept.
     is_passing: bool,
-    direction: Direction,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,7 +69,6 @@ struct Counters {
 /// configuration; the one on the coordinator's shard has the address book.
 pub struct Pex {
     config: Arc<PexConfig>,
-    contacts: BTreeMap<PeerKey, Contact>,
     /// On the coordinator's shard only.
     discovery: Option<Discovery>,
     counters: Counters,
@@ -75,7 +85,6 @@ impl Pex {
             book.map(|book| Discovery::new(Arc::clone(&config), book, Chance::new(seed)));
         Pex {
             config,
-            contacts: BTreeMap::new(),
             discovery,
             counters: Counters::default(),
         }
@@ -85,37 +94,40 @@ impl Pex {
 
     fn handle_message(
         &mut self,
-        cx: &mut dyn Context,
-        key: PeerKey,
-        message: Bytes,
+        cx: &mut Context<'_, Self>,
+        from: &PeerInfo,
+        contact: &mut Contact,
+        message: &[u8],
     ) -> Result<(), Abuse> {
-        match PexMessage::decode(&message)? {
-            PexMessage::Request => self.handle_request(cx, key),
-            PexMessage::Addrs(_) => self.handle_answer(cx, key, message),
+        match PexMessage::decode(message)? {
+            PexMessage::Request => self.handle_request(cx, from, contact),
+            PexMessage::Addrs(addresses) => self.handle_answer(cx, from, contact, addresses),
         }
     }
 
     /// A peer asks whom we know.
-    fn handle_request(&mut self, cx: &mut dyn Context, key: PeerKey) -> Result<(), Abuse> {
+    fn handle_request(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        from: &PeerInfo,
+        contact: &mut Contact,
+    ) -> Result<(), Abuse> {
         self.counters.requests_received += 1;
-        let Some(contact) = self.contacts.get_mut(&key) else {
-            return Ok(());
-        };
         if contact.is_leaving {
             // A seed answers once; what comes while it says goodbye is no abuse, and no matter.
             return Ok(());
         }
-        if contact.is_passing && contact.direction == Direction::Inbound {
+        if contact.is_passing && from.direction == Direction::Inbound {
             contact.is_leaving = true;
-            tell(cx, PexNote::Wanted(key));
+            tell(cx, PexNote::Wanted(from.key));
             return Ok(());
         }
         let pause = self.config.request_pause();
         match contact.requests.handle_request(cx.now(), pause)? {
-            Reply::Now => tell(cx, PexNote::Wanted(key)),
+            Reply::Now => tell(cx, PexNote::Wanted(from.key)),
             Reply::After(rest) => {
                 self.counters.requests_early += 1;
-                cx.set_timer(rest, PexTimer::Answer(key).token());
+                cx.set_timer(rest, PexTimer::Answer(from.key));
             }
             Reply::Never => self.counters.requests_early += 1,
         }
@@ -123,9 +135,10 @@ impl Pex {
     }
 
     /// A request that came too soon has waited long enough.
-    fn answer_waiting(&mut self, cx: &mut dyn Context, key: PeerKey) {
-        if let Some(contact) = self.contacts.get_mut(&key)
-            && contact.requests.take_waiting(cx.now())
+    fn answer_waiting(&mut self, cx: &mut Context<'_, Self>, key: PeerKey) {
+        let now = cx.now();
+        if let Some(contact) = cx.state_mut(key)
+            && contact.requests.take_waiting(now)
             && !contact.is_leaving
         {
             tell(cx, PexNote::Wanted(key));
@@ -133,11 +146,11 @@ impl Pex {
     }
 
     /// The answer for a peer of this shard; a seed says goodbye with it.
-    fn handle_answer_made(&mut self, cx: &mut dyn Context, key: PeerKey, message: Bytes) {
-        let Some(contact) = self.contacts.get(&key) else {
+    fn handle_answer_made(&mut self, cx: &mut Context<'_, Self>, key: PeerKey, message: Bytes) {
+        let (Some(contact), Some(peer)) = (cx.state(key), cx.peer(key)) else {
             return;
         };
-        let is_last = contact.is_passing && contact.direction == Direction::Inbound;
+        let is_last = contact.is_passing && peer.direction == Direction::Inbound;
         if send(cx, key, message) {
             self.counters.answers_sent += 1;
         }
@@ -149,48 +162,55 @@ impl Pex {
     /// A peer tells whom it knows.
     fn handle_answer(
         &mut self,
-        cx: &mut dyn Context,
-        key: PeerKey,
-        message: Bytes,
+        cx: &mut Context<'_, Self>,
+        from: &PeerInfo,
+        contact: &mut Contact,
+        addresses: Vec<NetAddress>,
     ) -> Result<(), Abuse> {
-        let Some(contact) = self.contacts.get_mut(&key) else {
-            return Ok(());
-        };
         contact.requests.handle_answer(cx.now())?;
         self.counters.answers_received += 1;
-        tell(cx, PexNote::Learned(contact.id, message));
-        if contact.is_passing && contact.direction == Direction::Outbound {
+        tell(cx, PexNote::Learned(from.id, addresses));
+        if contact.is_passing && from.direction == Direction::Outbound {
             contact.is_leaving = true;
-            cx.stop_peer_gracefully(key);
+            cx.stop_peer_gracefully(from.key);
         }
         Ok(())
     }
 
     /// Asks a peer, if it lives here and may be asked.
-    fn ask(&mut self, cx: &mut dyn Context, id: NodeId) {
-        let pause = self.config.ask_pause();
-        let mut contacts = self.contacts.iter_mut();
-        let Some((key, contact)) = contacts.find(|(_, contact)| contact.id == id) else {
+    fn ask(&mut self, cx: &mut Context<'_, Self>, id: NodeId) {
+        let (now, pause) = (cx.now(), self.config.ask_pause());
+        let Some(key) = cx.find_peer(&id) else {
             return;
         };
-        if contact.is_leaving || !contact.requests.try_ask(cx.now(), pause) {
+        let may_ask = cx
+            .state_mut(key)
+            .is_some_and(|contact| !contact.is_leaving && contact.requests.try_ask(now, pause));
+        if !may_ask {
             return;
         }
-        let key = *key;
         if send(cx, key, encoded(&PexMessage::Request)) {
             self.counters.requests_sent += 1;
-        } else {
+        } else if let Some(contact) = cx.state_mut(key) {
             contact.requests.handle_unsent();
         }
     }
 
     /// A peer that only waits has to make room for others, unless it has asked meanwhile.
-    fn dismiss(&mut self, cx: &mut dyn Context, id: NodeId) {
-        let mut contacts = self.contacts.iter_mut();
-        let found = contacts.find(|(_, contact)| contact.id == id && contact.is_passing);
-        if let Some((key, contact)) = found.filter(|(_, contact)| !contact.is_leaving) {
-            contact.is_leaving = true;
-            cx.stop_peer_gracefully(*key);
+    fn dismiss(&mut self, cx: &mut Context<'_, Self>, id: NodeId) {
+        if let Some(key) = cx.find_peer(&id)
+            && cx.state(key).is_some_and(|contact| contact.is_passing)
+        {
+            self.send_away(cx, key);
+        }
+    }
+
+    /// Says goodbye to a peer that does not stay, unless that was said.
+    fn send_away(&mut self, cx: &mut Context<'_, Self>, key: PeerKey) {
+        if let Some(contact) = cx.state_mut(key)
+            && !std::mem::replace(&mut contact.is_leaving, true)
+        {
+            cx.stop_peer_gracefully(key);
         }
     }
 
@@ -203,7 +223,7 @@ impl Pex {
     }
 }
 
-fn send(cx: &mut dyn Context, key: PeerKey, message: Bytes) -> bool {
+fn send(cx: &mut Context<'_, Pex>, key: PeerKey, message: Bytes) -> bool {
     let sent = cx.try_send(key, PEX_CHANNEL, message);
     if let Err(error) = &sent {
         tracing::debug!(%error, "a message of the peer exchange was not sent");
@@ -218,11 +238,15 @@ fn encoded(message: &PexMessage) -> Bytes {
 }
 
 /// Tells the instance on the coordinator's shard, which may be this one.
-fn tell(cx: &mut dyn Context, note: PexNote) {
-    cx.send_note(ShardId::COORDINATOR, note.into_note());
+fn tell(cx: &mut Context<'_, Pex>, note: PexNote) {
+    cx.send_note(ShardId::COORDINATOR, note);
 }
 
 impl Reactor for Pex {
+    type Peer = Contact;
+    type Note = PexNote;
+    type Timer = PexTimer;
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         vec![ChannelDescriptor {
             send_queue_capacity: SEND_QUEUE,
@@ -231,100 +255,98 @@ impl Reactor for Pex {
         }]
     }
 
-    fn start(&mut self, cx: &mut dyn Context) {
+    fn start(&mut self, cx: &mut Context<'_, Self>) {
         if let Some(discovery) = &mut self.discovery {
             discovery.start(cx);
         }
     }
 
-    fn add_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
+    fn init_peer(&mut self, peer: &PeerInfo) -> Contact {
+        Contact {
+            is_passing: self.config.seed_mode && !self.config.is_kept(peer),
+            ..Contact::default()
+        }
+    }
+
+    fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, contact: &mut Contact) {
         let is_kept = self.config.is_kept(peer);
-        let is_passing = self.config.seed_mode && !is_kept;
-        let contact = Contact {
-            id: peer.id,
-            requests: Requests::default(),
-            is_leaving: false,
-            is_passing,
-            direction: peer.direction,
-        };
-        self.contacts.insert(peer.key, contact);
         let speaks_pex = peer.has_channel(PEX_CHANNEL);
         let introduction = Introduction::new(peer, is_kept, speaks_pex);
         tell(cx, PexNote::Joined(peer.id, introduction));
-        if is_passing {
+        if contact.is_passing {
             let patience = self.patience(peer.direction);
-            cx.set_timer(patience, PexTimer::Leave(peer.key).token());
+            cx.set_timer(patience, PexTimer::Leave(peer.key));
         }
     }
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        contact: &mut Contact,
     ) -> Result<(), ReactorError> {
         let Envelope { from, message, .. } = envelope;
-        self.handle_message(cx, from.key, message).map_err(|abuse| {
-            self.counters.offences += 1;
-            tell(cx, PexNote::Offence(from.id, abuse.to_string()));
-            ReactorError::new(abuse.to_string())
-        })
+        self.handle_message(cx, from, contact, &message)
+            .map_err(|abuse| {
+                self.counters.offences += 1;
+                tell(cx, PexNote::Offence(from.id, abuse.to_string()));
+                ReactorError::new(abuse.to_string())
+            })
     }
 
-    fn handle_note(&mut self, cx: &mut dyn Context, from: ShardId, note: Note) {
-        let note = PexNote::read(note);
-        debug_assert!(note.is_some(), "instances understand each other");
+    fn handle_note(&mut self, cx: &mut Context<'_, Self>, from: ShardId, note: PexNote) {
         match (note, &mut self.discovery) {
-            (Some(PexNote::Ask(id)), _) => self.ask(cx, id),
-            (Some(PexNote::Dismiss(id)), _) => self.dismiss(cx, id),
-            (Some(PexNote::Answer(key, message)), _) => {
-                self.handle_answer_made(cx, key, message);
-            }
-            (Some(PexNote::Wanted(key)), Some(discovery)) => {
+            (PexNote::Ask(id), _) => self.ask(cx, id),
+            (PexNote::Dismiss(id), _) => self.dismiss(cx, id),
+            (PexNote::Answer(key, message), _) => self.handle_answer_made(cx, key, message),
+            (PexNote::Wanted(key), Some(discovery)) => {
                 let message = encoded(&PexMessage::Addrs(discovery.selection()));
-                cx.send_note(from, PexNote::Answer(key, message).into_note());
+                cx.send_note(from, PexNote::Answer(key, message));
             }
-            (Some(PexNote::Joined(id, peer)), Some(discovery)) => {
+            (PexNote::Joined(id, peer), Some(discovery)) => {
                 discovery.handle_joined(cx, from, id, peer);
             }
-            (Some(PexNote::Left(id, ended_by)), Some(discovery)) => {
+            (PexNote::Left(id, ended_by), Some(discovery)) => {
                 discovery.handle_left(cx, id, ended_by);
             }
-            (Some(PexNote::Learned(id, message)), Some(discovery)) => {
-                discovery.handle_learned(cx, id, &message);
+            (PexNote::Learned(id, addresses), Some(discovery)) => {
+                discovery.handle_learned(cx, id, &addresses);
             }
-            (Some(PexNote::Offence(id, what)), Some(discovery)) => {
+            (PexNote::Offence(id, what), Some(discovery)) => {
                 discovery.handle_offence(cx, id, &what);
             }
-            (_, _) => {}
+            (_, None) => debug_assert!(false, "told what is for the coordinator's shard"),
         }
     }
 
-    fn handle_timeout(&mut self, cx: &mut dyn Context, token: u64) {
-        match (PexTimer::of_token(token), &mut self.discovery) {
-            (Some(PexTimer::Leave(key)), _) => {
-                if let Some(contact) = self.contacts.get_mut(&key)
-                    && !contact.is_leaving
-                {
-                    contact.is_leaving = true;
-                    cx.stop_peer_gracefully(key);
-                }
-            }
-            (Some(PexTimer::Answer(key)), _) => self.answer_waiting(cx, key),
-            (Some(PexTimer::Look), Some(discovery)) => discovery.look(cx),
-            (Some(PexTimer::Save), Some(discovery)) => discovery.handle_save_due(cx),
-            (Some(PexTimer::Crowd), Some(discovery)) => discovery.handle_crowd_due(cx),
-            (_, _) => {}
+    fn note_bytes(note: &PexNote) -> usize {
+        note.bytes()
+    }
+
+    fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, timer: PexTimer) {
+        match (timer, &mut self.discovery) {
+            (PexTimer::Leave(key), _) => self.send_away(cx, key),
+            (PexTimer::Answer(key), _) => self.answer_waiting(cx, key),
+            (PexTimer::Look, Some(discovery)) => discovery.look(cx),
+            (PexTimer::Save, Some(discovery)) => discovery.handle_save_due(cx),
+            (PexTimer::Crowd, Some(discovery)) => discovery.handle_crowd_due(cx),
+            (_, None) => debug_assert!(false, "only discovery sets this timer"),
         }
     }
 
-    fn remove_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo, reason: &CloseReason) {
-        self.contacts.remove(&peer.key);
+    fn remove_peer(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        peer: &PeerInfo,
+        _: Contact,
+        reason: &CloseReason,
+    ) {
         tell(cx, PexNote::Left(peer.id, EndedBy::of(reason)));
     }
 
     fn handle_dialed(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         address: &NetAddress,
         outcome: Result<(), &CloseReason>,
     ) {
@@ -333,7 +355,7 @@ impl Reactor for Pex {
         }
     }
 
-    fn stop(&mut self, cx: &mut dyn Context) {
+    fn stop(&mut self, cx: &mut Context<'_, Self>) {
         if let Some(discovery) = &mut self.discovery {
             discovery.save(cx);
         }

@@ -29,14 +29,19 @@ impl AppChannels {
 }
 
 impl Reactor for AppChannels {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         self.channels.clone()
     }
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         cx.deliver(envelope.from.id, envelope.channel, envelope.message);
         Ok(())

@@ -87,6 +87,10 @@ impl Switch {
                     self.close_gracefully(key, CloseReason::Stopped, deadline);
                 }
             }
+            Command::Ask { ask, token } => {
+                let answer = self.ask(ask);
+                self.answer(token, Reply::Answer(answer));
+            }
             Command::Inspect { reactor, token } => self.inspect(&reactor, token),
             Command::Shutdown { within } => self.shut_down(within),
         }

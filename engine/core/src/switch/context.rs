@@ -1,4 +1,6 @@
-//! What a reactor may do while it is called: the switch's side of [`Context`].
+//! What the switch does for a reactor that is called: its side of [`Context`].
+//!
+//! [`Context`]: crate::reactor::Context
 
 use std::time::Duration;
 
@@ -9,11 +11,12 @@ use super::coordinator::Coordinator;
 use super::core::{Core, Stop};
 use super::io::{Delivery, Output};
 use super::message::ShardMessage;
+use super::reactor_set::ReactorSet;
 use super::timers::Timer;
 use crate::document::{Document, SaveError};
 use crate::error::{CloseReason, TrySendError};
 use crate::peer::{BanOrigin, BanTarget, Census, PeerInfo, PeerKey, ShardId};
-use crate::reactor::{Context, Note, ReactorError};
+use crate::reactor::{Answer, Ask, AskError, Host, Instance, Note, ReactorError, TimerId};
 use crate::time::Instant;
 
 /// The context of one call to one reactor.
@@ -21,6 +24,8 @@ pub(super) struct ReactorContext<'a> {
     pub(super) core: &'a mut Core,
     /// On shard 0 only.
     pub(super) coordinator: Option<&'a mut Coordinator>,
+    /// The others, and an empty place where the reactor that is called belongs.
+    pub(super) reactors: &'a mut ReactorSet,
     /// Index of the reactor that is called.
     pub(super) reactor: usize,
 }
@@ -31,7 +36,7 @@ impl ReactorContext<'_> {
     }
 }
 
-impl Context for ReactorContext<'_> {
+impl Host for ReactorContext<'_> {
     fn now(&self) -> Instant {
         self.core.now
     }
@@ -54,6 +59,10 @@ impl Context for ReactorContext<'_> {
 
     fn peer(&self, key: PeerKey) -> Option<&PeerInfo> {
         self.core.links.peer(key).map(|peer| &*peer.info)
+    }
+
+    fn find_peer(&self, id: &NodeId) -> Option<PeerKey> {
+        self.core.links.key_of_peer(id)
     }
 
     fn try_send(
@@ -95,11 +104,14 @@ impl Context for ReactorContext<'_> {
         self.core.set_held_back(peer, channel, false);
     }
 
-    fn set_timer(&mut self, after: Duration, token: u64) {
+    fn set_timer(&mut self, after: Duration, token: u64) -> TimerId {
         let at = self.core.now + after;
-        self.core
-            .timers
-            .set(at, Timer::Reactor(self.index(), token));
+        let timer = Timer::Reactor(self.index(), token);
+        self.core.timers.set(at, timer)
+    }
+
+    fn cancel_timer(&mut self, timer: TimerId) {
+        self.core.timers.cancel(timer);
     }
 
     fn stop_peer(&mut self, peer: PeerKey, error: ReactorError) {
@@ -121,37 +133,6 @@ impl Context for ReactorContext<'_> {
         });
     }
 
-    fn census(&self) -> Option<Census> {
-        self.coordinator
-            .as_ref()
-            .map(|coordinator| coordinator.census())
-    }
-
-    fn is_known(&self, id: &NodeId) -> Option<bool> {
-        self.coordinator
-            .as_ref()
-            .map(|coordinator| coordinator.is_known(id))
-    }
-
-    fn dial(&mut self, address: NetAddress) {
-        let reactor = self.index();
-        match &mut self.coordinator {
-            Some(coordinator) => coordinator.discover(self.core, address, reactor),
-            None => self
-                .core
-                .tell_coordinator(ShardMessage::Discover { address, reactor }),
-        }
-    }
-
-    fn ban(&mut self, target: BanTarget, span: Duration) {
-        match &mut self.coordinator {
-            Some(coordinator) => coordinator.ban(self.core, target, span, BanOrigin::Reactor),
-            None => self
-                .core
-                .tell_coordinator(ShardMessage::Ban { target, span }),
-        }
-    }
-
     fn save(&mut self, document: Document) -> Result<(), SaveError> {
         self.core.kept.check(document.name())?;
         self.core.outputs.push_back(Output::Save(document));
@@ -160,5 +141,38 @@ impl Context for ReactorContext<'_> {
 
     fn random(&mut self) -> [u8; 32] {
         self.core.chance.bytes()
+    }
+
+    fn find_instance(&self, is_it: &dyn Fn(&dyn Instance) -> bool) -> Option<&dyn Instance> {
+        self.reactors.find(is_it)
+    }
+
+    fn ask(&mut self, ask: Ask) -> Result<Answer, AskError> {
+        let coordinator = self.coordinator.as_deref_mut();
+        super::turn::ask(self.reactors, self.core, coordinator, ask)
+    }
+
+    fn census(&self) -> Option<Census> {
+        self.coordinator
+            .as_ref()
+            .map(|coordinator| coordinator.census())
+    }
+
+    fn is_known(&self, id: &NodeId) -> bool {
+        let coordinator = self.coordinator.as_ref();
+        coordinator.is_some_and(|coordinator| coordinator.is_known(id))
+    }
+
+    fn dial(&mut self, address: NetAddress) {
+        let reactor = self.index();
+        if let Some(coordinator) = &mut self.coordinator {
+            coordinator.discover(self.core, address, reactor);
+        }
+    }
+
+    fn ban(&mut self, target: BanTarget, span: Duration) {
+        if let Some(coordinator) = &mut self.coordinator {
+            coordinator.ban(self.core, target, span, BanOrigin::Reactor);
+        }
     }
 }

@@ -99,10 +99,6 @@ impl Coordinator {
             ShardMessage::Left { ticket, reason } => self.leave(core, ticket, &reason),
             ShardMessage::DialProven(attempt) => self.dialer.handle_proven(attempt),
             ShardMessage::DialEnded { attempt, reason } => self.fail_dial(core, attempt, reason),
-            ShardMessage::Discover { address, reactor } => self.discover(core, address, reactor),
-            ShardMessage::Ban { target, span } => {
-                self.ban(core, target, span, BanOrigin::Reactor);
-            }
             other => unreachable!("not a message to the coordinator: {other:?}"),
         }
         self.run_dials(core);

@@ -33,7 +33,7 @@ use crate::document::Kept;
 use crate::error::{CloseReason, TrySendError};
 use crate::metrics::Metrics;
 use crate::peer::{PeerKey, ShardId};
-use crate::reactor::Reactor;
+use crate::reactor::Instance;
 use crate::time::Instant;
 
 /// A peer that is to be closed once the reactor that asked for it has returned.
@@ -113,7 +113,7 @@ impl Core {
     /// The core of a shard that has these reactors.
     pub(super) fn new(
         config: SwitchConfig,
-        reactors: &[(String, Box<dyn Reactor>)],
+        reactors: &[(String, Box<dyn Instance>)],
         now: Instant,
     ) -> Result<Core, ConfigError> {
         let SwitchConfig {

@@ -180,7 +180,9 @@ impl Core {
     pub(super) fn look_at_shut(&mut self, channel: ChannelId) {
         match self.deliveries.look_at_shut(channel, self.now) {
             Some(Ok(event)) => self.event(event),
-            Some(Err(at)) => self.timers.set(at, Timer::Shut(channel)),
+            Some(Err(at)) => {
+                self.timers.set(at, Timer::Shut(channel));
+            }
             None => {}
         }
     }

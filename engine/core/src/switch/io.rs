@@ -22,6 +22,7 @@ pub use crate::buffer::Transmit;
 use crate::document::Document;
 use crate::error::{CloseReason, NetworkError, SendError};
 use crate::peer::{Ban, PeerInfo, PeerKey, ShardId};
+use crate::reactor::{Answer, Ask, AskError};
 use crate::switch::{BanTarget, NamedAs, NamedPeer, Parcel, ShardMessage};
 
 /// The shell's name of a socket on one shard. Opaque to the switch; never used again by the shell
@@ -129,6 +130,8 @@ pub enum Reply {
     NamedPeers(Vec<NamedPeer>),
     /// Of [`Command::Bans`]: the operator's first.
     Bans(Vec<Ban>),
+    /// Of [`Command::Ask`].
+    Answer(Result<Answer, AskError>),
     /// Of [`Command::Inspect`]: nothing if there is no such reactor, or it shows nothing.
     Inspect(Option<Document>),
 }
@@ -199,6 +202,13 @@ pub enum Command {
     },
     /// Which bans hold (coordinator only).
     Bans {
+        /// Who wants to know.
+        token: Option<ReplyToken>,
+    },
+    /// Puts a question to a reactor's instance on this shard.
+    Ask {
+        /// The question, and whom it is for.
+        ask: Ask,
         /// Who wants to know.
         token: Option<ReplyToken>,
     },

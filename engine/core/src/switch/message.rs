@@ -22,7 +22,7 @@ use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
 use crate::conn::Upgraded;
 use crate::error::{CloseReason, Reject};
-use crate::peer::{BanOrigin, BanTarget, Direction, PeerKey, ShardId};
+use crate::peer::{BanOrigin, Direction, PeerKey, ShardId};
 use crate::reactor::Note;
 use crate::time::Instant;
 
@@ -153,20 +153,6 @@ pub enum ShardMessage {
         attempt: AttemptId,
         /// Why.
         reason: CloseReason,
-    },
-    /// To the coordinator: a reactor wants an address dialed.
-    Discover {
-        /// Whom and where.
-        address: NetAddress,
-        /// Index of the reactor; the same on all shards.
-        reactor: u16,
-    },
-    /// To the coordinator: a reactor wants somebody refused.
-    Ban {
-        /// Whom.
-        target: BanTarget,
-        /// For how long, from now.
-        span: Duration,
     },
     /// To all: everything this shard had to say before this round of the shutdown has been said.
     Draining {

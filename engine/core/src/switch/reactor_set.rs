@@ -12,11 +12,12 @@ use ringwire_codec::ChannelId;
 use crate::document::Document;
 use crate::error::CloseReason;
 use crate::peer::PeerKey;
-use crate::reactor::Reactor;
+use crate::reactor::Instance;
 
 struct Entry {
     name: String,
-    reactor: Box<dyn Reactor>,
+    /// Empty while it is called.
+    instance: Option<Box<dyn Instance>>,
 }
 
 /// The reactors of one shard.
@@ -25,8 +26,11 @@ pub(super) struct ReactorSet {
 }
 
 impl ReactorSet {
-    pub(super) fn new(reactors: Vec<(String, Box<dyn Reactor>)>) -> Self {
-        let entry = |(name, reactor)| Entry { name, reactor };
+    pub(super) fn new(reactors: Vec<(String, Box<dyn Instance>)>) -> Self {
+        let entry = |(name, instance)| Entry {
+            name,
+            instance: Some(instance),
+        };
         ReactorSet {
             entries: reactors.into_iter().map(entry).collect(),
         }
@@ -64,25 +68,50 @@ impl ReactorSet {
         self.ask(index, |reactor| reactor.inspect()).flatten()
     }
 
-    /// Looks at a reactor without calling into its protocol; `None` if it panics.
-    fn ask<R>(&self, index: usize, ask: impl FnOnce(&dyn Reactor) -> R) -> Option<R> {
-        let reactor = &*self.entries[index].reactor;
-        catch_unwind(AssertUnwindSafe(|| ask(reactor))).ok()
+    /// Looks at a reactor without calling into its protocol; `None` if it panics, or is being called.
+    fn ask<R>(&self, index: usize, ask: impl FnOnce(&dyn Instance) -> R) -> Option<R> {
+        let instance = self.entries[index].instance.as_deref()?;
+        catch_unwind(AssertUnwindSafe(|| ask(instance))).ok()
     }
 
-    /// Runs `call` on one reactor; a panic becomes the reason to close the peer at hand.
-    pub(super) fn call<R>(
-        &mut self,
-        index: usize,
-        call: impl FnOnce(&mut dyn Reactor) -> R,
-    ) -> Result<R, CloseReason> {
-        let entry = &mut self.entries[index];
-        catch_unwind(AssertUnwindSafe(|| call(&mut *entry.reactor))).map_err(|panic| {
-            CloseReason::ReactorPanic {
-                reactor: entry.name.clone(),
-                message: text_of(&*panic),
-            }
-        })
+    /// The first reactor that is not being called and that `is_it` says yes to.
+    pub(super) fn find(&self, is_it: &dyn Fn(&dyn Instance) -> bool) -> Option<&dyn Instance> {
+        let mut instances = self
+            .entries
+            .iter()
+            .filter_map(|entry| entry.instance.as_deref());
+        instances.find(|instance| is_it(*instance))
+    }
+
+    /// The place of the first reactor that is not being called and that `is_it` says yes to.
+    pub(super) fn position(&self, is_it: impl Fn(&dyn Instance) -> bool) -> Option<usize> {
+        self.entries
+            .iter()
+            .position(|entry| entry.instance.as_deref().is_some_and(&is_it))
+    }
+
+    /// Whether a reactor is being called.
+    pub(super) fn is_calling(&self) -> bool {
+        self.entries.iter().any(|entry| entry.instance.is_none())
+    }
+
+    /// Takes a reactor out of its place to be called, so that others can be asked meanwhile. `None`
+    /// if it is being called.
+    pub(super) fn take(&mut self, index: usize) -> Option<Box<dyn Instance>> {
+        self.entries[index].instance.take()
+    }
+
+    /// A reactor that was called is back.
+    pub(super) fn put_back(&mut self, index: usize, instance: Box<dyn Instance>) {
+        self.entries[index].instance = Some(instance);
+    }
+
+    /// A panic as the reason to close the peer at hand.
+    pub(super) fn blame(&self, index: usize, panic: &(dyn Any + Send)) -> CloseReason {
+        CloseReason::ReactorPanic {
+            reactor: self.entries[index].name.clone(),
+            message: text_of(panic),
+        }
     }
 }
 
@@ -96,16 +125,25 @@ pub(super) fn text_of(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reactor::{ChannelDescriptor, Context, Envelope, ReactorError};
+    use crate::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError, erase};
 
     struct Faulty;
 
     impl Reactor for Faulty {
+        type Peer = ();
+        type Note = ();
+        type Timer = ();
+
         fn channels(&self) -> Vec<ChannelDescriptor> {
             Vec::new()
         }
 
-        fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+        fn receive(
+            &mut self,
+            _: &mut Context<'_, Self>,
+            _: Envelope<'_>,
+            _: &mut (),
+        ) -> Result<(), ReactorError> {
             Ok(())
         }
 
@@ -113,7 +151,7 @@ mod tests {
             panic!("asked for room")
         }
 
-        fn has_pending(&self, _peer: PeerKey) -> bool {
+        fn has_pending(&self, _peer: PeerKey, _: &()) -> bool {
             panic!("asked for messages")
         }
 
@@ -124,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_reactor_that_panics_when_it_is_asked_costs_nobody() {
-        let set = ReactorSet::new(vec![(String::from("faulty"), Box::new(Faulty))]);
+        let set = ReactorSet::new(vec![(String::from("faulty"), erase(Faulty))]);
         let peer = PeerKey {
             index: 0,
             generation: 0,

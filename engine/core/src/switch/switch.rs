@@ -24,11 +24,11 @@ use crate::document::Kept;
 use crate::error::{NetworkError, Reject};
 use crate::metrics::Metrics;
 use crate::peer::{PeerInfo, ShardId};
-use crate::reactor::Reactor;
+use crate::reactor::Instance;
 use crate::time::Instant;
 
 /// Makes one instance of a reactor on each shard.
-pub type ReactorFactory = Box<dyn Fn(ShardId) -> Box<dyn Reactor> + Send + Sync>;
+pub type ReactorFactory = Box<dyn Fn(ShardId) -> Box<dyn Instance> + Send + Sync>;
 
 /// Links worked on in one turn at most; the rest have the next one. Links in their handshake have a
 /// turn of their own behind it (see [`Switch::work_handshakes`]).
@@ -75,7 +75,7 @@ impl Switch {
     /// makes a NodeInfo or a connection that peers would refuse.
     pub fn new(
         config: SwitchConfig,
-        reactors: Vec<(String, Box<dyn Reactor>)>,
+        reactors: Vec<(String, Box<dyn Instance>)>,
         now: Instant,
     ) -> Result<Switch, ConfigError> {
         let core = Core::new(config, &reactors, now)?;

@@ -23,7 +23,7 @@ use crate::conn::{
 use crate::document::Kept;
 use crate::error::ReactorError;
 use crate::peer::ShardId;
-use crate::reactor::{Context, Envelope, Reactor};
+use crate::reactor::{Context, Envelope, Reactor, erase};
 use crate::time::Instant;
 
 pub(super) const DATA: ChannelId = ChannelId(0x21);
@@ -44,11 +44,20 @@ pub(super) struct House {
 struct Keeper(Rc<RefCell<Vec<Bytes>>>);
 
 impl Reactor for Keeper {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         descriptors()
     }
 
-    fn receive(&mut self, _: &mut dyn Context, envelope: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        envelope: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         self.0.borrow_mut().push(envelope.message);
         Ok(())
     }
@@ -91,7 +100,7 @@ impl House {
             filters: Filters::default(),
             kept: Kept::All,
         };
-        let keeper: Box<dyn Reactor> = Box::new(Keeper(Rc::clone(&received)));
+        let keeper = erase(Keeper(Rc::clone(&received)));
         let reactors = vec![(String::from("keeper"), keeper)];
         let switch = Switch::new(parts, reactors, Instant::ZERO).expect("a sound configuration");
         let mut house = House {

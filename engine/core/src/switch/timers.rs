@@ -1,17 +1,18 @@
-//! Deadlines of one shard: a heap, and one entry per thing that may be due.
+//! Deadlines of one shard, in order, and one entry per thing that may be due.
 //!
-//! A link's deadline moves with every packet, so it is not moved in the heap. The link remembers
+//! A link's deadline moves with every packet, so it is not moved here. The link remembers
 //! the [`Entries`] it has there; when one comes up too early, the link looks again and makes a
-//! later one, unless it has that already. So the heap holds about one entry per link and kind of
-//! deadline, and moving a deadline into the future costs nothing.
+//! later one, unless it has that already. So there is about one entry per link and kind of
+//! deadline, and moving a deadline into the future costs nothing. A reactor's timer can be taken
+//! back, and then its entry goes at once: whoever sets and cancels makes nothing grow.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 use ringwire_codec::ChannelId;
 use smallvec::SmallVec;
 
 use crate::peer::PeerKey;
+use crate::reactor::TimerId;
 use crate::time::Instant;
 
 /// What is due.
@@ -33,29 +34,39 @@ pub(super) enum Timer {
     Shutdown,
 }
 
-/// The deadline heap. Equal deadlines come out in the order in which they were set.
+/// The deadlines. Equal ones come out in the order in which they were set.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    heap: BinaryHeap<Reverse<(Instant, u64, Timer)>>,
+    entries: BTreeMap<TimerId, Timer>,
     /// Counts the entries ever made, so that equal deadlines keep their order.
     made: u64,
 }
 
 impl Timers {
     /// Adds an entry.
-    pub(super) fn set(&mut self, at: Instant, timer: Timer) {
+    pub(super) fn set(&mut self, at: Instant, timer: Timer) -> TimerId {
         self.made += 1;
-        self.heap.push(Reverse((at, self.made, timer)));
+        let id = TimerId {
+            at,
+            number: self.made,
+        };
+        self.entries.insert(id, timer);
+        id
     }
 
-    /// Entries in the heap.
+    /// Takes an entry back, if it did not come up yet.
+    pub(super) fn cancel(&mut self, id: TimerId) {
+        self.entries.remove(&id);
+    }
+
+    /// Entries that did not come up yet.
     pub(super) fn len(&self) -> usize {
-        self.heap.len()
+        self.entries.len()
     }
 
     /// The earliest deadline.
     pub(super) fn next_at(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, ..))| *at)
+        self.entries.first_key_value().map(|(id, _)| id.at)
     }
 
     /// The mark of this moment for [`Timers::pop_due`]: what is set from now on lies behind it.
@@ -67,11 +78,12 @@ impl Timers {
     /// that is due marks the beginning first: a timer that sets itself again for at once must not
     /// keep the loop from ending.
     pub(super) fn pop_due(&mut self, now: Instant, mark: Mark) -> Option<(Instant, Timer)> {
-        let Reverse((at, number, _)) = self.heap.peek()?;
-        if *at > now || *number > mark.0 {
+        let first = self.entries.first_entry()?;
+        let TimerId { at, number } = *first.key();
+        if at > now || number > mark.0 {
             return None;
         }
-        self.heap.pop().map(|Reverse((at, _, timer))| (at, timer))
+        Some((at, first.remove()))
     }
 }
 
@@ -79,7 +91,7 @@ impl Timers {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark(u64);
 
-/// The entries that one link has in the heap.
+/// The entries that one link has here.
 ///
 /// Invariant: each is earlier than the one before it, so the last one comes up first.
 #[derive(Debug, Default)]

@@ -1,15 +1,19 @@
 //! The inside of a turn: calling reactors, settling what they asked for, bringing messages and
 //! timers to their part, and giving each link its turn.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::context::ReactorContext;
-use super::core::{Dialed, Stop};
+use super::coordinator::Coordinator;
+use super::core::{Core, Dialed, Stop};
 use super::link::{Link, Stage};
 use super::message::ShardMessage;
+use super::reactor_set::ReactorSet;
 use super::switch::{LINKS_PER_TURN, Switch};
 use super::timers::Timer;
 use crate::error::CloseReason;
 use crate::peer::{PeerKey, ShardId};
-use crate::reactor::{Context, Reactor};
+use crate::reactor::{Answer, Ask, AskError, Host, Instance};
 use crate::time::Instant;
 
 /// Messages of a shard to itself, and outcomes of dials, handled at once: a reactor that answers each
@@ -22,23 +26,21 @@ const HANDLED_PER_SETTLING: usize = 1024;
 const HANDSHAKE_STEPS_PER_TURN: usize = 1;
 
 impl Switch {
-    /// Calls one reactor with its context; a panic becomes the reason to close the peer at hand.
+    /// Calls one reactor with its host; a panic becomes the reason to close the peer at hand.
     pub(super) fn call<R>(
         &mut self,
         index: usize,
-        call: impl FnOnce(&mut dyn Reactor, &mut dyn Context) -> R,
+        call: impl FnOnce(&mut dyn Instance, &mut dyn Host) -> R,
     ) -> Result<R, CloseReason> {
-        let mut cx = ReactorContext {
-            core: &mut self.core,
-            coordinator: self.coordinator.as_mut(),
-            reactor: index,
-        };
-        let outcome = self.reactors.call(index, |reactor| call(reactor, &mut cx));
-        if let Err(reason) = &outcome {
-            tracing::error!(%reason, "a reactor's panic was contained");
-            self.core.metrics.reactor_panics += 1;
-        }
-        outcome
+        let coordinator = self.coordinator.as_mut();
+        let outcome = call_one(&mut self.reactors, &mut self.core, coordinator, index, call);
+        outcome.expect("reactors are called from here alone, and by others only within such a call")
+    }
+
+    /// Puts a question of the application to a reactor.
+    pub(super) fn ask(&mut self, question: Ask) -> Result<Answer, AskError> {
+        let coordinator = self.coordinator.as_mut();
+        ask(&mut self.reactors, &mut self.core, coordinator, question)
     }
 
     /// Does what reactors asked for and what this shard told itself, until nothing is left or it has
@@ -193,6 +195,55 @@ impl Switch {
             Stage::Parting { .. } => self.core.work_parting(key),
             Stage::Asking { .. } | Stage::Moving => {}
         }
+    }
+}
+
+/// Calls a reactor, which is out of its place meanwhile: it can ask others, and nobody can call it.
+/// `None` if it is being called already.
+fn call_one<R>(
+    reactors: &mut ReactorSet,
+    core: &mut Core,
+    coordinator: Option<&mut Coordinator>,
+    index: usize,
+    call: impl FnOnce(&mut dyn Instance, &mut dyn Host) -> R,
+) -> Option<Result<R, CloseReason>> {
+    let mut instance = reactors.take(index)?;
+    let mut host = ReactorContext {
+        core,
+        coordinator,
+        reactors,
+        reactor: index,
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut *instance, &mut host)));
+    reactors.put_back(index, instance);
+    Some(outcome.map_err(|panic| {
+        let reason = reactors.blame(index, &*panic);
+        tracing::error!(%reason, "a reactor's panic was contained");
+        core.metrics.reactor_panics += 1;
+        reason
+    }))
+}
+
+/// Puts a question to the reactor it is for.
+pub(super) fn ask(
+    reactors: &mut ReactorSet,
+    core: &mut Core,
+    coordinator: Option<&mut Coordinator>,
+    ask: Ask,
+) -> Result<Answer, AskError> {
+    let Some(index) = reactors.position(|instance| ask.is_for(instance)) else {
+        // A reactor that is being called cannot be looked at: it may be the one.
+        return Err(match reactors.is_calling() {
+            true => AskError::Busy,
+            false => AskError::NoSuchReactor,
+        });
+    };
+    let put = |instance: &mut dyn Instance, host: &mut dyn Host| ask.put(instance, host);
+    match call_one(reactors, core, coordinator, index, put) {
+        Some(Ok(Some(answer))) => Ok(answer),
+        Some(Ok(None)) => Err(AskError::NoSuchReactor),
+        Some(Err(_)) => Err(AskError::Panicked),
+        None => Err(AskError::Busy),
     }
 }
 

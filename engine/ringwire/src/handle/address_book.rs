@@ -22,6 +22,7 @@ use ringwire_core::peer::ShardId;
 use ringwire_core::pex::{
     AddrBook, BOOK_FILE_BYTES_MAX, BookConfig, BookSecret, Pex, PexConfig, Timestamp,
 };
+use ringwire_core::reactor::erase;
 use ringwire_core::switch::ReactorFactory;
 use ringwire_core::time::Instant;
 use serde::de::IgnoredAny;
@@ -52,7 +53,7 @@ pub(super) fn pex_factory(
             _ => None,
         };
         let seed = seeds[usize::from(shard.0)];
-        Box::new(Pex::new(Arc::clone(&config), seed, book))
+        erase(Pex::new(Arc::clone(&config), seed, book))
     })
 }
 

@@ -14,7 +14,7 @@ use ringwire_codec::file::FileKind;
 use ringwire_core::config::{Config, ConfigError, SHARDS_MAX};
 use ringwire_core::peer::{PeerInfo, ShardId};
 use ringwire_core::pex::{AddrBook, BookSecret, Pex};
-use ringwire_core::reactor::{ChannelDescriptor, Reactor};
+use ringwire_core::reactor::{ChannelDescriptor, Reactor, erase};
 use ringwire_core::switch::{AppChannels, Filters, ReactorFactory};
 
 use crate::handle::address_book;
@@ -74,7 +74,7 @@ impl Builder {
         name: impl Into<String>,
         make: impl Fn(ShardId) -> R + Send + Sync + 'static,
     ) -> Self {
-        let factory: ReactorFactory = Box::new(move |shard| Box::new(make(shard)));
+        let factory: ReactorFactory = Box::new(move |shard| erase(make(shard)));
         self.reactors.push((name.into(), factory));
         self
     }

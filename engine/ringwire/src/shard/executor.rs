@@ -35,7 +35,7 @@ use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 use ringwire_core::config::Config;
 use ringwire_core::document::Kept;
 use ringwire_core::peer::ShardId;
-use ringwire_core::reactor::{ChannelDescriptor, Reactor};
+use ringwire_core::reactor::{ChannelDescriptor, erase};
 use ringwire_core::switch::{AppChannels, Filters, ReactorFactory, Switch, SwitchConfig};
 
 use crate::shard::driver::{Driver, Parts, drive, panic_message};
@@ -310,7 +310,7 @@ fn switch(plan: &Plan, node: &Node, shard: ShardId) -> Result<Switch, StartError
         .map(|(name, make)| (name.clone(), make(shard)))
         .collect();
     if !plan.channels.is_empty() {
-        let channels: Box<dyn Reactor> = Box::new(AppChannels::new(plan.channels.clone()));
+        let channels = erase(AppChannels::new(plan.channels.clone()));
         reactors.push((AppChannels::NAME.into(), channels));
     }
     node.set_channels(

@@ -27,7 +27,7 @@ impl Payload for Event {
 impl Payload for ShardMessage {
     fn payload_bytes(&self) -> usize {
         match self {
-            ShardMessage::Note { note, .. } => note.body.len(),
+            ShardMessage::Note { note, .. } => note.bytes(),
             ShardMessage::Broadcast { message, .. } => message.len(),
             _ => 0,
         }

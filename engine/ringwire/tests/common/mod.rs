@@ -94,14 +94,19 @@ pub(crate) struct Echo {
 }
 
 impl Reactor for Echo {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         vec![channel()]
     }
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         self.waiting
             .push_back((envelope.from.key, envelope.message));
@@ -109,13 +114,13 @@ impl Reactor for Echo {
         Ok(())
     }
 
-    fn handle_room(&mut self, cx: &mut dyn Context, _: PeerKey, _: ChannelId) {
+    fn handle_room(&mut self, cx: &mut Context<'_, Self>, _: PeerKey, _: ChannelId, _: &mut ()) {
         self.send(cx);
     }
 }
 
 impl Echo {
-    fn send(&mut self, cx: &mut dyn Context) {
+    fn send(&mut self, cx: &mut Context<'_, Self>) {
         while let Some((peer, message)) = self.waiting.pop_front() {
             if let Err(TrySendError::Full(message)) = cx.try_send(peer, CHANNEL, message) {
                 self.waiting.push_front((peer, message));

@@ -168,6 +168,10 @@ fn descriptor(id: ChannelId) -> ChannelDescriptor {
 struct Service;
 
 impl Reactor for Service {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         ECHO.into_iter()
             .chain([HASH, FUSE])
@@ -189,8 +193,9 @@ impl Reactor for Service {
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         let Envelope {
             from,

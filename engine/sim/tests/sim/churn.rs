@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ringwire_core::gossip::{Flood, FloodConfig};
-use ringwire_core::reactor::Reactor;
+use ringwire_core::reactor::{Instance, erase};
 use ringwire_sim::{Rng, Scenario, World};
 
 use crate::support::{GOSSIP, channel};
@@ -17,8 +17,8 @@ const IDS_MAX: usize = 300;
 
 /// A network whose nodes find each other.
 fn network() -> World {
-    let make = |_, _| -> Box<dyn Reactor> {
-        Box::new(Flood::new(FloodConfig {
+    let make = |_, _| -> Box<dyn Instance> {
+        erase(Flood::new(FloodConfig {
             seen_max: IDS_MAX,
             seen_span: Duration::from_secs(600),
             ..FloodConfig::new(channel(GOSSIP, 5))

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use ringwire_core::gossip::{Flood, FloodConfig};
+use ringwire_core::reactor::erase;
 use ringwire_sim::{Fault, FaultTable, LinkProfile, Rng, Scenario, When, World};
 
 use crate::support::{
@@ -29,7 +30,7 @@ fn busy_ring(seed: u64, nodes: u32) -> Scenario {
         .shards_up_to(4)
         .channel(channel(CHAT, 1))
         .reactor("flood", |_, _| {
-            Box::new(Flood::new(FloodConfig::new(channel(GOSSIP, 5))))
+            erase(Flood::new(FloodConfig::new(channel(GOSSIP, 5))))
         })
         .ring()
         .chords(2)

@@ -8,6 +8,7 @@ use ringwire_codec::{Blame, GoodbyeCode, NodeId};
 use ringwire_core::conn::Goodbye;
 use ringwire_core::error::{CloseReason, EarlyStep, NetworkError, ReactorError, Reject};
 use ringwire_core::peer::{BanTarget, PeerInfo, ShardId};
+use ringwire_core::reactor::erase;
 use ringwire_core::switch::{Command, ConnectionFilter, Event, Filters, PeerFilter, ReplyToken};
 use ringwire_sim::{LinkProfile, Scenario, World};
 
@@ -88,7 +89,7 @@ fn touchy(seed: u64) -> Scenario {
                 }
                 _ => Ok(()),
             };
-            Box::new(recorder)
+            erase(recorder)
         })
 }
 

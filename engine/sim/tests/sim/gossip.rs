@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ringwire_core::error::CloseReason;
 use ringwire_core::gossip::{Flood, FloodConfig};
 use ringwire_core::peer::ShardId;
-use ringwire_core::reactor::{ChannelDescriptor, Reactor};
+use ringwire_core::reactor::{ChannelDescriptor, Instance, erase};
 use ringwire_core::switch::{AppChannels, Command, Switch};
 use ringwire_sim::{LinkProfile, Scenario, World};
 
@@ -20,14 +20,14 @@ const MOMENT: Duration = Duration::from_millis(10);
 
 fn flooding(seed: u64, nodes: u32) -> Scenario {
     let make =
-        |_, _| -> Box<dyn Reactor> { Box::new(Flood::new(FloodConfig::new(channel(GOSSIP, 5)))) };
+        |_, _| -> Box<dyn Instance> { erase(Flood::new(FloodConfig::new(channel(GOSSIP, 5)))) };
     Scenario::new(seed).nodes(nodes).reactor("flood", make)
 }
 
 /// Nodes with queues of two messages, so that what waits, waits in the reactor; there node 0 keeps
 /// at most so many bytes for a peer, and four times as many for all.
 fn hasty(nodes: u32, backlog_bytes_max: usize) -> Scenario {
-    let make = move |node, _| -> Box<dyn Reactor> {
+    let make = move |node, _| -> Box<dyn Instance> {
         let defaults = FloodConfig::new(ChannelDescriptor {
             send_queue_capacity: 2,
             ..ChannelDescriptor::new(GOSSIP, 5)
@@ -37,7 +37,7 @@ fn hasty(nodes: u32, backlog_bytes_max: usize) -> Scenario {
             budget_bytes: 4 * backlog_bytes_max,
             ..defaults.clone()
         };
-        Box::new(Flood::new(if node == 0 { tight } else { defaults }))
+        erase(Flood::new(if node == 0 { tight } else { defaults }))
     };
     Scenario::new(7).nodes(nodes).reactor("flood", make)
 }
@@ -232,10 +232,10 @@ fn a_publisher_is_told_to_wait_while_a_backlog_on_any_shard_is_long() {
 
 #[test]
 fn a_peer_without_the_channel_is_left_alone() {
-    let make = |node, _| -> Box<dyn Reactor> {
+    let make = |node, _| -> Box<dyn Instance> {
         match node {
-            0 => Box::new(Flood::new(FloodConfig::new(channel(GOSSIP, 5)))),
-            _ => Box::new(AppChannels::new(Vec::new())),
+            0 => erase(Flood::new(FloodConfig::new(channel(GOSSIP, 5)))),
+            _ => erase(AppChannels::new(Vec::new())),
         }
     };
     let scenario = Scenario::new(8).channel(channel(CHAT, 1));

@@ -8,7 +8,9 @@ use ringwire_codec::ChannelId;
 use ringwire_core::error::CloseReason;
 use ringwire_core::gossip::{Acceptance, Flood, FloodConfig};
 use ringwire_core::peer::{PeerInfo, PeerKey, ShardId};
-use ringwire_core::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+use ringwire_core::reactor::{
+    ChannelDescriptor, Context, Envelope, Instance, Reactor, ReactorError, erase,
+};
 use ringwire_sim::{LinkProfile, Scenario, World};
 
 use crate::gossip::{connect, counter, publish};
@@ -26,7 +28,7 @@ struct Flooder {
 }
 
 impl Flooder {
-    fn fill(&mut self, cx: &mut dyn Context, peer: PeerKey) {
+    fn fill(&mut self, cx: &mut Context<'_, Self>, peer: PeerKey) {
         while self.left > 0 {
             let mut message = vec![0xfd; self.bytes];
             let number = self.left | u64::from(self.node) << 48;
@@ -40,30 +42,45 @@ impl Flooder {
 }
 
 impl Reactor for Flooder {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         vec![channel(GOSSIP, 5)]
     }
 
-    fn add_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
+    fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, _: &mut ()) {
         self.fill(cx, peer.key);
     }
 
-    fn handle_room(&mut self, cx: &mut dyn Context, peer: PeerKey, _channel: ChannelId) {
+    fn handle_room(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        peer: PeerKey,
+        _channel: ChannelId,
+        _: &mut (),
+    ) {
         self.fill(cx, peer);
     }
 
-    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        _: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         Ok(())
     }
 }
 
 /// Floods on all nodes but those below `flooders` and above 0, which send `left` messages each.
 fn attacked(nodes: u32, config: FloodConfig, flooders: u32, bytes: usize, left: u64) -> Scenario {
-    let make = move |node, _| -> Box<dyn Reactor> {
+    let make = move |node, _| -> Box<dyn Instance> {
         match node {
-            1.. if node <= flooders => Box::new(Flooder { node, bytes, left }),
-            0 => Box::new(Flood::new(config.clone())),
-            _ => Box::new(Flood::new(FloodConfig::new(channel(GOSSIP, 5)))),
+            1.. if node <= flooders => erase(Flooder { node, bytes, left }),
+            0 => erase(Flood::new(config.clone())),
+            _ => erase(Flood::new(FloodConfig::new(channel(GOSSIP, 5)))),
         }
     };
     Scenario::new(9).nodes(nodes).reactor("flood", make)
@@ -230,15 +247,15 @@ fn a_source_that_leaves_and_comes_back_is_held_back_for_what_it_left_behind() {
 
 /// A line of three nodes; the one in the middle asks what may be passed on.
 fn judged(seed: u64) -> World {
-    let make = |node, _: ShardId| -> Box<dyn Reactor> {
+    let make = |node, _: ShardId| -> Box<dyn Instance> {
         let flood = Flood::new(FloodConfig::new(channel(GOSSIP, 5)));
         match node {
-            1 => Box::new(flood.with_validator(|_peer, message| match &message[..] {
+            1 => erase(flood.with_validator(|_peer, message| match &message[..] {
                 b"late" => Acceptance::Ignore,
                 b"forged" => Acceptance::Blame(String::from("a forged vote")),
                 _ => Acceptance::Accept,
             })),
-            _ => Box::new(flood),
+            _ => erase(flood),
         }
     };
     let scenario = Scenario::new(seed).nodes(3).shards_up_to(3);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use ringwire_codec::{Host, NetAddress};
 use ringwire_core::error::{CloseReason, Reject};
 use ringwire_core::peer::{BanTarget, ShardId};
-use ringwire_core::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+use ringwire_core::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError, erase};
 use ringwire_core::switch::ReplyToken;
 use ringwire_sim::{Fault, FaultTable, Scenario, When, Where, World, net_address, socket_addr};
 
@@ -30,22 +30,42 @@ struct Caller {
     calls: Calls,
 }
 
+/// What the coordinator's shard is asked to do: nobody else may.
+enum Errand {
+    Dial(NetAddress),
+    Ban(BanTarget),
+}
+
 impl Reactor for Caller {
+    type Peer = ();
+    type Note = Errand;
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         vec![channel(CHAT, 1)]
     }
 
-    fn start(&mut self, cx: &mut dyn Context) {
-        cx.set_timer(self.after, 0);
+    fn start(&mut self, cx: &mut Context<'_, Self>) {
+        cx.set_timer(self.after, ());
     }
 
-    fn handle_timeout(&mut self, cx: &mut dyn Context, _: u64) {
-        self.dials.drain(..).for_each(|address| cx.dial(address));
+    fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, (): ()) {
+        for address in self.dials.drain(..) {
+            cx.send_note(ShardId::COORDINATOR, Errand::Dial(address));
+        }
+    }
+
+    fn handle_note(&mut self, cx: &mut Context<'_, Self>, _: ShardId, errand: Errand) {
+        let mut node = cx.node().expect("notes go to the coordinator's shard");
+        match errand {
+            Errand::Dial(address) => node.dial(address),
+            Errand::Ban(target) => node.ban(target, BAN),
+        }
     }
 
     fn handle_dialed(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         address: &NetAddress,
         outcome: Result<(), &CloseReason>,
     ) {
@@ -58,14 +78,15 @@ impl Reactor for Caller {
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         let target = match &envelope.message[..] {
             b"ban my address" => BanTarget::Ip(envelope.from.remote_addr.ip()),
             _ => BanTarget::Id(envelope.from.id),
         };
-        cx.ban(target, BAN);
+        cx.send_note(ShardId::COORDINATOR, Errand::Ban(target));
         Ok(())
     }
 }
@@ -79,7 +100,7 @@ fn callers(
     let calls = Rc::clone(calls);
     scenario.reactor("caller", move |node, shard| {
         let (after, dials) = dials(node, shard);
-        Box::new(Caller {
+        erase(Caller {
             node,
             after,
             dials,

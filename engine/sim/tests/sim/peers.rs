@@ -8,6 +8,7 @@ use ringwire_codec::ChannelId;
 use ringwire_core::error::{CloseReason, EarlyStep, NetworkError, SendError, TrySendError};
 use ringwire_core::metrics::Metrics;
 use ringwire_core::peer::{Direction, Framing, PeerInfo, ShardId};
+use ringwire_core::reactor::erase;
 use ringwire_core::switch::{Command, Filters, PeerFilter, Reply, ReplyToken};
 use ringwire_sim::{Chunking, LinkProfile, Scenario};
 
@@ -260,7 +261,7 @@ fn sending_on_a_channel_the_peer_lacks_is_a_typed_error() {
             } else {
                 Vec::new()
             };
-            Box::new(ringwire_core::switch::AppChannels::new(channels))
+            erase(ringwire_core::switch::AppChannels::new(channels))
         })
         .edge(0, 1)
         .build();

@@ -15,7 +15,7 @@ use ringwire_core::config::Config;
 use ringwire_core::error::{CloseReason, Reject};
 use ringwire_core::peer::Direction;
 use ringwire_core::pex::{AddrBook, BookConfig, BookSecret};
-use ringwire_core::reactor::Reactor;
+use ringwire_core::reactor::{Instance, erase};
 use ringwire_core::switch::{Command, Switch};
 use ringwire_sim::{Rng, Scenario, World, net_address};
 
@@ -706,13 +706,13 @@ fn among_strict_peers(seed: u64) -> (World, Rc<RefCell<Report>>) {
             // Strict nodes are no Ringwire nodes.
             config.wide_records = node < 4;
         })
-        .reactor("strict", move |node, _| -> Box<dyn Reactor> {
+        .reactor("strict", move |node, _| -> Box<dyn Instance> {
             let known = (0..8).filter(|other| *other != node);
             let known = known.map(|other| net_address(seed, other)).collect();
             match node {
-                0..4 => Box::new(Idle),
-                4 | 5 => Box::new(Strict::new(&shared, known)),
-                _ => Box::new(Strict::eager(&shared, known)),
+                0..4 => erase(Idle),
+                4 | 5 => erase(Strict::new(&shared, known)),
+                _ => erase(Strict::eager(&shared, known)),
             }
         })
         .build();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use ringwire_codec::{ChannelId, NetAddress};
 use ringwire_core::error::{Blame, CloseReason, NetworkError, Reject};
 use ringwire_core::peer::ShardId;
-use ringwire_core::reactor::{ChannelDescriptor, Context, Envelope, Note, Reactor, ReactorError};
+use ringwire_core::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError, erase};
 use ringwire_core::switch::Event;
 use ringwire_core::time::Instant;
 use ringwire_sim::{Scenario, World, net_address};
@@ -25,10 +25,10 @@ fn recording(seed: u64, log: &Log) -> Scenario {
     let (first, second) = (Rc::clone(log), Rc::clone(log));
     Scenario::new(seed)
         .reactor("foo", move |node, _| {
-            Box::new(Recorder::new(node, "foo", &CHANNELS[..2], &first))
+            erase(Recorder::new(node, "foo", &CHANNELS[..2], &first))
         })
         .reactor("bar", move |node, _| {
-            Box::new(Recorder::new(node, "bar", &CHANNELS[2..], &second))
+            erase(Recorder::new(node, "bar", &CHANNELS[2..], &second))
         })
 }
 
@@ -81,7 +81,7 @@ fn upset(seed: u64, filter: Filter, answer: Answer, persistent: bool) -> (World,
                 answer,
                 ..Recorder::new(node, "moody", &CHANNELS[..1], &shared)
             };
-            Box::new(if node == 1 { upset } else { calm })
+            erase(if node == 1 { upset } else { calm })
         })
         .build();
     world.dial(1, 0, persistent);
@@ -157,7 +157,10 @@ fn a_reactor_that_panics_costs_the_peer_and_not_the_node() {
 }
 
 /// Stops the peer by a call instead of an error.
-fn stops_the_peer(cx: &mut dyn Context, heard: &Envelope<'_>) -> Result<(), ReactorError> {
+fn stops_the_peer(
+    cx: &mut Context<'_, Recorder>,
+    heard: &Envelope<'_>,
+) -> Result<(), ReactorError> {
     cx.stop_peer(heard.from.key, ReactorError::new("asked to"));
     Ok(())
 }
@@ -215,15 +218,12 @@ fn a_peer_that_comes_back_is_never_initialised_before_it_was_removed() {
 }
 
 /// Notes to all shards, and a timer for its own.
-fn notes_and_timer(cx: &mut dyn Context, _heard: &Envelope<'_>) -> Result<(), ReactorError> {
+fn notes_and_timer(
+    cx: &mut Context<'_, Recorder>,
+    _heard: &Envelope<'_>,
+) -> Result<(), ReactorError> {
     for shard in (0..cx.shard_count()).map(ShardId) {
-        let note = Note {
-            kind: 7,
-            digest: [0; 32],
-            peer: None,
-            body: Bytes::new(),
-        };
-        cx.send_note(shard, note);
+        cx.send_note(shard, 7);
     }
     cx.set_timer(Duration::from_secs(1), 42);
     Ok(())
@@ -236,7 +236,7 @@ fn notes_reach_the_instances_of_all_shards_and_timers_their_own() {
     let scenario = Scenario::new(7)
         .shards(2)
         .reactor("noting", move |node, _| {
-            Box::new(Recorder {
+            erase(Recorder {
                 answer: notes_and_timer,
                 ..Recorder::new(node, "noting", &CHANNELS[..1], &shared)
             })
@@ -269,37 +269,48 @@ struct Restless {
 }
 
 impl Reactor for Restless {
+    type Peer = ();
+    type Note = ();
+    type Timer = u64;
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         vec![channel(CHANNELS[0], 1)]
     }
 
-    fn start(&mut self, cx: &mut dyn Context) {
+    fn start(&mut self, cx: &mut Context<'_, Self>) {
         if self.node == 1 {
             cx.set_timer(Duration::ZERO, 0);
-            cx.dial(self.us.clone());
+        }
+        if let Some(mut node) = cx.node().filter(|_| self.node == 1) {
+            node.dial(self.us.clone());
         }
     }
 
-    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        _: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         Ok(())
     }
 
-    fn handle_timeout(&mut self, cx: &mut dyn Context, _: u64) {
+    fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, _: u64) {
         self.timeouts.set(self.timeouts.get() + 1);
         cx.set_timer(Duration::ZERO, 0);
     }
 
     fn handle_dialed(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         address: &NetAddress,
         outcome: Result<(), &CloseReason>,
     ) {
         assert!(outcome.is_err(), "a node is not its own peer");
         let mut refused_at = self.refused_at.borrow_mut();
         refused_at.push(cx.now());
-        if refused_at.len() < REFUSALS {
-            cx.dial(address.clone());
+        if let Some(mut node) = cx.node().filter(|_| refused_at.len() < REFUSALS) {
+            node.dial(address.clone());
         }
     }
 }
@@ -310,7 +321,7 @@ fn a_reactor_that_never_rests_holds_up_neither_its_peers_nor_time() {
     let seen = (Rc::clone(&timeouts), Rc::clone(&refused_at));
     let mut world = Scenario::new(11)
         .reactor("restless", move |node, _| {
-            Box::new(Restless {
+            erase(Restless {
                 node,
                 us: net_address(11, node),
                 timeouts: Rc::clone(&seen.0),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringwire_core::gossip::{Flood, FloodConfig};
+use ringwire_core::reactor::erase;
 use ringwire_sim::{FaultTable, LinkProfile, Rng, Scenario};
 
 use crate::support::{CHAT, GOSSIP, channel, ring_and_chords};
@@ -15,7 +16,7 @@ fn trace_of(seed: u64) -> ([u8; 32], u64) {
         .link(LinkProfile::wan().chunked(3000))
         .channel(channel(CHAT, 1))
         .reactor("flood", |_, _| {
-            Box::new(Flood::new(FloodConfig::new(channel(GOSSIP, 5))))
+            erase(Flood::new(FloodConfig::new(channel(GOSSIP, 5))))
         })
         .faults(FaultTable::random(&mut Rng::new(seed), 6, span))
         .ring()

@@ -9,7 +9,7 @@ use ringwire_codec::ChannelId;
 use ringwire_core::error::CloseReason;
 use ringwire_core::metrics::Metrics;
 use ringwire_core::peer::{PeerInfo, ShardId};
-use ringwire_core::reactor::{ChannelDescriptor, Context, Envelope, Note, Reactor, ReactorError};
+use ringwire_core::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
 use ringwire_core::switch::{Command, Event, ReplyToken};
 use ringwire_sim::scenario::replay_command;
 use ringwire_sim::{Scenario, World};
@@ -146,7 +146,7 @@ pub(crate) type Log = Rc<RefCell<Vec<(u32, &'static str, String)>>>;
 /// What a [`Recorder`] says to the bytes of a message before it is received.
 pub(crate) type Filter = fn(&[u8]) -> Result<(), ReactorError>;
 /// What a [`Recorder`] does about a message.
-pub(crate) type Answer = fn(&mut dyn Context, &Envelope<'_>) -> Result<(), ReactorError>;
+pub(crate) type Answer = fn(&mut Context<'_, Recorder>, &Envelope<'_>) -> Result<(), ReactorError>;
 
 /// A reactor that writes down what it is told.
 pub(crate) struct Recorder {
@@ -178,11 +178,15 @@ impl Recorder {
 }
 
 impl Reactor for Recorder {
+    type Peer = ();
+    type Note = u32;
+    type Timer = u64;
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         self.channels.clone()
     }
 
-    fn add_peer(&mut self, _cx: &mut dyn Context, _peer: &PeerInfo) {
+    fn add_peer(&mut self, _cx: &mut Context<'_, Self>, _peer: &PeerInfo, _: &mut ()) {
         self.write(String::from("add"));
     }
 
@@ -197,28 +201,35 @@ impl Reactor for Recorder {
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         let text = String::from_utf8_lossy(&envelope.message).into_owned();
         self.write(format!("{} {text}", envelope.channel));
         (self.answer)(cx, &envelope)
     }
 
-    fn remove_peer(&mut self, _cx: &mut dyn Context, _peer: &PeerInfo, _reason: &CloseReason) {
+    fn remove_peer(
+        &mut self,
+        _cx: &mut Context<'_, Self>,
+        _peer: &PeerInfo,
+        (): (),
+        _reason: &CloseReason,
+    ) {
         self.write(String::from("remove"));
     }
 
-    fn handle_note(&mut self, cx: &mut dyn Context, from: ShardId, note: Note) {
+    fn handle_note(&mut self, cx: &mut Context<'_, Self>, from: ShardId, note: u32) {
         let to = cx.shard();
-        self.write(format!("note {} {} to {}", note.kind, from.0, to.0));
+        self.write(format!("note {note} {} to {}", from.0, to.0));
     }
 
-    fn handle_timeout(&mut self, _cx: &mut dyn Context, token: u64) {
+    fn handle_timeout(&mut self, _cx: &mut Context<'_, Self>, token: u64) {
         self.write(format!("timeout {token}"));
     }
 
-    fn stop(&mut self, _: &mut dyn Context) {
+    fn stop(&mut self, _: &mut Context<'_, Self>) {
         self.write(String::from("stop"));
     }
 }

@@ -7,6 +7,7 @@ use super::{Discovery, GIVEN_UP};
 use crate::error::{CloseReason, Reject};
 use crate::pex::backoff::Next;
 use crate::pex::ensure;
+use crate::pex::reactor::Pex;
 use crate::pex::seeds::Round;
 use crate::reactor::Context;
 use crate::time::Instant;
@@ -37,7 +38,7 @@ impl Discovery {
     /// What became of a dial of ours.
     pub(in crate::pex) fn handle_dialed(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Pex>,
         address: &NetAddress,
         outcome: Result<(), &CloseReason>,
     ) {
@@ -66,7 +67,7 @@ impl Discovery {
     }
 
     /// Fills the places that a failed dial or a lost peer left, as often as an interval allows.
-    pub(super) fn redial(&mut self, cx: &mut dyn Context) {
+    pub(super) fn redial(&mut self, cx: &mut Context<'_, Pex>) {
         if self.redials > 0 {
             let filled = self.fill_places(cx);
             self.redials = self.redials.saturating_sub(filled.dialed.max(1));
@@ -74,17 +75,16 @@ impl Discovery {
     }
 
     /// Dials as many as there are places: addresses of the book, or a seed's next visits.
-    pub(super) fn fill_places(&mut self, cx: &mut dyn Context) -> Filled {
-        let Some(census) = cx.census().filter(|_| !self.is_stopping) else {
+    pub(super) fn fill_places(&mut self, cx: &mut Context<'_, Pex>) -> Filled {
+        let (now, ourselves) = (cx.now(), cx.node_id());
+        let Some(node) = cx.node().filter(|_| !self.is_stopping) else {
             return Filled::default();
         };
+        let census = node.census();
         let places = ensure::places(census, self.config.outbound_max);
-        let now = cx.now();
         let may_dial = |address: &NetAddress| {
-            let is_apart = address.id != cx.node_id() && !self.seeds.contains(&address.id);
-            is_apart
-                && cx.is_known(&address.id) == Some(false)
-                && self.attempts.may_dial(&address.id, now)
+            let is_apart = address.id != ourselves && !self.seeds.contains(&address.id);
+            is_apart && !node.is_known(&address.id) && self.attempts.may_dial(&address.id, now)
         };
         let drawn = match &mut self.crawler {
             Some(crawler) => std::iter::from_fn(|| crawler.next(now, may_dial))
@@ -111,11 +111,12 @@ impl Discovery {
     }
 
     /// Goes on with the round of seeds; false if none of it is left.
-    pub(super) fn dial_next_seed(&mut self, cx: &mut dyn Context) -> bool {
-        if self.is_stopping {
+    pub(super) fn dial_next_seed(&mut self, cx: &mut Context<'_, Pex>) -> bool {
+        let ourselves = cx.node_id();
+        let Some(node) = cx.node().filter(|_| !self.is_stopping) else {
             return false;
-        }
-        let is_free = |id: &NodeId| *id != cx.node_id() && cx.is_known(id) == Some(false);
+        };
+        let is_free = |id: &NodeId| *id != ourselves && !node.is_known(id);
         let next = self.seeds.next(is_free);
         if let Some(seed) = &next {
             tracing::debug!(%seed, "dials a seed");
@@ -139,9 +140,11 @@ impl Discovery {
         }
     }
 
-    fn dial(&mut self, cx: &mut dyn Context, address: NetAddress) {
-        self.counters.dials += 1;
-        cx.dial(address);
+    fn dial(&mut self, cx: &mut Context<'_, Pex>, address: NetAddress) {
+        if let Some(mut node) = cx.node() {
+            self.counters.dials += 1;
+            node.dial(address);
+        }
     }
 
     fn judge(&mut self, now: Instant, address: &NetAddress, reason: &CloseReason) {

@@ -1,10 +1,11 @@
 //! What discovery decides, asked without a network: a context that writes down what it is told.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::secret::handshake::HandshakeError;
-use ringwire_codec::{ChannelId, NetAddress, NodeId, PexMessage};
+use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
 use super::*;
 use crate::config::Config;
@@ -12,12 +13,12 @@ use crate::document::SaveError;
 use crate::error::{CloseReason, NetworkError, Reject, TrySendError};
 use crate::peer::{Census, PeerInfo, PeerKey};
 use crate::pex::{BookSecret, Timestamp};
-use crate::reactor::{Note, ReactorError};
+use crate::reactor::{Answer, Ask, AskError, Host, Instance, Note, Own, ReactorError, TimerId};
 use crate::time::Instant;
 
-/// A switch of three shards that does nothing.
+/// A switch of three shards that does nothing but note what it is told.
 #[derive(Default)]
-struct Recorder {
+struct Told {
     now: Instant,
     census: Census,
     known: Vec<NodeId>,
@@ -28,7 +29,7 @@ struct Recorder {
     saved: usize,
 }
 
-impl Context for Recorder {
+impl Host for Told {
     fn now(&self) -> Instant {
         self.now
     }
@@ -53,6 +54,10 @@ impl Context for Recorder {
         None
     }
 
+    fn find_peer(&self, _id: &NodeId) -> Option<PeerKey> {
+        None
+    }
+
     fn try_send(&mut self, _: PeerKey, _: ChannelId, message: Bytes) -> Result<(), TrySendError> {
         Err(TrySendError::NotConnected(message))
     }
@@ -71,20 +76,40 @@ impl Context for Recorder {
 
     fn release(&mut self, _: PeerKey, _: ChannelId) {}
 
-    fn set_timer(&mut self, after: Duration, token: u64) {
+    fn set_timer(&mut self, after: Duration, token: u64) -> TimerId {
         self.timers.push((after, token));
+        TimerId::default()
     }
+
+    fn cancel_timer(&mut self, _timer: TimerId) {}
 
     fn stop_peer(&mut self, _peer: PeerKey, _error: ReactorError) {}
 
     fn stop_peer_gracefully(&mut self, _peer: PeerKey) {}
 
+    fn save(&mut self, _document: Document) -> Result<(), SaveError> {
+        self.saved += 1;
+        Ok(())
+    }
+
+    fn random(&mut self) -> [u8; 32] {
+        [0; 32]
+    }
+
+    fn find_instance(&self, _: &dyn Fn(&dyn Instance) -> bool) -> Option<&dyn Instance> {
+        None
+    }
+
+    fn ask(&mut self, _: Ask) -> Result<Answer, AskError> {
+        Err(AskError::NoSuchReactor)
+    }
+
     fn census(&self) -> Option<Census> {
         Some(self.census)
     }
 
-    fn is_known(&self, id: &NodeId) -> Option<bool> {
-        Some(self.known.contains(id))
+    fn is_known(&self, id: &NodeId) -> bool {
+        self.known.contains(id)
     }
 
     fn dial(&mut self, address: NetAddress) {
@@ -96,23 +121,45 @@ impl Context for Recorder {
     fn ban(&mut self, target: BanTarget, span: Duration) {
         self.banned.push((target, span));
     }
+}
 
-    fn save(&mut self, _document: Document) -> Result<(), SaveError> {
-        self.saved += 1;
-        Ok(())
+/// A context that writes down what it is told.
+struct Recorder {
+    told: Told,
+    own: Own<Pex>,
+}
+
+impl Deref for Recorder {
+    type Target = Told;
+
+    fn deref(&self) -> &Told {
+        &self.told
     }
+}
 
-    fn random(&mut self) -> [u8; 32] {
-        [0; 32]
+impl DerefMut for Recorder {
+    fn deref_mut(&mut self) -> &mut Told {
+        &mut self.told
     }
 }
 
 impl Recorder {
+    /// The timers that were set, and for how long.
+    fn timers(&self) -> Vec<(Duration, PexTimer)> {
+        let timers = self.told.timers.iter();
+        let typed = |(after, token): &(Duration, u64)| Some((*after, *self.own.timer(*token)?));
+        timers.filter_map(typed).collect()
+    }
+
+    fn cx(&mut self) -> Context<'_, Pex> {
+        self.own.context(&mut self.told)
+    }
+
     /// The notes so far; they are forgotten.
     fn take_notes(&mut self) -> Vec<(ShardId, PexNote)> {
         let notes = std::mem::take(&mut self.notes).into_iter();
         notes
-            .map(|(to, note)| (to, PexNote::read(note).expect("one of ours")))
+            .map(|(to, note)| (to, note.into_value().expect("one of ours")))
             .collect()
     }
 
@@ -139,8 +186,11 @@ fn world(adjust: impl FnOnce(&mut Config)) -> (Discovery, Recorder) {
     let config = PexConfig::new(&config, origin, vec![address(0)]);
     let book = AddrBook::new(config.book(), &BookSecret::from_bytes([2; 32]), [1; 32]);
     let mut discovery = Discovery::new(Arc::new(config), book, Chance::new([2; 32]));
-    let mut cx = Recorder::default();
-    discovery.start(&mut cx);
+    let mut cx = Recorder {
+        told: Told::default(),
+        own: Own::new(),
+    };
+    discovery.start(&mut cx.cx());
     (discovery, cx)
 }
 
@@ -156,7 +206,7 @@ fn introduction(number: u8, direction: Direction) -> Introduction {
 
 fn join(discovery: &mut Discovery, cx: &mut Recorder, number: u8, direction: Direction) {
     let peer = introduction(number, direction);
-    discovery.handle_joined(cx, ShardId(2), id(number), peer);
+    discovery.handle_joined(&mut cx.cx(), ShardId(2), id(number), peer);
 }
 
 /// Puts nodes into the book by the word of node 200.
@@ -177,8 +227,8 @@ fn an_abuser_and_its_address_are_refused_from_the_second_time_on_and_for_longer_
     let ip = address(1).host.ip().expect("an IP");
     for (of_id, of_ip) in [(0, 0), (10, 10), (120, 60), (1440, 60), (1440, 60)] {
         join(&mut discovery, &mut cx, 1, Direction::Inbound);
-        discovery.handle_offence(&mut cx, id(1), "it was rude");
-        discovery.handle_left(&mut cx, id(1), EndedBy::Us);
+        discovery.handle_offence(&mut cx.cx(), id(1), "it was rude");
+        discovery.handle_left(&mut cx.cx(), id(1), EndedBy::Us);
         let expected = [(BanTarget::Id(id(1)), of_id), (BanTarget::Ip(ip), of_ip)];
         let expected = expected.map(|(target, minutes)| (target, MINUTE * minutes));
         match of_id {
@@ -190,7 +240,7 @@ fn an_abuser_and_its_address_are_refused_from_the_second_time_on_and_for_longer_
         assert!(!discovery.attempts.may_dial(&id(1), cx.now));
         cx.banned.clear();
         cx.now += MINUTE * of_id;
-        discovery.look(&mut cx);
+        discovery.look(&mut cx.cx());
     }
     assert_eq!(discovery.counters.bans, 4);
 }
@@ -203,9 +253,9 @@ fn new_keys_are_no_way_around_a_ban_of_their_address() {
             place: address(9),
             ..introduction(number, Direction::Inbound)
         };
-        discovery.handle_joined(&mut cx, ShardId(1), id(number), at_one_place);
-        discovery.handle_offence(&mut cx, id(number), "it was rude");
-        discovery.handle_left(&mut cx, id(number), EndedBy::Us);
+        discovery.handle_joined(&mut cx.cx(), ShardId(1), id(number), at_one_place);
+        discovery.handle_offence(&mut cx.cx(), id(number), "it was rude");
+        discovery.handle_left(&mut cx.cx(), id(number), EndedBy::Us);
         assert_eq!(cx.banned.len(), banned);
     }
 }
@@ -217,11 +267,11 @@ fn an_address_that_is_shared_or_not_routable_is_not_banned_with_its_node() {
         place: NetAddress::from_ip(id(number), ip.into(), 1),
         ..introduction(number, Direction::Inbound)
     };
-    discovery.handle_joined(&mut cx, ShardId(0), id(1), at(1, [44, 9, 9, 9]));
-    discovery.handle_joined(&mut cx, ShardId(1), id(2), at(2, [44, 9, 9, 9]));
-    discovery.handle_joined(&mut cx, ShardId(1), id(3), at(3, [10, 0, 0, 1]));
+    discovery.handle_joined(&mut cx.cx(), ShardId(0), id(1), at(1, [44, 9, 9, 9]));
+    discovery.handle_joined(&mut cx.cx(), ShardId(1), id(2), at(2, [44, 9, 9, 9]));
+    discovery.handle_joined(&mut cx.cx(), ShardId(1), id(3), at(3, [10, 0, 0, 1]));
     for number in [1, 3, 1, 3] {
-        discovery.handle_offence(&mut cx, id(number), "it was rude");
+        discovery.handle_offence(&mut cx.cx(), id(number), "it was rude");
     }
     let ids = [1, 3].map(|number| (BanTarget::Id(id(number)), MINUTE * 10));
     assert_eq!(cx.banned, ids);
@@ -234,9 +284,9 @@ fn a_peer_that_is_to_be_kept_is_not_banned() {
         is_kept: true,
         ..introduction(1, Direction::Outbound)
     };
-    discovery.handle_joined(&mut cx, ShardId(0), id(1), kept);
+    discovery.handle_joined(&mut cx.cx(), ShardId(0), id(1), kept);
     for _ in 0..9 {
-        discovery.handle_offence(&mut cx, id(1), "it was rude");
+        discovery.handle_offence(&mut cx.cx(), id(1), "it was rude");
     }
     assert!(cx.banned.is_empty());
 }
@@ -245,9 +295,9 @@ fn a_peer_that_is_to_be_kept_is_not_banned() {
 fn places_are_filled_from_the_book_and_no_further() {
     let (mut discovery, mut cx) = world(|config| config.max_num_outbound_peers = 5);
     know(&mut discovery, &mut cx, 1..50);
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     assert_eq!(cx.dialed.len(), 5);
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     assert_eq!(cx.dialed.len(), 5);
 }
 
@@ -255,16 +305,16 @@ fn places_are_filled_from_the_book_and_no_further() {
 fn a_failed_dial_rests_and_is_noted_in_the_book() {
     let (mut discovery, mut cx) = world(|_| {});
     know(&mut discovery, &mut cx, [1]);
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     assert_eq!(cx.dialed, [address(1)]);
     cx.end_dial(&id(1));
-    discovery.handle_dialed(&mut cx, &address(1), Err(&eof()));
+    discovery.handle_dialed(&mut cx.cx(), &address(1), Err(&eof()));
     assert_eq!(discovery.book.attempts_of(&id(1)), Some(1));
     cx.now = Instant::ZERO + Duration::from_secs(1);
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     assert_eq!(cx.dialed.len(), 1);
     cx.now = Instant::ZERO + Duration::from_secs(3);
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     assert_eq!(cx.dialed.len(), 2);
 }
 
@@ -273,7 +323,7 @@ fn a_dial_that_we_had_no_place_for_is_not_held_against_the_address() {
     let (mut discovery, mut cx) = world(|_| {});
     know(&mut discovery, &mut cx, [1]);
     let full = CloseReason::Rejected(Reject::OutboundFull(10));
-    discovery.handle_dialed(&mut cx, &address(1), Err(&full));
+    discovery.handle_dialed(&mut cx.cx(), &address(1), Err(&full));
     assert_eq!(discovery.book.attempts_of(&id(1)), Some(0));
     assert!(discovery.attempts.may_dial(&id(1), cx.now));
 }
@@ -286,7 +336,11 @@ fn an_address_where_somebody_else_answers_is_dropped_and_its_node_may_be_told_ag
         expected: id(1),
         found: id(2),
     };
-    discovery.handle_dialed(&mut cx, &address(1), Err(&CloseReason::Handshake(wrong)));
+    discovery.handle_dialed(
+        &mut cx.cx(),
+        &address(1),
+        Err(&CloseReason::Handshake(wrong)),
+    );
     assert!(!discovery.book.contains(&id(1)) && !discovery.book.is_banned(&id(1)));
     know(&mut discovery, &mut cx, [1]);
     assert!(discovery.book.contains(&id(1)));
@@ -298,7 +352,7 @@ fn an_address_at_which_we_find_ourselves_is_ours_from_then_on() {
     let (mut discovery, mut cx) = world(|_| {});
     know(&mut discovery, &mut cx, [1]);
     let ourselves = CloseReason::Rejected(Reject::IsSelf);
-    discovery.handle_dialed(&mut cx, &address(1), Err(&ourselves));
+    discovery.handle_dialed(&mut cx.cx(), &address(1), Err(&ourselves));
     assert!(discovery.book.is_our_address(&address(1)));
     know(&mut discovery, &mut cx, [1]);
     assert!(discovery.book.is_empty());
@@ -311,13 +365,13 @@ fn a_peer_that_turns_us_away_at_once_rests_and_one_that_stayed_does_not() {
     for (stayed, ended_by, rests) in [(9, remote, true), (10, remote, false), (9, us, false)] {
         join(&mut discovery, &mut cx, 1, Direction::Outbound);
         cx.now += Duration::from_secs(stayed);
-        discovery.handle_left(&mut cx, id(1), ended_by);
+        discovery.handle_left(&mut cx.cx(), id(1), ended_by);
         let may_dial = discovery.attempts.may_dial(&id(1), cx.now);
         assert_eq!(may_dial, !rests, "{stayed} s, ended by {ended_by:?}");
     }
     // Who dialed us may be dialed however short it stayed.
     join(&mut discovery, &mut cx, 1, Direction::Inbound);
-    discovery.handle_left(&mut cx, id(1), EndedBy::Remote);
+    discovery.handle_left(&mut cx.cx(), id(1), EndedBy::Remote);
     assert!(discovery.attempts.may_dial(&id(1), cx.now));
 }
 
@@ -326,9 +380,7 @@ fn what_a_peer_answers_is_dialed_at_once_and_a_seed_never_is() {
     let seeds = vec![address(9)];
     let (mut discovery, mut cx) = world(|config| config.seeds = seeds);
     join(&mut discovery, &mut cx, 1, Direction::Outbound);
-    let mut answer = Vec::new();
-    PexMessage::Addrs(vec![address(2), address(9)]).encode(&mut answer);
-    discovery.handle_learned(&mut cx, id(1), &answer);
+    discovery.handle_learned(&mut cx.cx(), id(1), &[address(2), address(9)]);
     assert!(discovery.book.contains(&id(9)));
     assert_eq!(cx.dialed, [address(2)]);
 }
@@ -339,20 +391,18 @@ fn a_node_with_all_its_peers_still_asks_while_its_book_is_short() {
     cx.census.outbound = 1;
     join(&mut discovery, &mut cx, 1, Direction::Inbound);
     assert!(cx.take_notes().is_empty());
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     assert_eq!(cx.take_notes(), [(ShardId(2), PexNote::Ask(id(1)))]);
     // Not again while its answer is out, nor before it may be asked again.
     cx.now += Duration::from_secs(100);
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     assert!(cx.take_notes().is_empty());
-    let mut answer = Vec::new();
-    PexMessage::Addrs(Vec::new()).encode(&mut answer);
-    discovery.handle_learned(&mut cx, id(1), &answer);
+    discovery.handle_learned(&mut cx.cx(), id(1), &[]);
     cx.now += Duration::from_secs(10);
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     assert!(cx.take_notes().is_empty());
     cx.now += Duration::from_secs(1);
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     assert_eq!(cx.take_notes(), [(ShardId(2), PexNote::Ask(id(1)))]);
 }
 
@@ -363,18 +413,18 @@ fn a_node_that_stops_dials_nobody_whatever_ends_meanwhile() {
         let seeds = vec![address(201)];
         let (mut discovery, mut cx) = world(|config| config.seeds = seeds);
         know(&mut discovery, &mut cx, 1..100);
-        discovery.look(&mut cx);
+        discovery.look(&mut cx.cx());
         join(&mut discovery, &mut cx, 101, Direction::Outbound);
         let dialed = std::mem::take(&mut cx.dialed);
         if has_peer {
-            discovery.handle_left(&mut cx, id(101), EndedBy::Shutdown);
+            discovery.handle_left(&mut cx.cx(), id(101), EndedBy::Shutdown);
         }
         for address in &dialed {
             cx.end_dial(&address.id);
-            discovery.handle_dialed(&mut cx, address, Err(&CloseReason::Shutdown));
+            discovery.handle_dialed(&mut cx.cx(), address, Err(&CloseReason::Shutdown));
         }
         cx.now += discovery.config.interval;
-        discovery.look(&mut cx);
+        discovery.look(&mut cx.cx());
         assert_eq!(cx.dialed, []);
     }
 }
@@ -426,14 +476,14 @@ fn a_seed_that_filled_up_within_a_second_makes_room_as_soon_as_that_is_over() {
         join(&mut discovery, &mut cx, number, Direction::Inbound);
     }
     assert_eq!(dismissed(&mut cx), []);
-    let crowd = PexTimer::Crowd.token();
-    let planned = cx.timers.iter().filter(|(_, token)| *token == crowd);
-    assert_eq!(planned.collect::<Vec<_>>(), [&(SILENCE_MIN, crowd)]);
+    let mut planned = cx.timers();
+    planned.retain(|(_, timer)| *timer == PexTimer::Crowd);
+    assert_eq!(planned, [(SILENCE_MIN, PexTimer::Crowd)]);
     cx.now += SILENCE_MIN;
-    discovery.handle_crowd_due(&mut cx);
+    discovery.handle_crowd_due(&mut cx.cx());
     assert_eq!(dismissed(&mut cx), [id(1), id(2)]);
     // They are on their way out: nobody else has to go for them.
-    discovery.handle_crowd_due(&mut cx);
+    discovery.handle_crowd_due(&mut cx.cx());
     assert_eq!(dismissed(&mut cx), []);
     assert_eq!(discovery.counters.dismissed, 2);
 }
@@ -467,14 +517,14 @@ fn a_strict_book_on_a_private_network_is_told_of_once_and_on_the_internet_never(
 #[test]
 fn the_book_is_written_when_it_has_changed_and_only_then() {
     let (mut discovery, mut cx) = world(|_| {});
-    discovery.handle_save_due(&mut cx);
+    discovery.handle_save_due(&mut cx.cx());
     assert_eq!(cx.saved, 0);
     know(&mut discovery, &mut cx, [1]);
-    discovery.handle_save_due(&mut cx);
-    discovery.handle_save_due(&mut cx);
+    discovery.handle_save_due(&mut cx.cx());
+    discovery.handle_save_due(&mut cx.cx());
     assert_eq!(cx.saved, 1);
     know(&mut discovery, &mut cx, [2]);
-    discovery.save(&mut cx);
+    discovery.save(&mut cx.cx());
     assert_eq!(cx.saved, 2);
 }
 
@@ -487,19 +537,19 @@ fn a_peer_is_good_once_it_stayed_and_only_where_the_book_has_it() {
     join(&mut discovery, &mut cx, 1, Direction::Outbound);
     join(&mut discovery, &mut cx, 2, Direction::Outbound);
     cx.now = Instant::ZERO + Duration::from_secs(119);
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     assert!(!discovery.book.is_good(&id(1)));
     cx.now = Instant::ZERO + Duration::from_secs(120);
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     assert!(discovery.book.is_good(&id(1)) && !discovery.book.is_good(&id(2)));
 }
 
 #[test]
 fn the_first_look_comes_at_once_unless_peers_are_dialed_already() {
     let first_look = |cx: &Recorder| {
-        let look = PexTimer::Look.token();
-        let mut timers = cx.timers.iter();
-        timers.find(|(_, token)| *token == look).expect("a look").0
+        let mut timers = cx.timers().into_iter();
+        let look = timers.find(|(_, timer)| *timer == PexTimer::Look);
+        look.expect("a look").0
     };
     let (_, cx) = world(|_| {});
     assert_eq!(first_look(&cx), Duration::ZERO);
@@ -514,11 +564,11 @@ fn a_dial_that_failed_is_followed_by_another_at_once_so_often_per_interval_and_n
     let (mut discovery, mut cx) = world(|config| config.max_num_outbound_peers = 1);
     know(&mut discovery, &mut cx, 1..100);
     for interval in 1..=2 {
-        discovery.look(&mut cx);
+        discovery.look(&mut cx.cx());
         while cx.census.dialing > 0 {
             let failed = cx.dialed.last().expect("one is being dialed").clone();
             cx.end_dial(&failed.id);
-            discovery.handle_dialed(&mut cx, &failed, Err(&eof()));
+            discovery.handle_dialed(&mut cx.cx(), &failed, Err(&eof()));
         }
         assert_eq!(cx.dialed.len(), interval * (1 + REDIALS_PER_PLACE));
         cx.now += discovery.config.interval;
@@ -529,7 +579,7 @@ fn a_dial_that_failed_is_followed_by_another_at_once_so_often_per_interval_and_n
 fn the_place_of_an_outbound_peer_that_left_is_filled_at_once() {
     let (mut discovery, mut cx) = world(|config| config.max_num_outbound_peers = 1);
     know(&mut discovery, &mut cx, 1..50);
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     let first = cx.dialed[0].clone();
     cx.census = Census {
         outbound: 1,
@@ -539,10 +589,10 @@ fn the_place_of_an_outbound_peer_that_left_is_filled_at_once() {
         place: first.clone(),
         ..introduction(1, Direction::Outbound)
     };
-    discovery.handle_joined(&mut cx, ShardId(0), first.id, peer);
+    discovery.handle_joined(&mut cx.cx(), ShardId(0), first.id, peer);
     cx.now += discovery.config.interval;
     cx.census = Census::default();
-    discovery.handle_left(&mut cx, first.id, EndedBy::Remote);
+    discovery.handle_left(&mut cx.cx(), first.id, EndedBy::Remote);
     assert_eq!(cx.dialed.len(), 2);
 }
 
@@ -551,11 +601,11 @@ fn a_node_that_an_interval_of_dialing_left_short_asks_a_seed_however_full_its_bo
     let seed = address(201);
     let (mut discovery, mut cx) = world(|config| config.seeds = vec![address(201)]);
     know(&mut discovery, &mut cx, 1..200);
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     assert!(!cx.dialed.contains(&seed));
     // All that were dialed are gone by the next look, and there are more to dial.
     let dialed = std::mem::take(&mut cx.dialed);
     dialed.iter().for_each(|failed| cx.end_dial(&failed.id));
-    discovery.look(&mut cx);
+    discovery.look(&mut cx.cx());
     assert!(cx.dialed.contains(&seed) && cx.dialed.len() > 1);
 }

@@ -96,27 +96,28 @@ impl Liar {
     }
 
     /// Dials victims up to the limit, and leaves some for others if it wants to be everywhere.
-    fn make_rounds(&self, cx: &mut dyn Context, chance: &mut Rng) {
+    fn make_rounds(&self, cx: &mut Context<'_, Self>, chance: &mut Rng) {
         if self.lie == Lie::Eclipse {
             for peer in cx.peers().into_iter().take(ROTATED) {
                 cx.stop_peer_gracefully(peer);
             }
         }
-        let Some(census) = cx.census() else { return };
+        let Some(mut node) = cx.node() else { return };
+        let census = node.census();
         let missing = self
             .lie
             .outbound_max()
             .saturating_sub(census.outbound + census.dialing);
         for _ in 0..missing {
             let victim = self.plan.address(self.random_number(chance));
-            if cx.is_known(&victim.id) == Some(false) {
-                cx.dial(victim);
+            if !node.is_known(&victim.id) {
+                node.dial(victim);
             }
         }
     }
 
     /// Does to a peer, asked by nobody, what this liar does.
-    fn pester(&self, cx: &mut dyn Context, peer: PeerKey, chance: &mut Rng) {
+    fn pester(&self, cx: &mut Context<'_, Self>, peer: PeerKey, chance: &mut Rng) {
         match self.lie {
             Lie::Push => say(cx, peer, &PexMessage::Addrs(self.list(chance))),
             Lie::Nag => {
@@ -141,7 +142,7 @@ fn nobody(plan: &Plan, chance: &mut Rng) -> NetAddress {
     NetAddress::from_ip(NodeId::from_bytes(id), spread_ip(number as u32), 26_656)
 }
 
-fn say(cx: &mut dyn Context, peer: PeerKey, message: &PexMessage) {
+fn say(cx: &mut Context<'_, Liar>, peer: PeerKey, message: &PexMessage) {
     let mut bytes = Vec::new();
     message.encode(&mut bytes);
     // A full queue loses the message, as a liar deserves.
@@ -149,12 +150,16 @@ fn say(cx: &mut dyn Context, peer: PeerKey, message: &PexMessage) {
 }
 
 /// Chance of this call: a liar has no state that has to survive it.
-fn chance_of(cx: &mut dyn Context) -> Rng {
+fn chance_of(cx: &mut Context<'_, Liar>) -> Rng {
     let [a, b, c, d, e, f, g, h, ..] = cx.random();
     Rng::new(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
 }
 
 impl Reactor for Liar {
+    type Peer = ();
+    type Note = ();
+    type Timer = u64;
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         vec![ChannelDescriptor {
             send_queue_capacity: 10,
@@ -163,20 +168,21 @@ impl Reactor for Liar {
         }]
     }
 
-    fn start(&mut self, cx: &mut dyn Context) {
+    fn start(&mut self, cx: &mut Context<'_, Self>) {
         let mut chance = chance_of(cx);
         cx.set_timer(chance.duration_below(ROUND), 0);
     }
 
-    fn add_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
+    fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, _: &mut ()) {
         let mut chance = chance_of(cx);
         self.pester(cx, peer.key, &mut chance);
     }
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         let asked = matches!(
             PexMessage::decode(&envelope.message),
@@ -190,7 +196,7 @@ impl Reactor for Liar {
         Ok(())
     }
 
-    fn handle_timeout(&mut self, cx: &mut dyn Context, _token: u64) {
+    fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, _token: u64) {
         let mut chance = chance_of(cx);
         for peer in cx.peers() {
             self.pester(cx, peer, &mut chance);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ringwire_codec::{NetAddress, NodeId};
 use ringwire_core::config::Config;
+use ringwire_core::reactor::erase;
 use ringwire_sim::{LinkProfile, Rng, Scenario, node_key, spread_ip};
 
 use super::liar::{Liar, Lie};
@@ -110,7 +111,7 @@ impl Plan {
             .addresses(move |number| placed.ip(number))
             .config(move |number, config| configured.configure(number, &seeds, config))
             .reactor_on("liar", move |number, _shard| match lying.role(number) {
-                Role::Liar(lie) => Some(Box::new(Liar::new(lie, Rc::clone(&lying)))),
+                Role::Liar(lie) => Some(erase(Liar::new(lie, Rc::clone(&lying)))),
                 Role::Seed | Role::Honest => None,
             })
     }

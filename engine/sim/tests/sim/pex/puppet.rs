@@ -6,7 +6,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use ringwire_codec::pex::PEX_CHANNEL;
 use ringwire_codec::{NetAddress, PexMessage};
-use ringwire_core::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+use ringwire_core::reactor::{
+    ChannelDescriptor, Context, Envelope, Instance, Reactor, ReactorError, erase,
+};
 use ringwire_sim::{Scenario, World};
 
 /// What puppets heard: which node, and what.
@@ -19,6 +21,10 @@ struct Puppet {
 }
 
 impl Reactor for Puppet {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         vec![ChannelDescriptor {
             send_queue_capacity: 10,
@@ -28,8 +34,9 @@ impl Reactor for Puppet {
 
     fn receive(
         &mut self,
-        _cx: &mut dyn Context,
+        _cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         let message = PexMessage::decode(&envelope.message).expect("we send what can be read");
         self.heard.borrow_mut().push((self.node, message));
@@ -41,11 +48,20 @@ impl Reactor for Puppet {
 pub(crate) struct Idle;
 
 impl Reactor for Idle {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         Vec::new()
     }
 
-    fn receive(&mut self, _: &mut dyn Context, _: Envelope<'_>) -> Result<(), ReactorError> {
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        _: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
         Ok(())
     }
 }
@@ -57,11 +73,11 @@ pub(crate) fn with_puppets(scenario: Scenario, first: u32) -> (Scenario, Heard) 
     let shared = Rc::clone(&heard);
     let scenario = scenario
         .config(move |node, config| config.pex = node < first)
-        .reactor("puppet", move |node, _| -> Box<dyn Reactor> {
+        .reactor("puppet", move |node, _| -> Box<dyn Instance> {
             let heard = Rc::clone(&shared);
             match node < first {
-                true => Box::new(Idle),
-                false => Box::new(Puppet { node, heard }),
+                true => erase(Idle),
+                false => erase(Puppet { node, heard }),
             }
         });
     (scenario, heard)

@@ -82,7 +82,7 @@ impl Strict {
     }
 
     /// Asks every peer that owes no answer and was not asked within `pause`.
-    fn ask_all(&mut self, cx: &mut dyn Context, pause: Duration) {
+    fn ask_all(&mut self, cx: &mut Context<'_, Self>, pause: Duration) {
         for (key, (_, talk)) in &mut self.talks {
             let is_due = talk.asked_at.is_none_or(|last| cx.now() - last >= pause);
             if is_due && talk.asked == 0 {
@@ -93,12 +93,12 @@ impl Strict {
         }
     }
 
-    fn object(&self, cx: &dyn Context, peer: &PeerInfo, violation: &str) {
+    fn object(&self, cx: &Context<'_, Self>, peer: &PeerInfo, violation: &str) {
         let violation = format!("{:?}: {} {violation}", cx.now(), peer.id);
         self.report.borrow_mut().violations.push(violation);
     }
 
-    fn handle_request(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
+    fn handle_request(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo) {
         self.report.borrow_mut().requests += 1;
         let (_, talk) = self.talks.get_mut(&peer.key).expect("it was added");
         let last = talk.heard_request_at.replace(cx.now());
@@ -108,7 +108,12 @@ impl Strict {
         send(cx, peer.key, &PexMessage::Addrs(self.known.clone()));
     }
 
-    fn handle_answer(&mut self, cx: &mut dyn Context, peer: &PeerInfo, addresses: &[NetAddress]) {
+    fn handle_answer(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        peer: &PeerInfo,
+        addresses: &[NetAddress],
+    ) {
         self.report.borrow_mut().answers += 1;
         let (_, talk) = self.talks.get_mut(&peer.key).expect("it was added");
         match talk.asked.checked_sub(1) {
@@ -129,7 +134,7 @@ impl Strict {
     }
 }
 
-fn send(cx: &mut dyn Context, to: PeerKey, message: &PexMessage) {
+fn send(cx: &mut Context<'_, Strict>, to: PeerKey, message: &PexMessage) {
     let mut bytes = Vec::new();
     message.encode(&mut bytes);
     // A full queue, or a peer that is just leaving, is no matter here.
@@ -137,6 +142,10 @@ fn send(cx: &mut dyn Context, to: PeerKey, message: &PexMessage) {
 }
 
 impl Reactor for Strict {
+    type Peer = ();
+    type Note = ();
+    type Timer = u64;
+
     fn channels(&self) -> Vec<ChannelDescriptor> {
         vec![ChannelDescriptor {
             send_queue_capacity: 10,
@@ -145,11 +154,11 @@ impl Reactor for Strict {
         }]
     }
 
-    fn start(&mut self, cx: &mut dyn Context) {
+    fn start(&mut self, cx: &mut Context<'_, Self>) {
         cx.set_timer(INTERVAL, LOOK);
     }
 
-    fn add_peer(&mut self, cx: &mut dyn Context, peer: &PeerInfo) {
+    fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, _: &mut ()) {
         self.talks.insert(peer.key, (peer.id, Talk::default()));
         if self.is_eager {
             self.ask_all(cx, Duration::ZERO);
@@ -158,8 +167,9 @@ impl Reactor for Strict {
 
     fn receive(
         &mut self,
-        cx: &mut dyn Context,
+        cx: &mut Context<'_, Self>,
         envelope: Envelope<'_>,
+        _: &mut (),
     ) -> Result<(), ReactorError> {
         let Envelope { from, message, .. } = envelope;
         match PexMessage::decode(&message) {
@@ -170,7 +180,7 @@ impl Reactor for Strict {
         Ok(())
     }
 
-    fn handle_timeout(&mut self, cx: &mut dyn Context, token: u64) {
+    fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, token: u64) {
         match token {
             LOOK => {
                 cx.set_timer(INTERVAL, LOOK);
@@ -180,7 +190,13 @@ impl Reactor for Strict {
         }
     }
 
-    fn remove_peer(&mut self, _cx: &mut dyn Context, peer: &PeerInfo, _reason: &CloseReason) {
+    fn remove_peer(
+        &mut self,
+        _cx: &mut Context<'_, Self>,
+        peer: &PeerInfo,
+        (): (),
+        _reason: &CloseReason,
+    ) {
         self.talks.remove(&peer.key);
     }
 }
