@@ -19,6 +19,7 @@ use ringwire_codec::{ChannelId, NodeId};
 use ringwire_core::config::ConfigError;
 use ringwire_core::document::Document;
 use ringwire_core::peer::ShardId;
+use ringwire_core::reactor::{Answers, Ask, AskError};
 use ringwire_core::switch::{Command, Event, LinkId, Reply, ReplyToken, Switch};
 use ringwire_core::time::Instant;
 
@@ -260,6 +261,36 @@ impl World {
             (_, Reply::Inspect(document)) => document.map(Document::render),
             _ => None,
         }
+    }
+
+    /// Asks a reactor's instance on a shard of a node. Takes a moment.
+    ///
+    /// # Errors
+    /// As of a running engine; [`AskError::Stopped`] if the node is down.
+    pub fn ask<R, Q>(
+        &mut self,
+        node: u32,
+        shard: ShardId,
+        question: Q,
+    ) -> Result<R::Answer, AskError>
+    where
+        R: Answers<Q>,
+        Q: Send + 'static,
+    {
+        let token = self.next_token();
+        let ask = Command::Ask {
+            ask: Ask::new::<R, Q>(question),
+            token: Some(token),
+        };
+        self.command(node, shard, ask);
+        self.run_until(TURN_DELAY_MAX * 2, |world| world.reply(token).is_some());
+        let place = self.replies.iter().position(|(known, _)| *known == token);
+        let (_, reply) = self.replies.remove(place.ok_or(AskError::Stopped)?);
+        let Reply::Answer(answer) = reply else {
+            return Err(AskError::Stopped);
+        };
+        let answer = answer?.downcast().map_err(|_| AskError::NoSuchReactor)?;
+        Ok(*answer)
     }
 
     /// Whether the application of `node` takes what is delivered to it.

@@ -5,3 +5,8 @@
 //! `comet_peer` follows a chain with it.
 
 pub mod channels;
+#[cfg(feature = "prost")]
+mod messages;
+
+#[cfg(feature = "prost")]
+pub use messages::{blocksync, mempool};

@@ -46,7 +46,7 @@ use crate::peer::{PeerInfo, PeerKey, ShardId};
 use crate::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
 
 /// What shards tell each other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum FloodNote {
     /// A message asks its owner whether it is new.
     Claim(Gossip),
@@ -287,14 +287,10 @@ impl Flood {
             let here = cx.shard();
             self.counters.held_back += u64::from(is_held_back);
             self.hold_back(cx, here, source, is_held_back);
-            let others = (0..cx.shard_count()).map(ShardId);
-            for shard in others.filter(|shard| *shard != here) {
-                let note = FloodNote::HoldBack {
-                    source,
-                    is_held_back,
-                };
-                cx.send_note(shard, note);
-            }
+            cx.send_note_to_others(&FloodNote::HoldBack {
+                source,
+                is_held_back,
+            });
         }
         if self.retained.total() > 0 && !self.is_look_planned {
             self.is_look_planned = true;

@@ -199,6 +199,19 @@ impl<'a, R: Reactor> Context<'a, R> {
         self.host.send_note(to, Note::new(note, bytes));
     }
 
+    /// Sends a note to the instances of this reactor on all other shards.
+    pub fn send_note_to_others(&mut self, note: &R::Note)
+    where
+        R::Note: Clone,
+    {
+        let here = self.shard();
+        for shard in (0..self.shard_count()).map(ShardId) {
+            if shard != here {
+                self.send_note(shard, note.clone());
+            }
+        }
+    }
+
     /// Asks the instance of another reactor on this shard.
     ///
     /// # Errors

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::peer::PeerKey;
 use crate::time::Instant;
 
 /// Why a request may not be made.
@@ -27,16 +26,17 @@ pub enum RequestRefused {
     Asked,
 }
 
-/// The requests of one instance. `K` names a request: a height, a hash.
+/// The requests of one instance. `P` names a peer: its key, or its id where peers of other shards are asked
+/// as well. `K` names a request: a height, a hash.
 #[derive(Debug)]
-pub struct Requests<K> {
+pub struct Requests<P, K> {
     per_peer_max: usize,
     within: Duration,
-    open: BTreeMap<PeerKey, BTreeMap<K, Instant>>,
-    by_deadline: BTreeSet<(Instant, PeerKey, K)>,
+    open: BTreeMap<P, BTreeMap<K, Instant>>,
+    by_deadline: BTreeSet<(Instant, P, K)>,
 }
 
-impl<K: Ord + Clone> Requests<K> {
+impl<P: Ord + Copy, K: Ord + Clone> Requests<P, K> {
     /// No requests. A peer may owe `per_peer_max` answers at once, and has time `within` for each.
     pub fn new(per_peer_max: usize, within: Duration) -> Self {
         Requests {
@@ -51,7 +51,7 @@ impl<K: Ord + Clone> Requests<K> {
     ///
     /// # Errors
     /// It owes too many answers, or this one already; then nothing is noted.
-    pub fn begin(&mut self, now: Instant, peer: PeerKey, what: K) -> Result<(), RequestRefused> {
+    pub fn begin(&mut self, now: Instant, peer: P, what: K) -> Result<(), RequestRefused> {
         let open = self.open.entry(peer).or_default();
         let refused = match open.contains_key(&what) {
             true => Some(RequestRefused::Asked),
@@ -68,7 +68,7 @@ impl<K: Ord + Clone> Requests<K> {
     }
 
     /// A peer answered. False if it was not asked for this, or too long ago.
-    pub fn handle_answer(&mut self, peer: PeerKey, what: &K) -> bool {
+    pub fn handle_answer(&mut self, peer: P, what: &K) -> bool {
         let Some(deadline) = self.open.get_mut(&peer).and_then(|open| open.remove(what)) else {
             return false;
         };
@@ -78,7 +78,7 @@ impl<K: Ord + Clone> Requests<K> {
     }
 
     /// A request that was not answered in time, if there is one. It is under way no more.
-    pub fn poll_expired(&mut self, now: Instant) -> Option<(PeerKey, K)> {
+    pub fn poll_expired(&mut self, now: Instant) -> Option<(P, K)> {
         let (deadline, ..) = self.by_deadline.first()?;
         if *deadline > now {
             return None;
@@ -97,7 +97,7 @@ impl<K: Ord + Clone> Requests<K> {
     }
 
     /// A peer is gone: what it owes, in order.
-    pub fn handle_peer_gone(&mut self, peer: PeerKey) -> Vec<K> {
+    pub fn handle_peer_gone(&mut self, peer: P) -> Vec<K> {
         let open = self.open.remove(&peer).unwrap_or_default();
         let owed = open.into_iter().map(|(what, deadline)| {
             self.by_deadline.remove(&(deadline, peer, what.clone()));
@@ -107,7 +107,7 @@ impl<K: Ord + Clone> Requests<K> {
     }
 
     /// Answers that `peer` owes.
-    pub fn open_of(&self, peer: PeerKey) -> usize {
+    pub fn open_of(&self, peer: P) -> usize {
         self.open.get(&peer).map_or(0, BTreeMap::len)
     }
 
@@ -126,7 +126,7 @@ impl<K: Ord + Clone> Requests<K> {
         self.by_deadline.is_empty()
     }
 
-    fn forget_if_idle(&mut self, peer: PeerKey) {
+    fn forget_if_idle(&mut self, peer: P) {
         if self.open.get(&peer).is_some_and(BTreeMap::is_empty) {
             self.open.remove(&peer);
         }
@@ -136,6 +136,7 @@ impl<K: Ord + Clone> Requests<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::PeerKey;
 
     const WITHIN: Duration = Duration::from_secs(10);
 

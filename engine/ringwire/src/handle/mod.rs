@@ -27,6 +27,7 @@
 //! ```
 
 mod address_book;
+mod ask;
 mod builder;
 mod engine;
 mod error;
@@ -37,6 +38,7 @@ mod status;
 mod subscription;
 mod wait;
 
+pub use ask::ReactorHandle;
 pub use builder::Builder;
 pub use engine::{Engine, is_supported};
 pub use error::{DialError, PeersTimeout, ShutdownError, SubscribeError};

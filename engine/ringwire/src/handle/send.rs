@@ -251,7 +251,7 @@ fn fill(port: &Port, slot: Slot<'_>, command: Command) {
 }
 
 /// What `reserve` gives; looks again once the waker stands, as room may have come in between.
-fn take_or_wait<'a>(
+pub(super) fn take_or_wait<'a>(
     port: &'a Port,
     cx: &mut Context<'_>,
     reserve: impl Fn(&'a Port) -> Option<Slot<'a>>,

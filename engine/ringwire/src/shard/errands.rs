@@ -161,6 +161,7 @@ impl Driver {
             | Command::Unban { token, .. }
             | Command::NamedPeers { token }
             | Command::Bans { token }
+            | Command::Ask { token, .. }
             | Command::Inspect { token, .. } = &mut command
             {
                 *token = Some(given);

@@ -23,3 +23,4 @@ mod replay;
 mod sending;
 mod support;
 mod traffic;
+mod typed;
