@@ -11,9 +11,9 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use ringwire::pex::{AddrBook, BookConfig, BookSecret, Timestamp};
 use ringwire::{NetAddress, NodeId};
 use ringwire_core::chance::Chance;
+use ringwire_core::pex::{AddrBook, BookConfig, BookSecret, Timestamp};
 
 #[global_allocator]
 static ALLOCATOR: jemallocator::Jemalloc = jemallocator::Jemalloc;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{Bencher, Criterion, Throughput, criterion_group, criterion_main};
+use ringwire::bench::{Inbox, LANE_LETTERS, Lanes};
 use ringwire::peer::ShardId;
-use ringwire::shard::bench::{Inbox, LANE_LETTERS, Lanes};
 
 /// Bytes of a message; it travels as a reference, so its length costs nothing.
 const MESSAGE_BYTES: usize = 200;

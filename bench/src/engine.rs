@@ -13,9 +13,9 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire::config::{Config, PinShards};
 use ringwire::peer::Framing;
 use ringwire::reactor::{ChannelDescriptor, Reactor};
+use ringwire::{Config, PinShards};
 use ringwire::{Engine, Handle};
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
@@ -151,26 +151,26 @@ impl Star {
         let leaves = leaves.collect::<Result<Vec<_>, _>>()?;
         let hub = start(setup, 0, 1, hub)?;
         for leaf in &leaves {
-            hub.dial_blocking(address_of(leaf))?;
-            leaf.wait_for_peers_blocking(1, PATIENCE)?;
+            hub.handle().dial_blocking(address_of(leaf.handle()))?;
+            leaf.handle().wait_for_peers_blocking(1, PATIENCE)?;
         }
         Ok(Star { hub, leaves })
     }
 
     /// The hub's handle.
     pub fn hub(&self) -> Handle {
-        self.hub.handle()
+        self.hub.handle().clone()
     }
 
     /// The id of the first leaf.
     pub fn leaf_id(&self) -> NodeId {
-        self.leaves[0].node_id()
+        self.leaves[0].handle().node_id()
     }
 
     /// System calls that the rings of all nodes have made so far.
     pub fn system_calls(&self) -> u64 {
         let engines = std::iter::once(&self.hub).chain(&self.leaves);
-        let shards = engines.flat_map(|engine| engine.status_blocking());
+        let shards = engines.flat_map(|engine| engine.handle().status_blocking());
         shards.map(|shard| shard.system_calls).sum()
     }
 
@@ -179,7 +179,7 @@ impl Star {
     /// # Errors
     /// When the hub has stopped.
     pub fn fire(&self, channel: ChannelId) -> Result<(), Failure> {
-        Ok(self.hub.publish_blocking(channel, Bytes::new())?)
+        Ok(self.hub.handle().publish_blocking(channel, Bytes::new())?)
     }
 
     /// Ends all nodes.
@@ -197,7 +197,7 @@ impl Star {
 /// When a node failed or does not come to its end.
 pub fn stop(nodes: impl IntoIterator<Item = Engine>) -> Result<(), Failure> {
     for node in nodes {
-        node.shutdown_blocking(STOP_WITHIN)?;
+        node.handle().shutdown_blocking(STOP_WITHIN)?;
     }
     Ok(())
 }

@@ -143,7 +143,7 @@ fn carried_by_engines(framing: Framing, bytes: usize, counted: usize) -> u64 {
 #[test]
 fn whole_engines_allocate_nothing_per_message() {
     let _alone = ONE_AT_A_TIME.lock();
-    if !ringwire::handle::is_supported() {
+    if !ringwire::is_supported() {
         eprintln!("SKIPPED: this machine does not allow io_uring");
         return;
     }

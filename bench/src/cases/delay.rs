@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
-use ringwire::handle::Subscription;
+use ringwire::Subscription;
 use ringwire::peer::{Framing, PeerInfo, PeerKey};
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
 use ringwire::{ChannelId, Engine, NodeId};
@@ -89,9 +89,9 @@ fn run(framing: Framing, delay: Duration, span: Duration) -> Ran {
             done: done.clone(),
         })
         .start()?;
-    let application = Application::start(node.subscribe(DATA)?, delay);
+    let application = Application::start(node.handle().subscribe(DATA)?, delay);
     for link in [&slow, &other] {
-        node.dial_blocking(address_of(link))?;
+        node.handle().dial_blocking(address_of(link.handle()))?;
     }
     thread::sleep(WARM_UP);
     window.open(epoch.elapsed(), span);

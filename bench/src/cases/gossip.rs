@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ringwire::Engine;
+use ringwire::Subscription;
 use ringwire::gossip::{Flood, FloodConfig};
-use ringwire::handle::Subscription;
 use ringwire::peer::Framing;
 
 use super::rivals;
@@ -48,7 +48,7 @@ fn case(plan: &Plan, framing: Framing, message_bytes: usize) -> Case {
 
 fn run(framing: Framing, message_bytes: usize, count: usize) -> Ran {
     let nodes = network(framing)?;
-    let inboxes = nodes[1..].iter().map(|node| node.subscribe(TX));
+    let inboxes = nodes[1..].iter().map(|node| node.handle().subscribe(TX));
     let inboxes: Vec<Subscription> = inboxes.collect::<Result<_, _>>()?;
     let stopwatch = Stopwatch::start();
     let receivers: Vec<_> = inboxes
@@ -56,7 +56,9 @@ fn run(framing: Framing, message_bytes: usize, count: usize) -> Ran {
         .map(|inbox| thread::spawn(move || receive(inbox, message_bytes, count)))
         .collect();
     for number in 0..count {
-        nodes[0].publish_blocking(TX, message(number, message_bytes))?;
+        nodes[0]
+            .handle()
+            .publish_blocking(TX, message(number, message_bytes))?;
     }
     for receiver in receivers {
         receiver.join().expect("a receiver does not panic")?;
@@ -87,11 +89,12 @@ fn network(framing: Framing) -> Result<Vec<Engine>, Failure> {
     for (number, node) in (0..).zip(&nodes) {
         for ahead in 1..=DIALED {
             let other = &nodes[((number + ahead) % NODES) as usize];
-            node.dial_blocking(address_of(other))?;
+            node.handle().dial_blocking(address_of(other.handle()))?;
         }
     }
     for node in &nodes {
-        node.wait_for_peers_blocking(2 * DIALED as usize, PATIENCE)?;
+        node.handle()
+            .wait_for_peers_blocking(2 * DIALED as usize, PATIENCE)?;
     }
     Ok(nodes)
 }
@@ -116,7 +119,9 @@ fn receive(mut inbox: Subscription, message_bytes: usize, count: usize) -> Resul
 
 /// A figure of the gossip reactors, all nodes together.
 fn figure(nodes: &[Engine], name: &str) -> u64 {
-    let shards = nodes.iter().flat_map(|node| node.status_blocking());
+    let shards = nodes
+        .iter()
+        .flat_map(|node| node.handle().status_blocking());
     let figures = shards
         .flat_map(|shard| shard.reactors)
         .flat_map(|(_, figures)| figures);

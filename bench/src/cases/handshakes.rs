@@ -79,9 +79,11 @@ fn pings(framing: Framing, count: usize, cpus: [usize; 2], storm: bool) -> Ran {
     let (done, finished) = mpsc::channel();
     let pinger = start_on(cpus[1], framing, done)?;
     let id = node_key(0).id();
-    pinger.dial_blocking(NetAddress::from_ip(id, address.ip(), address.port()))?;
+    pinger
+        .handle()
+        .dial_blocking(NetAddress::from_ip(id, address.ip(), address.port()))?;
     let mut crowd = Child::start(&crowd(framing, address, cpus[1], true))?;
-    pinger.publish_blocking(VOTE, Bytes::new())?;
+    pinger.handle().publish_blocking(VOTE, Bytes::new())?;
     let secs: f64 = if storm {
         crowd.ask(Request::Connect(count))?
     } else {
@@ -90,7 +92,7 @@ fn pings(framing: Framing, count: usize, cpus: [usize; 2], storm: bool) -> Ran {
         thread::sleep(span);
         span.as_secs_f64()
     };
-    pinger.shutdown_blocking(Duration::from_secs(5))?;
+    pinger.handle().shutdown_blocking(Duration::from_secs(5))?;
     let times = wait_for(&finished, 1)?.remove(0);
     if times.is_empty() {
         return Err("no ping came back".into());

@@ -33,21 +33,21 @@ pub(super) fn serve(wide: bool, shards: u16, cpus: &[usize]) -> Result<(), Failu
     pin_to_all(cpus);
     let setup = Setup::asleep(super::framing(wide));
     let node = start(setup, 0, shards, || House)?;
-    let address: SocketAddr = node.listen_addr();
+    let address: SocketAddr = node.handle().listen_addr();
     say(&Ok(address))?;
     let born = Instant::now();
     answer_all(|request| {
         let Request::Sample = request else {
             return Err("a node only tells how it is".into());
         };
-        let shards = node.status_blocking();
+        let shards = node.handle().status_blocking();
         let metrics = || shards.iter().map(|shard| &shard.metrics);
         let channels = || metrics().flat_map(|metrics| &metrics.channels);
         Ok(NodeSample {
             at_secs: born.elapsed().as_secs_f64(),
             resident_bytes: resident_bytes(),
             cpu_secs: process_cpu().as_secs_f64(),
-            peers: node.peer_count(),
+            peers: node.handle().peer_count(),
             peers_added: metrics().map(|metrics| metrics.peers_added).sum(),
             received_bytes: channels().map(|channel| channel.received_bytes).sum(),
             received_messages: channels().map(|channel| channel.received_messages).sum(),

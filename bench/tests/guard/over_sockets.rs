@@ -39,12 +39,12 @@ const QUEUE: usize = 1000;
 #[test]
 fn a_message_costs_no_more_system_calls_than_the_baseline_allows() {
     let _alone = alone();
-    if !ringwire::handle::is_supported() {
+    if !ringwire::is_supported() {
         eprintln!("SKIPPED: this machine does not allow io_uring, so no system calls are counted");
         return;
     }
     // The threads of the nodes are started from here and inherit it.
-    let cpus = ringwire::transport::check::available_cpus();
+    let cpus = ringwire::machine::available_cpus();
     pin_to(*cpus.first().expect("this thread may run somewhere"));
     let mut measured = BTreeMap::new();
     for (name, framing, message_bytes, count) in SCENARIOS {

@@ -1,6 +1,6 @@
 //! The address book for eyes and programs, live or as its file has it.
 
-use ringwire::pex::{
+use ringwire_core::pex::{
     AddrBook, BookConfig, BookFileError, BookSecret, Class, KnownAddress, Timestamp,
 };
 use serde_json::{Value, json};

@@ -6,8 +6,9 @@
 use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
-use ringwire::config::{Config, LoadedConfig};
+use ringwire::Config;
 use ringwire_codec::file;
+use ringwire_core::config::LoadedConfig;
 use serde::Deserialize;
 use tracing::{info, warn};
 

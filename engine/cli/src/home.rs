@@ -17,10 +17,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ringwire::config::{Config, LoadedConfig};
+use ringwire::Config;
 use ringwire_codec::NodeKey;
 use ringwire_codec::file::{self, NotRegular};
 use ringwire_codec::key::KeyFileError;
+use ringwire_core::config::LoadedConfig;
 use tracing::warn;
 
 use crate::failure::Failure;

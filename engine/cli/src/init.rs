@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ringwire::config::Config;
+use ringwire::Config;
 use ringwire_codec::NodeKey;
 use serde_json::json;
 

@@ -4,7 +4,7 @@ use std::env;
 use std::str::FromStr as _;
 
 use clap::{Args, ValueEnum};
-use ringwire::config::nearest;
+use ringwire_core::config::nearest;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 

@@ -5,12 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire::config::Config;
-use ringwire::conn::ConnectionStatus;
+use ringwire::Config;
+use ringwire::error::StartError;
+use ringwire::error::TransportError;
 use ringwire::gossip::{Flood, FloodConfig};
-use ringwire::handle::{self, Engine, Handle, ShardStatus, StartError};
+use ringwire::metrics::ConnectionStatus;
+use ringwire::metrics::ShardStatus;
 use ringwire::reactor::ChannelDescriptor;
-use ringwire::transport::TransportError;
+use ringwire::{Engine, Handle};
 use ringwire_codec::net_address::Host;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
@@ -50,7 +52,7 @@ pub(crate) struct Backlog {
 pub(crate) struct Publisher(Handle);
 
 /// The messages that come to a node, each once; it ends with the node.
-pub(crate) struct Subscription(handle::Subscription);
+pub(crate) struct Subscription(ringwire::Subscription);
 
 impl Node {
     /// Starts a node; it listens when this returns. Its address book is kept in `addr_book_file`,
@@ -78,7 +80,7 @@ impl Node {
 
     /// The node's handle, for threads that outlive this value.
     pub(crate) fn handle(&self) -> Handle {
-        self.engine.handle()
+        self.engine.handle().clone()
     }
 
     /// What the node was told at its start.
@@ -88,7 +90,7 @@ impl Node {
 
     /// Where this machine reaches the node.
     pub(crate) fn address(&self) -> NetAddress {
-        let mut listen = self.engine.listen_addr();
+        let mut listen = self.engine.handle().listen_addr();
         if listen.ip().is_unspecified() {
             listen.set_ip(match listen.ip() {
                 std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
@@ -96,7 +98,7 @@ impl Node {
             });
         }
         NetAddress {
-            id: self.engine.node_id(),
+            id: self.engine.handle().node_id(),
             host: Host::Ip(listen.ip()),
             port: listen.port(),
         }
@@ -109,7 +111,7 @@ impl Node {
                 let host = address
                     .split_once("://")
                     .map_or(address.as_str(), |(_, host)| host);
-                format!("{}@{host}", self.engine.node_id())
+                format!("{}@{host}", self.engine.handle().node_id())
             }
             None => self.address().to_string(),
         }
@@ -117,18 +119,23 @@ impl Node {
 
     /// Who is connected.
     pub(crate) fn peer_ids(&self) -> BTreeSet<NodeId> {
-        self.engine.peers().iter().map(|peer| peer.id).collect()
+        self.engine
+            .handle()
+            .peers()
+            .iter()
+            .map(|peer| peer.id)
+            .collect()
     }
 
     /// Further copies of messages that came and were refused.
     pub(crate) fn duplicates(&self) -> u64 {
-        figure(&self.engine, DUPLICATES)
+        figure(self.engine.handle(), DUPLICATES)
     }
 
     /// What waits to be sent; none while the node ends.
     pub(crate) fn backlog(&self) -> Option<Backlog> {
-        let shards = self.engine.status_blocking();
-        if shards.len() < usize::from(self.engine.shard_count()) {
+        let shards = self.engine.handle().status_blocking();
+        if shards.len() < usize::from(self.engine.handle().shard_count()) {
             return None;
         }
         let peers = shards.iter().flat_map(|shard| &shard.peers);
@@ -144,22 +151,22 @@ impl Node {
 
     /// Whether the engine goes on. It stops by itself only when a shard fails.
     pub(crate) fn is_running(&self) -> bool {
-        !self.engine.is_stopping()
+        !self.engine.handle().is_stopping()
     }
 
     /// The messages that come from now on.
     pub(crate) fn subscribe(&self) -> Result<Subscription, Failure> {
-        Ok(Subscription(self.engine.subscribe(GOSSIP)?))
+        Ok(Subscription(self.engine.handle().subscribe(GOSSIP)?))
     }
 
     /// The node's publisher.
     pub(crate) fn publisher(&self) -> Publisher {
-        Publisher(self.engine.handle())
+        Publisher(self.engine.handle().clone())
     }
 
     /// Stops the node: what was published is sent, at most for `within`.
     pub(crate) fn shutdown(self, within: Duration) -> Result<(), Failure> {
-        Ok(self.engine.shutdown_blocking(within)?)
+        Ok(self.engine.handle().shutdown_blocking(within)?)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
-use ringwire::config::{
-    Config, ListenAddr, PeerAddresses, SHARDS_MAX, parse_listen_addr, parse_peer_addresses,
-};
+use ringwire::Config;
 use ringwire_codec::NetAddress;
+use ringwire_core::config::{
+    ListenAddr, PeerAddresses, SHARDS_MAX, parse_listen_addr, parse_peer_addresses,
+};
 use tracing::warn;
 
 use crate::failure::Failure;

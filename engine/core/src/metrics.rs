@@ -12,6 +12,7 @@ use crate::error::{CloseReason, Reject};
 /// Counters of one channel. Serialized, it is the counters alone: [`Metrics`] has the channel's id as
 /// their name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct ChannelMetrics {
     /// The channel, or zero for an unused place.
     #[serde(skip)]
@@ -33,6 +34,7 @@ pub struct ChannelMetrics {
 
 /// Connections that did not become peers, by reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct RefusalMetrics {
     /// A filter said no.
     pub filtered: u64,
@@ -59,6 +61,7 @@ pub struct RefusalMetrics {
 /// What one shard did so far. `peers`, `handshakes` and what is held are gauges, everything else only
 /// grows.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Metrics {
     /// Peers now.
     pub peers: u64,

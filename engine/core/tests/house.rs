@@ -231,6 +231,57 @@ fn unsafe_is_allowed_only_where_the_kernel_is_talked_to_and_in_the_slab() {
     assert_none(&problems);
 }
 
+/// The names that `text` gives away: those of `pub use`, and its own public items.
+fn names_given(text: &str) -> Vec<String> {
+    let text: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join(" ");
+    let mut names = Vec::new();
+    for rest in text.split("pub use ").skip(1) {
+        let list = rest.split(';').next().unwrap_or_default();
+        let inside = list.rsplit_once('{').map(|(_, inside)| inside);
+        let given = inside.map_or_else(
+            || vec![list.rsplit("::").next().unwrap_or_default()],
+            |inside| inside.trim_end_matches(['}', ' ']).split(',').collect(),
+        );
+        let given = given
+            .into_iter()
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
+        names.extend(given.map(String::from));
+    }
+    for item in ["mod", "struct", "enum", "trait", "fn", "const", "type"] {
+        for rest in text.split(&format!(" pub {item} ")).skip(1) {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+            names.push(rest[..end.unwrap_or(rest.len())].to_owned());
+        }
+    }
+    names
+}
+
+/// What a stranger finds under `ringwire::` fits on one page.
+#[test]
+fn the_library_gives_no_more_names_than_a_page_holds() {
+    const NAMES_MAX: usize = 120;
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect("a source");
+    let mut names = names_given(&read("engine/ringwire/src/lib.rs"));
+    for file in ["mod", "channels", "messages"] {
+        let comet = read(&format!("engine/core/src/comet/{file}.rs"));
+        let library = comet.split("#[cfg(test)]").next().unwrap_or_default();
+        names.extend(names_given(library));
+    }
+    assert!(names.len() > 60, "the names were found: {names:?}");
+    assert!(names.len() <= NAMES_MAX, "{}: {names:#?}", names.len());
+}
+
+#[test]
+fn the_reader_of_names_finds_lists_single_names_and_items() {
+    let text = "use a::Hidden;\npub use b::One;\npub use c::{Two, d::Three};\n pub mod four {}\n";
+    assert_eq!(names_given(text), ["One", "Two", "d::Three", "four"]);
+}
+
 #[test]
 fn every_file_opens_with_its_doc() {
     let problems: Vec<String> = sources()

@@ -290,9 +290,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A block of this chain is its height.
     let chain = (1..=1000).map(|height| Bytes::from(format!("{height:1024}")));
     let (full, empty) = (node(chain.collect())?, node(Vec::new())?);
-    let address = format!("{}@{}", full.node_id(), full.listen_addr());
-    empty.dial_blocking(address.parse()?)?;
-    let (sync, within) = (empty.reactor::<BlockSync>(), Duration::from_secs(5));
+    let address = format!(
+        "{}@{}",
+        full.handle().node_id(),
+        full.handle().listen_addr()
+    );
+    empty.handle().dial_blocking(address.parse()?)?;
+    let (sync, within) = (
+        empty.handle().reactor::<BlockSync>(),
+        Duration::from_secs(5),
+    );
     let mut tip = 0;
     while tip < 1000 {
         std::thread::sleep(Duration::from_millis(50));

@@ -329,10 +329,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (engine, seen) = follow(network, node.parse()?)?;
     // What becomes of the connection, on a thread of its own.
-    let events = engine.events();
-    std::thread::spawn(move || events.for_each(|event| eprintln!("{event}")));
+    let mut events = engine.handle().events();
+    std::thread::spawn(move || {
+        events
+            .blocking_iter()
+            .for_each(|event| eprintln!("{event}"))
+    });
     for transaction in transactions {
-        engine.publish_blocking(MEMPOOL, Bytes::from(transaction.clone()))?;
+        engine
+            .handle()
+            .publish_blocking(MEMPOOL, Bytes::from(transaction.clone()))?;
     }
     for sight in seen {
         println!("{sight}");

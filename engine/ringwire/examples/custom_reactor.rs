@@ -21,9 +21,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ringwire::ChannelId;
+use ringwire::Config;
+use ringwire::Engine;
 use ringwire::bytes::Bytes;
-use ringwire::config::Config;
-use ringwire::handle::Engine;
 use ringwire::peer::{Direction, PeerInfo};
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
 
@@ -82,8 +82,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let throws = Arc::new(AtomicU64::new(0));
     let left = start(&throws)?;
     let right = start(&throws)?;
-    let address = format!("{}@{}", right.node_id(), right.listen_addr()).parse()?;
-    left.dial_blocking(address)?;
+    let address = format!(
+        "{}@{}",
+        right.handle().node_id(),
+        right.handle().listen_addr()
+    )
+    .parse()?;
+    left.handle().dial_blocking(address)?;
 
     let mut before = 0;
     for second in 1..=3 {
@@ -93,8 +98,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         before = now;
     }
 
-    left.shutdown_blocking(Duration::from_secs(1))?;
-    right.shutdown_blocking(Duration::from_secs(1))?;
+    left.handle().shutdown_blocking(Duration::from_secs(1))?;
+    right.handle().shutdown_blocking(Duration::from_secs(1))?;
     println!("{before} throws of {BALL_BYTES} bytes, {BALLS_PER_PEER} balls in the air");
     Ok(())
 }

@@ -290,15 +290,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok(builder.reactor("mempool", pool).start()?)
     };
     let (here, there) = (node()?, node()?);
-    let address = format!("{}@{}", there.node_id(), there.listen_addr());
-    here.dial_blocking(address.parse()?)?;
-    let (pool, within) = (here.reactor::<Mempool>(), Duration::from_secs(5));
+    let address = format!(
+        "{}@{}",
+        there.handle().node_id(),
+        there.handle().listen_addr()
+    );
+    here.handle().dial_blocking(address.parse()?)?;
+    let (pool, within) = (here.handle().reactor::<Mempool>(), Duration::from_secs(5));
     for number in 0..100 {
         let tx = Submit(Bytes::from(format!("pay {number}")));
         let _ = pool.ask_blocking(ShardId(0), tx, within)?;
     }
     std::thread::sleep(Duration::from_millis(200));
-    let lens = there.reactor::<Mempool>().ask_all_blocking(Len, within)?;
+    let lens = there
+        .handle()
+        .reactor::<Mempool>()
+        .ask_all_blocking(Len, within)?;
     println!("transactions that wait on each shard of the other node: {lens:?}");
     Ok(())
 }

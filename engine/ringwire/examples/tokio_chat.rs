@@ -19,10 +19,10 @@ use std::error::Error;
 use std::time::Duration;
 
 use ringwire::ChannelId;
+use ringwire::Config;
 use ringwire::bytes::Bytes;
-use ringwire::config::Config;
-use ringwire::handle::{Engine, Handle, Subscription};
 use ringwire::reactor::ChannelDescriptor;
+use ringwire::{Engine, Handle, Subscription};
 
 /// Both sides must agree on the channel's id.
 const CHAT: ChannelId = ChannelId(0x70);
@@ -34,13 +34,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let bob = start("bob")?;
 
     // A channel's messages wait for its first subscriber, so nothing is missed.
-    let bob_hears = bob.subscribe(CHAT)?;
-    let mut alice_hears = alice.subscribe(CHAT)?;
-    let answering = tokio::spawn(answer("bob", bob.handle(), bob_hears));
+    let bob_hears = bob.handle().subscribe(CHAT)?;
+    let mut alice_hears = alice.handle().subscribe(CHAT)?;
+    let answering = tokio::spawn(answer("bob", bob.handle().clone(), bob_hears));
 
-    let address = format!("{}@{}", bob.node_id(), bob.listen_addr()).parse()?;
-    let peer = alice.dial(address).await?;
-    for connected in alice.peers() {
+    let address = format!("{}@{}", bob.handle().node_id(), bob.handle().listen_addr()).parse()?;
+    let peer = alice.handle().dial(address).await?;
+    for connected in alice.handle().peers() {
         println!(
             "alice is connected to {} with {:?} framing",
             connected.id, connected.framing
@@ -49,13 +49,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     for line in ["hello bob", "how is the weather?", "see you"] {
         println!("alice: {line}");
-        alice.send(peer, CHAT, Bytes::from(line), PATIENCE).await?;
+        alice
+            .handle()
+            .send(peer, CHAT, Bytes::from(line), PATIENCE)
+            .await?;
         let heard = alice_hears.recv().await.ok_or("the engine has ended")?;
         println!("alice heard: {}", String::from_utf8_lossy(&heard.message));
     }
 
-    alice.shutdown(PATIENCE).await?;
-    bob.shutdown(PATIENCE).await?;
+    alice.handle().shutdown(PATIENCE).await?;
+    bob.handle().shutdown(PATIENCE).await?;
     println!("bob answered {} messages", answering.await?);
     Ok(())
 }

@@ -1,33 +1,239 @@
-//! Ringwire: a thread-per-core peer-to-peer engine on io_uring that speaks the
-//! Tendermint/CometBFT wire.
+//! Ringwire is the peer-to-peer layer of a blockchain or another replicated system: it finds peers,
+//! authenticates them, keeps the links alive, and spreads votes, transactions and blocks.
 //!
-//! Start with [`handle`] to embed an engine, with [`reactor`] to write a protocol over its
-//! channels, and with `sim` to test that protocol on a simulated network; [`comet`] has the channels
-//! of a CometBFT node. `docs/architecture.md` is the map of the house.
+//! It is Tendermint's and CometBFT's layer (Switch, Peer, MConnection, Reactor, AddrBook, PEX) built
+//! again as a thread-per-core engine on io_uring. To a node of CometBFT it speaks CometBFT's wire
+//! byte for byte; to its own kind, inside the same authenticated handshake, it agrees on larger
+//! records that cost less.
 //!
-//! This crate is the only one an application needs: [`bytes`], in which messages come and go, and
-//! the types of the wire ([`codec`]) are part of it.
+//! ```text
+//!                     your threads, tokio, anything
+//!          Handle: send, broadcast, publish, subscribe, ask, dial, ban
+//!     ───────────────────────┬──────────────────┬───────────────────────
+//!            shard 0         │      shard 1     │       shard n          a thread per core
+//!      reactors   switch     │  reactors  switch│   reactors  switch     nothing shared
+//!            io_uring        │      io_uring    │       io_uring
+//!     ───────────────────────┴──────────────────┴───────────────────────
+//!                             TCP to the peers
+//! ```
+//!
+//! # What it promises
+//!
+//! * A message is delivered whole, once, in order within its channel and peer, or the peer is closed
+//!   with a reason.
+//! * A full queue is an answer: [`error::TrySendError::Full`] gives the message back. A slow peer slows
+//!   itself only.
+//! * Nothing a peer sends can panic the node, make it allocate beyond its budgets, or stop another
+//!   peer's traffic.
+//! * [`Handle::shutdown`] sends what was accepted, closes each peer in order and joins every thread.
+//!
+//! # Start a node, send and receive
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use ringwire::bytes::Bytes;
+//! use ringwire::{ChannelDescriptor, ChannelId, Config, Engine};
+//!
+//! const VOTES: ChannelId = ChannelId(0x22);
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # if !ringwire::is_supported() { return Ok(()); }
+//! let node = || {
+//!     let config = Config {
+//!         network: "my-chain".into(),
+//!         listen_addr: ([127, 0, 0, 1], 0).into(),
+//!         ..Config::default()
+//!     };
+//!     Engine::builder(config).shards(1).channel(ChannelDescriptor::new(VOTES, 7)).start()
+//! };
+//! let engines = [node()?, node()?];
+//! let [left, right] = engines.each_ref().map(Engine::handle);
+//! let mut votes = right.subscribe(VOTES)?;
+//! let address = format!("{}@{}", right.node_id(), right.listen_addr());
+//! let peer = left.dial_blocking(address.parse()?)?;
+//! left.send_blocking(peer, VOTES, Bytes::from_static(b"yes"), Duration::from_secs(1))?;
+//! let vote = votes.recv_timeout(Duration::from_secs(5));
+//! assert_eq!(vote.expect("it comes").message, "yes");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Each call that waits is a future for any runtime, and has a twin `…_blocking` for plain threads.
+//!
+//! # Spread messages over a network
+//!
+//! [`gossip::Flood`] brings each message that is published to every node, once:
+//!
+//! ```
+//! use ringwire::gossip::{Flood, FloodConfig};
+//! use ringwire::{ChannelDescriptor, ChannelId, Config, Engine};
+//!
+//! let gossip = |_shard| Flood::new(FloodConfig::new(ChannelDescriptor::new(ChannelId(0x55), 5)));
+//! let builder = Engine::builder(Config::default()).reactor("gossip", gossip);
+//! ```
+//!
+//! # Write a protocol
+//!
+//! A [`reactor::Reactor`] runs beside the sockets, one instance per shard, without locks; its notes,
+//! timers, questions and states of peers are values of its own types. The same code runs in the
+//! simulator (`ringwire-sim`): whole networks with faults, from a seed, in a test.
+//!
+//! ```
+//! use ringwire::reactor::{Context, Envelope, Reactor, ReactorError, TypedChannel};
+//! use ringwire::{ChannelDescriptor, ChannelId, bytes::Bytes};
+//!
+//! const ECHO: TypedChannel<Bytes> = TypedChannel::new(ChannelId(0x56));
+//!
+//! /// Sends back what it hears, a hundred times to each peer.
+//! struct Echo;
+//!
+//! impl Reactor for Echo {
+//!     /// How often the peer was heard.
+//!     type Peer = u32;
+//!     type Note = ();
+//!     type Timer = ();
+//!
+//!     fn channels(&self) -> Vec<ChannelDescriptor> {
+//!         vec![ChannelDescriptor::new(ECHO.id(), 1)]
+//!     }
+//!
+//!     fn receive(
+//!         &mut self,
+//!         cx: &mut Context<'_, Self>,
+//!         envelope: Envelope<'_>,
+//!         heard: &mut u32,
+//!     ) -> Result<(), ReactorError> {
+//!         *heard += 1;
+//!         if *heard > 100 {
+//!             return Err(ReactorError::new("enough"));
+//!         }
+//!         let message = ECHO.decode(&envelope)?;
+//!         ECHO.try_send(cx, envelope.from.key, &message)
+//!             .map_err(|full| ReactorError::transient(full.to_string()))
+//!     }
+//! }
+//! ```
+//!
+//! # Platforms
+//!
+//! Linux 6.1 or newer with io_uring; [`is_supported`] tells, and [`machine::check`] says what is missing
+//! and how to mend it. `ringwire-core` and `ringwire-sim`, the protocol and its simulator, build
+//! anywhere.
 //!
 //! # Features
 //!
 //! * `aws-lc` (default): AEAD by aws-lc-rs. Without it the pure-Rust provider is used.
+//! * `prost`: channels whose messages are protobuf ([`reactor`], [`comet`]).
+//!
+//! # More
+//!
+//! This crate is the only one an application needs: [`bytes`], in which messages come and go, and
+//! the types of the wire ([`codec`]) are part of it. In the repository: `docs/embedding.md` is the guide,
+//! `docs/architecture.md` the map of the house, `docs/operating.md` for who runs a node.
 
 #![deny(unsafe_code)]
 
-pub mod handle;
-pub mod shard;
-pub mod transport;
+mod handle;
+mod shard;
+mod transport;
 
 pub use bytes;
-pub use handle::{Builder, Engine, Handle, StartError};
 pub use ringwire_codec as codec;
+#[doc(inline)]
 pub use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
-pub use ringwire_core::config::Config;
+#[doc(inline)]
+pub use ringwire_core::comet;
+#[doc(inline)]
+pub use ringwire_core::config::{Config, PinShards};
+#[doc(inline)]
 pub use ringwire_core::reactor::ChannelDescriptor;
+#[doc(inline)]
 pub use ringwire_core::switch::{Delivery, Event};
-pub use ringwire_core::{
-    comet, config, conn, document, error, gossip, metrics, peer, pex, reactor, switch, time,
+
+#[doc(inline)]
+pub use crate::handle::{
+    Builder, Engine, EventSubscription, Handle, PeerStatus, ReactorHandle, Subscription,
+    is_supported,
 };
+
+/// Why something was refused, closed or not done.
+pub mod error {
+    #[doc(inline)]
+    pub use ringwire_core::config::ConfigError;
+    #[doc(inline)]
+    pub use ringwire_core::conn::{ConnError, Goodbye};
+    #[doc(inline)]
+    pub use ringwire_core::document::SaveError;
+    #[doc(inline)]
+    pub use ringwire_core::error::{
+        CloseReason, NetworkError, ReactorError, Reject, SendError, TrySendError,
+    };
+    #[doc(inline)]
+    pub use ringwire_core::reactor::AskError;
+
+    #[doc(inline)]
+    pub use crate::handle::{
+        DialError, PeersTimeout, ShardFault, ShutdownError, StartError, SubscribeError,
+    };
+    #[doc(inline)]
+    pub use crate::transport::TransportError;
+}
+
+/// What is known of peers.
+pub mod peer {
+    #[doc(inline)]
+    pub use ringwire_core::peer::{
+        Ban, BanOrigin, BanTarget, Census, Direction, Framing, PeerInfo, PeerKey, ShardId,
+    };
+    #[doc(inline)]
+    pub use ringwire_core::switch::{NamedAs, NamedPeer};
+}
+
+/// An application's own protocol, beside the sockets: see [`reactor::Reactor`].
+pub mod reactor {
+    #[doc(inline)]
+    pub use ringwire_core::document::Document;
+    #[cfg(feature = "prost")]
+    #[doc(inline)]
+    pub use ringwire_core::reactor::Proto;
+    #[doc(inline)]
+    pub use ringwire_core::reactor::{
+        Answers, ChannelDescriptor, Context, Envelope, NodeContext, Reactor, ReactorError,
+        RequestRefused, Requests, TimerKey, TypedChannel, Wire, WireError,
+    };
+    #[doc(inline)]
+    pub use ringwire_core::time::Instant;
+}
+
+/// Gossip: each message to every node, once.
+pub mod gossip {
+    #[doc(inline)]
+    pub use ringwire_core::gossip::{Acceptance, Flood, FloodConfig};
+}
+
+/// What an engine did so far.
+pub mod metrics {
+    #[doc(inline)]
+    pub use ringwire_core::conn::{ChannelStatus, ConnectionCounters, ConnectionStatus};
+    #[doc(inline)]
+    pub use ringwire_core::metrics::{ChannelMetrics, Metrics, RefusalMetrics};
+
+    #[doc(inline)]
+    pub use crate::handle::ShardStatus;
+}
+
+/// Whether this machine can run an engine, and how to mend what it lacks.
+pub mod machine {
+    #[doc(inline)]
+    pub use crate::transport::check::{Finding, Verdict, available_cpus, check, verdict};
+}
+
+/// The ways between threads, for the criterion suites; no interface to build on.
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+#[doc(inline)]
+pub use crate::shard::bench;
 
 /// The README's examples are compiled and run as tests.
 #[cfg(doctest)]

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ringwire::config::Config;
-use ringwire::handle::{Builder, Engine, StartError};
-use ringwire::pex::{AddrBook, BookConfig, BookSecret};
+use ringwire::Config;
+use ringwire::error::StartError;
 use ringwire::reactor::ChannelDescriptor;
+use ringwire::{Builder, Engine};
 use ringwire_codec::pex::PEX_CHANNEL;
 use ringwire_codec::{ChannelId, NetAddress, NodeKey};
+use ringwire_core::pex::{AddrBook, BookConfig, BookSecret};
 
 mod common;
 
@@ -33,8 +34,8 @@ fn builder(number: u8, config: Config) -> Builder {
 }
 
 fn address_of(engine: &Engine) -> NetAddress {
-    let addr = engine.listen_addr();
-    NetAddress::from_ip(engine.node_id(), addr.ip(), addr.port())
+    let addr = engine.handle().listen_addr();
+    NetAddress::from_ip(engine.handle().node_id(), addr.ip(), addr.port())
 }
 
 /// A node that keeps its book in a directory.
@@ -71,23 +72,35 @@ fn nodes_find_each_other_through_a_seed_and_again_through_their_books() {
         .map(|number| start(number, seeds.clone(), directory.path()))
         .collect();
     for node in &nodes {
-        node.wait_for_peers_blocking(3, WITHIN).expect("all others");
+        node.handle()
+            .wait_for_peers_blocking(3, WITHIN)
+            .expect("all others");
     }
-    let shown = nodes[0].inspect_blocking("pex").expect("a book to look at");
+    let shown = nodes[0]
+        .handle()
+        .inspect_blocking("pex")
+        .expect("a book to look at");
     assert!(!book_in(&shown).is_empty());
 
     // The seed is gone; who comes back finds the others by itself.
-    seed.shutdown_blocking(WITHIN).expect("a clean end");
+    seed.handle()
+        .shutdown_blocking(WITHIN)
+        .expect("a clean end");
     let last = nodes.pop().expect("four nodes");
-    last.shutdown_blocking(WITHIN).expect("a clean end");
+    last.handle()
+        .shutdown_blocking(WITHIN)
+        .expect("a clean end");
     let written = std::fs::read(file(4, directory.path())).expect("written at the end");
     assert!(!book_in(&written).is_empty());
     let last = start(4, Vec::new(), directory.path());
-    last.wait_for_peers_blocking(1, WITHIN)
+    last.handle()
+        .wait_for_peers_blocking(1, WITHIN)
         .expect("an old acquaintance");
 
     for node in nodes.iter().chain([&last]) {
-        node.shutdown_blocking(WITHIN).expect("a clean end");
+        node.handle()
+            .shutdown_blocking(WITHIN)
+            .expect("a clean end");
     }
 }
 
@@ -99,9 +112,14 @@ fn a_damaged_book_is_set_aside_and_the_node_starts() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     std::fs::write(file(5, directory.path()), "{ \"key\": ").expect("written");
     let node = start(5, Vec::new(), directory.path());
-    let book = node.inspect_blocking("pex").expect("a book to look at");
+    let book = node
+        .handle()
+        .inspect_blocking("pex")
+        .expect("a book to look at");
     assert!(book_in(&book).is_empty());
-    node.shutdown_blocking(WITHIN).expect("a clean end");
+    node.handle()
+        .shutdown_blocking(WITHIN)
+        .expect("a clean end");
     let names: Vec<_> = std::fs::read_dir(directory.path())
         .expect("the directory")
         .flatten()
@@ -128,6 +146,8 @@ fn a_reactor_on_the_channel_of_the_exchange_is_refused_by_name() {
     };
     let node = builder(6, without).channel(chat_on_pex).start();
     let node = node.expect("the channel is free without the exchange");
-    assert_eq!(node.inspect_blocking("pex"), None);
-    node.shutdown_blocking(WITHIN).expect("a clean end");
+    assert_eq!(node.handle().inspect_blocking("pex"), None);
+    node.handle()
+        .shutdown_blocking(WITHIN)
+        .expect("a clean end");
 }

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{CHANNEL, channel, config, connect, echo_builder, skip_without_ring};
-use ringwire::document::{Document, SaveError};
+use ringwire::Event;
+use ringwire::error::SaveError;
 use ringwire::error::{CloseReason, TrySendError};
-use ringwire::handle::{Builder, DialError, Engine, ShutdownError, SubscribeError};
+use ringwire::error::{DialError, ShutdownError, SubscribeError};
 use ringwire::peer::BanTarget;
+use ringwire::reactor::Document;
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
-use ringwire::switch::Event;
+use ringwire::{Builder, Engine};
 use ringwire_codec::{ChannelId, GoodbyeCode, NodeKey};
 
 /// How long anything here is waited for: generous, for a machine that does other work.
@@ -40,10 +42,13 @@ fn an_engine_that_is_banned_hears_so_over_a_real_socket() {
     }
     let here = app_builder(2, 5).start().expect("the banning engine");
     let there = app_builder(2, 6).start().expect("the banned engine");
-    let mut events = there.events();
-    connect(&there, &here);
-    here.wait_for_peers_blocking(1, WITHIN).expect("connected");
-    here.ban(BanTarget::Id(there.node_id()), WITHIN);
+    let mut events = there.handle().events();
+    connect(there.handle(), here.handle());
+    here.handle()
+        .wait_for_peers_blocking(1, WITHIN)
+        .expect("connected");
+    here.handle()
+        .ban(BanTarget::Id(there.handle().node_id()), WITHIN);
     let reason = loop {
         let event = events.recv_timeout(WITHIN).expect("it is told in time");
         if let Event::PeerRemoved { reason, .. } = event {
@@ -66,25 +71,34 @@ fn two_engines_connect_and_echo_on_three_shards_each() {
 fn echo_between(shards: u16) {
     let echo = echo_builder(shards, 1).start().expect("the echoing engine");
     let caller = app_builder(shards, 2).start().expect("the calling engine");
-    let mut answers = caller.subscribe(CHANNEL).expect("a declared channel");
-    let peer = connect(&caller, &echo);
-    assert_eq!(peer, echo.node_id());
+    let mut answers = caller
+        .handle()
+        .subscribe(CHANNEL)
+        .expect("a declared channel");
+    let peer = connect(caller.handle(), echo.handle());
+    assert_eq!(peer, echo.handle().node_id());
     for round in 0..200_u32 {
         let message = Bytes::from(vec![round as u8; 1 + round as usize * 97]);
         caller
+            .handle()
             .send_blocking(peer, CHANNEL, message.clone(), WITHIN)
             .expect("room in time");
         let answer = answers.recv_timeout(WITHIN).expect("an echo");
         assert_eq!((answer.peer, answer.message), (peer, message));
     }
-    let status = caller.status_blocking();
+    let status = caller.handle().status_blocking();
     assert_eq!(status.len(), usize::from(shards));
     assert_eq!(
         status.iter().map(|shard| shard.peers.len()).sum::<usize>(),
         1
     );
-    caller.shutdown_blocking(WITHIN).expect("an orderly end");
-    echo.shutdown_blocking(WITHIN).expect("an orderly end");
+    caller
+        .handle()
+        .shutdown_blocking(WITHIN)
+        .expect("an orderly end");
+    echo.handle()
+        .shutdown_blocking(WITHIN)
+        .expect("an orderly end");
     assert_eq!(answers.recv_blocking(), None);
 }
 
@@ -96,18 +110,27 @@ fn many_peers_spread_over_the_shards_and_hear_a_broadcast() {
     let hub = app_builder(3, 1).start().expect("the hub");
     let leaves: Vec<_> = (2..11)
         .map(|seed| app_builder(1, seed).start().expect("a leaf"))
-        .map(|leaf| (leaf.subscribe(CHANNEL).expect("a declared channel"), leaf))
+        .map(|leaf| {
+            (
+                leaf.handle()
+                    .subscribe(CHANNEL)
+                    .expect("a declared channel"),
+                leaf,
+            )
+        })
         .collect();
     for (_, leaf) in &leaves {
-        connect(leaf, &hub);
+        connect(leaf.handle(), hub.handle());
     }
-    hub.wait_for_peers_blocking(9, WITHIN)
+    hub.handle()
+        .wait_for_peers_blocking(9, WITHIN)
         .expect("all leaves are peers of the hub");
-    let mut homes: Vec<_> = hub.peers().iter().map(|peer| peer.shard).collect();
+    let mut homes: Vec<_> = hub.handle().peers().iter().map(|peer| peer.shard).collect();
     homes.sort();
     homes.dedup();
     assert_eq!(homes.len(), 3, "nine peers live on three shards");
-    hub.broadcast_blocking(CHANNEL, Bytes::from_static(b"to all"))
+    hub.handle()
+        .broadcast_blocking(CHANNEL, Bytes::from_static(b"to all"))
         .expect("running");
     for (mut messages, _leaf) in leaves {
         let heard = messages.recv_timeout(WITHIN).expect("the broadcast");
@@ -122,7 +145,7 @@ fn a_full_queue_is_an_answer_and_no_accepted_message_is_lost() {
     }
     let sender = app_builder(1, 1).start().expect("the sender");
     let receiver = app_builder(1, 2).start().expect("the receiver");
-    let peer = connect(&sender, &receiver);
+    let peer = connect(sender.handle(), receiver.handle());
     // Nobody subscribes yet, so the receiver stops reading and the queues fill up.
     let until = Instant::now() + Duration::from_secs(20);
     let mut accepted = 0_u32;
@@ -131,7 +154,10 @@ fn a_full_queue_is_an_answer_and_no_accepted_message_is_lost() {
         assert!(Instant::now() < until, "the queues never filled");
         let mut message = vec![0; 64 * 1024];
         message[..4].copy_from_slice(&accepted.to_be_bytes());
-        match sender.try_send(peer, CHANNEL, Bytes::from(message)) {
+        match sender
+            .handle()
+            .try_send(peer, CHANNEL, Bytes::from(message))
+        {
             Ok(()) => {
                 accepted += 1;
                 full = 0;
@@ -145,6 +171,7 @@ fn a_full_queue_is_an_answer_and_no_accepted_message_is_lost() {
         }
     }
     let mut messages = receiver
+        .handle()
         .subscribe_with_capacity(CHANNEL, 4)
         .expect("a declared channel");
     for expected in 0..accepted {
@@ -167,19 +194,24 @@ fn a_subscription_that_nobody_reads_holds_up_its_channel_only() {
     };
     let sender = builder(1).start().expect("the sender");
     let receiver = builder(2).start().expect("the receiver");
-    let peer = connect(&sender, &receiver);
-    let mut open = receiver.subscribe(other).expect("a declared channel");
+    let peer = connect(sender.handle(), receiver.handle());
+    let mut open = receiver
+        .handle()
+        .subscribe(other)
+        .expect("a declared channel");
     let blocked = receiver
+        .handle()
         .subscribe_with_capacity(CHANNEL, 1)
         .expect("a declared channel");
     let big = Bytes::from(vec![7; 16 * 1024]);
     for _ in 0..200 {
         // Whether it fits does not matter: the channel is to be full.
-        let _ = sender.try_send(peer, CHANNEL, big.clone());
+        let _ = sender.handle().try_send(peer, CHANNEL, big.clone());
     }
     for round in 0..50_u8 {
         let message = Bytes::from(vec![round]);
         sender
+            .handle()
             .send_blocking(peer, other, message.clone(), WITHIN)
             .expect("room");
         let delivery = open.recv_timeout(WITHIN).expect("the other channel flows");
@@ -187,6 +219,7 @@ fn a_subscription_that_nobody_reads_holds_up_its_channel_only() {
     }
     drop(blocked);
     sender
+        .handle()
         .send_blocking(peer, CHANNEL, big, WITHIN)
         .expect("a dropped subscriber blocks nobody");
 }
@@ -209,12 +242,15 @@ fn time_to_stop() -> Duration {
         .map(|seed| app_builder(1, seed).start().expect("a leaf"))
         .collect();
     for leaf in &leaves {
-        connect(leaf, &hub);
+        connect(leaf.handle(), hub.handle());
     }
-    hub.wait_for_peers_blocking(leaves.len(), WITHIN)
+    hub.handle()
+        .wait_for_peers_blocking(leaves.len(), WITHIN)
         .expect("all leaves are peers of the hub");
     let began = Instant::now();
-    hub.shutdown_blocking(WITHIN).expect("an orderly end");
+    hub.handle()
+        .shutdown_blocking(WITHIN)
+        .expect("an orderly end");
     println!("stopped after {:?}", began.elapsed());
     began.elapsed()
 }
@@ -226,13 +262,21 @@ fn shutdown_sends_what_was_accepted() {
     }
     let sender = app_builder(2, 1).start().expect("the sender");
     let receiver = app_builder(2, 2).start().expect("the receiver");
-    let mut messages = receiver.subscribe(CHANNEL).expect("a declared channel");
-    let peer = connect(&sender, &receiver);
+    let mut messages = receiver
+        .handle()
+        .subscribe(CHANNEL)
+        .expect("a declared channel");
+    let peer = connect(sender.handle(), receiver.handle());
     let mut accepted = 0;
     for round in 0..500_u32 {
         let mut message = vec![1; 32 * 1024];
         message[..4].copy_from_slice(&round.to_be_bytes());
-        accepted += u32::from(sender.try_send(peer, CHANNEL, message.into()).is_ok());
+        accepted += u32::from(
+            sender
+                .handle()
+                .try_send(peer, CHANNEL, message.into())
+                .is_ok(),
+        );
     }
     assert!(accepted > 0);
     let reader = std::thread::spawn(move || {
@@ -242,7 +286,10 @@ fn shutdown_sends_what_was_accepted() {
         }
         received
     });
-    sender.shutdown_blocking(WITHIN).expect("an orderly end");
+    sender
+        .handle()
+        .shutdown_blocking(WITHIN)
+        .expect("an orderly end");
     assert_eq!(reader.join().expect("the reader does not panic"), accepted);
 }
 
@@ -256,11 +303,21 @@ fn shutdown_sends_what_was_accepted_while_the_other_side_floods_it() {
 fn flood_both_ways_and_stop() {
     let stopping = app_builder(1, 1).start().expect("the engine that stops");
     let staying = app_builder(1, 2).start().expect("the engine that stays");
-    let mut heard = staying.subscribe(CHANNEL).expect("a declared channel");
-    let mut noise = stopping.subscribe(CHANNEL).expect("a declared channel");
-    let peer = connect(&stopping, &staying);
+    let mut heard = staying
+        .handle()
+        .subscribe(CHANNEL)
+        .expect("a declared channel");
+    let mut noise = stopping
+        .handle()
+        .subscribe(CHANNEL)
+        .expect("a declared channel");
+    let peer = connect(stopping.handle(), staying.handle());
     let message = Bytes::from(vec![3; 32 * 1024]);
-    let (flooder, flood, back) = (staying.handle(), message.clone(), stopping.node_id());
+    let (flooder, flood, back) = (
+        staying.handle().clone(),
+        message.clone(),
+        stopping.handle().node_id(),
+    );
     let flooder = std::thread::spawn(move || {
         let mut answer = Ok(());
         // Ends when the other engine is gone.
@@ -280,9 +337,17 @@ fn flood_both_ways_and_stop() {
     let until = Instant::now() + Duration::from_millis(30);
     let mut accepted = 0_u32;
     while Instant::now() < until || accepted == 0 {
-        accepted += u32::from(stopping.try_send(peer, CHANNEL, message.clone()).is_ok());
+        accepted += u32::from(
+            stopping
+                .handle()
+                .try_send(peer, CHANNEL, message.clone())
+                .is_ok(),
+        );
     }
-    stopping.shutdown_blocking(WITHIN).expect("an orderly end");
+    stopping
+        .handle()
+        .shutdown_blocking(WITHIN)
+        .expect("an orderly end");
     let received = || received.load(Ordering::Relaxed);
     common::wait_until("all that was accepted arrives", || received() == accepted);
     drop(staying);
@@ -326,16 +391,19 @@ fn a_reactor_that_panics_costs_the_peer_and_not_the_node() {
         .expect("the faulty engine");
     let sender = app_builder(1, 2).start().expect("the sender");
     for _ in 0..3 {
-        let peer = connect(&sender, &faulty);
+        let peer = connect(sender.handle(), faulty.handle());
         faulty
+            .handle()
             .wait_for_peers_blocking(1, WITHIN)
             .expect("connected on both sides");
         sender
+            .handle()
             .try_send(peer, CHANNEL, Bytes::from_static(b"x"))
             .expect("room");
-        common::wait_until("the peer is dropped", || sender.peer_count() == 0);
+        common::wait_until("the peer is dropped", || sender.handle().peer_count() == 0);
     }
     faulty
+        .handle()
         .shutdown_blocking(WITHIN)
         .expect("the node lives on and ends in order");
 }
@@ -361,21 +429,28 @@ fn a_shard_that_fails_ends_the_engine_with_its_reason() {
         return;
     }
     let faulty = app_builder(3, 1).start().expect("the faulty engine");
-    let mut messages = faulty.subscribe(CHANNEL).expect("a declared channel");
+    let mut messages = faulty
+        .handle()
+        .subscribe(CHANNEL)
+        .expect("a declared channel");
     let caller = app_builder(1, 2).start().expect("the caller");
     let peer = faulty
-        .dial_blocking(common::address(&caller))
+        .handle()
+        .dial_blocking(common::address(caller.handle()))
         .expect("nobody refuses it");
     // The shard seals the message and lets go of it: the application's code runs there once more.
     let message = Bytes::from_owner(Trap);
-    faulty.try_send(peer, CHANNEL, message).expect("room");
+    faulty
+        .handle()
+        .try_send(peer, CHANNEL, message)
+        .expect("room");
     assert_eq!(messages.recv_blocking(), None, "subscriptions end");
-    common::wait_until("the engine stops", || faulty.is_stopping());
-    let Err(ShutdownError::Failed(fault)) = faulty.shutdown_blocking(WITHIN) else {
+    common::wait_until("the engine stops", || faulty.handle().is_stopping());
+    let Err(ShutdownError::Failed(fault)) = faulty.handle().shutdown_blocking(WITHIN) else {
         panic!("the fault is told");
     };
     assert_eq!(fault.message, "a fault of the message");
-    let after = faulty.try_broadcast(CHANNEL, Bytes::new());
+    let after = faulty.handle().try_broadcast(CHANNEL, Bytes::new());
     assert!(matches!(after, Err(TrySendError::Stopping(_))));
 }
 
@@ -387,20 +462,22 @@ fn calls_on_a_stopped_engine_answer_at_once() {
     let engine = app_builder(1, 1).start().expect("an engine");
     let peer = NodeKey::from_seed([9; 32]).id();
     let message = Bytes::from_static(b"m");
-    let lost = engine.try_send(peer, CHANNEL, message.clone());
+    let lost = engine.handle().try_send(peer, CHANNEL, message.clone());
     assert_eq!(lost, Err(TrySendError::NotConnected(message.clone())));
     let unknown = ChannelId(0x7f);
-    let refused = engine.try_send(peer, unknown, message.clone());
+    let refused = engine.handle().try_send(peer, unknown, message.clone());
     assert_eq!(refused, Err(TrySendError::UnknownChannel(unknown)));
     assert!(matches!(
-        engine.subscribe(unknown),
+        engine.handle().subscribe(unknown),
         Err(SubscribeError::UnknownChannel(_))
     ));
-    let timeout = engine.wait_for_peers_blocking(1, Duration::from_millis(20));
+    let timeout = engine
+        .handle()
+        .wait_for_peers_blocking(1, Duration::from_millis(20));
     assert_eq!(timeout.map_err(|late| late.connected), Err(0));
-    let handle = engine.handle();
-    engine.shutdown_blocking(WITHIN).expect("an orderly end");
-    engine
+    let handle = engine.handle().clone();
+    handle.shutdown_blocking(WITHIN).expect("an orderly end");
+    handle
         .shutdown_blocking(WITHIN)
         .expect("as often as one likes");
     drop(engine);
@@ -422,7 +499,7 @@ fn an_address_in_use_is_named_and_nothing_is_left_running() {
         return;
     }
     let first = app_builder(1, 1).start().expect("the first engine");
-    let taken = first.listen_addr();
+    let taken = first.handle().listen_addr();
     let mut config = config();
     config.listen_addr = taken;
     let Err(error) = Engine::builder(config).shards(2).start() else {
@@ -450,19 +527,38 @@ async fn an_engine_lives_within_tokio() {
     }
     let echo = echo_builder(2, 1).start().expect("the echoing engine");
     let caller = app_builder(2, 2).start().expect("the calling engine");
-    let mut answers = caller.subscribe(CHANNEL).expect("a declared channel");
-    let peer = caller.dial(common::address(&echo)).await.expect("a peer");
-    caller.wait_for_peers(1, WITHIN).await.expect("one peer");
+    let mut answers = caller
+        .handle()
+        .subscribe(CHANNEL)
+        .expect("a declared channel");
+    let peer = caller
+        .handle()
+        .dial(common::address(echo.handle()))
+        .await
+        .expect("a peer");
+    caller
+        .handle()
+        .wait_for_peers(1, WITHIN)
+        .await
+        .expect("one peer");
     for round in 0..100_u8 {
         let message = Bytes::from(vec![round; 100]);
         caller
+            .handle()
             .send(peer, CHANNEL, message.clone(), WITHIN)
             .await
             .expect("room");
         assert_eq!(answers.recv().await.expect("an echo").message, message);
     }
-    caller.shutdown(WITHIN).await.expect("an orderly end");
-    echo.shutdown(WITHIN).await.expect("an orderly end");
+    caller
+        .handle()
+        .shutdown(WITHIN)
+        .await
+        .expect("an orderly end");
+    echo.handle()
+        .shutdown(WITHIN)
+        .await
+        .expect("an orderly end");
 }
 
 #[test]
@@ -472,7 +568,7 @@ fn engines_run_where_only_one_cpu_is_allowed() {
     }
     let program = std::env::current_exe().expect("this test program");
     // The CPU with the highest number: an engine that pins to CPU 0 regardless fails.
-    let allowed = ringwire::transport::check::available_cpus();
+    let allowed = ringwire::machine::available_cpus();
     let cpu = allowed.last().expect("this thread may run somewhere");
     let ran = std::process::Command::new("taskset")
         .args(["-c", &cpu.to_string()])
@@ -495,13 +591,17 @@ fn an_application_that_keeps_what_it_receives_goes_on_receiving() {
     }
     let sender = app_builder(1, 1).start().expect("the sender");
     let receiver = app_builder(1, 2).start().expect("the receiver");
-    let mut messages = receiver.subscribe(CHANNEL).expect("a declared channel");
-    let peer = connect(&sender, &receiver);
+    let mut messages = receiver
+        .handle()
+        .subscribe(CHANNEL)
+        .expect("a declared channel");
+    let peer = connect(sender.handle(), receiver.handle());
     // Four times what the receiving shard has buffers for, in messages that fit one packet.
     const MESSAGES: usize = 8192;
     let publisher = std::thread::spawn(move || {
         for _ in 0..MESSAGES {
             sender
+                .handle()
                 .send_blocking(peer, CHANNEL, Bytes::from(vec![7; 16_000]), WITHIN)
                 .expect("room in time");
         }
@@ -558,7 +658,10 @@ fn a_document_goes_to_the_file_named_for_it_and_one_without_a_file_is_refused() 
         .document_file("state", &path)
         .start()
         .expect("an engine");
-    engine.shutdown_blocking(WITHIN).expect("an orderly end");
+    engine
+        .handle()
+        .shutdown_blocking(WITHIN)
+        .expect("an orderly end");
     let refused = SaveError::NoFile { document: "votes" };
     assert_eq!(*told.lock().expect("nobody panics"), [Ok(()), Err(refused)]);
     assert_eq!(std::fs::read(&path).expect("the file"), b"state");

@@ -69,11 +69,17 @@ fn start_a_hundred_at_once() {
         .collect();
     println!("100 engines at once started in {:?}", started.elapsed());
     for engine in &engines {
-        engine.shutdown_blocking(WITHIN).expect("an orderly end");
+        engine
+            .handle()
+            .shutdown_blocking(WITHIN)
+            .expect("an orderly end");
     }
 }
 
 fn start_and_stop(shards: u16) {
     let engine = builder(shards).start().expect("an engine");
-    engine.shutdown_blocking(WITHIN).expect("an orderly end");
+    engine
+        .handle()
+        .shutdown_blocking(WITHIN)
+        .expect("an orderly end");
 }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use ringwire::conn::{ChannelStatus, ConnectionStatus};
-use ringwire::handle::ShardStatus;
+use ringwire::metrics::ShardStatus;
+use ringwire::metrics::{ChannelStatus, ConnectionStatus};
 use serde_json::{Map, Value, json};
 
 /// The counters of all shards together.

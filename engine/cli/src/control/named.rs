@@ -1,8 +1,8 @@
 //! What a report says of those that the operator named: whom to keep, whom to ask, whom to refuse.
 
-use ringwire::handle::Handle;
+use ringwire::Handle;
 use ringwire::peer::{Ban, BanOrigin, BanTarget};
-use ringwire::switch::{NamedAs, NamedPeer};
+use ringwire::peer::{NamedAs, NamedPeer};
 use serde_json::{Value, json};
 
 /// The persistent peers and seeds, connected or not.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::process;
 use std::time::Instant;
 
-use ringwire::conn::ConnectionStatus;
-use ringwire::handle::{Handle, ShardStatus};
+use ringwire::Handle;
+use ringwire::metrics::ConnectionStatus;
+use ringwire::metrics::ShardStatus;
 use ringwire::peer::{Direction, Framing, PeerInfo, ShardId};
-use ringwire::pex::Pex;
+use ringwire_core::pex::Pex;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};

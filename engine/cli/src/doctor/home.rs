@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use ringwire::transport::check::{Finding, Verdict};
+use ringwire::machine::{Finding, Verdict};
 use ringwire_codec::file::FileKind;
 use tempfile::TempDir;
 

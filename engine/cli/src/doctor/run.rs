@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
-use ringwire::config::SHARDS_MAX;
-use ringwire::transport::check::{self, Finding, Verdict};
+use ringwire::machine;
+use ringwire::machine::{Finding, Verdict};
+use ringwire_core::config::SHARDS_MAX;
 use serde_json::{Value, json};
 
 use super::home;
@@ -36,8 +37,8 @@ pub(crate) struct DoctorArgs {
 pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     let shards = args
         .shards
-        .unwrap_or_else(|| check::available_cpus().len().max(1));
-    let mut findings = check::check(shards);
+        .unwrap_or_else(|| machine::available_cpus().len().max(1));
+    let mut findings = machine::check(shards);
     if let Some(root) = &args.home {
         findings.extend(home::check(&Home::at(root.clone())));
     }
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     } else {
         console::print(&table(&findings))?;
     }
-    match check::verdict(&findings) {
+    match machine::verdict(&findings) {
         Verdict::Fail => Err(Failure::new("a node cannot run here; mend what says FAIL")),
         Verdict::Ok | Verdict::Warn => Ok(()),
     }
@@ -62,7 +63,7 @@ fn to_json(findings: &[Finding]) -> Value {
         })
     });
     json!({
-        "verdict": word(check::verdict(findings)).to_lowercase(),
+        "verdict": word(machine::verdict(findings)).to_lowercase(),
         "findings": rows.collect::<Vec<_>>(),
     })
 }

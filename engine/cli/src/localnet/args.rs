@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
-use ringwire::config::{SHARDS_MAX, duration};
 use ringwire_codec::file::{self, FileKind};
+use ringwire_core::config::{SHARDS_MAX, duration};
 
 use super::graph::Graph;
 use super::source::{CONTENT_BYTES_MAX, Source, Stream};

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ringwire::config::Config;
+use ringwire::Config;
 use ringwire_codec::NodeKey;
 
 use super::args::{FramingArg, LocalnetArgs, Plan};

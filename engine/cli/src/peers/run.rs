@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::ErrorKind;
 
 use clap::Args;
-use ringwire::pex::BOOK_FILE_BYTES_MAX;
 use ringwire_codec::file::{self, FileKind, NotRegular};
+use ringwire_core::pex::BOOK_FILE_BYTES_MAX;
 use serde_json::{Value, json};
 
 use super::text;

@@ -1,6 +1,6 @@
 //! The report as tables.
 
-use ringwire::pex::Timestamp;
+use ringwire_core::pex::Timestamp;
 use serde_json::Value;
 
 use crate::book::{Book, endpoint};

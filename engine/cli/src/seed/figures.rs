@@ -6,7 +6,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use ringwire::handle::{Handle, ShardStatus};
+use ringwire::Handle;
+use ringwire::metrics::ShardStatus;
 use serde_json::json;
 
 use crate::book::Counts;

@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use ringwire::config::{Config, duration};
+use ringwire::Config;
+use ringwire_core::config::duration;
 use serde_json::json;
 use tracing::info;
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use ringwire::config::{Config, duration};
+use ringwire::Config;
+use ringwire_core::config::duration;
 use tracing::info;
 
 use crate::failure::Failure;

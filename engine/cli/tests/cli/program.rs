@@ -106,7 +106,7 @@ pub(crate) fn run_at(home: &Path, command: &str, args: &[&str]) -> Run {
 
 /// Whether this machine can run nodes. A test that is skipped for that says so.
 pub(crate) fn can_run_nodes() -> bool {
-    let supported = ringwire::handle::is_supported();
+    let supported = ringwire::is_supported();
     if !supported {
         eprintln!("SKIPPED: io_uring is refused here; `ringwire doctor` says why");
     }

@@ -9,6 +9,7 @@ use crate::buffer::Framing;
 
 /// Counters of one connection; every figure only grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ConnectionCounters {
     /// Bytes given to the socket, envelopes included.
     pub sent_bytes: u64,
@@ -32,6 +33,7 @@ pub struct ConnectionCounters {
 
 /// One channel of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ChannelStatus {
     /// Which channel.
     pub id: ChannelId,
@@ -47,6 +49,7 @@ pub struct ChannelStatus {
 
 /// A snapshot of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConnectionStatus {
     /// How long the connection has been up.
     pub duration: Duration,

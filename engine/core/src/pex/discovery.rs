@@ -241,7 +241,7 @@ impl Discovery {
             return;
         };
         let (source, direction) = (member.place.clone(), member.direction);
-        tracing::debug!(peer = %id, addresses = addresses.len(), "was told addresses");
+        tracing::debug!(target: "ringwire::pex", peer = %id, addresses = addresses.len(), "was told addresses");
         self.seeds.handle_answered(&id);
         self.roster.handle_answered(&id, cx.now());
         self.learn(cx.now(), addresses, &source);
@@ -259,16 +259,16 @@ impl Discovery {
             return;
         };
         if member.is_kept {
-            tracing::warn!(peer = %id, %what, "closed a peer that is to be kept");
+            tracing::warn!(target: "ringwire::pex", peer = %id, %what, "closed a peer that is to be kept");
             return;
         }
         let now = cx.now();
         self.roster.mark_offender(&id);
         let span = self.offences.count_id(id, now);
         if span.is_zero() {
-            tracing::warn!(peer = %id, addr = %member.place, %what, "closed a peer");
+            tracing::warn!(target: "ringwire::pex", peer = %id, addr = %member.place, %what, "closed a peer");
         } else {
-            tracing::warn!(peer = %id, addr = %member.place, %what, ?span, "banned a peer");
+            tracing::warn!(target: "ringwire::pex", peer = %id, addr = %member.place, %what, ?span, "banned a peer");
             self.counters.bans += 1;
             self.mark_bad(now, &member.place, span);
             ban(cx, BanTarget::Id(id), span);
@@ -403,7 +403,7 @@ impl Discovery {
                 Ok(()) => self.counters.learned += 1,
                 Err(error) => {
                     self.counters.refused += 1;
-                    tracing::trace!(%address, %error, "address not taken");
+                    tracing::trace!(target: "ringwire::pex", %address, %error, "address not taken");
                     self.warn_of_strictness(address, source, error);
                 }
             }
@@ -422,7 +422,7 @@ impl Discovery {
     ) {
         let is_telling = error == AddAddressError::NotRoutable && !source.is_routable();
         if is_telling && !std::mem::replace(&mut self.has_warned, true) {
-            tracing::warn!(
+            tracing::warn!(target: "ringwire::pex",
                 %address,
                 told_by = %source,
                 "the address book is strict and refuses addresses that the internet does not \

@@ -226,7 +226,7 @@ impl Pex {
 fn send(cx: &mut Context<'_, Pex>, key: PeerKey, message: Bytes) -> bool {
     let sent = cx.try_send(key, PEX_CHANNEL, message);
     if let Err(error) = &sent {
-        tracing::debug!(%error, "a message of the peer exchange was not sent");
+        tracing::debug!(target: "ringwire::pex", %error, "a message of the peer exchange was not sent");
     }
     sent.is_ok()
 }

@@ -49,7 +49,7 @@ impl Filters {
 fn ask(kind: &str, filter: impl FnOnce() -> Result<(), String>) -> Result<(), Reject> {
     let answer = catch_unwind(AssertUnwindSafe(filter)).unwrap_or_else(|panic| {
         let message = text_of(&*panic);
-        tracing::error!(%message, "the panic of a {kind} filter was contained");
+        tracing::error!(target: "ringwire::switch", %message, "the panic of a {kind} filter was contained");
         Err(format!("the {kind} filter panicked: {message}"))
     });
     answer.map_err(Reject::Filtered)

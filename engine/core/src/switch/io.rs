@@ -229,6 +229,7 @@ pub enum Command {
 
 /// What happened, for logs, metrics and the handle's directory of peers.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// A peer was admitted on this shard (its home).
     PeerAdded(PeerInfo),

@@ -218,7 +218,7 @@ fn call_one<R>(
     reactors.put_back(index, instance);
     Some(outcome.map_err(|panic| {
         let reason = reactors.blame(index, &*panic);
-        tracing::error!(%reason, "a reactor's panic was contained");
+        tracing::error!(target: "ringwire::switch", %reason, "a reactor's panic was contained");
         core.metrics.reactor_panics += 1;
         reason
     }))

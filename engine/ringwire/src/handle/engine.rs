@@ -1,6 +1,5 @@
 //! The engine as a thing that is owned: when it is dropped, it stops.
 
-use std::ops::Deref;
 use std::time::Duration;
 
 use ringwire_core::config::Config;
@@ -31,16 +30,8 @@ impl Engine {
         Engine { handle }
     }
 
-    /// A handle for other threads and tasks.
-    pub fn handle(&self) -> Handle {
-        self.handle.clone()
-    }
-}
-
-impl Deref for Engine {
-    type Target = Handle;
-
-    fn deref(&self) -> &Handle {
+    /// What can be asked of the engine. A clone of it serves other threads and tasks.
+    pub fn handle(&self) -> &Handle {
         &self.handle
     }
 }

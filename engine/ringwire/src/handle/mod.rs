@@ -7,22 +7,23 @@
 //! ```
 //! use std::time::Duration;
 //! use ringwire::bytes::Bytes;
-//! use ringwire::config::Config;
-//! use ringwire::handle::Engine;
+//! use ringwire::Config;
+//! use ringwire::Engine;
 //! use ringwire::reactor::ChannelDescriptor;
 //! use ringwire::{ChannelId, NodeKey};
 //!
-//! # if !ringwire::handle::is_supported() { return Ok(()); }
+//! # if !ringwire::is_supported() { return Ok(()); }
 //! let config = Config { listen_addr: "127.0.0.1:0".parse()?, ..Config::default() };
 //! let engine = Engine::builder(config)
 //!     .node_key(NodeKey::generate()?)
 //!     .channel(ChannelDescriptor::new(ChannelId(0x50), 1))
 //!     .shards(1)
 //!     .start()?;
-//! let messages = engine.subscribe(ChannelId(0x50))?;
-//! engine.try_broadcast(ChannelId(0x50), Bytes::from_static(b"hello"))?;
-//! engine.shutdown_blocking(Duration::from_secs(1))?;
-//! assert_eq!(messages.count(), 0);
+//! let node = engine.handle();
+//! let mut messages = node.subscribe(ChannelId(0x50))?;
+//! node.try_broadcast(ChannelId(0x50), Bytes::from_static(b"hello"))?;
+//! node.shutdown_blocking(Duration::from_secs(1))?;
+//! assert_eq!(messages.blocking_iter().count(), 0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

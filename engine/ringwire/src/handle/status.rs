@@ -12,6 +12,7 @@ use crate::shard::directory::PeerEntry;
 
 /// A connected peer as of now.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PeerStatus {
     /// Who.
     pub id: NodeId,

@@ -1,5 +1,5 @@
-//! Subscriptions: messages and events on their way to the application, as a [`Stream`] and as a
-//! blocking iterator.
+//! Subscriptions: messages and events on their way to the application, as a [`Stream`] and for plain
+//! threads.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,15 +18,13 @@ use crate::shard::payload::Payload;
 /// and TCP pushes back. Dropping it never holds anybody up. It ends, after the messages that have
 /// come, when the engine does.
 ///
-/// As an iterator it blocks the thread; inside an asynchronous task use [`Subscription::recv`] or
-/// the [`Stream`].
+/// A [`Stream`] for asynchronous tasks; plain threads have [`Subscription::recv_blocking`] and
+/// [`Subscription::blocking_iter`].
 #[derive(Debug)]
 pub struct Subscription(Source<Delivery>);
 
 /// What happens to peers: who came, who went and why, what was refused. An observer that falls
 /// behind misses events; it never holds up the engine.
-///
-/// As an iterator it blocks the thread.
 #[derive(Debug)]
 pub struct EventSubscription(Source<Event>);
 
@@ -66,6 +64,11 @@ macro_rules! subscription {
                 block_on(self.0.recv())
             }
 
+            /// The items as an iterator that blocks the thread for each, until the engine has ended.
+            pub fn blocking_iter(&mut self) -> impl Iterator<Item = $item> {
+                std::iter::from_fn(|| self.recv_blocking())
+            }
+
             /// Blocks the thread for the next item, at most for `timeout`; `None` when none came
             /// or the engine has ended.
             pub fn recv_timeout(&mut self, timeout: Duration) -> Option<$item> {
@@ -78,14 +81,6 @@ macro_rules! subscription {
 
             fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<$item>> {
                 self.get_mut().0.0.poll_next(cx)
-            }
-        }
-
-        impl Iterator for $name {
-            type Item = $item;
-
-            fn next(&mut self) -> Option<$item> {
-                self.recv_blocking()
             }
         }
     };

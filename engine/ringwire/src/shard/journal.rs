@@ -88,6 +88,8 @@ pub(crate) fn record(engine: u64, shard: ShardId, event: &Event) {
              are not read until it does; read the subscription, or drop it"
         ),
         Event::Stopped => debug!(engine, shard, "switch stopped"),
+        // The core may tell more than this crate knows of.
+        event => info!(engine, shard, %event, "event"),
     }
 }
 

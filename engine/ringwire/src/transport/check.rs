@@ -13,14 +13,14 @@ use super::ring::system::{self, Limit, Resource};
 use super::ring::{Ring, RingConfig, mend_setup};
 
 /// Oldest kernel whose io_uring has all that the ring uses (`DEFER_TASKRUN`).
-pub const KERNEL_MIN: (u32, u32) = (6, 1);
+pub(crate) const KERNEL_MIN: (u32, u32) = (6, 1);
 /// Locked memory each shard's executor wants.
-pub const LOCKED_BYTES_PER_SHARD: u64 = 512 * 1024;
+pub(crate) const LOCKED_BYTES_PER_SHARD: u64 = 512 * 1024;
 /// Open files under which a node cannot serve a usual number of peers.
 const OPEN_FILES_WANTED: u64 = 4096;
 
 /// Open files that room is made for at most: half a MiB of the kernel's memory.
-pub const RESERVED_FILES_MAX: u64 = 65_536;
+pub(crate) const RESERVED_FILES_MAX: u64 = 65_536;
 
 /// How a finding is to be taken.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -111,7 +111,7 @@ pub(crate) fn short_locked_memory() -> Option<u64> {
 }
 
 /// Raises the limit of open files as far as the process may. Returns the new limit.
-pub fn raise_open_files() -> std::io::Result<u64> {
+pub(crate) fn raise_open_files() -> std::io::Result<u64> {
     let limit = system::limit(Resource::OpenFiles)?;
     if limit.soft < limit.hard {
         system::set_limit(
@@ -134,7 +134,7 @@ pub fn raise_open_files() -> std::io::Result<u64> {
 ///
 /// # Errors
 /// The kernel refused; then the table grows when it must.
-pub fn reserve_open_files(file: impl AsFd, count: u64) -> std::io::Result<()> {
+pub(crate) fn reserve_open_files(file: impl AsFd, count: u64) -> std::io::Result<()> {
     let limit = system::limit(Resource::OpenFiles)?.soft;
     let count = count.min(limit).min(RESERVED_FILES_MAX);
     let last = i32::try_from(count.saturating_sub(1)).expect("the maximum is far below 2^31");

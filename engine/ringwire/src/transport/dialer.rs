@@ -33,14 +33,14 @@ struct Attempt {
 
 /// The dials of one shard.
 #[derive(Debug)]
-pub struct Dialer {
+pub(crate) struct Dialer {
     attempts: HashMap<DialId, Attempt>,
     resolver: Resolver,
 }
 
 impl Dialer {
     /// A dialer for the ring that `waker` wakes.
-    pub fn new(waker: Waker) -> Self {
+    pub(crate) fn new(waker: Waker) -> Self {
         Dialer {
             attempts: HashMap::new(),
             resolver: Resolver::new(waker),
@@ -50,7 +50,7 @@ impl Dialer {
     /// Dials `host`. Returns the error if that fails at once; otherwise the ring reports
     /// `Connected` or `DialFailed` (see [`Dialer::handle_failed`]), or [`Dialer::poll_failure`]
     /// tells of names that did not resolve.
-    pub fn dial(
+    pub(crate) fn dial(
         &mut self,
         ring: &mut Ring,
         now: Instant,
@@ -75,19 +75,19 @@ impl Dialer {
     }
 
     /// Forgets a dial, wherever it is.
-    pub fn cancel(&mut self, ring: &mut Ring, dial: DialId) {
+    pub(crate) fn cancel(&mut self, ring: &mut Ring, dial: DialId) {
         self.attempts.remove(&dial);
         ring.cancel_dial(dial);
     }
 
     /// To be told when the ring reports `Connected`.
-    pub fn handle_connected(&mut self, dial: DialId) {
+    pub(crate) fn handle_connected(&mut self, dial: DialId) {
         self.attempts.remove(&dial);
     }
 
     /// To be told when the ring reports `DialFailed`. Returns the error if the dial is over, or
     /// `None` if the next address is being tried.
-    pub fn handle_failed(
+    pub(crate) fn handle_failed(
         &mut self,
         ring: &mut Ring,
         now: Instant,
@@ -103,14 +103,14 @@ impl Dialer {
 
     /// When [`Dialer::poll_failure`] wants to be called at the latest: the first time limit of a
     /// name that is still being resolved.
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let resolving = self.attempts.values().filter(|attempt| attempt.resolving);
         resolving.map(|attempt| attempt.until).min()
     }
 
     /// Starts dials whose name is resolved; returns the next dial that failed before it reached
     /// the ring. To be called until it returns `None`, after each `Woken` and at the timeout.
-    pub fn poll_failure(
+    pub(crate) fn poll_failure(
         &mut self,
         ring: &mut Ring,
         now: Instant,

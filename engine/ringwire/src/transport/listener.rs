@@ -20,11 +20,11 @@ use super::error::TransportError;
 
 /// Connections the kernel keeps per listener until they are accepted. It also caps this at
 /// `net.core.somaxconn`.
-pub const BACKLOG: i32 = 1024;
+pub(crate) const BACKLOG: i32 = 1024;
 
 /// Time in which a port in use may become free. A ring is taken down in milliseconds to some tenths
 /// of a second; a service manager waits longer than this for a start.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Pause between two tries.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
@@ -35,7 +35,10 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// [`TransportError::ListenName`] if the name stands for no address.
-pub fn resolve(name: Option<&str>, address: SocketAddr) -> Result<SocketAddr, TransportError> {
+pub(crate) fn resolve(
+    name: Option<&str>,
+    address: SocketAddr,
+) -> Result<SocketAddr, TransportError> {
     let Some(name) = name else {
         return Ok(address);
     };
@@ -57,7 +60,7 @@ pub fn resolve(name: Option<&str>, address: SocketAddr) -> Result<SocketAddr, Tr
 ///
 /// All of them take connections at once, into their backlogs: give each to its shard without
 /// delay, and keep none.
-pub fn bind(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, TransportError> {
+pub(crate) fn bind(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, TransportError> {
     bind_within(address, count, PATIENCE)
 }
 

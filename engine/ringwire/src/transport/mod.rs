@@ -21,14 +21,14 @@
 //! - [`check`]: whether this machine can run the engine, and how to mend it if not.
 
 pub(crate) mod affinity;
-pub mod check;
-pub mod dialer;
+pub(crate) mod check;
+pub(crate) mod dialer;
 mod error;
 mod link;
-pub mod listener;
+pub(crate) mod listener;
 mod resolver;
-pub mod ring;
+pub(crate) mod ring;
 
-pub use dialer::Dialer;
+pub(crate) use dialer::Dialer;
 pub use error::TransportError;
-pub use ring::{Completion, Ring, RingConfig, Wait, Waker};
+pub(crate) use ring::{Completion, Ring, RingConfig, Wait, Waker};

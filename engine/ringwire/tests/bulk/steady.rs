@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringwire::handle::Handle;
+use ringwire::Handle;
 use ringwire::peer::Framing;
 use ringwire_codec::{ChannelId, NodeId};
 
@@ -38,14 +38,15 @@ fn bulk_between_two_engines_arrives_unchanged_on_both_record_layers() {
         let (Some(left), Some(right)) = (start(1, wide), start(2, wide)) else {
             return;
         };
-        let dialed = left.engine.dial_blocking(right.address());
-        assert_eq!(dialed, Ok(right.engine.node_id()), "{framing:?}");
+        let dialed = left.engine.handle().dial_blocking(right.address());
+        assert_eq!(dialed, Ok(right.engine.handle().node_id()), "{framing:?}");
         right
             .engine
+            .handle()
             .wait_for_peers_blocking(1, WITHIN)
             .expect("both sides admitted");
-        assert_eq!(left.engine.peers()[0].framing, framing);
-        assert_eq!(right.engine.peers()[0].framing, framing);
+        assert_eq!(left.engine.handle().peers()[0].framing, framing);
+        assert_eq!(right.engine.handle().peers()[0].framing, framing);
         let began = Instant::now();
         exchange(&left, &right);
         report(framing, began.elapsed());
@@ -63,7 +64,10 @@ fn report(framing: Framing, took: Duration) {
 /// Runs both directions to their ends and compares what was sent with what came.
 fn exchange(left: &Node, right: &Node) {
     let (left_handle, right_handle) = (left.engine.handle(), right.engine.handle());
-    let (left_id, right_id) = (left.engine.node_id(), right.engine.node_id());
+    let (left_id, right_id) = (
+        left.engine.handle().node_id(),
+        right.engine.handle().node_id(),
+    );
     thread::scope(|scope| {
         let to_left = scope.spawn(|| receive_all(&left_handle, right_id, 2));
         let to_right = scope.spawn(|| receive_all(&right_handle, left_id, 1));

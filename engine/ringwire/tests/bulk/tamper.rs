@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
-use ringwire::conn::ConnError;
+use ringwire::Event;
 use ringwire::error::CloseReason;
-use ringwire::handle::{Handle, Subscription};
+use ringwire::error::ConnError;
 use ringwire::peer::Framing;
-use ringwire::switch::Event;
+use ringwire::{Handle, Subscription};
 use ringwire_codec::NodeId;
 use ringwire_codec::secret::FRAME_SEALED;
 use ringwire_codec::secret::handshake::EPHEMERAL_BYTES;
@@ -70,6 +70,7 @@ impl Side {
     fn new(node: Node) -> Side {
         let messages = node
             .engine
+            .handle()
             .subscribe(BULK[0])
             .expect("the channel is declared");
         Side { node, messages }
@@ -94,14 +95,17 @@ impl Pair {
 
     fn try_flip(&mut self, trial: u64, framing: Framing, flip: Flip) {
         let case = format!("{framing:?}, trial {trial}: {flip:?}");
-        let target = self.listener.node.engine.listen_addr();
+        let target = self.listener.node.engine.handle().listen_addr();
         let proxy = Proxy::start(target, flip);
         self.connect(proxy.addr, &case);
         let (victim, sender) = match flip.toward {
             Toward::Listener => (&mut self.listener, &self.dialer),
             Toward::Dialer => (&mut self.dialer, &self.listener),
         };
-        let (handle, victim_id) = (sender.node.engine.handle(), victim.node.engine.node_id());
+        let (handle, victim_id) = (
+            sender.node.engine.handle(),
+            victim.node.engine.handle().node_id(),
+        );
         thread::scope(|scope| {
             scope.spawn(|| send_until_closed(&handle, victim_id, trial));
             let reason = victim
@@ -114,7 +118,7 @@ impl Pair {
         });
         // The news that the peer is gone may overtake its last messages, within a turn of the shard;
         // a shard answers in a later one.
-        victim.node.engine.status_blocking();
+        victim.node.engine.handle().status_blocking();
         check_delivered(&mut victim.messages, trial, &case);
         match flip.toward {
             Toward::Listener => self.dialer.wait_removed(),
@@ -125,10 +129,20 @@ impl Pair {
     }
 
     fn connect(&self, addr: SocketAddr, case: &str) {
-        let id = self.listener.node.engine.node_id();
-        let dialed = self.dialer.node.engine.dial_blocking(address_at(id, addr));
+        let id = self.listener.node.engine.handle().node_id();
+        let dialed = self
+            .dialer
+            .node
+            .engine
+            .handle()
+            .dial_blocking(address_at(id, addr));
         assert_eq!(dialed, Ok(id), "{case}");
-        let admitted = self.listener.node.engine.wait_for_peers_blocking(1, WITHIN);
+        let admitted = self
+            .listener
+            .node
+            .engine
+            .handle()
+            .wait_for_peers_blocking(1, WITHIN);
         admitted.unwrap_or_else(|error| panic!("{case}: {error}"));
     }
 }

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ringwire::config::Config;
+use ringwire::Config;
 use ringwire::error::TrySendError;
-use ringwire::handle::{Builder, Engine, Handle, is_supported};
 use ringwire::peer::PeerKey;
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+use ringwire::{Builder, Engine, Handle, is_supported};
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
 /// Tells, loudly, that a test cannot run where io_uring is refused.

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ringwire::config::Config;
+use ringwire::Config;
 use ringwire::error::CloseReason;
-use ringwire::handle::DialError;
+use ringwire::error::DialError;
 use ringwire_codec::{NodeInfo, Packet};
 
 use crate::support::comet_peer::{self, CometPeer, Incoming};
@@ -66,8 +66,9 @@ impl Arena {
             config.max_num_handshakes = 256;
             adjust(config);
         })?;
-        let honest = Honest::connect(node.engine.listen_addr());
+        let honest = Honest::connect(node.engine.handle().listen_addr());
         node.engine
+            .handle()
             .wait_for_peers_blocking(1, WITHIN)
             .expect("the honest peer was admitted");
         Some(Arena {
@@ -84,7 +85,7 @@ impl Arena {
 
     /// Runs attacks at the same time: those that time alone ends take no longer than one of them.
     pub(crate) fn face_together(&mut self, attacks: &[Attack]) {
-        let addr = self.node.engine.listen_addr();
+        let addr = self.node.engine.handle().listen_addr();
         let mut waiting: BTreeMap<SocketAddr, Faced> = attacks
             .iter()
             .map(|attack| Faced::begin(attack, addr))
@@ -119,7 +120,10 @@ impl Arena {
                 );
                 drop(held);
             });
-            self.node.engine.dial_blocking(address_at(id, addr))
+            self.node
+                .engine
+                .handle()
+                .dial_blocking(address_at(id, addr))
         });
         match dialed {
             Err(DialError::Closed(reason)) if (attack.named)(&reason) => {}
@@ -156,7 +160,7 @@ impl Arena {
             open_files()
         );
         assert_eq!(
-            self.node.engine.peer_count(),
+            self.node.engine.handle().peer_count(),
             1,
             "only the honest peer is left"
         );

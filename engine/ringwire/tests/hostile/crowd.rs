@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpStream};
 
+use ringwire::Event;
 use ringwire::error::{CloseReason, Reject};
-use ringwire::switch::Event;
 use ringwire_codec::Packet;
 use socket2::{Domain, Socket, Type};
 
@@ -55,7 +55,7 @@ fn handshakes_that_one_host_stalls_keep_nobody_else_out() {
     });
     let Some(mut arena) = arena else { return };
     let files = open_files();
-    let addr = arena.node.engine.listen_addr();
+    let addr = arena.node.engine.handle().listen_addr();
     let stalled: Vec<TcpStream> = (0..200).map(|_| connect_from(2, addr)).collect();
     wait_refused(&mut arena, |reject| {
         let Reject::HandshakesFromIp { ip, limit } = reject else {
@@ -76,7 +76,7 @@ fn handshakes_that_one_host_stalls_keep_nobody_else_out() {
     };
     assert_eq!(answer, (ECHO[0], b"in time".to_vec()));
     // None of those that stall counts as a peer.
-    assert_eq!(arena.node.engine.peer_count(), 2);
+    assert_eq!(arena.node.engine.handle().peer_count(), 2);
     drop((peer, stalled));
     arena.must_hold(files);
 }
@@ -89,7 +89,7 @@ fn a_flood_of_connections_to_a_full_node_is_refused_at_accept_by_name() {
     });
     let Some(mut arena) = arena else { return };
     let files = open_files();
-    let addr = arena.node.engine.listen_addr();
+    let addr = arena.node.engine.handle().listen_addr();
     for round in 0..20 {
         let flood: Vec<TcpStream> = (0..50).map(|n| connect_from(4 + n % 8, addr)).collect();
         let local_addr = |stream: &TcpStream| stream.local_addr().expect("it is connected");

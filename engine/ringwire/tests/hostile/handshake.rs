@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use ringwire::conn::ConnError;
+use ringwire::Event;
+use ringwire::error::ConnError;
 use ringwire::error::{CloseReason, NetworkError, Reject};
-use ringwire::switch::Event;
 use ringwire_codec::node_info::NODE_INFO_BYTES_MAX;
 use ringwire_codec::secret::handshake::EPHEMERAL_BYTES;
 use ringwire_codec::secret::{FRAME_SEALED, FrameError, Handshake, HandshakeError, Progress};
@@ -365,7 +365,7 @@ fn hanging_up_at_every_byte_of_the_handshake_leaves_nothing_behind() {
     };
     let files = open_files();
     for len in 0..=EPHEMERAL_BYTES + FRAME_SEALED {
-        let mut stream = loopback::connect(arena.node.engine.listen_addr());
+        let mut stream = loopback::connect(arena.node.engine.handle().listen_addr());
         let from = stream
             .local_addr()
             .expect("a connected socket has an address");
@@ -384,7 +384,7 @@ fn hanging_up_at_every_byte_of_the_handshake_leaves_nothing_behind() {
 #[test]
 fn a_handshake_of_one_byte_at_a_time_gets_no_more_time_than_another() {
     let Some(mut arena) = hurried() else { return };
-    let mut stream = loopback::connect(arena.node.engine.listen_addr());
+    let mut stream = loopback::connect(arena.node.engine.handle().listen_addr());
     let from = stream
         .local_addr()
         .expect("a connected socket has an address");
@@ -410,7 +410,7 @@ fn more_handshakes_than_allowed_are_turned_away_and_the_honest_still_get_in() {
         return;
     };
     let files = open_files();
-    let addr = arena.node.engine.listen_addr();
+    let addr = arena.node.engine.handle().listen_addr();
     let stalled: Vec<_> = (0..400).map(|_| loopback::connect(addr)).collect();
     let full = arena.node.wait_event(WITHIN, |event| match event {
         Event::ConnectionRefused { reason, .. } => rejected(&reason, |reject| {

@@ -5,12 +5,12 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ringwire::conn::ConnError;
-use ringwire::conn::heartbeat::PINGS_PER_SECOND_MAX;
+use ringwire::Event;
+use ringwire::error::ConnError;
 use ringwire::error::{CloseReason, NetworkError, SendError, TrySendError};
-use ringwire::switch::Event;
 use ringwire_codec::secret::{FRAME_SEALED, FrameError};
 use ringwire_codec::{ChannelId, NodeId, Packet, PacketMsg};
+use ringwire_core::conn::heartbeat::PINGS_PER_SECOND_MAX;
 
 use crate::arena::{
     ATTACKER_SEED, Arena, Attack, Held, WITHIN, admitted, info, open_files, oracle,
@@ -201,7 +201,7 @@ fn a_flood_of_pings_and_unasked_pongs_costs_nobody_anything() {
         return;
     };
     let files = open_files();
-    let mut peer = admitted(loopback::connect(arena.node.engine.listen_addr()));
+    let mut peer = admitted(loopback::connect(arena.node.engine.handle().listen_addr()));
     let began = Instant::now();
     for _ in 0..PINGS {
         peer.writer
@@ -233,6 +233,7 @@ fn a_flood_of_pings_and_unasked_pongs_costs_nobody_anything() {
     arena
         .node
         .engine
+        .handle()
         .wait_for_peers_blocking(1, WITHIN)
         .expect("the honest peer is there");
     arena.must_hold(files);
@@ -244,11 +245,12 @@ fn a_peer_that_never_reads_fills_its_own_queue_and_no_other() {
         return;
     };
     let files = open_files();
-    let peer = admitted(loopback::connect(arena.node.engine.listen_addr()));
+    let peer = admitted(loopback::connect(arena.node.engine.handle().listen_addr()));
     let id = Oracle::key(ATTACKER_SEED).id();
     arena
         .node
         .engine
+        .handle()
         .wait_for_peers_blocking(2, WITHIN)
         .expect("the attacker was admitted");
     let message = Bytes::from(vec![0x66; 100_000]);
@@ -258,7 +260,12 @@ fn a_peer_that_never_reads_fills_its_own_queue_and_no_other() {
             Instant::now() < deadline,
             "the queue of a peer that never reads has no end"
         );
-        match arena.node.engine.try_send(id, BULK[0], message.clone()) {
+        match arena
+            .node
+            .engine
+            .handle()
+            .try_send(id, BULK[0], message.clone())
+        {
             Ok(()) => continue,
             Err(full) => assert_eq!(full, TrySendError::Full(message.clone())),
         }
@@ -281,7 +288,9 @@ fn send_within(
     within: Duration,
 ) -> Result<(), SendError> {
     let engine = &arena.node.engine;
-    engine.send_blocking(id, BULK[0], message.clone(), within)
+    engine
+        .handle()
+        .send_blocking(id, BULK[0], message.clone(), within)
 }
 
 /// Attackers that begin a long message each and stop.
@@ -295,7 +304,7 @@ fn peers_that_stall_with_long_messages_stop_nobody_and_are_closed_for_who_waits(
     let budget = 4 << 20;
     let arena = Arena::open_with(|config| config.recv_budget_bytes = budget);
     let Some(mut arena) = arena else { return };
-    let addr = arena.node.engine.listen_addr();
+    let addr = arena.node.engine.handle().listen_addr();
     let stalled: Vec<_> = (0..STALLING)
         .map(|number| {
             let seed = [0x80 + number; 32];
@@ -326,7 +335,7 @@ fn peers_that_stall_with_long_messages_stop_nobody_and_are_closed_for_who_waits(
     let deadline = Instant::now() + 3 * WITHIN;
     let closed = loop {
         arena.must_go_on("peers that stall");
-        let held = arena.node.engine.status_blocking();
+        let held = arena.node.engine.handle().status_blocking();
         let held: u64 = held.iter().map(|shard| shard.metrics.recv_held_bytes).sum();
         // Over the budget by a favoured message on each shard and what had been under way.
         let most = budget as u64 + 2 * (MESSAGE_BYTES_MAX as u64 + (2 << 20));

@@ -5,8 +5,9 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
+use ringwire::Handle;
 use ringwire::error::CloseReason;
-use ringwire::handle::{DialError, Handle};
+use ringwire::error::DialError;
 use ringwire::peer::Framing;
 use ringwire_codec::secret::HandshakeError;
 use ringwire_codec::{ChannelId, NodeKey, Packet};
@@ -36,8 +37,12 @@ fn establish(oracle: Oracle, stream: TcpStream) -> CometPeer {
 
 /// The oracle dials the engine.
 fn dialed_by(oracle: Oracle, node: &Node) -> CometPeer {
-    let peer = establish(oracle, loopback::connect(node.engine.listen_addr()));
+    let peer = establish(
+        oracle,
+        loopback::connect(node.engine.handle().listen_addr()),
+    );
     node.engine
+        .handle()
         .wait_for_peers_blocking(1, WITHIN)
         .expect("the oracle was admitted");
     peer
@@ -56,7 +61,7 @@ fn dials(oracle: Oracle, node: &Node) -> CometPeer {
         });
         let id = Oracle::key(ORACLE_SEED).id();
         assert_eq!(
-            node.engine.dial_blocking(address_at(id, addr)),
+            node.engine.handle().dial_blocking(address_at(id, addr)),
             Ok(id),
             "{}",
             oracle.name
@@ -95,7 +100,7 @@ fn check_conversation(oracle: Oracle, node: &Node, mut peer: CometPeer) {
         }
     }
     // Nothing of this made the engine leave CometBFT's framing or hang up.
-    let peers = node.engine.peers();
+    let peers = node.engine.handle().peers();
     assert_eq!(peers.len(), 1, "{}", oracle.name);
     assert_eq!(peers[0].framing, Framing::Comet, "{}", oracle.name);
 }
@@ -113,10 +118,15 @@ fn check_node_info(oracle: Oracle, node: &Node, peer: &CometPeer) {
         "{}",
         oracle.name
     );
-    assert_eq!(info.node_id, node.engine.node_id(), "{}", oracle.name);
+    assert_eq!(
+        info.node_id,
+        node.engine.handle().node_id(),
+        "{}",
+        oracle.name
+    );
     assert_eq!(info.network, NETWORK, "{}", oracle.name);
     // The port that was taken, not the port 0 that was asked for.
-    let listens = node.engine.listen_addr().to_string();
+    let listens = node.engine.handle().listen_addr().to_string();
     assert_eq!(info.listen_addr, listens, "{}", oracle.name);
     assert_eq!(info.validate(), Ok(()), "{}", oracle.name);
     // The engine offers wide records to everyone; a plain peer reads over the offer.
@@ -188,7 +198,9 @@ fn an_engine_that_dialed_another_node_says_which_it_found() {
         let dialed = thread::scope(|scope| {
             // What the oracle makes of it is its own affair.
             scope.spawn(|| oracle.shake(loopback::accept(&listener), ORACLE_SEED).err());
-            node.engine.dial_blocking(address_at(expected, addr))
+            node.engine
+                .handle()
+                .dial_blocking(address_at(expected, addr))
         });
         let error = HandshakeError::WrongId { expected, found };
         let refused = DialError::Closed(CloseReason::Handshake(error));
@@ -208,7 +220,7 @@ fn an_engine_pings_and_takes_the_oracles_pong() {
 
 fn check_pings(oracle: Oracle) {
     // Long enough for an oracle that has to wait for a CPU.
-    let quick = |config: &mut ringwire::config::Config| {
+    let quick = |config: &mut ringwire::Config| {
         config.ping_interval = Duration::from_millis(2100);
         config.pong_timeout = Duration::from_millis(2000);
     };
@@ -222,7 +234,7 @@ fn check_pings(oracle: Oracle) {
         peer.writer.packet(&Packet::Pong).expect("the engine reads");
     }
     assert_eq!(
-        node.engine.peer_count(),
+        node.engine.handle().peer_count(),
         1,
         "{}: each pong was taken",
         oracle.name

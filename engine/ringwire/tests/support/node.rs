@@ -12,12 +12,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ringwire::config::Config;
+use ringwire::Config;
+use ringwire::Event;
 use ringwire::error::CloseReason;
-use ringwire::handle::{Engine, EventSubscription, is_supported};
 use ringwire::peer::PeerInfo;
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
-use ringwire::switch::Event;
+use ringwire::{Engine, EventSubscription, is_supported};
 use ringwire_codec::{ChannelId, Host, NetAddress, NodeId, NodeKey};
 
 use super::traffic::MESSAGE_BYTES_MAX;
@@ -80,13 +80,16 @@ impl Node {
         let engine = builder
             .start()
             .expect("a supported machine starts an engine");
-        let events = engine.events();
+        let events = engine.handle().events();
         Some(Node { engine, events })
     }
 
     /// How others dial this node.
     pub(crate) fn address(&self) -> NetAddress {
-        address_at(self.engine.node_id(), self.engine.listen_addr())
+        address_at(
+            self.engine.handle().node_id(),
+            self.engine.handle().listen_addr(),
+        )
     }
 
     /// Waits for the first event that `pick` takes; `None` when none came in time.

@@ -46,7 +46,9 @@ impl Discovery {
             self.judge(cx.now(), address, reason);
         }
         match self.seeds.handle_dialed(&address.id, outcome.is_ok()) {
-            Round::Reached => tracing::info!(seed = %address, "reached a seed"),
+            Round::Reached => {
+                tracing::info!(target: "ringwire::pex", seed = %address, "reached a seed")
+            }
             Round::GoesOn => {
                 self.counters.seed_dials_failed += 1;
                 if !self.dial_next_seed(cx)
@@ -97,7 +99,7 @@ impl Discovery {
         };
         let dialed = drawn.len();
         if dialed > 0 {
-            tracing::debug!(
+            tracing::debug!(target: "ringwire::pex",
                 dialed,
                 places,
                 outbound = census.outbound,
@@ -119,7 +121,7 @@ impl Discovery {
         let is_free = |id: &NodeId| *id != ourselves && !node.is_known(id);
         let next = self.seeds.next(is_free);
         if let Some(seed) = &next {
-            tracing::debug!(%seed, "dials a seed");
+            tracing::debug!(target: "ringwire::pex", %seed, "dials a seed");
             self.dial(cx, seed.clone());
         }
         next.is_some()
@@ -134,7 +136,7 @@ impl Discovery {
             .handle_failed(address.id, now, &mut self.chance)
             == Next::GiveUp
         {
-            tracing::debug!(%address, "gave an address up");
+            tracing::debug!(target: "ringwire::pex", %address, "gave an address up");
             self.counters.given_up += 1;
             self.mark_bad(now, address, GIVEN_UP);
         }
@@ -156,7 +158,7 @@ impl Discovery {
         if verdict == Verdict::Nothing {
             return;
         }
-        tracing::debug!(%address, %reason, "dial failed");
+        tracing::debug!(target: "ringwire::pex", %address, %reason, "dial failed");
         self.counters.dials_failed += 1;
         match verdict {
             Verdict::Nothing => {}
@@ -179,7 +181,7 @@ impl Discovery {
     /// nobody else; names may resolve later, so this node says so and tries again.
     fn report_unreached(&self, reason: &CloseReason) {
         if self.book.is_empty() && !self.is_stopping {
-            tracing::error!(
+            tracing::error!(target: "ringwire::pex",
                 %reason,
                 "no seed can be used and no other address is known; this is why of the last one. \
                  Trying again"

@@ -9,7 +9,7 @@ use ringwire_core::switch::io::{DialId, LinkId, Transmit};
 
 /// How long a turn may sleep when nothing has happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wait {
+pub(crate) enum Wait {
     /// Not at all.
     None,
     /// Until something happens, for this long at most.
@@ -22,7 +22,7 @@ pub enum Wait {
     clippy::large_enum_variant,
     reason = "a turn's completions share one reused vector; a box per write would be an allocation"
 )]
-pub enum Completion {
+pub(crate) enum Completion {
     /// A connection was accepted. The link starts paused.
     Accepted {
         /// Its name from now on.

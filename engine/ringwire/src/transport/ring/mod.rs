@@ -48,9 +48,9 @@ mod waker;
 #[cfg(test)]
 mod tests;
 
-pub use completion::{Completion, Wait};
-pub use ring::{Ring, RingConfig};
-pub use waker::Waker;
+pub(crate) use completion::{Completion, Wait};
+pub(crate) use ring::{Ring, RingConfig};
+pub(crate) use waker::Waker;
 
 pub(super) use kernel::{Kernel, mend_setup};
 pub(super) use provided::BUFFER_GROUP;

@@ -28,7 +28,7 @@ const STARVED_WAIT: Duration = Duration::from_millis(2);
 
 /// Sizes of a ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RingConfig {
+pub(crate) struct RingConfig {
     /// Submissions one system call can carry; more take more calls.
     pub entries: u32,
     /// Receive buffers lent to the kernel at most: a power of two up to 32 768. Few are lent until
@@ -51,7 +51,7 @@ impl Default for RingConfig {
 }
 
 /// The ring of one shard. It belongs to the thread that made it. See [the module](super).
-pub struct Ring {
+pub(crate) struct Ring {
     pub(super) kernel: Kernel,
     pub(super) provided: ProvidedBuffers,
     pub(super) links: Slab<Link>,
@@ -72,11 +72,11 @@ pub struct Ring {
 
 impl Ring {
     /// Pause after a failed accept.
-    pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+    pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
     /// Sets up a ring for the calling thread. Fails with a way to mend it where the kernel, a
     /// container or a limit stands against it; see also [`super::super::check`].
-    pub fn new(config: RingConfig) -> Result<Ring, TransportError> {
+    pub(crate) fn new(config: RingConfig) -> Result<Ring, TransportError> {
         let mut kernel = Kernel::new(config.entries)?;
         let provided = ProvidedBuffers::new(&kernel, config.provided_buffers)?;
         let wake = WakeSource::new().map_err(|source| TransportError::Setup {
@@ -105,7 +105,7 @@ impl Ring {
     // ---- listening and dialing --------------------------------------------------------------
 
     /// Accepts connections from `listener` until [`Ring::stop_listening`].
-    pub fn listen(&mut self, listener: TcpListener) -> Result<(), TransportError> {
+    pub(crate) fn listen(&mut self, listener: TcpListener) -> Result<(), TransportError> {
         if self.acceptor.is_some() {
             return Err(TransportError::AlreadyListening);
         }
@@ -123,7 +123,7 @@ impl Ring {
 
     /// Accepts no more and closes the listener, in one of the next turns. Connections in its
     /// backlog are reset.
-    pub fn stop_listening(&mut self) {
+    pub(crate) fn stop_listening(&mut self) {
         if let Some(acceptor) = &mut self.acceptor {
             acceptor.stop();
             self.settle_acceptor();
@@ -132,7 +132,7 @@ impl Ring {
 
     /// Connects to `remote` within `timeout`; answered by `Connected` or `DialFailed`. `dial` must
     /// not name another dial in progress.
-    pub fn dial(&mut self, dial: DialId, remote: SocketAddr, timeout: Duration) {
+    pub(crate) fn dial(&mut self, dial: DialId, remote: SocketAddr, timeout: Duration) {
         let socket = Socket::new(
             Domain::for_address(remote),
             Type::STREAM,
@@ -157,7 +157,7 @@ impl Ring {
     /// Forgets a dial. Nothing is reported about it any more; a socket that connects all the same
     /// is closed. Unknown dials are ignored, and so are those whose `Connected` was handed out: then
     /// the link is the caller's to close.
-    pub fn cancel_dial(&mut self, dial: DialId) {
+    pub(crate) fn cancel_dial(&mut self, dial: DialId) {
         self.ready.retain(|completion| match completion {
             Completion::DialFailed { dial: failed, .. } => *failed != dial,
             _ => true,
@@ -184,7 +184,7 @@ impl Ring {
 
     /// Takes over a connected socket, for example from another shard's [`Ring::release`]. The link
     /// starts paused. Panics beyond 16 million links.
-    pub fn adopt(&mut self, socket: OwnedFd, remote: SocketAddr) -> LinkId {
+    pub(crate) fn adopt(&mut self, socket: OwnedFd, remote: SocketAddr) -> LinkId {
         assert!(
             self.links.len() < LINKS_MAX,
             "the index of a link has 24 bits"
@@ -199,7 +199,7 @@ impl Ring {
 
     /// Gives up a paused link so that another ring can adopt it. `None` if the link is unknown or
     /// broken, or something is still in flight: then ask again after the next turn.
-    pub fn release(&mut self, link: LinkId) -> Option<(OwnedFd, SocketAddr)> {
+    pub(crate) fn release(&mut self, link: LinkId) -> Option<(OwnedFd, SocketAddr)> {
         let index = self.find(link)?;
         if self.links[index].phase() != Phase::Open || !self.links[index].is_quiet() {
             return None;
@@ -210,7 +210,7 @@ impl Ring {
 
     /// Changes how a link is read. After `Once`, bytes come at most once, unless the link streamed
     /// just before; after `Pause`, what was under way still comes. Unknown links are ignored.
-    pub fn read(&mut self, link: LinkId, mode: ReadMode) {
+    pub(crate) fn read(&mut self, link: LinkId, mode: ReadMode) {
         if let Some(index) = self.find(link) {
             self.links[index].set_mode(mode);
             self.settle(index);
@@ -220,7 +220,7 @@ impl Ring {
     /// Writes all `buffers`, in order; answered by `Sent`, or by `Closed` if the link fails first.
     /// Panics if a transmit of this link is in flight. On a link that is unknown or broken the
     /// buffers return to the pool unsent.
-    pub fn transmit(&mut self, link: LinkId, buffers: Transmit) {
+    pub(crate) fn transmit(&mut self, link: LinkId, buffers: Transmit) {
         let open = self
             .find(link)
             .filter(|index| self.links[*index].phase() == Phase::Open);
@@ -239,42 +239,44 @@ impl Ring {
     /// Closes a link: nothing is reported about it from now on. A link in use still ends its write
     /// and waits for the remote's end, both within the configured time, so that the remote can read
     /// all that was written; a broken one is gone at once. Unknown links are ignored.
-    pub fn close(&mut self, link: LinkId) {
+    pub(crate) fn close(&mut self, link: LinkId) {
         if let Some(index) = self.find(link) {
             self.close_index(index);
         }
     }
 
     /// Links of any state, those being closed included.
-    pub fn link_count(&self) -> usize {
+    #[cfg(test)]
+    #[cfg(test)]
+    pub(crate) fn link_count(&self) -> usize {
         self.links.len()
     }
 
     /// Whether links that were closed are not gone yet. Looks at all links: meant for the end.
-    pub fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.links.iter().any(|(_, link)| link.is_ending())
     }
 
     /// System calls that this ring has made since it was set up: `io_uring_enter`, whatever the
     /// number of operations each carried.
-    pub fn system_calls(&self) -> u64 {
+    pub(crate) fn system_calls(&self) -> u64 {
         self.kernel.enters()
     }
 
     /// Those of them that the kernel refused for want of memory or room, and that were made again.
-    pub fn refused_system_calls(&self) -> u64 {
+    pub(crate) fn refused_system_calls(&self) -> u64 {
         self.kernel.refused()
     }
 
     // ---- turning ----------------------------------------------------------------------------
 
     /// A handle that ends this ring's sleep from any thread.
-    pub fn waker(&self) -> Waker {
+    pub(crate) fn waker(&self) -> Waker {
         self.wake.waker()
     }
 
     /// Whether a turn would find something at once. Makes no system call: meant for spinning.
-    pub fn has_pending(&mut self) -> bool {
+    pub(crate) fn has_pending(&mut self) -> bool {
         !self.ready.is_empty() || self.wake.is_notified() || self.kernel.has_pending()
     }
 
@@ -282,7 +284,7 @@ impl Ring {
     /// what happened to `out`. Receive buffers are taken from `pool`; always give the same.
     ///
     /// An error means that the kernel takes no more work: drop the ring.
-    pub fn turn(
+    pub(crate) fn turn(
         &mut self,
         pool: &mut BufferPool,
         wait: Wait,

@@ -35,7 +35,7 @@ struct Shared {
 
 /// Wakes one ring. Cheap to clone, usable from any thread, harmless after the ring is gone.
 #[derive(Clone)]
-pub struct Waker {
+pub(crate) struct Waker {
     shared: Arc<Shared>,
 }
 
@@ -43,7 +43,7 @@ impl Waker {
     /// Makes the ring's current or next turn end soon and report `Woken`. Call it after what the
     /// driver shall find is in its inbox. One atomic exchange, and a system call only if the ring
     /// sleeps; waking several times before a turn is waking once.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if self.shared.state.swap(NOTIFIED, Ordering::SeqCst) == ASLEEP {
             // An eventfd refuses a write only when its counter is full, and then it is readable.
             let _ = (&self.shared.event).write(&1u64.to_ne_bytes());

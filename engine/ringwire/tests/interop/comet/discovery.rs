@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringwire::config::Config;
+use ringwire::Config;
 use ringwire_codec::NetAddress;
 
 use super::line::{LINES, Line};
@@ -42,7 +42,7 @@ fn addresses_travel_from_a_comet_node_through_an_engine_to_another() {
         };
         let told = addresses(20);
         teller.add_addresses(&told);
-        let dialed = ours.engine.dial_blocking(teller.address.clone());
+        let dialed = ours.engine.handle().dial_blocking(teller.address.clone());
         assert_eq!(dialed, Ok(teller.id));
         wait_until("it learns the book of the first", || {
             told.iter()
@@ -126,9 +126,9 @@ impl Network {
             (comet.id.to_string(), peers)
         });
         let ours = self.ours.iter().map(|node| {
-            let peers = node.engine.peers();
+            let peers = node.engine.handle().peers();
             let peers = peers.iter().map(|peer| peer.id.to_string()).collect();
-            (node.engine.node_id().to_string(), peers)
+            (node.engine.handle().node_id().to_string(), peers)
         });
         let mut all: BTreeMap<String, BTreeSet<String>> = comets.chain(ours).collect();
         let members: BTreeSet<String> = all.keys().cloned().collect();
@@ -155,7 +155,7 @@ impl Network {
             assert_eq!(quarrel, None, "{}", comet.line.name);
         }
         for node in &mut self.ours {
-            assert_eq!(node.quarrels(), [], "{}", node.engine.node_id());
+            assert_eq!(node.quarrels(), [], "{}", node.engine.handle().node_id());
         }
     }
 }

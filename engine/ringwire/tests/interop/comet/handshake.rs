@@ -1,7 +1,7 @@
 //! Becoming peers with CometBFT, and not becoming peers.
 
+use ringwire::error::DialError;
 use ringwire::error::{CloseReason, Reject};
-use ringwire::handle::DialError;
 use ringwire::peer::{Direction, Framing, PeerInfo};
 use ringwire_codec::secret::HandshakeError;
 use ringwire_codec::{NodeInfoError, NodeKey};
@@ -27,12 +27,12 @@ fn check_introduction(comet: &mut Comet, ours: &Ours, theirs: &PeerInfo, directi
         "{name}"
     );
 
-    let seen = comet.peer_added(ours.engine.node_id());
+    let seen = comet.peer_added(ours.engine.handle().node_id());
     let info = &seen["node_info"];
     assert_eq!(seen["outbound"], direction == Direction::Inbound, "{name}");
     assert_eq!(info["network"], NETWORK, "{name}");
     assert_eq!(info["moniker"], "ours", "{name}");
-    let port = ours.engine.listen_addr().port();
+    let port = ours.engine.handle().listen_addr().port();
     let listens = text(info, "listen_addr").unwrap_or_default();
     assert!(listens.ends_with(&format!("127.0.0.1:{port}")), "{listens}");
     let channels = text(info, "channels").unwrap_or_default().to_lowercase();
@@ -58,7 +58,7 @@ fn a_comet_node_that_dials_us_becomes_a_peer() {
 fn a_comet_node_that_we_dial_becomes_a_peer() {
     each_line(&[], unlimited, |comet, ours| {
         assert_eq!(
-            ours.engine.dial_blocking(comet.address.clone()),
+            ours.engine.handle().dial_blocking(comet.address.clone()),
             Ok(comet.id)
         );
         let theirs = ours.added(comet);
@@ -74,7 +74,7 @@ fn a_comet_node_that_meets_another_node_than_it_dialed_hangs_up() {
         wrong.id = NodeKey::from_seed([0x2d; 32]).id();
         let refusal = comet.dial(&wrong).expect_err("it finds another node");
         assert!(
-            refusal.contains(&ours.engine.node_id().to_string()),
+            refusal.contains(&ours.engine.handle().node_id().to_string()),
             "{refusal}"
         );
         let (_, reason) = ours.refused();
@@ -84,7 +84,7 @@ fn a_comet_node_that_meets_another_node_than_it_dialed_hangs_up() {
             "{}: {reason}",
             comet.line.name
         );
-        assert_eq!(ours.engine.peer_count(), 0, "{}", comet.line.name);
+        assert_eq!(ours.engine.handle().peer_count(), 0, "{}", comet.line.name);
     });
 }
 
@@ -99,7 +99,7 @@ fn a_comet_node_that_is_not_the_one_we_dialed_is_refused_by_both_ids() {
         let error = HandshakeError::WrongId { expected, found };
         let refused = DialError::Closed(CloseReason::Handshake(error));
         assert_eq!(
-            ours.engine.dial_blocking(wrong),
+            ours.engine.handle().dial_blocking(wrong),
             Err(refused),
             "{}",
             comet.line.name
@@ -116,7 +116,7 @@ fn a_comet_node_of_another_network_is_refused_whoever_dials() {
             theirs: "elsewhere".into(),
         };
         let elsewhere = CloseReason::Rejected(Reject::NodeInfo(differs));
-        let refused = ours.engine.dial_blocking(comet.address.clone());
+        let refused = ours.engine.handle().dial_blocking(comet.address.clone());
         assert_eq!(
             refused,
             Err(DialError::Closed(elsewhere.clone())),
@@ -127,6 +127,6 @@ fn a_comet_node_of_another_network_is_refused_whoever_dials() {
 
         comet.dial(&ours.address()).expect_err("it is refused");
         assert_eq!(ours.refused().1, elsewhere, "{}", comet.line.name);
-        assert_eq!(ours.engine.peer_count(), 0, "{}", comet.line.name);
+        assert_eq!(ours.engine.handle().peer_count(), 0, "{}", comet.line.name);
     });
 }

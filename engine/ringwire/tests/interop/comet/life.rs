@@ -28,7 +28,7 @@ fn an_idle_connection_lives_through_many_pings_from_both_sides() {
     }) else {
         return;
     };
-    let us = ours.engine.node_id();
+    let us = ours.engine.handle().node_id();
     let connected = comets.len();
     // All at once: each waits for itself.
     let mut comets: Vec<Comet> = comets
@@ -56,7 +56,11 @@ fn an_idle_connection_lives_through_many_pings_from_both_sides() {
         }
         assert_eq!(comet.peers(), [us.to_string()], "{}", comet.line.name);
     }
-    assert_eq!(ours.engine.peer_count(), connected, "nobody was lost");
+    assert_eq!(
+        ours.engine.handle().peer_count(),
+        connected,
+        "nobody was lost"
+    );
 }
 
 /// Lets a message through each way, so that an end is the end of something.
@@ -65,7 +69,7 @@ fn exchange(comet: &mut Comet, ours: &mut Ours) {
     let (there, back) = (content(1, 3000), content(2, 3000));
     ours.send(comet, channel, there.clone());
     assert_eq!(comet.message(), arrives(channel, &there));
-    let told = comet.tell_send(ours.engine.node_id(), channel, 3000, 2, 1);
+    let told = comet.tell_send(ours.engine.handle().node_id(), channel, 3000, 2, 1);
     comet.answer(told).expect("it was accepted");
     assert_eq!(ours.receive(channel), back);
 }
@@ -84,7 +88,7 @@ fn a_comet_node_that_stops_is_a_peer_that_closed_its_side() {
             "{}",
             comet.line.name
         );
-        assert_eq!(ours.engine.peer_count(), 0, "{}", comet.line.name);
+        assert_eq!(ours.engine.handle().peer_count(), 0, "{}", comet.line.name);
     });
 }
 
@@ -93,7 +97,7 @@ fn a_comet_node_that_drops_us_is_a_peer_that_closed_its_side() {
     each_line(&[], unlimited, |comet, ours| {
         dialed_by(comet, ours);
         exchange(comet, ours);
-        let us = ours.engine.node_id().to_string();
+        let us = ours.engine.handle().node_id().to_string();
         comet
             .ask(json!({ "stop_peer": us }))
             .expect("a peer can be stopped");
@@ -119,7 +123,7 @@ fn a_comet_node_that_is_killed_is_gone_at_once_and_by_the_networks_fault() {
             "{}: {reason}",
             comet.line.name
         );
-        assert_eq!(ours.engine.peer_count(), 0, "{}", comet.line.name);
+        assert_eq!(ours.engine.handle().peer_count(), 0, "{}", comet.line.name);
     });
 }
 
@@ -131,7 +135,11 @@ fn a_peer_that_we_stop_sees_an_orderly_end_behind_its_last_message() {
         exchange(comet, ours);
         let last = content(3, 100_000);
         ours.send(comet, channel, last.clone());
-        assert!(ours.engine.stop_peer(comet.id), "{}", comet.line.name);
+        assert!(
+            ours.engine.handle().stop_peer(comet.id),
+            "{}",
+            comet.line.name
+        );
         assert_eq!(
             comet.message(),
             arrives(channel, &last),
@@ -139,7 +147,7 @@ fn a_peer_that_we_stop_sees_an_orderly_end_behind_its_last_message() {
             comet.line.name
         );
         assert_eq!(
-            comet.peer_removed(ours.engine.node_id()),
+            comet.peer_removed(ours.engine.handle().node_id()),
             "EOF",
             "{}",
             comet.line.name
@@ -162,8 +170,9 @@ fn a_shutdown_is_seen_by_comet_as_an_orderly_end_behind_the_last_message() {
         exchange(comet, ours);
         let last = content(4, 100_000);
         ours.send(comet, channel, last.clone());
-        let us = ours.engine.node_id();
+        let us = ours.engine.handle().node_id();
         ours.engine
+            .handle()
             .shutdown_blocking(WITHIN)
             .expect("it stops in order");
         assert_eq!(

@@ -50,7 +50,7 @@ fn messages_of_every_size_come_back_from_comet_as_they_went() {
                 );
             }
         }
-        assert_eq!(ours.engine.peer_count(), 1, "{}", comet.line.name);
+        assert_eq!(ours.engine.handle().peer_count(), 1, "{}", comet.line.name);
     });
 }
 
@@ -63,9 +63,9 @@ const BUSY: [usize; CHANNELS.len()] = [200, 1 << 20, 1025, 300_000];
 #[test]
 fn several_channels_at_once_carry_all_their_messages_in_order_both_ways() {
     each_line(&FAST, unlimited, |comet, ours| {
-        let dialed = ours.engine.dial_blocking(comet.address.clone());
+        let dialed = ours.engine.handle().dial_blocking(comet.address.clone());
         assert_eq!(dialed, Ok(comet.id));
-        let us = ours.engine.node_id();
+        let us = ours.engine.handle().node_id();
         comet.peer_added(us);
         let told = CHANNELS.map(|(channel, _)| {
             let size = BUSY[place(channel)];
@@ -155,7 +155,7 @@ fn limits_of_speed_on_comets_side_slow_a_connection_and_do_not_break_it() {
     each_line(&slow, unlimited, |comet, ours| {
         dialed_by(comet, ours);
         let started = Instant::now();
-        let us = ours.engine.node_id();
+        let us = ours.engine.handle().node_id();
         let told = comet.tell_send(us, channel, 1 << 20, 5, 1);
         let message = content(6, 1 << 20);
         ours.send(comet, channel, message.clone());
@@ -178,7 +178,7 @@ fn limits_of_speed_on_comets_side_slow_a_connection_and_do_not_break_it() {
             "{}: no limit, {took:?}",
             comet.line.name
         );
-        assert_eq!(ours.engine.peer_count(), 1, "{}", comet.line.name);
+        assert_eq!(ours.engine.handle().peer_count(), 1, "{}", comet.line.name);
     });
 }
 
@@ -246,7 +246,7 @@ fn our_receive_rate_is_kept_and_reached_when_comet_sends() {
         |config| config.recv_rate = RATE,
         |comet, ours| {
             dialed_by(comet, ours);
-            let us = ours.engine.node_id();
+            let us = ours.engine.handle().node_id();
             check_rate(&format!("from CometBFT {}", comet.line.name), || {
                 let told = comet.tell_send(us, channel, MIB as usize, 0, MESSAGES);
                 for _ in 0..MESSAGES {

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire::config::Config;
+use ringwire::Config;
+use ringwire::Event;
 use ringwire::error::CloseReason;
-use ringwire::handle::{Engine, EventSubscription, Subscription, is_supported};
 use ringwire::peer::PeerInfo;
 use ringwire::reactor::ChannelDescriptor;
-use ringwire::switch::Event;
+use ringwire::{Engine, EventSubscription, Subscription, is_supported};
 use ringwire_codec::pex::PEX_CHANNEL;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
@@ -70,9 +70,17 @@ impl Ours {
         let engine = builder
             .start()
             .expect("a supported machine starts an engine");
-        let events = engine.events();
+        let events = engine.handle().events();
         let messages = channels
-            .map(|(id, _)| (id, engine.subscribe(id).expect("the channel is declared")))
+            .map(|(id, _)| {
+                (
+                    id,
+                    engine
+                        .handle()
+                        .subscribe(id)
+                        .expect("the channel is declared"),
+                )
+            })
             .collect();
         Some(Ours {
             engine,
@@ -83,18 +91,26 @@ impl Ours {
 
     /// How others dial this node.
     pub(crate) fn address(&self) -> NetAddress {
-        address_at(self.engine.node_id(), self.engine.listen_addr())
+        address_at(
+            self.engine.handle().node_id(),
+            self.engine.handle().listen_addr(),
+        )
     }
 
     /// The addresses in its book, in the order of the text.
     pub(crate) fn book(&self) -> BTreeSet<String> {
-        let book = self.engine.inspect_blocking("pex").expect("it keeps one");
+        let book = self
+            .engine
+            .handle()
+            .inspect_blocking("pex")
+            .expect("it keeps one");
         addresses_in_book(&serde_json::from_slice(&book).expect("JSON"))
     }
 
     /// Sends a message as soon as there is room for it.
     pub(crate) fn send(&self, to: &Comet, channel: ChannelId, message: Bytes) {
         self.engine
+            .handle()
             .send_blocking(to.id, channel, message, WITHIN)
             .unwrap_or_else(|error| panic!("{}: {error}", to.line.name));
     }

@@ -53,7 +53,7 @@ fn ask(comet: &Comet, ours: &mut Ours) -> Vec<NetAddress> {
 
 /// We dial, and the reference has put down where we listen.
 fn dial_and_be_known(comet: &mut Comet, ours: &Ours) {
-    let dialed = ours.engine.dial_blocking(comet.address.clone());
+    let dialed = ours.engine.handle().dial_blocking(comet.address.clone());
     assert_eq!(dialed, Ok(comet.id));
     comet.wait_book(&[ours.address()]);
 }
@@ -81,7 +81,7 @@ fn comet_asks_who_it_dialed_and_puts_down_what_it_is_told() {
         let answer = encoded(&PexMessage::Addrs(told.clone()));
         ours.send(comet, PEX_CHANNEL, answer);
         comet.wait_book(&told);
-        assert_eq!(ours.engine.peer_count(), 1, "{}", comet.line.name);
+        assert_eq!(ours.engine.handle().peer_count(), 1, "{}", comet.line.name);
     });
 }
 
@@ -92,8 +92,11 @@ fn comet_parts_from_who_tells_addresses_unasked() {
         let unasked = encoded(&PexMessage::Addrs(addresses(1)));
         ours.send(comet, PEX_CHANNEL, unasked.clone());
         // Had it asked just now, the first was an answer; otherwise nobody may be there any more.
-        let _ = ours.engine.try_send(comet.id, PEX_CHANNEL, unasked);
-        let reason = comet.peer_removed(ours.engine.node_id());
+        let _ = ours
+            .engine
+            .handle()
+            .try_send(comet.id, PEX_CHANNEL, unasked);
+        let reason = comet.peer_removed(ours.engine.handle().node_id());
         assert!(reason.contains("nsolicited"), "{reason}");
         let reason = ours.removed(comet);
         assert!(matches!(reason, CloseReason::Network(_)), "{reason}");
@@ -109,7 +112,7 @@ fn comet_answers_two_requests_at_once_and_parts_from_who_asks_a_third_time() {
             assert_eq!(told, [ours.address()], "{}", comet.line.name);
         }
         ours.send(comet, PEX_CHANNEL, encoded(&PexMessage::Request));
-        let reason = comet.peer_removed(ours.engine.node_id());
+        let reason = comet.peer_removed(ours.engine.handle().node_id());
         assert!(reason.contains("too soon"), "{reason}");
     });
 }
@@ -124,6 +127,6 @@ fn a_seed_of_comet_answers_once_and_parts_in_order() {
         let reason = ours.removed(comet);
         let orderly = CloseReason::Network(NetworkError::Eof);
         assert_eq!(reason, orderly, "{}", comet.line.name);
-        assert_eq!(comet.peer_removed(ours.engine.node_id()), "");
+        assert_eq!(comet.peer_removed(ours.engine.handle().node_id()), "");
     });
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ringwire::bytes::Bytes;
 use ringwire::comet::channels;
-use ringwire::handle::is_supported;
+use ringwire::is_supported;
 
 use super::node::{Chain, WITHIN};
 use super::release::RELEASES;
@@ -101,15 +101,17 @@ fn a_chain_of_each_release_is_followed_and_takes_our_transactions() {
         let (engine, sights) =
             comet_peer::follow(&chain.network, node.address()).expect("an engine starts");
         engine
+            .handle()
             .wait_for_peers_blocking(1, WITHIN)
             .unwrap_or_else(|error| panic!("{}: {error}{}", release.version, node.log()));
         engine
+            .handle()
             .publish_blocking(channels::MEMPOOL, Bytes::from_static(OURS.as_bytes()))
             .expect("there is room");
         node.submit(THEIRS);
         look_on(&sights, &chain.network, || node.log());
 
-        let peers = engine.peers();
+        let peers = engine.handle().peers();
         let [peer] = peers.as_slice() else {
             panic!("{}: {} peers{}", release.version, peers.len(), node.log());
         };

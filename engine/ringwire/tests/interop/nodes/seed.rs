@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use ringwire::config::Config;
+use ringwire::Config;
+use ringwire::Event;
 use ringwire::error::{CloseReason, Reject};
-use ringwire::handle::{Engine, is_supported};
-use ringwire::switch::Event;
+use ringwire::{Engine, is_supported};
 use ringwire_codec::{NetAddress, NodeKey};
 
 use super::node::{Chain, Node};
@@ -82,8 +82,11 @@ fn check_chain(release: Release, shards: u16) {
         return;
     };
     let seed = seed(&chain.network, shards);
-    let mut events = seed.events();
-    let nodes = start(&chain, &address_at(seed.node_id(), seed.listen_addr()));
+    let mut events = seed.handle().events();
+    let nodes = start(
+        &chain,
+        &address_at(seed.handle().node_id(), seed.handle().listen_addr()),
+    );
     let up = Instant::now();
     let case = format!("CometBFT {} through {shards} shards", release.version);
     let block = wait_all(&nodes, up, "its first block", |node| {
