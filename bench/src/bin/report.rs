@@ -1,7 +1,7 @@
 //! Makes a page with charts of the figures of a run:
 //! `cargo run -p ringwire-bench --bin report -- figures.json > page.html`, or its main chart alone:
 //! `cargo run -p ringwire-bench --bin report -- --chart throughput figures.json > throughput.svg`,
-//! or its main figures as Markdown tables: `... --bin report -- --markdown figures.json`
+//! or its medians as a page of Markdown: `... --bin report -- --markdown figures.json`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ struct Options {
     /// One chart alone, as an SVG file
     #[arg(long, value_name = "NAME")]
     chart: Option<Picture>,
-    /// The main figures as Markdown tables
+    /// The medians as a page of Markdown
     #[arg(long, conflicts_with = "chart")]
     markdown: bool,
     /// What `--json` of the system bench wrote
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         }
     };
     let made = match options.chart {
-        None if options.markdown => Some(markdown::text(&report)),
+        None if options.markdown => Some(markdown::page(&report)),
         None => Some(page::html(&report)),
         Some(Picture::Throughput) => picture::throughput(&report),
     };

@@ -1,5 +1,6 @@
-//! The main figures of a run as Markdown tables, for the documentation: what stands there is printed,
-//! never written by hand.
+//! The medians of a run as a page of Markdown: what the documentation keeps of a run is printed, never
+//! written by hand. All figures with their spread fill a file twenty times as large, which stays out of
+//! the repository.
 
 use std::fmt::Write;
 
@@ -27,8 +28,33 @@ const COLUMNS: &[&str] = &[
 /// Suites of small messages, whose CPU time is told by messages; that of others by bytes.
 const BY_MESSAGE: &[&str] = &["small"];
 
-/// One table for each suite: medians, and after a comma the ratio to the case's first contender.
-pub fn text(report: &Report) -> String {
+/// Where and how the run was made, and a table for each suite: medians, and after a comma the ratio to
+/// the case's first contender.
+pub fn page(report: &Report) -> String {
+    head(report) + &tables(report)
+}
+
+fn head(report: &Report) -> String {
+    let machine = &report.machine;
+    let mut head = format!(
+        "# Measured {}\n\n{}, {} cores, Linux {}, loopback. {}, commit {}. Medians of {} runs, contenders in \
+         turn; after\na comma the ratio to the case's first contender, taken pair by pair.\n\n```sh\n{}\n```\n",
+        machine.date,
+        machine.cpu,
+        machine.cores,
+        machine.kernel,
+        machine.rustc,
+        machine.commit.as_deref().unwrap_or("unknown"),
+        report.runs,
+        machine.command,
+    );
+    if report.quick {
+        head += "\nA quick run: it shows that everything works, and its figures mean nothing.\n";
+    }
+    head
+}
+
+fn tables(report: &Report) -> String {
     let mut text = String::new();
     for (bench, rows) in suites(&report.rows) {
         let columns: Vec<&str> = COLUMNS
@@ -107,6 +133,8 @@ mod tests {
         let expected = "\n| drain | | throughput | CPU per GiB |\n|---|---|---|---|\n\
                         | wide 1 KiB | limit | 1000 u |  |\n\
                         |  | ringwire | 900 u, 0.90 | 0.50 u, 0.90 |\n";
-        assert_eq!(text(&report), expected);
+        assert_eq!(tables(&report), expected);
+        let page = page(&report);
+        assert!(page.starts_with("# Measured ") && page.ends_with(expected));
     }
 }

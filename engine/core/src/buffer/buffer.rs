@@ -88,6 +88,11 @@ impl Buffer {
         self.bytes.split_to(len).freeze()
     }
 
+    /// The memory alone, whosever it is.
+    pub(super) fn into_memory(self) -> BytesMut {
+        self.bytes
+    }
+
     /// Makes a buffer of a pool whole again if it is the last reference to its memory; else, and
     /// foreign ones always, gives it back empty.
     #[allow(

@@ -19,6 +19,10 @@ use super::pool::{BufferPool, COPY_OUT_BYTES};
 /// A message may pin a buffer of so many times its length.
 pub(super) const PINNED_MAX: usize = 4;
 
+/// Bytes of the smallest buffer that a message is gathered in: what comes in several packets is
+/// seldom shorter.
+const GATHER_BYTES_MIN: usize = 4096;
+
 /// The part of a message that has come so far. Holds no memory between messages.
 #[derive(Debug, Default)]
 pub struct GatherBuf {
@@ -67,7 +71,7 @@ impl GatherBuf {
         } else {
             gathered.split().freeze()
         };
-        pool.give_back_gather(gathered, room);
+        pool.give_back_sized(gathered, room);
         message
     }
 
@@ -76,11 +80,11 @@ impl GatherBuf {
     #[cold]
     fn grow(&mut self, needed: usize, max: usize, pool: &mut BufferPool) {
         let likely = needed.max(self.usual.min(max));
-        let mut grown = pool.take_gather(likely, max);
+        let mut grown = pool.take_sized(likely.max(GATHER_BYTES_MIN), max);
         grown.extend_from_slice(&self.bytes);
         let full = std::mem::replace(&mut self.bytes, grown);
         let room = full.capacity();
-        pool.give_back_gather(full, room);
+        pool.give_back_sized(full, room);
     }
 }
 

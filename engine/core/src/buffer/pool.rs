@@ -37,14 +37,17 @@ const ARENA_BYTES: usize = 16 * 1024;
 /// Spent arenas that are waited for; older ones are left to whoever keeps their messages. A connection
 /// reads a quarter of their bytes ahead, and as much waits in a subscription that keeps up.
 const ARENAS_LENT_MAX: usize = 64;
-/// Smallest and largest buffer that messages of several packets are gathered in and that is used
-/// again; the sizes between are powers of two.
-const GATHER_BYTES_MIN: usize = 4096;
-const GATHER_BYTES_MAX: usize = 1 << 20;
-const GATHER_CLASSES: usize = (GATHER_BYTES_MAX / GATHER_BYTES_MIN).ilog2() as usize + 1;
-/// Bytes of the gather buffers of one size that are waited for, two of them at least: as many as arenas
+/// Smallest and largest size of memory that is made to measure and used again; the sizes between are
+/// powers of two. The smallest holds the rest of a frame's header.
+const SIZED_BYTES_MIN: usize = 64;
+const SIZED_BYTES_MAX: usize = 1 << 20;
+const SIZED_CLASSES: usize = (SIZED_BYTES_MAX / SIZED_BYTES_MIN).ilog2() as usize + 1;
+/// Bytes of the memory of one size that is waited for, two pieces of it at least: as many as arenas
 /// have, for the same reason.
-const GATHER_LENT_BYTES: usize = 1 << 20;
+const SIZED_LENT_BYTES: usize = 1 << 20;
+/// Pieces of one size that are waited for at most. With the line above that is 1 MiB of each size from
+/// 4 KiB to 512 KiB, 2 MiB of the largest, and 1 MiB of all smaller ones together.
+const SIZED_LENT_MAX: usize = 256;
 
 /// The part of the chunks that may be out as slices, and not with a connection any more, before
 /// messages are copied instead: one in so many. Whoever keeps messages keeps chunks, and the rest is
@@ -146,7 +149,7 @@ pub struct BufferPool {
     send_idle: Vec<Buffer>,
     arena: BytesMut,
     arenas: Reuse,
-    gathers: [Reuse; GATHER_CLASSES],
+    sized: [Reuse; SIZED_CLASSES],
     counters: PoolCounters,
 }
 
@@ -163,9 +166,9 @@ impl BufferPool {
             send_idle: Vec::new(),
             arena: BytesMut::new(),
             arenas: Reuse::new(ARENA_BYTES, ARENAS_LENT_MAX),
-            gathers: std::array::from_fn(|class| {
-                let bytes = GATHER_BYTES_MIN << class;
-                Reuse::new(bytes, (GATHER_LENT_BYTES / bytes).max(2))
+            sized: std::array::from_fn(|class| {
+                let bytes = SIZED_BYTES_MIN << class;
+                Reuse::new(bytes, (SIZED_LENT_BYTES / bytes).clamp(2, SIZED_LENT_MAX))
             }),
             counters: PoolCounters::default(),
         }
@@ -230,7 +233,7 @@ impl BufferPool {
         buffer.cut(len)
     }
 
-    /// Frees idle chunks and gather buffers that nobody has needed since the last call, so that a
+    /// Frees idle chunks and memory made to measure that nobody has needed since the last call, so that a
     /// burst does not keep its memory for ever; call it now and then while [`BufferPool::is_idling`].
     pub fn trim(&mut self) {
         let freed = self.chunks_spare.min(CHUNKS_PER_TRIM);
@@ -238,12 +241,12 @@ impl BufferPool {
         self.chunks_idle.truncate(kept);
         self.chunks_made -= freed;
         self.chunks_spare = kept;
-        self.gathers.iter_mut().for_each(Reuse::trim);
+        self.sized.iter_mut().for_each(Reuse::trim);
     }
 
     /// Whether a trim may have something to free, now or later.
     pub fn is_idling(&self) -> bool {
-        !self.chunks_idle.is_empty() || self.gathers.iter().any(Reuse::is_lending)
+        !self.chunks_idle.is_empty() || self.sized.iter().any(Reuse::is_lending)
     }
 
     /// A buffer of [`SEND_BYTES`] initialised bytes to seal into.
@@ -294,30 +297,31 @@ impl BufferPool {
         self.counters.allocated += u64::from(fresh);
     }
 
-    /// An empty buffer for a message of about `bytes`, at least so much and at most `max`.
-    pub(super) fn take_gather(&mut self, bytes: usize, max: usize) -> BytesMut {
-        let class = bytes.next_power_of_two().max(GATHER_BYTES_MIN);
-        let (buffer, fresh) = match self.gathers(class) {
-            Some(gathers) if class <= max => gathers.take(),
+    /// Empty memory for about `bytes`, at least so many and at most `max`: what a message of several
+    /// packets is gathered in, or what a rest of received bytes waits in.
+    pub(super) fn take_sized(&mut self, bytes: usize, max: usize) -> BytesMut {
+        let class = bytes.next_power_of_two().max(SIZED_BYTES_MIN);
+        let (memory, fresh) = match self.sized(class) {
+            Some(sized) if class <= max => sized.take(),
             _ => (BytesMut::with_capacity(class.min(max)), true),
         };
         self.counters.allocated += u64::from(fresh);
-        buffer
+        memory
     }
 
-    /// Takes back a buffer of [`BufferPool::take_gather`] that had `room`, or what is left of it
-    /// after its message was split off.
-    pub(super) fn give_back_gather(&mut self, remainder: BytesMut, room: usize) {
-        if let Some(gathers) = self.gathers(room) {
-            gathers.give_back(remainder);
+    /// Takes back memory of [`BufferPool::take_sized`] that had `room`, or what is left of it after a
+    /// message was split off.
+    pub(super) fn give_back_sized(&mut self, remainder: BytesMut, room: usize) {
+        if let Some(sized) = self.sized(room) {
+            sized.give_back(remainder);
         }
     }
 
-    /// The gather buffers of exactly `class` bytes.
-    fn gathers(&mut self, class: usize) -> Option<&mut Reuse> {
-        let exact = class.is_power_of_two() && class >= GATHER_BYTES_MIN;
-        let number = (class / GATHER_BYTES_MIN).checked_ilog2()? as usize;
-        self.gathers.get_mut(number).filter(|_| exact)
+    /// The memory of exactly `class` bytes.
+    fn sized(&mut self, class: usize) -> Option<&mut Reuse> {
+        let exact = class.is_power_of_two() && class >= SIZED_BYTES_MIN;
+        let number = (class / SIZED_BYTES_MIN).checked_ilog2()? as usize;
+        self.sized.get_mut(number).filter(|_| exact)
     }
 
     /// Looks at each lent chunk at most once, oldest first, for one that came back.

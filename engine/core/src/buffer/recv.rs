@@ -178,7 +178,7 @@ impl RecvBuf {
             return;
         }
         let backlog_bytes = self.backlog_bytes();
-        let mut parked = Window::with_room(backlog_bytes);
+        let mut parked = Window::with_room(backlog_bytes, pool);
         if let Some(front) = self.front.take() {
             parked.append_opened(front.plain());
             parked.append(front.sealed());
@@ -264,7 +264,7 @@ impl RecvBuf {
         }
         if !tail_fits {
             self.count_join(rest_len);
-            let mut grown = Window::with_room(rest_len + chunk_len);
+            let mut grown = Window::with_room(rest_len + chunk_len, pool);
             grown.append_opened(front.plain());
             grown.append(front.sealed());
             std::mem::replace(&mut front, grown).give_back(pool);
@@ -289,7 +289,7 @@ struct Window {
     plain: usize,
     sealed: usize,
     end: usize,
-    /// Bytes of its memory if that is our own, for what fits in no chunk; none if it is the pool's.
+    /// Bytes of its memory if that was made to measure; none if it is a chunk.
     own: Option<usize>,
 }
 
@@ -310,10 +310,16 @@ impl From<Chunk> for Window {
 impl Window {
     /// An empty window of our own for at least `bytes`, with as much again so that growing piece by
     /// piece copies each byte a bounded number of times.
-    fn with_room(bytes: usize) -> Self {
-        let bytes = bytes.next_power_of_two() * 2;
+    fn with_room(bytes: usize, pool: &mut BufferPool) -> Self {
+        Window::own(pool.take_sized(2 * bytes.next_power_of_two(), usize::MAX))
+    }
+
+    /// An empty window in memory of our own, all of which it uses.
+    fn own(mut memory: BytesMut) -> Self {
+        let bytes = memory.capacity();
+        memory.resize(bytes, 0);
         Window {
-            bytes: Buffer::from(BytesMut::zeroed(bytes)),
+            bytes: Buffer::from(memory),
             read: 0,
             plain: 0,
             sealed: 0,
@@ -323,7 +329,8 @@ impl Window {
     }
 
     fn copied_from(plain: &[u8], sealed: &[u8]) -> Self {
-        let mut window = Window::with_room(plain.len() + sealed.len());
+        let bytes = 2 * (plain.len() + sealed.len()).next_power_of_two();
+        let mut window = Window::own(BytesMut::with_capacity(bytes));
         window.append_opened(plain);
         window.append(sealed);
         window
@@ -428,8 +435,9 @@ impl Window {
     }
 
     fn give_back(self, pool: &mut BufferPool) {
-        if self.is_pooled() {
-            pool.give_back_chunk(self.bytes);
+        match self.own {
+            None => pool.give_back_chunk(self.bytes),
+            Some(room) => pool.give_back_sized(self.bytes.into_memory(), room),
         }
     }
 

@@ -155,8 +155,33 @@ fn a_peer_that_stops_in_the_middle_of_a_frame_keeps_no_chunk() {
     recv.push(chunk(rest, &mut pool), &mut pool);
     open_all(&mut recv, &mut pool);
     assert!(recv.plain() == plain_bytes(2_000));
-    // The send buffer and one chunk, used twice.
-    assert_eq!(pool.counters().allocated, 2);
+    // The send buffer, one chunk, used twice, and where the rest waited.
+    assert_eq!(pool.counters().allocated, 3);
+}
+
+#[test]
+fn a_rest_that_waits_again_and_again_waits_in_the_same_memory() {
+    for wide in [false, true] {
+        let (mut sealer, opener) = layer(wide);
+        let mut pool = pool();
+        let mut recv = RecvBuf::new(opener);
+        let mut made = Vec::new();
+        for _ in 0..50 {
+            let sealed = seal(&mut sealer, &[plain_bytes(2_000)], &mut pool);
+            let (start, rest) = sealed.split_at(1_500);
+            for piece in [start, rest] {
+                recv.push(chunk(piece, &mut pool), &mut pool);
+                open_all(&mut recv, &mut pool);
+            }
+            assert!(recv.plain() == plain_bytes(2_000));
+            recv.consume(2_000);
+            made.push(pool.counters().allocated);
+        }
+        assert!(
+            made.iter().all(|allocated| *allocated == made[0]),
+            "{made:?}"
+        );
+    }
 }
 
 #[test]
