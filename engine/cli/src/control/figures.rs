@@ -100,11 +100,9 @@ mod tests {
         let mut metrics = Metrics::default();
         metrics.refusals.crowded = crowded;
         metrics.recv_held_bytes = 10;
-        metrics.channels = vec![ChannelMetrics {
-            channel: ChannelId(0x22),
-            received_messages,
-            ..ChannelMetrics::default()
-        }];
+        let mut channel = ChannelMetrics::default();
+        (channel.channel, channel.received_messages) = (ChannelId(0x22), received_messages);
+        metrics.channels = vec![channel];
         ShardStatus {
             shard: ShardId(0),
             metrics,

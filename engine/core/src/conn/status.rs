@@ -49,7 +49,6 @@ pub struct ChannelStatus {
 
 /// A snapshot of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct ConnectionStatus {
     /// How long the connection has been up.
     pub duration: Duration,

@@ -67,7 +67,6 @@ pub(crate) enum Control {
 
 /// What one shard did so far, as of the turn in which it was asked.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct ShardStatus {
     /// Which shard.
     pub shard: ShardId,
