@@ -284,6 +284,37 @@ pub enum TrySendError {
     Stopping(Bytes),
 }
 
+/// Why a message was handed neither to peers nor to a reactor by an awaited call: one that waits for
+/// room never finds none.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// No channel of that id is registered here.
+    #[error("channel {0} is not registered on this node")]
+    UnknownChannel(ChannelId),
+    /// The message is longer than the channel allows.
+    #[error("message of {len} bytes is over the channel's maximum of {max}")]
+    TooLong {
+        /// Bytes of the message.
+        len: usize,
+        /// The channel's `recv_message_capacity`.
+        max: usize,
+    },
+    /// The node is stopping. Here is the message.
+    #[error("the node is stopping")]
+    Stopping(Bytes),
+}
+
+impl From<PublishError> for TrySendError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::UnknownChannel(channel) => TrySendError::UnknownChannel(channel),
+            PublishError::TooLong { len, max } => TrySendError::TooLong { len, max },
+            PublishError::Stopping(message) => TrySendError::Stopping(message),
+        }
+    }
+}
+
 /// Why an awaited send failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -291,9 +322,9 @@ pub enum SendError {
     /// The message could not be queued at all.
     #[error(transparent)]
     Refused(#[from] TrySendError),
-    /// No room until the deadline.
+    /// No room until the deadline. Here is the message.
     #[error("no room in the queue of the channel until the deadline")]
-    Timeout,
+    Timeout(Bytes),
     /// The peer was closed while the message waited for room.
     #[error("the peer was closed while the message waited")]
     Closed,

@@ -167,7 +167,7 @@ pub mod error {
     pub use ringwire_core::document::SaveError;
     #[doc(inline)]
     pub use ringwire_core::error::{
-        CloseReason, NetworkError, ReactorError, Reject, SendError, TrySendError,
+        CloseReason, NetworkError, PublishError, ReactorError, Reject, SendError, TrySendError,
     };
     #[doc(inline)]
     pub use ringwire_core::reactor::AskError;

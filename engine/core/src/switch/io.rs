@@ -296,6 +296,9 @@ pub enum Event {
         /// Whether the channel has had a subscriber, who takes nothing; else it waits for its first.
         has_subscriber: bool,
     },
+    /// This observer fell behind, and so many events before the next one were not told to it. Each
+    /// observer has its own count.
+    Missed(u64),
     /// The switch has nothing more to do: all links are closed.
     Stopped,
 }
@@ -391,6 +394,7 @@ impl fmt::Display for Event {
                     "channel {channel} held back: {waiting} messages wait for {whom}, and {peer} is not read"
                 )
             }
+            Event::Missed(events) => write!(line, "{events} events missed"),
             Event::Stopped => line.write_str("stopped"),
         }
     }

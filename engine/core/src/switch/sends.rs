@@ -60,7 +60,7 @@ impl Core {
         peer.waiting = waiting;
         for send in late {
             if let Some(token) = send.token {
-                self.reply(token, Reply::Send(Err(SendError::Timeout)));
+                self.reply(token, Reply::Send(Err(SendError::Timeout(send.message))));
             }
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ringwire_codec::{ChannelId, NetAddress, NodeId};
 use ringwire_core::document::Document;
+use ringwire_core::error::{CloseReason, Reject};
 use ringwire_core::peer::{Ban, ShardId};
 use ringwire_core::switch::{BanTarget, Command, NamedPeer, Reply};
 
@@ -212,7 +213,8 @@ impl Handle {
     /// answer to a ping that is sent at once. Else the answer is the reason: what the remote told, if it
     /// is a Ringwire node, or the step at which it hung up, if it is one that gives no reasons.
     ///
-    /// It takes `dial_timeout`, `handshake_timeout` and `pong_timeout` together at most.
+    /// It takes `dial_timeout`, `handshake_timeout` and `pong_timeout` together at most. A node that is
+    /// connected already is not dialed: the answer is its id.
     pub async fn dial(&self, address: NetAddress) -> Result<NodeId, DialError> {
         self.ask_dial(address, false).await
     }
@@ -229,12 +231,19 @@ impl Handle {
     }
 
     async fn ask_dial(&self, address: NetAddress, persistent: bool) -> Result<NodeId, DialError> {
+        let id = address.id;
         let command = Command::Dial {
             address,
             persistent,
             token: None,
         };
         match self.ask_coordinator(command).await {
+            // It stands already: what the caller wanted is there.
+            Some(Reply::Dial(Err(CloseReason::Rejected(Reject::DuplicateId(known)))))
+                if known == id =>
+            {
+                Ok(known)
+            }
             Some(Reply::Dial(dialed)) => Ok(dialed?),
             Some(_) | None => Err(DialError::Stopping),
         }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
-use ringwire_core::error::{SendError, TrySendError};
+use ringwire_core::error::{PublishError, SendError, TrySendError};
 use ringwire_core::peer::ShardId;
 use ringwire_core::switch::{Command, Reply};
 
@@ -77,7 +77,7 @@ impl Handle {
             return Err(if port.is_closed() {
                 stopping(message)
             } else {
-                SendError::Timeout
+                SendError::Timeout(message)
             });
         };
         let (sender, answer) = reply();
@@ -132,7 +132,7 @@ impl Handle {
     /// Like [`Handle::try_broadcast`], but waits for room in the shards' inboxes. It does not wait
     /// for slow peers: those without room miss the message. While it waits it holds no room: a
     /// future that is kept and not polled costs others nothing.
-    pub async fn broadcast(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
+    pub async fn broadcast(&self, channel: ChannelId, message: Bytes) -> Result<(), PublishError> {
         self.check(channel, &message)?;
         let ports = &self.node.ports;
         let coordinator = self.node.port(ShardId::COORDINATOR);
@@ -140,7 +140,7 @@ impl Handle {
             take_all_or_wait(ports, cx, message.len())
         });
         let Some(slots) = slots.await else {
-            return Err(TrySendError::Stopping(message));
+            return Err(PublishError::Stopping(message));
         };
         self.fill_broadcast(slots, channel, &message);
         Ok(())
@@ -151,7 +151,7 @@ impl Handle {
         &self,
         channel: ChannelId,
         message: Bytes,
-    ) -> Result<(), TrySendError> {
+    ) -> Result<(), PublishError> {
         block_on(self.broadcast(channel, message))
     }
 
@@ -169,7 +169,7 @@ impl Handle {
 
     /// Hands a message to the reactor that owns the channel; waits while the reactor says that its
     /// peers are behind, or the shard's inbox is full.
-    pub async fn publish(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
+    pub async fn publish(&self, channel: ChannelId, message: Bytes) -> Result<(), PublishError> {
         self.check(channel, &message)?;
         let port = self.publish_port(channel);
         let slot = wait_for(&self.node, port, None, |cx| {
@@ -178,14 +178,14 @@ impl Handle {
             })
         });
         let Some(slot) = slot.await else {
-            return Err(TrySendError::Stopping(message));
+            return Err(PublishError::Stopping(message));
         };
         fill(port, slot, Command::Publish { channel, message });
         Ok(())
     }
 
     /// [`Handle::publish`] for plain threads.
-    pub fn publish_blocking(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
+    pub fn publish_blocking(&self, channel: ChannelId, message: Bytes) -> Result<(), PublishError> {
         block_on(self.publish(channel, message))
     }
 
@@ -224,16 +224,16 @@ impl Handle {
     }
 
     /// What holds for every message, whoever gets it.
-    fn check(&self, channel: ChannelId, message: &Bytes) -> Result<(), TrySendError> {
+    fn check(&self, channel: ChannelId, message: &Bytes) -> Result<(), PublishError> {
         if self.node.is_stopping() {
-            return Err(TrySendError::Stopping(message.clone()));
+            return Err(PublishError::Stopping(message.clone()));
         }
         let Some(descriptor) = self.node.channel(channel) else {
-            return Err(TrySendError::UnknownChannel(channel));
+            return Err(PublishError::UnknownChannel(channel));
         };
         let (len, max) = (message.len(), descriptor.recv_message_capacity);
         if len > max {
-            Err(TrySendError::TooLong { len, max })
+            Err(PublishError::TooLong { len, max })
         } else {
             Ok(())
         }

@@ -6,7 +6,8 @@
 //! has none any more drops its messages. Several subscribers get every message each; the slowest
 //! of them sets the pace.
 //!
-//! Events are told, not promised: an observer that does not keep up misses some.
+//! Events are told, not promised: an observer that does not keep up misses some, and is told how
+//! many.
 
 use std::collections::HashMap;
 
@@ -19,7 +20,27 @@ use crate::shard::feed::Feed;
 #[derive(Debug, Default)]
 pub(crate) struct Outlet {
     subscriptions: HashMap<ChannelId, Vec<Feed<Delivery>>>,
-    observers: Vec<Feed<Event>>,
+    observers: Vec<Observer>,
+}
+
+/// Somebody who is told events.
+#[derive(Debug)]
+struct Observer {
+    feed: Feed<Event>,
+    /// Events that found no room since the last one that did.
+    missed: u64,
+}
+
+impl Observer {
+    /// Tells an event, or counts it; what was missed is told first.
+    fn tell(&mut self, event: &Event) {
+        if self.missed > 0 && self.feed.push(Event::Missed(self.missed)).is_ok() {
+            self.missed = 0;
+        }
+        if self.missed > 0 || self.feed.push(event.clone()).is_err() {
+            self.missed += 1;
+        }
+    }
 }
 
 impl Outlet {
@@ -33,8 +54,9 @@ impl Outlet {
 
     /// Adds an observer.
     pub(crate) fn observe(&mut self, feed: Feed<Event>) {
-        self.observers.retain(|feed| !feed.is_abandoned());
-        self.observers.push(feed);
+        self.observers
+            .retain(|observer| !observer.feed.is_abandoned());
+        self.observers.push(Observer { feed, missed: 0 });
     }
 
     /// Whether a message of `channel` can go now. Marks full feeds, so that their reader wakes the
@@ -66,10 +88,10 @@ impl Outlet {
 
     /// Tells the observers.
     pub(crate) fn tell(&mut self, event: &Event) {
-        self.observers.retain(|feed| !feed.is_abandoned());
-        for feed in &mut self.observers {
-            // A full feed means a slow observer: it misses this one.
-            let _ = feed.push(event.clone());
+        self.observers
+            .retain(|observer| !observer.feed.is_abandoned());
+        for observer in &mut self.observers {
+            observer.tell(event);
         }
     }
 
@@ -79,7 +101,9 @@ impl Outlet {
             .values_mut()
             .flatten()
             .for_each(Feed::flush);
-        self.observers.iter_mut().for_each(Feed::flush);
+        self.observers
+            .iter_mut()
+            .for_each(|observer| observer.feed.flush());
     }
 }
 
@@ -140,6 +164,25 @@ mod tests {
         }
         assert_eq!(outlet.subscriptions[&CHANNEL].len(), 1);
         assert_eq!(outlet.observers.len(), 1);
+    }
+
+    #[test]
+    fn an_observer_that_falls_behind_is_told_how_many_events_it_missed() {
+        let mut outlet = Outlet::default();
+        let (mut feeds, mut intake) = feeds(&[Arc::new(Port::new())], 2);
+        outlet.observe(feeds.remove(0));
+        for _ in 0..5 {
+            outlet.tell(&Event::Stopped);
+        }
+        let mut told = || {
+            let events = std::iter::from_fn(|| intake.try_next());
+            events.map(|event| event.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(told(), ["stopped", "stopped"]);
+        outlet.tell(&Event::Stopped);
+        assert_eq!(told(), ["3 events missed", "stopped"]);
+        outlet.tell(&Event::Stopped);
+        assert_eq!(told(), ["stopped"]);
     }
 
     #[test]

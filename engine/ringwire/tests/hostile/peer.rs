@@ -273,7 +273,7 @@ fn a_peer_that_never_reads_fills_its_own_queue_and_no_other() {
         // that is not made stays away.
         match send_within(&arena, id, &message, Duration::from_millis(500)) {
             Ok(()) => {}
-            Err(error) => break assert_eq!(error, SendError::Timeout),
+            Err(error) => break assert_eq!(error, SendError::Timeout(message)),
         }
     }
     arena.must_go_on("a peer that never reads");
