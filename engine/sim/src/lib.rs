@@ -72,19 +72,19 @@
 
 #![forbid(unsafe_code)]
 
-mod carry;
+mod call_order;
 mod check;
 mod dial;
-mod disaster;
+mod execute;
+mod faults;
 mod node;
 mod step;
 mod stream;
 mod view;
 mod wire;
-mod witness;
 
 pub mod clock;
-pub mod fault;
+mod fault_table;
 pub mod ledger;
 pub mod link;
 pub mod profile;
@@ -93,7 +93,7 @@ pub mod scenario;
 pub mod trace;
 pub mod world;
 
-pub use fault::{Fault, FaultTable, When, Where};
+pub use fault_table::{Fault, FaultTable, When, Where};
 pub use node::{
     AddressPlan, NodeSpec, ReactorSet, SPREAD_GROUPS, net_address, node_key, socket_addr, spread_ip,
 };

@@ -19,9 +19,9 @@ use ringwire_core::reactor::{Instance, erase};
 use ringwire_core::switch::{DialId, Filters, LinkId, Switch, SwitchConfig};
 use ringwire_core::time::Instant;
 
+use crate::call_order::{Grammar, Watched};
 use crate::rng::Rng;
 use crate::wire::EndRef;
-use crate::witness::{Grammar, Witness};
 
 /// Port every node listens on.
 pub(super) const PORT: u16 = 26_656;
@@ -157,8 +157,8 @@ impl Node {
             self.capacities
                 .extend(channels.map(|channel| (channel.id, channel.send_queue_capacity)));
             let reactors = reactors.into_iter().map(|(name, reactor)| {
-                let witness = Witness::new(name.clone(), shard, reactor, &self.grammar);
-                (name, Box::new(witness) as Box<dyn Instance>)
+                let watched = Watched::new(name.clone(), shard, reactor, &self.grammar);
+                (name, Box::new(watched) as Box<dyn Instance>)
             });
             let parts = SwitchConfig {
                 config: Arc::clone(&config),

@@ -18,7 +18,7 @@ use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::{ChannelDescriptor, Instance, erase};
 use ringwire_core::switch::{AppChannels, Filters};
 
-use crate::fault::FaultTable;
+use crate::fault_table::FaultTable;
 use crate::node::{self, AddressPlan, NodeSpec, PORT};
 use crate::profile::LinkProfile;
 use crate::rng::Rng;

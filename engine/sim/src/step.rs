@@ -7,7 +7,7 @@ use ringwire_core::peer::ShardId;
 use ringwire_core::switch::{DialId, Parcel, ShardMessage, Switch};
 use ringwire_core::time::Instant;
 
-use crate::fault::{Fault, FaultRule};
+use crate::fault_table::{Fault, FaultRule};
 use crate::link::Ending;
 use crate::node::{Place, Shard};
 use crate::wire::{EndRef, EndState};

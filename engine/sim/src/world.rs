@@ -24,7 +24,7 @@ use ringwire_core::switch::{Command, Event, LinkId, Reply, ReplyToken, Switch};
 use ringwire_core::time::Instant;
 
 use crate::clock::Clock;
-use crate::fault::FaultTable;
+use crate::fault_table::FaultTable;
 use crate::ledger::Ledger;
 use crate::node::{self, AddressPlan, Node, NodeSpec, PORT, Place};
 use crate::profile::LinkProfile;

@@ -27,16 +27,16 @@ use ringwire_core::peer::{PeerKey, ShardId};
 use ringwire_core::switch::{Reply, ReplyToken, Switch};
 use ringwire_core::time::Instant;
 
+use crate::shard::cpu_placement::CpuPlace;
 use crate::shard::directory::{PeerEntry, Reservation};
 use crate::shard::mesh::Mesh;
-use crate::shard::moving::Departure;
+use crate::shard::migration::Departure;
 use crate::shard::node::Node;
-use crate::shard::outlet::Outlet;
 use crate::shard::port::{Control, Port};
 use crate::shard::reply::ReplySender;
-use crate::shard::seats::Seat;
 use crate::shard::spin::Spinner;
 use crate::shard::store::Store;
+use crate::shard::subscriptions::Subscriptions;
 use crate::transport::{Completion, Dialer, Ring, TransportError, Wait};
 
 /// The longest sleep. Nothing needs it: it bounds the damage of a wake-up that a kernel lost.
@@ -59,7 +59,7 @@ pub(super) struct Driver {
     pub(super) ring: Ring,
     pub(super) dialer: Dialer,
     pub(super) mesh: Mesh,
-    pub(super) outlet: Outlet,
+    pub(super) subscriptions: Subscriptions,
     /// Where documents are kept; only the coordinator's shard has files to keep.
     pub(super) store: Store,
     /// Who waits for the reply to a command.
@@ -77,7 +77,7 @@ pub(super) struct Driver {
     pub(super) leave_by: Option<Instant>,
     pub(super) now: Instant,
     spinner: Spinner,
-    seat: Seat,
+    cpu_place: CpuPlace,
 }
 
 /// What a driver is made of.
@@ -89,7 +89,7 @@ pub(super) struct Parts {
     pub(super) mesh: Mesh,
     pub(super) busy_poll: Duration,
     pub(super) store: Store,
-    pub(super) seat: Seat,
+    pub(super) cpu_place: CpuPlace,
 }
 
 /// Runs a shard until the engine has stopped. `Err` tells why it failed: a panic within a turn is
@@ -138,7 +138,7 @@ impl Driver {
             mesh,
             busy_poll,
             store,
-            seat,
+            cpu_place,
         } = parts;
         let now = node.clock.now();
         Driver {
@@ -150,7 +150,7 @@ impl Driver {
             dialer: Dialer::new(ring.waker()),
             ring,
             mesh,
-            outlet: Outlet::default(),
+            subscriptions: Subscriptions::default(),
             store,
             replies: HashMap::new(),
             next_token: 0,
@@ -161,7 +161,7 @@ impl Driver {
             control: Vec::new(),
             leave_by: None,
             spinner: Spinner::new(busy_poll),
-            seat,
+            cpu_place,
         }
     }
 
@@ -195,7 +195,7 @@ impl Driver {
         let worked = self.deliver();
         self.publish_gauges();
         self.publish_rooms();
-        self.outlet.flush();
+        self.subscriptions.flush();
         worked
     }
 
@@ -210,7 +210,7 @@ impl Driver {
 
     /// Nothing to do: watches for a while if that has paid lately, then says how long to sleep.
     fn rest(&mut self) -> Wait {
-        let budget = self.spinner.budget(self.seat.is_crowded());
+        let budget = self.spinner.budget(self.cpu_place.is_crowded());
         if !budget.is_zero() {
             if self.watch(budget) {
                 self.spinner.handle_caught();

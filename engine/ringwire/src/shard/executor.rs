@@ -1,4 +1,4 @@
-//! Starting shards: a thread, a seat, an executor, a ring, a switch each.
+//! Starting shards: a thread, a CPU, an executor, a ring, a switch each.
 //!
 //! Starting is all or nothing. Every shard sets itself up and reports; only when all have reported
 //! do they begin to turn. The first error sends all of them home.
@@ -38,11 +38,11 @@ use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::{ChannelDescriptor, erase};
 use ringwire_core::switch::{AppChannels, Filters, ReactorFactory, Switch, SwitchConfig};
 
+use crate::shard::cpu_placement::CpuPlace;
 use crate::shard::driver::{Driver, Parts, drive, panic_message};
 use crate::shard::error::StartError;
 use crate::shard::mesh::Mesh;
 use crate::shard::node::Node;
-use crate::shard::seats::Seat;
 use crate::shard::store::{Files, Store};
 use crate::transport::{Ring, RingConfig, affinity, check};
 
@@ -84,7 +84,7 @@ struct Berth {
     shard: ShardId,
     listener: TcpListener,
     mesh: Mesh,
-    seat: Seat,
+    cpu_place: CpuPlace,
 }
 
 /// Starts a thread per listener and returns when all shards turn, or none.
@@ -103,14 +103,14 @@ pub(crate) fn launch(
     let mut starting = Vec::new();
     for ((shard, listener), mesh) in (0..).map(ShardId).zip(listeners).zip(meshes) {
         let shards = usize::from(node.shard_count());
-        let seat = Seat::take(&cpus, shards, plan.config.pin_shards);
+        let cpu_place = CpuPlace::take(&cpus, shards, plan.config.pin_shards);
         let berth = Berth {
             plan: plan.clone(),
             node: node.clone(),
             shard,
             listener,
             mesh,
-            seat,
+            cpu_place,
         };
         starting.push(Starting::spawn(berth));
     }
@@ -247,9 +247,9 @@ fn set_up(berth: Berth) -> Result<(LocalExecutor, Driver), StartError> {
         shard,
         listener,
         mesh,
-        seat,
+        cpu_place,
     } = berth;
-    if let Some(cpu) = seat.cpu {
+    if let Some(cpu) = cpu_place.cpu {
         pin(cpu);
     }
     let executor = executor(shard)?;
@@ -267,7 +267,7 @@ fn set_up(berth: Berth) -> Result<(LocalExecutor, Driver), StartError> {
         mesh,
         busy_poll,
         store,
-        seat,
+        cpu_place,
     });
     Ok((executor, driver))
 }

@@ -18,7 +18,7 @@ use crate::shard::feed::Feed;
 
 /// The subscriptions and observers of one shard.
 #[derive(Debug, Default)]
-pub(crate) struct Outlet {
+pub(crate) struct Subscriptions {
     subscriptions: HashMap<ChannelId, Vec<Feed<Delivery>>>,
     observers: Vec<Observer>,
 }
@@ -43,7 +43,7 @@ impl Observer {
     }
 }
 
-impl Outlet {
+impl Subscriptions {
     /// Adds a subscription.
     pub(crate) fn subscribe(&mut self, channel: ChannelId, feed: Feed<Delivery>) {
         let feeds = self.subscriptions.entry(channel).or_default();
@@ -70,7 +70,7 @@ impl Outlet {
         feeds.iter().filter(|feed| !feed.has_room()).count() == 0
     }
 
-    /// Hands a message to the subscribers of its channel, after [`Outlet::accepts`].
+    /// Hands a message to the subscribers of its channel, after [`Subscriptions::accepts`].
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
         let Some(feeds) = self.subscriptions.get_mut(&delivery.channel) else {
             return;
@@ -120,9 +120,9 @@ mod tests {
 
     const CHANNEL: ChannelId = ChannelId(7);
 
-    fn subscription(outlet: &mut Outlet, capacity: usize) -> Intake<Delivery> {
+    fn subscription(subscriptions: &mut Subscriptions, capacity: usize) -> Intake<Delivery> {
         let (mut feeds, intake) = feeds(&[Arc::new(Port::new())], capacity);
-        outlet.subscribe(CHANNEL, feeds.remove(0));
+        subscriptions.subscribe(CHANNEL, feeds.remove(0));
         intake
     }
 
@@ -137,64 +137,64 @@ mod tests {
 
     #[test]
     fn messages_wait_for_the_first_subscriber() {
-        let mut outlet = Outlet::default();
-        assert!(!outlet.accepts(CHANNEL));
-        let _intake = subscription(&mut outlet, 1);
-        assert!(outlet.accepts(CHANNEL));
+        let mut subscriptions = Subscriptions::default();
+        assert!(!subscriptions.accepts(CHANNEL));
+        let _intake = subscription(&mut subscriptions, 1);
+        assert!(subscriptions.accepts(CHANNEL));
     }
 
     #[test]
     fn messages_without_a_subscriber_are_dropped_once_there_was_one() {
-        let mut outlet = Outlet::default();
-        drop(subscription(&mut outlet, 1));
+        let mut subscriptions = Subscriptions::default();
+        drop(subscription(&mut subscriptions, 1));
         for _ in 0..3 {
-            assert!(outlet.accepts(CHANNEL));
-            outlet.deliver(delivery());
+            assert!(subscriptions.accepts(CHANNEL));
+            subscriptions.deliver(delivery());
         }
     }
 
     #[test]
     fn subscribers_that_come_and_go_on_a_silent_channel_leave_nothing_behind() {
-        let mut outlet = Outlet::default();
+        let mut subscriptions = Subscriptions::default();
         for _ in 0..10 {
-            drop(subscription(&mut outlet, 1));
+            drop(subscription(&mut subscriptions, 1));
             let (mut feeds, intake) = feeds(&[Arc::new(Port::new())], 1);
-            outlet.observe(feeds.remove(0));
+            subscriptions.observe(feeds.remove(0));
             drop(intake);
         }
-        assert_eq!(outlet.subscriptions[&CHANNEL].len(), 1);
-        assert_eq!(outlet.observers.len(), 1);
+        assert_eq!(subscriptions.subscriptions[&CHANNEL].len(), 1);
+        assert_eq!(subscriptions.observers.len(), 1);
     }
 
     #[test]
     fn an_observer_that_falls_behind_is_told_how_many_events_it_missed() {
-        let mut outlet = Outlet::default();
+        let mut subscriptions = Subscriptions::default();
         let (mut feeds, mut intake) = feeds(&[Arc::new(Port::new())], 2);
-        outlet.observe(feeds.remove(0));
+        subscriptions.observe(feeds.remove(0));
         for _ in 0..5 {
-            outlet.tell(&Event::Stopped);
+            subscriptions.tell(&Event::Stopped);
         }
         let mut told = || {
             let events = std::iter::from_fn(|| intake.try_next());
             events.map(|event| event.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(told(), ["stopped", "stopped"]);
-        outlet.tell(&Event::Stopped);
+        subscriptions.tell(&Event::Stopped);
         assert_eq!(told(), ["3 events missed", "stopped"]);
-        outlet.tell(&Event::Stopped);
+        subscriptions.tell(&Event::Stopped);
         assert_eq!(told(), ["stopped"]);
     }
 
     #[test]
     fn the_slowest_subscriber_sets_the_pace_until_it_leaves() {
-        let mut outlet = Outlet::default();
-        let mut fast = subscription(&mut outlet, 8);
-        let slow = subscription(&mut outlet, 1);
-        assert!(outlet.accepts(CHANNEL));
-        outlet.deliver(delivery());
-        assert!(!outlet.accepts(CHANNEL));
+        let mut subscriptions = Subscriptions::default();
+        let mut fast = subscription(&mut subscriptions, 8);
+        let slow = subscription(&mut subscriptions, 1);
+        assert!(subscriptions.accepts(CHANNEL));
+        subscriptions.deliver(delivery());
+        assert!(!subscriptions.accepts(CHANNEL));
         drop(slow);
-        assert!(outlet.accepts(CHANNEL));
+        assert!(subscriptions.accepts(CHANNEL));
         assert_eq!(fast.try_next(), Some(delivery()));
     }
 }

@@ -1,4 +1,4 @@
-//! A witness between switch and reactor: is the grammar of calls kept?
+//! Watches the calls between switch and reactor: is their order kept?
 //!
 //! ```text
 //!   start ( init_peer receive* ( add_peer receive* )? remove_peer )* stop        per peer, in order
@@ -58,21 +58,21 @@ impl Grammar {
 }
 
 /// A reactor that is watched.
-pub(super) struct Witness {
+pub(super) struct Watched {
     name: String,
     shard: ShardId,
     reactor: Box<dyn Instance>,
     grammar: Rc<RefCell<Grammar>>,
 }
 
-impl Witness {
+impl Watched {
     pub(super) fn new(
         name: String,
         shard: ShardId,
         reactor: Box<dyn Instance>,
         grammar: &Rc<RefCell<Grammar>>,
     ) -> Self {
-        Witness {
+        Watched {
             name,
             shard,
             reactor,
@@ -91,7 +91,7 @@ impl Witness {
         let mut grammar = self.grammar.borrow_mut();
         let stage = grammar.stage(&self.name, &peer);
         if !expects(stage) || stage.is_some_and(|stage| stage.shard() != self.shard) {
-            let Witness { name, shard, .. } = self;
+            let Watched { name, shard, .. } = self;
             grammar.break_rule(format!(
                 "{name}: {call} of {peer} on {shard:?} found {stage:?}"
             ));
@@ -104,7 +104,7 @@ impl Witness {
     }
 }
 
-impl Instance for Witness {
+impl Instance for Watched {
     fn as_any(&self) -> &dyn Any {
         self.reactor.as_any()
     }

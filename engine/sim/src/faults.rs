@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringwire_core::peer::ShardId;
 use ringwire_core::time::Instant;
 
-use crate::fault::FaultRule;
+use crate::fault_table::FaultRule;
 use crate::link::Ending;
 use crate::step::Step;
 use crate::wire::{EndRef, WireId};

@@ -1,9 +1,9 @@
 //! Which CPU a shard sits on.
 //!
-//! Every shard of the process takes a seat, whichever engine it belongs to. A node that has a shard
+//! Every shard of the process takes a place, whichever engine it belongs to. A node that has a shard
 //! for every usable CPU gets each of them pinned to the CPU with the fewest shards; one with fewer is
 //! left to the kernel, unless its operator says that the CPUs are its own ([`PinShards`]): several
-//! processes cannot see each other's seats, and would all take the first CPU.
+//! processes cannot see each other's places, and would all take the first CPU.
 //!
 //! When shards outnumber CPUs a pinned shard could wait for its CPU while another is free, so the
 //! newcomers are left to the kernel, and nobody spins ([`crate::shard::spin`]).
@@ -26,15 +26,15 @@ static SHARDS: AtomicUsize = AtomicUsize::new(0);
 
 /// A shard's place; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct CpuPlace {
     /// The CPU to pin the shard to, or none: the kernel chooses.
     pub(crate) cpu: Option<usize>,
     cpus: usize,
 }
 
-impl Seat {
-    /// Takes a seat on one of `cpus` for a shard of a node with `shards` shards.
-    pub(crate) fn take(cpus: &[usize], shards: usize, pin: PinShards) -> Seat {
+impl CpuPlace {
+    /// Takes a place on one of `cpus` for a shard of a node with `shards` shards.
+    pub(crate) fn take(cpus: &[usize], shards: usize, pin: PinShards) -> CpuPlace {
         let mut taken = lock();
         let seated = SHARDS.fetch_add(1, Ordering::Relaxed);
         let cpu = if seated < cpus.len() && is_wanted(pin, shards, cpus.len()) {
@@ -43,19 +43,19 @@ impl Seat {
             None
         };
         *taken.entry(cpu).or_default() += 1;
-        Seat {
+        CpuPlace {
             cpu,
             cpus: cpus.len(),
         }
     }
 
-    /// Whether the shards of the process outnumber the CPUs this seat was chosen from.
+    /// Whether the shards of the process outnumber the CPUs this place was chosen from.
     pub(crate) fn is_crowded(&self) -> bool {
         SHARDS.load(Ordering::Relaxed) > self.cpus
     }
 }
 
-impl Drop for Seat {
+impl Drop for CpuPlace {
     fn drop(&mut self) {
         let mut taken = lock();
         SHARDS.fetch_sub(1, Ordering::Relaxed);

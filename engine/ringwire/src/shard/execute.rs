@@ -1,4 +1,4 @@
-//! The driver's errands: carrying news to the switch, and what the switch answers to the world.
+//! Carrying news to the switch, and what the switch answers to the world. All of it is the driver's.
 //!
 //! Nothing here decides; each function empties one queue. A queue that other threads fill is
 //! emptied by what it may hold, so a fast producer cannot keep a turn from ending.
@@ -10,9 +10,9 @@ use ringwire_core::switch::{Command, Event, Output, Reply, ReplyToken};
 
 use crate::shard::directory::PeerEntry;
 use crate::shard::driver::Driver;
-use crate::shard::journal;
+use crate::shard::logging;
 use crate::shard::mesh::Letter;
-use crate::shard::moving::Departure;
+use crate::shard::migration::Departure;
 use crate::shard::port::{Control, ShardStatus};
 use crate::shard::reply::ReplySender;
 use crate::transport::Completion;
@@ -133,9 +133,9 @@ impl Driver {
             }
             Control::Subscribe(channel, feed) => {
                 self.switch.handle_subscribed(channel);
-                self.outlet.subscribe(channel, feed);
+                self.subscriptions.subscribe(channel, feed);
             }
-            Control::Observe(feed) => self.outlet.observe(feed),
+            Control::Observe(feed) => self.subscriptions.observe(feed),
             Control::Status(reply) => reply.send(self.status()),
         }
     }
@@ -226,7 +226,7 @@ impl Driver {
             // Each shard tells it once; so does the node.
             return;
         }
-        journal::record(self.node.number, self.shard, &event);
+        logging::record(self.node.number, self.shard, &event);
         match &event {
             Event::PeerAdded(peer) => self.add_peer(peer),
             Event::PeerRemoved { peer, .. } => {
@@ -237,7 +237,7 @@ impl Driver {
             Event::Stopped => self.node.handle_stopped(self.shard),
             _ => {}
         }
-        self.outlet.tell(&event);
+        self.subscriptions.tell(&event);
     }
 
     fn add_peer(&mut self, peer: &PeerInfo) {
@@ -253,11 +253,14 @@ impl Driver {
     /// Hands messages to subscriptions that have room; the rest stays with the switch.
     pub(super) fn deliver(&mut self) -> bool {
         for delivered in 0..DELIVERIES_PER_TURN {
-            let outlet = &mut self.outlet;
-            let Some(delivery) = self.switch.poll_delivery_where(|id| outlet.accepts(id)) else {
+            let subscriptions = &mut self.subscriptions;
+            let Some(delivery) = self
+                .switch
+                .poll_delivery_where(|id| subscriptions.accepts(id))
+            else {
                 return delivered > 0;
             };
-            outlet.deliver(delivery);
+            subscriptions.deliver(delivery);
         }
         true
     }
