@@ -37,7 +37,7 @@ use crate::shard::reply::ReplySender;
 use crate::shard::spin::Spinner;
 use crate::shard::store::Store;
 use crate::shard::subscriptions::Subscriptions;
-use crate::transport::{Completion, Dialer, Ring, TransportError, Wait};
+use crate::transport::{Completion, Connector, Ring, TransportError, Wait};
 
 /// The longest sleep. Nothing needs it: it bounds the damage of a wake-up that a kernel lost.
 const SLEEP_MAX: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ pub(super) struct Driver {
     pub(super) port: Arc<Port>,
     pub(super) switch: Switch,
     pub(super) ring: Ring,
-    pub(super) dialer: Dialer,
+    pub(super) connector: Connector,
     pub(super) mesh: Mesh,
     pub(super) subscriptions: Subscriptions,
     /// Where documents are kept; only the coordinator's shard has files to keep.
@@ -147,7 +147,7 @@ impl Driver {
             node,
             shard,
             switch,
-            dialer: Dialer::new(ring.waker()),
+            connector: Connector::new(ring.waker()),
             ring,
             mesh,
             subscriptions: Subscriptions::default(),
@@ -239,7 +239,7 @@ impl Driver {
     }
 
     fn sleep_time(&self) -> Duration {
-        let resolving = self.dialer.poll_timeout();
+        let resolving = self.connector.poll_timeout();
         let deadlines = [
             self.switch.poll_timeout(),
             self.port.alarms().next(),

@@ -41,12 +41,14 @@ impl Driver {
         match completion {
             Completion::Accepted { link, remote } => switch.handle_accepted(now, link, remote),
             Completion::Connected { dial, link, remote } => {
-                self.dialer.handle_connected(dial);
+                self.connector.handle_connected(dial);
                 switch.handle_connected(now, dial, link, remote);
             }
             Completion::DialFailed { dial, error } => {
                 // The name may have another address; then the dial goes on.
-                let over = self.dialer.handle_failed(&mut self.ring, now, dial, error);
+                let over = self
+                    .connector
+                    .handle_failed(&mut self.ring, now, dial, error);
                 if let Some(error) = over {
                     switch.handle_dial_failed(now, dial, error);
                 }
@@ -69,11 +71,11 @@ impl Driver {
     /// Names that were resolved, or not in time.
     pub(super) fn take_resolved(&mut self) -> bool {
         // Most of the time no name is being resolved.
-        if self.dialer.poll_timeout().is_none() {
+        if self.connector.poll_timeout().is_none() {
             return false;
         }
         let mut failed = false;
-        while let Some((dial, error)) = self.dialer.poll_failure(&mut self.ring, self.now) {
+        while let Some((dial, error)) = self.connector.poll_failure(&mut self.ring, self.now) {
             self.switch.handle_dial_failed(self.now, dial, error);
             failed = true;
         }
@@ -193,11 +195,11 @@ impl Driver {
                 timeout,
             } => {
                 let (ring, target) = (&mut self.ring, (&host, port));
-                if let Err(error) = self.dialer.dial(ring, self.now, dial, target, timeout) {
+                if let Err(error) = self.connector.dial(ring, self.now, dial, target, timeout) {
                     self.switch.handle_dial_failed(self.now, dial, error);
                 }
             }
-            Output::CancelDial(dial) => self.dialer.cancel(&mut self.ring, dial),
+            Output::CancelDial(dial) => self.connector.cancel(&mut self.ring, dial),
             Output::Transmit { link, buffers } => self.ring.transmit(link, buffers),
             Output::Read { link, mode } => self.ring.read(link, mode),
             Output::Close { link } => self.ring.close(link),

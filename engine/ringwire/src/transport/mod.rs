@@ -22,13 +22,13 @@
 
 pub(crate) mod affinity;
 pub(crate) mod check;
-pub(crate) mod dialer;
+pub(crate) mod connector;
 mod error;
-mod link;
 pub(crate) mod listener;
 mod resolver;
 pub(crate) mod ring;
+mod socket;
 
-pub(crate) use dialer::Dialer;
+pub(crate) use connector::Connector;
 pub use error::TransportError;
 pub(crate) use ring::{Completion, Ring, RingConfig, Wait, Waker};

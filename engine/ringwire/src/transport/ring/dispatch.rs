@@ -11,7 +11,7 @@ use ringwire_core::error::NetworkError;
 use ringwire_core::switch::io::Transmit;
 use socket2::Socket;
 
-use super::super::link::{self, Link, Phase, SendStep};
+use super::super::socket::{self, Phase, RingSocket, SendStep};
 use super::completion::Completion;
 use super::ring::Ring;
 use super::system;
@@ -77,12 +77,14 @@ impl Ring {
             .ok()
             .and_then(|address| address.as_socket());
         let Some(mut remote) = remote else { return };
-        if link::prepare(&socket).is_err() {
+        if socket::prepare(&socket).is_err() {
             return;
         }
         remote.set_ip(remote.ip().to_canonical());
         let generation = self.next_generation();
-        let index = self.links.insert(Link::open(socket, remote, generation));
+        let index = self
+            .links
+            .insert(RingSocket::open(socket, remote, generation));
         let link = token::link_id(index, generation);
         self.ready.push(Completion::Accepted { link, remote });
     }

@@ -11,8 +11,8 @@
 //! ```text
 //!   memory the kernel may touch         owner                    freed
 //!   received bytes (kernel writes)      ProvidedBuffers::slots   when taken by its completion
-//!   bytes to send, msghdr, iovecs       Link (boxed)             when the link is quiet
-//!   remote address, deadline            Link (boxed)             when the link is quiet
+//!   bytes to send, msghdr, iovecs       RingSocket (boxed)             when the link is quiet
+//!   remote address, deadline            RingSocket (boxed)             when the link is quiet
 //!   counter of the eventfd              WakeSource (boxed)       after the ring is drained
 //! ```
 //!

@@ -14,7 +14,7 @@ use slab::Slab;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::super::error::TransportError;
-use super::super::link::{self, Action, Link, Phase, Target};
+use super::super::socket::{self, Action, Phase, RingSocket, Target};
 use super::acceptor::{self, Acceptor, cancel_entry};
 use super::completion::{Completion, Wait};
 use super::kernel::Kernel;
@@ -54,7 +54,7 @@ impl Default for RingConfig {
 pub(crate) struct Ring {
     pub(super) kernel: Kernel,
     pub(super) provided: ProvidedBuffers,
-    pub(super) links: Slab<Link>,
+    pub(super) links: Slab<RingSocket>,
     pub(super) acceptor: Option<Acceptor>,
     pub(super) wake: WakeSource,
     /// Links that wait for a receive buffer, longest first; ids of closed ones are skipped.
@@ -138,7 +138,7 @@ impl Ring {
             Type::STREAM,
             Some(Protocol::TCP),
         )
-        .and_then(|socket| link::prepare(&socket).map(|()| socket));
+        .and_then(|socket| socket::prepare(&socket).map(|()| socket));
         let socket = match socket {
             Ok(socket) if self.links.len() < LINKS_MAX => socket,
             Ok(_) => {
@@ -147,7 +147,7 @@ impl Ring {
             Err(error) => return self.refuse_dial(dial, error),
         };
         let generation = self.next_generation();
-        let link = Link::dialing(socket, remote, generation, dial, timeout);
+        let link = RingSocket::dialing(socket, remote, generation, dial, timeout);
         let index = self.links.insert(link);
         let entry = self.links[index].connect_entry();
         self.start(index, Kind::Connect, entry);
@@ -191,9 +191,11 @@ impl Ring {
         );
         let socket = Socket::from(socket);
         // What fails here fails again, and is reported, at the link's first read or write.
-        let _ = link::prepare(&socket);
+        let _ = socket::prepare(&socket);
         let generation = self.next_generation();
-        let index = self.links.insert(Link::adopted(socket, remote, generation));
+        let index = self
+            .links
+            .insert(RingSocket::adopted(socket, remote, generation));
         token::link_id(index, generation)
     }
 

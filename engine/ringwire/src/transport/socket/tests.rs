@@ -12,12 +12,12 @@ fn nowhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 1))
 }
 
-fn open() -> Link {
-    Link::open(socket(), nowhere(), 1)
+fn open() -> RingSocket {
+    RingSocket::open(socket(), nowhere(), 1)
 }
 
-fn dialing() -> Link {
-    let mut link = Link::dialing(socket(), nowhere(), 1, DialId(1), Duration::from_secs(1));
+fn dialing() -> RingSocket {
+    let mut link = RingSocket::dialing(socket(), nowhere(), 1, DialId(1), Duration::from_secs(1));
     link.connect_entry();
     link
 }
@@ -27,7 +27,7 @@ fn bytes(len: usize) -> Transmit {
 }
 
 /// All that the link wants now. Nothing may be asked of a link after `Free`.
-fn actions(link: &mut Link) -> Vec<Action> {
+fn actions(link: &mut RingSocket) -> Vec<Action> {
     let mut freed = false;
     let next = || {
         let action = if freed { None } else { link.next_action() };
@@ -127,7 +127,7 @@ fn a_second_transmit_in_flight_is_a_bug_of_the_caller() {
 }
 
 /// A link in use, closed: its receive and its write are with the kernel.
-fn finishing() -> Link {
+fn finishing() -> RingSocket {
     let mut link = open();
     link.set_mode(ReadMode::Stream);
     actions(&mut link);
@@ -139,7 +139,7 @@ fn finishing() -> Link {
 }
 
 /// A link whose write has ended and that waits for the end of the input.
-fn lingering() -> Link {
+fn lingering() -> RingSocket {
     let mut link = finishing();
     link.end_receive(true, false);
     link.end_cancel();
@@ -234,14 +234,14 @@ fn a_link_that_never_wrote_does_not_linger() {
     let mut link = open();
     link.begin_close(PATIENCE);
     assert_eq!(actions(&mut link), [Action::Free]);
-    let mut adopted = Link::adopted(socket(), nowhere(), 1);
+    let mut adopted = RingSocket::adopted(socket(), nowhere(), 1);
     adopted.begin_close(PATIENCE);
     assert_eq!(adopted.phase(), Phase::Finishing, "others wrote to it");
 }
 
 #[test]
 fn a_socket_that_refuses_the_goodbye_has_nothing_to_wait_for() {
-    let mut link = Link::adopted(socket(), nowhere(), 1);
+    let mut link = RingSocket::adopted(socket(), nowhere(), 1);
     link.begin_close(PATIENCE);
     let goodbye = [Action::StartDeadline, Action::ShutDown];
     assert_eq!([link.next_action(), link.next_action()], goodbye.map(Some));

@@ -9,12 +9,12 @@ use io_uring::types::{Fd, Timespec};
 use io_uring::{opcode, squeue};
 
 use super::super::ring::BUFFER_GROUP;
-use super::{Link, Op};
+use super::{Op, RingSocket};
 
 /// Bytes that one receive discards at most.
 const DISCARD_BYTES: u32 = 1 << 20;
 
-impl Link {
+impl RingSocket {
     pub(in super::super) fn receive_entry(&self, multi: bool) -> squeue::Entry {
         if multi {
             return opcode::RecvMulti::new(self.fd(), BUFFER_GROUP).build();

@@ -79,7 +79,7 @@ pub(super) enum Op {
 }
 
 /// A socket with everything the kernel needs to know about it.
-pub(super) struct Link {
+pub(super) struct RingSocket {
     socket: Socket,
     remote: SocketAddr,
     generation: u32,
@@ -113,7 +113,7 @@ struct Pinned {
     deadline: Timespec,
 }
 
-impl Link {
+impl RingSocket {
     /// A connected socket, paused, that nobody has written to.
     pub(super) fn open(socket: Socket, remote: SocketAddr, generation: u32) -> Self {
         Self::new(socket, remote, generation, Phase::Open)
@@ -126,7 +126,7 @@ impl Link {
         link
     }
 
-    /// A socket to connect to `remote`; start [`Link::connect_entry`] next.
+    /// A socket to connect to `remote`; start [`RingSocket::connect_entry`] next.
     pub(super) fn dialing(
         socket: Socket,
         remote: SocketAddr,
@@ -145,7 +145,7 @@ impl Link {
             address: SockAddr::from(remote),
             deadline: Timespec::new(),
         };
-        Link {
+        RingSocket {
             socket,
             remote,
             generation,
@@ -307,7 +307,7 @@ impl Link {
         self.mode = mode;
     }
 
-    /// Puts `buffers` in place for [`Link::send_entry`]. Panics while a write is in flight: the
+    /// Puts `buffers` in place for [`RingSocket::send_entry`]. Panics while a write is in flight: the
     /// switch sends at most one at a time.
     pub(super) fn begin_send(&mut self, buffers: Transmit) {
         assert_eq!(

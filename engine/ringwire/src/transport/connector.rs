@@ -33,22 +33,22 @@ struct Attempt {
 
 /// The dials of one shard.
 #[derive(Debug)]
-pub(crate) struct Dialer {
+pub(crate) struct Connector {
     attempts: HashMap<DialId, Attempt>,
     resolver: Resolver,
 }
 
-impl Dialer {
-    /// A dialer for the ring that `waker` wakes.
+impl Connector {
+    /// A connector for the ring that `waker` wakes.
     pub(crate) fn new(waker: Waker) -> Self {
-        Dialer {
+        Connector {
             attempts: HashMap::new(),
             resolver: Resolver::new(waker),
         }
     }
 
     /// Dials `host`. Returns the error if that fails at once; otherwise the ring reports
-    /// `Connected` or `DialFailed` (see [`Dialer::handle_failed`]), or [`Dialer::poll_failure`]
+    /// `Connected` or `DialFailed` (see [`Connector::handle_failed`]), or [`Connector::poll_failure`]
     /// tells of names that did not resolve.
     pub(crate) fn dial(
         &mut self,
@@ -101,7 +101,7 @@ impl Dialer {
         Some(error)
     }
 
-    /// When [`Dialer::poll_failure`] wants to be called at the latest: the first time limit of a
+    /// When [`Connector::poll_failure`] wants to be called at the latest: the first time limit of a
     /// name that is still being resolved.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let resolving = self.attempts.values().filter(|attempt| attempt.resolving);
@@ -180,7 +180,7 @@ mod tests {
 
     struct Rig {
         ring: Ring,
-        dialer: Dialer,
+        connector: Connector,
         pool: BufferPool,
     }
 
@@ -189,23 +189,23 @@ mod tests {
             let ring = Ring::new(RingConfig::default())
                 .map_err(|error| eprintln!("SKIPPED: {error}"))
                 .ok()?;
-            let dialer = Dialer::new(ring.waker());
+            let connector = Connector::new(ring.waker());
             Some(Rig {
                 ring,
-                dialer,
+                connector,
                 pool: BufferPool::new(PoolLimits::default()),
             })
         }
 
         fn dial(&mut self, host: Host, port: u16) -> Result<(), NetworkError> {
-            self.dialer
+            self.connector
                 .dial(&mut self.ring, Instant::ZERO, DIAL, (&host, port), TIMEOUT)
         }
 
         /// Turns until the dial has ended.
         fn outcome(&mut self) -> Result<SocketAddr, NetworkError> {
             for _ in 0..1000 {
-                let failed = self.dialer.poll_failure(&mut self.ring, Instant::ZERO);
+                let failed = self.connector.poll_failure(&mut self.ring, Instant::ZERO);
                 if let Some((DIAL, error)) = failed {
                     return Err(error);
                 }
@@ -226,11 +226,11 @@ mod tests {
         fn handle(&mut self, completion: Completion) -> Option<Result<SocketAddr, NetworkError>> {
             match completion {
                 Completion::Connected { dial, remote, .. } => {
-                    self.dialer.handle_connected(dial);
+                    self.connector.handle_connected(dial);
                     Some(Ok(remote))
                 }
                 Completion::DialFailed { dial, error } => self
-                    .dialer
+                    .connector
                     .handle_failed(&mut self.ring, Instant::ZERO, dial, error)
                     .map(Err),
                 _ => None,
@@ -251,8 +251,8 @@ mod tests {
         rig.dial(Host::Ip(address.ip()), address.port())
             .expect("starts");
         assert_eq!(rig.outcome(), Ok(address));
-        assert!(!rig.dialer.resolver.is_started());
-        assert!(rig.dialer.attempts.is_empty());
+        assert!(!rig.connector.resolver.is_started());
+        assert!(rig.connector.attempts.is_empty());
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
         rig.dial(Host::Name("localhost".into()), address.port())
             .expect("starts");
         assert_eq!(rig.outcome(), Ok(address));
-        assert!(rig.dialer.attempts.is_empty());
+        assert!(rig.connector.attempts.is_empty());
     }
 
     #[test]
@@ -278,8 +278,8 @@ mod tests {
             rest: VecDeque::from([address, other]),
             resolving: false,
         };
-        rig.dialer.attempts.insert(DIAL, attempt);
-        assert!(rig.dialer.try_next(&mut rig.ring, Instant::ZERO, DIAL));
+        rig.connector.attempts.insert(DIAL, attempt);
+        assert!(rig.connector.try_next(&mut rig.ring, Instant::ZERO, DIAL));
         let error = rig.outcome().expect_err("nobody listens");
         assert!(
             matches!(
@@ -291,7 +291,7 @@ mod tests {
             ),
             "{error:?}"
         );
-        assert!(rig.dialer.attempts.is_empty());
+        assert!(rig.connector.attempts.is_empty());
     }
 
     #[test]
@@ -315,21 +315,21 @@ mod tests {
             rest: VecDeque::new(),
             resolving: true,
         };
-        rig.dialer.attempts.insert(DIAL, attempt);
-        assert_eq!(rig.dialer.poll_timeout(), Some(Instant::ZERO + TIMEOUT));
+        rig.connector.attempts.insert(DIAL, attempt);
+        assert_eq!(rig.connector.poll_timeout(), Some(Instant::ZERO + TIMEOUT));
         let early = Instant::from_nanos(TIMEOUT.as_nanos() as u64 - 1);
-        assert_eq!(rig.dialer.poll_failure(&mut rig.ring, early), None);
+        assert_eq!(rig.connector.poll_failure(&mut rig.ring, early), None);
         let late = Instant::ZERO + TIMEOUT;
-        let failed = rig.dialer.poll_failure(&mut rig.ring, late);
+        let failed = rig.connector.poll_failure(&mut rig.ring, late);
         assert_eq!(failed, Some((DIAL, NetworkError::DialTimeout)));
-        assert_eq!(rig.dialer.poll_timeout(), None);
+        assert_eq!(rig.connector.poll_timeout(), None);
 
         let (_listener, address) = listener();
         let found = Ok(VecDeque::from([address]));
-        rig.dialer
+        rig.connector
             .resolver
             .answer_late(Answer { dial: DIAL, found });
-        assert_eq!(rig.dialer.poll_failure(&mut rig.ring, late), None);
+        assert_eq!(rig.connector.poll_failure(&mut rig.ring, late), None);
         assert_eq!(rig.ring.link_count(), 0);
     }
 
@@ -337,8 +337,8 @@ mod tests {
     fn a_cancelled_dial_is_forgotten() {
         let Some(mut rig) = Rig::new() else { return };
         rig.dial(Host::Name("localhost".into()), 1).expect("starts");
-        rig.dialer.cancel(&mut rig.ring, DIAL);
-        assert!(rig.dialer.attempts.is_empty());
-        assert_eq!(rig.dialer.poll_timeout(), None);
+        rig.connector.cancel(&mut rig.ring, DIAL);
+        assert!(rig.connector.attempts.is_empty());
+        assert_eq!(rig.connector.poll_timeout(), None);
     }
 }
