@@ -28,6 +28,9 @@ mod link;
 pub mod listener;
 mod resolver;
 pub mod ring;
+#[cfg(test)]
+#[path = "../../tests/common/without_ring.rs"]
+mod without_ring;
 
 pub use dialer::Dialer;
 pub use error::TransportError;
