@@ -34,7 +34,12 @@ pub use ringwire_core::{
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
 
-/// So are those of the page about embedding.
+/// So are those of the page that registries show.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct CrateReadme;
+
+/// And those of the page about embedding.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/embedding.md")]
 pub struct Embedding;
