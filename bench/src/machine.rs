@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use ringwire_codec::file;
 use serde::{Deserialize, Serialize};
 
 use crate::case::Row;
@@ -24,15 +27,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// Writes it to a file, whole or not at all: beside it first, and then over it.
+    /// Writes it to a file, whole or not at all.
     ///
     /// # Errors
     /// When the folder does not take it, or the path names no file.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let json = serde_json::to_string_pretty(self).expect("a report is plain data");
-        let beside = beside(path)?;
-        fs::write(&beside, json + "\n")?;
-        fs::rename(beside, path)
+        // Figures that a loss of power takes are measured again.
+        file::replace(path, (json + "\n").as_bytes()).map(|_| ())
     }
 }
 
@@ -41,19 +43,14 @@ impl Report {
 /// # Errors
 /// When the folder does not take a file, or the path names none.
 pub fn try_to_write(path: &Path) -> io::Result<()> {
-    let beside = beside(path)?;
-    fs::write(&beside, "")?;
-    fs::remove_file(beside)
-}
-
-/// Where a file is written before it takes the place of `path`.
-fn beside(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().filter(|_| !path.is_dir());
     let mut beside = name
         .ok_or_else(|| io::Error::new(io::ErrorKind::IsADirectory, "this names no file"))?
         .to_owned();
     beside.push(".new");
-    Ok(path.with_file_name(beside))
+    let beside = path.with_file_name(beside);
+    fs::write(&beside, "")?;
+    fs::remove_file(beside)
 }
 
 /// Where and how figures came about.
@@ -125,36 +122,14 @@ fn commit() -> Option<String> {
 
 fn today() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let days = since.map_or(0, |since| since.as_secs() / 86_400);
-    let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-/// The date of a day since 1970-01-01: years begin in March, so that the leap day comes last
-/// (Hinnant, "chrono-compatible low-level date algorithms").
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + u64::from(month <= 2), month, day)
+    let seconds = since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
+    let now = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+    Offset::UTC.to_datetime(now).date().to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_become_dates_across_leap_days_and_years() {
-        assert_eq!(civil(0), (1970, 1, 1));
-        assert_eq!(civil(11_016), (2000, 2, 29));
-        assert_eq!(civil(11_017), (2000, 3, 1));
-        assert_eq!(civil(20_453), (2025, 12, 31));
-        assert_eq!(civil(20_454), (2026, 1, 1));
-    }
 
     #[test]
     fn a_place_that_takes_no_file_is_refused_before_anything_is_measured() {

@@ -44,3 +44,8 @@ pub use net_address::{Host, NetAddress, NetAddressError, Reachability};
 pub use node_info::{NodeInfo, NodeInfoError, NodeInfoOther, ProtocolVersion};
 pub use packet::{ChannelId, GoodbyeCode, Packet, PacketGoodbye, PacketHeader, PacketMsg};
 pub use pex::PexMessage;
+
+/// The README's example is compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

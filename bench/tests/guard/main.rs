@@ -13,3 +13,5 @@
 mod baseline;
 mod in_memory;
 mod over_sockets;
+#[path = "../../../engine/ringwire/tests/common/without_ring.rs"]
+mod without_ring;

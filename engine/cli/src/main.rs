@@ -10,6 +10,8 @@
 //! Results go to standard output, logs and progress to standard error, so that the program stands in
 //! pipes. Exit codes: 0 all went well, 1 it failed and said why, 2 it was called in a wrong way.
 
+#![forbid(unsafe_code)]
+
 mod book;
 mod console;
 mod control;

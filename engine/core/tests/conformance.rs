@@ -2,9 +2,12 @@
 //! and where it is asked of this one.
 //!
 //! Each item names the tests that cover it, or says why it does not apply. The tests below fail when
-//! a named test is gone, when an item has no entry, when a test claims (`// Conformance item N.`) an
-//! item that is not on the list, and when docs/conformance.md, the same table for readers, says
-//! something else.
+//! a named test is gone, when an item has no entry, and when a test claims (`// Conformance item N.`)
+//! an item that is not on the list.
+//!
+//! docs/conformance.md is the same table for readers, with the files where the tests stand. It is
+//! printed from here and never written by hand:
+//! `RINGWIRE_CONFORMANCE=write cargo test -p ringwire-core --test conformance`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -23,6 +26,39 @@ const ITEM_MAX: u16 = 98;
 const QUIRK_MAX: u16 = 30;
 /// Lines between a claim and the test it stands above: attributes and a doc.
 const CLAIM_REACH: usize = 6;
+
+/// The variable that has docs/conformance.md written instead of compared, when it says `write`.
+const REWRITE: &str = "RINGWIRE_CONFORMANCE";
+
+/// The page's words before its tables.
+const PREFACE: &str = "\
+# Conformance
+
+The reference's tests ask 98 things of a connection, its encryption, its values, its transport, its switch, its peer
+exchange, its address book and its libraries. Each has a number here, and beside it our tests that ask the same, as
+`file::name`, or the reason why it does not apply.
+
+This page is printed by `engine/core/tests/conformance.rs`, which holds the table, and which fails when an item has no
+entry, when a named test is gone or does not claim the item (`// Conformance item N.` above it), and when this page is
+not what it prints. After a change there: `RINGWIRE_CONFORMANCE=write cargo test -p ringwire-core --test conformance`.
+
+Several tests of one item ask it at several levels: of a pure value, of a switch, of a simulated network
+(`engine/sim/tests/sim`), of a running engine under attack (`engine/ringwire/tests/hostile`), against two other
+implementations of the protocol (`engine/ringwire/tests/interop`), and against CometBFT's own code, v0.38 and v1
+(`engine/ringwire/tests/interop/comet`).
+";
+
+/// The page's tables: the first item of each, and its heading.
+const SECTIONS: &[(u16, &str)] = &[
+    (1, "Connection"),
+    (17, "Secret connection"),
+    (26, "Addresses, keys, NodeInfo, peers"),
+    (37, "Transport"),
+    (50, "Switch"),
+    (67, "Peer exchange"),
+    (82, "Address book"),
+    (96, "Libraries"),
+];
 
 /// How an item is met.
 enum Met {
@@ -858,6 +894,13 @@ fn every_item_has_an_entry_and_every_named_test_exists() {
 }
 
 #[test]
+fn items_stand_in_their_order_and_every_heading_has_its_first() {
+    assert!(TABLE.iter().map(|(item, ..)| *item).eq(1..=ITEM_MAX));
+    let firsts = SECTIONS.iter().map(|(first, _)| first);
+    assert!(firsts.is_sorted_by(|a, b| a < b) && SECTIONS[0].0 == 1);
+}
+
+#[test]
 fn every_claim_of_an_item_stands_above_a_test_and_names_items_of_the_list() {
     let mut problems = Vec::new();
     for claim in claims() {
@@ -897,46 +940,54 @@ fn what_the_table_names_is_claimed_where_it_stands() {
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
-#[test]
-fn the_document_names_the_same_tests_in_the_files_where_they_claim_their_item() {
-    let document = fs::read_to_string(root().join("docs/conformance.md")).expect("the document");
-    let mut rows: BTreeMap<u16, &str> = BTreeMap::new();
-    for line in document.lines() {
-        let item = line
-            .split('|')
-            .nth(1)
-            .and_then(|cell| cell.trim().parse().ok());
-        if let Some(item) = item {
-            assert_eq!(rows.insert(item, line), None, "item {item} has two rows");
-        }
-    }
+/// docs/conformance.md as it should be.
+fn page() -> String {
     let claims = claims();
-    for (item, _, met) in TABLE {
-        let row = rows.remove(item).unwrap_or_default();
-        let said: BTreeSet<&str> = row.split('`').filter(|word| word.contains("::")).collect();
-        let names = match met {
-            By(names) => *names,
-            Not(reason) => {
-                assert!(row.contains(reason), "item {item}: the reason is {reason}");
-                &[]
-            }
+    let mut page = String::from(PREFACE);
+    for (item, asks, met) in TABLE {
+        if let Some((_, heading)) = SECTIONS.iter().find(|(first, _)| first == item) {
+            page += &format!(
+                "\n## {heading}\n\n| item | what is asked | where it is kept |\n|---|---|---|\n"
+            );
+        }
+        let kept = match met {
+            By(names) => names
+                .iter()
+                .flat_map(|name| places_of(*item, name, &claims))
+                .collect::<Vec<_>>()
+                .join("<br>"),
+            Not(reason) => format!("does not apply: {reason}"),
         };
-        let kept: BTreeSet<String> = claims
-            .iter()
-            .filter(|claim| claim.items.contains(item))
-            .filter_map(|claim| {
-                let test = claim.test.as_deref().filter(|test| names.contains(test))?;
-                let (file, _line) = claim.place.rsplit_once(':')?;
-                let file = Path::new(file).strip_prefix(root()).ok()?;
-                Some(format!("{}::{test}", file.display()))
-            })
-            .collect();
-        assert!(
-            said.iter().eq(kept.iter()),
-            "item {item}: {said:?}, not {kept:?}"
-        );
+        page += &format!("| {item} | {asks} | {kept} |\n");
     }
-    assert!(rows.is_empty(), "rows that no item asks for: {rows:?}");
+    page
+}
+
+/// Where tests of that name claim an item, as `file::name`, in order.
+fn places_of(item: u16, name: &str, claims: &[Claim]) -> BTreeSet<String> {
+    let claims = claims.iter().filter(|claim| claim.items.contains(&item));
+    let claims = claims.filter(|claim| claim.test.as_deref() == Some(name));
+    let places = claims.filter_map(|claim| {
+        let (file, _line) = claim.place.rsplit_once(':')?;
+        let file = Path::new(file).strip_prefix(root()).ok()?;
+        Some(format!("`{}::{name}`", file.display()))
+    });
+    places.collect()
+}
+
+#[test]
+fn the_document_is_the_table() {
+    let path = root().join("docs/conformance.md");
+    let (page, kept) = (page(), fs::read_to_string(&path).unwrap_or_default());
+    if std::env::var_os(REWRITE).is_some_and(|value| value == "write") {
+        fs::write(&path, page).expect("the document can be written");
+        return;
+    }
+    let differs = page.lines().zip(kept.lines()).find(|(new, old)| new != old);
+    assert!(
+        page == kept,
+        "docs/conformance.md is not what the table says (run this test with {REWRITE}=write): {differs:#?}"
+    );
 }
 
 #[test]

@@ -240,7 +240,12 @@ pub use crate::shard::bench;
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
 
-/// So are those of the page about embedding.
+/// So are those of the page that registries show.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct CrateReadme;
+
+/// And those of the page about embedding.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/embedding.md")]
 pub struct Embedding;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::args::TopologyArg;
 use super::ledger::Holding;
-use crate::table::number_of;
+use crate::table::{Align, Table, number_of};
 
 /// Hex digits of an id in the table; forty do not fit.
 const ID_DIGITS: usize = 12;
@@ -106,6 +106,36 @@ impl Report {
         })
     }
 
+    /// A row for each node.
+    fn table(&self) -> Table<9> {
+        let right = |head| (head, Align::Right);
+        let mut table = Table::new([
+            right("node"),
+            ("id", Align::Left),
+            right("peers"),
+            right("received"),
+            right("duplicate"),
+            right("MB/s"),
+            right("p50"),
+            right("p99"),
+            right("max"),
+        ]);
+        for (number, node) in self.nodes.iter().enumerate() {
+            table.push([
+                number.to_string(),
+                format!("{:.ID_DIGITS$}", node.id),
+                node.peers.to_string(),
+                node.received.to_string(),
+                node.duplicates.to_string(),
+                format!("{:.2}", self.per_second(node.received_bytes) / 1e6),
+                short(node.delay.p50),
+                short(node.delay.p99),
+                short(node.delay.max),
+            ]);
+        }
+        table
+    }
+
     /// The topology's name, as it is given.
     fn topology(&self) -> String {
         let value = self.topology.to_possible_value();
@@ -120,25 +150,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{:>4}  {:<ID_DIGITS$}  {:>5}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}",
-            "node", "id", "peers", "received", "duplicate", "MB/s", "p50", "p99", "max"
-        )?;
-        for (number, node) in self.nodes.iter().enumerate() {
-            writeln!(
-                f,
-                "{:>4}  {:<ID_DIGITS$.ID_DIGITS$}  {:>5}  {:>9}  {:>9}  {:>9.2}  {:>9}  {:>9}  {:>9}",
-                number,
-                node.id,
-                node.peers,
-                node.received,
-                node.duplicates,
-                self.per_second(node.received_bytes) / 1e6,
-                short(node.delay.p50),
-                short(node.delay.p99),
-                short(node.delay.max),
-            )?;
+        for line in self.table().lines() {
+            writeln!(f, "{line}")?;
         }
         let (nodes, holding) = (self.nodes.len(), &self.holding);
         writeln!(

@@ -14,3 +14,5 @@ mod seed;
 mod signals;
 mod start;
 mod surroundings;
+#[path = "../../../ringwire/tests/common/without_ring.rs"]
+mod without_ring;

@@ -5,6 +5,8 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::without_ring;
+
 /// A finished run.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
@@ -108,7 +110,7 @@ pub(crate) fn run_at(home: &Path, command: &str, args: &[&str]) -> Run {
 pub(crate) fn can_run_nodes() -> bool {
     let supported = ringwire::is_supported();
     if !supported {
-        eprintln!("SKIPPED: io_uring is refused here; `ringwire doctor` says why");
+        without_ring::skip("`ringwire doctor` says why");
     }
     supported
 }

@@ -1,6 +1,8 @@
 //! Durations as `config.toml` writes them: Go's notation, `10ms`, `3s`, `1h30m`, `1.5h`.
 //!
-//! A duration is a sum of terms, each a decimal number with a unit. A bare `0` needs no unit.
+//! A duration is a sum of terms, each a decimal number with a unit, behind a sign if there is one. A bare
+//! `0` needs no unit. Read by hand: what `jiff` reads is another language, in both directions
+//! (docs/decisions/0042).
 
 use std::time::Duration;
 
@@ -54,11 +56,14 @@ pub enum DurationError {
 /// # Errors
 /// [`DurationError`] says which rule was broken.
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
-    let mut rest = text.trim();
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(DurationError::Empty);
+    }
+    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
     match rest {
-        "" => return Err(DurationError::Empty),
+        "" => return Err(DurationError::Malformed),
         "0" => return Ok(Duration::ZERO),
-        _ if rest.starts_with('-') => return Err(DurationError::Negative),
         _ => {}
     }
     let mut total: u64 = 0;
@@ -66,6 +71,9 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
         let (nanos, after) = parse_term(rest)?;
         total = total.checked_add(nanos).ok_or(DurationError::TooLong)?;
         rest = after;
+    }
+    if total > 0 && text.starts_with('-') {
+        return Err(DurationError::Negative);
     }
     Ok(Duration::from_nanos(total))
 }
@@ -143,7 +151,16 @@ mod tests {
             ("1h30m", 5_400_000_000_000),
             ("1.5h", 5_400_000_000_000),
             ("1.25s", 1_250_000_000),
+            ("1.s", 1_000_000_000),
             (".5s", 500_000_000),
+            ("100μs", 100_000),
+            ("+1s", 1_000_000_000),
+            // Terms in any order, as often as one likes, each with a fraction: Go minds none of it.
+            ("1.5h30m", 7_200_000_000_000),
+            ("1m1h", 3_660_000_000_000),
+            ("2s3s", 5_000_000_000),
+            ("-0", 0),
+            ("-0s", 0),
             ("0", 0),
             ("0s", 0),
             (" 3s ", 3_000_000_000),
@@ -158,6 +175,16 @@ mod tests {
             ("", DurationError::Empty),
             ("  ", DurationError::Empty),
             ("-3s", DurationError::Negative),
+            ("-", DurationError::Malformed),
+            ("+", DurationError::Malformed),
+            ("+-1s", DurationError::Malformed),
+            // What other notations allow, and Go does not.
+            ("1h, 30m", DurationError::Unit),
+            ("1h 30m", DurationError::Unit),
+            ("1 hour", DurationError::Unit),
+            ("1d", DurationError::Unit),
+            ("PT1H", DurationError::Malformed),
+            ("01:30:00", DurationError::Unit),
             ("3", DurationError::Unit),
             ("3 s", DurationError::Unit),
             ("3days", DurationError::Unit),

@@ -28,6 +28,9 @@ pub(crate) mod listener;
 mod resolver;
 pub(crate) mod ring;
 mod socket;
+#[cfg(test)]
+#[path = "../../tests/common/without_ring.rs"]
+mod without_ring;
 
 pub(crate) use connector::Connector;
 pub use error::TransportError;

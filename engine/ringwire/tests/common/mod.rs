@@ -1,6 +1,8 @@
 //! What the tests over real sockets share. All traffic stays on 127.0.0.1.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub(crate) mod without_ring;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 pub(crate) fn skip_without_ring() -> bool {
     let skip = !is_supported();
     if skip {
-        eprintln!("SKIPPED: this machine refuses io_uring, nothing was tested");
+        without_ring::skip("nothing was tested");
     }
     skip
 }

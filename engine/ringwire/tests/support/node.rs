@@ -21,6 +21,7 @@ use ringwire::{Engine, EventSubscription, is_supported};
 use ringwire_codec::{ChannelId, Host, NetAddress, NodeId, NodeKey};
 
 use super::traffic::MESSAGE_BYTES_MAX;
+use super::without_ring;
 
 /// The chain of all nodes here.
 pub(crate) const NETWORK: &str = "oracle-chain";
@@ -65,7 +66,7 @@ impl Node {
         adjust: impl FnOnce(&mut Config),
     ) -> Option<Node> {
         if !is_supported() {
-            eprintln!("SKIPPED: this machine refuses io_uring, so no engine can be started");
+            without_ring::skip("no engine can be started");
             return None;
         }
         let mut config = config();

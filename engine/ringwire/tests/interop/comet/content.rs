@@ -18,5 +18,5 @@ pub(crate) fn content(seed: u64, size: usize) -> Bytes {
 
 /// SHA-256 in hex.
 pub(crate) fn digest(message: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(message))
+    hex::encode(Sha256::digest(message))
 }

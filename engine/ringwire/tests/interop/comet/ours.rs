@@ -17,6 +17,7 @@ use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 use super::line::LINES;
 use super::process::{Arrived, Comet, WITHIN, addresses_in_book};
 use crate::support::node::address_at;
+use crate::support::without_ring;
 
 /// The chain of all nodes here.
 pub(crate) const NETWORK: &str = "interop";
@@ -50,7 +51,7 @@ impl Ours {
     /// The same, with an identity of its own for each number.
     pub(crate) fn start_as(number: u8, adjust: impl FnOnce(&mut Config)) -> Option<Ours> {
         if !is_supported() {
-            eprintln!("SKIPPED: this machine refuses io_uring, so no engine can be started");
+            without_ring::skip("no engine can be started");
             return None;
         }
         let mut config = config();

@@ -10,6 +10,7 @@ use ringwire::is_supported;
 
 use super::node::{Chain, WITHIN};
 use super::release::RELEASES;
+use crate::support::without_ring;
 
 #[allow(
     dead_code,
@@ -87,7 +88,7 @@ fn look_on(sights: &Receiver<Sight>, network: &str, failure: impl Fn() -> String
 #[test]
 fn a_chain_of_each_release_is_followed_and_takes_our_transactions() {
     if !is_supported() {
-        eprintln!("SKIPPED: this machine refuses io_uring, so no engine can be started");
+        without_ring::skip("no engine can be started");
         return;
     }
     for release in RELEASES {

@@ -12,6 +12,7 @@ use super::node::{Chain, Node};
 use super::release::{RELEASES, Release};
 use crate::golang::say;
 use crate::support::node::address_at;
+use crate::support::without_ring;
 
 /// Validators of the chain: three of them decide a block.
 const VALIDATORS: usize = 4;
@@ -112,7 +113,7 @@ fn check_chain(release: Release, shards: u16) {
 #[test]
 fn four_validators_that_start_at_once_find_each_other_through_a_seed_of_ours() {
     if !is_supported() {
-        eprintln!("SKIPPED: this machine refuses io_uring, so no engine can be started");
+        without_ring::skip("no engine can be started");
         return;
     }
     for release in RELEASES {
