@@ -15,7 +15,7 @@
 //! never in glommio (`executor` tells why).
 //!
 //! Between threads there are four things and no engine-wide lock on the way of a message:
-//! - a `port` per shard: a bounded lock-free queue of requests, and the ring's wake-up;
+//! - a `port` per shard: a bounded queue of requests without a lock, and the ring's wake-up;
 //! - a `mesh` lane per ordered pair of shards;
 //! - a `feed` per subscription and shard, the way back to the application;
 //! - the `directory` of peers: a snapshot that readers keep until a peer comes or goes.
