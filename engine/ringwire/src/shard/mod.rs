@@ -18,7 +18,7 @@
 //! - a `port` per shard: a bounded queue of requests without a lock, and the ring's wake-up;
 //! - a `mesh` lane per ordered pair of shards;
 //! - a `feed` per subscription and shard, the way back to the application;
-//! - the `directory` of peers: a snapshot that readers keep until a peer comes or goes.
+//! - the `directory` of peers: snapshots that readers keep until a peer comes or goes (`peer_map`).
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
@@ -37,6 +37,7 @@ mod moving;
 pub(crate) mod node;
 pub(crate) mod outlet;
 pub(crate) mod payload;
+mod peer_map;
 pub(crate) mod port;
 pub(crate) mod reply;
 pub(crate) mod seats;
