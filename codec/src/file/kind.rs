@@ -147,6 +147,16 @@ pub(crate) mod tests {
 
     use super::*;
 
+    /// The names of all that lies in a directory, in order.
+    pub(crate) fn names_in(directory: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
     /// Makes a named pipe with nobody at its other end.
     pub(crate) fn make_pipe(path: &Path) {
         let made = Command::new("mkfifo").arg(path).status();

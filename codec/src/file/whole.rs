@@ -222,17 +222,8 @@ mod tests {
     use std::time::SystemTime;
 
     use super::super::kind::NotRegular;
-    use super::super::kind::tests::make_pipe;
+    use super::super::kind::tests::{make_pipe, names_in};
     use super::*;
-
-    fn names_in(directory: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
 
     #[test]
     fn a_file_is_replaced_with_its_mode_and_nothing_is_left_behind() {

@@ -151,15 +151,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-
-    fn names_in(directory: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
+    use crate::file::kind::tests::{make_pipe, names_in};
 
     // Conformance item 31.
     #[test]
@@ -220,7 +212,7 @@ mod tests {
     fn a_name_that_is_no_file_is_refused_at_once_and_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("node_key.json");
-        crate::file::kind::tests::make_pipe(&path);
+        make_pipe(&path);
         // To open it would wait for somebody to write the key.
         let error = NodeKey::load_or_generate(&path, [1; 32]).unwrap_err();
         let found = FileKind::Pipe;

@@ -10,8 +10,9 @@
 //! Results go to standard output, logs and progress to standard error, so that the program stands in
 //! pipes. Exit codes: 0 all went well, 1 it failed and said why, 2 it was called in a wrong way.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod allocator;
 mod book;
 mod console;
 mod control;
@@ -41,10 +42,6 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::logging::LogArgs;
-
-/// Buffers come and go on every core; the system's allocator would make them meet in its locks.
-#[global_allocator]
-static ALLOCATOR: jemallocator::Jemalloc = jemallocator::Jemalloc;
 
 /// Exit code of a run that failed.
 const FAILED: u8 = 1;

@@ -5,6 +5,7 @@ mod config;
 mod doctor;
 mod home;
 mod localnet;
+mod memory;
 mod node;
 mod output;
 mod peers;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::program::{Run, command, run_at, terminate};
 
 /// Time in which whatever a test waits for must happen, with all cores busy.
-const WITHIN: Duration = Duration::from_secs(90);
+pub(crate) const WITHIN: Duration = Duration::from_secs(90);
 
 /// A program that runs on a home until it is told to end; a failed test ends it, too.
 pub(crate) struct Running {
@@ -42,6 +42,11 @@ impl Running {
             child,
             stdout: BufReader::new(stdout),
         }
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The next line of standard output.

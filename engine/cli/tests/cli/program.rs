@@ -63,6 +63,17 @@ impl From<Output> for Run {
     }
 }
 
+/// A node of a test: on a free port of this machine, with one shard, quiet.
+pub(crate) const START: [&str; 7] = [
+    "start",
+    "--laddr",
+    "tcp://127.0.0.1:0",
+    "--shards",
+    "1",
+    "--log",
+    "warn",
+];
+
 /// Signals that a shell may have had ignored by what it runs in the background, these tests among them;
 /// the program would go on ignoring them. A bit each, of the mask in /proc.
 const OFTEN_IGNORED: u64 = 0b111;

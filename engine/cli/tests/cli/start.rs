@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::node::{count, report_when};
-use crate::program::{Run, can_run_nodes, command, run_at, terminate};
+use crate::program::{Run, START, can_run_nodes, command, run_at, terminate};
 
 /// A node that runs until it is told to end; a failed test ends it, too.
 struct Node {
@@ -29,15 +29,8 @@ impl Node {
             .replace("allow_duplicate_ip = false", "allow_duplicate_ip = true")
             .replace("dial_jitter = \"3s\"", "dial_jitter = \"0s\"");
         fs::write(&config, text).expect("room to write");
-        let mut child = command(&["start", "--home", plain(home.path())])
-            .args([
-                "--laddr",
-                "tcp://127.0.0.1:0",
-                "--shards",
-                "1",
-                "--log",
-                "warn",
-            ])
+        let mut child = command(&START)
+            .args(["--home", plain(home.path())])
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

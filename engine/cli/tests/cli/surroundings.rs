@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::node::Running;
-use crate::program::{Run, can_run_nodes, command, run_at, terminate};
+use crate::program::{Run, START, can_run_nodes, command, run_at, terminate};
 
 /// Numbers of system calls on x86-64.
 const FSYNC: &str = "74";
@@ -60,16 +60,6 @@ fn home_with(line: &str) -> tempfile::TempDir {
     fs::write(&path, changed).expect("room to write");
     home
 }
-
-const START: [&str; 7] = [
-    "start",
-    "--laddr",
-    "tcp://127.0.0.1:0",
-    "--shards",
-    "1",
-    "--log",
-    "warn",
-];
 
 /// What a node says that starts, listens, and is told to end.
 fn started_and_ended(mut program: Command) -> Run {

@@ -15,25 +15,20 @@
 //!   once: pings that pile up share it. More than [`PINGS_PER_SECOND_MAX`] pings in a second are
 //!   counted and not answered.
 //! * The deadline stands still while it is us who do not read: the pong may lie in the socket.
-//! * A deadline that is looked at late, because this process or its machine stood still, is moved out
-//!   once: what the peer sent meanwhile lies in the socket.
+//! * Nor does it pass while this process or its machine stands still ([`Deadline`]).
 //! * The deadline starts when the ping is due and again when it is written. So a peer that takes no
 //!   bytes at all is noticed too, and one that is slow has the whole time from the write on.
 
 use std::time::Duration;
 
 use super::ConnError;
-use crate::time::Instant;
+use crate::time::{Deadline, Instant};
 
 /// Pings answered per second. An honest peer sends one a minute.
 pub const PINGS_PER_SECOND_MAX: u32 = 10;
 /// How far the deadline is moved out at least when reading starts again, so that a pong that waited
 /// in the socket can be read; never more than the pause itself.
 const RESUME_GRACE: Duration = Duration::from_secs(1);
-
-/// How late a deadline must be looked at to show that it was us who stood still. A loaded shard is
-/// late by milliseconds.
-const OVERSLEPT_MIN: Duration = Duration::from_millis(500);
 
 /// The heartbeat of one connection.
 #[derive(Clone, Debug)]
@@ -43,10 +38,7 @@ pub struct Heartbeat {
     next_ping_at: Instant,
     ping_due: bool,
     /// Set from the moment a ping is due until a pong came.
-    pong_deadline: Option<Instant>,
-    /// Whether that deadline was moved out because we had stood still; once, or a shard that is
-    /// always late would wait for a dead peer for ever.
-    is_extended: bool,
+    pong_deadline: Option<Deadline>,
     /// Since when it is us who do not read.
     paused_at: Option<Instant>,
     pong_due: bool,
@@ -66,7 +58,6 @@ impl Heartbeat {
             next_ping_at: now + ping_interval,
             ping_due: false,
             pong_deadline: None,
-            is_extended: false,
             paused_at: None,
             pong_due: false,
             window_start: now,
@@ -107,7 +98,8 @@ impl Heartbeat {
                 self.paused_at = None;
                 let pause = now - paused_at;
                 if let Some(deadline) = &mut self.pong_deadline {
-                    *deadline = (*deadline + pause).max(now + pause.min(RESUME_GRACE));
+                    let later = deadline.at() + pause;
+                    deadline.move_to(later.max(now + pause.min(RESUME_GRACE)));
                 }
             }
             _ => {}
@@ -118,14 +110,18 @@ impl Heartbeat {
     pub fn ping_now(&mut self, now: Instant) {
         self.ping_due = true;
         if self.pong_deadline.is_none() {
-            self.pong_deadline = Some(now + self.pong_timeout);
+            self.pong_deadline = Some(self.pong_deadline_from(now));
         }
+    }
+
+    fn pong_deadline_from(&self, now: Instant) -> Deadline {
+        Deadline::new(now + self.pong_timeout, RESUME_GRACE)
     }
 
     /// When [`Heartbeat::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Instant {
         match self.pong_deadline {
-            Some(deadline) if self.paused_at.is_none() => deadline.min(self.next_ping_at),
+            Some(deadline) if self.paused_at.is_none() => deadline.at().min(self.next_ping_at),
             _ => self.next_ping_at,
         }
     }
@@ -135,22 +131,18 @@ impl Heartbeat {
     /// # Errors
     /// [`ConnError::PongTimeout`] when the answer is overdue.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ConnError> {
-        if let Some(deadline) = self.pong_deadline
+        if let Some(deadline) = &mut self.pong_deadline
             && self.paused_at.is_none()
-            && now >= deadline
+            && deadline.has_passed(now)
         {
-            let has_overslept = now - deadline >= OVERSLEPT_MIN;
-            if !has_overslept || std::mem::replace(&mut self.is_extended, true) {
-                return Err(ConnError::PongTimeout(self.pong_timeout));
-            }
-            self.pong_deadline = Some(now + RESUME_GRACE);
+            return Err(ConnError::PongTimeout(self.pong_timeout));
         }
         if now >= self.next_ping_at {
             self.next_ping_at = now + self.ping_interval;
             // While a pong is still awaited, because the deadline stands still, one ping is enough.
             if self.pong_deadline.is_none() {
-                (self.ping_due, self.is_extended) = (true, false);
-                self.pong_deadline = Some(now + self.pong_timeout);
+                self.ping_due = true;
+                self.pong_deadline = Some(self.pong_deadline_from(now));
             }
         }
         Ok(())
@@ -173,7 +165,9 @@ impl Heartbeat {
         if due {
             // A pause that began earlier moves the deadline out by its whole length when it ends;
             // that is more than needed, never less.
-            self.pong_deadline = Some(now + self.pong_timeout);
+            let written = self.pong_deadline_from(now);
+            let deadline = self.pong_deadline.get_or_insert(written);
+            deadline.move_to(written.at());
         }
         due
     }

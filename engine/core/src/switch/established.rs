@@ -225,12 +225,13 @@ impl Switch {
             Stage::Connected { deadline, .. }
             | Stage::Upgrading { deadline, .. }
             | Stage::Asking { deadline, .. } => {
-                if *deadline <= now {
+                if deadline.has_passed(now) {
                     let timeout = self.core.config.handshake_timeout;
                     return self
                         .core
                         .refuse(key, CloseReason::HandshakeTimeout(timeout));
                 }
+                self.core.schedule(key);
             }
             Stage::Established(peer) => {
                 if let Some(error) = &link.ended

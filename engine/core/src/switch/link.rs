@@ -29,7 +29,7 @@ use super::timers::Entries;
 use crate::conn::{MConnection, Upgrade, UpgradeStage, Upgraded};
 use crate::error::{CloseReason, EarlyStep, NetworkError};
 use crate::peer::{Direction, PeerInfo, PeerKey};
-use crate::time::Instant;
+use crate::time::{Deadline, Instant};
 
 /// A socket and what it is being used for.
 pub(super) struct Link {
@@ -67,7 +67,7 @@ pub(super) enum Stage {
         /// The id that was dialed.
         expected_id: Option<NodeId>,
         /// When the handshake must have ended.
-        deadline: Instant,
+        deadline: Deadline,
     },
     /// Secret handshake and NodeInfo exchange.
     Upgrading {
@@ -77,7 +77,7 @@ pub(super) enum Stage {
         /// read once. It is copied, so that a link which waits for its turn holds no chunk.
         has_received: bool,
         /// When the handshake must have ended.
-        deadline: Instant,
+        deadline: Deadline,
         /// Whether the remote has proven its key: what is left is its NodeInfo.
         exchanging: bool,
     },
@@ -86,7 +86,7 @@ pub(super) enum Stage {
         /// Keys, NodeInfo, bytes read so far.
         upgraded: Box<Upgraded>,
         /// When the coordinator must have answered.
-        deadline: Instant,
+        deadline: Deadline,
     },
     /// Admitted elsewhere; moves as soon as no transmit is in flight.
     Leaving {
@@ -244,8 +244,8 @@ impl Link {
         match &self.stage {
             Stage::Connected { deadline, .. }
             | Stage::Upgrading { deadline, .. }
-            | Stage::Asking { deadline, .. }
-            | Stage::Parting { deadline } => Some(*deadline),
+            | Stage::Asking { deadline, .. } => Some(deadline.at()),
+            Stage::Parting { deadline } => Some(*deadline),
             Stage::Leaving { .. } | Stage::Moving => None,
             Stage::Established(peer) => peer.next_at(),
         }

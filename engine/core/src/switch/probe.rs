@@ -29,17 +29,14 @@ use super::message::{ShardMessage, Ticket};
 use super::switch::Switch;
 use crate::error::{CloseReason, Reject};
 use crate::peer::PeerKey;
-use crate::time::Instant;
+use crate::time::{Deadline, Instant};
 
 /// How long an old connection has to show that it lives when its node comes over a new one. Two round
 /// trips around the world and a lost segment; well below the time a handshake has, for the newcomer
 /// waits so long.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(3);
 
-/// How late the deadline may be looked at without doubt that we had stood still ourselves, as a
-/// suspended machine does: then the answer may lie in the socket.
-const LATE: Duration = Duration::from_millis(250);
-/// What is granted once for reading such an answer.
+/// What is granted for reading an answer that came while we stood still ourselves.
 const LATE_GRACE: Duration = Duration::from_secs(1);
 
 /// A question that a peer has not answered yet.
@@ -48,15 +45,13 @@ pub(super) struct Probe {
     /// Packets that had come when the present question was asked.
     packets: u64,
     /// When silence ends the connection; never for a dial that waits.
-    deadline: Option<Instant>,
-    /// Whether the deadline was moved out because we looked at it late.
-    was_late: bool,
+    deadline: Option<Deadline>,
 }
 
 impl Probe {
     /// When silence ends the connection.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.deadline.map(|deadline| deadline.at())
     }
 }
 
@@ -82,20 +77,19 @@ impl Switch {
         let Some(link) = self.core.links.get(key) else {
             return false;
         };
-        let Some(mut probe) = link.peer().and_then(|peer| peer.probe) else {
+        let is_read = link.read == ReadMode::Stream;
+        let probe = self
+            .core
+            .links
+            .peer_mut(key)
+            .and_then(|peer| peer.probe.as_mut());
+        let Some(deadline) = probe.and_then(|probe| probe.deadline.as_mut()) else {
             return false;
         };
-        let Some(deadline) = probe.deadline.filter(|deadline| *deadline <= now) else {
-            return false;
-        };
-        if now - deadline > LATE && !probe.was_late {
-            (probe.deadline, probe.was_late) = (Some(now + LATE_GRACE), true);
-            if let Some(peer) = self.core.links.peer_mut(key) {
-                peer.probe = Some(probe);
-            }
+        if !deadline.has_passed(now) {
             return false;
         }
-        if link.read != ReadMode::Stream {
+        if !is_read {
             self.core.end_probe(key);
             return false;
         }
@@ -126,8 +120,7 @@ impl Core {
                 None => 0,
                 Some(_) => peer.conn.packets_heard(),
             },
-            deadline: within.map(|within| now + within),
-            was_late: false,
+            deadline: within.map(|within| Deadline::new(now + within, LATE_GRACE)),
         });
         self.mark(key);
         self.schedule(key);

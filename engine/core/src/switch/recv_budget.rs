@@ -28,7 +28,7 @@
 //!   with twice the time that the longest message takes at the configured rate. One that stands still
 //!   for a moment while others are proven loses its turn, and comes to trial again.
 //! * Who fails, on trial or in time, is closed, its memory is free. Only while others wait, though: a slow peer that nobody
-//!   waits for does no harm. A time in which it is we who do not read is no fault of the peer, and
+//!   waits for does no harm. A time in which it is we who do not read, or stand still, is no fault of the peer, and
 //!   peers that hold their share in whole messages, which wait for us, are never tried.
 //! * The budget is overrun by what one turn of the ring receives, by the growth of gather buffers,
 //!   which double, by the favoured message, and by what trials let grow.
@@ -44,7 +44,7 @@ use crate::buffer::pool::RECV_BYTES;
 use crate::conn::{ConnError, Unfinished};
 use crate::error::CloseReason;
 use crate::peer::PeerKey;
-use crate::time::Instant;
+use crate::time::{Deadline, Instant};
 
 /// Peers on trial at a time: enough to find those who only hold memory soon, few enough that what
 /// they may bring meanwhile is a small part of any budget.
@@ -95,7 +95,7 @@ struct Watch {
     /// The time from one look to the next, and by how many bytes it must grow in that.
     step: (Duration, usize),
     /// When the next look is due.
-    look_at: Instant,
+    look_at: Deadline,
     /// When it is over in any case.
     until: Instant,
 }
@@ -339,7 +339,7 @@ impl Core {
             unfinished,
             since: now,
             step,
-            look_at: now + step.0,
+            look_at: Deadline::new(now + step.0, step.0),
             until: now + span(&unfinished),
         })
     }
@@ -364,9 +364,20 @@ impl Core {
         }
         // While we do not read, because it has been at its rate, it cannot grow.
         let stands = !watch.has_grown(&unfinished) && conn.wants_read(self.now);
-        match stands && watch.look_at <= self.now {
+        match stands && watch.look_at.at() <= self.now {
             true => Progress::Stands,
             false => Progress::Goes(unfinished),
+        }
+    }
+
+    /// Gives those who are watched another step if it was us who stood still: what they sent
+    /// meanwhile lies in the socket.
+    fn excuse_watched(&mut self) {
+        let (now, budget) = (self.now, &mut self.recv_budget);
+        for watch in budget.trials.iter_mut().chain(&mut budget.favoured) {
+            if let Some(look_at) = watch.excuse(now) {
+                self.timers.set(look_at, Timer::Favour);
+            }
         }
     }
 
@@ -376,13 +387,19 @@ impl Core {
         self.timers.set(look_at, Timer::Favour);
         Some(Watch {
             unfinished,
-            look_at,
+            look_at: Deadline::new(look_at, watch.step.0),
             ..watch
         })
     }
 }
 
 impl Watch {
+    /// Leaves out of its time what shows that we stood still; says when to look again then.
+    fn excuse(&mut self, now: Instant) -> Option<Instant> {
+        self.until += self.look_at.excuse(now)? + self.step.0;
+        Some(self.look_at.at())
+    }
+
     fn has_grown(&self, now: &Unfinished) -> bool {
         now.bytes >= self.unfinished.bytes + self.step.1
     }
@@ -391,8 +408,9 @@ impl Watch {
 impl Switch {
     /// A favoured message must have grown by now, or be finished; a tried one as well.
     pub(super) fn handle_favour_timeout(&mut self) {
+        self.core.excuse_watched();
         let now = self.core.now;
-        let is_due = |watch: &mut Watch| watch.look_at <= now;
+        let is_due = |watch: &mut Watch| watch.look_at.at() <= now;
         if let Some(watch) = self.core.recv_budget.favoured.take_if(is_due) {
             self.core.recv_budget.favoured = self.look_at_favour(watch);
         }

@@ -176,6 +176,51 @@ fn a_peer_that_only_holds_memory_is_closed_by_name_for_those_who_wait() {
     assert_eq!(house.switch.metrics().recv_held_bytes, 0);
 }
 
+/// Three peers in the middle of their messages: the first is on trial, and the last one waits.
+fn one_on_trial(house: &mut House) -> [Remote; 3] {
+    let mut peers = [1, 2, 3].map(|number| join(house, number));
+    stall(house, &mut peers[0]);
+    for peer in &mut peers[1..] {
+        peer.write_in_two(Bytes::from(vec![5; 900 << 10]), 500 << 10);
+        serve(house, &mut [peer]);
+    }
+    let budget = &house.switch.core.recv_budget;
+    assert!(!budget.trials.is_empty() && !budget.waiting.is_empty());
+    peers
+}
+
+#[test]
+fn a_pause_of_our_own_is_not_held_against_peers_on_trial() {
+    let mut house = house();
+    let mut peers = one_on_trial(&mut house);
+    // What they send meanwhile lies in the sockets; the timers are looked at first.
+    peers.iter_mut().for_each(Remote::write_rest);
+    pass(&mut house, Duration::from_secs(3600));
+    let mut outputs = Vec::new();
+    for _ in 0..10 {
+        let [first, second, third] = &mut peers;
+        outputs.extend(serve(&mut house, &mut [first, second, third]));
+        pass(&mut house, PROGRESS_SPAN / 20);
+    }
+    assert_eq!(closed(&outputs), []);
+    assert_eq!(house.received.borrow().len(), 3);
+}
+
+#[test]
+fn a_peer_that_is_silent_after_a_pause_of_our_own_fails_its_trial_one_span_later() {
+    let mut house = house();
+    let peers = one_on_trial(&mut house);
+    let first = peers[0].link;
+    let mut is_closed_after = |span| {
+        pass(&mut house, span);
+        let closes = |output| matches!(output, Output::Close { link } if link == first);
+        std::iter::from_fn(|| house.switch.poll_output()).any(closes)
+    };
+    assert!(!is_closed_after(Duration::from_secs(3600)));
+    assert!(!is_closed_after(PROGRESS_SPAN - Duration::from_nanos(1)));
+    assert!(is_closed_after(Duration::from_nanos(1)));
+}
+
 #[test]
 fn a_peer_at_its_rate_is_given_the_time_that_its_message_takes() {
     // A fifth of a message per second: five seconds, and others wait.

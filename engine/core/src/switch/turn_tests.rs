@@ -125,15 +125,59 @@ fn a_connection_whose_turn_does_not_come_in_time_is_refused_by_name() {
     assert_eq!(house.switch.core.links.upgrading_count(), 3);
     house.now += Duration::from_nanos(1);
     house.switch.handle_timeout(house.now);
-    let late = |output: &Output| {
+    assert_eq!(timed_out(&house.turn()), 3);
+}
+
+/// How many connections were refused because their handshake took too long.
+fn timed_out(outputs: &[Output]) -> usize {
+    let is_late = |output: &&Output| {
         let reason = match output {
             Output::Event(Event::ConnectionRefused { reason, .. }) => reason,
             _ => return false,
         };
         matches!(reason, CloseReason::HandshakeTimeout(_))
     };
-    let outputs = house.turn();
-    assert_eq!(outputs.iter().filter(|output| late(output)).count(), 3);
+    outputs.iter().filter(is_late).count()
+}
+
+#[test]
+fn a_handshake_goes_on_after_a_pause_of_our_own_that_was_longer_than_its_time() {
+    let mut house = House::new();
+    let mut remote = Remote::new(1);
+    house.accept(1);
+    let mut outputs = house.turn();
+    // What the remote has sent by now lies in the socket; the timer is looked at first.
+    house.now += Duration::from_secs(3600);
+    house.switch.handle_timeout(house.now);
+    for _ in 0..20 {
+        remote.exchange(&mut house, &outputs);
+        outputs = house.turn();
+        assert_eq!(timed_out(&outputs), 0);
+    }
+    assert!(remote.is_peer());
+}
+
+#[test]
+fn a_silent_handshake_has_its_time_once_more_after_a_pause_of_our_own_and_not_twice() {
+    // One whose turn has come, and one that waits for it.
+    for has_begun in [true, false] {
+        let mut house = House::new();
+        let timeout = house.switch.core.config.handshake_timeout;
+        house.accept(1);
+        if has_begun {
+            house.turn();
+        }
+        let pass = |house: &mut House, span: Duration| {
+            house.now += span;
+            house.switch.handle_timeout(house.now);
+            house.switch.core.links.upgrading_count()
+        };
+        assert_eq!(pass(&mut house, Duration::from_secs(3600)), 1);
+        assert_eq!(house.switch.poll_timeout(), Some(house.now + timeout));
+        assert_eq!(pass(&mut house, timeout - Duration::from_nanos(1)), 1);
+        assert_eq!(pass(&mut house, Duration::from_secs(3600)), 0);
+        assert_eq!(timed_out(&house.turn()), 1);
+    }
 }
 
 #[test]

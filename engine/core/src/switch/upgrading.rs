@@ -16,6 +16,7 @@ use crate::buffer::{Buffer, Chunk};
 use crate::conn::{Upgrade, UpgradeConfig, UpgradeStage, Upgraded};
 use crate::error::{CloseReason, Reject};
 use crate::peer::{Direction, PeerInfo, PeerKey};
+use crate::time::Deadline;
 
 impl Core {
     /// A socket was accepted: refuse it before it costs a handshake, or begin one.
@@ -57,7 +58,7 @@ impl Core {
         attempt: Option<AttemptId>,
         expected_id: Option<NodeId>,
     ) {
-        let deadline = self.now + self.config.handshake_timeout;
+        let deadline = self.handshake_deadline();
         let stage = |_| Stage::Connected {
             expected_id,
             deadline,
@@ -68,6 +69,13 @@ impl Core {
         }
         self.schedule(key);
         self.mark(key);
+    }
+
+    /// When a handshake that is begun or decided about now must have ended. If we stand still
+    /// meanwhile it has the whole time again: any of its steps may be to come.
+    fn handshake_deadline(&self) -> Deadline {
+        let timeout = self.config.handshake_timeout;
+        Deadline::new(self.now + timeout, timeout)
     }
 
     /// Begins the handshake of a link, unless its socket has ended meanwhile.
@@ -164,7 +172,7 @@ impl Core {
     /// Asks the coordinator whether an upgraded link may become a peer.
     fn ask(&mut self, key: PeerKey, upgraded: Box<Upgraded>) -> Result<(), CloseReason> {
         self.send_upgrade(key);
-        let deadline = self.now + self.config.handshake_timeout;
+        let deadline = self.handshake_deadline();
         let Some(link) = self.links.get_mut(key) else {
             return Ok(());
         };

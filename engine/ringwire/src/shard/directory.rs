@@ -1,9 +1,10 @@
 //! The directory of peers that the handle reads: who is connected, on which shard, and how full
 //! the queues are.
 //!
-//! Peers come and go seldom; messages are sent all the time. So the directory is a snapshot: a
-//! change makes a new map and raises the version, a reader keeps the map it has, thread by thread,
-//! as long as the version stands. A send takes no lock.
+//! Peers come and go seldom; messages are sent all the time. So readers have snapshots: a change
+//! raises the version, a reader keeps the map it has, thread by thread, as long as the version
+//! stands. A send takes no lock. What a change copies is not the map but the way to one peer in it
+//! (`peer_map` tells how), so a storm of joins costs no more for the snapshots that are kept.
 //!
 //! Whether a queue has room is told by two counters of its gauge:
 //!
@@ -17,7 +18,6 @@
 //! a message that was accepted finds its room.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -27,6 +27,7 @@ use ringwire_core::peer::{PeerInfo, ShardId};
 use ringwire_core::reactor::ChannelDescriptor;
 use smallvec::SmallVec;
 
+use crate::shard::peer_map::PeerMap;
 use crate::shard::wake::wake;
 
 /// Directories whose snapshot one thread keeps. A thread that sends through more engines than this
@@ -35,12 +36,10 @@ const CACHED_MAX: usize = 4;
 
 static NEXT_DIRECTORY: AtomicU64 = AtomicU64::new(0);
 
-type PeerMap = HashMap<NodeId, Arc<PeerEntry>>;
-
 struct Cached {
     directory: u64,
     version: u64,
-    peers: Arc<PeerMap>,
+    peers: PeerMap,
 }
 
 thread_local! {
@@ -82,7 +81,7 @@ pub(crate) struct Directory {
 
 #[derive(Debug, Default)]
 struct State {
-    peers: Arc<PeerMap>,
+    peers: PeerMap,
     waiting: Vec<Waker>,
 }
 
@@ -101,14 +100,14 @@ impl Directory {
         self.with(|peers| peers.get(&peer).cloned())
     }
 
-    /// All entries, in no order.
+    /// All entries, by id.
     pub(crate) fn entries(&self) -> Vec<Arc<PeerEntry>> {
-        self.with(|peers| peers.values().cloned().collect())
+        self.with(PeerMap::entries)
     }
 
     /// How many peers are connected.
     pub(crate) fn len(&self) -> usize {
-        self.with(|peers| peers.len())
+        self.with(PeerMap::len)
     }
 
     /// A place among those who wait for a change.
@@ -121,21 +120,12 @@ impl Directory {
 
     /// A peer was admitted.
     pub(crate) fn add(&self, entry: Arc<PeerEntry>) {
-        self.change(|peers| {
-            peers.insert(entry.info.id, entry);
-        });
+        self.change(|peers| peers.insert(entry));
     }
 
     /// A peer is gone; a newer connection of the same id stays.
     pub(crate) fn remove(&self, entry: &Arc<PeerEntry>) {
-        self.change(|peers| {
-            if peers
-                .get(&entry.info.id)
-                .is_some_and(|found| Arc::ptr_eq(found, entry))
-            {
-                peers.remove(&entry.info.id);
-            }
-        });
+        self.change(|peers| peers.remove(entry));
     }
 
     /// Wakes all who wait, because nothing will change any more.
@@ -145,7 +135,7 @@ impl Directory {
 
     fn change(&self, change: impl FnOnce(&mut PeerMap)) {
         let mut state = self.lock();
-        change(Arc::make_mut(&mut state.peers));
+        change(&mut state.peers);
         self.version.fetch_add(1, Ordering::Release);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
@@ -169,7 +159,7 @@ impl Directory {
                     Cached {
                         directory: 0,
                         version: 0,
-                        peers: Arc::default(),
+                        peers: PeerMap::default(),
                     },
                 );
                 0
@@ -190,7 +180,7 @@ impl Directory {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The map is replaced in one step: a panic cannot leave it half done.
+        // Nothing panics while it is held: a change only moves references.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -291,7 +281,7 @@ impl Drop for Reservation {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
@@ -305,7 +295,10 @@ mod tests {
     const CAPACITY: usize = 2;
 
     fn entry(seed: u8, index: u32) -> Arc<PeerEntry> {
-        let id = NodeKey::from_seed([seed; 32]).id();
+        entry_of(NodeKey::from_seed([seed; 32]).id(), index)
+    }
+
+    pub(in crate::shard) fn entry_of(id: NodeId, index: u32) -> Arc<PeerEntry> {
         let node_info = NodeInfo {
             protocol_version: ProtocolVersion::default(),
             node_id: id,

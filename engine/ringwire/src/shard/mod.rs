@@ -15,10 +15,10 @@
 //! never in glommio (`executor` tells why).
 //!
 //! Between threads there are four things and no engine-wide lock on the way of a message:
-//! - a `port` per shard: a bounded lock-free queue of requests, and the ring's wake-up;
+//! - a `port` per shard: a bounded queue of requests without a lock, and the ring's wake-up;
 //! - a `mesh` lane per ordered pair of shards;
 //! - a `feed` per subscription and shard, the way back to the application;
-//! - the `directory` of peers: a snapshot that readers keep until a peer comes or goes.
+//! - the `directory` of peers: snapshots that readers keep until a peer comes or goes (`peer_map`).
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
@@ -37,6 +37,7 @@ pub(crate) mod mesh;
 mod migration;
 pub(crate) mod node;
 pub(crate) mod payload;
+mod peer_map;
 pub(crate) mod port;
 pub(crate) mod reply;
 pub(crate) mod spin;

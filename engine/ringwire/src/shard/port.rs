@@ -1,7 +1,7 @@
 //! A shard's port: where other threads leave what they want of it.
 //!
 //! ```text
-//!   send, broadcast, publish ──reserve──▶ [inbox: INBOX_REQUESTS, INBOX_BYTES] ──▶ driver   (lock-free)
+//!   send, broadcast, publish ──reserve──▶ [inbox: INBOX_REQUESTS, INBOX_BYTES] ──▶ driver   (no lock)
 //!   subscribe, dial, stop, … ───────────▶ [control: a short list under a lock] ─▶ driver
 //!   calls with a deadline ──────────────▶ [alarms: cancelled when the call ends] ─▶ driver
 //! ```
@@ -9,6 +9,12 @@
 //! Messages take the inbox. A slot is reserved before it is filled, so a caller knows at once
 //! whether there is room, and a broadcast can reserve one slot on every shard or none at all.
 //! Everything rare takes the control list, which never refuses.
+//!
+//! Nobody takes a lock for a message, but the inbox is not lock-free in the strict sense. A sender
+//! claims a place of the queue and writes into it, two steps a few nanoseconds apart, and the driver
+//! that comes to a place claimed and not yet written spins until it is. If the system takes the CPU
+//! from the sender just there, the shard spins until the sender runs again, milliseconds at worst
+//! where threads outnumber CPUs; other senders go on meanwhile.
 //!
 //! The driver takes the control list first and the inbox second, but acts in the opposite order:
 //! so whatever a thread sent before it asked for the shutdown is in the inbox by then.

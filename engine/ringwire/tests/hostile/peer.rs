@@ -335,11 +335,6 @@ fn peers_that_stall_with_long_messages_stop_nobody_and_are_closed_for_who_waits(
     let deadline = Instant::now() + 3 * WITHIN;
     let closed = loop {
         arena.must_go_on("peers that stall");
-        let held = arena.node.engine.handle().status_blocking();
-        let held: u64 = held.iter().map(|shard| shard.metrics.recv_held_bytes).sum();
-        // Over the budget by a favoured message on each shard and what had been under way.
-        let most = budget as u64 + 2 * (MESSAGE_BYTES_MAX as u64 + (2 << 20));
-        assert!(held <= most, "{held} bytes are held");
         let closed = arena.node.wait_event(WITHIN / 20, |event| match event {
             Event::PeerRemoved { reason, .. } => Some(reason),
             _ => None,
@@ -353,7 +348,20 @@ fn peers_that_stall_with_long_messages_stop_nobody_and_are_closed_for_who_waits(
         }
     };
     assert!(too_much(&closed), "closed for {closed:?}");
-    arena.must_go_on("one of them was closed");
+    // At once more may be held: all that a turn of the ring brought (decision 18). It falls to the
+    // budget, a favoured message on each shard, and what those on trial may have.
+    let most = budget as u64 + 2 * (MESSAGE_BYTES_MAX as u64 + (1 << 20));
+    let held = |arena: &Arena| -> u64 {
+        let shards = arena.node.engine.handle().status_blocking();
+        shards
+            .iter()
+            .map(|shard| shard.metrics.recv_held_bytes)
+            .sum()
+    };
+    while held(&arena) > most {
+        assert!(Instant::now() < deadline, "{} bytes are held", held(&arena));
+        arena.must_go_on("one of them was closed");
+    }
     // Whoever still writes ends when the engine does.
     drop(stalled);
 }
