@@ -234,7 +234,8 @@ fn unsafe_is_allowed_only_where_the_kernel_is_talked_to_and_in_the_slab() {
     assert_none(&problems);
 }
 
-/// The names that `text` gives away: those of `pub use`, and its own public items.
+/// The names that `text` gives away: those of `pub use`, and its own public types, constants and
+/// modules.
 fn names_given(text: &str) -> Vec<String> {
     let text: String = text
         .lines()
@@ -255,12 +256,14 @@ fn names_given(text: &str) -> Vec<String> {
             .filter(|name| !name.is_empty());
         names.extend(given.map(String::from));
     }
-    for item in ["mod", "struct", "enum", "trait", "fn", "const", "type"] {
+    for item in ["mod", "struct", "enum", "trait", "const", "type"] {
         for rest in text.split(&format!(" pub {item} ")).skip(1) {
             let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
             names.push(rest[..end.unwrap_or(rest.len())].to_owned());
         }
     }
+    // What only the project's own tests see, and the `fn` of a constant function.
+    names.retain(|name| !["bench", "Readme", "Embedding", "fn"].contains(&&**name));
     names
 }
 
