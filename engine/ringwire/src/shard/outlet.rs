@@ -12,64 +12,63 @@ use std::collections::HashMap;
 
 use ringwire_codec::ChannelId;
 use ringwire_core::switch::{Delivery, Event};
-
-use crate::shard::feed::Feed;
+use ringwire_sync::LaneSender;
 
 /// The subscriptions and observers of one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Outlet {
-    subscriptions: HashMap<ChannelId, Vec<Feed<Delivery>>>,
-    observers: Vec<Feed<Event>>,
+    subscriptions: HashMap<ChannelId, Vec<LaneSender<Delivery>>>,
+    observers: Vec<LaneSender<Event>>,
 }
 
 impl Outlet {
     /// Adds a subscription.
-    pub(crate) fn subscribe(&mut self, channel: ChannelId, feed: Feed<Delivery>) {
-        let feeds = self.subscriptions.entry(channel).or_default();
+    pub(crate) fn subscribe(&mut self, channel: ChannelId, lane: LaneSender<Delivery>) {
+        let lanes = self.subscriptions.entry(channel).or_default();
         // On a silent channel nobody else looks after those who left.
-        feeds.retain(|feed| !feed.is_abandoned());
-        feeds.push(feed);
+        lanes.retain(|lane| !lane.is_abandoned());
+        lanes.push(lane);
     }
 
     /// Adds an observer.
-    pub(crate) fn observe(&mut self, feed: Feed<Event>) {
-        self.observers.retain(|feed| !feed.is_abandoned());
-        self.observers.push(feed);
+    pub(crate) fn observe(&mut self, lane: LaneSender<Event>) {
+        self.observers.retain(|lane| !lane.is_abandoned());
+        self.observers.push(lane);
     }
 
-    /// Whether a message of `channel` can go now. Marks full feeds, so that their reader wakes the
+    /// Whether a message of `channel` can go now. Marks full lanes, so that their reader wakes the
     /// shard.
     pub(crate) fn accepts(&mut self, channel: ChannelId) -> bool {
-        let Some(feeds) = self.subscriptions.get_mut(&channel) else {
+        let Some(lanes) = self.subscriptions.get_mut(&channel) else {
             return false;
         };
-        feeds.retain(|feed| !feed.is_abandoned());
+        lanes.retain(|lane| !lane.is_abandoned());
         // Asked of each, not only of the first that is full: each must wake us.
-        feeds.iter().filter(|feed| !feed.has_room()).count() == 0
+        lanes.iter().filter(|lane| !lane.has_room()).count() == 0
     }
 
     /// Hands a message to the subscribers of its channel, after [`Outlet::accepts`].
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
-        let Some(feeds) = self.subscriptions.get_mut(&delivery.channel) else {
+        let Some(lanes) = self.subscriptions.get_mut(&delivery.channel) else {
             return;
         };
-        let Some((last, others)) = feeds.split_last_mut() else {
+        let Some((last, others)) = lanes.split_last_mut() else {
             return;
         };
-        for feed in others {
-            let pushed = feed.push(delivery.clone());
-            debug_assert!(pushed.is_ok(), "the feed said that it has room");
+        for lane in others {
+            let pushed = lane.push(delivery.clone());
+            debug_assert!(pushed.is_ok(), "the lane said that it has room");
         }
         let pushed = last.push(delivery);
-        debug_assert!(pushed.is_ok(), "the feed said that it has room");
+        debug_assert!(pushed.is_ok(), "the lane said that it has room");
     }
 
     /// Tells the observers.
     pub(crate) fn tell(&mut self, event: &Event) {
-        self.observers.retain(|feed| !feed.is_abandoned());
-        for feed in &mut self.observers {
-            // A full feed means a slow observer: it misses this one.
-            let _ = feed.push(event.clone());
+        self.observers.retain(|lane| !lane.is_abandoned());
+        for lane in &mut self.observers {
+            // A full lane means a slow observer: it misses this one.
+            let _ = lane.push(event.clone());
         }
     }
 
@@ -78,8 +77,8 @@ impl Outlet {
         self.subscriptions
             .values_mut()
             .flatten()
-            .for_each(Feed::flush);
-        self.observers.iter_mut().for_each(Feed::flush);
+            .for_each(LaneSender::flush);
+        self.observers.iter_mut().for_each(LaneSender::flush);
     }
 }
 
@@ -89,16 +88,16 @@ mod tests {
 
     use bytes::Bytes;
     use ringwire_codec::NodeId;
+    use ringwire_sync::{Intake, lanes};
 
     use super::*;
-    use crate::shard::feed::{Intake, feeds};
-    use crate::shard::port::Port;
+    use crate::shard::payload::Payload;
 
     const CHANNEL: ChannelId = ChannelId(7);
 
     fn subscription(outlet: &mut Outlet, capacity: usize) -> Intake<Delivery> {
-        let (mut feeds, intake) = feeds(&[Arc::new(Port::new())], capacity);
-        outlet.subscribe(CHANNEL, feeds.remove(0));
+        let (mut lanes, intake) = lanes(&[Arc::default()], capacity, Payload::payload_bytes);
+        outlet.subscribe(CHANNEL, lanes.remove(0));
         intake
     }
 
@@ -134,8 +133,8 @@ mod tests {
         let mut outlet = Outlet::default();
         for _ in 0..10 {
             drop(subscription(&mut outlet, 1));
-            let (mut feeds, intake) = feeds(&[Arc::new(Port::new())], 1);
-            outlet.observe(feeds.remove(0));
+            let (mut lanes, intake) = lanes(&[Arc::default()], 1, Payload::payload_bytes);
+            outlet.observe(lanes.remove(0));
             drop(intake);
         }
         assert_eq!(outlet.subscriptions[&CHANNEL].len(), 1);
