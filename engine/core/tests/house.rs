@@ -61,7 +61,7 @@ const UNSAFE_PLACES: &[&str] = &[
 ];
 
 /// The crates of the engine.
-const CRATES: &[&str] = &["core", "sim", "ringwire", "cli"];
+const CRATES: &[&str] = &["core", "sync", "sim", "ringwire", "cli"];
 
 /// A source file: its path from the workspace root, and its production part.
 struct Source {

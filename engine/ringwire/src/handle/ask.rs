@@ -10,13 +10,12 @@ use ringwire_codec::NodeId;
 use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::{Answer, Answers, Ask, AskError, Reactor};
 use ringwire_core::switch::{Command, Reply};
+use ringwire_sync::{ReplyFuture, block_on, reply};
 
 use crate::handle::handle::Handle;
 use crate::handle::send::take_or_wait;
 use crate::handle::wait::wait_for;
-use crate::shard::block::block_on;
-use crate::shard::port::Request;
-use crate::shard::reply::{ReplyFuture, reply};
+use crate::shard::request::Request;
 
 /// The instances of one reactor of a running engine, to be asked. Cheap to clone.
 ///
@@ -173,14 +172,14 @@ impl<R: Reactor> ReactorHandle<R> {
         if shard.0 >= node.shard_count() {
             return Err(AskError::NoSuchReactor);
         }
-        let port = node.port(shard);
-        let over = || match port.is_closed() {
+        let mailbox = node.mailbox(shard);
+        let over = || match mailbox.is_closed() {
             true => AskError::Stopped,
             false => AskError::Timeout,
         };
         let deadline = Some(node.clock.now() + timeout);
-        let slot = wait_for(node, port, deadline, |cx| {
-            take_or_wait(port, cx, |port| port.reserve(0))
+        let slot = wait_for(node, mailbox, deadline, |cx| {
+            take_or_wait(mailbox, cx, |mailbox| mailbox.reserve(0))
         });
         let slot = slot.await.ok_or_else(over)?;
         let (sender, mut answer) = reply();
@@ -192,8 +191,8 @@ impl<R: Reactor> ReactorHandle<R> {
             reservation: None,
             reply: Some(sender),
         });
-        port.wake();
-        let answer = wait_for(node, port, deadline, |cx| take(&mut answer, cx));
+        mailbox.wake();
+        let answer = wait_for(node, mailbox, deadline, |cx| take(&mut answer, cx));
         match answer.await.ok_or_else(over)? {
             Some(Reply::Answer(answer)) => answer,
             Some(_) | None => Err(AskError::Stopped),

@@ -8,16 +8,15 @@ use ringwire_core::document::Document;
 use ringwire_core::error::{CloseReason, Reject};
 use ringwire_core::peer::{Ban, ShardId};
 use ringwire_core::switch::{BanTarget, Command, NamedPeer, Reply};
+use ringwire_sync::{block_on, from_now, lanes, reply};
 
 use crate::handle::error::{DialError, PeersTimeout, ShutdownError, SubscribeError};
 use crate::handle::status::PeerStatus;
 use crate::handle::subscription::{EventSubscription, Subscription};
 use crate::handle::wait::wait_for;
-use crate::shard::block::{block_on, from_now};
-use crate::shard::feed::feeds;
 use crate::shard::node::Node;
-use crate::shard::port::{Control, ShardStatus};
-use crate::shard::reply::reply;
+use crate::shard::payload::Payload;
+use crate::shard::request::{Control, ShardStatus};
 
 /// Messages of one shard that a subscription holds if nothing else is asked for.
 const SUBSCRIPTION_MESSAGES: usize = 1024;
@@ -76,7 +75,7 @@ impl Handle {
     ) -> Result<(), PeersTimeout> {
         let node = &*self.node;
         let deadline = node.clock.now() + timeout;
-        let coordinator = node.port(ShardId::COORDINATOR);
+        let coordinator = node.mailbox(ShardId::COORDINATOR);
         let mut watch = node.directory.watch();
         let found = wait_for(node, coordinator, Some(deadline), |cx| {
             watch.wait(cx.waker());
@@ -103,9 +102,9 @@ impl Handle {
     /// What each shard did so far, and how its connections are. A shard that is gone is missing.
     pub async fn status(&self) -> Vec<ShardStatus> {
         let mut answers = Vec::new();
-        for port in &self.node.ports {
+        for mailbox in &self.node.mailboxes {
             let (sender, answer) = reply();
-            port.ask(Control::Status(sender));
+            mailbox.ask(Control::Status(sender));
             answers.push(answer);
         }
         let mut shards = Vec::new();
@@ -165,7 +164,7 @@ impl Handle {
     pub fn ban(&self, target: BanTarget, span: Duration) {
         let command = Command::Ban { target, span };
         self.node
-            .port(ShardId::COORDINATOR)
+            .mailbox(ShardId::COORDINATOR)
             .ask(Control::Command(command, None));
     }
 
@@ -203,7 +202,7 @@ impl Handle {
 
     async fn ask_coordinator(&self, command: Command) -> Option<Reply> {
         let (sender, answer) = reply();
-        let coordinator = self.node.port(ShardId::COORDINATOR);
+        let coordinator = self.node.mailbox(ShardId::COORDINATOR);
         coordinator.ask(Control::Command(command, Some(sender)));
         answer.await
     }
@@ -257,7 +256,7 @@ impl Handle {
         };
         let command = Command::StopPeer { peer };
         self.node
-            .port(entry.shard)
+            .mailbox(entry.shard)
             .ask(Control::Command(command, None));
         true
     }
@@ -282,18 +281,22 @@ impl Handle {
         if self.node.is_stopping() {
             return Err(SubscribeError::Stopping);
         }
-        let (feeds, intake) = feeds(&self.node.ports, capacity);
-        for (port, feed) in self.node.ports.iter().zip(feeds) {
-            port.ask(Control::Subscribe(channel, feed));
+        let (lanes, intake) = lanes(self.node.shard_wakers(), capacity, Payload::payload_bytes);
+        for (mailbox, lane) in self.node.mailboxes.iter().zip(lanes) {
+            mailbox.ask(Control::Subscribe(channel, lane));
         }
         Ok(Subscription::new(intake))
     }
 
     /// Observes what happens to peers from now on.
     pub fn events(&self) -> EventSubscription {
-        let (feeds, intake) = feeds(&self.node.ports, OBSERVER_EVENTS);
-        for (port, feed) in self.node.ports.iter().zip(feeds) {
-            port.ask(Control::Observe(feed));
+        let (lanes, intake) = lanes(
+            self.node.shard_wakers(),
+            OBSERVER_EVENTS,
+            Payload::payload_bytes,
+        );
+        for (mailbox, lane) in self.node.mailboxes.iter().zip(lanes) {
+            mailbox.ask(Control::Observe(lane));
         }
         EventSubscription::new(intake)
     }
@@ -322,7 +325,7 @@ impl Handle {
         match spawned {
             Ok(_) => answer
                 .await
-                .unwrap_or(Err(ShutdownError::Hung(self.node.ports.len()))),
+                .unwrap_or(Err(ShutdownError::Hung(self.node.mailboxes.len()))),
             // Without a thread to spare the caller's has to do.
             Err(_) => self.shutdown_blocking(within),
         }

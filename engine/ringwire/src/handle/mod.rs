@@ -48,4 +48,4 @@ pub use status::PeerStatus;
 pub use subscription::{EventSubscription, Subscription};
 
 pub use crate::shard::error::{ShardFault, StartError};
-pub use crate::shard::port::ShardStatus;
+pub use crate::shard::request::ShardStatus;

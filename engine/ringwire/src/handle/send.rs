@@ -18,13 +18,12 @@ use ringwire_codec::{ChannelId, NodeId};
 use ringwire_core::error::{PublishError, SendError, TrySendError};
 use ringwire_core::peer::ShardId;
 use ringwire_core::switch::{Command, Reply};
+use ringwire_sync::{block_on, reply};
 
 use crate::handle::handle::Handle;
 use crate::handle::wait::wait_for;
-use crate::shard::block::block_on;
 use crate::shard::directory::PeerEntry;
-use crate::shard::port::{Port, Request, Slot};
-use crate::shard::reply::reply;
+use crate::shard::request::{Mailbox, Request, Slot};
 
 impl Handle {
     /// Queues a message for a peer, or says at once why not.
@@ -38,8 +37,8 @@ impl Handle {
         let Some(reservation) = entry.reserve(channel) else {
             return Err(TrySendError::Full(message));
         };
-        let port = self.node.port(entry.shard);
-        let Some(slot) = port.reserve(message.len()) else {
+        let mailbox = self.node.mailbox(entry.shard);
+        let Some(slot) = mailbox.reserve(message.len()) else {
             return Err(TrySendError::Full(message));
         };
         let command = Command::Send {
@@ -54,7 +53,7 @@ impl Handle {
             reservation: Some(reservation),
             reply: None,
         });
-        port.wake();
+        mailbox.wake();
         Ok(())
     }
 
@@ -69,12 +68,12 @@ impl Handle {
     ) -> Result<(), SendError> {
         let entry = self.find_receiver(peer, channel, &message)?;
         let deadline = self.node.clock.now() + timeout;
-        let port = self.node.port(entry.shard);
-        let slot = wait_for(&self.node, port, Some(deadline), |cx| {
-            take_or_wait(port, cx, |port| port.reserve(message.len()))
+        let mailbox = self.node.mailbox(entry.shard);
+        let slot = wait_for(&self.node, mailbox, Some(deadline), |cx| {
+            take_or_wait(mailbox, cx, |mailbox| mailbox.reserve(message.len()))
         });
         let Some(slot) = slot.await else {
-            return Err(if port.is_closed() {
+            return Err(if mailbox.is_closed() {
                 stopping(message)
             } else {
                 SendError::Timeout(message)
@@ -94,7 +93,7 @@ impl Handle {
             reservation: None,
             reply: Some(sender),
         });
-        port.wake();
+        mailbox.wake();
         match answer.await {
             Some(Reply::Send(sent)) => sent,
             Some(_) | None => Err(stopping(message)),
@@ -118,9 +117,9 @@ impl Handle {
         self.check(channel, &message)?;
         let slots: Option<Vec<Slot<'_>>> = self
             .node
-            .ports
+            .mailboxes
             .iter()
-            .map(|p| p.reserve(message.len()))
+            .map(|mailbox| mailbox.reserve(message.len()))
             .collect();
         let Some(slots) = slots else {
             return Err(TrySendError::Full(message));
@@ -134,10 +133,10 @@ impl Handle {
     /// future that is kept and not polled costs others nothing.
     pub async fn broadcast(&self, channel: ChannelId, message: Bytes) -> Result<(), PublishError> {
         self.check(channel, &message)?;
-        let ports = &self.node.ports;
-        let coordinator = self.node.port(ShardId::COORDINATOR);
+        let mailboxes = &self.node.mailboxes;
+        let coordinator = self.node.mailbox(ShardId::COORDINATOR);
         let slots = wait_for(&self.node, coordinator, None, |cx| {
-            take_all_or_wait(ports, cx, message.len())
+            take_all_or_wait(mailboxes, cx, message.len())
         });
         let Some(slots) = slots.await else {
             return Err(PublishError::Stopping(message));
@@ -159,11 +158,11 @@ impl Handle {
     /// that the reactor's peers are behind, or the shard's inbox is full.
     pub fn try_publish(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
         self.check(channel, &message)?;
-        let port = self.publish_port(channel);
-        let Some(slot) = port.reserve_to_publish(channel, message.len()) else {
+        let mailbox = self.publish_mailbox(channel);
+        let Some(slot) = mailbox.reserve_to_publish(channel.0, message.len()) else {
             return Err(TrySendError::Full(message));
         };
-        fill(port, slot, Command::Publish { channel, message });
+        fill(mailbox, slot, Command::Publish { channel, message });
         Ok(())
     }
 
@@ -171,16 +170,16 @@ impl Handle {
     /// peers are behind, or the shard's inbox is full.
     pub async fn publish(&self, channel: ChannelId, message: Bytes) -> Result<(), PublishError> {
         self.check(channel, &message)?;
-        let port = self.publish_port(channel);
-        let slot = wait_for(&self.node, port, None, |cx| {
-            take_or_wait(port, cx, |port| {
-                port.reserve_to_publish(channel, message.len())
+        let mailbox = self.publish_mailbox(channel);
+        let slot = wait_for(&self.node, mailbox, None, |cx| {
+            take_or_wait(mailbox, cx, |mailbox| {
+                mailbox.reserve_to_publish(channel.0, message.len())
             })
         });
         let Some(slot) = slot.await else {
             return Err(PublishError::Stopping(message));
         };
-        fill(port, slot, Command::Publish { channel, message });
+        fill(mailbox, slot, Command::Publish { channel, message });
         Ok(())
     }
 
@@ -189,20 +188,20 @@ impl Handle {
         block_on(self.publish(channel, message))
     }
 
-    /// Leaves a broadcast in the slots of all shards, given in the order of the ports.
+    /// Leaves a broadcast in the slots of all shards, given in the order of the mailboxes.
     fn fill_broadcast(&self, slots: Vec<Slot<'_>>, channel: ChannelId, message: &Bytes) {
-        debug_assert_eq!(slots.len(), self.node.ports.len());
-        for (slot, port) in slots.into_iter().zip(&self.node.ports) {
+        debug_assert_eq!(slots.len(), self.node.mailboxes.len());
+        for (slot, mailbox) in slots.into_iter().zip(&self.node.mailboxes) {
             let message = message.clone();
-            fill(port, slot, Command::Broadcast { channel, message });
+            fill(mailbox, slot, Command::Broadcast { channel, message });
         }
     }
 
     /// The shard whose reactor publishes a channel's messages: always the same, so that they stay
     /// in order.
-    fn publish_port(&self, channel: ChannelId) -> &Arc<Port> {
+    fn publish_mailbox(&self, channel: ChannelId) -> &Arc<Mailbox> {
         self.node
-            .port(ShardId(u16::from(channel.0) % self.node.shard_count()))
+            .mailbox(ShardId(u16::from(channel.0) % self.node.shard_count()))
     }
 
     /// A connected peer that speaks the channel, and a message that may go there.
@@ -241,36 +240,36 @@ impl Handle {
 }
 
 /// Leaves a command that nobody waits for.
-fn fill(port: &Port, slot: Slot<'_>, command: Command) {
+fn fill(mailbox: &Mailbox, slot: Slot<'_>, command: Command) {
     slot.fill(Request {
         command,
         reservation: None,
         reply: None,
     });
-    port.wake();
+    mailbox.wake();
 }
 
 /// What `reserve` gives; looks again once the waker stands, as room may have come in between.
 pub(super) fn take_or_wait<'a>(
-    port: &'a Port,
+    mailbox: &'a Mailbox,
     cx: &mut Context<'_>,
-    reserve: impl Fn(&'a Port) -> Option<Slot<'a>>,
+    reserve: impl Fn(&'a Mailbox) -> Option<Slot<'a>>,
 ) -> Option<Slot<'a>> {
-    reserve(port).or_else(|| {
-        port.wait_for_room(cx.waker());
-        reserve(port)
+    reserve(mailbox).or_else(|| {
+        mailbox.wait_for_room(cx.waker());
+        reserve(mailbox)
     })
 }
 
 /// A slot of every shard, or none: those before the first full inbox are given back.
 fn take_all_or_wait<'a>(
-    ports: &'a [Arc<Port>],
+    mailboxes: &'a [Arc<Mailbox>],
     cx: &mut Context<'_>,
     bytes: usize,
 ) -> Option<Vec<Slot<'a>>> {
-    ports
+    mailboxes
         .iter()
-        .map(|port| take_or_wait(port, cx, |port| port.reserve(bytes)))
+        .map(|mailbox| take_or_wait(mailbox, cx, |mailbox| mailbox.reserve(bytes)))
         .collect()
 }
 
@@ -283,19 +282,21 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::shard::port::INBOX_REQUESTS;
+    use crate::shard::request::{INBOX_REQUESTS, new_mailbox};
 
     #[test]
     fn a_broadcast_that_waits_for_one_inbox_holds_no_room_in_another() {
-        let ports = [Arc::new(Port::new()), Arc::new(Port::new())];
+        let mailboxes = [Arc::new(new_mailbox()), Arc::new(new_mailbox())];
         let cx = &mut Context::from_waker(Waker::noop());
-        let mut full: Vec<_> = (0..INBOX_REQUESTS).map(|_| ports[1].reserve(0)).collect();
-        assert!(take_all_or_wait(&ports, cx, 0).is_none());
-        let free: Vec<_> = std::iter::from_fn(|| ports[0].reserve(0)).collect();
+        let mut full: Vec<_> = (0..INBOX_REQUESTS)
+            .map(|_| mailboxes[1].reserve(0))
+            .collect();
+        assert!(take_all_or_wait(&mailboxes, cx, 0).is_none());
+        let free: Vec<_> = std::iter::from_fn(|| mailboxes[0].reserve(0)).collect();
         assert_eq!(free.len(), INBOX_REQUESTS);
         drop(free);
         full.pop();
-        let taken = take_all_or_wait(&ports, cx, 0).map(|slots| slots.len());
+        let taken = take_all_or_wait(&mailboxes, cx, 0).map(|slots| slots.len());
         assert_eq!(taken, Some(2));
     }
 }

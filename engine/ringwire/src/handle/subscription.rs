@@ -8,9 +8,8 @@ use std::time::Duration;
 use futures_core::Stream;
 use ringwire_core::switch::{Delivery, Event};
 
-use crate::shard::block::{block_on, block_until, from_now};
-use crate::shard::feed::Intake;
 use crate::shard::payload::Payload;
+use ringwire_sync::{Intake, block_on, block_until, from_now};
 
 /// The messages of one channel, from all peers. Every subscription of a channel gets every message.
 ///

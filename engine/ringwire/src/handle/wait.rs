@@ -3,27 +3,28 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
+use ringwire_sync::AlarmKey;
+
 use ringwire_core::time::Instant;
 
 use crate::shard::node::Node;
-use crate::shard::port::Port;
-use crate::shard::timer::AlarmKey;
+use crate::shard::request::Mailbox;
 
 /// Calls `attempt` whenever the task is woken, until it gives something. `None` at the deadline or
-/// when the shard of `port` is gone. `attempt` registers the waker for what it waits for first and
+/// when the shard of `mailbox` is gone. `attempt` registers the waker for what it waits for first and
 /// looks second. A wait that ends, or is dropped, leaves no alarm behind.
 pub(crate) async fn wait_for<T>(
     node: &Node,
-    port: &Port,
+    mailbox: &Mailbox,
     deadline: Option<Instant>,
     mut attempt: impl FnMut(&mut Context<'_>) -> Option<T>,
 ) -> Option<T> {
-    let mut alarm = Alarm { port, set: None };
+    let mut alarm = Alarm { mailbox, set: None };
     poll_fn(move |cx| {
         if let Some(found) = attempt(cx) {
             return Poll::Ready(Some(found));
         }
-        if port.is_closed() || deadline.is_some_and(|at| at <= node.clock.now()) {
+        if mailbox.is_closed() || deadline.is_some_and(|at| at <= node.clock.now()) {
             return Poll::Ready(None);
         }
         if let Some(at) = deadline {
@@ -36,7 +37,7 @@ pub(crate) async fn wait_for<T>(
 
 /// The alarm of one wait; cancelled when dropped.
 struct Alarm<'a> {
-    port: &'a Port,
+    mailbox: &'a Mailbox,
     set: Option<(AlarmKey, Waker)>,
 }
 
@@ -47,10 +48,10 @@ impl Alarm<'_> {
             Some((_, armed)) if armed.will_wake(waker) => {}
             Some((key, armed)) => {
                 armed.clone_from(waker);
-                self.port.alarms().replace(*key, waker.clone());
+                self.mailbox.alarms().replace(*key, waker.clone());
             }
             None => {
-                let key = self.port.set_alarm(deadline, waker.clone());
+                let key = self.mailbox.set_alarm(deadline.as_nanos(), waker.clone());
                 self.set = Some((key, waker.clone()));
             }
         }
@@ -60,7 +61,7 @@ impl Alarm<'_> {
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
         if let Some((key, _)) = self.set {
-            self.port.alarms().cancel(key);
+            self.mailbox.alarms().cancel(key);
         }
     }
 }
@@ -92,11 +93,11 @@ mod tests {
     #[test]
     fn a_wait_has_one_alarm_while_it_lasts_and_none_afterwards() {
         let node = node();
-        let port = node.port(ShardId::COORDINATOR);
+        let mailbox = node.mailbox(ShardId::COORDINATOR);
         let deadline = Some(node.clock.now() + Duration::from_secs(3600));
         for round in 0..100 {
             let mut polls = 0;
-            let mut wait = pin!(wait_for(&node, port, deadline, |_| {
+            let mut wait = pin!(wait_for(&node, mailbox, deadline, |_| {
                 polls += 1;
                 (round % 2 == 0 && polls == 4).then_some(())
             }));
@@ -105,23 +106,23 @@ mod tests {
             for waker in [&wakers[0], &wakers[0], &wakers[1]] {
                 let polled = wait.as_mut().poll(&mut Context::from_waker(waker));
                 assert!(polled.is_pending());
-                assert_eq!(port.alarms().len(), 1);
+                assert_eq!(mailbox.alarms().len(), 1);
             }
             let polled = wait.as_mut().poll(&mut Context::from_waker(&wakers[0]));
             assert_eq!(polled.is_ready(), round % 2 == 0);
         }
-        assert_eq!(port.alarms().len(), 0);
+        assert_eq!(mailbox.alarms().len(), 0);
     }
 
     #[test]
     fn a_wait_that_begins_when_the_shard_is_gone_ends_at_once() {
         let node = node();
-        let port = node.port(ShardId::COORDINATOR);
-        port.close();
+        let mailbox = node.mailbox(ShardId::COORDINATOR);
+        mailbox.close();
         let deadline = Some(node.clock.now() + Duration::from_secs(3600));
-        let mut wait = pin!(wait_for(&node, port, deadline, |_| None::<()>));
+        let mut wait = pin!(wait_for(&node, mailbox, deadline, |_| None::<()>));
         let polled = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert_eq!(polled, Poll::Ready(None));
-        assert_eq!(port.alarms().len(), 0);
+        assert_eq!(mailbox.alarms().len(), 0);
     }
 }

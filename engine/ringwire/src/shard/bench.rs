@@ -9,7 +9,7 @@ use ringwire_core::peer::ShardId;
 use ringwire_core::switch::{Command, ShardMessage};
 
 use crate::shard::mesh::{self, Letter, Mesh};
-use crate::shard::port::{Port, Request};
+use crate::shard::request::{Mailbox, Request, new_mailbox};
 
 /// Letters that one lane holds.
 pub const LANE_LETTERS: usize = mesh::LANE_LETTERS;
@@ -57,19 +57,19 @@ impl Lanes {
 
 /// Where the application's threads leave messages for one shard.
 #[derive(Debug)]
-pub struct Inbox(Port);
+pub struct Inbox(Mailbox);
 
 impl Inbox {
     /// An empty one, of a shard that never sleeps.
     #[expect(clippy::new_without_default, reason = "a bench says what it makes")]
     pub fn new() -> Self {
-        Inbox(Port::new())
+        Inbox(new_mailbox())
     }
 
     /// Leaves a message to publish; false when there is no room.
     pub fn try_publish(&self, message: Bytes) -> bool {
         let channel = CHANNEL;
-        let Some(slot) = self.0.reserve_to_publish(channel, message.len()) else {
+        let Some(slot) = self.0.reserve_to_publish(channel.0, message.len()) else {
             return false;
         };
         slot.fill(Request {

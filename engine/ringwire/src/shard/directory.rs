@@ -6,29 +6,21 @@
 //! stands. A send takes no lock. What a change copies is not the map but the way to one peer in it
 //! (`peer_map` tells how), so a storm of joins costs no more for the snapshots that are kept.
 //!
-//! Whether a queue has room is told by two counters of its gauge:
-//!
-//! ```text
-//!   room = capacity − queued − coming
-//!     queued   what waits in the peer's queue, written by its shard after each turn
-//!     coming   what was accepted from the handle and is not yet part of `queued`
-//! ```
-//!
-//! The shard writes `queued` first and lowers `coming` afterwards, so the sum is never too small:
-//! a message that was accepted finds its room.
+//! Whether a queue has room is told by its [`Gauge`]: the shard writes it after each turn, whoever sends
+//! from elsewhere reserves room in it first.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use ringwire_codec::{ChannelId, NodeId};
 use ringwire_core::peer::{PeerInfo, ShardId};
 use ringwire_core::reactor::ChannelDescriptor;
+use ringwire_sync::{Gauge, wake};
 use smallvec::SmallVec;
 
 use crate::shard::peer_map::PeerMap;
-use crate::shard::wake::wake;
 
 /// Directories whose snapshot one thread keeps. A thread that sends through more engines than this
 /// takes the lock now and then.
@@ -53,15 +45,8 @@ pub(crate) struct PeerEntry {
     pub(crate) info: PeerInfo,
     /// Its home.
     pub(crate) shard: ShardId,
-    gauges: SmallVec<[Gauge; 8]>,
-}
-
-#[derive(Debug)]
-struct Gauge {
-    channel: ChannelId,
-    capacity: usize,
-    queued: AtomicUsize,
-    coming: AtomicUsize,
+    /// Of each channel that both sides speak.
+    gauges: SmallVec<[(ChannelId, Gauge); 8]>,
 }
 
 /// Room held in a peer's queue by a message on its way there; given back when dropped.
@@ -226,12 +211,7 @@ impl PeerEntry {
         let gauges = channels
             .iter()
             .filter(|channel| info.has_channel(channel.id))
-            .map(|channel| Gauge {
-                channel: channel.id,
-                capacity: channel.send_queue_capacity,
-                queued: AtomicUsize::new(0),
-                coming: AtomicUsize::new(0),
-            })
+            .map(|channel| (channel.id, Gauge::new(channel.send_queue_capacity)))
             .collect();
         PeerEntry {
             info,
@@ -242,41 +222,32 @@ impl PeerEntry {
 
     /// Holds room for one message on a channel the peer speaks, or `None` when its queue is full.
     pub(crate) fn reserve(self: &Arc<Self>, channel: ChannelId) -> Option<Reservation> {
-        let at = self
-            .gauges
-            .iter()
-            .position(|gauge| gauge.channel == channel)?;
-        let gauge = &self.gauges[at];
-        let coming = gauge.coming.fetch_add(1, Ordering::AcqRel);
-        let reservation = Reservation {
+        let gauge = self.gauges.iter().position(|(id, _)| *id == channel)?;
+        // Not made before there is room: it gives back what it holds when it is dropped.
+        self.gauges[gauge].1.reserve().then(|| Reservation {
             peer: self.clone(),
-            gauge: at,
-        };
-        // On refusal the reservation is dropped, which lowers `coming` again.
-        (gauge.queued.load(Ordering::Acquire) + coming < gauge.capacity).then_some(reservation)
+            gauge,
+        })
     }
 
     /// The shard counted what waits on a channel.
     pub(crate) fn set_queued(&self, channel: ChannelId, queued: usize) {
-        if let Some(gauge) = self.gauges.iter().find(|gauge| gauge.channel == channel) {
-            gauge.queued.store(queued, Ordering::Release);
+        if let Some((_, gauge)) = self.gauges.iter().find(|(id, _)| *id == channel) {
+            gauge.set_queued(queued);
         }
     }
 
     /// What waits on each channel: queued at the shard or on the way to it.
     pub(crate) fn queues(&self) -> impl Iterator<Item = (ChannelId, usize)> {
-        self.gauges.iter().map(|gauge| {
-            let queued = gauge.queued.load(Ordering::Acquire);
-            (gauge.channel, queued + gauge.coming.load(Ordering::Acquire))
-        })
+        self.gauges
+            .iter()
+            .map(|(channel, gauge)| (*channel, gauge.len()))
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.peer.gauges[self.gauge]
-            .coming
-            .fetch_sub(1, Ordering::AcqRel);
+        self.peer.gauges[self.gauge].1.release();
     }
 }
 

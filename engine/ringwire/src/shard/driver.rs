@@ -26,14 +26,14 @@ use std::time::Duration;
 use ringwire_core::peer::{PeerKey, ShardId};
 use ringwire_core::switch::{Reply, ReplyToken, Switch};
 use ringwire_core::time::Instant;
+use ringwire_sync::ReplySender;
 
 use crate::shard::cpu_placement::CpuPlace;
 use crate::shard::directory::{PeerEntry, Reservation};
 use crate::shard::mesh::Mesh;
 use crate::shard::migration::Departure;
 use crate::shard::node::Node;
-use crate::shard::port::{Control, Port};
-use crate::shard::reply::ReplySender;
+use crate::shard::request::{Control, Mailbox};
 use crate::shard::spin::Spinner;
 use crate::shard::store::Store;
 use crate::shard::subscriptions::Subscriptions;
@@ -54,7 +54,7 @@ const LOOKS_PER_CLOCK: usize = 16;
 pub(super) struct Driver {
     pub(super) node: Arc<Node>,
     pub(super) shard: ShardId,
-    pub(super) port: Arc<Port>,
+    pub(super) mailbox: Arc<Mailbox>,
     pub(super) switch: Switch,
     pub(super) ring: Ring,
     pub(super) connector: Connector,
@@ -142,7 +142,7 @@ impl Driver {
         } = parts;
         let now = node.clock.now();
         Driver {
-            port: node.port(shard).clone(),
+            mailbox: node.mailbox(shard).clone(),
             now,
             node,
             shard,
@@ -183,7 +183,7 @@ impl Driver {
         worked |= self.carry_out();
         self.depart();
         let node = &self.node;
-        self.mesh.flush(|shard| node.port(shard).wake());
+        self.mesh.flush(|shard| node.mailbox(shard).wake());
         // Told before the rooms are: an end of the congestion wakes those who wait to publish.
         self.switch.handle_congestion(self.mesh.is_congested());
         Ok(worked || self.switch.has_work())
@@ -200,7 +200,7 @@ impl Driver {
     }
 
     fn take_timers(&mut self) -> bool {
-        self.port.alarms().ring(self.now);
+        self.mailbox.alarms().ring(self.now.as_nanos());
         let due = self.switch.poll_timeout().is_some_and(|at| at <= self.now);
         if due {
             self.switch.handle_timeout(self.now);
@@ -242,7 +242,7 @@ impl Driver {
         let resolving = self.connector.poll_timeout();
         let deadlines = [
             self.switch.poll_timeout(),
-            self.port.alarms().next(),
+            self.mailbox.alarms().next().map(Instant::from_nanos),
             resolving,
             self.leave_by,
         ];

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use ringwire_core::peer::PeerInfo;
 use ringwire_core::switch::{Command, Event, Output, Reply, ReplyToken};
+use ringwire_sync::ReplySender;
 
 use crate::shard::directory::PeerEntry;
 use crate::shard::driver::Driver;
 use crate::shard::logging;
 use crate::shard::mesh::Letter;
 use crate::shard::migration::Departure;
-use crate::shard::port::{Control, ShardStatus};
-use crate::shard::reply::ReplySender;
+use crate::shard::request::{Control, ShardStatus};
 use crate::transport::Completion;
 
 /// Letters taken in one turn at most.
@@ -104,20 +104,20 @@ impl Driver {
     }
 
     /// What the application asks. The control list is taken first and acted on last: see
-    /// [`crate::shard::port`].
+    /// [`ringwire_sync::Mailbox`].
     pub(super) fn take_requests(&mut self) -> bool {
         let mut control = std::mem::take(&mut self.control);
-        self.port.take_control(&mut control);
-        let waiting = self.port.inbox_len();
+        self.mailbox.take_control(&mut control);
+        let waiting = self.mailbox.inbox_len();
         for _ in 0..waiting {
-            let Some(request) = self.port.take_request() else {
+            let Some(request) = self.mailbox.take_request() else {
                 break;
             };
             self.reservations.extend(request.reservation);
             self.command(request.command, request.reply);
         }
         if waiting > 0 {
-            self.port.tell_room();
+            self.mailbox.tell_room();
         }
         let worked = waiting > 0 || !control.is_empty();
         control.drain(..).for_each(|asked| self.take_asked(asked));
@@ -133,11 +133,11 @@ impl Driver {
                 }
                 self.command(command, reply);
             }
-            Control::Subscribe(channel, feed) => {
+            Control::Subscribe(channel, lane) => {
                 self.switch.handle_subscribed(channel);
-                self.subscriptions.subscribe(channel, feed);
+                self.subscriptions.subscribe(channel, lane);
             }
-            Control::Observe(feed) => self.subscriptions.observe(feed),
+            Control::Observe(lane) => self.subscriptions.observe(lane),
             Control::Status(reply) => reply.send(self.status()),
         }
     }
@@ -282,7 +282,7 @@ impl Driver {
     pub(super) fn publish_rooms(&mut self) {
         for channel in self.node.channels() {
             let is_open = self.switch.has_room_to_publish(channel.id);
-            self.port.set_publishable(channel.id, is_open);
+            self.mailbox.set_publishable(channel.id.0, is_open);
         }
     }
 }

@@ -255,7 +255,7 @@ fn set_up(berth: Berth) -> Result<(LocalExecutor, Driver), StartError> {
     let executor = executor(shard)?;
     let mut ring = Ring::new(RingConfig::default())?;
     ring.listen(listener)?;
-    node.port(shard).attach(ring.waker());
+    node.mailbox(shard).waker().attach(ring.waker().into());
     let switch = switch(&plan, &node, shard)?;
     let busy_poll = plan.busy_poll;
     let store = Store::new(plan.files.clone());

@@ -20,11 +20,10 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ringwire_core::peer::ShardId;
 use ringwire_core::switch::{Parcel, ShardMessage};
+use ringwire_sync::{RingReceiver, RingSender, weighed_ring};
 
 use crate::shard::payload::Payload;
 
@@ -66,25 +65,18 @@ pub(crate) struct Mesh<T = Letter> {
     own: ShardId,
     outbound: Vec<Outbound<T>>,
     /// `None` stands where the shard itself would be.
-    inbound: Vec<Option<Inbound<T>>>,
+    inbound: Vec<Option<RingReceiver<T>>>,
     /// The lane that is looked at first for the next letter.
     next: usize,
 }
 
 #[derive(Debug)]
 struct Outbound<T> {
-    lane: Option<rtrb::Producer<T>>,
+    /// Counts the bytes of the messages in it and of those that wait before it.
+    lane: Option<RingSender<T>>,
     waiting: VecDeque<T>,
-    /// Bytes of the messages in the lane and before it: added here, taken off by the receiver.
-    bytes: Arc<AtomicUsize>,
     /// Whether something went into the lane since the receiver was last woken.
     dirty: bool,
-}
-
-#[derive(Debug)]
-struct Inbound<T> {
-    lane: rtrb::Consumer<T>,
-    bytes: Arc<AtomicUsize>,
 }
 
 impl<T: Payload> Mesh<T> {
@@ -100,14 +92,9 @@ impl<T: Payload> Mesh<T> {
             .collect();
         for from in 0..usize::from(shards) {
             for to in 0..usize::from(shards) {
-                let ends = (from != to).then(|| rtrb::RingBuffer::new(LANE_LETTERS));
+                let ends = (from != to).then(|| weighed_ring(LANE_LETTERS, Payload::payload_bytes));
                 let (lane, inbound) = ends.unzip();
-                let bytes = Arc::new(AtomicUsize::new(0));
-                let inbound = inbound.map(|lane| Inbound {
-                    lane,
-                    bytes: Arc::clone(&bytes),
-                });
-                meshes[from].outbound.push(Outbound::new(lane, bytes));
+                meshes[from].outbound.push(Outbound::new(lane));
                 meshes[to].inbound.push(inbound);
             }
         }
@@ -149,7 +136,7 @@ impl<T: Payload> Mesh<T> {
         let turns = (0..).map(ShardId).zip(0..lanes).cycle();
         for (from, at) in turns.skip(self.next).take(lanes) {
             let inbound = self.inbound[at].as_mut();
-            if let Some(letter) = inbound.and_then(Inbound::pop) {
+            if let Some(letter) = inbound.and_then(RingReceiver::pop) {
                 self.next = (at + 1) % lanes;
                 return Some((from, letter));
             }
@@ -158,43 +145,32 @@ impl<T: Payload> Mesh<T> {
     }
 }
 
-impl<T: Payload> Inbound<T> {
-    fn pop(&mut self) -> Option<T> {
-        let letter = self.lane.pop().ok()?;
-        let bytes = letter.payload_bytes();
-        if bytes > 0 {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        Some(letter)
-    }
-}
-
 impl<T: Payload> Outbound<T> {
-    fn new(lane: Option<rtrb::Producer<T>>, bytes: Arc<AtomicUsize>) -> Self {
+    fn new(lane: Option<RingSender<T>>) -> Self {
         Outbound {
             lane,
             waiting: VecDeque::new(),
-            bytes,
             dirty: false,
         }
     }
 
     /// Counts a letter before the receiver can take it. One to ourselves is not on a lane.
     fn charge(&self, letter: &T) {
-        let bytes = letter.payload_bytes();
-        if self.lane.is_some() && bytes > 0 {
-            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(lane) = &self.lane {
+            lane.charge(letter);
         }
     }
 
     fn is_heavy(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > LANE_BYTES
+        self.lane
+            .as_ref()
+            .is_some_and(|lane| lane.bytes() > LANE_BYTES)
     }
 
     fn fill_lane(&mut self) {
         let Some(lane) = &mut self.lane else { return };
         while let Some(letter) = self.waiting.pop_front() {
-            if let Err(rtrb::PushError::Full(letter)) = lane.push(letter) {
+            if let Err(letter) = lane.push_charged(letter) {
                 self.waiting.push_front(letter);
                 return;
             }

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!                     ┌────────────────────── thread rw-<engine>-<shard> ─┐
-//!  application ─────▶ │ [port] requests ─▶┐                               │
+//!  application ─────▶ │ [mail] requests ─▶┐                               │
 //!  other shards ────▶ │ [mesh] letters  ─▶├─▶ [driver] ◀──▶ Switch (pure) │
 //!  kernel ◀─────────▶ │ transport::Ring ◀▶┘      │                        │
 //!                     └──────────────────────────┼────────────────────────┘
 //!                                                ▼
-//!                              [feed] subscriptions   [directory] peers, gauges
+//!                              [lanes] subscriptions  [directory] peers, gauges
 //! ```
 //!
 //! The driver takes no decision of the protocol: it carries bytes, time and requests to the switch
@@ -15,15 +15,14 @@
 //! never in glommio (`executor` tells why).
 //!
 //! Between threads there are four things and no engine-wide lock on the way of a message:
-//! - a `port` per shard: a bounded queue of requests without a lock, and the ring's wake-up;
+//! - a mailbox per shard: a bounded queue of requests without a lock, and the ring's wake-up;
 //! - a `mesh` lane per ordered pair of shards;
-//! - a `feed` per subscription and shard, the way back to the application;
+//! - a lane per subscription and shard, the way back to the application;
 //! - the `directory` of peers: snapshots that readers keep until a peer comes or goes (`peer_map`).
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
-pub(crate) mod block;
 pub(crate) mod clock;
 pub(crate) mod cpu_placement;
 pub(crate) mod directory;
@@ -31,17 +30,13 @@ mod driver;
 pub(crate) mod error;
 mod execute;
 pub(crate) mod executor;
-pub(crate) mod feed;
 pub(crate) mod logging;
 pub(crate) mod mesh;
 mod migration;
 pub(crate) mod node;
 pub(crate) mod payload;
 mod peer_map;
-pub(crate) mod port;
-pub(crate) mod reply;
+pub(crate) mod request;
 pub(crate) mod spin;
 pub(crate) mod store;
 pub(crate) mod subscriptions;
-pub(crate) mod timer;
-mod wake;

@@ -1,4 +1,4 @@
-//! What all shards of an engine and its handles share: identity, ports, directory, life and death.
+//! What all shards of an engine and its handles share: identity, mailboxes, directory, life and death.
 //!
 //! ```text
 //!            shutdown() or a fault          every switch said Stopped         every thread ended
@@ -19,11 +19,12 @@ use ringwire_codec::{ChannelId, NodeId};
 use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::ChannelDescriptor;
 use ringwire_core::switch::Command;
+use ringwire_sync::ShardWaker;
 
 use crate::shard::clock::Clock;
 use crate::shard::directory::Directory;
 use crate::shard::error::ShardFault;
-use crate::shard::port::{Control, Port};
+use crate::shard::request::{Control, Mailbox, new_mailbox};
 
 /// Time the healthy shards get for goodbyes when another one failed.
 const FAULT_WITHIN: Duration = Duration::from_secs(1);
@@ -41,8 +42,8 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     /// Known as soon as the reactors of the first shard exist, so before the engine has started.
     channels: OnceLock<Vec<ChannelDescriptor>>,
-    /// One port per shard.
-    pub(crate) ports: Vec<Arc<Port>>,
+    /// One mailbox per shard.
+    pub(crate) mailboxes: Vec<Arc<Mailbox>>,
     /// Who is connected.
     pub(crate) directory: Directory,
     is_stopping: AtomicBool,
@@ -80,7 +81,7 @@ impl Node {
             listen_addr,
             clock: Clock::new(),
             channels: OnceLock::new(),
-            ports: (0..shards).map(|_| Arc::new(Port::new())).collect(),
+            mailboxes: (0..shards).map(|_| Arc::new(new_mailbox())).collect(),
             directory: Directory::new(),
             is_stopping: AtomicBool::new(false),
             stopped: (0..shards).map(|_| AtomicBool::new(false)).collect(),
@@ -107,12 +108,17 @@ impl Node {
 
     /// Shards of the node.
     pub(crate) fn shard_count(&self) -> u16 {
-        u16::try_from(self.ports.len()).expect("made from a u16")
+        u16::try_from(self.mailboxes.len()).expect("made from a u16")
     }
 
-    /// A shard's port.
-    pub(crate) fn port(&self, shard: ShardId) -> &Arc<Port> {
-        &self.ports[usize::from(shard.0)]
+    /// A shard's mailbox.
+    pub(crate) fn mailbox(&self, shard: ShardId) -> &Arc<Mailbox> {
+        &self.mailboxes[usize::from(shard.0)]
+    }
+
+    /// How each shard is woken.
+    pub(crate) fn shard_wakers(&self) -> impl Iterator<Item = &Arc<ShardWaker>> {
+        self.mailboxes.iter().map(|mailbox| mailbox.waker())
     }
 
     /// Whether the end has begun.
@@ -132,8 +138,8 @@ impl Node {
         if self.is_stopping.swap(true, Ordering::AcqRel) {
             return;
         }
-        for port in &self.ports {
-            port.ask(Control::Command(Command::Shutdown { within }, None));
+        for mailbox in &self.mailboxes {
+            mailbox.ask(Control::Command(Command::Shutdown { within }, None));
         }
     }
 
@@ -151,12 +157,12 @@ impl Node {
     /// goodbyes.
     pub(crate) fn handle_stopped(&self, shard: ShardId) {
         self.stopped[usize::from(shard.0)].store(true, Ordering::Release);
-        self.ports.iter().for_each(|port| port.wake());
+        self.mailboxes.iter().for_each(|mailbox| mailbox.wake());
     }
 
     /// A shard's thread ends, well or with a fault.
     pub(crate) fn handle_gone(&self, shard: ShardId, fault: Option<String>) {
-        self.port(shard).close();
+        self.mailbox(shard).close();
         let failed = fault.is_some();
         let mut exits = self.lock();
         exits
@@ -182,7 +188,7 @@ impl Node {
     /// Waits until all shards are gone and joins their threads. After `deadline` the rest is left
     /// to itself: a reactor that never returns cannot be stopped.
     pub(crate) fn join(&self, deadline: Instant) -> Ending {
-        let shards = self.ports.len();
+        let shards = self.mailboxes.len();
         let mut exits = self.lock();
         while exits.gone < shards {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -13,20 +13,19 @@ use std::collections::HashMap;
 
 use ringwire_codec::ChannelId;
 use ringwire_core::switch::{Delivery, Event};
-
-use crate::shard::feed::Feed;
+use ringwire_sync::LaneSender;
 
 /// The subscriptions and observers of one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
-    subscriptions: HashMap<ChannelId, Vec<Feed<Delivery>>>,
+    subscriptions: HashMap<ChannelId, Vec<LaneSender<Delivery>>>,
     observers: Vec<Observer>,
 }
 
 /// Somebody who is told events.
 #[derive(Debug)]
 struct Observer {
-    feed: Feed<Event>,
+    lane: LaneSender<Event>,
     /// Events that found no room since the last one that did.
     missed: u64,
 }
@@ -34,10 +33,10 @@ struct Observer {
 impl Observer {
     /// Tells an event, or counts it; what was missed is told first.
     fn tell(&mut self, event: &Event) {
-        if self.missed > 0 && self.feed.push(Event::Missed(self.missed)).is_ok() {
+        if self.missed > 0 && self.lane.push(Event::Missed(self.missed)).is_ok() {
             self.missed = 0;
         }
-        if self.missed > 0 || self.feed.push(event.clone()).is_err() {
+        if self.missed > 0 || self.lane.push(event.clone()).is_err() {
             self.missed += 1;
         }
     }
@@ -45,51 +44,51 @@ impl Observer {
 
 impl Subscriptions {
     /// Adds a subscription.
-    pub(crate) fn subscribe(&mut self, channel: ChannelId, feed: Feed<Delivery>) {
-        let feeds = self.subscriptions.entry(channel).or_default();
+    pub(crate) fn subscribe(&mut self, channel: ChannelId, lane: LaneSender<Delivery>) {
+        let lanes = self.subscriptions.entry(channel).or_default();
         // On a silent channel nobody else looks after those who left.
-        feeds.retain(|feed| !feed.is_abandoned());
-        feeds.push(feed);
+        lanes.retain(|lane| !lane.is_abandoned());
+        lanes.push(lane);
     }
 
     /// Adds an observer.
-    pub(crate) fn observe(&mut self, feed: Feed<Event>) {
+    pub(crate) fn observe(&mut self, lane: LaneSender<Event>) {
         self.observers
-            .retain(|observer| !observer.feed.is_abandoned());
-        self.observers.push(Observer { feed, missed: 0 });
+            .retain(|observer| !observer.lane.is_abandoned());
+        self.observers.push(Observer { lane, missed: 0 });
     }
 
-    /// Whether a message of `channel` can go now. Marks full feeds, so that their reader wakes the
+    /// Whether a message of `channel` can go now. Marks full lanes, so that their reader wakes the
     /// shard.
     pub(crate) fn accepts(&mut self, channel: ChannelId) -> bool {
-        let Some(feeds) = self.subscriptions.get_mut(&channel) else {
+        let Some(lanes) = self.subscriptions.get_mut(&channel) else {
             return false;
         };
-        feeds.retain(|feed| !feed.is_abandoned());
+        lanes.retain(|lane| !lane.is_abandoned());
         // Asked of each, not only of the first that is full: each must wake us.
-        feeds.iter().filter(|feed| !feed.has_room()).count() == 0
+        lanes.iter().filter(|lane| !lane.has_room()).count() == 0
     }
 
     /// Hands a message to the subscribers of its channel, after [`Subscriptions::accepts`].
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
-        let Some(feeds) = self.subscriptions.get_mut(&delivery.channel) else {
+        let Some(lanes) = self.subscriptions.get_mut(&delivery.channel) else {
             return;
         };
-        let Some((last, others)) = feeds.split_last_mut() else {
+        let Some((last, others)) = lanes.split_last_mut() else {
             return;
         };
-        for feed in others {
-            let pushed = feed.push(delivery.clone());
-            debug_assert!(pushed.is_ok(), "the feed said that it has room");
+        for lane in others {
+            let pushed = lane.push(delivery.clone());
+            debug_assert!(pushed.is_ok(), "the lane said that it has room");
         }
         let pushed = last.push(delivery);
-        debug_assert!(pushed.is_ok(), "the feed said that it has room");
+        debug_assert!(pushed.is_ok(), "the lane said that it has room");
     }
 
     /// Tells the observers.
     pub(crate) fn tell(&mut self, event: &Event) {
         self.observers
-            .retain(|observer| !observer.feed.is_abandoned());
+            .retain(|observer| !observer.lane.is_abandoned());
         for observer in &mut self.observers {
             observer.tell(event);
         }
@@ -100,10 +99,10 @@ impl Subscriptions {
         self.subscriptions
             .values_mut()
             .flatten()
-            .for_each(Feed::flush);
+            .for_each(LaneSender::flush);
         self.observers
             .iter_mut()
-            .for_each(|observer| observer.feed.flush());
+            .for_each(|observer| observer.lane.flush());
     }
 }
 
@@ -113,16 +112,16 @@ mod tests {
 
     use bytes::Bytes;
     use ringwire_codec::NodeId;
+    use ringwire_sync::{Intake, lanes};
 
     use super::*;
-    use crate::shard::feed::{Intake, feeds};
-    use crate::shard::port::Port;
+    use crate::shard::payload::Payload;
 
     const CHANNEL: ChannelId = ChannelId(7);
 
     fn subscription(subscriptions: &mut Subscriptions, capacity: usize) -> Intake<Delivery> {
-        let (mut feeds, intake) = feeds(&[Arc::new(Port::new())], capacity);
-        subscriptions.subscribe(CHANNEL, feeds.remove(0));
+        let (mut lanes, intake) = lanes(&[Arc::default()], capacity, Payload::payload_bytes);
+        subscriptions.subscribe(CHANNEL, lanes.remove(0));
         intake
     }
 
@@ -158,8 +157,8 @@ mod tests {
         let mut subscriptions = Subscriptions::default();
         for _ in 0..10 {
             drop(subscription(&mut subscriptions, 1));
-            let (mut feeds, intake) = feeds(&[Arc::new(Port::new())], 1);
-            subscriptions.observe(feeds.remove(0));
+            let (mut lanes, intake) = lanes(&[Arc::default()], 1, Payload::payload_bytes);
+            subscriptions.observe(lanes.remove(0));
             drop(intake);
         }
         assert_eq!(subscriptions.subscriptions[&CHANNEL].len(), 1);
@@ -169,8 +168,8 @@ mod tests {
     #[test]
     fn an_observer_that_falls_behind_is_told_how_many_events_it_missed() {
         let mut subscriptions = Subscriptions::default();
-        let (mut feeds, mut intake) = feeds(&[Arc::new(Port::new())], 2);
-        subscriptions.observe(feeds.remove(0));
+        let (mut lanes, mut intake) = lanes(&[Arc::default()], 2, Payload::payload_bytes);
+        subscriptions.observe(lanes.remove(0));
         for _ in 0..5 {
             subscriptions.tell(&Event::Stopped);
         }

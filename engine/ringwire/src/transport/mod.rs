@@ -34,4 +34,4 @@ mod without_ring;
 
 pub(crate) use connector::Connector;
 pub use error::TransportError;
-pub(crate) use ring::{Completion, Ring, RingConfig, Wait, Waker};
+pub(crate) use ring::{Completion, Ring, RingConfig, Wait};

@@ -1,35 +1,23 @@
 //! Waking a ring from any thread, without a system call unless it sleeps.
 //!
-//! ```text
-//!               wake                      wake
-//!   AWAKE ───────────────▶ NOTIFIED ◀───────────── ASLEEP     (only here the eventfd is written)
-//!     ▲  └──── sleep ─────────────────────────────▶  │
-//!     └──────── take: look into the inboxes ─────────┘
-//! ```
-//!
-//! No wake-up is lost: whoever fills an inbox swaps `NOTIFIED` in afterwards; the ring swaps it
-//! out *before* its driver empties the inboxes, and goes to sleep only by exchanging `AWAKE` for
-//! `ASLEEP`, which fails while a notice is there. All of them read and write one word, so one of
-//! the two sides always sees the other.
+//! Whether it sleeps is told by a [`Notice`], which also promises that no wake-up is lost; here is what
+//! rings it up, an eventfd that the ring reads while it sleeps.
 
 use std::cell::UnsafeCell;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::Wake;
 
 use io_uring::{opcode, squeue, types};
+use ringwire_sync::Notice;
 
 use super::system;
 use super::token::{Kind, Token};
 
-const AWAKE: u8 = 0;
-const ASLEEP: u8 = 1;
-const NOTIFIED: u8 = 2;
-
 struct Shared {
-    state: AtomicU8,
+    notice: Notice,
     event: File,
 }
 
@@ -44,10 +32,33 @@ impl Waker {
     /// driver shall find is in its inbox. One atomic exchange, and a system call only if the ring
     /// sleeps; waking several times before a turn is waking once.
     pub(crate) fn wake(&self) {
-        if self.shared.state.swap(NOTIFIED, Ordering::SeqCst) == ASLEEP {
+        self.shared.wake_up();
+    }
+}
+
+impl Shared {
+    fn wake_up(&self) {
+        if self.notice.post() {
             // An eventfd refuses a write only when its counter is full, and then it is readable.
-            let _ = (&self.shared.event).write(&1u64.to_ne_bytes());
+            let _ = (&self.event).write(&1u64.to_ne_bytes());
         }
+    }
+}
+
+impl Wake for Shared {
+    fn wake(self: Arc<Self>) {
+        self.wake_up();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_up();
+    }
+}
+
+impl From<Waker> for std::task::Waker {
+    /// The same waker in the words of the standard library.
+    fn from(waker: Waker) -> Self {
+        waker.shared.into()
     }
 }
 
@@ -68,7 +79,7 @@ pub(super) struct WakeSource {
 impl WakeSource {
     pub(super) fn new() -> io::Result<Self> {
         let shared = Shared {
-            state: AtomicU8::new(AWAKE),
+            notice: Notice::default(),
             event: system::event_counter()?,
         };
         Ok(WakeSource {
@@ -98,25 +109,22 @@ impl WakeSource {
 
     /// Whether a notice waits. No store, so cheap enough to spin on.
     pub(super) fn is_notified(&self) -> bool {
-        self.shared.state.load(Ordering::Relaxed) == NOTIFIED
+        self.shared.notice.is_posted()
     }
 
     /// Takes the notice, if there is one.
     pub(super) fn take(&self) -> bool {
-        self.is_notified() && self.shared.state.swap(AWAKE, Ordering::SeqCst) == NOTIFIED
+        self.shared.notice.take()
     }
 
     /// Announces sleep. `false` if there is a notice: then it must not sleep.
     pub(super) fn fall_asleep(&self) -> bool {
-        self.shared
-            .state
-            .compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok()
+        self.shared.notice.fall_asleep()
     }
 
     /// Ends the sleep; says whether there was a notice meanwhile.
     pub(super) fn stand_up(&self) -> bool {
-        self.shared.state.swap(AWAKE, Ordering::SeqCst) == NOTIFIED
+        self.shared.notice.stand_up()
     }
 }
 

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 /// Wakes, and says at error when the waker panics.
-pub(super) fn wake(waker: Waker) {
+pub fn wake(waker: Waker) {
     // The waker is gone afterwards, whatever it did, so nobody sees it half done.
     if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
         tracing::error!(
@@ -16,7 +16,7 @@ pub(super) fn wake(waker: Waker) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::sync::Arc;
     use std::task::Wake;
@@ -38,8 +38,8 @@ mod tests {
 
     #[test]
     fn a_waker_that_works_is_woken() {
-        let (sender, mut future) = crate::shard::reply::reply::<u8>();
-        let waited = std::thread::spawn(move || crate::shard::block::block_on(&mut future));
+        let (sender, mut future) = crate::reply::<u8>();
+        let waited = std::thread::spawn(move || crate::block_on(&mut future));
         sender.send(7);
         assert_eq!(waited.join().expect("no panic"), Some(7));
     }

@@ -7,14 +7,14 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// What a wait without an end amounts to: longer than any process lives.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The point in time `span` from now; a span that no clock can hold is a century.
-pub(crate) fn from_now(span: Duration) -> Instant {
+pub fn from_now(span: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(span).unwrap_or_else(|| now + CENTURY)
 }
@@ -29,23 +29,23 @@ impl Wake for Unpark {
 
 /// Runs `future` to its end on this thread. Not for use inside an asynchronous task: it would
 /// block the runtime's thread.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
         // A wake-up between the poll and here leaves its token: the thread does not park then.
-        std::thread::park();
+        thread::park();
     }
 }
 
 /// Like [`block_on`], but gives up at `deadline`: then `None`.
-pub(crate) fn block_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
+pub fn block_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
     let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
@@ -55,19 +55,19 @@ pub(crate) fn block_until<F: Future>(future: F, deadline: Instant) -> Option<F::
         if left.is_zero() {
             return None;
         }
-        std::thread::park_timeout(left);
+        thread::park_timeout(left);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shard::reply::reply;
+    use crate::reply;
 
     #[test]
     fn a_future_woken_by_another_thread_ends_the_wait() {
         let (sender, future) = reply();
-        let other = std::thread::spawn(move || sender.send(3));
+        let other = thread::spawn(move || sender.send(3));
         assert_eq!(block_on(future), Some(3));
         other.join().expect("the other thread does not panic");
     }

@@ -6,13 +6,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::shard::wake::wake;
+use crate::primitives::{Arc, Mutex, lock};
+use crate::wake::wake;
 
 /// Makes a connected pair.
-pub(crate) fn reply<T>() -> (ReplySender<T>, ReplyFuture<T>) {
+pub fn reply<T>() -> (ReplySender<T>, ReplyFuture<T>) {
     let slot = Arc::new(Mutex::new(Slot {
         answer: None,
         gone: false,
@@ -30,18 +30,18 @@ struct Slot<T> {
 
 /// The side that answers.
 #[derive(Debug)]
-pub(crate) struct ReplySender<T>(Arc<Mutex<Slot<T>>>);
+pub struct ReplySender<T>(Arc<Mutex<Slot<T>>>);
 
 impl<T> ReplySender<T> {
     /// Answers; a caller that stopped waiting does not hear it.
-    pub(crate) fn send(self, answer: T) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).answer = Some(answer);
+    pub fn send(self, answer: T) {
+        lock(&self.0).answer = Some(answer);
     }
 }
 
 impl<T> Drop for ReplySender<T> {
     fn drop(&mut self) {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = lock(&self.0);
         slot.gone = true;
         let waker = slot.waker.take();
         drop(slot);
@@ -53,13 +53,13 @@ impl<T> Drop for ReplySender<T> {
 
 /// The side that waits: the answer, or `None` when the other side is gone.
 #[derive(Debug)]
-pub(crate) struct ReplyFuture<T>(Arc<Mutex<Slot<T>>>);
+pub struct ReplyFuture<T>(Arc<Mutex<Slot<T>>>);
 
 impl<T> Future for ReplyFuture<T> {
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = lock(&self.0);
         match slot.answer.take() {
             Some(answer) => Poll::Ready(Some(answer)),
             None if slot.gone => Poll::Ready(None),
@@ -71,7 +71,7 @@ impl<T> Future for ReplyFuture<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

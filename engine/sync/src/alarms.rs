@@ -14,24 +14,21 @@
 //! table whenever the lock is free.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use ringwire_core::time::Instant;
+use crate::primitives::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
+use crate::wake::wake;
 
-use crate::shard::wake::wake;
-
-/// What `earliest` says while there is no alarm: 584 years from the start.
+/// What `earliest` says while there is no alarm: 584 years from the start of the engine's clock.
 const NEVER: u64 = u64::MAX;
 
-/// The name of one alarm: when it rings, and a number that no other has.
+/// The name of one alarm: when it rings, in nanoseconds of the engine's clock, and a number that no other has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct AlarmKey(Instant, u64);
+pub struct AlarmKey(u64, u64);
 
 /// The alarms of one shard. Any thread sets and cancels, the shard rings.
 #[derive(Debug)]
-pub(crate) struct Alarms {
+pub struct Alarms {
     table: Mutex<Table>,
     earliest: AtomicU64,
 }
@@ -46,33 +43,33 @@ struct Table {
 impl Default for Alarms {
     fn default() -> Self {
         Alarms {
-            table: Mutex::default(),
+            table: Mutex::new(Table::default()),
             earliest: AtomicU64::new(NEVER),
         }
     }
 }
 
 impl Alarms {
-    /// Has `waker` woken at `at`. The second answer tells whether it is the earliest now: then the
+    /// Has `waker` woken at `at_nanos`. The second answer tells whether it is the earliest now: then the
     /// shard may sleep too long, and its caller wakes it.
-    pub(crate) fn set(&self, at: Instant, waker: Waker) -> (AlarmKey, bool) {
+    pub fn set(&self, at_nanos: u64, waker: Waker) -> (AlarmKey, bool) {
         let mut table = self.lock();
         table.made += 1;
-        let key = AlarmKey(at, table.made);
+        let key = AlarmKey(at_nanos, table.made);
         table.alarms.insert(key, waker);
         self.publish(&table);
-        (key, table.earliest() == Some(at))
+        (key, table.earliest() == Some(at_nanos))
     }
 
     /// Has another task woken at the time of an alarm. Nothing happens when it has rung.
-    pub(crate) fn replace(&self, key: AlarmKey, waker: Waker) {
+    pub fn replace(&self, key: AlarmKey, waker: Waker) {
         if let Some(former) = self.lock().alarms.get_mut(&key) {
             *former = waker;
         }
     }
 
     /// Forgets an alarm. Nothing happens when it has rung.
-    pub(crate) fn cancel(&self, key: AlarmKey) {
+    pub fn cancel(&self, key: AlarmKey) {
         let mut table = self.lock();
         let waker = table.alarms.remove(&key);
         self.publish(&table);
@@ -82,23 +79,23 @@ impl Alarms {
     }
 
     /// When the earliest is due.
-    pub(crate) fn next(&self) -> Option<Instant> {
+    pub fn next(&self) -> Option<u64> {
         let nanos = self.earliest.load(Ordering::SeqCst);
-        (nanos != NEVER).then_some(Instant::from_nanos(nanos))
+        (nanos != NEVER).then_some(nanos)
     }
 
     /// Wakes all that are due.
-    pub(crate) fn ring(&self, now: Instant) {
-        if self.next().is_some_and(|at| at <= now) {
-            self.take_until(AlarmKey(now, u64::MAX))
+    pub fn ring(&self, now_nanos: u64) {
+        if self.next().is_some_and(|at| at <= now_nanos) {
+            self.take_until(AlarmKey(now_nanos, u64::MAX))
                 .into_values()
                 .for_each(wake);
         }
     }
 
     /// Wakes all: the shard is gone and rings no more.
-    pub(crate) fn ring_all(&self) {
-        self.take_until(AlarmKey(Instant::from_nanos(u64::MAX), u64::MAX))
+    pub fn ring_all(&self) {
+        self.take_until(AlarmKey(u64::MAX, u64::MAX))
             .into_values()
             .for_each(wake);
     }
@@ -112,29 +109,32 @@ impl Alarms {
     }
 
     /// How many are set.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.lock().alarms.len()
     }
 
+    /// Whether none is set.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn publish(&self, table: &Table) {
-        let nanos = table.earliest().map_or(NEVER, Instant::as_nanos);
+        let nanos = table.earliest().unwrap_or(NEVER);
         self.earliest.store(nanos, Ordering::SeqCst);
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        // The table is changed by single insertions and removals: a panic leaves none half done.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 }
 
 impl Table {
-    fn earliest(&self) -> Option<Instant> {
+    fn earliest(&self) -> Option<u64> {
         self.alarms.keys().next().map(|AlarmKey(at, _)| *at)
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
@@ -162,16 +162,16 @@ mod tests {
         let count = Arc::new(Count::default());
         let alarms = Alarms::default();
         let firsts = [30, 10, 20].map(|nanos| {
-            let at = Instant::from_nanos(nanos);
+            let at = nanos;
             alarms.set(at, count.clone().into()).1
         });
         assert_eq!(firsts, [true, true, false], "the shard is woken for these");
-        assert_eq!(alarms.next(), Some(Instant::from_nanos(10)));
-        alarms.ring(Instant::from_nanos(9));
+        assert_eq!(alarms.next(), Some(10));
+        alarms.ring(9);
         assert_eq!(count.get(), 0);
-        alarms.ring(Instant::from_nanos(20));
+        alarms.ring(20);
         assert_eq!(count.get(), 2);
-        assert_eq!(alarms.next(), Some(Instant::from_nanos(30)));
+        assert_eq!(alarms.next(), Some(30));
         alarms.ring_all();
         assert_eq!((count.get(), alarms.next()), (3, None));
     }
@@ -180,7 +180,7 @@ mod tests {
     fn an_alarm_that_is_cancelled_leaves_nothing_and_one_that_rang_may_be() {
         let count = Arc::new(Count::default());
         let alarms = Alarms::default();
-        let at = Instant::from_nanos(10);
+        let at = 10;
         let (first, _) = alarms.set(at, count.clone().into());
         let (second, _) = alarms.set(at, count.clone().into());
         alarms.cancel(first);
