@@ -1,7 +1,8 @@
 //! Waiting for a future on a plain thread.
 //!
-//! The blocking half of the handle is its asynchronous half, waited for here: the thread parks
-//! until the future's waker unparks it. No runtime is involved.
+//! The blocking half of the handle is its asynchronous half, waited for: the thread parks until the
+//! future's waker unparks it. No runtime is involved. Without a deadline that is `futures_lite`'s
+//! [`block_on`]; here is the wait with one.
 
 use std::future::Future;
 use std::pin::pin;
@@ -9,6 +10,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
+
+pub use futures_lite::future::block_on;
 
 /// What a wait without an end amounts to: longer than any process lives.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -27,22 +30,8 @@ impl Wake for Unpark {
     }
 }
 
-/// Runs `future` to its end on this thread. Not for use inside an asynchronous task: it would
-/// block the runtime's thread.
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut cx = Context::from_waker(&waker);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
-        }
-        // A wake-up between the poll and here leaves its token: the thread does not park then.
-        thread::park();
-    }
-}
-
-/// Like [`block_on`], but gives up at `deadline`: then `None`.
+/// Runs `future` to its end on this thread, but gives up at `deadline`: then `None`. Not for use inside an
+/// asynchronous task: it would block the runtime's thread.
 pub fn block_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
