@@ -67,10 +67,10 @@ impl Index {
     /// If it is not there.
     pub(super) fn remove(&mut self, id: &NodeId, slot: Slot) {
         let hash = spread(self.hash(id));
-        match self.places.find_entry(hash, |place| place.slot == slot) {
-            Ok(place) => drop(place.remove()),
-            Err(_) => panic!("what is removed was entered"),
-        }
+        let Ok(place) = self.places.find_entry(hash, |place| place.slot == slot) else {
+            panic!("what is removed was entered");
+        };
+        place.remove();
     }
 
     fn hash(&self, id: &NodeId) -> u32 {
@@ -94,7 +94,7 @@ impl Index {
 /// A hash as the table takes it: it finds the spot by the lowest bits and tells neighbours apart by the
 /// highest seven.
 fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
+    (u64::from(hash) << 32) | u64::from(hash)
 }
 
 /// The two halves of a product, mixed.

@@ -82,7 +82,8 @@ impl fmt::Display for Timestamp {
             return f.write_str(NEVER_TEXT);
         }
         let time = jiff::Timestamp::from_nanosecond(self.0.into());
-        time.expect("the year 2554 is within jiff's 9999").fmt(f)
+        let time = time.expect("the year 2554 is within jiff's 9999");
+        fmt::Display::fmt(&time, f)
     }
 }
 
