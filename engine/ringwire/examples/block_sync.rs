@@ -7,8 +7,6 @@
 //! prost = "0.14"
 //! ```
 //!
-//! cargo run --release -p ringwire --features prost --example block_sync
-//!
 //! Tests run it in simulated networks (engine/ringwire/tests/examples).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +18,7 @@ use ringwire::comet::blocksync::{
 };
 use ringwire::comet::channels;
 use ringwire::error::CloseReason;
-use ringwire::peer::{PeerInfo, PeerKey, ShardId};
+use ringwire::peer::{PeerInfo, ShardId};
 use ringwire::reactor::{
     Answers, ChannelDescriptor, Context, Envelope, Proto, Reactor, ReactorError, Requests,
     TypedChannel,
@@ -160,15 +158,16 @@ impl BlockSync {
     }
 }
 
-fn say(cx: &mut Context<'_, BlockSync>, to: PeerKey, sum: Sum) {
-    // A full queue loses an answer; who asked asks somebody else when its time is over.
-    let _ = SYNC.try_send(cx, to, &Proto(Message { sum: Some(sum) }));
+fn say(cx: &mut Context<'_, BlockSync>, to: &NodeId, sum: Sum) {
+    if let Some(key) = cx.find_peer(to) {
+        // A full queue loses an answer; who asked asks somebody else when its time is over.
+        let _ = SYNC.try_send(cx, key, &Proto(Message { sum: Some(sum) }));
+    }
 }
 
 impl Reactor for BlockSync {
     type Peer = ();
     type Note = Note;
-    /// A look at what did not come.
     type Timer = ();
 
     fn channels(&self) -> Vec<ChannelDescriptor> {
@@ -181,7 +180,7 @@ impl Reactor for BlockSync {
 
     fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, (): &mut ()) {
         let status = self.status();
-        say(cx, peer.key, status);
+        say(cx, &peer.id, status);
     }
 
     fn receive(
@@ -209,7 +208,7 @@ impl Reactor for BlockSync {
                 return Ok(());
             }
         };
-        say(cx, envelope.from.key, answer);
+        say(cx, &envelope.from.id, answer);
         Ok(())
     }
 
@@ -218,13 +217,11 @@ impl Reactor for BlockSync {
             Note::Heard(id, sum) => self.hear(cx, (from, id), sum),
             Note::Gone(id) => self.forget(cx, (from, id)),
             Note::Grown(block) => self.chain.push(block),
-            Note::Ask(id, height) => {
-                let request = Sum::BlockRequest(Height { height });
-                cx.find_peer(&id).map(|key| say(cx, key, request));
-            }
+            Note::Ask(id, height) => say(cx, &id, Sum::BlockRequest(Height { height })),
             Note::Stop(id, why) => {
-                let error = ReactorError::new(why);
-                cx.find_peer(&id).map(|key| cx.stop_peer(key, error));
+                if let Some(key) = cx.find_peer(&id) {
+                    cx.stop_peer(key, ReactorError::new(why));
+                }
             }
         }
     }
@@ -243,8 +240,9 @@ impl Reactor for BlockSync {
         for peer in slow {
             self.give_up(cx, peer, "did not send a block in time");
         }
-        for peer in cx.peers() {
-            say(cx, peer, Sum::StatusRequest(StatusRequest {}));
+        for key in cx.peers() {
+            let request = Sum::StatusRequest(StatusRequest {});
+            let _ = SYNC.try_send(cx, key, &Proto(Message { sum: Some(request) }));
         }
         cx.set_timer(TICK, ());
     }
@@ -273,7 +271,6 @@ impl Answers<Tip> for BlockSync {
 }
 
 /// Two nodes in one process.
-#[allow(dead_code, reason = "tests take this file as a module")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let node = |chain: Vec<Bytes>| -> Result<Engine, Box<dyn std::error::Error>> {
         let (network, listen_addr) = ("block-sync".into(), "127.0.0.1:0".parse()?);

@@ -7,8 +7,6 @@
 //! prost = "0.14"
 //! ```
 //!
-//! cargo run --release -p ringwire --features prost --example mempool
-//!
 //! Tests run it in simulated networks (engine/ringwire/tests/examples).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -42,12 +40,9 @@ const TXS: TypedChannel<Proto<Message>> = TypedChannel::new(ChannelId(0x30));
 /// Says whether a transaction is valid now.
 pub(crate) type Check = fn(&[u8]) -> bool;
 
-/// A transaction, which is its own id.
-type Tx = Bytes;
-
 /// A transaction that waits.
 struct Waiting {
-    tx: Tx,
+    tx: Bytes,
     /// Who brought it: is not sent it, and has it on its account.
     from: Option<PeerKey>,
 }
@@ -69,8 +64,8 @@ pub(crate) struct Mempool {
     waiting: BTreeMap<u64, Waiting>,
     made: u64,
     /// What waits and what did, so that each is checked once.
-    cache: BTreeSet<Tx>,
-    forgotten: VecDeque<Tx>,
+    cache: BTreeSet<Bytes>,
+    forgotten: VecDeque<Bytes>,
 }
 
 /// Why a transaction was not taken.
@@ -97,7 +92,7 @@ impl Mempool {
     }
 
     /// Takes a transaction, if it is new and right and there is room.
-    fn add(&mut self, tx: &Tx, from: Option<PeerKey>) -> Result<(), Refused> {
+    fn add(&mut self, tx: &Bytes, from: Option<PeerKey>) -> Result<(), Refused> {
         if self.cache.contains(tx) {
             return Err(Refused::Known);
         }
@@ -150,13 +145,15 @@ impl Mempool {
         for peer in cx.peers() {
             if let Some(next) = cx.state(peer).map(|known| known.next) {
                 let next = self.walk(cx, peer, next);
-                cx.state_mut(peer).map(|known| known.next = next);
+                if let Some(known) = cx.state_mut(peer) {
+                    known.next = next;
+                }
             }
         }
     }
 
     /// Tells peers and the other shards of a new transaction.
-    fn spread(&self, cx: &mut Context<'_, Self>, tx: &Tx) {
+    fn spread(&self, cx: &mut Context<'_, Self>, tx: &Bytes) {
         self.tell(cx);
         cx.send_note_to_others(tx);
     }
@@ -165,8 +162,7 @@ impl Mempool {
 impl Reactor for Mempool {
     type Peer = Known;
     /// A transaction that another shard took.
-    type Note = Tx;
-    /// Time to check again what waits.
+    type Note = Bytes;
     type Timer = ();
 
     fn channels(&self) -> Vec<ChannelDescriptor> {
@@ -204,10 +200,10 @@ impl Reactor for Mempool {
         }
         // Of what others brought meanwhile it has heard by `spread`; its own it has.
         known.next = self.walk(cx, from, known.next);
-        let is_right = known.wrong <= WRONG_MAX;
-        is_right
-            .then_some(())
-            .ok_or_else(|| ReactorError::new("too many wrong transactions"))
+        match known.wrong {
+            ..=WRONG_MAX => Ok(()),
+            _ => Err(ReactorError::new("too many wrong transactions")),
+        }
     }
 
     fn handle_room(
@@ -220,13 +216,13 @@ impl Reactor for Mempool {
         known.next = self.walk(cx, peer, known.next);
     }
 
-    fn handle_note(&mut self, cx: &mut Context<'_, Self>, _: ShardId, tx: Tx) {
+    fn handle_note(&mut self, cx: &mut Context<'_, Self>, _: ShardId, tx: Bytes) {
         if self.add(&tx, None).is_ok() {
             self.tell(cx);
         }
     }
 
-    fn note_bytes(tx: &Tx) -> usize {
+    fn note_bytes(tx: &Bytes) -> usize {
         tx.len()
     }
 
@@ -276,7 +272,6 @@ impl Answers<Len> for Mempool {
 }
 
 /// Two nodes in one process.
-#[allow(dead_code, reason = "tests take this file as a module")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let node = || -> Result<Engine, Box<dyn std::error::Error>> {
         let (network, listen_addr) = ("mempool".into(), "127.0.0.1:0".parse()?);

@@ -69,10 +69,10 @@ fn exchange(left: &Node, right: &Node) {
         right.engine.handle().node_id(),
     );
     thread::scope(|scope| {
-        let to_left = scope.spawn(|| receive_all(&left_handle, right_id, 2));
-        let to_right = scope.spawn(|| receive_all(&right_handle, left_id, 1));
-        let from_left = scope.spawn(|| send_all(&left_handle, right_id, 1));
-        let from_right = scope.spawn(|| send_all(&right_handle, left_id, 2));
+        let to_left = scope.spawn(|| receive_all(left_handle, right_id, 2));
+        let to_right = scope.spawn(|| receive_all(right_handle, left_id, 1));
+        let from_left = scope.spawn(|| send_all(left_handle, right_id, 1));
+        let from_right = scope.spawn(|| send_all(right_handle, left_id, 2));
         let [to_left, to_right, from_left, from_right] =
             [to_left, to_right, from_left, from_right].map(|end| end.join().expect("no end fails"));
         assert_eq!(from_left, to_right);

@@ -107,7 +107,7 @@ impl Pair {
             victim.node.engine.handle().node_id(),
         );
         thread::scope(|scope| {
-            scope.spawn(|| send_until_closed(&handle, victim_id, trial));
+            scope.spawn(|| send_until_closed(handle, victim_id, trial));
             let reason = victim
                 .wait_removed()
                 .unwrap_or_else(|| panic!("{case}: not noticed"));

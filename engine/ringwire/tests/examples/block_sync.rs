@@ -1,6 +1,7 @@
 //! The example block sync: a node that is behind gets the chain, from slow peers and beside liars.
 
 #[path = "../../examples/block_sync.rs"]
+#[allow(dead_code, reason = "its `main` is for a terminal")]
 mod example;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The example mempool: every node gets every transaction, once checked, whatever the links do.
 
 #[path = "../../examples/mempool.rs"]
+#[allow(dead_code, reason = "its `main` is for a terminal")]
 mod example;
 
 use std::time::Duration;
