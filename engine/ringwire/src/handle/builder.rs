@@ -28,7 +28,7 @@ use crate::transport::{check, listener};
 
 static NEXT_ENGINE: AtomicU64 = AtomicU64::new(0);
 
-/// An engine to be. See [`crate::handle`] for an example.
+/// An engine to be. The page of the crate has an example.
 #[must_use = "an engine runs only after `start`"]
 pub struct Builder {
     config: Config,
