@@ -289,8 +289,7 @@ impl World {
         let Reply::Answer(answer) = reply else {
             return Err(AskError::Stopped);
         };
-        let answer = answer?.downcast().map_err(|_| AskError::NoSuchReactor)?;
-        Ok(*answer)
+        answer?.into_value()
     }
 
     /// Whether the application of `node` takes what is delivered to it.

@@ -14,7 +14,24 @@ use super::instance::{Erased, Instance};
 use super::reactor::Reactor;
 
 /// An answer on its way to who asked.
-pub type Answer = Box<dyn Any + Send>;
+pub struct Answer(Box<dyn Any + Send>);
+
+impl Answer {
+    /// What was answered.
+    ///
+    /// # Errors
+    /// It answers a question of another kind, so another reactor was asked than was meant.
+    pub fn into_value<T: 'static>(self) -> Result<T, AskError> {
+        let value = self.0.downcast().map_err(|_| AskError::NoSuchReactor)?;
+        Ok(*value)
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").finish_non_exhaustive()
+    }
+}
 
 /// A reactor that answers questions of type `Q`.
 ///
@@ -94,7 +111,7 @@ impl Ask {
             is_for: |instance| instance.as_any().is::<Erased<R>>(),
             call: Box::new(|instance, host| {
                 let erased: &mut Erased<R> = instance.as_any_mut().downcast_mut()?;
-                Some(Box::new(erased.answer(host, question)))
+                Some(Answer(Box::new(erased.answer(host, question))))
             }),
         }
     }

@@ -221,9 +221,7 @@ impl<'a, R: Reactor> Context<'a, R> {
         Other: Answers<Q>,
         Q: Send + 'static,
     {
-        let answer = self.host.ask(Ask::new::<Other, Q>(question))?;
-        let answer = answer.downcast().map_err(|_| AskError::NoSuchReactor)?;
-        Ok(*answer)
+        self.host.ask(Ask::new::<Other, Q>(question))?.into_value()
     }
 
     /// Has a document kept, in place of an earlier one of the same name. It is written behind the

@@ -76,11 +76,7 @@ impl ReactorSet {
 
     /// The first reactor that is not being called and that `is_it` says yes to.
     pub(super) fn find(&self, is_it: &dyn Fn(&dyn Instance) -> bool) -> Option<&dyn Instance> {
-        let mut instances = self
-            .entries
-            .iter()
-            .filter_map(|entry| entry.instance.as_deref());
-        instances.find(|instance| is_it(*instance))
+        self.entries[self.position(is_it)?].instance.as_deref()
     }
 
     /// The place of the first reactor that is not being called and that `is_it` says yes to.

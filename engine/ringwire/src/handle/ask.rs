@@ -63,9 +63,7 @@ impl<R: Reactor> ReactorHandle<R> {
         R: Answers<Q>,
         Q: Send + 'static,
     {
-        let answer = self.begin(shard, question, timeout).await?;
-        let answer = answer.downcast().map_err(|_| AskError::NoSuchReactor)?;
-        Ok(*answer)
+        self.begin(shard, question, timeout).await?.into_value()
     }
 
     /// Asks the instance on the shard where a peer lives.
