@@ -219,6 +219,7 @@ fn unsafe_is_allowed_only_where_the_kernel_is_talked_to_and_in_the_slab() {
     for root in [
         "codec/src/lib.rs",
         "engine/core/src/lib.rs",
+        "engine/gossip/src/lib.rs",
         "engine/sim/src/lib.rs",
         "engine/ringwire/src/lib.rs",
         "engine/cli/src/main.rs",

@@ -1,0 +1,201 @@
+//! [`Assembly`]: one payload under way.
+//!
+//! ```text
+//!  segment:  Open ── k verified shards ──▶ restore, encode again ── same root ──▶ Done, in the buffer
+//!                                                  └── another root ──▶ the payload is refused
+//! ```
+//!
+//! A segment holds at most its k shards, and the buffer is made for the whole payload when the first
+//! segment is done: together at most twice the padded payload for a payload of one segment, and little
+//! more than once for one of many.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::code::Code;
+use super::fault::Fault;
+use super::layout::SegmentLayout;
+use super::manifest::{Manifest, ManifestId};
+use super::merkle::Hash;
+use super::segment::{Coded, CodedSegment};
+use super::shard::Shard;
+
+/// What has become of a shard.
+pub(super) enum Added {
+    /// It is there already.
+    Duplicate,
+    /// Its segment is done.
+    Surplus,
+    /// It is kept.
+    New,
+    /// It completes its segment.
+    Segment(CodedSegment),
+}
+
+enum Segment {
+    Open(BTreeMap<u16, Shard>),
+    Done,
+}
+
+/// One payload under way.
+pub(super) struct Assembly {
+    manifest: Manifest,
+    id: ManifestId,
+    segments: Vec<Segment>,
+    /// Segments that are not done.
+    open: usize,
+    /// The payload, padding included; empty until a segment is done.
+    buffer: Vec<u8>,
+    /// Shards taken so far.
+    taken: u32,
+    idle_sweeps: u8,
+}
+
+impl Assembly {
+    pub(super) fn new(id: ManifestId, manifest: Manifest) -> Self {
+        let segments = manifest.layout().segments();
+        let segments: Vec<_> = segments.map(|_| Segment::Open(BTreeMap::new())).collect();
+        Assembly {
+            manifest,
+            id,
+            open: segments.len(),
+            segments,
+            buffer: Vec::new(),
+            taken: 0,
+            idle_sweeps: 0,
+        }
+    }
+
+    pub(super) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Bytes of memory that are set aside for it: the buffer, and the shards of segments under way. All
+    /// but the last of these can be under way at once, before the first is done.
+    pub(super) fn bytes_max(manifest: &Manifest) -> usize {
+        2 * manifest.layout().padded_bytes()
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.open == 0
+    }
+
+    /// How far it is: shards taken. What was taken long ago counts as much.
+    pub(super) fn taken(&self) -> u32 {
+        self.taken
+    }
+
+    /// One more sweep has found it; how many have since the last shard.
+    pub(super) fn sweep(&mut self) -> u8 {
+        self.idle_sweeps = self.idle_sweeps.saturating_add(1);
+        self.idle_sweeps
+    }
+
+    /// Which shards of a segment are there, in order; `None` if the segment is done or is none.
+    pub(super) fn held(&self, segment: u16) -> Option<impl Iterator<Item = u16>> {
+        match self.segments.get(usize::from(segment))? {
+            Segment::Open(shards) => Some(shards.keys().copied()),
+            Segment::Done => None,
+        }
+    }
+
+    /// A shard that is there, as it came.
+    pub(super) fn shard(&self, segment: u16, index: u16) -> Option<&Shard> {
+        match self.segments.get(usize::from(segment))? {
+            Segment::Open(shards) => shards.get(&index),
+            Segment::Done => None,
+        }
+    }
+
+    /// Takes a shard.
+    ///
+    /// # Errors
+    /// Those of [`Shard::verify`], by the peer's fault; [`Fault::Encoding`] and [`Fault::Padding`], by
+    /// the origin's: nothing of this payload is ever taken then.
+    pub(super) fn add(&mut self, code: &mut Code, shard: Shard) -> Result<Added, Fault> {
+        let found = shard.verify(self.id, &self.manifest)?;
+        let at = usize::from(found.place.index());
+        let Segment::Open(shards) = &mut self.segments[at] else {
+            return Ok(Added::Surplus);
+        };
+        if shards.contains_key(&shard.index()) {
+            return Ok(Added::Duplicate);
+        }
+        let above = shard.proof_above(&found.place).copied().collect();
+        shards.insert(shard.index(), shard);
+        self.taken += 1;
+        self.idle_sweeps = 0;
+        if shards.len() < usize::from(found.place.originals()) {
+            return Ok(Added::New);
+        }
+        let coded = self.complete(code, found.place, &found.segment_root)?;
+        Ok(Added::Segment(CodedSegment::new(self.id, coded, above)))
+    }
+
+    /// Restores a segment of which k shards are there, and checks it.
+    fn complete(
+        &mut self,
+        code: &mut Code,
+        place: SegmentLayout,
+        segment_root: &Hash,
+    ) -> Result<Coded, Fault> {
+        let at = usize::from(place.index());
+        let segment = std::mem::replace(&mut self.segments[at], Segment::Done);
+        let Segment::Open(shards) = segment else {
+            unreachable!("the caller has just added a shard to it");
+        };
+        let originals = restore(code, &place, &shards);
+        let coded = Coded::new(code, place, originals.clone());
+        if coded.root() != *segment_root {
+            return Err(Fault::Encoding);
+        }
+        self.keep(&place, &originals)?;
+        self.open -= 1;
+        Ok(coded)
+    }
+
+    /// Copies a segment to its place in the payload.
+    fn keep(&mut self, place: &SegmentLayout, originals: &[u8]) -> Result<(), Fault> {
+        let layout = self.manifest.layout();
+        // Only the last segment reaches behind the payload's end.
+        let payload = layout.length() - place.offset();
+        if originals.iter().skip(payload).any(|byte| *byte != 0) {
+            return Err(Fault::Padding);
+        }
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; layout.padded_bytes()];
+        }
+        self.buffer[place.offset()..place.offset() + place.bytes()].copy_from_slice(originals);
+        Ok(())
+    }
+
+    /// The payload, when it is whole.
+    pub(super) fn into_payload(mut self) -> Option<Bytes> {
+        if !self.is_whole() {
+            return None;
+        }
+        self.buffer.truncate(self.manifest.layout().length());
+        Some(Bytes::from(self.buffer))
+    }
+}
+
+/// The originals of a segment, from any k of its shards.
+fn restore(code: &mut Code, place: &SegmentLayout, shards: &BTreeMap<u16, Shard>) -> Bytes {
+    let bytes = place.shard_bytes();
+    let mut originals = vec![0; place.bytes()];
+    for (index, shard) in shards.range(..place.originals()) {
+        let at = usize::from(*index) * bytes;
+        originals[at..at + bytes].copy_from_slice(&shard.data());
+    }
+    let missing = shards.range(place.originals()..).next().is_some();
+    if missing {
+        let data: Vec<_> = shards
+            .iter()
+            .map(|(at, shard)| (*at, shard.data()))
+            .collect();
+        let held = data.iter().map(|(at, data)| (*at, &data[..]));
+        code.restore(place, held, &mut originals);
+    }
+    Bytes::from(originals)
+}

@@ -1,0 +1,8 @@
+//! Gossip as values: bytes in, bytes out; no threads, clocks or sockets.
+//!
+//! [`coded`] is how a large payload travels: as Reed–Solomon coded shards, each of which a node can
+//! check and pass on before it has the rest.
+
+#![forbid(unsafe_code)]
+
+pub mod coded;
