@@ -5,17 +5,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 
-use super::io::{Command, Reply, ReplyToken};
-use super::link::WaitingSend;
-use super::switch::Switch;
 use crate::error::{CloseReason, SendError, TrySendError};
 use crate::peer::{BanOrigin, ShardId};
+use crate::switch::io::{Command, Reply, ReplyToken};
+use crate::switch::links::link::WaitingSend;
+use crate::switch::switch::Switch;
 
 /// How long a peer that is stopped on purpose has for taking what is queued.
-pub(super) const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 impl Switch {
-    pub(super) fn command(&mut self, command: Command) {
+    pub(crate) fn command(&mut self, command: Command) {
         match command {
             Command::Send {
                 peer,

@@ -1,7 +1,7 @@
 //! What a shard's switch holds beside its reactors, and the small verbs everything else uses.
 //!
 //! The split in two is what lets a reactor act while it is called: the reactor is borrowed from
-//! the [`super::reactor_set::ReactorSet`], and everything it may touch lies here. What would need
+//! the [`crate::switch::reactors::reactor_set::ReactorSet`], and everything it may touch lies here. What would need
 //! to call a reactor again (a stop, a note to itself) is queued here and done after it returned.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,20 +11,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
 
-use super::budget::Prefix;
-use super::channel_table::ChannelTable;
-use super::deliveries::Deliveries;
-use super::filter::Filters;
-use super::gate::{Gate, GateLimits};
-use super::identity::node_info_of;
-use super::io::{DialId, Event, LinkId, Output, QueueGauge, ReadMode, Reply, ReplyToken, Transmit};
-use super::link::{Peer, WaitingSend};
-use super::links::Links;
-use super::message::{AttemptId, ShardMessage};
-use super::recv_budget::RecvBudget;
-use super::send_budget::SendBudget;
-use super::switch::SwitchConfig;
-use super::timers::{Timer, Timers};
 use crate::buffer::{BufferPool, PoolLimits, memory_cost};
 use crate::chance::Chance;
 use crate::config::{Config, ConfigError};
@@ -34,28 +20,44 @@ use crate::error::{CloseReason, TrySendError};
 use crate::metrics::Metrics;
 use crate::peer::{PeerKey, ShardId};
 use crate::reactor::Instance;
+use crate::switch::identity::node_info_of;
+use crate::switch::io::{
+    DialId, Event, LinkId, Output, QueueGauge, ReadMode, Reply, ReplyToken, Transmit,
+};
+use crate::switch::links::filter::Filters;
+use crate::switch::links::gate::{Gate, GateLimits};
+use crate::switch::links::link::{Peer, WaitingSend};
+use crate::switch::links::table::Links;
+use crate::switch::message::{AttemptId, ShardMessage};
+use crate::switch::node::budget::Prefix;
+use crate::switch::peer::deliveries::Deliveries;
+use crate::switch::peer::recv_budget::RecvBudget;
+use crate::switch::peer::send_budget::SendBudget;
+use crate::switch::reactors::channel_table::ChannelTable;
+use crate::switch::switch::SwitchConfig;
+use crate::switch::timers::{Timer, Timers};
 use crate::time::Instant;
 
 /// A peer that is to be closed once the reactor that asked for it has returned.
-pub(super) struct Stop {
-    pub(super) peer: PeerKey,
-    pub(super) reason: CloseReason,
+pub(crate) struct Stop {
+    pub(crate) peer: PeerKey,
+    pub(crate) reason: CloseReason,
     /// Whether what is queued is sent first.
-    pub(super) graceful: bool,
+    pub(crate) graceful: bool,
 }
 
 /// What became of a dial that a reactor asked for (coordinator only).
-pub(super) struct Dialed {
+pub(crate) struct Dialed {
     /// Index of the reactor.
-    pub(super) reactor: u16,
-    pub(super) address: NetAddress,
-    pub(super) outcome: Result<(), CloseReason>,
+    pub(crate) reactor: u16,
+    pub(crate) address: NetAddress,
+    pub(crate) outcome: Result<(), CloseReason>,
 }
 
 /// A dial this shard makes for the coordinator.
-pub(super) struct Dialing {
-    pub(super) attempt: AttemptId,
-    pub(super) address: NetAddress,
+pub(crate) struct Dialing {
+    pub(crate) attempt: AttemptId,
+    pub(crate) address: NetAddress,
 }
 
 /// Pause between two trims of the pool: long enough that the rests of a busy shard's turns are not
@@ -63,55 +65,55 @@ pub(super) struct Dialing {
 const TRIM_PERIOD: Duration = Duration::from_secs(1);
 
 /// Everything of a shard's switch but the reactors and the coordinator.
-pub(super) struct Core {
-    pub(super) now: Instant,
-    pub(super) shard: ShardId,
-    pub(super) shard_count: u16,
-    pub(super) config: Arc<Config>,
-    pub(super) conn_config: MConnectionConfig,
-    pub(super) node_key: NodeKey,
-    pub(super) node_id: NodeId,
-    pub(super) node_info: NodeInfo,
-    pub(super) filters: Filters,
-    pub(super) kept: Kept,
-    pub(super) channels: ChannelTable,
-    pub(super) reactor_names: Vec<String>,
-    pub(super) links: Links,
+pub(crate) struct Core {
+    pub(crate) now: Instant,
+    pub(crate) shard: ShardId,
+    pub(crate) shard_count: u16,
+    pub(crate) config: Arc<Config>,
+    pub(crate) conn_config: MConnectionConfig,
+    pub(crate) node_key: NodeKey,
+    pub(crate) node_id: NodeId,
+    pub(crate) node_info: NodeInfo,
+    pub(crate) filters: Filters,
+    pub(crate) kept: Kept,
+    pub(crate) channels: ChannelTable,
+    pub(crate) reactor_names: Vec<String>,
+    pub(crate) links: Links,
     /// Links that want their turn in `run`, each once; see `Link::is_past_handshake`.
-    pub(super) dirty: VecDeque<PeerKey>,
+    pub(crate) dirty: VecDeque<PeerKey>,
     /// The same for links in their handshake, which get a lower share of each turn.
-    pub(super) handshaking: VecDeque<PeerKey>,
+    pub(crate) handshaking: VecDeque<PeerKey>,
     /// Bytes handed to the shell since `run` began.
-    pub(super) turn_bytes: usize,
-    pub(super) pool: BufferPool,
-    pub(super) recv_budget: RecvBudget,
-    pub(super) send_budget: SendBudget,
+    pub(crate) turn_bytes: usize,
+    pub(crate) pool: BufferPool,
+    pub(crate) recv_budget: RecvBudget,
+    pub(crate) send_budget: SendBudget,
     /// Whether a trim of the pool is in the timer heap.
-    pub(super) trim_planned: bool,
+    pub(crate) trim_planned: bool,
     /// How often the pool had run out of chunks when the peers were last parked.
-    pub(super) exhausted: u64,
+    pub(crate) exhausted: u64,
     /// The lanes to other shards are full: nothing is taken in that might add to them.
-    pub(super) congested: bool,
-    pub(super) outputs: VecDeque<Output>,
+    pub(crate) congested: bool,
+    pub(crate) outputs: VecDeque<Output>,
     /// Messages of this shard to itself.
-    pub(super) inbox: VecDeque<ShardMessage>,
-    pub(super) stops: VecDeque<Stop>,
-    pub(super) dialed: VecDeque<Dialed>,
-    pub(super) gauges: VecDeque<(PeerKey, ChannelId)>,
-    pub(super) deliveries: Deliveries,
-    pub(super) timers: Timers,
-    pub(super) gate: Gate,
-    pub(super) dials: BTreeMap<DialId, Dialing>,
-    pub(super) next_dial: u64,
-    pub(super) chance: Chance,
-    pub(super) metrics: Metrics,
+    pub(crate) inbox: VecDeque<ShardMessage>,
+    pub(crate) stops: VecDeque<Stop>,
+    pub(crate) dialed: VecDeque<Dialed>,
+    pub(crate) gauges: VecDeque<(PeerKey, ChannelId)>,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) timers: Timers,
+    pub(crate) gate: Gate,
+    pub(crate) dials: BTreeMap<DialId, Dialing>,
+    pub(crate) next_dial: u64,
+    pub(crate) chance: Chance,
+    pub(crate) metrics: Metrics,
     /// Set by the shutdown: nothing new is taken any more.
-    pub(super) stopping: bool,
+    pub(crate) stopping: bool,
 }
 
 impl Core {
     /// The core of a shard that has these reactors.
-    pub(super) fn new(
+    pub(crate) fn new(
         config: SwitchConfig,
         reactors: &[(String, Box<dyn Instance>)],
         now: Instant,
@@ -170,12 +172,12 @@ impl Core {
     }
 
     /// Whether something waits for the next settling: one does a bounded amount.
-    pub(super) fn has_unsettled(&self) -> bool {
+    pub(crate) fn has_unsettled(&self) -> bool {
         !(self.stops.is_empty() && self.dialed.is_empty() && self.inbox.is_empty())
     }
 
     /// Sends a message to a shard of this node; one to ourselves waits for the next settling.
-    pub(super) fn send(&mut self, to: ShardId, message: ShardMessage) {
+    pub(crate) fn send(&mut self, to: ShardId, message: ShardMessage) {
         if to == self.shard {
             self.inbox.push_back(message);
         } else {
@@ -184,28 +186,28 @@ impl Core {
     }
 
     /// Sends a message to the coordinator.
-    pub(super) fn tell_coordinator(&mut self, message: ShardMessage) {
+    pub(crate) fn tell_coordinator(&mut self, message: ShardMessage) {
         self.send(ShardId::COORDINATOR, message);
     }
 
     /// All shards but this one.
-    pub(super) fn other_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+    pub(crate) fn other_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
         let here = self.shard;
         (0..self.shard_count)
             .map(ShardId)
             .filter(move |shard| *shard != here)
     }
 
-    pub(super) fn event(&mut self, event: Event) {
+    pub(crate) fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
 
-    pub(super) fn reply(&mut self, token: ReplyToken, reply: Reply) {
+    pub(crate) fn reply(&mut self, token: ReplyToken, reply: Reply) {
         self.outputs.push_back(Output::Reply { token, reply });
     }
 
     /// Gives a link a turn in `run`.
-    pub(super) fn mark(&mut self, key: PeerKey) {
+    pub(crate) fn mark(&mut self, key: PeerKey) {
         if let Some(link) = self.links.get_mut(key)
             && !link.dirty
         {
@@ -219,14 +221,14 @@ impl Core {
     }
 
     /// Gives every peer a turn in `run`.
-    pub(super) fn mark_peers(&mut self) {
+    pub(crate) fn mark_peers(&mut self) {
         let keys: Vec<_> = self.links.peer_keys().collect();
         keys.into_iter().for_each(|key| self.mark(key));
     }
 
     /// Frees the chunks that peers hold whose messages nobody pulls, if the pool ran out of chunks
     /// since the last call: they must not keep the other peers from being read.
-    pub(super) fn park_if_exhausted(&mut self) {
+    pub(crate) fn park_if_exhausted(&mut self) {
         let exhausted = self.pool.counters().exhausted;
         if std::mem::replace(&mut self.exhausted, exhausted) == exhausted {
             return;
@@ -240,7 +242,7 @@ impl Core {
     }
 
     /// Looks after the chunks that a burst has left, once in [`TRIM_PERIOD`] while there are any.
-    pub(super) fn plan_trim(&mut self) {
+    pub(crate) fn plan_trim(&mut self) {
         if !self.trim_planned && self.pool.is_idling() {
             self.trim_planned = true;
             self.timers.set(self.now + TRIM_PERIOD, Timer::Trim);
@@ -248,13 +250,13 @@ impl Core {
     }
 
     /// Frees what nobody has needed in the last period.
-    pub(super) fn trim_pool(&mut self) {
+    pub(crate) fn trim_pool(&mut self) {
         self.trim_planned = false;
         self.pool.trim();
     }
 
     /// Puts the link's next deadline into the heap, unless an earlier entry will look after it.
-    pub(super) fn schedule(&mut self, key: PeerKey) {
+    pub(crate) fn schedule(&mut self, key: PeerKey) {
         let Some(link) = self.links.get_mut(key) else {
             return;
         };
@@ -265,7 +267,7 @@ impl Core {
     }
 
     /// Tells the shell how to read a link, if that is news.
-    pub(super) fn set_read(&mut self, key: PeerKey, mode: ReadMode) {
+    pub(crate) fn set_read(&mut self, key: PeerKey, mode: ReadMode) {
         let Some(link) = self.links.get_mut(key) else {
             return;
         };
@@ -280,7 +282,7 @@ impl Core {
     }
 
     /// Hands buffers to the shell. The caller has made sure that none are in flight.
-    pub(super) fn transmit(&mut self, key: PeerKey, buffers: Transmit) {
+    pub(crate) fn transmit(&mut self, key: PeerKey, buffers: Transmit) {
         let Some(link) = self.links.get_mut(key) else {
             return;
         };
@@ -296,12 +298,12 @@ impl Core {
         });
     }
 
-    pub(super) fn close_link(&mut self, link: LinkId) {
+    pub(crate) fn close_link(&mut self, link: LinkId) {
         self.outputs.push_back(Output::Close { link });
     }
 
     /// Queues a message for a peer of this shard, or says why not.
-    pub(super) fn try_send(
+    pub(crate) fn try_send(
         &mut self,
         key: PeerKey,
         channel: ChannelId,
@@ -344,7 +346,7 @@ impl Core {
     }
 
     /// A reactor wants no messages of a channel from a peer of this shard, or wants them again.
-    pub(super) fn set_held_back(&mut self, key: PeerKey, channel: ChannelId, is_held_back: bool) {
+    pub(crate) fn set_held_back(&mut self, key: PeerKey, channel: ChannelId, is_held_back: bool) {
         let number = self.channels.number(channel);
         let Some((number, peer)) = number.zip(self.links.peer_mut(key)) else {
             return;
@@ -360,7 +362,7 @@ impl Core {
     }
 
     /// Whether a peer's queue of a channel takes another message.
-    pub(super) fn can_send(&self, key: PeerKey, channel: ChannelId) -> bool {
+    pub(crate) fn can_send(&self, key: PeerKey, channel: ChannelId) -> bool {
         self.links.peer(key).is_some_and(|peer| {
             peer.conn.can_send(channel)
                 && self
@@ -370,7 +372,7 @@ impl Core {
     }
 
     /// Counts what is still queued for a peer, after a write.
-    pub(super) fn count_queued(&mut self, key: PeerKey) {
+    pub(crate) fn count_queued(&mut self, key: PeerKey) {
         if let Some(peer) = self.links.peer_mut(key) {
             let queued = peer.conn.queued_bytes();
             self.send_budget.update(&mut peer.queued, queued);
@@ -379,14 +381,14 @@ impl Core {
 
     /// Queues a message for every peer of this shard that has the channel and room for it.
     /// Returns how many took it.
-    pub(super) fn broadcast_here(&mut self, channel: ChannelId, message: &Bytes) -> usize {
+    pub(crate) fn broadcast_here(&mut self, channel: ChannelId, message: &Bytes) -> usize {
         let keys: Vec<_> = self.links.peer_keys().collect();
         let mut took = |key| self.try_send(key, channel, message.clone()).is_ok();
         keys.into_iter().map(|key| usize::from(took(key))).sum()
     }
 
     /// Makes the shell look at a queue's fill, once until it has looked.
-    pub(super) fn touch(&mut self, key: PeerKey, number: usize) {
+    pub(crate) fn touch(&mut self, key: PeerKey, number: usize) {
         let Some(peer) = self.links.peer_mut(key) else {
             return;
         };
@@ -398,7 +400,7 @@ impl Core {
     }
 
     /// Touches every queue whose fill is not what its gauge last showed.
-    pub(super) fn touch_changed(&mut self, key: PeerKey) {
+    pub(crate) fn touch_changed(&mut self, key: PeerKey) {
         for number in 0..self.channels.descriptors().len() {
             let channel = self.channels.descriptors()[number].id;
             let Some(peer) = self.links.peer(key) else {
@@ -420,7 +422,7 @@ impl Core {
     }
 
     /// The next queue whose fill changed.
-    pub(super) fn poll_gauge(&mut self) -> Option<QueueGauge> {
+    pub(crate) fn poll_gauge(&mut self) -> Option<QueueGauge> {
         while let Some((key, channel)) = self.gauges.pop_front() {
             let number = self
                 .channels

@@ -7,7 +7,7 @@ use crate::config::{Config, ConfigError};
 use crate::reactor::ChannelDescriptor;
 
 /// The NodeInfo of a node, checked by the rules its peers will apply.
-pub(super) fn node_info_of(
+pub(crate) fn node_info_of(
     config: &Config,
     node_id: NodeId,
     channels: &[ChannelDescriptor],

@@ -28,11 +28,11 @@ use crate::time::Instant;
 
 /// The coordinator's name of an admitted connection. Never given twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Ticket(pub(super) u64);
+pub struct Ticket(pub(crate) u64);
 
 /// The coordinator's name of one attempt to dial. Never given twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct AttemptId(pub(super) u64);
+pub struct AttemptId(pub(crate) u64);
 
 /// The coordinator's word that a connection may become a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,9 +87,9 @@ pub enum GateUpdate {
 /// A connection on its way to its home shard: keys, bytes read so far, NodeInfo.
 #[derive(Debug)]
 pub struct Parcel {
-    pub(super) upgraded: Box<Upgraded>,
-    pub(super) direction: Direction,
-    pub(super) pass: Pass,
+    pub(crate) upgraded: Box<Upgraded>,
+    pub(crate) direction: Direction,
+    pub(crate) pass: Pass,
 }
 
 /// A message between two shards of a node.

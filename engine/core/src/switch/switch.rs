@@ -10,13 +10,6 @@ use std::sync::Arc;
 
 use ringwire_codec::{ChannelId, NodeKey};
 
-use super::coordinator::Coordinator;
-use super::core::Core;
-use super::filter::Filters;
-use super::io::{Command, Delivery, DialId, LinkId, Output, QueueGauge, Transmit};
-use super::message::{Parcel, ShardMessage, Ticket};
-use super::reactor_set::ReactorSet;
-use super::shutdown::Shutdown;
 use crate::buffer::{BufferPool, Chunk};
 use crate::config::{Config, ConfigError};
 use crate::conn::ConnectionStatus;
@@ -25,6 +18,13 @@ use crate::error::{NetworkError, Reject};
 use crate::metrics::Metrics;
 use crate::peer::{PeerInfo, ShardId};
 use crate::reactor::Instance;
+use crate::switch::core::Core;
+use crate::switch::io::{Command, Delivery, DialId, LinkId, Output, QueueGauge, Transmit};
+use crate::switch::links::filter::Filters;
+use crate::switch::message::{Parcel, ShardMessage, Ticket};
+use crate::switch::node::coordinator::Coordinator;
+use crate::switch::node::shutdown::Shutdown;
+use crate::switch::reactors::reactor_set::ReactorSet;
 use crate::time::Instant;
 
 /// Makes one instance of a reactor on each shard.
@@ -32,7 +32,7 @@ pub type ReactorFactory = Box<dyn Fn(ShardId) -> Box<dyn Instance> + Send + Sync
 
 /// Links worked on in one turn at most; the rest have the next one. Links in their handshake have a
 /// turn of their own behind it (see [`Switch::work_handshakes`]).
-pub(super) const LINKS_PER_TURN: usize = 256;
+pub(crate) const LINKS_PER_TURN: usize = 256;
 /// Bytes sealed in one turn, after which the rest of the links wait for the next: what was sealed
 /// should be written while the core's cache still has it, and its buffers come back to be sealed
 /// into again (docs/decisions, 19).
@@ -58,13 +58,13 @@ pub struct SwitchConfig {
 
 /// The protocol of one shard as a value. See [`crate::switch::io`] for the conversation.
 pub struct Switch {
-    pub(super) core: Core,
-    pub(super) reactors: ReactorSet,
+    pub(crate) core: Core,
+    pub(crate) reactors: ReactorSet,
     /// On shard 0 only.
-    pub(super) coordinator: Option<Coordinator>,
-    pub(super) shutdown: Shutdown,
+    pub(crate) coordinator: Option<Coordinator>,
+    pub(crate) shutdown: Shutdown,
     /// Admitted connections that must not become peers here, while they are on their way.
-    pub(super) revoked: VecDeque<(Ticket, Reject)>,
+    pub(crate) revoked: VecDeque<(Ticket, Reject)>,
 }
 
 impl Switch {

@@ -11,9 +11,6 @@ use bytes::Bytes;
 use ringwire_codec::packet::PACKET_HEADER_MAX;
 use ringwire_codec::{ChannelId, NodeInfo, NodeKey, PacketHeader};
 
-use super::filter::Filters;
-use super::io::{LinkId, Output, ReadMode, Transmit};
-use super::switch::{Switch, SwitchConfig};
 use crate::buffer::pool::{RECV_BYTES, RECV_HEADROOM};
 use crate::buffer::{BufferPool, Chunk, PoolLimits, SendBuf};
 use crate::config::Config;
@@ -24,19 +21,22 @@ use crate::document::Kept;
 use crate::error::ReactorError;
 use crate::peer::ShardId;
 use crate::reactor::{Context, Envelope, Reactor, erase};
+use crate::switch::io::{LinkId, Output, ReadMode, Transmit};
+use crate::switch::links::filter::Filters;
+use crate::switch::switch::{Switch, SwitchConfig};
 use crate::time::Instant;
 
-pub(super) const DATA: ChannelId = ChannelId(0x21);
+pub(crate) const DATA: ChannelId = ChannelId(0x21);
 /// A channel of small messages that go before the data.
-pub(super) const VOTES: ChannelId = ChannelId(0x22);
+pub(crate) const VOTES: ChannelId = ChannelId(0x22);
 /// Bytes of the longest message.
-pub(super) const MESSAGE_MAX: usize = 1 << 20;
+pub(crate) const MESSAGE_MAX: usize = 1 << 20;
 
 /// A shard with one reactor that keeps what it receives.
-pub(super) struct House {
-    pub(super) switch: Switch,
-    pub(super) now: Instant,
-    pub(super) received: Rc<RefCell<Vec<Bytes>>>,
+pub(crate) struct House {
+    pub(crate) switch: Switch,
+    pub(crate) now: Instant,
+    pub(crate) received: Rc<RefCell<Vec<Bytes>>>,
     /// Transmits in flight.
     writes: Vec<(LinkId, Transmit)>,
 }
@@ -73,11 +73,11 @@ fn descriptors() -> Vec<ChannelDescriptor> {
 }
 
 impl House {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         House::with(|_| {})
     }
 
-    pub(super) fn with(adjust: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn with(adjust: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
             network: String::from("test"),
             allow_duplicate_ip: true,
@@ -114,7 +114,7 @@ impl House {
     }
 
     /// A connection comes in; the number is the link's name.
-    pub(super) fn accept(&mut self, number: u64) -> LinkId {
+    pub(crate) fn accept(&mut self, number: u64) -> LinkId {
         let remote = SocketAddr::from(([10, 0, 0, 1], 1000));
         self.switch
             .handle_accepted(self.now, LinkId(number), remote);
@@ -122,7 +122,7 @@ impl House {
     }
 
     /// One turn and what it put out. Transmits stay in flight.
-    pub(super) fn turn(&mut self) -> Vec<Output> {
+    pub(crate) fn turn(&mut self) -> Vec<Output> {
         self.switch.run(self.now);
         let outputs: Vec<_> = std::iter::from_fn(|| self.switch.poll_output()).collect();
         for output in &outputs {
@@ -135,14 +135,14 @@ impl House {
     }
 
     /// Ends the transmits in flight.
-    pub(super) fn finish_writes(&mut self) {
+    pub(crate) fn finish_writes(&mut self) {
         for (link, buffers) in std::mem::take(&mut self.writes) {
             self.switch.handle_sent(self.now, link, buffers);
         }
     }
 
     /// Brings a remote from its connection to being a peer.
-    pub(super) fn join(&mut self, remote: &mut Remote) {
+    pub(crate) fn join(&mut self, remote: &mut Remote) {
         self.accept(remote.link.0);
         for _ in 0..20 {
             let outputs = self.turn();
@@ -153,8 +153,8 @@ impl House {
 }
 
 /// The other end of a link.
-pub(super) struct Remote {
-    pub(super) link: LinkId,
+pub(crate) struct Remote {
+    pub(crate) link: LinkId,
     state: State,
     is_liar: bool,
     /// What it has written and the shard has not read.
@@ -174,7 +174,7 @@ enum State {
 }
 
 impl Remote {
-    pub(super) fn new(number: u16) -> Self {
+    pub(crate) fn new(number: u16) -> Self {
         let seed = |purpose: u8| {
             let mut seed = [purpose; 32];
             seed[..2].copy_from_slice(&number.to_le_bytes());
@@ -211,35 +211,35 @@ impl Remote {
     }
 
     /// One that keeps to the handshake and to no rule behind it.
-    pub(super) fn liar(number: u16) -> Self {
+    pub(crate) fn liar(number: u16) -> Self {
         Remote {
             is_liar: true,
             ..Remote::new(number)
         }
     }
 
-    pub(super) fn is_peer(&self) -> bool {
+    pub(crate) fn is_peer(&self) -> bool {
         !matches!(self.state, State::Upgrading(_))
     }
 
     /// Whether all that it has written was read.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.written.is_empty()
     }
 
     /// Whether the shard reads what it sends.
-    pub(super) fn is_read(&self) -> bool {
+    pub(crate) fn is_read(&self) -> bool {
         self.mode != ReadMode::Pause
     }
 
     /// Takes what a turn put out for it, and answers.
-    pub(super) fn exchange(&mut self, house: &mut House, outputs: &[Output]) {
+    pub(crate) fn exchange(&mut self, house: &mut House, outputs: &[Output]) {
         self.take(outputs);
         self.deliver(house, Chunk::copied_from);
     }
 
     /// The same, its bytes received into chunks of the shard's pool.
-    pub(super) fn exchange_through_pool(&mut self, house: &mut House, outputs: &[Output]) {
+    pub(crate) fn exchange_through_pool(&mut self, house: &mut House, outputs: &[Output]) {
         self.take(outputs);
         let mut bytes = house.switch.pool().take_chunk().expect("the pool has one");
         if !self.is_read() || self.written.is_empty() {
@@ -256,12 +256,12 @@ impl Remote {
     }
 
     /// What it has written, taken out of its hands.
-    pub(super) fn take_written(&mut self) -> Vec<u8> {
+    pub(crate) fn take_written(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.written)
     }
 
     /// Looks at what a turn put out for it.
-    pub(super) fn take(&mut self, outputs: &[Output]) {
+    pub(crate) fn take(&mut self, outputs: &[Output]) {
         for output in outputs {
             match output {
                 Output::Read { link, mode } if *link == self.link => self.mode = *mode,
@@ -308,7 +308,7 @@ impl Remote {
     }
 
     /// Hands what it has written to the shard, if that reads it.
-    pub(super) fn deliver(&mut self, house: &mut House, chunk: impl FnOnce(&[u8]) -> Chunk) {
+    pub(crate) fn deliver(&mut self, house: &mut House, chunk: impl FnOnce(&[u8]) -> Chunk) {
         house.finish_writes();
         if !self.is_read() || self.written.is_empty() {
             return;
@@ -321,7 +321,7 @@ impl Remote {
     }
 
     /// Reads what has come, as far as pings, and answers those.
-    pub(super) fn answer_pings(&mut self, house: &mut House) {
+    pub(crate) fn answer_pings(&mut self, house: &mut House) {
         let State::Peer(conn) = &mut self.state else {
             panic!("only a peer answers");
         };
@@ -339,19 +339,19 @@ impl Remote {
     }
 
     /// Sends a message, read at once.
-    pub(super) fn send(&mut self, house: &mut House, message: Bytes) {
+    pub(crate) fn send(&mut self, house: &mut House, message: Bytes) {
         self.write(message, usize::MAX);
         self.deliver(house, Chunk::copied_from);
     }
 
     /// Writes a message, or only so many bytes of what that takes on the wire.
-    pub(super) fn write(&mut self, message: Bytes, bytes_max: usize) {
+    pub(crate) fn write(&mut self, message: Bytes, bytes_max: usize) {
         self.write_in_two(message, bytes_max);
         self.rest.clear();
     }
 
     /// Writes one packet, whatever came before it on its channel. Only a liar does.
-    pub(super) fn write_packet(&mut self, channel: ChannelId, eof: bool, data: &[u8]) {
+    pub(crate) fn write_packet(&mut self, channel: ChannelId, eof: bool, data: &[u8]) {
         let State::Liar(layer) = &mut self.state else {
             panic!("an honest peer leaves its packets to its connection");
         };
@@ -366,13 +366,13 @@ impl Remote {
     }
 
     /// Writes a message on a channel, behind what waits.
-    pub(super) fn write_on(&mut self, channel: ChannelId, message: Bytes) {
+    pub(crate) fn write_on(&mut self, channel: ChannelId, message: Bytes) {
         self.seal_in_two(channel, message, usize::MAX);
     }
 
     /// Writes the first bytes of what a message takes on the wire, and keeps the rest for
     /// [`Remote::write_rest`].
-    pub(super) fn write_in_two(&mut self, message: Bytes, bytes: usize) {
+    pub(crate) fn write_in_two(&mut self, message: Bytes, bytes: usize) {
         self.seal_in_two(DATA, message, bytes);
     }
 
@@ -394,19 +394,19 @@ impl Remote {
         self.written.extend(sealed);
     }
 
-    pub(super) fn write_rest(&mut self) {
+    pub(crate) fn write_rest(&mut self) {
         self.written.append(&mut self.rest);
     }
 
     /// Writes so many bytes of the rest.
-    pub(super) fn write_some_of_rest(&mut self, bytes: usize) {
+    pub(crate) fn write_some_of_rest(&mut self, bytes: usize) {
         let later = self.rest.split_off(self.rest.len().min(bytes));
         self.write_rest();
         self.rest = later;
     }
 
     /// As [`Remote::exchange`], but no more than one receive of a socket comes over.
-    pub(super) fn exchange_piece(&mut self, house: &mut House, outputs: &[Output]) {
+    pub(crate) fn exchange_piece(&mut self, house: &mut House, outputs: &[Output]) {
         self.take(outputs);
         let later = self.written.split_off(self.written.len().min(RECV_BYTES));
         self.deliver(house, Chunk::copied_from);

@@ -17,7 +17,7 @@ use crate::time::Instant;
 
 /// What is due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Timer {
+pub(crate) enum Timer {
     /// Something of a link: its handshake, its connection, a send that waits, its flush.
     Link(PeerKey),
     /// A timer of a reactor, by the reactor's index and its own token.
@@ -36,7 +36,7 @@ pub(super) enum Timer {
 
 /// The deadlines. Equal ones come out in the order in which they were set.
 #[derive(Debug, Default)]
-pub(super) struct Timers {
+pub(crate) struct Timers {
     entries: BTreeMap<TimerId, Timer>,
     /// Counts the entries ever made, so that equal deadlines keep their order.
     made: u64,
@@ -44,7 +44,7 @@ pub(super) struct Timers {
 
 impl Timers {
     /// Adds an entry.
-    pub(super) fn set(&mut self, at: Instant, timer: Timer) -> TimerId {
+    pub(crate) fn set(&mut self, at: Instant, timer: Timer) -> TimerId {
         self.made += 1;
         let id = TimerId {
             at,
@@ -55,29 +55,29 @@ impl Timers {
     }
 
     /// Takes an entry back, if it did not come up yet.
-    pub(super) fn cancel(&mut self, id: TimerId) {
+    pub(crate) fn cancel(&mut self, id: TimerId) {
         self.entries.remove(&id);
     }
 
     /// Entries that did not come up yet.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// The earliest deadline.
-    pub(super) fn next_at(&self) -> Option<Instant> {
+    pub(crate) fn next_at(&self) -> Option<Instant> {
         self.entries.first_key_value().map(|(id, _)| id.at)
     }
 
     /// The mark of this moment for [`Timers::pop_due`]: what is set from now on lies behind it.
-    pub(super) fn mark(&self) -> Mark {
+    pub(crate) fn mark(&self) -> Mark {
         Mark(self.made)
     }
 
     /// Takes the earliest entry that is due at `now`, if it was set before `mark`. Whoever takes all
     /// that is due marks the beginning first: a timer that sets itself again for at once must not
     /// keep the loop from ending.
-    pub(super) fn pop_due(&mut self, now: Instant, mark: Mark) -> Option<(Instant, Timer)> {
+    pub(crate) fn pop_due(&mut self, now: Instant, mark: Mark) -> Option<(Instant, Timer)> {
         let first = self.entries.first_entry()?;
         let TimerId { at, number } = *first.key();
         if at > now || number > mark.0 {
@@ -89,17 +89,17 @@ impl Timers {
 
 /// A moment in the life of a [`Timers`], see [`Timers::mark`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark(u64);
+pub(crate) struct Mark(u64);
 
 /// The entries that one link has here.
 ///
 /// Invariant: each is earlier than the one before it, so the last one comes up first.
 #[derive(Debug, Default)]
-pub(super) struct Entries(SmallVec<[Instant; 2]>);
+pub(crate) struct Entries(SmallVec<[Instant; 2]>);
 
 impl Entries {
     /// Whether an entry has to be made so that the link is looked after at `want`; notes it.
-    pub(super) fn must_add(&mut self, want: Instant) -> bool {
+    pub(crate) fn must_add(&mut self, want: Instant) -> bool {
         let is_missing = self.0.last().is_none_or(|at| want < *at);
         if is_missing {
             self.0.push(want);
@@ -108,7 +108,7 @@ impl Entries {
     }
 
     /// The entry of `at` came up.
-    pub(super) fn handle_fired(&mut self, at: Instant) {
+    pub(crate) fn handle_fired(&mut self, at: Instant) {
         while self.0.last().is_some_and(|entry| *entry <= at) {
             self.0.pop();
         }

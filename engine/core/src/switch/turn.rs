@@ -3,17 +3,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::context::ReactorContext;
-use super::coordinator::Coordinator;
-use super::core::{Core, Dialed, Stop};
-use super::link::{Link, Stage};
-use super::message::ShardMessage;
-use super::reactor_set::ReactorSet;
-use super::switch::{LINKS_PER_TURN, Switch};
-use super::timers::Timer;
 use crate::error::CloseReason;
 use crate::peer::{PeerKey, ShardId};
 use crate::reactor::{Answer, Ask, AskError, Host, Instance};
+use crate::switch::core::{Core, Dialed, Stop};
+use crate::switch::links::link::{Link, Stage};
+use crate::switch::message::ShardMessage;
+use crate::switch::node::coordinator::Coordinator;
+use crate::switch::reactors::context::ReactorContext;
+use crate::switch::reactors::reactor_set::ReactorSet;
+use crate::switch::switch::{LINKS_PER_TURN, Switch};
+use crate::switch::timers::Timer;
 use crate::time::Instant;
 
 /// Messages of a shard to itself, and outcomes of dials, handled at once: a reactor that answers each
@@ -27,7 +27,7 @@ const HANDSHAKE_STEPS_PER_TURN: usize = 1;
 
 impl Switch {
     /// Calls one reactor with its host; a panic becomes the reason to close the peer at hand.
-    pub(super) fn call<R>(
+    pub(crate) fn call<R>(
         &mut self,
         index: usize,
         call: impl FnOnce(&mut dyn Instance, &mut dyn Host) -> R,
@@ -38,14 +38,14 @@ impl Switch {
     }
 
     /// Puts a question of the application to a reactor.
-    pub(super) fn ask(&mut self, question: Ask) -> Result<Answer, AskError> {
+    pub(crate) fn ask(&mut self, question: Ask) -> Result<Answer, AskError> {
         let coordinator = self.coordinator.as_mut();
         ask(&mut self.reactors, &mut self.core, coordinator, question)
     }
 
     /// Does what reactors asked for and what this shard told itself, until nothing is left or it has
     /// done [`HANDLED_PER_SETTLING`] of it; the rest has the next turn.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let mut handled = 0;
         loop {
             if let Some(Stop {
@@ -55,7 +55,7 @@ impl Switch {
             }) = self.core.stops.pop_front()
             {
                 if graceful {
-                    let deadline = self.core.now + super::commands::GRACE;
+                    let deadline = self.core.now + crate::switch::commands::GRACE;
                     self.close_gracefully(peer, reason, deadline);
                 } else if self.core.links.peer(peer).is_some() {
                     self.close_peer(peer, reason);
@@ -91,7 +91,7 @@ impl Switch {
     }
 
     /// Brings a message from a shard to the part it is for.
-    pub(super) fn dispatch(&mut self, from: ShardId, message: ShardMessage) {
+    pub(crate) fn dispatch(&mut self, from: ShardId, message: ShardMessage) {
         let core = &mut self.core;
         match message {
             ShardMessage::Verdict { link, verdict } => core.handle_verdict(link, verdict),
@@ -117,7 +117,7 @@ impl Switch {
         }
     }
 
-    pub(super) fn fire(&mut self, at: Instant, timer: Timer) {
+    pub(crate) fn fire(&mut self, at: Instant, timer: Timer) {
         match timer {
             Timer::Link(key) => self.fire_link(at, key),
             Timer::Reactor(index, token) => {
@@ -156,7 +156,7 @@ impl Switch {
     /// A storm of connections so delays data by one step per turn, however many come. And data
     /// cannot hold handshakes up for ever, however much there is: each turn of the loop takes a
     /// step, and the queue is served in order.
-    pub(super) fn work_handshakes(&mut self) {
+    pub(crate) fn work_handshakes(&mut self) {
         let mut steps = 0;
         for _ in 0..self.core.handshaking.len().min(LINKS_PER_TURN) {
             let Some(key) = self.core.handshaking.pop_front() else {
@@ -173,7 +173,7 @@ impl Switch {
     }
 
     /// Gives a link its turn.
-    pub(super) fn work(&mut self, key: PeerKey) {
+    pub(crate) fn work(&mut self, key: PeerKey) {
         let Some(link) = self.core.links.get_mut(key) else {
             return;
         };
@@ -225,7 +225,7 @@ fn call_one<R>(
 }
 
 /// Puts a question to the reactor it is for.
-pub(super) fn ask(
+pub(crate) fn ask(
     reactors: &mut ReactorSet,
     core: &mut Core,
     coordinator: Option<&mut Coordinator>,

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::testing::{House, Remote};
 use super::*;
 use crate::buffer::Chunk;
 use crate::error::NetworkError;
 use crate::switch::io::{Event, Output};
+use crate::switch::testing::{House, Remote};
 
 /// First transmits of handshakes among the outputs of a turn.
 fn transmits(outputs: &[Output]) -> usize {

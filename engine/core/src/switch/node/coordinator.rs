@@ -1,0 +1,491 @@
+//! The coordinator: the part of shard 0 that holds the node together. It admits peers, keeps the
+//! dial plan, and tells every shard's gate what to refuse.
+//!
+//! It is told by messages and acts by messages, to its own shard as well, so nothing here knows
+//! where a peer lives beyond its ticket.
+
+use std::time::Duration;
+
+use ringwire_codec::{NetAddress, NodeId};
+
+use crate::config::Config;
+use crate::error::{CloseReason, Reject};
+use crate::peer::{Ban, BanOrigin, BanTarget, Census, Direction, ShardId};
+use crate::switch::core::Core;
+use crate::switch::io::{Event, Reply, ReplyToken};
+use crate::switch::message::{AttemptId, Candidate, GateUpdate, Pass, ShardMessage, Ticket};
+use crate::switch::node::admission::{Admission, AdmissionLimits, Decision, OwnDial, Plan};
+use crate::switch::node::asked::{AskedLinks, answer};
+use crate::switch::node::dialer::{Asker, Askers, DialKind, Dialer, Outcome};
+use crate::switch::node::named::NamedPeer;
+use crate::switch::peer::probe::SILENCE_MAX;
+use crate::switch::timers::Timer;
+use crate::time::Instant;
+
+/// The coordinator's state.
+pub(crate) struct Coordinator {
+    admission: Admission,
+    dialer: Dialer,
+    persistent: Vec<NetAddress>,
+    /// The links that somebody asked for, and who waits for them.
+    asked: AskedLinks,
+    /// What the gates were last told about the inbound budget.
+    inbound_full: bool,
+    /// The deadline of the dial plan that is in the timer heap.
+    timer_at: Option<Instant>,
+    /// How long an old connection may be silent when its node comes over a new one.
+    silence_max: Duration,
+    stopping: bool,
+}
+
+impl Coordinator {
+    pub(crate) fn new(config: &Config, local: NodeId, shard_count: u16) -> Self {
+        let mut unconditional = config.unconditional_peer_ids.clone();
+        unconditional.sort_unstable();
+        let limits = AdmissionLimits {
+            inbound_max: config.max_num_inbound_peers,
+            outbound_max: config.max_num_outbound_peers,
+            allow_duplicate_ip: config.allow_duplicate_ip,
+            per_ip_max: config.max_num_peers_per_ip,
+            per_subnet_max: config.max_num_peers_per_subnet,
+            unconditional,
+        };
+        Coordinator {
+            admission: Admission::new(local, limits, shard_count),
+            dialer: Dialer::new(config.persistent_peers_max_dial_period),
+            persistent: config.persistent_peers.clone(),
+            asked: AskedLinks::new(config),
+            inbound_full: false,
+            timer_at: None,
+            silence_max: SILENCE_MAX.min(config.handshake_timeout / 2),
+            stopping: false,
+        }
+    }
+
+    /// See [`crate::switch::Switch::table_sizes`].
+    pub(crate) fn table_sizes(&self) -> [(&'static str, usize); 3] {
+        [
+            ("dials that are waited for", self.asked.len()),
+            ("admissions", self.admission.len()),
+            ("dial targets", self.dialer.len()),
+        ]
+    }
+
+    /// Plans the first dial of every persistent peer, spread by the configured jitter.
+    pub(crate) fn start(&mut self, core: &mut Core) {
+        self.announce_budget(core);
+        for address in std::mem::take(&mut self.persistent) {
+            // A node whose own id is in its list skips it. That is as it should be when one list is
+            // shared by all, and a copied key where the address is another node's.
+            if address.id == core.node_id {
+                let reason = CloseReason::Rejected(Reject::IsSelf);
+                self.asked
+                    .handle_failed(core, &address, &Outcome::default(), &reason);
+            } else {
+                let at = core.now + core.chance.duration_up_to(core.config.dial_jitter);
+                self.dialer
+                    .plan(at, address, DialKind::Persistent, None, false);
+            }
+        }
+        self.run_dials(core);
+    }
+
+    /// A message from a shard to the coordinator.
+    pub(crate) fn handle(&mut self, core: &mut Core, from: ShardId, message: ShardMessage) {
+        match message {
+            ShardMessage::Admit(candidate) => self.admit(core, from, candidate),
+            ShardMessage::Joined(ticket) => self.join(core, ticket),
+            ShardMessage::Probed(ticket) => self.handle_probed(core, ticket),
+            ShardMessage::Left { ticket, reason } => self.leave(core, ticket, &reason),
+            ShardMessage::DialProven(attempt) => self.dialer.handle_proven(attempt),
+            ShardMessage::DialEnded { attempt, reason } => self.fail_dial(core, attempt, reason),
+            other => unreachable!("not a message to the coordinator: {other:?}"),
+        }
+        self.run_dials(core);
+    }
+
+    /// Dials what is due and looks after the next deadline.
+    pub(crate) fn run_dials(&mut self, core: &mut Core) {
+        while let Some(id) = self.dialer.next_due(core.now) {
+            if self.admission.contains(&id) {
+                // It came to us meanwhile; whoever asked hears of it when it has joined.
+                let askers = self.dialer.handle_joined(core.now, id);
+                self.expect_proof(core, id, askers);
+                continue;
+            }
+            if let Some(until) = self.banned_until(core.now, &id) {
+                self.postpone(core, id, until);
+                continue;
+            }
+            let (admission, dialer) = (&self.admission, &self.dialer);
+            let shard = admission.lightest(ShardId::COORDINATOR, |shard| dialer.dialing_on(shard));
+            let Some(due) = self.dialer.start(id, shard) else {
+                break;
+            };
+            core.send(
+                shard,
+                ShardMessage::Dial {
+                    attempt: due.attempt,
+                    address: due.address,
+                },
+            );
+        }
+        self.schedule(core);
+    }
+
+    /// A dial is due and its id or address is banned.
+    fn postpone(&mut self, core: &mut Core, id: NodeId, until: Instant) {
+        let reason = CloseReason::Rejected(Reject::Banned);
+        let address = self.dialer.address_of(&id).cloned();
+        let mut outcome = self.dialer.handle_banned(id, until);
+        outcome.retry_in = self.dialer.next_dial_of(&id).map(|at| at - core.now);
+        if let Some(address) = address {
+            self.asked.handle_failed(core, &address, &outcome, &reason);
+        }
+        report(core, outcome, &reason);
+    }
+
+    /// The dial plan's entry in the timer heap came up.
+    pub(crate) fn handle_timeout(&mut self, core: &mut Core) {
+        self.timer_at = None;
+        self.run_dials(core);
+    }
+
+    /// The application asks for a dial.
+    pub(crate) fn dial(
+        &mut self,
+        core: &mut Core,
+        address: NetAddress,
+        persistent: bool,
+        token: Option<ReplyToken>,
+    ) {
+        let id = address.id;
+        let connected = self.admission.contains(&id);
+        let reject = if self.stopping {
+            Some(Reject::Stopping)
+        } else if id == core.node_id {
+            Some(Reject::IsSelf)
+        } else {
+            connected.then_some(Reject::DuplicateId(id))
+        };
+        if let (Some(reject), Some(token)) = (&reject, token) {
+            core.reply(
+                token,
+                Reply::Dial(Err(CloseReason::Rejected(reject.clone()))),
+            );
+        }
+        let kind = if persistent {
+            if id != core.node_id {
+                self.asked.name_persistent(address.clone());
+            }
+            DialKind::Persistent
+        } else {
+            DialKind::Once
+        };
+        match reject {
+            None => {
+                let asker = token.map(Asker::Application);
+                self.dialer.plan(core.now, address, kind, asker, false);
+            }
+            Some(Reject::DuplicateId(_)) if persistent => {
+                self.dialer.plan(core.now, address, kind, None, true);
+            }
+            Some(_) => {}
+        }
+        self.run_dials(core);
+    }
+
+    /// A reactor asks for a dial, within the limit of outbound peers.
+    pub(crate) fn discover(&mut self, core: &mut Core, address: NetAddress, reactor: u16) {
+        let askers = Askers::from_buf([Asker::Reactor(reactor, address.clone())]);
+        if let Err(reject) = self.check_discovered(core, &address.id) {
+            return answer(core, askers, &Err(CloseReason::Rejected(reject)));
+        }
+        let asker = askers.into_iter().next();
+        self.dialer
+            .plan(core.now, address, DialKind::Discovered, asker, false);
+        self.run_dials(core);
+    }
+
+    fn check_discovered(&mut self, core: &Core, id: &NodeId) -> Result<(), Reject> {
+        let Census {
+            outbound, dialing, ..
+        } = self.census();
+        let outbound_max = core.config.max_num_outbound_peers;
+        let is_full = outbound + dialing >= outbound_max;
+        if self.stopping {
+            Err(Reject::Stopping)
+        } else if *id == core.node_id {
+            Err(Reject::IsSelf)
+        } else if self.is_known(id) {
+            Err(Reject::DuplicateId(*id))
+        } else if is_full && !self.admission.is_unconditional(id) {
+            Err(Reject::OutboundFull(outbound_max))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// How many peers the node has and is about to have.
+    pub(crate) fn census(&self) -> Census {
+        Census {
+            dialing: self
+                .dialer
+                .dialing(|id| !self.admission.is_unconditional(id)),
+            ..self.admission.census()
+        }
+    }
+
+    /// Whether the id is a peer, or a dial of it is planned or under way.
+    pub(crate) fn is_known(&self, id: &NodeId) -> bool {
+        self.admission.contains(id) || self.dialer.is_dialing(id)
+    }
+
+    /// When the ban of a planned dial's id, or of its address, ends, if there is one.
+    fn banned_until(&self, now: Instant, id: &NodeId) -> Option<Instant> {
+        let address = self.dialer.address_of(id);
+        let ip = address.and_then(|address| address.host.ip());
+        self.admission.banned_until(now, id, ip)
+    }
+
+    /// Refuses an id or host for `span`; its peers are closed. No time at all is no ban: nothing
+    /// happens.
+    pub(crate) fn ban(
+        &mut self,
+        core: &mut Core,
+        target: BanTarget,
+        span: Duration,
+        origin: BanOrigin,
+    ) {
+        if span.is_zero() {
+            return;
+        }
+        let until = core.now + span;
+        if let BanTarget::Ip(ip) = target {
+            self.tell_gates(core, GateUpdate::Banned { ip, until, origin });
+        }
+        let expelled = self.admission.ban(target, until, origin);
+        for (ticket, home) in expelled {
+            core.send(
+                home,
+                ShardMessage::Revoke {
+                    ticket,
+                    reject: Reject::Banned,
+                },
+            );
+        }
+    }
+
+    /// Ends the bans of an id or host, and dials at once who waited for that. Says whether there
+    /// were any.
+    pub(crate) fn unban(&mut self, core: &mut Core, target: BanTarget) -> bool {
+        let was_banned = self.admission.unban(target);
+        if let BanTarget::Ip(ip) = target {
+            self.tell_gates(core, GateUpdate::Unbanned(ip));
+        }
+        let admission = &self.admission;
+        let now = core.now;
+        self.dialer.handle_unbanned(now, |id, address| {
+            admission.banned_until(now, id, address.host.ip()).is_some()
+        });
+        self.run_dials(core);
+        was_banned
+    }
+
+    /// All bans that hold.
+    pub(crate) fn bans(&self, now: Instant) -> Vec<Ban> {
+        self.admission.bans(now)
+    }
+
+    /// Ends all dialing and admission.
+    pub(crate) fn stop(&mut self, core: &mut Core) {
+        self.stopping = true;
+        let mut askers = self.dialer.stop();
+        askers.extend(self.asked.take_all());
+        answer(core, askers, &Err(CloseReason::Shutdown));
+    }
+
+    fn admit(&mut self, core: &mut Core, from: ShardId, candidate: Candidate) {
+        if self.stopping {
+            return self.give_verdict(core, from, candidate, Err(Reject::Stopping));
+        }
+        let own_dial = match self.dialer.is_proven(&candidate.id, candidate.attempt) {
+            true => OwnDial::Proven,
+            false => OwnDial::None,
+        };
+        let plan = Plan {
+            own_dial,
+            persistent: self.dialer.is_persistent(&candidate.id),
+            discovered: self.dialer.is_discovered(candidate.attempt),
+        };
+        match self
+            .admission
+            .decide(core.now, from, candidate.clone(), plan)
+        {
+            Decision::Verdict(verdict) => self.give_verdict(core, from, candidate, verdict),
+            Decision::Displace { ticket, home } => {
+                let reject = Reject::DuplicateId(candidate.id);
+                core.send(home, ShardMessage::Revoke { ticket, reject });
+            }
+            Decision::Probe { ticket, home } => {
+                let within = Some(self.silence_max);
+                core.send(home, ShardMessage::Probe { ticket, within });
+            }
+        }
+    }
+
+    fn give_verdict(
+        &mut self,
+        core: &mut Core,
+        from: ShardId,
+        candidate: Candidate,
+        verdict: Result<Pass, Reject>,
+    ) {
+        match &verdict {
+            Ok(_) => {
+                let ip = candidate.remote_addr.ip().to_canonical();
+                self.tell_gates(core, GateUpdate::Occupied(ip, core.now));
+                self.announce_budget(core);
+                if candidate.direction == Direction::Inbound {
+                    self.cancel_dial(core, candidate.id);
+                }
+            }
+            Err(reject) => {
+                if let Some(attempt) = candidate.attempt {
+                    self.fail_dial(core, attempt, CloseReason::Rejected(reject.clone()));
+                }
+            }
+        }
+        core.send(
+            from,
+            ShardMessage::Verdict {
+                link: candidate.link,
+                verdict,
+            },
+        );
+    }
+
+    /// An inbound connection won: our own attempt is not needed any more.
+    fn cancel_dial(&mut self, core: &mut Core, id: NodeId) {
+        if let Some((attempt, shard)) = self.dialer.cancel(&id) {
+            core.send(shard, ShardMessage::CancelDial { attempt, id });
+        }
+    }
+
+    fn join(&mut self, core: &mut Core, ticket: Ticket) {
+        if let Some(id) = self.admission.id_of(ticket) {
+            self.admission.handle_joined(ticket);
+            let mut askers = self.asked.take_unproven(ticket).unwrap_or_default();
+            askers.extend(self.dialer.handle_joined(core.now, id));
+            self.expect_proof(core, id, askers);
+        }
+    }
+
+    fn expect_proof(&mut self, core: &mut Core, id: NodeId, askers: Askers) {
+        let connection = self.admission.connection_of(&id);
+        self.asked.expect_proof(core, id, connection, askers);
+    }
+
+    /// A peer that was asked whether it is there has said something.
+    fn handle_probed(&mut self, core: &mut Core, ticket: Ticket) {
+        if let Some(id) = self.admission.id_of(ticket) {
+            self.asked.handle_proven(core, ticket, id);
+        }
+        if let Some((from, rival)) = self.admission.take_rival(ticket) {
+            let reject = Reject::DuplicateId(rival.id);
+            self.give_verdict(core, from, rival, Err(reject));
+        }
+    }
+
+    fn leave(&mut self, core: &mut Core, ticket: Ticket, reason: &CloseReason) {
+        let Some(departed) = self.admission.leave(ticket) else {
+            return;
+        };
+        self.tell_gates(core, GateUpdate::Vacated(departed.entry.ip));
+        self.announce_budget(core);
+        let id = departed.id;
+        // Of one that was dialed just once this is the last chance to know where it was.
+        let place = self.dialer.address_of(&id).or(self.asked.place_of(&id));
+        let place = place.cloned();
+        let mut outcome = self
+            .dialer
+            .handle_left(core.now, id, reason, &mut core.chance);
+        let unproven = self.asked.take_unproven(ticket);
+        let is_unproven = unproven.is_some();
+        let waiting = unproven.unwrap_or_default();
+        if let Some((from, successor)) = departed.successor {
+            // The node is here all the same, over the other connection.
+            report(core, outcome, reason);
+            self.admit(core, from, successor);
+            return self.expect_proof(core, id, waiting);
+        }
+        outcome.askers.extend(waiting);
+        match place.filter(|_| is_unproven) {
+            // The other side had not shown that it admitted us: it refused us.
+            Some(place) => self.asked.handle_failed(core, &place, &outcome, reason),
+            None => self.asked.handle_lost(core.now, &id, reason),
+        }
+        report(core, outcome, reason);
+    }
+
+    fn fail_dial(&mut self, core: &mut Core, attempt: AttemptId, reason: CloseReason) {
+        let failed = self
+            .dialer
+            .handle_failed(core.now, attempt, &reason, &mut core.chance);
+        let Some((address, outcome)) = failed else {
+            return;
+        };
+        self.asked.handle_failed(core, &address, &outcome, &reason);
+        if let CloseReason::Network(error) = &reason {
+            let (error, retry_in) = (error.clone(), outcome.retry_in);
+            core.event(Event::DialFailed {
+                is_named: self.asked.is_asked_for(&address.id, &outcome.askers),
+                address,
+                error,
+                retry_in,
+            });
+        }
+        report(core, outcome, &reason);
+    }
+
+    /// How the links to those that the operator named are doing.
+    pub(crate) fn named_peers(&self, now: Instant) -> Vec<NamedPeer> {
+        self.asked.named_peers(now, |id| {
+            let next_dial = self.dialer.next_dial_of(id);
+            (self.admission.contains(id), next_dial)
+        })
+    }
+
+    fn announce_budget(&mut self, core: &mut Core) {
+        let full = self.admission.is_inbound_full();
+        if full != self.inbound_full {
+            self.inbound_full = full;
+            self.tell_gates(core, GateUpdate::InboundFull(full));
+        }
+    }
+
+    fn tell_gates(&self, core: &mut Core, update: GateUpdate) {
+        core.gate.handle_update(update);
+        for shard in core.other_shards() {
+            core.send(shard, ShardMessage::Gate(update));
+        }
+    }
+
+    fn schedule(&mut self, core: &mut Core) {
+        let Some(want) = self.dialer.next_at() else {
+            return;
+        };
+        if self.timer_at.is_none_or(|at| want < at) {
+            self.timer_at = Some(want);
+            core.timers.set(want, Timer::Dials);
+        }
+    }
+}
+
+/// Tells what became of a dial or a lost peer.
+fn report(core: &mut Core, outcome: Outcome, reason: &CloseReason) {
+    answer(core, outcome.askers, &Err(reason.clone()));
+    if let Some(address) = outcome.gave_up {
+        core.event(Event::GaveUp(address));
+    }
+}

@@ -1,0 +1,284 @@
+//! The nodes that the operator named, persistent peers and seeds, and how each link to them is doing
+//! (coordinator only).
+//!
+//! Anybody can make a connection to us fail, as often as they like, so most refusals are nobody's
+//! business. A link that the operator asked for is: that it fails is told once for each new reason,
+//! and again when the node is connected after all. What was told last, and why, is kept for whoever
+//! asks ([`NamedPeer`]).
+//!
+//! ```text
+//!            failed, for another reason than was told ─▶ told
+//!   quiet ──────────────────────────────────────────────────▶ in trouble ─┐ failed for the same
+//!     ▲                                                            │  ▲ ──┘ reason: counted
+//!     └────────────── the other side admitted us: told ────────────┘
+//! ```
+//!
+//! Bounded by what the operator names: the two lists of the configuration and the dials that the
+//! application wants to be kept.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use ringwire_codec::{GoodbyeCode, NetAddress, NodeId};
+
+use crate::error::{CloseReason, Reject};
+use crate::time::Instant;
+
+/// What the operator named a node as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NamedAs {
+    /// A peer to stay connected to.
+    Persistent,
+    /// A node to ask for addresses.
+    Seed,
+    /// Somebody whom the application asked to dial once. Not kept: only its failure is told.
+    Asked,
+}
+
+impl fmt::Display for NamedAs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NamedAs::Persistent => "a persistent peer",
+            NamedAs::Seed => "a seed",
+            NamedAs::Asked => "a node that was to be dialed",
+        })
+    }
+}
+
+/// A persistent peer or seed, as of now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NamedPeer {
+    /// Whom, and where it is dialed.
+    pub address: NetAddress,
+    /// What it was named as.
+    pub named_as: NamedAs,
+    /// Whether it is a peer now.
+    pub connected: bool,
+    /// Attempts that failed since it was last connected.
+    pub failures: u64,
+    /// Why it was last refused, not reached or lost, and how long ago.
+    pub last_error: Option<(Duration, CloseReason)>,
+    /// When it is dialed again, from now; none while it is connected or being dialed, and for a seed,
+    /// which is dialed when nobody else can be.
+    pub next_dial_in: Option<Duration>,
+}
+
+/// All that the operator named.
+#[derive(Debug, Default)]
+pub(crate) struct Named(BTreeMap<NodeId, Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    address: NetAddress,
+    named_as: NamedAs,
+    failures: u64,
+    last_error: Option<(Instant, CloseReason)>,
+    /// The reason that was told and still holds.
+    told: Option<CloseReason>,
+}
+
+impl Named {
+    /// Who is in the lists of the configuration. A persistent peer that is a seed, too, is the former.
+    pub(crate) fn new(persistent: &[NetAddress], seeds: &[NetAddress]) -> Self {
+        let mut named = Named::default();
+        for address in seeds {
+            named.insert(address.clone(), NamedAs::Seed);
+        }
+        for address in persistent {
+            named.insert(address.clone(), NamedAs::Persistent);
+        }
+        named
+    }
+
+    /// One more, or one in another place.
+    pub(crate) fn insert(&mut self, address: NetAddress, named_as: NamedAs) {
+        let entry = self.0.entry(address.id).or_insert_with(|| Entry {
+            address: address.clone(),
+            named_as,
+            failures: 0,
+            last_error: None,
+            told: None,
+        });
+        (entry.address, entry.named_as) = (address, named_as);
+    }
+
+    /// Where a named node is dialed.
+    pub(crate) fn address_of(&self, id: &NodeId) -> Option<&NetAddress> {
+        self.0.get(id).map(|entry| &entry.address)
+    }
+
+    /// What an id was named as, if it was.
+    pub(crate) fn role_of(&self, id: &NodeId) -> Option<NamedAs> {
+        self.0.get(id).map(|entry| entry.named_as)
+    }
+
+    /// A link to a named node was refused or did not come about. Returns whether that is news.
+    pub(crate) fn handle_failed(
+        &mut self,
+        now: Instant,
+        id: &NodeId,
+        reason: &CloseReason,
+    ) -> bool {
+        let Some(entry) = self.0.get_mut(id) else {
+            return false;
+        };
+        if entry.named_as == NamedAs::Seed && is_done(reason) {
+            // A seed says so once it has answered: that is what it was asked for.
+            return false;
+        }
+        entry.failures += 1;
+        entry.last_error = Some((now, reason.clone()));
+        // Dials that cross end so once, and all is well; a second time it is another node with our key
+        // or its.
+        let may_be_crossing = is_duplicate(reason) && entry.failures == 1;
+        let is_news = entry.told.as_ref() != Some(reason) && !may_be_crossing;
+        if is_news {
+            entry.told = Some(reason.clone());
+        }
+        is_news
+    }
+
+    /// A link that stood was lost: kept, and told by whoever tells of lost peers.
+    pub(crate) fn handle_lost(&mut self, now: Instant, id: &NodeId, reason: &CloseReason) {
+        if let Some(entry) = self.0.get_mut(id) {
+            entry.last_error = Some((now, reason.clone()));
+        }
+    }
+
+    /// A link to a node stands. Returns what it was named as and how often it had failed, if that had
+    /// been told.
+    pub(crate) fn handle_stands(&mut self, id: &NodeId) -> Option<(NamedAs, u64)> {
+        let entry = self.0.get_mut(id)?;
+        let failures = std::mem::take(&mut entry.failures);
+        entry.told.take().map(|_| (entry.named_as, failures))
+    }
+
+    /// All of them, by id; `link_of` gives for each whether it is connected, and when it is dialed.
+    pub(crate) fn list(
+        &self,
+        now: Instant,
+        link_of: impl Fn(&NodeId) -> (bool, Option<Instant>),
+    ) -> Vec<NamedPeer> {
+        let show = |(id, entry): (&NodeId, &Entry)| {
+            let (connected, next_dial) = link_of(id);
+            let last_error = entry.last_error.as_ref();
+            NamedPeer {
+                address: entry.address.clone(),
+                named_as: entry.named_as,
+                connected,
+                failures: entry.failures,
+                last_error: last_error.map(|(at, reason)| (now - *at, reason.clone())),
+                next_dial_in: next_dial.map(|at| at - now),
+            }
+        };
+        self.0.iter().map(show).collect()
+    }
+}
+
+/// Whether the other side has said that it needs the link no longer.
+fn is_done(reason: &CloseReason) -> bool {
+    matches!(reason, CloseReason::Goodbye(goodbye) if goodbye.code == GoodbyeCode::Stopped)
+}
+
+/// Whether a link was refused, on either side, because there is another of the same node.
+fn is_duplicate(reason: &CloseReason) -> bool {
+    match reason {
+        CloseReason::Rejected(Reject::DuplicateId(_)) => true,
+        CloseReason::Goodbye(goodbye) => goodbye.code == GoodbyeCode::Duplicate,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conn::Goodbye;
+    use crate::error::NetworkError;
+
+    fn address(byte: u8) -> NetAddress {
+        let id = NodeId::from_bytes([byte; 20]);
+        format!("{id}@10.0.0.{byte}:26656")
+            .parse()
+            .expect("an address")
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    const BANNED: CloseReason = CloseReason::Rejected(Reject::Banned);
+    const EOF: CloseReason = CloseReason::Network(NetworkError::Eof);
+
+    #[test]
+    fn a_failure_is_news_once_per_reason_and_again_on_a_change() {
+        let (kept, id) = (address(1), address(1).id);
+        let mut named = Named::new(&[kept], &[]);
+        let told = [&EOF, &EOF, &BANNED, &BANNED, &EOF].map(|reason| {
+            let is_news = named.handle_failed(at(1), &id, reason);
+            u8::from(is_news)
+        });
+        assert_eq!(told, [1, 0, 1, 0, 1]);
+        assert_eq!(named.handle_stands(&id), Some((NamedAs::Persistent, 5)));
+        assert_eq!(named.handle_stands(&id), None);
+        assert!(named.handle_failed(at(2), &id, &EOF), "a new trouble");
+        assert!(
+            !named.handle_failed(at(2), &address(2).id, &EOF),
+            "nobody named it"
+        );
+    }
+
+    #[test]
+    fn that_a_seed_is_done_is_no_failure_and_that_a_persistent_peer_is_done_is_one() {
+        let done = CloseReason::Goodbye(Goodbye::new(GoodbyeCode::Stopped, ""));
+        let mut named = Named::new(&[address(1)], &[address(2)]);
+        assert!(named.handle_failed(at(1), &address(1).id, &done));
+        assert!(!named.handle_failed(at(1), &address(2).id, &done));
+        let list = named.list(at(2), |_| (false, None));
+        assert_eq!((list[0].failures, list[1].failures), (1, 0));
+        assert_eq!(list[1].last_error, None);
+    }
+
+    #[test]
+    fn that_dials_cross_is_no_news_and_that_a_node_is_there_twice_is() {
+        let id = address(1).id;
+        let goodbye = Goodbye::new(GoodbyeCode::Duplicate, "");
+        for reason in [
+            CloseReason::Rejected(Reject::DuplicateId(id)),
+            CloseReason::Goodbye(goodbye),
+        ] {
+            let mut named = Named::new(&[address(1)], &[]);
+            assert!(!named.handle_failed(at(1), &id, &reason));
+            assert_eq!(named.handle_stands(&id), None, "nothing was told");
+            assert!(!named.handle_failed(at(2), &id, &reason));
+            assert!(named.handle_failed(at(3), &id, &reason));
+            assert!(!named.handle_failed(at(4), &id, &reason));
+        }
+    }
+
+    #[test]
+    fn a_list_shows_who_is_missing_and_why() {
+        let mut named = Named::new(&[address(1), address(2)], &[address(2), address(3)]);
+        let roles = [1, 2, 3, 4].map(|byte| named.role_of(&address(byte).id));
+        let (persistent, seed) = (Some(NamedAs::Persistent), Some(NamedAs::Seed));
+        assert_eq!(roles, [persistent, persistent, seed, None]);
+        named.handle_failed(at(1), &address(1).id, &EOF);
+        named.handle_failed(at(5), &address(1).id, &EOF);
+        named.handle_lost(at(6), &address(2).id, &BANNED);
+        let list = named.list(at(10), |id| match *id == address(1).id {
+            true => (false, Some(at(12))),
+            false => (true, None),
+        });
+        let expected = NamedPeer {
+            address: address(1),
+            named_as: NamedAs::Persistent,
+            connected: false,
+            failures: 2,
+            last_error: Some((Duration::from_secs(5), EOF)),
+            next_dial_in: Some(Duration::from_secs(2)),
+        };
+        assert_eq!(list[0], expected);
+        assert_eq!(list[1].last_error, Some((Duration::from_secs(4), BANNED)));
+        assert_eq!((list[1].failures, list.len()), (0, 3));
+    }
+}
