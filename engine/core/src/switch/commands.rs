@@ -1,149 +1,134 @@
 //! What the application asks of a shard.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 
 use crate::error::{CloseReason, SendError, TrySendError};
-use crate::peer::{BanOrigin, ShardId};
+use crate::peer::BanOrigin;
 use crate::switch::io::{Command, Reply, ReplyToken};
-use crate::switch::links::link::WaitingSend;
-use crate::switch::switch::Switch;
+use crate::switch::node::ending::shut_down;
+use crate::switch::peer::closing::GRACE;
+use crate::switch::peer::queues::WaitingSend;
+use crate::switch::reactors::context::{ask, call};
+use crate::switch::shard::{Parts, Shard};
 
-/// How long a peer that is stopped on purpose has for taking what is queued.
-pub(crate) const GRACE: Duration = Duration::from_secs(10);
-
-impl Switch {
-    pub(crate) fn command(&mut self, command: Command) {
-        match command {
-            Command::Send {
-                peer,
+/// Does what the application wants, or answers why not.
+pub(crate) fn carry_out(shard: &mut Shard, command: Command) {
+    match command {
+        Command::Send {
+            peer,
+            channel,
+            message,
+            timeout,
+            token,
+        } => {
+            let deadline = timeout.map(|timeout| shard.core().now() + timeout);
+            let send = WaitingSend {
                 channel,
                 message,
-                timeout,
+                deadline,
                 token,
-            } => {
-                let deadline = timeout.map(|timeout| self.core.now + timeout);
-                self.send(
-                    peer,
-                    WaitingSend {
-                        channel,
-                        message,
-                        deadline,
-                        token,
-                    },
-                );
-            }
-            Command::Broadcast { channel, message } => {
-                if !self.core.stopping {
-                    self.core.broadcast_here(channel, &message);
-                }
-            }
-            Command::Publish { channel, message } => self.publish(channel, message),
-            Command::Dial {
-                address,
-                persistent,
-                token,
-            } => match &mut self.coordinator {
-                Some(coordinator) => coordinator.dial(&mut self.core, address, persistent, token),
-                None => self.refuse_dial(token),
-            },
-            Command::Ban { target, span } => {
-                debug_assert_eq!(self.core.shard, ShardId::COORDINATOR, "bans go to shard 0");
-                match &mut self.coordinator {
-                    Some(coordinator) if span.is_zero() => {
-                        coordinator.unban(&mut self.core, target);
-                    }
-                    Some(coordinator) => {
-                        coordinator.ban(&mut self.core, target, span, BanOrigin::Operator);
-                    }
-                    None => {}
-                }
-            }
-            Command::Unban { target, token } => {
-                if let Some(coordinator) = &mut self.coordinator {
-                    let was_banned = coordinator.unban(&mut self.core, target);
-                    self.answer(token, Reply::Unban(was_banned));
-                }
-            }
-            Command::NamedPeers { token } => {
-                let now = self.core.now;
-                if let Some(coordinator) = &self.coordinator {
-                    let named = coordinator.named_peers(now);
-                    self.answer(token, Reply::NamedPeers(named));
-                }
-            }
-            Command::Bans { token } => {
-                let now = self.core.now;
-                if let Some(coordinator) = &self.coordinator {
-                    let bans = coordinator.bans(now);
-                    self.answer(token, Reply::Bans(bans));
-                }
-            }
-            Command::StopPeer { peer } => {
-                if let Some(key) = self.core.links.key_of_peer(&peer) {
-                    let deadline = self.core.now + GRACE;
-                    self.close_gracefully(key, CloseReason::Stopped, deadline);
-                }
-            }
-            Command::Ask { ask, token } => {
-                let answer = self.ask(ask);
-                self.answer(token, Reply::Answer(answer));
-            }
-            Command::Inspect { reactor, token } => self.inspect(&reactor, token),
-            Command::Shutdown { within } => self.shut_down(within),
+            };
+            self::send(shard, peer, send);
         }
-        self.settle();
-    }
-
-    /// Queues a message for one peer, or lets it wait for room.
-    fn send(&mut self, to: NodeId, send: WaitingSend) {
-        let key = self.core.links.key_of_peer(&to);
-        let is_taken = |key| {
-            self.core
-                .links
-                .peer(key)
-                .is_some_and(|peer| peer.closing.is_none())
-        };
-        let refused = match key {
-            _ if self.core.stopping => TrySendError::Stopping(send.message),
-            Some(key) if is_taken(key) => return self.core.send_or_wait(key, send),
-            _ => TrySendError::NotConnected(send.message),
-        };
-        if let Some(token) = send.token {
-            self.core
-                .reply(token, Reply::Send(Err(SendError::Refused(refused))));
+        Command::Broadcast { channel, message } => {
+            let Parts {
+                core, links, sends, ..
+            } = shard.parts();
+            if !core.is_stopping() {
+                sends.broadcast_here(core, links, channel, &message);
+            }
         }
-    }
-
-    /// Hands a message to the reactor of its channel.
-    fn publish(&mut self, channel: ChannelId, message: Bytes) {
-        let Some(index) = self.core.channels.owner(channel) else {
-            return;
-        };
-        if !self.core.stopping {
-            // A panic here is counted; there is no peer at hand that it could cost.
-            let _ = self.call(index, |reactor, cx| reactor.publish(cx, channel, message));
+        Command::Publish { channel, message } => publish(shard, channel, message),
+        Command::StopPeer { peer } => {
+            let Parts { core, links, .. } = shard.parts();
+            if let Some(key) = links.key_of_peer(&peer) {
+                links.close_gracefully(key, CloseReason::Stopped, core.now() + GRACE);
+            }
         }
-    }
-
-    fn inspect(&mut self, reactor: &str, token: Option<ReplyToken>) {
-        let document = self.reactors.inspect(reactor);
-        self.answer(token, Reply::Inspect(document));
-    }
-
-    fn answer(&mut self, token: Option<ReplyToken>, reply: Reply) {
-        if let Some(token) = token {
-            self.core.reply(token, reply);
+        Command::Ask { ask, token } => {
+            let answer = self::ask(shard, ask);
+            self::answer(shard, token, Reply::Answer(answer));
         }
-    }
-
-    fn refuse_dial(&mut self, token: Option<ReplyToken>) {
-        debug_assert!(false, "dials are the coordinator's");
-        if let Some(token) = token {
-            self.core
-                .reply(token, Reply::Dial(Err(CloseReason::Stopped)));
+        Command::Inspect { reactor, token } => {
+            let document = shard.reactors().inspect(&reactor);
+            answer(shard, token, Reply::Inspect(document));
         }
+        Command::Shutdown { within } => shut_down(shard, within),
+        of_node => carry_out_of_node(shard, of_node),
+    }
+}
+
+/// What concerns the whole node, and only the coordinator's shard is asked.
+fn carry_out_of_node(shard: &mut Shard, command: Command) {
+    let Some((coordinator, mut desk)) = shard.coordination() else {
+        debug_assert!(false, "{command:?} is for shard 0");
+        if let Command::Dial { token, .. } = command {
+            answer(shard, token, Reply::Dial(Err(CloseReason::Stopped)));
+        }
+        return;
+    };
+    let now = desk.core.now();
+    match command {
+        Command::Dial {
+            address,
+            persistent,
+            token,
+        } => coordinator.dial(&mut desk, address, persistent, token),
+        Command::Ban { target, span } if span.is_zero() => {
+            coordinator.unban(&mut desk, target);
+        }
+        Command::Ban { target, span } => {
+            coordinator.ban(&mut desk, target, span, BanOrigin::Operator);
+        }
+        Command::Unban { target, token } => {
+            let was_banned = coordinator.unban(&mut desk, target);
+            answer(shard, token, Reply::Unban(was_banned));
+        }
+        Command::NamedPeers { token } => {
+            let named = coordinator.named_peers(now);
+            answer(shard, token, Reply::NamedPeers(named));
+        }
+        Command::Bans { token } => {
+            let bans = coordinator.bans(now);
+            answer(shard, token, Reply::Bans(bans));
+        }
+        other => unreachable!("not a command to the coordinator: {other:?}"),
+    }
+}
+
+/// Queues a message for one peer, or lets it wait for room.
+fn send(shard: &mut Shard, to: NodeId, send: WaitingSend) {
+    let Parts {
+        core, links, sends, ..
+    } = shard.parts();
+    let key = links.key_of_peer(&to);
+    let is_taken = |key| links.peer(key).is_some_and(|peer| !peer.is_closing());
+    let refused = match key {
+        _ if core.is_stopping() => TrySendError::Stopping(send.message),
+        Some(key) if is_taken(key) => return sends.send_or_wait(core, links, key, send),
+        _ => TrySendError::NotConnected(send.message),
+    };
+    if let Some(token) = send.token {
+        core.reply(token, Reply::Send(Err(SendError::Refused(refused))));
+    }
+}
+
+/// Hands a message to the reactor of its channel.
+fn publish(shard: &mut Shard, channel: ChannelId, message: Bytes) {
+    let Some(index) = shard.core().channels().owner(channel) else {
+        return;
+    };
+    if !shard.core().is_stopping() {
+        // A panic here is counted; there is no peer at hand that it could cost.
+        let _ = call(shard, index, |reactor, cx| {
+            reactor.publish(cx, channel, message)
+        });
+    }
+}
+
+fn answer(shard: &mut Shard, token: Option<ReplyToken>, reply: Reply) {
+    if let Some(token) = token {
+        shard.parts().core.reply(token, reply);
     }
 }

@@ -1,13 +1,156 @@
-//! What a node says of itself: its NodeInfo, made from the configuration and the channels.
+//! What a shard's switch is from its start to its end: the node's key and NodeInfo, the
+//! configuration, the channels. Nothing here changes.
+
+use std::sync::Arc;
 
 use ringwire_codec::extension::EXTENSION_VERSION;
-use ringwire_codec::{Extension, NodeId, NodeInfo, NodeInfoOther, ProtocolVersion};
+use ringwire_codec::{Extension, NodeId, NodeInfo, NodeInfoOther, NodeKey, ProtocolVersion};
 
 use crate::config::{Config, ConfigError};
-use crate::reactor::ChannelDescriptor;
+use crate::conn::MConnectionConfig;
+use crate::document::Kept;
+use crate::peer::ShardId;
+use crate::reactor::{ChannelDescriptor, Instance};
+use crate::switch::links::filter::Filters;
+use crate::switch::reactors::channel_table::ChannelTable;
+
+/// What a switch is made of.
+pub struct SwitchConfig {
+    /// Checked configuration of the node.
+    pub config: Arc<Config>,
+    /// The node's identity.
+    pub node_key: NodeKey,
+    /// This shard.
+    pub shard: ShardId,
+    /// Shards of the node.
+    pub shard_count: u16,
+    /// Source of all chance on this shard: ephemeral keys, jitter. Never the same twice.
+    pub seed: [u8; 32],
+    /// The application's say in who may connect.
+    pub filters: Filters,
+    /// Which documents of reactors have a place.
+    pub kept: Kept,
+}
+
+/// The identity of one shard of a node.
+pub(crate) struct Identity {
+    shard: ShardId,
+    shard_count: u16,
+    config: Arc<Config>,
+    conn_config: MConnectionConfig,
+    node_key: NodeKey,
+    node_info: NodeInfo,
+    filters: Filters,
+    kept: Kept,
+    channels: ChannelTable,
+    reactor_names: Vec<String>,
+}
+
+impl Identity {
+    /// The identity of a shard that has these reactors.
+    pub(crate) fn new(
+        parts: SwitchConfig,
+        reactors: &[(String, Box<dyn Instance>)],
+    ) -> Result<Self, ConfigError> {
+        let SwitchConfig {
+            config,
+            node_key,
+            shard,
+            shard_count,
+            seed: _,
+            filters,
+            kept,
+        } = parts;
+        let declared = reactors
+            .iter()
+            .map(|(name, reactor)| (name.clone(), reactor.channels()));
+        let channels = ChannelTable::new(declared)?;
+        Ok(Identity {
+            shard,
+            shard_count,
+            conn_config: MConnectionConfig::new(&config)?,
+            node_info: node_info_of(&config, node_key.id(), channels.descriptors())?,
+            config,
+            node_key,
+            filters,
+            kept,
+            channels,
+            reactor_names: reactors.iter().map(|(name, _)| name.clone()).collect(),
+        })
+    }
+
+    /// This shard.
+    pub(crate) fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// Shards of the node.
+    pub(crate) fn shard_count(&self) -> u16 {
+        self.shard_count
+    }
+
+    /// All shards but this one.
+    pub(crate) fn other_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let here = self.shard;
+        (0..self.shard_count)
+            .map(ShardId)
+            .filter(move |shard| *shard != here)
+    }
+
+    /// The node's checked configuration.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How connections of this node are.
+    pub(crate) fn conn_config(&self) -> MConnectionConfig {
+        self.conn_config
+    }
+
+    /// The node's key.
+    pub(crate) fn node_key(&self) -> &NodeKey {
+        &self.node_key
+    }
+
+    /// The node's id.
+    pub(crate) fn node_id(&self) -> NodeId {
+        self.node_info.node_id
+    }
+
+    /// What the node says of itself.
+    pub(crate) fn node_info(&self) -> &NodeInfo {
+        &self.node_info
+    }
+
+    /// The application's say in who may connect.
+    pub(crate) fn filters(&self) -> &Filters {
+        &self.filters
+    }
+
+    /// Which documents of reactors have a place.
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// The channels of the node.
+    #[inline]
+    pub(crate) fn channels(&self) -> &ChannelTable {
+        &self.channels
+    }
+
+    /// The name of a reactor, by its index.
+    pub(crate) fn reactor_name(&self, index: usize) -> &str {
+        &self.reactor_names[index]
+    }
+}
+
+/// What one shard has of a limit of the node, rounded up.
+pub(crate) fn share_of(limit: usize, shard_count: u16) -> usize {
+    limit.div_ceil(usize::from(shard_count.max(1)))
+}
 
 /// The NodeInfo of a node, checked by the rules its peers will apply.
-pub(crate) fn node_info_of(
+fn node_info_of(
     config: &Config,
     node_id: NodeId,
     channels: &[ChannelDescriptor],

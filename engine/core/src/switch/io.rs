@@ -21,9 +21,10 @@ use ringwire_codec::{ChannelId, NetAddress, NodeId};
 pub use crate::buffer::Transmit;
 use crate::document::Document;
 use crate::error::{CloseReason, NetworkError, SendError};
-use crate::peer::{Ban, PeerInfo, PeerKey, ShardId};
+use crate::peer::{Ban, BanTarget, PeerInfo, PeerKey, ShardId};
 use crate::reactor::{Answer, Ask, AskError};
-use crate::switch::{BanTarget, NamedAs, NamedPeer, Parcel, ShardMessage};
+use crate::switch::message::{Parcel, ShardMessage};
+use crate::switch::node::named::{NamedAs, NamedPeer};
 
 /// The shell's name of a socket on one shard. Opaque to the switch; never used again by the shell
 /// after [`Output::Close`] or [`Output::Move`] of that link was carried out.
@@ -84,7 +85,7 @@ pub enum Output {
         link: LinkId,
     },
     /// Hand socket and parcel to another shard, which calls `handle_adopted`. Nothing is in
-    /// flight on the link.
+    /// flight on the link. If it fails before it could leave, answer `handle_move_failed`.
     Move {
         /// Which link.
         link: LinkId,

@@ -88,6 +88,8 @@ pub enum GateUpdate {
 #[derive(Debug)]
 pub struct Parcel {
     pub(crate) upgraded: Box<Upgraded>,
+    /// The socket's remote address, should it fail on its way.
+    pub(crate) remote: SocketAddr,
     pub(crate) direction: Direction,
     pub(crate) pass: Pass,
 }

@@ -12,7 +12,8 @@
 //!
 //! * [`io`], `message`: what is said to the shell, and between the shards of a node
 //! * `switch`, `turn`: the conversation, and the order of a turn
-//! * `core`, `identity`, `timers`: what all rooms use
+//! * `shard`: the parts, side by side
+//! * `core`, `identity`, `memory`, `timers`: what all rooms use
 //! * `commands`: what the application wants
 
 mod commands;
@@ -20,10 +21,12 @@ mod core;
 mod identity;
 pub mod io;
 mod links;
+mod memory;
 mod message;
 mod node;
 mod peer;
 mod reactors;
+mod shard;
 #[allow(clippy::module_inception, reason = "the switch is the room's namesake")]
 mod switch;
 #[cfg(test)]
@@ -32,6 +35,7 @@ mod timers;
 mod turn;
 
 pub use crate::peer::BanTarget;
+pub use identity::SwitchConfig;
 pub use io::*;
 pub use links::filter::{ConnectionFilter, Filters, PeerFilter};
 pub use message::{AttemptId, Candidate, GateUpdate, Parcel, Pass, ShardMessage, Ticket};
@@ -39,4 +43,4 @@ pub use node::named::{NamedAs, NamedPeer};
 pub use peer::deliveries::{DELIVERY_BYTES_MAX, DELIVERY_MESSAGES_MAX};
 pub use peer::sends::WAITING_SENDS_MAX;
 pub use reactors::app_channels::AppChannels;
-pub use switch::{ReactorFactory, Switch, SwitchConfig};
+pub use switch::{ReactorFactory, Switch};

@@ -1,70 +1,36 @@
-//! The switch of one shard.
+//! The switch of one shard: its conversation with the world.
 //!
-//! It holds three things: the `core` with all links and queues, the `reactors`, and on shard 0 the
-//! `coordinator`. Each `handle_*` stores what it is told; [`Switch::run`] does the work, a bounded
-//! amount per turn; the `poll_*` are drained afterwards.
+//! Each `handle_*` stores what it is told; [`Switch::run`] does the work, a bounded amount per turn;
+//! the `poll_*` are drained afterwards. What happens in a turn, and in which order, is told in `turn`.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use ringwire_codec::{ChannelId, NodeKey};
+use ringwire_codec::ChannelId;
 
 use crate::buffer::{BufferPool, Chunk};
-use crate::config::{Config, ConfigError};
+use crate::config::ConfigError;
 use crate::conn::ConnectionStatus;
-use crate::document::Kept;
-use crate::error::{NetworkError, Reject};
+use crate::error::NetworkError;
 use crate::metrics::Metrics;
 use crate::peer::{PeerInfo, ShardId};
 use crate::reactor::Instance;
-use crate::switch::core::Core;
+use crate::switch::commands::carry_out;
+use crate::switch::identity::SwitchConfig;
 use crate::switch::io::{Command, Delivery, DialId, LinkId, Output, QueueGauge, Transmit};
-use crate::switch::links::filter::Filters;
-use crate::switch::message::{Parcel, ShardMessage, Ticket};
-use crate::switch::node::coordinator::Coordinator;
-use crate::switch::node::shutdown::Shutdown;
-use crate::switch::reactors::reactor_set::ReactorSet;
+use crate::switch::links::entrance::lose;
+use crate::switch::message::{Parcel, ShardMessage};
+use crate::switch::peer::established::adopt;
+use crate::switch::reactors::context::call;
+use crate::switch::shard::{Parts, Shard};
+use crate::switch::turn::{self, settle};
 use crate::time::Instant;
 
 /// Makes one instance of a reactor on each shard.
 pub type ReactorFactory = Box<dyn Fn(ShardId) -> Box<dyn Instance> + Send + Sync>;
 
-/// Links worked on in one turn at most; the rest have the next one. Links in their handshake have a
-/// turn of their own behind it (see [`Switch::work_handshakes`]).
-pub(crate) const LINKS_PER_TURN: usize = 256;
-/// Bytes sealed in one turn, after which the rest of the links wait for the next: what was sealed
-/// should be written while the core's cache still has it, and its buffers come back to be sealed
-/// into again (docs/decisions, 19).
-const TURN_BYTES: usize = 256 * 1024;
-
-/// What a switch is made of.
-pub struct SwitchConfig {
-    /// Checked configuration of the node.
-    pub config: Arc<Config>,
-    /// The node's identity.
-    pub node_key: NodeKey,
-    /// This shard.
-    pub shard: ShardId,
-    /// Shards of the node.
-    pub shard_count: u16,
-    /// Source of all chance on this shard: ephemeral keys, jitter. Never the same twice.
-    pub seed: [u8; 32],
-    /// The application's say in who may connect.
-    pub filters: Filters,
-    /// Which documents of reactors have a place.
-    pub kept: Kept,
-}
-
 /// The protocol of one shard as a value. See [`crate::switch::io`] for the conversation.
 pub struct Switch {
-    pub(crate) core: Core,
-    pub(crate) reactors: ReactorSet,
-    /// On shard 0 only.
-    pub(crate) coordinator: Option<Coordinator>,
-    pub(crate) shutdown: Shutdown,
-    /// Admitted connections that must not become peers here, while they are on their way.
-    pub(crate) revoked: VecDeque<(Ticket, Reject)>,
+    shard: Shard,
 }
 
 impl Switch {
@@ -78,37 +44,48 @@ impl Switch {
         reactors: Vec<(String, Box<dyn Instance>)>,
         now: Instant,
     ) -> Result<Switch, ConfigError> {
-        let core = Core::new(config, &reactors, now)?;
-        let coordinator = (core.shard == ShardId::COORDINATOR)
-            .then(|| Coordinator::new(&core.config, core.node_id, core.shard_count));
-        Ok(Switch {
-            core,
-            reactors: ReactorSet::new(reactors),
-            coordinator,
-            shutdown: Shutdown::default(),
-            revoked: VecDeque::new(),
-        })
+        let shard = Shard::new(config, reactors, now)?;
+        Ok(Switch { shard })
+    }
+
+    /// The parts, for tests that look inside.
+    #[cfg(test)]
+    pub(crate) fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
+    /// The clock was read.
+    #[inline]
+    fn at(&mut self, now: Instant) -> Parts<'_> {
+        let parts = self.shard.parts();
+        parts.core.set_now(now);
+        parts
     }
 
     // ---- told -------------------------------------------------------------------------------
 
     /// The shell is ready: start reactors, dial persistent peers.
     pub fn handle_start(&mut self, now: Instant) {
-        self.core.now = now;
-        for index in 0..self.reactors.len() {
+        self.at(now);
+        for index in 0..self.shard.reactors().len() {
             // A panic here is counted; there is no peer yet that it could cost.
-            let _ = self.call(index, |reactor, cx| reactor.start(cx));
+            let _ = call(&mut self.shard, index, |reactor, cx| reactor.start(cx));
         }
-        if let Some(coordinator) = &mut self.coordinator {
-            coordinator.start(&mut self.core);
+        if let Some((coordinator, mut desk)) = self.shard.coordination() {
+            coordinator.start(&mut desk);
         }
-        self.settle();
+        settle(&mut self.shard);
     }
 
     /// A socket was accepted. The link starts paused.
     pub fn handle_accepted(&mut self, now: Instant, link: LinkId, remote: SocketAddr) {
-        self.core.now = now;
-        self.core.accept(link, remote);
+        let Parts {
+            core,
+            links,
+            entrance,
+            ..
+        } = self.at(now);
+        entrance.accept(core, links, link, remote);
     }
 
     /// A dial connected. The link starts paused.
@@ -119,59 +96,74 @@ impl Switch {
         link: LinkId,
         remote: SocketAddr,
     ) {
-        self.core.now = now;
-        self.core.dial_connected(dial, link, remote);
-        self.settle();
+        let Parts {
+            core,
+            links,
+            entrance,
+            ..
+        } = self.at(now);
+        entrance.handle_connected(core, links, dial, (link, remote));
+        settle(&mut self.shard);
     }
 
     /// A dial failed.
     pub fn handle_dial_failed(&mut self, now: Instant, dial: DialId, error: NetworkError) {
-        self.core.now = now;
-        self.core.dial_failed(dial, error);
-        self.settle();
+        let Parts { core, entrance, .. } = self.at(now);
+        entrance.handle_dial_failed(core, dial, error);
+        settle(&mut self.shard);
     }
 
     /// Bytes came.
     pub fn handle_received(&mut self, now: Instant, link: LinkId, chunk: Chunk) {
-        self.core.now = now;
-        match self.core.links.key_of(link) {
-            Some(key) => self.core.store(key, chunk),
-            None => self.core.pool.give_back_chunk(chunk.bytes),
+        let Parts {
+            core,
+            links,
+            memory,
+            ..
+        } = self.at(now);
+        let Some(key) = links.key_of(link) else {
+            return memory.pool().give_back_chunk(chunk.bytes);
+        };
+        core.count().received_bytes += chunk.received().len() as u64;
+        if let Some(link) = links.get_mut(key) {
+            link.store(chunk, now, memory.pool());
         }
+        links.mark(key);
     }
 
     /// A transmit was written whole; here are its buffers.
     pub fn handle_sent(&mut self, now: Instant, link: LinkId, buffers: Transmit) {
-        self.core.now = now;
-        let key = self.core.links.key_of(link);
-        let Some((key, link)) = key.and_then(|key| Some((key, self.core.links.get_mut(key)?)))
-        else {
+        let Parts {
+            core,
+            links,
+            memory,
+            ..
+        } = self.at(now);
+        let key = links.key_of(link);
+        let Some((key, link)) = key.and_then(|key| Some((key, links.get_mut(key)?))) else {
             return;
         };
-        link.sending = false;
+        link.end_transmit();
+        let pool = memory.pool();
         buffers
             .into_iter()
-            .for_each(|buffer| self.core.pool.give_back_send(buffer));
-        self.core.send_unsent(key);
-        self.core.mark(key);
+            .for_each(|buffer| pool.give_back_send(buffer));
+        links.send_unsent(core, key);
+        links.mark(key);
     }
 
     /// The socket failed or the remote closed it. The shell forgets the link only after `Close`. What
     /// a peer had sent before is still taken, for as long as a pong may take: after that it is
     /// dropped, or a channel that nobody takes from would keep the peer, its place and its id.
     pub fn handle_closed(&mut self, now: Instant, link: LinkId, error: NetworkError) {
-        self.core.now = now;
-        let Some(key) = self.core.links.key_of(link) else {
+        let Parts { core, links, .. } = self.at(now);
+        let Some(key) = links.key_of(link) else {
             return;
         };
-        let forget_at = now + self.core.config.pong_timeout;
-        if let Some(link) = self.core.links.get_mut(key) {
-            link.ended = Some(error);
-            if let Some(peer) = link.peer_mut() {
-                peer.forget_at.get_or_insert(forget_at);
-            }
+        if let Some(link) = links.get_mut(key) {
+            link.end(error, now + core.config().pong_timeout);
         }
-        self.core.mark(key);
+        links.mark(key);
     }
 
     /// A connection has moved in from another shard as `link` (paused).
@@ -186,16 +178,23 @@ impl Switch {
         remote: SocketAddr,
         parcel: Box<Parcel>,
     ) {
-        self.core.now = now;
-        self.adopt(link, remote, *parcel);
-        self.settle();
+        self.at(now);
+        adopt(&mut self.shard, link, remote, *parcel);
+        settle(&mut self.shard);
+    }
+
+    /// A connection that [`Output::Move`] gave away has failed before it could leave: nobody will
+    /// adopt it.
+    pub fn handle_move_failed(&mut self, now: Instant, parcel: Parcel, error: NetworkError) {
+        lose(self.at(now).core, parcel, error);
+        settle(&mut self.shard);
     }
 
     /// A message from another shard.
     pub fn handle_mesh(&mut self, now: Instant, from: ShardId, message: ShardMessage) {
-        self.core.now = now;
-        self.dispatch(from, message);
-        self.settle();
+        self.at(now);
+        turn::dispatch(&mut self.shard, from, message);
+        settle(&mut self.shard);
     }
 
     /// The lanes to other shards are full, or have room again. While they are full, no message is
@@ -203,98 +202,80 @@ impl Switch {
     /// and those have no other bound. What other shards send is still taken, so two shards with
     /// full lanes to each other get on.
     pub fn handle_congestion(&mut self, congested: bool) {
-        if std::mem::replace(&mut self.core.congested, congested) && !congested {
-            self.core.mark_peers();
+        let Parts { core, links, .. } = self.shard.parts();
+        if core.set_congested(congested) && !congested {
+            links.mark_peers();
         }
     }
 
     /// Somebody subscribes to the messages of a channel. They are delivered without it as well; it
     /// says whom a channel without room waits for.
     pub fn handle_subscribed(&mut self, channel: ChannelId) {
-        self.core.deliveries.subscribe(channel);
+        self.shard.parts().deliveries.subscribe(channel);
     }
 
     /// The application asks for something.
     pub fn handle_command(&mut self, now: Instant, command: Command) {
-        self.core.now = now;
-        self.command(command);
+        self.at(now);
+        carry_out(&mut self.shard, command);
+        settle(&mut self.shard);
     }
 
     /// Time passed; call when `poll_timeout` is due (calling early is harmless). A timer that is set
     /// in here is due in the next call at the earliest.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.core.now = now;
-        let mark = self.core.timers.mark();
-        while let Some((at, timer)) = self.core.timers.pop_due(now, mark) {
-            self.fire(at, timer);
-            self.settle();
-        }
+        self.at(now);
+        turn::handle_timeout(&mut self.shard);
     }
 
     /// Does the work that the calls above made: reads messages, runs reactors, fills writes.
     /// Once per turn, before draining.
     pub fn run(&mut self, now: Instant) {
-        self.core.now = now;
-        self.core.turn_bytes = 0;
-        self.settle();
-        if self.core.deliveries.take_reopened() {
-            self.core.mark_peers();
-        }
-        for _ in 0..self.core.dirty.len().min(LINKS_PER_TURN) {
-            let Some(key) = self.core.dirty.pop_front() else {
-                break;
-            };
-            self.work(key);
-            self.settle();
-            if self.core.turn_bytes >= TURN_BYTES {
-                break;
-            }
-        }
-        self.work_handshakes();
-        self.core.balance_reading();
-        self.core.park_if_exhausted();
-        self.core.plan_trim();
-        self.finish_shutdown();
+        self.at(now);
+        turn::run(&mut self.shard);
     }
 
     // ---- asked ------------------------------------------------------------------------------
 
     /// When `handle_timeout` wants to be called at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.core.timers.next_at()
+        self.shard.core().next_timer_at()
     }
 
     /// Whether `run` has more to do at once (it bounds the work of one turn).
     pub fn has_work(&self) -> bool {
-        !self.core.dirty.is_empty()
-            || !self.core.handshaking.is_empty()
-            || self.core.has_unsettled()
-            || self.core.deliveries.is_reopened()
+        let links = self.shard.links();
+        links.ready_len() > 0
+            || links.shaking_len() > 0
+            || self.shard.core().has_unsettled()
+            || self.shard.deliveries().is_reopened()
     }
 
     /// Whether the reactor of `channel` can take another [`Command::Publish`] without its peers
     /// falling far behind. Nothing is refused while it is false; the shell should leave publishes
     /// with the application until it is true again.
     pub fn has_room_to_publish(&self, channel: ChannelId) -> bool {
-        let owner = self.core.channels.owner(channel);
-        !self.core.congested && owner.is_none_or(|index| self.reactors.has_room(index, channel))
+        let (core, reactors) = (self.shard.core(), self.shard.reactors());
+        let owner = core.channels().owner(channel);
+        !core.is_congested() && owner.is_none_or(|index| reactors.has_room(index, channel))
     }
 
     /// The pool chunks are taken from and given back to.
     pub fn pool(&mut self) -> &mut BufferPool {
-        &mut self.core.pool
+        self.shard.parts().memory.pool()
     }
 
     /// What this shard did so far; reactors' own figures are in [`Switch::reactor_counters`].
     pub fn metrics(&self) -> Metrics {
-        let mut metrics = self.core.metrics.clone();
-        metrics.peers = self.core.links.peer_count() as u64;
-        metrics.handshakes = self.core.links.upgrading_count() as u64;
-        metrics.recv_held_bytes = self.core.recv_budget.held() as u64;
-        metrics.send_queued_bytes = self.core.send_budget.queued() as u64;
-        metrics.recv_held_back = self.core.recv_budget.waiting_count() as u64;
+        let (links, recv_budget) = (self.shard.links(), self.shard.recv_budget());
+        let mut metrics = self.shard.core().metrics().clone();
+        metrics.peers = links.peer_count() as u64;
+        metrics.handshakes = links.upgrading_count() as u64;
+        metrics.recv_held_bytes = recv_budget.held() as u64;
+        metrics.send_queued_bytes = self.shard.sends().queued() as u64;
+        metrics.recv_held_back = recv_budget.waiting_count() as u64;
         for channel in &mut metrics.channels {
-            let unheard = self.core.deliveries.unheard_len(channel.channel);
+            let unheard = self.shard.deliveries().unheard_len(channel.channel);
             channel.waiting_for_subscriber = unheard as u64;
         }
         metrics
@@ -302,35 +283,25 @@ impl Switch {
 
     /// The figures each reactor shows: its name, their names and values.
     pub fn reactor_counters(&self) -> Vec<(String, Vec<(&'static str, u64)>)> {
-        let of = |index| {
-            (
-                self.reactors.name(index).to_owned(),
-                self.reactors.counters(index),
-            )
-        };
-        (0..self.reactors.len()).map(of).collect()
+        let reactors = self.shard.reactors();
+        let of = |index| (reactors.name(index).to_owned(), reactors.counters(index));
+        (0..reactors.len()).map(of).collect()
     }
 
     /// How many entries each table has that peers make grow: its name, its length. What comes and goes
     /// must leave them as they were; a test holds them to that.
     pub fn table_sizes(&self) -> Vec<(&'static str, usize)> {
-        let core = &self.core;
+        let (shard, links) = (&self.shard, self.shard.links());
+        let wanting = links.ready_len() + links.shaking_len();
         let mut sizes = vec![
-            ("sockets", core.links.slot_count()),
-            ("timers", core.timers.len()),
-            (
-                "links that want a turn",
-                core.dirty.len() + core.handshaking.len(),
-            ),
-            ("messages to itself", core.inbox.len()),
-            ("outputs", core.outputs.len()),
-            ("stops", core.stops.len()),
-            ("gauges", core.gauges.len()),
-            ("dials", core.dials.len()),
-            ("addresses at the gate", core.gate.len()),
-            ("revoked tickets", self.revoked.len()),
+            ("sockets", links.slot_count()),
+            ("links that want a turn", wanting),
+            ("gauges", shard.sends().gauges_len()),
+            ("revoked tickets", shard.revoked().len()),
         ];
-        if let Some(coordinator) = &self.coordinator {
+        sizes.extend(shard.core().table_sizes());
+        sizes.extend(shard.entrance().table_sizes());
+        if let Some(coordinator) = shard.coordinator() {
             sizes.extend(coordinator.table_sizes());
         }
         sizes
@@ -338,10 +309,10 @@ impl Switch {
 
     /// The peers of this shard and how their connections are.
     pub fn peers(&self, now: Instant) -> Vec<(PeerInfo, ConnectionStatus)> {
-        let links = &self.core.links;
+        let links = self.shard.links();
         let peers = links.peer_keys().filter_map(|key| links.peer(key));
         peers
-            .map(|peer| (PeerInfo::clone(&peer.info), peer.conn.status(now)))
+            .map(|peer| (PeerInfo::clone(peer.info()), peer.status(now)))
             .collect()
     }
 
@@ -349,7 +320,7 @@ impl Switch {
 
     /// What to do next, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.core.outputs.pop_front()
+        self.shard.parts().core.poll_output()
     }
 
     /// The next message for subscriptions. While the shell leaves them here, the switch soon
@@ -364,11 +335,14 @@ impl Switch {
         &mut self,
         has_room: impl FnMut(ChannelId) -> bool,
     ) -> Option<Delivery> {
-        self.core.deliveries.pop(has_room)
+        self.shard.parts().deliveries.pop(has_room)
     }
 
     /// Send queues whose fill changed since the last call.
     pub fn poll_gauge(&mut self) -> Option<QueueGauge> {
-        self.core.poll_gauge()
+        let Parts {
+            core, links, sends, ..
+        } = self.shard.parts();
+        sends.poll_gauge(core, links)
     }
 }

@@ -21,9 +21,10 @@ use crate::document::Kept;
 use crate::error::ReactorError;
 use crate::peer::ShardId;
 use crate::reactor::{Context, Envelope, Reactor, erase};
+use crate::switch::identity::SwitchConfig;
 use crate::switch::io::{LinkId, Output, ReadMode, Transmit};
 use crate::switch::links::filter::Filters;
-use crate::switch::switch::{Switch, SwitchConfig};
+use crate::switch::switch::Switch;
 use crate::time::Instant;
 
 pub(crate) const DATA: ChannelId = ChannelId(0x21);
@@ -78,6 +79,15 @@ impl House {
     }
 
     pub(crate) fn with(adjust: impl FnOnce(&mut Config)) -> Self {
+        House::of_shard(ShardId::COORDINATOR, 1, adjust)
+    }
+
+    /// A shard of a node of several.
+    pub(crate) fn of_shard(
+        shard: ShardId,
+        shard_count: u16,
+        adjust: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config {
             network: String::from("test"),
             allow_duplicate_ip: true,
@@ -94,8 +104,8 @@ impl House {
         let parts = SwitchConfig {
             config: Arc::new(config),
             node_key: NodeKey::from_seed([0; 32]),
-            shard: ShardId::COORDINATOR,
-            shard_count: 1,
+            shard,
+            shard_count,
             seed: [7; 32],
             filters: Filters::default(),
             kept: Kept::All,

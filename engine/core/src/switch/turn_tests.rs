@@ -8,6 +8,7 @@ use super::*;
 use crate::buffer::Chunk;
 use crate::error::NetworkError;
 use crate::switch::io::{Event, Output};
+use crate::switch::message::{Pass, Ticket};
 use crate::switch::testing::{House, Remote};
 
 /// First transmits of handshakes among the outputs of a turn.
@@ -26,7 +27,7 @@ fn a_storm_of_connections_takes_one_step_of_each_turn_and_every_turn_takes_one()
     for left in (0..storm).rev() {
         assert!(house.switch.has_work());
         assert_eq!(transmits(&house.turn()), 1);
-        assert_eq!(house.switch.core.handshaking.len(), left as usize);
+        assert_eq!(house.switch.shard().links().shaking_len(), left as usize);
     }
     assert!(!house.switch.has_work());
     assert_eq!(transmits(&house.turn()), 0);
@@ -43,10 +44,10 @@ fn data_is_taken_in_the_turn_it_comes_in_however_many_handshakes_wait() {
     for turn in 0..50 {
         let message = Bytes::from(vec![turn; 500]);
         peer.send(&mut house, message.clone());
-        let waiting = house.switch.core.handshaking.len();
+        let waiting = house.switch.shard().links().shaking_len();
         house.turn();
         assert_eq!(house.received.borrow_mut().pop(), Some(message));
-        assert_eq!(house.switch.core.handshaking.len(), waiting - 1);
+        assert_eq!(house.switch.shard().links().shaking_len(), waiting - 1);
     }
 }
 
@@ -67,7 +68,7 @@ fn a_handshake_comes_to_its_end_beside_a_peer_that_always_has_more() {
         other.exchange(&mut house, &outputs);
     }
     assert!(other.is_peer());
-    assert_eq!(house.switch.core.links.peer_count(), 2);
+    assert_eq!(house.switch.shard().links().peer_count(), 2);
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn links_that_want_no_step_do_not_use_up_the_share() {
     // Their writes have ended, which is no step.
     house.finish_writes();
     house.accept(20);
-    assert_eq!(house.switch.core.handshaking.len(), 21);
+    assert_eq!(house.switch.shard().links().shaking_len(), 21);
     assert_eq!(transmits(&house.turn()), 1);
     assert!(!house.switch.has_work());
 }
@@ -96,7 +97,11 @@ fn a_handshake_that_waits_for_its_turn_holds_no_chunk() {
         first.exchange_through_pool(&mut house, &outputs);
         second.exchange_through_pool(&mut house, &outputs);
     }
-    assert_eq!(house.switch.core.handshaking.len(), 2, "both have answered");
+    assert_eq!(
+        house.switch.shard().links().shaking_len(),
+        2,
+        "both have answered"
+    );
     assert_eq!(house.switch.pool().counters().allocated, 1);
 }
 
@@ -119,10 +124,10 @@ fn a_connection_whose_turn_does_not_come_in_time_is_refused_by_name() {
     for number in 0..3 {
         house.accept(number);
     }
-    let timeout = house.switch.core.config.handshake_timeout;
+    let timeout = house.switch.shard().core().config().handshake_timeout;
     house.now += timeout - Duration::from_nanos(1);
     house.switch.handle_timeout(house.now);
-    assert_eq!(house.switch.core.links.upgrading_count(), 3);
+    assert_eq!(house.switch.shard().links().upgrading_count(), 3);
     house.now += Duration::from_nanos(1);
     house.switch.handle_timeout(house.now);
     assert_eq!(timed_out(&house.turn()), 3);
@@ -162,7 +167,7 @@ fn a_silent_handshake_has_its_time_once_more_after_a_pause_of_our_own_and_not_tw
     // One whose turn has come, and one that waits for it.
     for has_begun in [true, false] {
         let mut house = House::new();
-        let timeout = house.switch.core.config.handshake_timeout;
+        let timeout = house.switch.shard().core().config().handshake_timeout;
         house.accept(1);
         if has_begun {
             house.turn();
@@ -170,7 +175,7 @@ fn a_silent_handshake_has_its_time_once_more_after_a_pause_of_our_own_and_not_tw
         let pass = |house: &mut House, span: Duration| {
             house.now += span;
             house.switch.handle_timeout(house.now);
-            house.switch.core.links.upgrading_count()
+            house.switch.shard().links().upgrading_count()
         };
         assert_eq!(pass(&mut house, Duration::from_secs(3600)), 1);
         assert_eq!(house.switch.poll_timeout(), Some(house.now + timeout));
@@ -206,4 +211,53 @@ fn what_a_handshake_had_to_say_goes_out_behind_the_write_in_flight_when_it_fails
         })
         .collect();
     assert_eq!(of_link, ["transmit", "close"]);
+}
+
+#[test]
+fn a_connection_that_fails_on_its_way_to_its_home_is_told_and_its_id_is_free() {
+    let mut house = House::of_shard(ShardId(1), 2, |_| {});
+    let mut remote = Remote::new(1);
+    house.accept(1);
+    let mut parcel = None;
+    let (ticket, home) = (Ticket(7), ShardId::COORDINATOR);
+    let pass = Pass {
+        ticket,
+        home,
+        persistent: false,
+    };
+    for _ in 0..20 {
+        let outputs = house.turn();
+        remote.exchange(&mut house, &outputs);
+        for output in outputs {
+            match output {
+                Output::Mesh {
+                    message: ShardMessage::Admit(candidate),
+                    ..
+                } => {
+                    let (link, verdict) = (candidate.link, Ok(pass));
+                    let verdict = ShardMessage::Verdict { link, verdict };
+                    house.switch.handle_mesh(house.now, home, verdict);
+                }
+                Output::Move { parcel: moved, .. } => parcel = Some(moved),
+                _ => {}
+            }
+        }
+    }
+    let parcel = parcel.expect("it is admitted elsewhere");
+    house
+        .switch
+        .handle_move_failed(house.now, *parcel, NetworkError::Eof);
+    let told = house.turn();
+    let left = |output: &Output| {
+        matches!(output, Output::Mesh { to, message: ShardMessage::Left { ticket: of, .. } }
+            if (*to, *of) == (home, ticket))
+    };
+    assert!(told.iter().any(left), "{told:?}");
+    let refused = |output: &Output| {
+        matches!(
+            output,
+            Output::Event(Event::ConnectionRefused { id: Some(_), .. })
+        )
+    };
+    assert!(told.iter().any(refused), "{told:?}");
 }

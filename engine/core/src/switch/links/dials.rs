@@ -1,29 +1,43 @@
-//! A shard's part in dialing: it connects where the coordinator says and reports back.
+//! The dials of a shard that have no socket yet: it connects where the coordinator says.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 
-use ringwire_codec::{NetAddress, NodeId};
+use ringwire_codec::NetAddress;
 
-use crate::error::{CloseReason, NetworkError, Reject};
-use crate::peer::{Direction, PeerKey};
-use crate::switch::core::{Core, Dialing};
-use crate::switch::io::{DialId, LinkId, Output};
-use crate::switch::message::{AttemptId, ShardMessage};
+use crate::switch::core::Core;
+use crate::switch::io::{DialId, Output};
+use crate::switch::message::AttemptId;
 
-impl Core {
-    /// The coordinator wants an address dialed from here.
-    pub(crate) fn begin_dial(&mut self, attempt: AttemptId, address: NetAddress) {
-        if self.stopping {
-            let reason = CloseReason::Shutdown;
-            return self.tell_coordinator(ShardMessage::DialEnded { attempt, reason });
-        }
-        let dial = DialId(self.next_dial);
-        self.next_dial += 1;
-        self.metrics.dials += 1;
-        let timeout = self.config.dial_timeout;
-        let (host, port) = (address.host.clone(), address.port);
-        self.dials.insert(dial, Dialing { attempt, address });
-        self.outputs.push_back(Output::Dial {
+/// A dial this shard makes for the coordinator.
+pub(crate) struct Dialing {
+    /// The coordinator's name of it.
+    pub(crate) attempt: AttemptId,
+    /// Whom and where.
+    pub(crate) address: NetAddress,
+}
+
+/// The dials under way.
+#[derive(Default)]
+pub(crate) struct Dials {
+    under_way: BTreeMap<DialId, Dialing>,
+    next: u64,
+}
+
+impl Dials {
+    /// Dials under way.
+    pub(crate) fn len(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Has the shell connect.
+    pub(crate) fn begin(&mut self, core: &mut Core, dialing: Dialing) {
+        let dial = DialId(self.next);
+        self.next += 1;
+        core.count().dials += 1;
+        let NetAddress { host, port, .. } = dialing.address.clone();
+        let timeout = core.config().dial_timeout;
+        self.under_way.insert(dial, dialing);
+        core.put_out(Output::Dial {
             dial,
             host,
             port,
@@ -31,52 +45,29 @@ impl Core {
         });
     }
 
-    /// TCP is up: the handshake begins.
-    pub(crate) fn dial_connected(&mut self, dial: DialId, link: LinkId, remote: SocketAddr) {
-        let Some(Dialing { attempt, address }) = self.dials.remove(&dial) else {
-            // It was cancelled while the word was on its way.
-            return self.close_link(link);
-        };
-        let is_banned = self.gate.is_banned(self.now, remote);
-        let checked = match is_banned {
-            true => Err(Reject::Banned),
-            false => self.filters.check_connection(&remote),
-        };
-        if let Err(reject) = checked {
-            self.close_link(link);
-            let reason = CloseReason::Rejected(reject);
-            return self.tell_coordinator(ShardMessage::DialEnded { attempt, reason });
-        }
-        let expected = Some(address.id);
-        self.begin_upgrade(link, remote, Direction::Outbound, Some(attempt), expected);
+    /// Takes a dial that has come to its end; nothing if it was cancelled meanwhile.
+    pub(crate) fn take(&mut self, dial: DialId) -> Option<Dialing> {
+        self.under_way.remove(&dial)
     }
 
-    /// No connection.
-    pub(crate) fn dial_failed(&mut self, dial: DialId, error: NetworkError) {
-        if let Some(Dialing { attempt, .. }) = self.dials.remove(&dial) {
-            self.metrics.dials_failed += 1;
-            let reason = CloseReason::Network(error);
-            self.tell_coordinator(ShardMessage::DialEnded { attempt, reason });
-        }
-    }
-
-    /// The attempt is not needed any more, wherever it has got to, unless its remote has seen our
-    /// NodeInfo: it may have admitted us, and given up for us the very connection that came to us.
-    /// Such a link goes on to ask for admission, and the tie is broken there.
-    pub(crate) fn cancel_dial(&mut self, attempt: AttemptId, id: NodeId) {
+    /// Cancels the dial of an attempt, if that has no socket yet.
+    pub(crate) fn cancel(&mut self, core: &mut Core, attempt: AttemptId) {
         let of_attempt = |(_, dialing): &(&DialId, &Dialing)| dialing.attempt == attempt;
-        if let Some(dial) = self.dials.iter().find(of_attempt).map(|(dial, _)| *dial) {
-            self.dials.remove(&dial);
-            self.outputs.push_back(Output::CancelDial(dial));
+        let found = self
+            .under_way
+            .iter()
+            .find(of_attempt)
+            .map(|(dial, _)| *dial);
+        if let Some(dial) = found {
+            self.under_way.remove(&dial);
+            core.put_out(Output::CancelDial(dial));
         }
-        let is_its = |key: &PeerKey| {
-            self.links
-                .get(*key)
-                .is_some_and(|link| link.attempt == Some(attempt) && !link.has_proven())
-        };
-        let found = self.links.keys().find(is_its);
-        if let Some(key) = found {
-            self.refuse(key, CloseReason::Rejected(Reject::DuplicateId(id)));
+    }
+
+    /// Cancels all of them, and tells nobody.
+    pub(crate) fn cancel_all(&mut self, core: &mut Core) {
+        for dial in std::mem::take(&mut self.under_way).into_keys() {
+            core.put_out(Output::CancelDial(dial));
         }
     }
 }

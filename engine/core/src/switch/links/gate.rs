@@ -75,14 +75,14 @@ pub(crate) struct Gate {
     occupied: BTreeMap<IpAddr, (usize, Instant)>,
     banned: Bans,
     /// Inbound handshakes in progress here.
-    handshakes: BTreeMap<PeerKey, Handshake>,
+    handshakes: BTreeMap<PeerKey, Progress>,
     /// How many there are by host.
     handshakes_of: Tally<Prefix>,
 }
 
 /// An inbound handshake in progress.
 #[derive(Clone, Copy, Debug)]
-struct Handshake {
+struct Progress {
     host: Prefix,
     /// Steps it has made, and when the last one was.
     steps: u32,
@@ -161,7 +161,7 @@ impl Gate {
     /// An inbound handshake begins, in a place that [`Gate::find_place`] found.
     pub(crate) fn begin_handshake(&mut self, now: Instant, key: PeerKey, remote: SocketAddr) {
         let host = Prefix::host(remote.ip());
-        let handshake = Handshake {
+        let handshake = Progress {
             host,
             steps: 0,
             step_at: now,
@@ -222,8 +222,8 @@ impl Gate {
     ) -> Option<PeerKey> {
         let count = |host: &Prefix| self.handshakes_of.count(host);
         let is_named = |host: &Prefix| self.limits.named_hosts.contains(host);
-        let is_stuck = |handshake: &Handshake| now - handshake.step_at >= HANDSHAKE_GRACE;
-        let may_give_way = |key: PeerKey, handshake: &Handshake| {
+        let is_stuck = |handshake: &Progress| now - handshake.step_at >= HANDSHAKE_GRACE;
+        let may_give_way = |key: PeerKey, handshake: &Progress| {
             let is_eligible = match is_crowded {
                 true => handshake.host == host,
                 false => !is_named(&handshake.host),
@@ -235,7 +235,7 @@ impl Gate {
             .iter()
             .filter(|(key, handshake)| may_give_way(**key, handshake))
             .max_by_key(|(_, handshake)| {
-                let Handshake {
+                let Progress {
                     host,
                     steps,
                     step_at,

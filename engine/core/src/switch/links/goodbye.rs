@@ -4,30 +4,11 @@
 //! limit was reached and not how high it is, which rule of the protocol was broken, and of the
 //! application's own rules only that one refused. Who only lost the network, or said goodbye first,
 //! is told nothing.
-//!
-//! A transmit may be in flight when the decision falls. Then the link stays for a moment without
-//! being anybody's:
-//!
-//! ```text
-//!   decided ─┬─ nothing in flight ─────────────────────────▶ Transmit(goodbye), Close
-//!            └─ in flight ─▶ Parting ─┬─ it has ended ──────▶ Transmit(goodbye), Close
-//!                                     └─ lost, or too slow ─▶ Close
-//! ```
-
-use std::time::Duration;
 
 use ringwire_codec::{Blame, GoodbyeCode};
 
 use crate::conn::Goodbye;
 use crate::error::{CloseReason, Reject};
-use crate::peer::PeerKey;
-use crate::switch::core::Core;
-use crate::switch::io::Transmit;
-use crate::switch::links::link::{Link, Stage};
-
-/// How long a link that is nobody's any more waits for its transmit in flight. Longer than a round
-/// trip around the world; a remote that does not read holds its socket no longer than that.
-const PARTING_MAX: Duration = Duration::from_secs(1);
 
 /// What a peer is told that is closed for `reason`.
 pub(crate) fn goodbye_for(reason: &CloseReason) -> Option<Goodbye> {
@@ -70,55 +51,10 @@ fn goodbye_for_reject(reject: &Reject) -> Option<Goodbye> {
     Some(Goodbye::new(code, text))
 }
 
-impl Core {
-    /// Closes a link that was taken out of the table, after `last` was sent.
-    pub(crate) fn part(&mut self, link: &Link, last: Transmit) {
-        if last.is_empty() || link.ended.is_some() {
-            return self.close_link(link.id);
-        }
-        let deadline = self.now + PARTING_MAX;
-        let stage = |_| Stage::Parting { deadline };
-        let key = self
-            .links
-            .insert(link.id, link.remote, link.direction, None, stage);
-        let parting = self.links.get_mut(key).expect("just inserted");
-        (parting.sending, parting.unsent) = (link.sending, last);
-        self.send_unsent(key);
-        self.work_parting(key);
-    }
-
-    /// Closes a parting link whose last word is out, or never will be.
-    pub(crate) fn work_parting(&mut self, key: PeerKey) {
-        let Some(link) = self.links.get(key) else {
-            return;
-        };
-        let is_late = link.next_at().is_some_and(|deadline| deadline <= self.now);
-        if link.unsent.is_empty() || link.ended.is_some() || is_late {
-            self.close_parting(key);
-        } else {
-            self.schedule(key);
-        }
-    }
-
-    /// Closes all parting links: the time of the node is over.
-    pub(crate) fn close_all_parting(&mut self) {
-        let keys: Vec<_> = self.links.keys().collect();
-        for key in keys {
-            if self.links.get(key).is_some_and(Link::is_parting) {
-                self.close_parting(key);
-            }
-        }
-    }
-
-    fn close_parting(&mut self, key: PeerKey) {
-        if let Some(link) = self.links.remove(key) {
-            self.close_link(link.id);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::conn::ConnError;
     use crate::error::{NetworkError, ReactorError};
@@ -165,7 +101,7 @@ mod tests {
         assert_eq!(told.map(|goodbye| goodbye.code), Some(GoodbyeCode::Fault));
         for silent in [
             CloseReason::Network(NetworkError::Eof),
-            CloseReason::Connection(ConnError::PongTimeout(PARTING_MAX)),
+            CloseReason::Connection(ConnError::PongTimeout(Duration::from_secs(45))),
             CloseReason::Goodbye(expected),
             CloseReason::Rejected(Reject::IsSelf),
         ] {

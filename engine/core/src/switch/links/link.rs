@@ -11,155 +11,151 @@
 //! A Close waits in Parting when there is a last word to say and a transmit is in flight.
 //! ```
 //!
+//! Here is what a socket has in any stage: its names, how it is read, what is on its way out, whether
+//! it has ended. What it is used for has a type of its own.
+//!
 //! A link that left (closed or moved) is removed from the table at once; its [`PeerKey`] then
 //! finds nobody, and neither does word about it that is still on its way.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::rc::Rc;
 
-use bytes::Bytes;
-use ringwire_codec::node_info::CHANNELS_MAX;
-use ringwire_codec::{ChannelId, NodeId};
-
-use crate::conn::{MConnection, Upgrade, UpgradeStage, Upgraded};
-use crate::error::{CloseReason, EarlyStep, NetworkError};
-use crate::peer::{Direction, PeerInfo, PeerKey};
-use crate::switch::io::{LinkId, ReadMode, ReplyToken, Transmit};
-use crate::switch::message::{AttemptId, Pass, Ticket};
-use crate::switch::peer::probe::Probe;
+use crate::buffer::{BufferPool, Chunk};
+use crate::error::{EarlyStep, NetworkError};
+use crate::peer::{Direction, PeerKey};
+use crate::switch::io::{LinkId, ReadMode, Transmit};
+use crate::switch::links::handshake::{Handshake, Phase};
+use crate::switch::message::AttemptId;
+use crate::switch::peer::peer::Peer;
 use crate::switch::timers::Entries;
-use crate::time::{Deadline, Instant};
+use crate::time::Instant;
 
 /// A socket and what it is being used for.
 pub(crate) struct Link {
     /// The shell's name.
-    pub(crate) id: LinkId,
+    id: LinkId,
     /// Our name; also the peer's, once it is one.
-    pub(crate) key: PeerKey,
+    key: PeerKey,
+    remote: SocketAddr,
+    direction: Direction,
+    /// The attempt that made it, when we dialed.
+    attempt: Option<AttemptId>,
+    stage: Stage,
+    /// How the shell was last told to read.
+    read: ReadMode,
+    /// Whether a transmit is in flight.
+    sending: bool,
+    /// What has to be said and could not yet, because a transmit was in flight.
+    unsent: Transmit,
+    /// Set when the socket has ended; what came before that is still delivered.
+    ended: Option<NetworkError>,
+    /// Whether the link waits for its turn in `run`.
+    marked: bool,
+    /// Its entries in the timer heap.
+    timers: Entries,
+}
+
+/// The names of a socket, and who made it.
+pub(crate) struct Names {
+    /// The shell's name.
+    pub(crate) id: LinkId,
     /// The socket's remote address.
     pub(crate) remote: SocketAddr,
     /// Who dialed.
     pub(crate) direction: Direction,
     /// The attempt that made it, when we dialed.
     pub(crate) attempt: Option<AttemptId>,
-    /// What it is being used for.
-    pub(crate) stage: Stage,
-    /// How the shell was last told to read.
-    pub(crate) read: ReadMode,
-    /// Whether a transmit is in flight.
-    pub(crate) sending: bool,
-    /// What the upgrade has to say and could not yet, because a transmit was in flight.
-    pub(crate) unsent: Transmit,
-    /// Set when the socket has ended; what came before that is still delivered.
-    pub(crate) ended: Option<NetworkError>,
-    /// Whether the link waits for its turn in `run`.
-    pub(crate) dirty: bool,
-    /// Its entries in the timer heap.
-    pub(crate) timers: Entries,
 }
 
 /// What a link is being used for.
 pub(crate) enum Stage {
-    /// TCP is up and no more: the handshake begins when its turn comes, because even the first
-    /// step costs a key pair.
-    Connected {
-        /// The id that was dialed.
-        expected_id: Option<NodeId>,
-        /// When the handshake must have ended.
-        deadline: Deadline,
-    },
-    /// Secret handshake and NodeInfo exchange.
-    Upgrading {
-        /// The machine.
-        upgrade: Box<Upgrade>,
-        /// Whether something came that has not been looked at; at most one receive, because we
-        /// read once. It is copied, so that a link which waits for its turn holds no chunk.
-        has_received: bool,
-        /// When the handshake must have ended.
-        deadline: Deadline,
-        /// Whether the remote has proven its key: what is left is its NodeInfo.
-        exchanging: bool,
-    },
-    /// The coordinator is deciding.
-    Asking {
-        /// Keys, NodeInfo, bytes read so far.
-        upgraded: Box<Upgraded>,
-        /// When the coordinator must have answered.
-        deadline: Deadline,
-    },
-    /// Admitted elsewhere; moves as soon as no transmit is in flight.
-    Leaving {
-        /// As above.
-        upgraded: Box<Upgraded>,
-        /// Where to, under which ticket.
-        pass: Pass,
-    },
+    /// It is nobody yet.
+    Handshake(Handshake),
     /// Between two stages, within one call.
     Moving,
-    /// Nobody's any more: it is closed once its last word is out (see `goodbye`).
-    Parting {
-        /// When it is closed in any case.
-        deadline: Instant,
-    },
+    /// Nobody's any more: it is closed once its last word is out, or at this instant in any case.
+    Parting(Instant),
     /// A peer.
     Established(Box<Peer>),
 }
 
-/// An admitted peer on its home shard.
-pub(crate) struct Peer {
-    /// Shared with the calls to reactors.
-    pub(crate) info: Rc<PeerInfo>,
-    /// The connection.
-    pub(crate) conn: MConnection,
-    /// The coordinator's name of it.
-    pub(crate) ticket: Ticket,
-    /// Sends that wait for room, in order.
-    pub(crate) waiting: VecDeque<WaitingSend>,
-    /// Bit `i`: channel number `i` answered `Full` and its reactor wants to hear of room.
-    pub(crate) starved: u16,
-    /// Bit `i`: a reactor wants no messages of channel number `i` from it now.
-    pub(crate) held_back: u16,
-    /// Bit `i`: the gauge of channel number `i` is on its way to the shell.
-    pub(crate) touched: u16,
-    /// Fill of each channel's queue, by number, as the gauges last showed it.
-    pub(crate) gauged: [usize; CHANNELS_MAX],
-    /// Bytes held for it, as the budget last counted them.
-    pub(crate) held: usize,
-    /// When what it sent and nobody took is dropped; set when its socket has ended.
-    pub(crate) forget_at: Option<Instant>,
-    /// Bytes queued for it, as the budget last counted them.
-    pub(crate) queued: usize,
-    /// Set once it was decided to close the peer after what is queued.
-    pub(crate) closing: Option<Closing>,
-    /// Set while the coordinator waits for a sign of life.
-    pub(crate) probe: Option<Probe>,
-}
-
-/// A peer on its way out.
-pub(crate) struct Closing {
-    /// Why.
-    pub(crate) reason: CloseReason,
-    /// When it is closed whether flushed or not.
-    pub(crate) deadline: Instant,
-    /// Whether the connection was told to flush: nothing new is queued from then on.
-    pub(crate) flushing: bool,
-}
-
-/// A send of the application that waits for room.
-pub(crate) struct WaitingSend {
-    /// On which channel.
-    pub(crate) channel: ChannelId,
-    /// What.
-    pub(crate) message: Bytes,
-    /// How long it may wait.
-    pub(crate) deadline: Option<Instant>,
-    /// Who wants to know.
-    pub(crate) token: Option<ReplyToken>,
-}
-
 impl Link {
+    /// A socket as the shell hands it over: paused and idle.
+    pub(crate) fn new(names: Names, key: PeerKey, stage: Stage) -> Self {
+        let Names {
+            id,
+            remote,
+            direction,
+            attempt,
+        } = names;
+        Link {
+            id,
+            key,
+            remote,
+            direction,
+            attempt,
+            stage,
+            read: ReadMode::Pause,
+            sending: false,
+            unsent: Transmit::new(),
+            ended: None,
+            marked: false,
+            timers: Entries::default(),
+        }
+    }
+
+    /// The same socket as nobody's, with its last word; a transmit in flight is still in flight.
+    pub(crate) fn parting(&self, key: PeerKey, last: Transmit, deadline: Instant) -> Self {
+        let names = Names {
+            id: self.id,
+            remote: self.remote,
+            direction: self.direction,
+            attempt: None,
+        };
+        Link {
+            sending: self.sending,
+            unsent: last,
+            ..Link::new(names, key, Stage::Parting(deadline))
+        }
+    }
+
+    // ---- who it is --------------------------------------------------------------------------
+
+    /// The shell's name.
+    #[inline]
+    pub(crate) fn id(&self) -> LinkId {
+        self.id
+    }
+
+    /// Our name.
+    #[inline]
+    pub(crate) fn key(&self) -> PeerKey {
+        self.key
+    }
+
+    /// The socket's remote address.
+    pub(crate) fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Who dialed.
+    pub(crate) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// The attempt that made it and answers for it, when we dialed.
+    pub(crate) fn attempt(&self) -> Option<AttemptId> {
+        self.attempt
+    }
+
+    /// The coordinator answers for the attempt from here on.
+    pub(crate) fn forget_attempt(&mut self) {
+        self.attempt = None;
+    }
+
+    // ---- what it is used for ----------------------------------------------------------------
+
     /// The peer, if the link is one.
+    #[inline]
     pub(crate) fn peer(&self) -> Option<&Peer> {
         match &self.stage {
             Stage::Established(peer) => Some(peer),
@@ -168,6 +164,7 @@ impl Link {
     }
 
     /// The peer, if the link is one.
+    #[inline]
     pub(crate) fn peer_mut(&mut self) -> Option<&mut Peer> {
         match &mut self.stage {
             Stage::Established(peer) => Some(peer),
@@ -175,92 +172,221 @@ impl Link {
         }
     }
 
+    /// The peer of a link that is forgotten.
+    pub(crate) fn into_peer(self) -> Option<Box<Peer>> {
+        match self.stage {
+            Stage::Established(peer) => Some(peer),
+            _ => None,
+        }
+    }
+
+    /// The handshake, if the link is nobody yet.
+    pub(crate) fn handshake(&self) -> Option<&Handshake> {
+        match &self.stage {
+            Stage::Handshake(handshake) => Some(handshake),
+            _ => None,
+        }
+    }
+
+    /// The handshake, if the link is nobody yet.
+    pub(crate) fn handshake_mut(&mut self) -> Option<&mut Handshake> {
+        match &mut self.stage {
+            Stage::Handshake(handshake) => Some(handshake),
+            _ => None,
+        }
+    }
+
+    /// Takes the handshake, in the middle of a call that gives the link another stage.
+    pub(crate) fn take_handshake(&mut self) -> Option<Handshake> {
+        match std::mem::replace(&mut self.stage, Stage::Moving) {
+            Stage::Handshake(handshake) => Some(handshake),
+            other => {
+                self.stage = other;
+                None
+            }
+        }
+    }
+
+    /// Gives it another stage.
+    pub(crate) fn set_stage(&mut self, stage: Stage) {
+        self.stage = stage;
+    }
+
+    /// Whether the link is nobody's any more.
+    pub(crate) fn is_parting(&self) -> bool {
+        matches!(self.stage, Stage::Parting(_))
+    }
+
     /// Whether the link is a peer, or nobody's any more: its turns are not a handshake's.
+    #[inline]
     pub(crate) fn is_past_handshake(&self) -> bool {
-        matches!(self.stage, Stage::Established(_) | Stage::Parting { .. })
+        matches!(self.stage, Stage::Established(_) | Stage::Parting(_))
     }
 
     /// Whether the next turn of a link that is no peer yet takes a step of its handshake: what
     /// costs far more than looking whether there is one.
     pub(crate) fn is_step_due(&self) -> bool {
-        match &self.stage {
-            Stage::Connected { .. } => self.ended.is_none(),
-            Stage::Upgrading { has_received, .. } => *has_received,
-            Stage::Leaving { .. } => self.ended.is_none() && !self.is_writing(),
-            _ => false,
+        let Some(handshake) = self.handshake() else {
+            return false;
+        };
+        match handshake.phase() {
+            Phase::Connected => self.ended.is_none(),
+            Phase::Upgrading => handshake.has_received(),
+            Phase::Leaving => self.ended.is_none() && !self.is_writing(),
+            Phase::Asking => false,
         }
+    }
+
+    /// Stores what came; the link's turn looks at it.
+    #[inline]
+    pub(crate) fn store(&mut self, chunk: Chunk, now: Instant, pool: &mut BufferPool) {
+        if self.read == ReadMode::Once {
+            self.read = ReadMode::Pause;
+        }
+        match &mut self.stage {
+            Stage::Established(peer) => peer.store(chunk, now, pool),
+            Stage::Handshake(handshake) => handshake.store(chunk, pool),
+            Stage::Moving | Stage::Parting(_) => pool.give_back_chunk(chunk.bytes),
+        }
+    }
+
+    // ---- how it is read ---------------------------------------------------------------------
+
+    /// How it is to be read from now on; says whether that is news for the shell.
+    #[inline]
+    pub(crate) fn set_read(&mut self, mode: ReadMode) -> bool {
+        // `Once` is used up by each receive, so it is always news.
+        let is_news = self.read != mode || mode == ReadMode::Once;
+        self.read = mode;
+        is_news
+    }
+
+    /// Whether it is read until we say otherwise.
+    pub(crate) fn is_read(&self) -> bool {
+        self.read == ReadMode::Stream
+    }
+
+    // ---- what is on its way out -------------------------------------------------------------
+
+    /// Whether a transmit is in flight.
+    #[inline]
+    pub(crate) fn is_sending(&self) -> bool {
+        self.sending
     }
 
     /// Whether something is on its way out, or waits for that.
     pub(crate) fn is_writing(&self) -> bool {
-        self.sending || !self.unsent.is_empty()
+        self.sending || self.has_unsent()
     }
 
-    /// Whether the link is nobody's any more.
-    pub(crate) fn is_parting(&self) -> bool {
-        matches!(self.stage, Stage::Parting { .. })
+    /// Whether something waits for the transmit in flight to end.
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
     }
 
-    /// Whether a handshake can go on only when the remote says something.
-    pub(crate) fn waits_for_remote(&self) -> bool {
-        matches!(
-            self.stage,
-            Stage::Upgrading {
-                has_received: false,
-                ..
-            }
-        )
+    /// A transmit is handed to the shell.
+    ///
+    /// # Panics
+    /// If one is in flight.
+    #[inline]
+    pub(crate) fn begin_transmit(&mut self) {
+        assert!(!self.sending, "one transmit per link is in flight");
+        self.sending = true;
     }
 
-    /// Whether the remote of a handshake has proven its key, and has been sent our NodeInfo.
-    pub(crate) fn has_proven(&self) -> bool {
-        match &self.stage {
-            Stage::Connected { .. } => false,
-            Stage::Upgrading { exchanging, .. } => *exchanging,
-            _ => true,
+    /// The transmit in flight was written.
+    #[inline]
+    pub(crate) fn end_transmit(&mut self) {
+        self.sending = false;
+    }
+
+    /// Takes in what the handshake has to say.
+    pub(crate) fn hear_handshake(&mut self) {
+        if let Stage::Handshake(handshake) = &mut self.stage {
+            let said = std::iter::from_fn(|| handshake.poll_transmit());
+            self.unsent.extend(said.map(Into::into));
         }
     }
 
-    /// What it means that the socket has ended now, before the connection was of any use. Of one
-    /// that we accepted nothing can be said: anybody may come and go.
-    pub(crate) fn ended_early(&self, error: NetworkError) -> NetworkError {
-        let step = match &self.stage {
-            _ if self.direction == Direction::Inbound => return error,
-            Stage::Connected { .. } => EarlyStep::SecretConnection,
-            Stage::Upgrading { upgrade, .. } => match upgrade.stage() {
-                UpgradeStage::SecretConnection => EarlyStep::SecretConnection,
-                UpgradeStage::NodeInfo | UpgradeStage::Over => EarlyStep::NodeInfo,
-            },
-            _ => EarlyStep::Admission,
-        };
-        NetworkError::ClosedEarly {
-            step,
+    /// Takes what waits to be said, if nothing is in flight.
+    pub(crate) fn take_sendable(&mut self) -> Option<Transmit> {
+        let is_sendable = !self.sending && self.has_unsent();
+        is_sendable.then(|| self.take_unsent())
+    }
+
+    /// Takes what waits to be said.
+    pub(crate) fn take_unsent(&mut self) -> Transmit {
+        std::mem::take(&mut self.unsent)
+    }
+
+    // ---- its end ----------------------------------------------------------------------------
+
+    /// The socket has ended; a peer's bytes from before that may be taken until `forget_at`.
+    pub(crate) fn end(&mut self, error: NetworkError, forget_at: Instant) {
+        self.ended = Some(error);
+        if let Some(peer) = self.peer_mut() {
+            peer.forget_at(forget_at);
+        }
+    }
+
+    /// How the socket ended, if it has.
+    #[inline]
+    pub(crate) fn ended(&self) -> Option<&NetworkError> {
+        self.ended.as_ref()
+    }
+
+    /// What it means that the socket has ended before the connection was of any use, if it has. Of
+    /// one that we accepted nothing can be said: anybody may come and go.
+    pub(crate) fn ended_early(&self) -> Option<NetworkError> {
+        let error = self.ended.clone()?;
+        if self.direction == Direction::Inbound {
+            return Some(error);
+        }
+        let step = self.handshake().map(Handshake::early_step);
+        Some(NetworkError::ClosedEarly {
+            step: step.unwrap_or(EarlyStep::Admission),
             cause: Box::new(error),
-        }
+        })
+    }
+
+    // ---- its turns --------------------------------------------------------------------------
+
+    /// It wants a turn; says whether that is news.
+    #[inline]
+    pub(crate) fn mark(&mut self) -> bool {
+        !std::mem::replace(&mut self.marked, true)
+    }
+
+    /// Whether it waits for its turn.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.marked
+    }
+
+    /// Its turn has come.
+    #[inline]
+    pub(crate) fn begin_turn(&mut self) {
+        self.marked = false;
     }
 
     /// When something of the link is due next.
     pub(crate) fn next_at(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Connected { deadline, .. }
-            | Stage::Upgrading { deadline, .. }
-            | Stage::Asking { deadline, .. } => Some(deadline.at()),
-            Stage::Parting { deadline } => Some(*deadline),
-            Stage::Leaving { .. } | Stage::Moving => None,
+            Stage::Handshake(handshake) => handshake.deadline_at(),
+            Stage::Parting(deadline) => Some(*deadline),
+            Stage::Moving => None,
             Stage::Established(peer) => peer.next_at(),
         }
     }
-}
 
-impl Peer {
-    fn next_at(&self) -> Option<Instant> {
-        let waiting = self.waiting.iter().filter_map(|send| send.deadline).min();
-        let closing = self.closing.as_ref().map(|closing| closing.deadline);
-        let silent = self.probe.and_then(|probe| probe.deadline());
-        let heartbeat = self.conn.poll_timeout();
-        [heartbeat, waiting, closing, silent, self.forget_at]
-            .into_iter()
-            .flatten()
-            .min()
+    /// The deadline for which an entry has to be made in the timer heap, if one is missing; notes it.
+    pub(crate) fn entry_wanted(&mut self) -> Option<Instant> {
+        let want = self.next_at()?;
+        self.timers.must_add(want).then_some(want)
+    }
+
+    /// An entry of it came up; says whether something is due.
+    pub(crate) fn handle_fired(&mut self, at: Instant, now: Instant) -> bool {
+        self.timers.handle_fired(at);
+        self.next_at().is_some_and(|want| want <= now)
     }
 }

@@ -146,7 +146,7 @@ impl AskedLinks {
         let Some(named_as) = self.asked_as(&address.id, &outcome.askers) else {
             return;
         };
-        let is_news = self.named.handle_failed(core.now, &address.id, reason);
+        let is_news = self.named.handle_failed(core.now(), &address.id, reason);
         if is_news || named_as == NamedAs::Asked {
             core.event(Event::NamedPeerFailed {
                 address: address.clone(),
@@ -176,7 +176,7 @@ pub(crate) fn answer(core: &mut Core, askers: Askers, outcome: &Result<NodeId, C
     for asker in askers {
         match asker {
             Asker::Application(token) => core.reply(token, Reply::Dial(outcome.clone())),
-            Asker::Reactor(reactor, address) => core.dialed.push_back(Dialed {
+            Asker::Reactor(reactor, address) => core.tell_dialed(Dialed {
                 reactor,
                 address,
                 outcome: outcome.clone().map(|_| ()),

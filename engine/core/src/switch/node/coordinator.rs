@@ -8,19 +8,32 @@ use std::time::Duration;
 
 use ringwire_codec::{NetAddress, NodeId};
 
-use crate::config::Config;
 use crate::error::{CloseReason, Reject};
 use crate::peer::{Ban, BanOrigin, BanTarget, Census, Direction, ShardId};
 use crate::switch::core::Core;
+use crate::switch::identity::Identity;
 use crate::switch::io::{Event, Reply, ReplyToken};
+use crate::switch::links::entrance::Entrance;
 use crate::switch::message::{AttemptId, Candidate, GateUpdate, Pass, ShardMessage, Ticket};
 use crate::switch::node::admission::{Admission, AdmissionLimits, Decision, OwnDial, Plan};
 use crate::switch::node::asked::{AskedLinks, answer};
 use crate::switch::node::dialer::{Asker, Askers, DialKind, Dialer, Outcome};
 use crate::switch::node::named::NamedPeer;
-use crate::switch::peer::probe::SILENCE_MAX;
 use crate::switch::timers::Timer;
 use crate::time::Instant;
+
+/// How long an old connection has to show that it lives when its node comes over a new one. Two round
+/// trips around the world and a lost segment; well below the time a handshake has, for the newcomer
+/// waits so long.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+
+/// What the coordinator works with on its own shard.
+pub(crate) struct Desk<'a> {
+    /// Who we are, the time, the outbox.
+    pub(crate) core: &'a mut Core,
+    /// The gate of this shard, which hears of everything first.
+    pub(crate) entrance: &'a mut Entrance,
+}
 
 /// The coordinator's state.
 pub(crate) struct Coordinator {
@@ -39,7 +52,8 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
-    pub(crate) fn new(config: &Config, local: NodeId, shard_count: u16) -> Self {
+    pub(crate) fn new(identity: &Identity) -> Self {
+        let config = identity.config();
         let mut unconditional = config.unconditional_peer_ids.clone();
         unconditional.sort_unstable();
         let limits = AdmissionLimits {
@@ -51,7 +65,7 @@ impl Coordinator {
             unconditional,
         };
         Coordinator {
-            admission: Admission::new(local, limits, shard_count),
+            admission: Admission::new(identity.node_id(), limits, identity.shard_count()),
             dialer: Dialer::new(config.persistent_peers_max_dial_period),
             persistent: config.persistent_peers.clone(),
             asked: AskedLinks::new(config),
@@ -72,49 +86,50 @@ impl Coordinator {
     }
 
     /// Plans the first dial of every persistent peer, spread by the configured jitter.
-    pub(crate) fn start(&mut self, core: &mut Core) {
-        self.announce_budget(core);
+    pub(crate) fn start(&mut self, desk: &mut Desk<'_>) {
+        self.announce_budget(desk);
         for address in std::mem::take(&mut self.persistent) {
             // A node whose own id is in its list skips it. That is as it should be when one list is
             // shared by all, and a copied key where the address is another node's.
-            if address.id == core.node_id {
+            if address.id == desk.core.identity().node_id() {
                 let reason = CloseReason::Rejected(Reject::IsSelf);
                 self.asked
-                    .handle_failed(core, &address, &Outcome::default(), &reason);
+                    .handle_failed(desk.core, &address, &Outcome::default(), &reason);
             } else {
-                let at = core.now + core.chance.duration_up_to(core.config.dial_jitter);
+                let jitter = desk.core.config().dial_jitter;
+                let at = desk.core.now() + desk.core.chance().duration_up_to(jitter);
                 self.dialer
                     .plan(at, address, DialKind::Persistent, None, false);
             }
         }
-        self.run_dials(core);
+        self.run_dials(desk);
     }
 
     /// A message from a shard to the coordinator.
-    pub(crate) fn handle(&mut self, core: &mut Core, from: ShardId, message: ShardMessage) {
+    pub(crate) fn handle(&mut self, desk: &mut Desk<'_>, from: ShardId, message: ShardMessage) {
         match message {
-            ShardMessage::Admit(candidate) => self.admit(core, from, candidate),
-            ShardMessage::Joined(ticket) => self.join(core, ticket),
-            ShardMessage::Probed(ticket) => self.handle_probed(core, ticket),
-            ShardMessage::Left { ticket, reason } => self.leave(core, ticket, &reason),
+            ShardMessage::Admit(candidate) => self.admit(desk, from, candidate),
+            ShardMessage::Joined(ticket) => self.join(desk, ticket),
+            ShardMessage::Probed(ticket) => self.handle_probed(desk, ticket),
+            ShardMessage::Left { ticket, reason } => self.leave(desk, ticket, &reason),
             ShardMessage::DialProven(attempt) => self.dialer.handle_proven(attempt),
-            ShardMessage::DialEnded { attempt, reason } => self.fail_dial(core, attempt, reason),
+            ShardMessage::DialEnded { attempt, reason } => self.fail_dial(desk, attempt, reason),
             other => unreachable!("not a message to the coordinator: {other:?}"),
         }
-        self.run_dials(core);
+        self.run_dials(desk);
     }
 
     /// Dials what is due and looks after the next deadline.
-    pub(crate) fn run_dials(&mut self, core: &mut Core) {
-        while let Some(id) = self.dialer.next_due(core.now) {
+    pub(crate) fn run_dials(&mut self, desk: &mut Desk<'_>) {
+        while let Some(id) = self.dialer.next_due(desk.core.now()) {
             if self.admission.contains(&id) {
                 // It came to us meanwhile; whoever asked hears of it when it has joined.
-                let askers = self.dialer.handle_joined(core.now, id);
-                self.expect_proof(core, id, askers);
+                let askers = self.dialer.handle_joined(desk.core.now(), id);
+                self.expect_proof(desk, id, askers);
                 continue;
             }
-            if let Some(until) = self.banned_until(core.now, &id) {
-                self.postpone(core, id, until);
+            if let Some(until) = self.banned_until(desk.core.now(), &id) {
+                self.postpone(desk, id, until);
                 continue;
             }
             let (admission, dialer) = (&self.admission, &self.dialer);
@@ -122,7 +137,7 @@ impl Coordinator {
             let Some(due) = self.dialer.start(id, shard) else {
                 break;
             };
-            core.send(
+            desk.core.send(
                 shard,
                 ShardMessage::Dial {
                     attempt: due.attempt,
@@ -130,31 +145,32 @@ impl Coordinator {
                 },
             );
         }
-        self.schedule(core);
+        self.schedule(desk);
     }
 
     /// A dial is due and its id or address is banned.
-    fn postpone(&mut self, core: &mut Core, id: NodeId, until: Instant) {
+    fn postpone(&mut self, desk: &mut Desk<'_>, id: NodeId, until: Instant) {
         let reason = CloseReason::Rejected(Reject::Banned);
         let address = self.dialer.address_of(&id).cloned();
         let mut outcome = self.dialer.handle_banned(id, until);
-        outcome.retry_in = self.dialer.next_dial_of(&id).map(|at| at - core.now);
+        outcome.retry_in = self.dialer.next_dial_of(&id).map(|at| at - desk.core.now());
         if let Some(address) = address {
-            self.asked.handle_failed(core, &address, &outcome, &reason);
+            self.asked
+                .handle_failed(desk.core, &address, &outcome, &reason);
         }
-        report(core, outcome, &reason);
+        report(desk.core, outcome, &reason);
     }
 
     /// The dial plan's entry in the timer heap came up.
-    pub(crate) fn handle_timeout(&mut self, core: &mut Core) {
+    pub(crate) fn handle_timeout(&mut self, desk: &mut Desk<'_>) {
         self.timer_at = None;
-        self.run_dials(core);
+        self.run_dials(desk);
     }
 
     /// The application asks for a dial.
     pub(crate) fn dial(
         &mut self,
-        core: &mut Core,
+        desk: &mut Desk<'_>,
         address: NetAddress,
         persistent: bool,
         token: Option<ReplyToken>,
@@ -163,19 +179,19 @@ impl Coordinator {
         let connected = self.admission.contains(&id);
         let reject = if self.stopping {
             Some(Reject::Stopping)
-        } else if id == core.node_id {
+        } else if id == desk.core.identity().node_id() {
             Some(Reject::IsSelf)
         } else {
             connected.then_some(Reject::DuplicateId(id))
         };
         if let (Some(reject), Some(token)) = (&reject, token) {
-            core.reply(
+            desk.core.reply(
                 token,
                 Reply::Dial(Err(CloseReason::Rejected(reject.clone()))),
             );
         }
         let kind = if persistent {
-            if id != core.node_id {
+            if id != desk.core.identity().node_id() {
                 self.asked.name_persistent(address.clone());
             }
             DialKind::Persistent
@@ -185,37 +201,38 @@ impl Coordinator {
         match reject {
             None => {
                 let asker = token.map(Asker::Application);
-                self.dialer.plan(core.now, address, kind, asker, false);
+                self.dialer
+                    .plan(desk.core.now(), address, kind, asker, false);
             }
             Some(Reject::DuplicateId(_)) if persistent => {
-                self.dialer.plan(core.now, address, kind, None, true);
+                self.dialer.plan(desk.core.now(), address, kind, None, true);
             }
             Some(_) => {}
         }
-        self.run_dials(core);
+        self.run_dials(desk);
     }
 
     /// A reactor asks for a dial, within the limit of outbound peers.
-    pub(crate) fn discover(&mut self, core: &mut Core, address: NetAddress, reactor: u16) {
+    pub(crate) fn discover(&mut self, desk: &mut Desk<'_>, address: NetAddress, reactor: u16) {
         let askers = Askers::from_buf([Asker::Reactor(reactor, address.clone())]);
-        if let Err(reject) = self.check_discovered(core, &address.id) {
-            return answer(core, askers, &Err(CloseReason::Rejected(reject)));
+        if let Err(reject) = self.check_discovered(desk.core, &address.id) {
+            return answer(desk.core, askers, &Err(CloseReason::Rejected(reject)));
         }
         let asker = askers.into_iter().next();
         self.dialer
-            .plan(core.now, address, DialKind::Discovered, asker, false);
-        self.run_dials(core);
+            .plan(desk.core.now(), address, DialKind::Discovered, asker, false);
+        self.run_dials(desk);
     }
 
     fn check_discovered(&mut self, core: &Core, id: &NodeId) -> Result<(), Reject> {
         let Census {
             outbound, dialing, ..
         } = self.census();
-        let outbound_max = core.config.max_num_outbound_peers;
+        let outbound_max = core.config().max_num_outbound_peers;
         let is_full = outbound + dialing >= outbound_max;
         if self.stopping {
             Err(Reject::Stopping)
-        } else if *id == core.node_id {
+        } else if *id == core.identity().node_id() {
             Err(Reject::IsSelf)
         } else if self.is_known(id) {
             Err(Reject::DuplicateId(*id))
@@ -252,7 +269,7 @@ impl Coordinator {
     /// happens.
     pub(crate) fn ban(
         &mut self,
-        core: &mut Core,
+        desk: &mut Desk<'_>,
         target: BanTarget,
         span: Duration,
         origin: BanOrigin,
@@ -260,13 +277,13 @@ impl Coordinator {
         if span.is_zero() {
             return;
         }
-        let until = core.now + span;
+        let until = desk.core.now() + span;
         if let BanTarget::Ip(ip) = target {
-            self.tell_gates(core, GateUpdate::Banned { ip, until, origin });
+            self.tell_gates(desk, GateUpdate::Banned { ip, until, origin });
         }
         let expelled = self.admission.ban(target, until, origin);
         for (ticket, home) in expelled {
-            core.send(
+            desk.core.send(
                 home,
                 ShardMessage::Revoke {
                     ticket,
@@ -278,17 +295,17 @@ impl Coordinator {
 
     /// Ends the bans of an id or host, and dials at once who waited for that. Says whether there
     /// were any.
-    pub(crate) fn unban(&mut self, core: &mut Core, target: BanTarget) -> bool {
+    pub(crate) fn unban(&mut self, desk: &mut Desk<'_>, target: BanTarget) -> bool {
         let was_banned = self.admission.unban(target);
         if let BanTarget::Ip(ip) = target {
-            self.tell_gates(core, GateUpdate::Unbanned(ip));
+            self.tell_gates(desk, GateUpdate::Unbanned(ip));
         }
         let admission = &self.admission;
-        let now = core.now;
+        let now = desk.core.now();
         self.dialer.handle_unbanned(now, |id, address| {
             admission.banned_until(now, id, address.host.ip()).is_some()
         });
-        self.run_dials(core);
+        self.run_dials(desk);
         was_banned
     }
 
@@ -298,16 +315,16 @@ impl Coordinator {
     }
 
     /// Ends all dialing and admission.
-    pub(crate) fn stop(&mut self, core: &mut Core) {
+    pub(crate) fn stop(&mut self, desk: &mut Desk<'_>) {
         self.stopping = true;
         let mut askers = self.dialer.stop();
         askers.extend(self.asked.take_all());
-        answer(core, askers, &Err(CloseReason::Shutdown));
+        answer(desk.core, askers, &Err(CloseReason::Shutdown));
     }
 
-    fn admit(&mut self, core: &mut Core, from: ShardId, candidate: Candidate) {
+    fn admit(&mut self, desk: &mut Desk<'_>, from: ShardId, candidate: Candidate) {
         if self.stopping {
-            return self.give_verdict(core, from, candidate, Err(Reject::Stopping));
+            return self.give_verdict(desk, from, candidate, Err(Reject::Stopping));
         }
         let own_dial = match self.dialer.is_proven(&candidate.id, candidate.attempt) {
             true => OwnDial::Proven,
@@ -320,23 +337,24 @@ impl Coordinator {
         };
         match self
             .admission
-            .decide(core.now, from, candidate.clone(), plan)
+            .decide(desk.core.now(), from, candidate.clone(), plan)
         {
-            Decision::Verdict(verdict) => self.give_verdict(core, from, candidate, verdict),
+            Decision::Verdict(verdict) => self.give_verdict(desk, from, candidate, verdict),
             Decision::Displace { ticket, home } => {
                 let reject = Reject::DuplicateId(candidate.id);
-                core.send(home, ShardMessage::Revoke { ticket, reject });
+                desk.core
+                    .send(home, ShardMessage::Revoke { ticket, reject });
             }
             Decision::Probe { ticket, home } => {
                 let within = Some(self.silence_max);
-                core.send(home, ShardMessage::Probe { ticket, within });
+                desk.core.send(home, ShardMessage::Probe { ticket, within });
             }
         }
     }
 
     fn give_verdict(
         &mut self,
-        core: &mut Core,
+        desk: &mut Desk<'_>,
         from: ShardId,
         candidate: Candidate,
         verdict: Result<Pass, Reject>,
@@ -344,19 +362,20 @@ impl Coordinator {
         match &verdict {
             Ok(_) => {
                 let ip = candidate.remote_addr.ip().to_canonical();
-                self.tell_gates(core, GateUpdate::Occupied(ip, core.now));
-                self.announce_budget(core);
+                let now = desk.core.now();
+                self.tell_gates(desk, GateUpdate::Occupied(ip, now));
+                self.announce_budget(desk);
                 if candidate.direction == Direction::Inbound {
-                    self.cancel_dial(core, candidate.id);
+                    self.cancel_dial(desk, candidate.id);
                 }
             }
             Err(reject) => {
                 if let Some(attempt) = candidate.attempt {
-                    self.fail_dial(core, attempt, CloseReason::Rejected(reject.clone()));
+                    self.fail_dial(desk, attempt, CloseReason::Rejected(reject.clone()));
                 }
             }
         }
-        core.send(
+        desk.core.send(
             from,
             ShardMessage::Verdict {
                 link: candidate.link,
@@ -366,86 +385,90 @@ impl Coordinator {
     }
 
     /// An inbound connection won: our own attempt is not needed any more.
-    fn cancel_dial(&mut self, core: &mut Core, id: NodeId) {
+    fn cancel_dial(&mut self, desk: &mut Desk<'_>, id: NodeId) {
         if let Some((attempt, shard)) = self.dialer.cancel(&id) {
-            core.send(shard, ShardMessage::CancelDial { attempt, id });
+            desk.core
+                .send(shard, ShardMessage::CancelDial { attempt, id });
         }
     }
 
-    fn join(&mut self, core: &mut Core, ticket: Ticket) {
+    fn join(&mut self, desk: &mut Desk<'_>, ticket: Ticket) {
         if let Some(id) = self.admission.id_of(ticket) {
             self.admission.handle_joined(ticket);
             let mut askers = self.asked.take_unproven(ticket).unwrap_or_default();
-            askers.extend(self.dialer.handle_joined(core.now, id));
-            self.expect_proof(core, id, askers);
+            askers.extend(self.dialer.handle_joined(desk.core.now(), id));
+            self.expect_proof(desk, id, askers);
         }
     }
 
-    fn expect_proof(&mut self, core: &mut Core, id: NodeId, askers: Askers) {
+    fn expect_proof(&mut self, desk: &mut Desk<'_>, id: NodeId, askers: Askers) {
         let connection = self.admission.connection_of(&id);
-        self.asked.expect_proof(core, id, connection, askers);
+        self.asked.expect_proof(desk.core, id, connection, askers);
     }
 
     /// A peer that was asked whether it is there has said something.
-    fn handle_probed(&mut self, core: &mut Core, ticket: Ticket) {
+    fn handle_probed(&mut self, desk: &mut Desk<'_>, ticket: Ticket) {
         if let Some(id) = self.admission.id_of(ticket) {
-            self.asked.handle_proven(core, ticket, id);
+            self.asked.handle_proven(desk.core, ticket, id);
         }
         if let Some((from, rival)) = self.admission.take_rival(ticket) {
             let reject = Reject::DuplicateId(rival.id);
-            self.give_verdict(core, from, rival, Err(reject));
+            self.give_verdict(desk, from, rival, Err(reject));
         }
     }
 
-    fn leave(&mut self, core: &mut Core, ticket: Ticket, reason: &CloseReason) {
+    fn leave(&mut self, desk: &mut Desk<'_>, ticket: Ticket, reason: &CloseReason) {
         let Some(departed) = self.admission.leave(ticket) else {
             return;
         };
-        self.tell_gates(core, GateUpdate::Vacated(departed.entry.ip));
-        self.announce_budget(core);
+        self.tell_gates(desk, GateUpdate::Vacated(departed.entry.ip));
+        self.announce_budget(desk);
         let id = departed.id;
         // Of one that was dialed just once this is the last chance to know where it was.
         let place = self.dialer.address_of(&id).or(self.asked.place_of(&id));
         let place = place.cloned();
         let mut outcome = self
             .dialer
-            .handle_left(core.now, id, reason, &mut core.chance);
+            .handle_left(desk.core.now(), id, reason, desk.core.chance());
         let unproven = self.asked.take_unproven(ticket);
         let is_unproven = unproven.is_some();
         let waiting = unproven.unwrap_or_default();
         if let Some((from, successor)) = departed.successor {
             // The node is here all the same, over the other connection.
-            report(core, outcome, reason);
-            self.admit(core, from, successor);
-            return self.expect_proof(core, id, waiting);
+            report(desk.core, outcome, reason);
+            self.admit(desk, from, successor);
+            return self.expect_proof(desk, id, waiting);
         }
         outcome.askers.extend(waiting);
         match place.filter(|_| is_unproven) {
             // The other side had not shown that it admitted us: it refused us.
-            Some(place) => self.asked.handle_failed(core, &place, &outcome, reason),
-            None => self.asked.handle_lost(core.now, &id, reason),
+            Some(place) => self
+                .asked
+                .handle_failed(desk.core, &place, &outcome, reason),
+            None => self.asked.handle_lost(desk.core.now(), &id, reason),
         }
-        report(core, outcome, reason);
+        report(desk.core, outcome, reason);
     }
 
-    fn fail_dial(&mut self, core: &mut Core, attempt: AttemptId, reason: CloseReason) {
-        let failed = self
-            .dialer
-            .handle_failed(core.now, attempt, &reason, &mut core.chance);
+    fn fail_dial(&mut self, desk: &mut Desk<'_>, attempt: AttemptId, reason: CloseReason) {
+        let failed =
+            self.dialer
+                .handle_failed(desk.core.now(), attempt, &reason, desk.core.chance());
         let Some((address, outcome)) = failed else {
             return;
         };
-        self.asked.handle_failed(core, &address, &outcome, &reason);
+        self.asked
+            .handle_failed(desk.core, &address, &outcome, &reason);
         if let CloseReason::Network(error) = &reason {
             let (error, retry_in) = (error.clone(), outcome.retry_in);
-            core.event(Event::DialFailed {
+            desk.core.event(Event::DialFailed {
                 is_named: self.asked.is_asked_for(&address.id, &outcome.askers),
                 address,
                 error,
                 retry_in,
             });
         }
-        report(core, outcome, &reason);
+        report(desk.core, outcome, &reason);
     }
 
     /// How the links to those that the operator named are doing.
@@ -456,28 +479,28 @@ impl Coordinator {
         })
     }
 
-    fn announce_budget(&mut self, core: &mut Core) {
+    fn announce_budget(&mut self, desk: &mut Desk<'_>) {
         let full = self.admission.is_inbound_full();
         if full != self.inbound_full {
             self.inbound_full = full;
-            self.tell_gates(core, GateUpdate::InboundFull(full));
+            self.tell_gates(desk, GateUpdate::InboundFull(full));
         }
     }
 
-    fn tell_gates(&self, core: &mut Core, update: GateUpdate) {
-        core.gate.handle_update(update);
-        for shard in core.other_shards() {
-            core.send(shard, ShardMessage::Gate(update));
+    fn tell_gates(&self, desk: &mut Desk<'_>, update: GateUpdate) {
+        desk.entrance.handle_gate_update(update);
+        for shard in desk.core.identity().other_shards() {
+            desk.core.send(shard, ShardMessage::Gate(update));
         }
     }
 
-    fn schedule(&mut self, core: &mut Core) {
+    fn schedule(&mut self, desk: &mut Desk<'_>) {
         let Some(want) = self.dialer.next_at() else {
             return;
         };
         if self.timer_at.is_none_or(|at| want < at) {
             self.timer_at = Some(want);
-            core.timers.set(want, Timer::Dials);
+            desk.core.set_timer(want, Timer::Dials);
         }
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod bans;
 pub(crate) mod budget;
 pub(crate) mod coordinator;
 pub(crate) mod dialer;
+pub(crate) mod ending;
 pub(crate) mod named;
 pub(crate) mod reconnect;
 pub(crate) mod shutdown;

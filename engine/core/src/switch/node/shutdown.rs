@@ -14,12 +14,10 @@
 
 use std::time::Duration;
 
-use crate::error::{CloseReason, Reject};
-use crate::peer::ShardId;
-use crate::switch::io::Event;
-use crate::switch::links::link::Stage;
+use crate::error::CloseReason;
+use crate::switch::core::Core;
+use crate::switch::links::table::Links;
 use crate::switch::message::ShardMessage;
-use crate::switch::switch::Switch;
 use crate::switch::timers::Timer;
 use crate::time::Instant;
 
@@ -39,114 +37,66 @@ pub(crate) struct Shutdown {
     stopped: bool,
 }
 
-impl Switch {
-    /// The application wants the node to end.
-    pub(crate) fn shut_down(&mut self, within: Duration) {
-        if self.shutdown.deadline.is_some() {
-            return;
+impl Shutdown {
+    /// The end is announced; says whether that is news.
+    pub(crate) fn begin(&mut self, core: &mut Core, within: Duration) -> bool {
+        if self.deadline.is_some() {
+            return false;
         }
-        let deadline = self.core.now + within;
-        self.shutdown.deadline = Some(deadline);
-        self.core.stopping = true;
-        self.core
-            .timers
-            .set(self.core.now + within / 2, Timer::Shutdown);
-        self.core.timers.set(deadline, Timer::Shutdown);
-        if let Some(coordinator) = &mut self.coordinator {
-            coordinator.stop(&mut self.core);
-        }
-        self.refuse_unfinished();
-        self.advance_rounds();
+        let deadline = core.now() + within;
+        self.deadline = Some(deadline);
+        core.begin_stop();
+        core.set_timer(core.now() + within / 2, Timer::Shutdown);
+        core.set_timer(deadline, Timer::Shutdown);
+        true
     }
 
     /// Another shard has said everything up to a round.
-    pub(crate) fn handle_draining(&mut self, round: u8) {
-        self.shutdown.heard[usize::from(round)] += 1;
-        self.advance_rounds();
+    pub(crate) fn handle_draining(&mut self, core: &mut Core, links: &mut Links, round: u8) {
+        self.heard[usize::from(round)] += 1;
+        self.advance_rounds(core, links);
     }
 
-    fn advance_rounds(&mut self) {
-        if self.shutdown.deadline.is_none() {
+    /// Says what may be said by now; after the last round every peer is flushed.
+    pub(crate) fn advance_rounds(&mut self, core: &mut Core, links: &mut Links) {
+        if self.deadline.is_none() {
             return;
         }
-        let others = self.core.shard_count - 1;
+        let others = core.identity().shard_count() - 1;
         loop {
-            let said = self.shutdown.said;
-            if said > 0 && self.shutdown.heard[usize::from(said - 1)] < others {
+            let said = self.said;
+            if said > 0 && self.heard[usize::from(said - 1)] < others {
                 return;
             }
             if said == ROUNDS {
-                return self.flush_peers();
+                return self.flush_peers(links);
             }
-            for shard in self.core.other_shards() {
-                self.core
-                    .send(shard, ShardMessage::Draining { round: said });
+            for shard in core.identity().other_shards() {
+                core.send(shard, ShardMessage::Draining { round: said });
             }
-            self.shutdown.said += 1;
+            self.said += 1;
         }
     }
 
-    /// Closes links that are not peers yet.
-    fn refuse_unfinished(&mut self) {
-        let is_peer =
-            |stage: &Stage| matches!(stage, Stage::Established(_) | Stage::Parting { .. });
-        let links = &self.core.links;
-        let unfinished: Vec<_> = links
-            .keys()
-            .filter(|key| links.get(*key).is_some_and(|l| !is_peer(&l.stage)))
-            .collect();
-        for key in unfinished {
-            self.core
-                .refuse(key, CloseReason::Rejected(Reject::Stopping));
-        }
-        for dial in std::mem::take(&mut self.core.dials).into_keys() {
-            self.core
-                .outputs
-                .push_back(crate::switch::io::Output::CancelDial(dial));
-        }
-    }
-
-    fn flush_peers(&mut self) {
-        let Some(deadline) = self.shutdown.deadline else {
+    /// Begins to flush every peer, unless that has begun.
+    pub(crate) fn flush_peers(&mut self, links: &mut Links) {
+        let Some(deadline) = self.deadline else {
             return;
         };
-        if std::mem::replace(&mut self.shutdown.flushing, true) {
-            return;
-        }
-        let keys: Vec<_> = self.core.links.peer_keys().collect();
-        for key in keys {
-            self.close_gracefully(key, CloseReason::Shutdown, deadline);
+        if !std::mem::replace(&mut self.flushing, true) {
+            links.close_all_gracefully(&CloseReason::Shutdown, deadline);
         }
     }
 
-    /// Half of the time, or all of it, is over.
-    pub(crate) fn handle_shutdown_timeout(&mut self) {
-        self.flush_peers();
-        if self
-            .shutdown
-            .deadline
-            .is_some_and(|deadline| deadline <= self.core.now)
-        {
-            let keys: Vec<_> = self.core.links.peer_keys().collect();
-            for key in keys {
-                self.close_peer(key, CloseReason::Shutdown);
-            }
-            self.core.close_all_parting();
-        }
+    /// Whether the time is over.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    /// Reports the end once the last link is closed.
-    pub(crate) fn finish_shutdown(&mut self) {
-        let is_due = self.shutdown.flushing && !self.shutdown.stopped && self.core.links.is_empty();
-        if !is_due {
-            return;
-        }
-        self.shutdown.stopped = true;
-        for index in 0..self.reactors.len() {
-            // A panic here is counted; the node ends all the same.
-            let _ = self.call(index, |reactor, cx| reactor.stop(cx));
-        }
-        debug_assert!(self.core.shard != ShardId::COORDINATOR || self.coordinator.is_some());
-        self.core.event(Event::Stopped);
+    /// Whether the end has come and nobody has been told.
+    pub(crate) fn take_end(&mut self, links: &Links) -> bool {
+        let is_due = self.flushing && !self.stopped && links.is_empty();
+        self.stopped |= is_due;
+        is_due
     }
 }

@@ -1,7 +1,7 @@
 //! How a peer ends: at once, after what is queued for it was sent, or by word of the coordinator.
 //!
 //! ```text
-//!   close_gracefully ─▶ nobody has anything left ─▶ flush ─▶ last byte handed over ─┐
+//!   begin_closing    ─▶ nobody has anything left ─▶ flush ─▶ last byte handed over ─┐
 //!          └───────────────────────── deadline ─────────────────────────────────────┼─▶ close_peer
 //!   a broken rule, a lost socket, a reactor's error, Revoke ────────────────────────┘
 //! ```
@@ -9,154 +9,114 @@
 //! The coordinator hears of the end only after the last `remove_peer` has returned, so no
 //! `init_peer` of the same id can come before (items 64 and 65).
 
+use std::time::Duration;
+
 use crate::buffer::Buffer;
-use crate::error::{CloseReason, Reject, SendError};
+use crate::error::{CloseReason, Reject};
 use crate::peer::{PeerInfo, PeerKey};
-use crate::switch::io::{Event, Reply};
+use crate::switch::io::Event;
 use crate::switch::links::goodbye::goodbye_for;
-use crate::switch::links::link::{Closing, Peer, Stage};
+use crate::switch::links::table::Links;
 use crate::switch::message::{ShardMessage, Ticket};
-use crate::switch::switch::Switch;
-use crate::time::Instant;
+use crate::switch::peer::peer::Peer;
+use crate::switch::reactors::context::call;
+use crate::switch::shard::{Parts, Shard};
 
-/// Revoked tickets remembered for connections that are still on their way; each waits for one
-/// message between shards, so a few are enough.
-const REVOKED_MAX: usize = 64;
+/// How long a peer that is stopped on purpose has for taking what is queued.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
-impl Switch {
-    /// Begins to close a peer after what is queued has been sent, until `deadline`.
-    pub(crate) fn close_gracefully(
-        &mut self,
-        key: PeerKey,
-        reason: CloseReason,
-        deadline: Instant,
-    ) {
-        let Some(peer) = self.core.links.peer_mut(key) else {
-            return;
-        };
-        if let Some(closing) = &mut peer.closing {
-            closing.deadline = closing.deadline.min(deadline);
-        } else {
-            peer.closing = Some(Closing {
-                reason,
-                deadline,
-                flushing: false,
-            });
-        }
-        self.core.mark(key);
+/// Flushes a closing peer once nobody has anything left for it.
+#[inline]
+pub(crate) fn advance_closing(shard: &mut Shard, key: PeerKey) {
+    let Parts {
+        links, reactors, ..
+    } = shard.parts();
+    let Some(peer) = links.peer_mut(key) else {
+        return;
+    };
+    let is_due =
+        peer.wants_flush() && !(0..reactors.len()).any(|index| reactors.has_pending(index, key));
+    if is_due {
+        peer.begin_flush();
     }
+}
 
-    /// Flushes a closing peer once nobody has anything left for it.
-    pub(crate) fn advance_closing(&mut self, key: PeerKey) {
-        let Some(peer) = self.core.links.peer(key) else {
-            return;
-        };
-        let is_due = peer
-            .closing
-            .as_ref()
-            .is_some_and(|closing| !closing.flushing)
-            && peer.waiting.is_empty()
-            && !(0..self.reactors.len()).any(|index| self.reactors.has_pending(index, key));
-        if !is_due {
-            return;
-        }
-        let peer = self.core.links.peer_mut(key).expect("found above");
-        peer.conn.begin_flush();
-        if let Some(closing) = &mut peer.closing {
-            closing.flushing = true;
-        }
-    }
+/// Why a closing peer is to be closed now that its last byte was handed to the kernel, if it was.
+#[inline]
+pub(crate) fn flushed(links: &Links, key: PeerKey) -> Option<CloseReason> {
+    let link = links.get(key)?;
+    let reason = link.peer()?.flushed()?;
+    (!link.is_sending()).then(|| reason.clone())
+}
 
-    /// Closes a closing peer once its last byte was handed to the kernel.
-    pub(crate) fn finish_closing(&mut self, key: PeerKey) {
-        let Some(link) = self.core.links.get(key) else {
-            return;
-        };
-        let Some(Peer {
-            conn,
-            closing: Some(closing),
-            ..
-        }) = link.peer()
-        else {
-            return;
-        };
-        if conn.is_flushed() && !link.sending {
-            let reason = closing.reason.clone();
-            self.close_peer(key, reason);
-        }
-    }
-
-    /// Closes a peer now: every reactor is told, then the coordinator.
-    pub(crate) fn close_peer(&mut self, key: PeerKey, reason: CloseReason) {
-        let Some(mut link) = self.core.links.remove(key) else {
-            return;
-        };
-        let Some(peer) = link.peer_mut() else {
-            unreachable!("close_peer is for peers");
-        };
-        // A peer that was asked to leave leaves for that reason, however its socket ends.
-        let reason = peer.closing.take().map_or(reason, |closing| closing.reason);
-        let goodbye = goodbye_for(&reason).and_then(|goodbye| peer.conn.seal_goodbye(&goodbye));
-        self.core
-            .part(&link, goodbye.into_iter().map(Buffer::from).collect());
-        let Stage::Established(mut peer) = link.stage else {
-            unreachable!("just seen");
-        };
-        for index in 0..self.reactors.len() {
-            // A panic here is counted; there is no peer left that it could cost.
-            let _ = self.call(index, |reactor, cx| {
-                reactor.remove_peer(cx, &peer.info, &reason)
-            });
-        }
-        for send in peer.waiting.drain(..) {
-            if let Some(token) = send.token {
-                self.core.reply(token, Reply::Send(Err(SendError::Closed)));
-            }
-        }
-        peer.conn.release(&mut self.core.pool);
-        self.core.recv_budget.forget(key, peer.held);
-        self.core.send_budget.forget(peer.queued);
-        self.core.metrics.peers_removed += 1;
-        self.core.tell_coordinator(ShardMessage::Left {
-            ticket: peer.ticket,
-            reason: reason.clone(),
-        });
-        self.core.event(Event::PeerRemoved {
-            peer: PeerInfo::clone(&peer.info),
-            reason,
+/// Closes a peer now: every reactor is told, then the coordinator.
+pub(crate) fn close_peer(shard: &mut Shard, key: PeerKey, reason: CloseReason) {
+    let Parts { core, links, .. } = shard.parts();
+    let Some(mut link) = links.remove(key) else {
+        return;
+    };
+    let Some(peer) = link.peer_mut() else {
+        unreachable!("close_peer is for peers");
+    };
+    // A peer that was asked to leave leaves for that reason, however its socket ends.
+    let reason = peer.take_closing().unwrap_or(reason);
+    let goodbye = goodbye_for(&reason).and_then(|goodbye| peer.seal_goodbye(&goodbye));
+    let last = goodbye.into_iter().map(Buffer::from).collect();
+    links.part(core, &link, last);
+    let Some(mut peer) = link.into_peer() else {
+        unreachable!("just seen");
+    };
+    for index in 0..shard.reactors().len() {
+        // A panic here is counted; there is no peer left that it could cost.
+        let _ = call(shard, index, |reactor, cx| {
+            reactor.remove_peer(cx, peer.info(), &reason)
         });
     }
+    forget(shard, key, &mut peer, reason);
+}
 
-    /// Closes an admitted connection that the coordinator no longer wants: it lost a simultaneous
-    /// dial, or its peer was banned.
-    pub(crate) fn revoke(&mut self, ticket: Ticket, reject: Reject) {
-        let is_it = |key: &PeerKey| {
-            self.core
-                .links
-                .peer(*key)
-                .is_some_and(|p| p.ticket == ticket)
-        };
-        let found = self.core.links.peer_keys().find(is_it);
-        match found {
-            Some(key) => self.close_peer(key, CloseReason::Rejected(reject)),
-            None => self.remember_revoked(ticket, reject),
-        }
-    }
+/// Forgets a peer of which every reactor was told that it is gone.
+fn forget(shard: &mut Shard, key: PeerKey, peer: &mut Peer, reason: CloseReason) {
+    let Parts {
+        core,
+        memory,
+        sends,
+        recv_budget,
+        ..
+    } = shard.parts();
+    sends.forget(core, peer);
+    peer.release(memory.pool());
+    recv_budget.forget(key, peer.held());
+    core.count().peers_removed += 1;
+    core.tell_coordinator(ShardMessage::Left {
+        ticket: peer.ticket(),
+        reason: reason.clone(),
+    });
+    core.event(Event::PeerRemoved {
+        peer: PeerInfo::clone(peer.info()),
+        reason,
+    });
+}
 
-    /// The connection may still be on its way here; or it has just left, and then this is moot.
-    fn remember_revoked(&mut self, ticket: Ticket, reject: Reject) {
-        if self.revoked.len() == REVOKED_MAX {
-            self.revoked.pop_front();
-        }
-        self.revoked.push_back((ticket, reject));
+/// Closes all peers now.
+pub(crate) fn close_all(shard: &mut Shard, reason: &CloseReason) {
+    let keys: Vec<_> = shard.links().peer_keys().collect();
+    for key in keys {
+        close_peer(shard, key, reason.clone());
     }
+}
 
-    /// Why the connection of a ticket is no longer wanted, if word of it came before it did.
-    pub(crate) fn take_revoked(&mut self, ticket: Ticket) -> Option<Reject> {
-        let place = self
-            .revoked
-            .iter()
-            .position(|(revoked, _)| *revoked == ticket)?;
-        self.revoked.remove(place).map(|(_, reject)| reject)
+/// Closes an admitted connection that the coordinator no longer wants: it lost a simultaneous
+/// dial, or its peer was banned.
+pub(crate) fn revoke(shard: &mut Shard, ticket: Ticket, reject: Reject) {
+    match key_of_ticket(shard.links(), ticket) {
+        Some(key) => close_peer(shard, key, CloseReason::Rejected(reject)),
+        None => shard.parts().revoked.remember(ticket, reject),
     }
+}
+
+/// The peer of a ticket, if it lives here.
+pub(crate) fn key_of_ticket(links: &Links, ticket: Ticket) -> Option<PeerKey> {
+    let has_it = |key: &PeerKey| links.peer(*key).is_some_and(|it| it.ticket() == ticket);
+    links.peer_keys().find(has_it)
 }

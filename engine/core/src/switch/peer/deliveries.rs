@@ -157,6 +157,24 @@ impl Deliveries {
         }))
     }
 
+    /// A peer is held back because a channel has no room for its next message.
+    pub(crate) fn hold_back(&mut self, core: &mut Core, channel: ChannelId, peer: NodeId) {
+        if let Some(at) = self.note_shut(channel, peer, core.now()) {
+            core.set_timer(at, Timer::Shut(channel));
+        }
+    }
+
+    /// A channel was shut a while ago.
+    pub(crate) fn handle_timeout(&mut self, core: &mut Core, channel: ChannelId) {
+        match self.look_at_shut(channel, core.now()) {
+            Some(Ok(event)) => core.event(event),
+            Some(Err(at)) => {
+                core.set_timer(at, Timer::Shut(channel));
+            }
+            None => {}
+        }
+    }
+
     /// Whether a full channel got room since the last [`Deliveries::take_reopened`].
     pub(crate) fn is_reopened(&self) -> bool {
         self.reopened
@@ -165,26 +183,6 @@ impl Deliveries {
     /// Whether a full channel got room since the last call.
     pub(crate) fn take_reopened(&mut self) -> bool {
         std::mem::take(&mut self.reopened)
-    }
-}
-
-impl Core {
-    /// A peer is held back because a channel has no room for its next message.
-    pub(crate) fn note_shut(&mut self, channel: ChannelId, peer: NodeId) {
-        if let Some(at) = self.deliveries.note_shut(channel, peer, self.now) {
-            self.timers.set(at, Timer::Shut(channel));
-        }
-    }
-
-    /// A channel was shut a while ago.
-    pub(crate) fn look_at_shut(&mut self, channel: ChannelId) {
-        match self.deliveries.look_at_shut(channel, self.now) {
-            Some(Ok(event)) => self.event(event),
-            Some(Err(at)) => {
-                self.timers.set(at, Timer::Shut(channel));
-            }
-            None => {}
-        }
     }
 }
 

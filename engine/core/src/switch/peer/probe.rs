@@ -6,7 +6,7 @@
 //! over the established connection, and a ping sees to it that something comes.
 //!
 //! *The same node comes over a new connection.* Its machine may have lost power, and the old connection
-//! is one that nobody will ever end. It has [`SILENCE_MAX`] to prove that it lives; if it does not, the
+//! is one that nobody will ever end. It has a few seconds (`SILENCE_MAX`) to prove that it lives; if it does not, the
 //! newcomer takes its place. The newcomer has proven the same key, so nobody is driven out by a
 //! stranger.
 //!
@@ -26,123 +26,57 @@ use std::time::Duration;
 use crate::error::{CloseReason, Reject};
 use crate::peer::PeerKey;
 use crate::switch::core::Core;
-use crate::switch::io::ReadMode;
+use crate::switch::links::table::Links;
 use crate::switch::message::{ShardMessage, Ticket};
-use crate::switch::switch::Switch;
-use crate::time::{Deadline, Instant};
+use crate::switch::peer::closing::{close_peer, key_of_ticket};
+use crate::switch::shard::{Parts, Shard};
 
-/// How long an old connection has to show that it lives when its node comes over a new one. Two round
-/// trips around the world and a lost segment; well below the time a handshake has, for the newcomer
-/// waits so long.
-pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(3);
-
-/// What is granted for reading an answer that came while we stood still ourselves.
-const LATE_GRACE: Duration = Duration::from_secs(1);
-
-/// A question that a peer has not answered yet.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Probe {
-    /// Packets that had come when the present question was asked.
-    packets: u64,
-    /// When silence ends the connection; never for a dial that waits.
-    deadline: Option<Deadline>,
+/// The coordinator asks whether a peer is there; with a limit, silence ends it.
+pub(crate) fn probe(shard: &mut Shard, ticket: Ticket, within: Option<Duration>) {
+    let Parts { core, links, .. } = shard.parts();
+    let Some(key) = key_of_ticket(links, ticket) else {
+        // It is on its way here, as young as can be. Or it has left, and the word of that is
+        // ahead of this one.
+        return core.tell_coordinator(ShardMessage::Probed(ticket));
+    };
+    let has_ended = links.get(key).is_some_and(|link| link.ended().is_some());
+    if within.is_some() && has_ended {
+        return close_peer(shard, key, CloseReason::Rejected(Reject::Superseded));
+    }
+    if let Some(peer) = links.peer_mut(key) {
+        peer.ask(core.now(), within);
+        links.mark(key);
+        links.schedule(core, key);
+    }
+    hear_probed(core, links, key);
 }
 
-impl Probe {
-    /// When silence ends the connection.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadline.map(|deadline| deadline.at())
-    }
-}
-
-impl Switch {
-    /// The coordinator asks whether a peer is there; with a limit, silence ends it.
-    pub(crate) fn probe(&mut self, ticket: Ticket, within: Option<Duration>) {
-        let Some(key) = self.core.key_of_ticket(ticket) else {
-            // It is on its way here, as young as can be. Or it has left, and the word of that is
-            // ahead of this one.
-            return self.core.tell_coordinator(ShardMessage::Probed(ticket));
-        };
-        let has_ended = self.core.links.get(key).is_some_and(|l| l.ended.is_some());
-        if within.is_some() && has_ended {
-            return self.close_peer(key, CloseReason::Rejected(Reject::Superseded));
-        }
-        self.core.ask_peer(key, within);
-        self.core.hear_probed(key);
-    }
-
-    /// Closes a peer that has been silent for as long as a probe grants; says whether it did.
-    pub(crate) fn end_silent(&mut self, key: PeerKey) -> bool {
-        let now = self.core.now;
-        let Some(link) = self.core.links.get(key) else {
-            return false;
-        };
-        let is_read = link.read == ReadMode::Stream;
-        let probe = self
-            .core
-            .links
-            .peer_mut(key)
-            .and_then(|peer| peer.probe.as_mut());
-        let Some(deadline) = probe.and_then(|probe| probe.deadline.as_mut()) else {
-            return false;
-        };
-        if !deadline.has_passed(now) {
-            return false;
-        }
-        if !is_read {
-            self.core.end_probe(key);
-            return false;
-        }
-        self.close_peer(key, CloseReason::Rejected(Reject::Superseded));
-        true
+/// Tells the coordinator if a peer that was asked has been heard.
+#[inline]
+pub(crate) fn hear_probed(core: &mut Core, links: &mut Links, key: PeerKey) {
+    if links.peer(key).is_some_and(|peer| peer.has_answered()) {
+        end_probe(core, links, key);
     }
 }
 
-impl Core {
-    /// The peer of a ticket, if it lives here.
-    pub(crate) fn key_of_ticket(&self, ticket: Ticket) -> Option<PeerKey> {
-        let has_it = |key: &PeerKey| {
-            let peer = self.links.peer(*key);
-            peer.is_some_and(|peer| peer.ticket == ticket)
-        };
-        self.links.peer_keys().find(has_it)
+/// Why a peer has to be closed that has been silent for as long as a probe grants, if it has.
+pub(crate) fn end_silent(core: &mut Core, links: &mut Links, key: PeerKey) -> Option<CloseReason> {
+    let link = links.get_mut(key)?;
+    let is_read = link.is_read();
+    if !link.peer_mut()?.is_silent(core.now()) {
+        return None;
     }
-
-    fn ask_peer(&mut self, key: PeerKey, within: Option<Duration>) {
-        let now = self.now;
-        let Some(peer) = self.links.peer_mut(key) else {
-            return;
-        };
-        peer.conn.ping_now(now);
-        peer.probe = Some(Probe {
-            packets: match within {
-                // What came since the connection was admitted counts, too.
-                None => 0,
-                Some(_) => peer.conn.packets_heard(),
-            },
-            deadline: within.map(|within| Deadline::new(now + within, LATE_GRACE)),
-        });
-        self.mark(key);
-        self.schedule(key);
+    if !is_read {
+        end_probe(core, links, key);
+        return None;
     }
+    Some(CloseReason::Rejected(Reject::Superseded))
+}
 
-    /// Tells the coordinator if a peer that was asked has been heard.
-    pub(crate) fn hear_probed(&mut self, key: PeerKey) {
-        let Some(peer) = self.links.peer(key) else {
-            return;
-        };
-        let is_heard = |probe: Probe| peer.conn.packets_heard() > probe.packets;
-        if peer.probe.is_some_and(is_heard) {
-            self.end_probe(key);
-        }
-    }
-
-    fn end_probe(&mut self, key: PeerKey) {
-        if let Some(peer) = self.links.peer_mut(key) {
-            peer.probe = None;
-            let ticket = peer.ticket;
-            self.tell_coordinator(ShardMessage::Probed(ticket));
-        }
+fn end_probe(core: &mut Core, links: &mut Links, key: PeerKey) {
+    if let Some(peer) = links.peer_mut(key) {
+        peer.end_probe();
+        core.tell_coordinator(ShardMessage::Probed(peer.ticket()));
     }
 }
 

@@ -42,7 +42,8 @@ use crate::error::CloseReason;
 use crate::peer::PeerKey;
 use crate::switch::core::Core;
 use crate::switch::io::ReadMode;
-use crate::switch::switch::Switch;
+use crate::switch::links::table::Links;
+use crate::switch::peer::peer::Peer;
 use crate::switch::timers::Timer;
 use crate::time::{Deadline, Instant};
 
@@ -51,7 +52,7 @@ use crate::time::{Deadline, Instant};
 const TRIALS_MAX: usize = 16;
 /// How long a message on trial may take to grow at a usual rate: a few round trips around the world,
 /// or a few lost segments in a row.
-pub(crate) const PROGRESS_SPAN: Duration = Duration::from_secs(2);
+const PROGRESS_SPAN: Duration = Duration::from_secs(2);
 /// Bytes by which it must have grown in that time.
 const PROGRESS_BYTES: usize = 64 * 1024;
 /// In which part of that time, one in so many, the favoured message must grow for its peer to keep its
@@ -110,6 +111,16 @@ enum Progress {
     Stands,
     /// Its time is up.
     Late,
+}
+
+/// What becomes of a watched peer whose look was due.
+enum Look {
+    /// It is watched on.
+    Again(Watch),
+    /// It is watched no longer.
+    Over,
+    /// It has to be closed.
+    Close(CloseReason),
 }
 
 impl RecvBudget {
@@ -210,132 +221,234 @@ impl RecvBudget {
     }
 }
 
-impl Core {
+// ---- who is read ----------------------------------------------------------------------------
+
+impl RecvBudget {
     /// Tells the shell whether to read a peer: it has room itself, and the budget lets it.
-    pub(crate) fn read_as_wanted(&mut self, key: PeerKey) {
-        let peers = self.links.peer_count();
-        let (now, budget) = (self.now, &mut self.recv_budget);
-        let Some(link) = self.links.get_mut(key) else {
+    #[inline]
+    pub(crate) fn read_as_wanted(&mut self, core: &mut Core, links: &mut Links, key: PeerKey) {
+        let (now, peers) = (core.now(), links.peer_count());
+        let Some(link) = links.get_mut(key) else {
             return;
         };
-        let has_ended = link.ended.is_some();
+        let has_ended = link.ended().is_some();
         let Some(peer) = link.peer_mut() else { return };
-        budget.update(&mut peer.held, peer.conn.held_bytes());
-        let wants_read = !has_ended && peer.conn.wants_read(now);
-        let may_read = budget.may_read(key, peer.held, peers);
+        peer.count_held(|former, now| self.update(former, now));
+        let wants_read = !has_ended && peer.wants_read(now);
+        let may_read = self.may_read(key, peer.held(), peers);
         if wants_read && !may_read {
-            budget.hold_back(key);
-            peer.conn.note_held_back(now);
+            self.hold_back(key);
+            peer.note_held_back(now);
         } else {
-            budget.waiting.remove(&key);
+            self.waiting.remove(&key);
         }
         let mode = match wants_read && may_read {
             true => ReadMode::Stream,
             false => ReadMode::Pause,
         };
-        self.set_read(key, mode);
+        links.set_read(core, key, mode);
     }
 
     /// Lets those who wait be read again once there is room; else looks who gets on, and whom to read
     /// beside. Once per turn; costs nothing while nobody waits.
-    pub(crate) fn balance_reading(&mut self) {
-        let budget = &mut self.recv_budget;
-        let is_watching = budget.favoured.is_some() || !budget.trials.is_empty();
-        if budget.waiting.is_empty() && !is_watching {
+    pub(crate) fn balance_reading(&mut self, core: &mut Core, links: &mut Links) {
+        let is_watching = self.favoured.is_some() || !self.trials.is_empty();
+        if self.waiting.is_empty() && !is_watching {
             return;
         }
-        if !budget.is_full() {
-            return budget.open().for_each(|key| self.mark(key));
+        if !self.is_full() {
+            return self.open().for_each(|key| links.mark(key));
         }
-        self.look_at_favoured();
-        self.look_at_trials();
-        if !self.recv_budget.waiting.is_empty() {
-            self.begin_trials();
-            self.favour_next();
+        self.look_at_favoured(core, links);
+        self.look_at_trials(core, links);
+        if !self.waiting.is_empty() {
+            self.begin_trials(core, links);
+            self.favour_next(core, links);
         }
     }
 
-    fn look_at_favoured(&mut self) {
-        let over = self.recv_budget.favoured.filter(|watch| {
-            let progress = self.progress(watch);
+    fn look_at_favoured(&mut self, core: &Core, links: &mut Links) {
+        let over = self.favoured.filter(|watch| {
+            let progress = watch.progress(core, links);
             matches!(progress, Progress::Over)
         });
         if let Some(Watch { peer, .. }) = over {
-            self.recv_budget.favoured = None;
+            self.favoured = None;
             // It takes its place behind the others.
-            self.mark(peer);
+            links.mark(peer);
         }
     }
 
     /// Ends the trials of those who have proven themselves, or have nothing to prove any more.
-    fn look_at_trials(&mut self) {
-        let mut trials = std::mem::take(&mut self.recv_budget.trials);
-        trials.retain(|watch| {
-            let has_proven = match self.progress(watch) {
+    fn look_at_trials(&mut self, core: &Core, links: &mut Links) {
+        let proven = &mut self.proven;
+        self.trials.retain(|watch| {
+            let has_proven = match watch.progress(core, links) {
                 Progress::Over => false,
                 Progress::Goes(now) if watch.has_grown(&now) => true,
                 Progress::Goes(_) | Progress::Stands | Progress::Late => return true,
             };
             if has_proven {
-                self.recv_budget.proven.push_back(watch.peer);
+                proven.push_back(watch.peer);
             }
-            self.mark(watch.peer);
+            links.mark(watch.peer);
             false
         });
-        self.recv_budget.trials = trials;
     }
 
     /// Tries peers that hold their share in what only they can finish. Whoever sends nothing does not
     /// wait either, so all peers are looked at.
-    fn begin_trials(&mut self) {
-        if self.recv_budget.trials.len() == TRIALS_MAX {
+    fn begin_trials(&mut self, core: &mut Core, links: &mut Links) {
+        if self.trials.len() == TRIALS_MAX {
             return;
         }
-        let links = &self.links;
-        let keys = links.peer_keys().filter(|key| self.holds_its_share(*key));
-        let candidates = keys.filter_map(|key| Some((links.peer(key)?.held, key)));
-        let step = (progress_span(self.conn_config.recv_rate), PROGRESS_BYTES);
-        for key in self.recv_budget.next_trials(candidates) {
-            let trial = self.watch(key, step, |_| TRIAL_SPANS * step.0);
-            self.recv_budget.trials.extend(trial);
+        let keys = links
+            .peer_keys()
+            .filter(|key| self.holds_its_share(links, *key));
+        let candidates = keys.filter_map(|key| Some((links.peer(key)?.held(), key)));
+        let recv_rate = core.identity().conn_config().recv_rate;
+        let step = (progress_span(recv_rate), PROGRESS_BYTES);
+        for key in self.next_trials(candidates) {
+            let trial = Watch::begin(core, links, key, step, |_| TRIAL_SPANS * step.0);
+            self.trials.extend(trial);
         }
     }
 
-    fn favour_next(&mut self) {
-        let rate = self.conn_config.recv_rate;
-        let span = progress_span(rate) / FAVOUR_STEPS;
-        let step = (span, FAVOUR_STEP_BYTES);
-        while self.recv_budget.favoured.is_none()
-            && let Some(key) = self.recv_budget.proven.pop_front()
+    fn favour_next(&mut self, core: &mut Core, links: &mut Links) {
+        let rate = core.identity().conn_config().recv_rate;
+        let step = (progress_span(rate) / FAVOUR_STEPS, FAVOUR_STEP_BYTES);
+        while self.favoured.is_none()
+            && let Some(key) = self.proven.pop_front()
         {
-            if self.holds_its_share(key) {
-                self.recv_budget.favoured =
-                    self.watch(key, step, |unfinished| finishing_span(unfinished, rate));
+            if self.holds_its_share(links, key) {
+                let span = |unfinished: &Unfinished| finishing_span(unfinished, rate);
+                self.favoured = Watch::begin(core, links, key, step, span);
             }
         }
     }
 
     /// Whether a peer holds its share in what only it can finish.
-    fn holds_its_share(&self, key: PeerKey) -> bool {
-        let share = self.recv_budget.share(self.links.peer_count());
-        self.links
+    fn holds_its_share(&self, links: &Links, key: PeerKey) -> bool {
+        let share = self.share(links.peer_count());
+        links
             .peer(key)
-            .is_some_and(|peer| !peer.conn.is_unread() && peer.conn.unfinished_bytes() >= share)
+            .is_some_and(|peer| !peer.is_unread() && peer.unfinished_bytes() >= share)
+    }
+}
+
+// ---- whose time is up -----------------------------------------------------------------------
+
+/// Watched peers at whom it is time to look.
+pub(crate) struct DueWatches {
+    favoured: Option<Watch>,
+    trials: std::vec::IntoIter<Watch>,
+}
+
+impl RecvBudget {
+    /// A favoured message must have grown by now, or be finished; a tried one as well. Gives those at
+    /// whom to look, for [`RecvBudget::look_at_due`].
+    pub(crate) fn take_due(&mut self, core: &mut Core) -> DueWatches {
+        self.excuse_watched(core);
+        let now = core.now();
+        let is_due = |watch: &mut Watch| watch.look_at.at() <= now;
+        let favoured = self.favoured.take_if(is_due);
+        let trials: Vec<_> = self.trials.extract_if(.., is_due).collect();
+        DueWatches {
+            favoured,
+            trials: trials.into_iter(),
+        }
     }
 
-    /// Begins to read a peer for what it has begun, for a time that depends on that.
-    fn watch(
+    /// Looks at those who are due, up to the first that has to be closed: says who, and why.
+    pub(crate) fn look_at_due(
         &mut self,
-        key: PeerKey,
+        core: &mut Core,
+        links: &mut Links,
+        due: &mut DueWatches,
+    ) -> Option<(PeerKey, CloseReason)> {
+        if let Some(watch) = due.favoured.take() {
+            match self.look_at_favour(core, links, watch) {
+                Look::Again(watch) => self.favoured = Some(watch),
+                Look::Close(reason) => return Some((watch.peer, reason)),
+                Look::Over => {}
+            }
+        }
+        for watch in due.trials.by_ref() {
+            match self.look_at_trial(core, links, watch) {
+                Look::Again(watch) => self.trials.push(watch),
+                Look::Close(reason) => return Some((watch.peer, reason)),
+                Look::Over => {}
+            }
+        }
+        None
+    }
+
+    /// Gives those who are watched another step if it was us who stood still: what they sent
+    /// meanwhile lies in the socket.
+    fn excuse_watched(&mut self, core: &mut Core) {
+        for watch in self.trials.iter_mut().chain(&mut self.favoured) {
+            if let Some(look_at) = watch.excuse(core.now()) {
+                core.set_timer(look_at, Timer::Favour);
+            }
+        }
+    }
+
+    fn look_at_favour(&self, core: &mut Core, links: &mut Links, watch: Watch) -> Look {
+        match watch.progress(core, links) {
+            Progress::Goes(unfinished) => watch.go_on(core, unfinished),
+            // Without another to take its place it may stand: nobody would be read instead.
+            Progress::Stands if self.proven.is_empty() => watch.go_on(core, watch.unfinished),
+            // Each trial lets it grow by a little: within the budget only.
+            Progress::Stands if self.is_used_up() => self.give_up(core, links, watch),
+            Progress::Late => self.give_up(core, links, watch),
+            Progress::Over | Progress::Stands => {
+                links.mark(watch.peer);
+                Look::Over
+            }
+        }
+    }
+
+    fn look_at_trial(&self, core: &mut Core, links: &mut Links, watch: Watch) -> Look {
+        match watch.progress(core, links) {
+            Progress::Goes(unfinished) => watch.go_on(core, unfinished),
+            Progress::Stands | Progress::Late => self.give_up(core, links, watch),
+            Progress::Over => {
+                links.mark(watch.peer);
+                Look::Over
+            }
+        }
+    }
+
+    /// A watched peer that does not get on is closed while others wait. While nobody does it is kept
+    /// from nothing, and keeps nobody.
+    fn give_up(&self, core: &Core, links: &mut Links, watch: Watch) -> Look {
+        if self.waiting.is_empty() {
+            links.mark(watch.peer);
+            return Look::Over;
+        }
+        Look::Close(CloseReason::Connection(ConnError::HoldsTooMuch {
+            held: links.peer(watch.peer).map_or(0, Peer::held),
+            share: self.share(links.peer_count()),
+            within: core.now() - watch.since,
+        }))
+    }
+}
+
+impl Watch {
+    /// Begins to read a peer for what it has begun, for a time that depends on that.
+    fn begin(
+        core: &mut Core,
+        links: &mut Links,
+        peer: PeerKey,
         step: (Duration, usize),
         span: impl Fn(&Unfinished) -> Duration,
     ) -> Option<Watch> {
-        let unfinished = self.links.peer(key)?.conn.unfinished()?;
-        let now = self.now;
-        self.timers.set(now + step.0, Timer::Favour);
-        self.mark(key);
+        let unfinished = links.peer(peer)?.unfinished()?;
+        let now = core.now();
+        core.set_timer(now + step.0, Timer::Favour);
+        links.mark(peer);
         Some(Watch {
-            peer: key,
+            peer,
             unfinished,
             since: now,
             step,
@@ -344,56 +457,43 @@ impl Core {
         })
     }
 
-    /// How a watched peer gets on.
-    fn progress(&self, watch: &Watch) -> Progress {
-        let Some(link) = self.links.get(watch.peer) else {
+    /// How the watched peer gets on.
+    fn progress(&self, core: &Core, links: &Links) -> Progress {
+        let Some(link) = links.get(self.peer) else {
             return Progress::Over;
         };
-        let Some(conn) = link.peer().map(|peer| &peer.conn) else {
+        let Some(peer) = link.peer() else {
             return Progress::Over;
         };
-        let Some(unfinished) = conn.follow(&watch.unfinished) else {
+        let Some(unfinished) = peer.follow(&self.unfinished) else {
             return Progress::Over;
         };
         // What came and had no turn yet is not looked at: it may be the end of the message.
-        if conn.is_unread() && !link.dirty {
+        if peer.is_unread() && !link.is_marked() {
             return Progress::Over;
         }
-        if watch.until <= self.now {
+        if self.until <= core.now() {
             return Progress::Late;
         }
         // While we do not read, because it has been at its rate, it cannot grow.
-        let stands = !watch.has_grown(&unfinished) && conn.wants_read(self.now);
-        match stands && watch.look_at.at() <= self.now {
+        let stands = !self.has_grown(&unfinished) && peer.wants_read(core.now());
+        match stands && self.look_at.at() <= core.now() {
             true => Progress::Stands,
             false => Progress::Goes(unfinished),
         }
     }
 
-    /// Gives those who are watched another step if it was us who stood still: what they sent
-    /// meanwhile lies in the socket.
-    fn excuse_watched(&mut self) {
-        let (now, budget) = (self.now, &mut self.recv_budget);
-        for watch in budget.trials.iter_mut().chain(&mut budget.favoured) {
-            if let Some(look_at) = watch.excuse(now) {
-                self.timers.set(look_at, Timer::Favour);
-            }
-        }
-    }
-
     /// The same peer watched on, to be looked at one step later.
-    fn watch_on(&mut self, watch: Watch, unfinished: Unfinished) -> Option<Watch> {
-        let look_at = (self.now + watch.step.0).min(watch.until);
-        self.timers.set(look_at, Timer::Favour);
-        Some(Watch {
+    fn go_on(self, core: &mut Core, unfinished: Unfinished) -> Look {
+        let look_at = (core.now() + self.step.0).min(self.until);
+        core.set_timer(look_at, Timer::Favour);
+        Look::Again(Watch {
             unfinished,
-            look_at: Deadline::new(look_at, watch.step.0),
-            ..watch
+            look_at: Deadline::new(look_at, self.step.0),
+            ..self
         })
     }
-}
 
-impl Watch {
     /// Leaves out of its time what shows that we stood still; says when to look again then.
     fn excuse(&mut self, now: Instant) -> Option<Instant> {
         self.until += self.look_at.excuse(now)? + self.step.0;
@@ -402,71 +502,6 @@ impl Watch {
 
     fn has_grown(&self, now: &Unfinished) -> bool {
         now.bytes >= self.unfinished.bytes + self.step.1
-    }
-}
-
-impl Switch {
-    /// A favoured message must have grown by now, or be finished; a tried one as well.
-    pub(crate) fn handle_favour_timeout(&mut self) {
-        self.core.excuse_watched();
-        let now = self.core.now;
-        let is_due = |watch: &mut Watch| watch.look_at.at() <= now;
-        if let Some(watch) = self.core.recv_budget.favoured.take_if(is_due) {
-            self.core.recv_budget.favoured = self.look_at_favour(watch);
-        }
-        let due = self.core.recv_budget.trials.extract_if(.., is_due);
-        for watch in due.collect::<Vec<_>>() {
-            let again = self.look_at_trial(watch);
-            self.core.recv_budget.trials.extend(again);
-        }
-    }
-
-    fn look_at_favour(&mut self, watch: Watch) -> Option<Watch> {
-        let core = &mut self.core;
-        match core.progress(&watch) {
-            Progress::Goes(unfinished) => core.watch_on(watch, unfinished),
-            // Without another to take its place it may stand: nobody would be read instead.
-            Progress::Stands if core.recv_budget.proven.is_empty() => {
-                core.watch_on(watch, watch.unfinished)
-            }
-            // Each trial lets it grow by a little: within the budget only.
-            Progress::Stands if core.recv_budget.is_used_up() => self.give_up(watch),
-            Progress::Late => self.give_up(watch),
-            Progress::Over | Progress::Stands => {
-                core.mark(watch.peer);
-                None
-            }
-        }
-    }
-
-    fn look_at_trial(&mut self, watch: Watch) -> Option<Watch> {
-        let core = &mut self.core;
-        match core.progress(&watch) {
-            Progress::Goes(unfinished) => core.watch_on(watch, unfinished),
-            Progress::Stands | Progress::Late => self.give_up(watch),
-            Progress::Over => {
-                core.mark(watch.peer);
-                None
-            }
-        }
-    }
-
-    /// Closes a watched peer that does not get on while others wait. While nobody does it is kept
-    /// from nothing, and keeps nobody.
-    fn give_up(&mut self, watch: Watch) -> Option<Watch> {
-        let core = &mut self.core;
-        if core.recv_budget.waiting.is_empty() {
-            core.mark(watch.peer);
-            return None;
-        }
-        let held = core.links.peer(watch.peer).map_or(0, |peer| peer.held);
-        let error = ConnError::HoldsTooMuch {
-            held,
-            share: core.recv_budget.share(core.links.peer_count()),
-            within: core.now - watch.since,
-        };
-        self.close_peer(watch.peer, CloseReason::Connection(error));
-        None
     }
 }
 

@@ -184,7 +184,7 @@ fn one_on_trial(house: &mut House) -> [Remote; 3] {
         peer.write_in_two(Bytes::from(vec![5; 900 << 10]), 500 << 10);
         serve(house, &mut [peer]);
     }
-    let budget = &house.switch.core.recv_budget;
+    let budget = house.switch.shard().recv_budget();
     assert!(!budget.trials.is_empty() && !budget.waiting.is_empty());
     peers
 }
@@ -246,10 +246,9 @@ fn a_slow_rate_makes_the_times_longer_and_a_fast_one_none_shorter() {
         let mut house = house();
         let mut peer = join(&mut house, 1);
         stall(&mut house, &mut peer);
-        let key = house.switch.core.links.peer_keys().next();
-        let peer = key.and_then(|key| house.switch.core.links.peer(key));
-        peer.and_then(|peer| peer.conn.unfinished())
-            .expect("it stalls")
+        let key = house.switch.shard().links().peer_keys().next();
+        let peer = key.and_then(|key| house.switch.shard().links().peer(key));
+        peer.and_then(|peer| peer.unfinished()).expect("it stalls")
     };
     let seconds = |rate| finishing_span(&unfinished, rate).as_secs_f64();
     let rest = (unfinished.max - unfinished.bytes) as f64;

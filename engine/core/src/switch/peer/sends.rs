@@ -1,90 +1,174 @@
-//! Sends of the application that wait for room in a peer's queue.
+//! Messages to peers: queued at once, waiting for room, and what the gauges show of it.
 //!
-//! They wait in the order in which they came, per channel: a send never overtakes an earlier one,
-//! even when room appears between the two. Each is answered exactly once: queued, too late, or
+//! ```text
+//!   shell: room reserved at the gauge ──▶ Command::Send ──▶ queued, or waiting in order
+//!                ▲                                                     │ touched
+//!                └──────────── QueueGauge: the queue's fill ◀──────────┘
+//! ```
+//!
+//! Sends that wait keep the order in which they came, per channel: a send never overtakes an earlier
+//! one, even when room appears between the two. Each is answered exactly once: queued, too late, or
 //! closed.
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+use ringwire_codec::ChannelId;
+
+use crate::buffer::memory_cost;
 use crate::error::{SendError, TrySendError};
 use crate::peer::PeerKey;
 use crate::switch::core::Core;
-use crate::switch::io::Reply;
-use crate::switch::links::link::WaitingSend;
+use crate::switch::io::{QueueGauge, Reply};
+use crate::switch::links::table::Links;
+use crate::switch::peer::peer::Peer;
+use crate::switch::peer::queues::WaitingSend;
+use crate::switch::peer::send_budget::SendBudget;
 
 /// Sends that may wait for room at one peer; one more is answered `Full`. A send that nobody waits
 /// for was accepted already, with room held in the queue; it is never refused here, and there are
 /// never more of them than the queues hold.
 pub const WAITING_SENDS_MAX: usize = 1024;
 
-impl Core {
-    /// Queues the sends that wait, in order within each channel, as far as there is room.
-    pub(crate) fn send_waiting(&mut self, key: PeerKey) {
-        let mut place = 0;
-        // The channels without room, a bit each: what waits behind them waits on.
-        let mut full: u16 = 0;
-        loop {
-            let Some(peer) = self.links.peer(key) else {
-                return;
-            };
-            let Some(send) = peer.waiting.get(place) else {
-                return;
-            };
-            let channel = send.channel;
-            let number = self.channels.number(channel);
-            let bit = 1 << number.expect("a send waits only on a registered channel");
-            if full & bit != 0 || !self.can_send(key, channel) {
-                full |= bit;
-                place += 1;
-                continue;
+/// What a shard's peers have in common as receivers.
+pub(crate) struct Sends {
+    budget: SendBudget,
+    /// Gauges that the shell has to look at, each once.
+    gauges: VecDeque<(PeerKey, ChannelId)>,
+}
+
+impl Sends {
+    /// Nothing is queued; the budget has so many bytes.
+    pub(crate) fn new(budget: usize) -> Self {
+        Sends {
+            budget: SendBudget::new(budget),
+            gauges: VecDeque::new(),
+        }
+    }
+
+    /// Bytes queued for all peers.
+    pub(crate) fn queued(&self) -> usize {
+        self.budget.queued()
+    }
+
+    /// Gauges that the shell has not looked at.
+    pub(crate) fn gauges_len(&self) -> usize {
+        self.gauges.len()
+    }
+
+    /// Queues a message for a peer of this shard, or says why not.
+    pub(crate) fn try_send(
+        &mut self,
+        core: &mut Core,
+        links: &mut Links,
+        key: PeerKey,
+        channel: ChannelId,
+        message: Bytes,
+    ) -> Result<(), TrySendError> {
+        let Some(number) = core.channels().number(channel) else {
+            return Err(TrySendError::UnknownChannel(channel));
+        };
+        let peers = links.peer_count();
+        let Some(peer) = links.peer_mut(key) else {
+            return Err(TrySendError::NotConnected(message));
+        };
+        if !peer.info().has_channel(channel) {
+            return Err(TrySendError::PeerLacksChannel(channel));
+        }
+        let len = message.len();
+        let counters = &mut core.count().channels[number];
+        let sent = match self.budget.has_room(peer.queues().queued(), peers) {
+            true => peer.try_send(channel, message),
+            false => Err(TrySendError::Full(message)),
+        };
+        match sent {
+            Ok(()) => {
+                counters.sent_messages += 1;
+                counters.sent_bytes += len as u64;
+                let former = peer.queues_mut().queued_mut();
+                let queued = *former + memory_cost(len);
+                self.budget.update(former, queued);
+                self.touch(peer, key, number, channel);
+                links.mark(key);
+                Ok(())
             }
-            let peer = self.links.peer_mut(key).expect("just seen");
-            let send = peer.waiting.remove(place).expect("looked at above");
-            let outcome = self.try_send(key, channel, send.message);
-            if let Some(token) = send.token {
-                self.reply(token, Reply::Send(outcome.map_err(SendError::Refused)));
+            Err(error) => {
+                if matches!(error, TrySendError::Full(_)) {
+                    counters.full += 1;
+                    peer.queues_mut().starve(number);
+                }
+                Err(error)
             }
         }
     }
 
-    /// Answers the sends that have waited too long.
-    pub(crate) fn expire_waiting(&mut self, key: PeerKey) {
-        let now = self.now;
-        let Some(peer) = self.links.peer_mut(key) else {
-            return;
+    /// Queues a message for every peer of this shard that has the channel and room for it.
+    /// Returns how many took it.
+    pub(crate) fn broadcast_here(
+        &mut self,
+        core: &mut Core,
+        links: &mut Links,
+        channel: ChannelId,
+        message: &Bytes,
+    ) -> usize {
+        let keys: Vec<_> = links.peer_keys().collect();
+        let mut took = |key| {
+            let sent = self.try_send(core, links, key, channel, message.clone());
+            sent.is_ok()
         };
-        let is_late = |send: &WaitingSend| send.deadline.is_some_and(|at| at <= now);
-        let (late, waiting): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut peer.waiting)
-            .into_iter()
-            .partition(is_late);
-        peer.waiting = waiting;
-        for send in late {
+        keys.into_iter().map(|key| usize::from(took(key))).sum()
+    }
+
+    /// Whether a peer's queue of a channel takes another message.
+    pub(crate) fn can_send(&self, links: &Links, key: PeerKey, channel: ChannelId) -> bool {
+        links.peer(key).is_some_and(|peer| {
+            peer.can_send(channel)
+                && self
+                    .budget
+                    .has_room(peer.queues().queued(), links.peer_count())
+        })
+    }
+
+    /// Counts what is still queued for a peer, after a write.
+    #[inline]
+    pub(crate) fn count_queued(&mut self, peer: &mut Peer) {
+        peer.count_queued(|former, now| self.budget.update(former, now));
+    }
+
+    /// A peer is gone: answers the sends that wait for it.
+    pub(crate) fn forget(&mut self, core: &mut Core, peer: &mut Peer) {
+        for send in peer.queues_mut().take_all_waiting() {
             if let Some(token) = send.token {
-                self.reply(token, Reply::Send(Err(SendError::Timeout(send.message))));
+                core.reply(token, Reply::Send(Err(SendError::Closed)));
             }
         }
+        self.budget.forget(peer.queues().queued());
     }
+
+    // ---- sends that wait --------------------------------------------------------------------
 
     /// Queues a message now or lets it wait for room.
-    pub(crate) fn send_or_wait(&mut self, key: PeerKey, send: WaitingSend) {
+    pub(crate) fn send_or_wait(
+        &mut self,
+        core: &mut Core,
+        links: &mut Links,
+        key: PeerKey,
+        send: WaitingSend,
+    ) {
         let WaitingSend {
             channel,
             message,
             deadline,
             token,
         } = send;
-        let Some(peer) = self.links.peer(key) else {
+        let Some(peer) = links.peer(key) else {
             return;
         };
-        let queue_behind = peer
-            .waiting
-            .iter()
-            .any(|waiting| waiting.channel == channel);
-        let is_crowded = peer.waiting.len() >= WAITING_SENDS_MAX;
-        let outcome = if queue_behind {
+        let is_crowded = peer.queues().waiting_len() >= WAITING_SENDS_MAX;
+        let outcome = if peer.queues().waits_on(channel) {
             Err(TrySendError::Full(message))
         } else {
-            self.try_send(key, channel, message)
+            self.try_send(core, links, key, channel, message)
         };
         let outcome = match outcome {
             Err(TrySendError::Full(message)) if !is_crowded || token.is_none() => {
@@ -94,17 +178,105 @@ impl Core {
                     deadline,
                     token,
                 };
-                let peer = self.links.peer_mut(key).expect("found above");
-                peer.waiting.push_back(send);
-                if let Some(number) = self.channels.number(channel) {
-                    self.touch(key, number);
-                }
-                return self.schedule(key);
+                return self.let_wait(core, links, key, send);
             }
             outcome => outcome,
         };
         if let Some(token) = token {
-            self.reply(token, Reply::Send(outcome.map_err(SendError::Refused)));
+            core.reply(token, Reply::Send(outcome.map_err(SendError::Refused)));
+        }
+    }
+
+    fn let_wait(&mut self, core: &mut Core, links: &mut Links, key: PeerKey, send: WaitingSend) {
+        let channel = send.channel;
+        let Some(peer) = links.peer_mut(key) else {
+            return;
+        };
+        peer.queues_mut().push_waiting(send);
+        if let Some(number) = core.channels().number(channel) {
+            self.touch(peer, key, number, channel);
+        }
+        links.schedule(core, key);
+    }
+
+    /// Queues the sends that wait, in order within each channel, as far as there is room.
+    pub(crate) fn send_waiting(&mut self, core: &mut Core, links: &mut Links, key: PeerKey) {
+        let mut place = 0;
+        // The channels without room, a bit each: what waits behind them waits on.
+        let mut full: u16 = 0;
+        while let Some(channel) = links
+            .peer(key)
+            .and_then(|peer| peer.queues().waiting_at(place))
+        {
+            let number = core.channels().number(channel);
+            let bit = 1 << number.expect("a send waits only on a registered channel");
+            if full & bit != 0 || !self.can_send(links, key, channel) {
+                full |= bit;
+                place += 1;
+                continue;
+            }
+            let queues = links.peer_mut(key).map(Peer::queues_mut);
+            let send = queues.and_then(|queues| queues.take_waiting(place));
+            let send = send.expect("looked at above");
+            let outcome = self.try_send(core, links, key, channel, send.message);
+            if let Some(token) = send.token {
+                core.reply(token, Reply::Send(outcome.map_err(SendError::Refused)));
+            }
+        }
+    }
+
+    // ---- gauges -----------------------------------------------------------------------------
+
+    /// Makes the shell look at a queue's fill, once until it has looked.
+    #[inline]
+    fn touch(&mut self, peer: &mut Peer, key: PeerKey, number: usize, channel: ChannelId) {
+        if peer.queues_mut().touch(number) {
+            self.gauges.push_back((key, channel));
+        }
+    }
+
+    /// Touches every queue whose fill is not what its gauge last showed.
+    pub(crate) fn touch_changed(&mut self, core: &Core, links: &mut Links, key: PeerKey) {
+        let Some(peer) = links.peer_mut(key) else {
+            return;
+        };
+        for (number, descriptor) in core.channels().descriptors().iter().enumerate() {
+            let (channel, capacity) = (descriptor.id, descriptor.send_queue_capacity);
+            if peer.fill(channel, capacity) != peer.queues().gauged(number) {
+                self.touch(peer, key, number, channel);
+            }
+        }
+    }
+
+    /// The next queue whose fill changed.
+    pub(crate) fn poll_gauge(&mut self, core: &Core, links: &mut Links) -> Option<QueueGauge> {
+        while let Some((key, channel)) = self.gauges.pop_front() {
+            let number = core
+                .channels()
+                .number(channel)
+                .expect("gauges are of registered channels");
+            let Some(peer) = links.peer_mut(key) else {
+                continue;
+            };
+            let capacity = core.channels().descriptors()[number].send_queue_capacity;
+            let queued = peer.fill(channel, capacity);
+            if peer.queues_mut().show(number, queued) {
+                return Some(QueueGauge {
+                    peer: key,
+                    channel,
+                    queued,
+                });
+            }
+        }
+        None
+    }
+}
+
+/// Answers the sends that have waited too long.
+pub(crate) fn expire_waiting(core: &mut Core, peer: &mut Peer) {
+    for send in peer.queues_mut().take_late(core.now()) {
+        if let Some(token) = send.token {
+            core.reply(token, Reply::Send(Err(SendError::Timeout(send.message))));
         }
     }
 }

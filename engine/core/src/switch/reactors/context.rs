@@ -2,6 +2,7 @@
 //!
 //! [`Context`]: crate::reactor::Context
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,58 +12,128 @@ use crate::document::{Document, SaveError};
 use crate::error::{CloseReason, TrySendError};
 use crate::peer::{BanOrigin, BanTarget, Census, PeerInfo, PeerKey, ShardId};
 use crate::reactor::{Answer, Ask, AskError, Host, Instance, Note, ReactorError, TimerId};
-use crate::switch::core::{Core, Stop};
+use crate::switch::core::Stop;
 use crate::switch::io::{Delivery, Output};
 use crate::switch::message::ShardMessage;
-use crate::switch::node::coordinator::Coordinator;
-use crate::switch::reactors::reactor_set::ReactorSet;
+use crate::switch::shard::{Parts, Shard};
 use crate::switch::timers::Timer;
 use crate::time::Instant;
 
-/// The context of one call to one reactor.
-pub(crate) struct ReactorContext<'a> {
-    pub(crate) core: &'a mut Core,
-    /// On shard 0 only.
-    pub(crate) coordinator: Option<&'a mut Coordinator>,
-    /// The others, and an empty place where the reactor that is called belongs.
-    pub(crate) reactors: &'a mut ReactorSet,
+/// Calls one reactor with its host; a panic becomes the reason to close the peer at hand.
+///
+/// # Panics
+/// If the reactor is being called. Reactors are called from the turn alone, and by each other only by
+/// [`ask`], which looks first.
+#[inline]
+pub(crate) fn call<R>(
+    shard: &mut Shard,
+    index: usize,
+    call: impl FnOnce(&mut dyn Instance, &mut dyn Host) -> R,
+) -> Result<R, CloseReason> {
+    let outcome = call_one(shard, index, call);
+    outcome.expect("reactors are called from here alone, and by others only within such a call")
+}
+
+/// Calls a reactor, which is out of its place meanwhile: it can ask others, and nobody can call it.
+/// `None` if it is being called already.
+#[inline]
+fn call_one<R>(
+    shard: &mut Shard,
+    index: usize,
+    call: impl FnOnce(&mut dyn Instance, &mut dyn Host) -> R,
+) -> Option<Result<R, CloseReason>> {
+    let mut instance = shard.parts().reactors.take(index)?;
+    let mut host = ReactorContext {
+        shard,
+        reactor: index,
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut *instance, &mut host)));
+    let Parts { core, reactors, .. } = shard.parts();
+    reactors.put_back(index, instance);
+    Some(outcome.map_err(|panic| {
+        let reason = reactors.blame(index, &*panic);
+        tracing::error!(target: "ringwire::switch", %reason, "a reactor's panic was contained");
+        core.count().reactor_panics += 1;
+        reason
+    }))
+}
+
+/// Puts a question to the reactor it is for.
+pub(crate) fn ask(shard: &mut Shard, ask: Ask) -> Result<Answer, AskError> {
+    let reactors = shard.reactors();
+    let Some(index) = reactors.position(|instance| ask.is_for(instance)) else {
+        // A reactor that is being called cannot be looked at: it may be the one.
+        return Err(match reactors.is_calling() {
+            true => AskError::Busy,
+            false => AskError::NoSuchReactor,
+        });
+    };
+    let put = |instance: &mut dyn Instance, host: &mut dyn Host| ask.put(instance, host);
+    match call_one(shard, index, put) {
+        Some(Ok(Some(answer))) => Ok(answer),
+        Some(Ok(None)) => Err(AskError::NoSuchReactor),
+        Some(Err(_)) => Err(AskError::Panicked),
+        None => Err(AskError::Busy),
+    }
+}
+
+/// The context of one call to one reactor. Where it belongs in the shard is an empty place meanwhile.
+struct ReactorContext<'a> {
+    shard: &'a mut Shard,
     /// Index of the reactor that is called.
-    pub(crate) reactor: usize,
+    reactor: usize,
 }
 
 impl ReactorContext<'_> {
     fn index(&self) -> u16 {
         u16::try_from(self.reactor).expect("at most sixteen channels, so few reactors")
     }
+
+    /// Its name.
+    fn name(&self) -> String {
+        let identity = self.shard.core().identity();
+        identity.reactor_name(self.reactor).to_owned()
+    }
+
+    fn set_held_back(&mut self, peer: PeerKey, channel: ChannelId, is_held_back: bool) {
+        let Parts { core, links, .. } = self.shard.parts();
+        let number = core.channels().number(channel);
+        if let Some((number, it)) = number.zip(links.peer_mut(peer))
+            && it.set_held_back(number, is_held_back)
+        {
+            // What waits is pulled in its next turn.
+            links.mark(peer);
+        }
+    }
 }
 
 impl Host for ReactorContext<'_> {
     fn now(&self) -> Instant {
-        self.core.now
+        self.shard.core().now()
     }
 
     fn shard(&self) -> ShardId {
-        self.core.shard
+        self.shard.core().identity().shard()
     }
 
     fn shard_count(&self) -> u16 {
-        self.core.shard_count
+        self.shard.core().identity().shard_count()
     }
 
     fn node_id(&self) -> NodeId {
-        self.core.node_id
+        self.shard.core().identity().node_id()
     }
 
     fn peers(&self) -> Vec<PeerKey> {
-        self.core.links.peer_keys().collect()
+        self.shard.links().peer_keys().collect()
     }
 
     fn peer(&self, key: PeerKey) -> Option<&PeerInfo> {
-        self.core.links.peer(key).map(|peer| &*peer.info)
+        self.shard.links().peer(key).map(|peer| &**peer.info())
     }
 
     fn find_peer(&self, id: &NodeId) -> Option<PeerKey> {
-        self.core.links.key_of_peer(id)
+        self.shard.links().key_of_peer(id)
     }
 
     fn try_send(
@@ -71,20 +142,25 @@ impl Host for ReactorContext<'_> {
         channel: ChannelId,
         message: Bytes,
     ) -> Result<(), TrySendError> {
-        self.core.try_send(peer, channel, message)
+        let Parts {
+            core, links, sends, ..
+        } = self.shard.parts();
+        sends.try_send(core, links, peer, channel, message)
     }
 
     fn try_broadcast(&mut self, channel: ChannelId, message: Bytes) -> usize {
-        for shard in self.core.other_shards() {
+        let Parts {
+            core, links, sends, ..
+        } = self.shard.parts();
+        for shard in core.identity().other_shards() {
             let message = message.clone();
-            self.core
-                .send(shard, ShardMessage::Broadcast { channel, message });
+            core.send(shard, ShardMessage::Broadcast { channel, message });
         }
-        self.core.broadcast_here(channel, &message)
+        sends.broadcast_here(core, links, channel, &message)
     }
 
     fn deliver(&mut self, from: NodeId, channel: ChannelId, message: Bytes) {
-        self.core.deliveries.push(Delivery {
+        self.shard.parts().deliveries.push(Delivery {
             peer: from,
             channel,
             message,
@@ -93,40 +169,40 @@ impl Host for ReactorContext<'_> {
 
     fn send_note(&mut self, to: ShardId, note: Note) {
         let reactor = self.index();
-        self.core.send(to, ShardMessage::Note { reactor, note });
+        let core = self.shard.parts().core;
+        core.send(to, ShardMessage::Note { reactor, note });
     }
 
     fn hold_back(&mut self, peer: PeerKey, channel: ChannelId) {
-        self.core.set_held_back(peer, channel, true);
+        self.set_held_back(peer, channel, true);
     }
 
     fn release(&mut self, peer: PeerKey, channel: ChannelId) {
-        self.core.set_held_back(peer, channel, false);
+        self.set_held_back(peer, channel, false);
     }
 
     fn set_timer(&mut self, after: Duration, token: u64) -> TimerId {
-        let at = self.core.now + after;
         let timer = Timer::Reactor(self.index(), token);
-        self.core.timers.set(at, timer)
+        let core = self.shard.parts().core;
+        core.set_timer(core.now() + after, timer)
     }
 
     fn cancel_timer(&mut self, timer: TimerId) {
-        self.core.timers.cancel(timer);
+        self.shard.parts().core.cancel_timer(timer);
     }
 
     fn stop_peer(&mut self, peer: PeerKey, error: ReactorError) {
-        let reactor = self.core.reactor_names[self.reactor].clone();
-        let reason = CloseReason::Reactor { reactor, error };
-        self.core.stops.push_back(Stop {
+        let reactor = self.name();
+        self.shard.parts().core.stop(Stop {
             peer,
-            reason,
+            reason: CloseReason::Reactor { reactor, error },
             graceful: false,
         });
     }
 
     fn stop_peer_gracefully(&mut self, peer: PeerKey) {
-        let reactor = self.core.reactor_names[self.reactor].clone();
-        self.core.stops.push_back(Stop {
+        let reactor = self.name();
+        self.shard.parts().core.stop(Stop {
             peer,
             reason: CloseReason::Done { reactor },
             graceful: true,
@@ -134,45 +210,44 @@ impl Host for ReactorContext<'_> {
     }
 
     fn save(&mut self, document: Document) -> Result<(), SaveError> {
-        self.core.kept.check(document.name())?;
-        self.core.outputs.push_back(Output::Save(document));
+        let core = self.shard.parts().core;
+        core.identity().kept().check(document.name())?;
+        core.put_out(Output::Save(document));
         Ok(())
     }
 
     fn random(&mut self) -> [u8; 32] {
-        self.core.chance.bytes()
+        self.shard.parts().core.chance().bytes()
     }
 
     fn find_instance(&self, is_it: &dyn Fn(&dyn Instance) -> bool) -> Option<&dyn Instance> {
-        self.reactors.find(is_it)
+        self.shard.reactors().find(is_it)
     }
 
-    fn ask(&mut self, ask: Ask) -> Result<Answer, AskError> {
-        let coordinator = self.coordinator.as_deref_mut();
-        crate::switch::turn::ask(self.reactors, self.core, coordinator, ask)
+    fn ask(&mut self, question: Ask) -> Result<Answer, AskError> {
+        ask(self.shard, question)
     }
 
     fn census(&self) -> Option<Census> {
-        self.coordinator
-            .as_ref()
-            .map(|coordinator| coordinator.census())
+        let coordinator = self.shard.coordinator();
+        coordinator.map(|coordinator| coordinator.census())
     }
 
     fn is_known(&self, id: &NodeId) -> bool {
-        let coordinator = self.coordinator.as_ref();
+        let coordinator = self.shard.coordinator();
         coordinator.is_some_and(|coordinator| coordinator.is_known(id))
     }
 
     fn dial(&mut self, address: NetAddress) {
         let reactor = self.index();
-        if let Some(coordinator) = &mut self.coordinator {
-            coordinator.discover(self.core, address, reactor);
+        if let Some((coordinator, mut desk)) = self.shard.coordination() {
+            coordinator.discover(&mut desk, address, reactor);
         }
     }
 
     fn ban(&mut self, target: BanTarget, span: Duration) {
-        if let Some(coordinator) = &mut self.coordinator {
-            coordinator.ban(self.core, target, span, BanOrigin::Reactor);
+        if let Some((coordinator, mut desk)) = self.shard.coordination() {
+            coordinator.ban(&mut desk, target, span, BanOrigin::Reactor);
         }
     }
 }
