@@ -13,7 +13,20 @@ use std::ops::{Deref, DerefMut};
 
 use bytes::{Bytes, BytesMut};
 
-use super::pool::{CHUNK_BYTES, SEND_BYTES};
+/// Bytes in front of a receive chunk, enough for the rest of any frame or record.
+pub const RECV_HEADROOM: usize = 68 * 1024;
+/// Bytes one receive can fill.
+pub const RECV_BYTES: usize = 128 * 1024;
+/// Bytes of a whole receive chunk.
+pub const CHUNK_BYTES: usize = RECV_HEADROOM + RECV_BYTES;
+/// Bytes of a send buffer: the largest sealed wide record, or 64 sealed frames.
+pub const SEND_BYTES: usize = 68 * 1024;
+
+const _: () = assert!(
+    RECV_HEADROOM >= 65_536 + 20,
+    "headroom holds the rest of a record"
+);
+const _: () = assert!(SEND_BYTES >= 65_536 + 20 && SEND_BYTES >= 64 * 1044);
 
 /// Bytes to receive into or to seal in. Reads and writes as a slice.
 #[derive(Debug)]

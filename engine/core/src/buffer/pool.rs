@@ -18,16 +18,9 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::buffer::{Buffer, Origin};
+pub use super::buffer::{CHUNK_BYTES, RECV_BYTES, RECV_HEADROOM, SEND_BYTES};
 use super::reuse::Reuse;
 
-/// Bytes in front of a receive chunk, enough for the rest of any frame or record.
-pub const RECV_HEADROOM: usize = 68 * 1024;
-/// Bytes one receive can fill.
-pub const RECV_BYTES: usize = 128 * 1024;
-/// Bytes of a whole receive chunk.
-pub const CHUNK_BYTES: usize = RECV_HEADROOM + RECV_BYTES;
-/// Bytes of a send buffer: the largest sealed wide record, or 64 sealed frames.
-pub const SEND_BYTES: usize = 68 * 1024;
 /// Messages shorter than this are copied out on delivery, so that a small message which the
 /// application keeps never pins a chunk.
 pub const COPY_OUT_BYTES: usize = 4096;
@@ -61,12 +54,6 @@ const UNCUT_SHARE: usize = 4;
 /// Chunks that one trim frees at most: giving pages back costs system calls, and a shard that frees
 /// all of a burst at once would hold up its peers.
 const CHUNKS_PER_TRIM: usize = 16;
-
-const _: () = assert!(
-    RECV_HEADROOM >= 65_536 + 20,
-    "headroom holds the rest of a record"
-);
-const _: () = assert!(SEND_BYTES >= 65_536 + 20 && SEND_BYTES >= 64 * 1044);
 
 /// How much memory a shard's pool may hold on to.
 #[derive(Clone, Copy, Debug)]

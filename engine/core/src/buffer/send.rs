@@ -18,8 +18,8 @@ use ringwire_codec::secret::{FRAME_DATA_MAX, FRAME_SEALED, RECORD_PLAIN_MAX};
 use smallvec::SmallVec;
 
 use super::buffer::Buffer;
+use super::buffer::SEND_BYTES;
 use super::layer::{LayerError, Sealer};
-use super::pool::SEND_BYTES;
 
 /// Bytes of the length in front of a frame's or a record's plaintext.
 const HEADER_BYTES: usize = 4;

@@ -18,8 +18,6 @@
 //!
 //! [`wants_read`]: MConnection::wants_read
 
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 use ringwire_codec::packet::{self, PING, PONG};
 use ringwire_codec::{ChannelId, Packet};
@@ -32,58 +30,30 @@ use super::pace::Pace;
 use super::scheduler::Scheduler;
 use super::{
     AgreedLimits, ChannelDescriptor, ConnError, ConnectionCounters, ConnectionStatus, Goodbye,
-    RecordLayer,
+    MConnectionConfig, RecordLayer,
 };
 use crate::buffer::{BufferPool, Chunk, Framing, RecvBuf, Sealer, SendBuf, Transmit};
-use crate::config::{Config, ConfigError};
 use crate::error::TrySendError;
 use crate::time::Instant;
-
-mod held;
-mod life;
-
-pub use held::Unfinished;
 
 /// Bytes of whole messages opened ahead of the one that is pulled, so that a vote behind a block is
 /// seen and can overtake it.
 const READ_AHEAD_BYTES: usize = 256 * 1024;
 /// Received bytes not yet opened at which reading stops.
 const BACKLOG_BYTES: usize = 256 * 1024;
-/// The settings of a connection that come from the node's configuration.
-#[derive(Clone, Copy, Debug)]
-pub struct MConnectionConfig {
-    /// Pause between pings.
-    pub ping_interval: Duration,
-    /// Time a peer has to answer a ping; shorter than the interval.
-    pub pong_timeout: Duration,
-    /// Bytes of packets per second to the peer; zero means unlimited.
-    pub send_rate: u64,
-    /// Bytes of packets per second from the peer; zero means unlimited.
-    pub recv_rate: u64,
-}
 
-impl MConnectionConfig {
-    /// Takes what concerns a connection out of the node's configuration.
-    ///
-    /// # Errors
-    /// `pong_timeout` is not shorter than `ping_interval`, or zero: the reference refuses to start.
-    pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        if config.pong_timeout >= config.ping_interval || config.pong_timeout.is_zero() {
-            return Err(ConfigError {
-                key: "pong_timeout",
-                problem: format!(
-                    "{:?} must be more than zero and shorter than ping_interval, {:?}",
-                    config.pong_timeout, config.ping_interval
-                ),
-            });
-        }
-        Ok(MConnectionConfig {
-            ping_interval: config.ping_interval,
-            pong_timeout: config.pong_timeout,
-            send_rate: config.send_rate,
-            recv_rate: config.recv_rate,
-        })
-    }
+/// What a peer has begun to send and only it can finish: of its messages the one that takes most, or
+/// a packet of which the end is still to come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unfinished {
+    /// The channel of the message; none for a packet.
+    channel: Option<ChannelId>,
+    /// Messages of the channel, or packets, that ended before it: so that the next one is another.
+    number: u64,
+    /// Bytes of it that have come.
+    pub bytes: usize,
+    /// Bytes of it that may come in all.
+    pub max: usize,
 }
 
 /// One established connection. See the module's picture.
@@ -282,6 +252,80 @@ impl MConnection {
             && self.recv.backlog_bytes() < self.limits.packet_bytes_max().max(BACKLOG_BYTES)
     }
 
+    // ---- what is held -----------------------------------------------------------------------
+
+    /// Bytes of memory held for what came and was not pulled: not opened, half gathered, or whole.
+    pub fn held_bytes(&self) -> usize {
+        self.recv.held_bytes() + self.channels.held_bytes()
+    }
+
+    /// Bytes of memory that the messages which wait to be sent cost. Clones share their payload, so
+    /// a message that waits at many peers is counted at each.
+    pub fn queued_bytes(&self) -> usize {
+        self.channels.queued_bytes()
+    }
+
+    /// Those of the held bytes that no whole message takes.
+    pub fn unfinished_bytes(&self) -> usize {
+        self.held_bytes() - self.channels.ready_bytes()
+    }
+
+    /// Whether something came that could not be looked at so far: whole messages before it are to be
+    /// pulled first. Says so as well between a receive and the pull after it.
+    pub fn is_unread(&self) -> bool {
+        self.unread
+    }
+
+    /// The largest of what the peer has begun and not finished.
+    pub fn unfinished(&self) -> Option<Unfinished> {
+        let message = self.channels.largest_gathering().map(|channel| Unfinished {
+            channel: Some(channel.id()),
+            number: channel.gathered_count(),
+            bytes: channel.gathered_len(),
+            max: channel.message_max(),
+        });
+        let packet = self.unfinished_packet();
+        [message, packet]
+            .into_iter()
+            .flatten()
+            .max_by_key(|unfinished| unfinished.bytes)
+    }
+
+    /// The same one as it is now; nothing once it is finished.
+    pub fn follow(&self, former: &Unfinished) -> Option<Unfinished> {
+        let now = match former.channel {
+            None => self.unfinished_packet()?,
+            Some(id) => {
+                let channel = self.channels.find(id)?;
+                Unfinished {
+                    number: channel.gathered_count(),
+                    bytes: channel.gathered_len(),
+                    ..*former
+                }
+            }
+        };
+        (now.number == former.number && now.bytes > 0).then_some(now)
+    }
+
+    /// Its owner does not read the socket although [`MConnection::wants_read`]: until something is
+    /// received or pulled, no pong can be expected.
+    pub fn note_held_back(&mut self, now: Instant) {
+        self.heartbeat.handle_reading(now, false);
+    }
+
+    // ---- signs of life ----------------------------------------------------------------------
+
+    /// Has the peer pinged now, whenever the next ping would be due.
+    pub fn ping_now(&mut self, now: Instant) {
+        self.heartbeat.ping_now(now);
+    }
+
+    /// Packets of any kind that have come, but a goodbye: signs that the peer is there and takes us
+    /// for one.
+    pub fn packets_heard(&self) -> u64 {
+        self.counters.received_packets + self.heartbeat.beats_heard()
+    }
+
     // ---- time and state ---------------------------------------------------------------------
 
     /// When `handle_timeout` wants to be called at the latest; afterwards `has_output` and
@@ -340,6 +384,22 @@ impl MConnection {
     }
 
     // ---- details ----------------------------------------------------------------------------
+
+    /// Tells the heartbeat whether a pong could be seen by now.
+    fn note_reading(&mut self, now: Instant) {
+        let reading = !self.unread && self.wants_read(now);
+        self.heartbeat.handle_reading(now, reading);
+    }
+
+    fn unfinished_packet(&self) -> Option<Unfinished> {
+        let bytes = self.recv.backlog_bytes();
+        (bytes > 0).then(|| Unfinished {
+            channel: None,
+            number: self.counters.received_packets,
+            bytes,
+            max: self.limits.packet_bytes_max().max(bytes),
+        })
+    }
 
     fn may_send(&self, now: Instant) -> bool {
         self.flushing || self.send_bucket.is_ready(now)

@@ -1,6 +1,7 @@
 //! Two connections back to back through both record layers, and the reference's own test list.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use ringwire_codec::DecodeError;
@@ -9,6 +10,7 @@ use ringwire_codec::secret::{FRAME_SEALED, FrameError, RecordError};
 
 use super::super::testing::*;
 use super::*;
+use crate::config::Config;
 
 const NOW: Instant = Instant::ZERO;
 const BOTH: [Offer; 2] = [Offer::Comet, Offer::Wide];

@@ -10,6 +10,7 @@
 //!
 //! * [`upgrade`]: secret handshake, NodeInfo exchange, agreement on the record layer
 //! * [`mconnection`]: the established connection, a short list that asks the parts below in order
+//! * [`settings`]: what it takes from the node's configuration
 //! * [`descriptor`]: what a reactor declares of a channel
 //! * `channel`: queue and cursor of what is sent, gathering of what is received
 //! * `channel_set`: all channels, found by id, pulled from by priority
@@ -29,6 +30,7 @@ pub mod heartbeat;
 pub mod mconnection;
 mod pace;
 pub mod scheduler;
+pub mod settings;
 pub mod status;
 pub mod upgrade;
 
@@ -38,6 +40,7 @@ mod testing;
 pub use descriptor::ChannelDescriptor;
 pub use error::ConnError;
 pub use goodbye::Goodbye;
-pub use mconnection::{MConnection, MConnectionConfig, Unfinished};
+pub use mconnection::{MConnection, Unfinished};
+pub use settings::MConnectionConfig;
 pub use status::{ChannelStatus, ConnectionCounters, ConnectionStatus};
 pub use upgrade::{AgreedLimits, RecordLayer, Upgrade, UpgradeConfig, UpgradeStage, Upgraded};
