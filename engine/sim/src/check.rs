@@ -12,7 +12,7 @@ use ringwire_core::peer::PeerInfo;
 use ringwire_core::switch::{Delivery, Event};
 
 use crate::ledger::Stamp;
-use crate::node::Place;
+use crate::plan::Place;
 use crate::world::World;
 
 impl World {
@@ -98,9 +98,10 @@ impl World {
         let Some(peer) = self.number_of(peer) else {
             self.fail(format!("{place:?} got a message of unknown {peer}"));
         };
-        let judged = self
-            .ledger
-            .judge(place.node, peer, delivery.channel, &delivery.message);
+        let judged =
+            self.record
+                .ledger_mut()
+                .judge(place.node, peer, delivery.channel, &delivery.message);
         judged.unwrap_or_else(|broken| self.fail(broken))
     }
 }

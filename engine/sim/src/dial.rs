@@ -13,9 +13,9 @@ use ringwire_codec::Host;
 use ringwire_core::error::NetworkError;
 use ringwire_core::switch::{DialId, LinkId};
 
-use crate::node::{PORT, Place};
-use crate::step::Step;
-use crate::wire::{End, EndRef, Wire};
+use crate::node::PORT;
+use crate::plan::{EndRef, Place, Step};
+use crate::wire::{End, Wire};
 use crate::world::World;
 
 /// Time a resolver takes to say that it knows no such name.
@@ -35,9 +35,9 @@ impl World {
             shard.dials.insert(dial);
         }
         let target = match host {
-            Host::Ip(ip) => self.by_ip.get(ip).copied(),
-            Host::Name(name) => match self.names.get(&**name) {
-                Some(number) => Some(*number),
+            Host::Ip(ip) => self.geography.number_at(ip),
+            Host::Name(name) => match self.geography.number_named(name) {
+                Some(number) => Some(number),
                 None => {
                     let (host, message) = (name.to_string(), String::from("no such name"));
                     let error = NetworkError::Resolve { host, message };
@@ -106,11 +106,8 @@ impl World {
     }
 
     fn make_wire(&mut self, from: Place, at: Place) -> (EndRef, EndRef) {
-        let mut client = self.socket_addr_of(from.node);
-        if let Some(ip) = self.seen_at.get(&from.node) {
-            client.set_ip(*ip);
-        }
-        client.set_port(32_768 + (self.wires.made() % 28_000) as u16);
+        let port = 32_768 + (self.wires.made() % 28_000) as u16;
+        let client = SocketAddr::new(self.geography.ip_seen(from.node), port);
         let dialer = End::new(from, self.next_link(), self.socket_addr_of(at.node));
         let accepter = End::new(at, self.next_link(), client);
         let profile = self.profile_between(from.node, at.node);

@@ -6,11 +6,11 @@ use ringwire_core::error::NetworkError;
 use ringwire_core::peer::ShardId;
 use ringwire_core::switch::{Event, LinkId, Output, Parcel, ReadMode, Transmit};
 
+use crate::ledger::Received;
 use crate::link::Ending;
-use crate::node::{Place, Saved};
-use crate::step::Step;
-use crate::view::Received;
-use crate::wire::{EndRef, EndState};
+use crate::node::Saved;
+use crate::plan::{EndRef, Place, Step};
+use crate::wire::EndState;
 use crate::world::{MESH_DELAY, World};
 
 /// Time a closing socket has for its last transmit.
@@ -45,7 +45,7 @@ impl World {
                 };
                 self.clock.plan_after(MESH_DELAY, mesh);
             }
-            Output::Reply { token, reply } => self.replies.push((token, reply)),
+            Output::Reply { token, reply } => self.record.answer(token, reply),
             Output::Save(document) => {
                 let saved = &mut self.nodes[place.node as usize].saved;
                 saved.insert(document.name(), Saved::Unwritten(document));
@@ -176,7 +176,6 @@ impl World {
     fn handle_event(&mut self, place: Place, event: Event) {
         let now = self.now();
         self.check_event(place, &event);
-        let node = place.node as usize;
         match &event {
             Event::PeerAdded(peer) => {
                 let (key, known) = (peer.key, (peer.id, peer.direction));
@@ -200,7 +199,7 @@ impl World {
             }
             _ => {}
         }
-        self.events[node].push((now, event));
+        self.record.tell(place.node, now, event);
     }
 
     pub(super) fn take_deliveries(&mut self, place: Place) {
@@ -218,14 +217,15 @@ impl World {
                 u64::from(delivery.channel.0),
                 delivery.message.len() as u64,
             );
-            self.received[place.node as usize].push(Received {
+            let received = Received {
                 at: self.clock.now(),
                 peer: delivery.peer,
                 channel: delivery.channel,
                 bytes: delivery.message.len(),
                 digest: *blake3::hash(&delivery.message).as_bytes(),
                 sent_at: stamp.map(|stamp| stamp.sent_at),
-            });
+            };
+            self.record.receive(place.node, received);
         }
     }
 }

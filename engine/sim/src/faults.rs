@@ -7,18 +7,14 @@ use ringwire_core::time::Instant;
 
 use crate::fault_table::FaultRule;
 use crate::link::Ending;
-use crate::step::Step;
-use crate::wire::{EndRef, WireId};
+use crate::plan::{EndRef, Step, WireId};
 use crate::world::World;
 
 impl World {
     /// Lets nodes of different groups no longer reach each other; nodes in no group reach
     /// everybody. No groups heal the network: what was written meanwhile arrives then.
     pub fn partition(&mut self, groups: &[Vec<u32>]) {
-        let members = groups.iter().enumerate();
-        self.groups = members
-            .flat_map(|(group, nodes)| nodes.iter().map(move |n| (*n, group)))
-            .collect();
+        self.geography.divide(groups);
         for (id, (a, b)) in self.wires_where(|_, _| true) {
             let held = self.is_cut_off(a, b);
             for side in 0..2 {
@@ -125,10 +121,7 @@ impl World {
 
     /// Whether a partition lies between two nodes.
     pub(super) fn is_cut_off(&self, a: u32, b: u32) -> bool {
-        match (self.groups.get(&a), self.groups.get(&b)) {
-            (Some(left), Some(right)) => left != right,
-            _ => false,
-        }
+        self.geography.is_cut_off(a, b)
     }
 
     /// The wires between nodes that `is_meant` accepts, the dialer given first.

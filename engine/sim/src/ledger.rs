@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use ringwire_codec::ChannelId;
+use ringwire_codec::{ChannelId, NodeId};
 use ringwire_core::time::Instant;
 
 use crate::rng::Rng;
@@ -38,6 +38,23 @@ pub struct Stamp {
     pub sequence: u64,
     /// When it was made.
     pub sent_at: Instant,
+}
+
+/// A message that a node's application got.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    /// When.
+    pub at: Instant,
+    /// Who sent it, or brought it.
+    pub peer: NodeId,
+    /// Channel.
+    pub channel: ChannelId,
+    /// Length.
+    pub bytes: usize,
+    /// BLAKE3 of the content.
+    pub digest: [u8; 32],
+    /// When it was made, if it carries a stamp.
+    pub sent_at: Option<Instant>,
 }
 
 /// Counts what was sent and judges what comes.

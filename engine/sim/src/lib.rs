@@ -77,7 +77,10 @@ mod check;
 mod dial;
 mod execute;
 mod faults;
+mod geography;
 mod node;
+mod plan;
+mod record;
 mod step;
 mod stream;
 mod view;
@@ -94,11 +97,11 @@ pub mod trace;
 pub mod world;
 
 pub use fault_table::{Fault, FaultTable, When, Where};
+pub use ledger::Received;
 pub use node::{
     AddressPlan, NodeSpec, ReactorSet, SPREAD_GROUPS, net_address, node_key, socket_addr, spread_ip,
 };
 pub use profile::{Chunking, LinkProfile};
 pub use rng::Rng;
 pub use scenario::Scenario;
-pub use view::Received;
 pub use world::World;

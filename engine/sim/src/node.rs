@@ -20,8 +20,8 @@ use ringwire_core::switch::{DialId, Filters, LinkId, Switch, SwitchConfig};
 use ringwire_core::time::Instant;
 
 use crate::call_order::{Grammar, Watched};
+use crate::plan::EndRef;
 use crate::rng::Rng;
-use crate::wire::EndRef;
 
 /// Port every node listens on.
 pub(super) const PORT: u16 = 26_656;
@@ -75,14 +75,6 @@ impl Saved {
             Saved::Unwritten(_) => unreachable!("it was written just now"),
         }
     }
-}
-
-/// One shard of one life of one node.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Place {
-    pub(super) node: u32,
-    pub(super) life: u32,
-    pub(super) shard: ShardId,
 }
 
 /// A switch and what a shell holds for it.

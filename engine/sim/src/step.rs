@@ -2,60 +2,15 @@
 
 use std::time::Duration;
 
-use ringwire_core::error::NetworkError;
-use ringwire_core::peer::ShardId;
-use ringwire_core::switch::{DialId, Parcel, ShardMessage, Switch};
+use ringwire_core::switch::{Parcel, Switch};
 use ringwire_core::time::Instant;
 
 use crate::fault_table::{Fault, FaultRule};
 use crate::link::Ending;
-use crate::node::{Place, Shard};
-use crate::wire::{EndRef, EndState};
+use crate::node::Shard;
+use crate::plan::{EndRef, Place, Step};
+use crate::wire::EndState;
 use crate::world::{TURN_DELAY_MAX, World};
-
-/// What is planned.
-pub(super) enum Step {
-    /// A shard has its turn.
-    Turn(Place),
-    /// A shard wanted to be woken.
-    Wake(Place),
-    /// A message between two shards of a node arrives.
-    Mesh {
-        to: Place,
-        from: ShardId,
-        message: ShardMessage,
-    },
-    /// A connection arrives at its home shard.
-    Adopt {
-        to: Place,
-        end: EndRef,
-        parcel: Box<Parcel>,
-    },
-    /// A dial comes to its target.
-    Connect {
-        from: Place,
-        dial: DialId,
-        target: u32,
-    },
-    /// A dial fails.
-    DialFails {
-        from: Place,
-        dial: DialId,
-        error: NetworkError,
-    },
-    /// A segment comes to the end opposite of this one.
-    Land(EndRef),
-    /// The transmit of an end has left.
-    Sent(EndRef),
-    /// An end has something to read.
-    Read(EndRef),
-    /// A closing end whose time is up.
-    Linger(EndRef),
-    /// A fault of the table strikes.
-    Fault(FaultRule),
-    /// A crashed node comes back.
-    Restart(u32),
-}
 
 impl World {
     pub(super) fn take_step(&mut self, step: Step) {

@@ -13,8 +13,8 @@ use ringwire_core::error::NetworkError;
 use ringwire_core::switch::ReadMode;
 
 use crate::link::{Ending, Pumped, Read};
-use crate::step::Step;
-use crate::wire::{EndRef, EndState};
+use crate::plan::{EndRef, Step};
+use crate::wire::EndState;
 use crate::world::World;
 
 /// Pause before a read is tried again when the shard has no chunk to read into.
@@ -79,7 +79,8 @@ impl World {
         let lane = &mut wire.lanes[1 - at.side];
         match lane.read(now, &mut room[RECV_HEADROOM..], &mut self.rng) {
             Read::Bytes(len) => {
-                self.trace
+                self.record
+                    .trace_mut()
                     .record_bytes(&room[RECV_HEADROOM..RECV_HEADROOM + len]);
                 self.note(place, "received", link.0, len as u64);
                 let chunk = Chunk {

@@ -5,28 +5,11 @@ use ringwire_core::peer::{Direction, PeerInfo, ShardId};
 use ringwire_core::switch::{Event, Reply, ReplyToken, Switch};
 use ringwire_core::time::Instant;
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Received};
 use crate::node::{self, Saved};
 use crate::trace::Trace;
 use crate::wire::EndState;
 use crate::world::World;
-
-/// A message that a node's application got.
-#[derive(Clone, Copy, Debug)]
-pub struct Received {
-    /// When.
-    pub at: Instant,
-    /// Who sent it, or brought it.
-    pub peer: NodeId,
-    /// Channel.
-    pub channel: ChannelId,
-    /// Length.
-    pub bytes: usize,
-    /// BLAKE3 of the content.
-    pub digest: [u8; 32],
-    /// When it was made, if it carries a stamp.
-    pub sent_at: Option<Instant>,
-}
 
 impl World {
     /// The time.
@@ -128,18 +111,18 @@ impl World {
 
     /// What the application of a node got, in order.
     pub fn received(&self, node: u32) -> &[Received] {
-        &self.received[node as usize]
+        self.record.received(node)
     }
 
     /// What happened to a node, in order.
     pub fn events(&self, node: u32) -> impl Iterator<Item = &Event> {
-        self.events[node as usize].iter().map(|(_, event)| event)
+        self.record.events(node).iter().map(|(_, event)| event)
     }
 
     /// Takes what happened to a node since the last call, in order, with its time. Long runs do so
     /// to keep no more than they need.
     pub fn take_events(&mut self, node: u32) -> Vec<(Instant, Event)> {
-        std::mem::take(&mut self.events[node as usize])
+        self.record.take_events(node)
     }
 
     /// A document that a node had kept, as its disk holds it now.
@@ -150,15 +133,12 @@ impl World {
 
     /// The outcome of a command.
     pub fn reply(&self, token: ReplyToken) -> Option<&Reply> {
-        self.replies
-            .iter()
-            .find(|(known, _)| *known == token)
-            .map(|(_, reply)| reply)
+        self.record.reply(token)
     }
 
     /// The outcomes of all commands of all nodes, in order.
     pub fn replies(&self) -> &[(ReplyToken, Reply)] {
-        &self.replies
+        self.record.replies()
     }
 
     /// Whether every shard of a node has reported that it stopped.
@@ -183,19 +163,17 @@ impl World {
     /// before they were queued.
     pub fn sends_failed(&self) -> u64 {
         let failed = |reply: &Reply| matches!(reply, Reply::Send(Err(_)));
-        self.replies
-            .iter()
-            .filter(|(_, reply)| failed(reply))
-            .count() as u64
+        let replies = self.record.replies().iter();
+        replies.filter(|(_, reply)| failed(reply)).count() as u64
     }
 
     /// What was sent and what came.
     pub fn ledger(&self) -> &Ledger {
-        &self.ledger
+        self.record.ledger()
     }
 
     /// What happened so far.
     pub fn trace(&self) -> &Trace {
-        &self.trace
+        self.record.trace()
     }
 }

@@ -14,33 +14,8 @@ use ringwire_core::switch::{LinkId, ReadMode};
 use slab::Slab;
 
 use crate::link::{Lane, LaneFaults};
-use crate::node::Place;
+use crate::plan::{Place, WireId};
 use crate::profile::LinkProfile;
-
-/// The world's name of a wire: its place and its number, which is never given twice. So what is
-/// planned for a wire that is gone finds nobody, even when its place was given away again.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct WireId {
-    place: usize,
-    number: u64,
-}
-
-/// One end of a wire: the wire and which of its two ends.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct EndRef {
-    pub(super) wire: WireId,
-    pub(super) side: usize,
-}
-
-impl EndRef {
-    /// The other end.
-    pub(super) fn opposite(self) -> EndRef {
-        EndRef {
-            wire: self.wire,
-            side: 1 - self.side,
-        }
-    }
-}
 
 /// How far an end has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,27 +103,24 @@ impl Wires {
     pub(super) fn insert(&mut self, wire: Wire) -> WireId {
         self.made += 1;
         let slot = self.slots.vacant_entry();
-        let id = WireId {
-            place: slot.key(),
-            number: self.made,
-        };
+        let id = WireId::new(slot.key(), self.made);
         slot.insert((id, wire));
         id
     }
 
     pub(super) fn get(&self, id: WireId) -> Option<&Wire> {
-        let (of, wire) = self.slots.get(id.place)?;
+        let (of, wire) = self.slots.get(id.slot())?;
         (*of == id).then_some(wire)
     }
 
     pub(super) fn get_mut(&mut self, id: WireId) -> Option<&mut Wire> {
-        let (of, wire) = self.slots.get_mut(id.place)?;
+        let (of, wire) = self.slots.get_mut(id.slot())?;
         (*of == id).then_some(wire)
     }
 
     pub(super) fn remove(&mut self, id: WireId) {
         if self.get(id).is_some() {
-            self.slots.remove(id.place);
+            self.slots.remove(id.slot());
         }
     }
 

@@ -11,7 +11,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,18 +19,18 @@ use ringwire_core::config::ConfigError;
 use ringwire_core::document::Document;
 use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::{Answers, Ask, AskError};
-use ringwire_core::switch::{Command, Event, LinkId, Reply, ReplyToken, Switch};
+use ringwire_core::switch::{Command, LinkId, Reply, ReplyToken, Switch};
 use ringwire_core::time::Instant;
 
 use crate::clock::Clock;
 use crate::fault_table::FaultTable;
-use crate::ledger::Ledger;
-use crate::node::{self, AddressPlan, Node, NodeSpec, PORT, Place};
+use crate::geography::Geography;
+use crate::node::{AddressPlan, Node, NodeSpec};
+use crate::plan::{Place, Step};
 use crate::profile::LinkProfile;
+use crate::record::Record;
 use crate::rng::Rng;
-use crate::step::Step;
-use crate::trace::{Entry, Trace};
-use crate::view::Received;
+use crate::trace::Entry;
 use crate::wire::Wires;
 
 /// Time between shards of a node.
@@ -47,27 +46,11 @@ pub struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) wires: Wires,
     pub(super) links_made: u64,
-    pub(super) names: BTreeMap<String, u32>,
-    /// Where nodes listen, by number.
-    pub(super) addresses: AddressPlan,
-    /// The nodes that were added, by where they listen and by id.
-    pub(super) by_ip: BTreeMap<IpAddr, u32>,
-    by_id: BTreeMap<NodeId, u32>,
+    pub(super) geography: Geography,
     pub(super) faults: FaultTable,
-    /// Group of each node while the network is partitioned.
-    pub(super) groups: BTreeMap<u32, usize>,
     /// When nodes that are frozen go on.
     pub(super) frozen: BTreeMap<u32, Instant>,
-    /// The address that others see of a node behind a shared one.
-    pub(super) seen_at: BTreeMap<u32, IpAddr>,
-    pub(super) trace: Trace,
-    pub(super) ledger: Ledger,
-    pub(super) received: Vec<Vec<Received>>,
-    pub(super) events: Vec<Vec<(Instant, Event)>>,
-    pub(super) replies: Vec<(ReplyToken, Reply)>,
-    profile: LinkProfile,
-    profiles: BTreeMap<(u32, u32), LinkProfile>,
-    tokens: u64,
+    pub(super) record: Record,
 }
 
 impl World {
@@ -80,22 +63,10 @@ impl World {
             nodes: Vec::new(),
             wires: Wires::default(),
             links_made: 0,
-            names: BTreeMap::new(),
-            addresses: Rc::new(node::lan_ip),
-            by_ip: BTreeMap::new(),
-            by_id: BTreeMap::new(),
+            geography: Geography::new(),
             faults: FaultTable::new(),
-            groups: BTreeMap::new(),
             frozen: BTreeMap::new(),
-            seen_at: BTreeMap::new(),
-            trace: Trace::new(),
-            ledger: Ledger::default(),
-            received: Vec::new(),
-            events: Vec::new(),
-            replies: Vec::new(),
-            profile: LinkProfile::lan(),
-            profiles: BTreeMap::new(),
-            tokens: 0,
+            record: Record::default(),
         }
     }
 
@@ -103,12 +74,12 @@ impl World {
 
     /// Gives links made from now on this profile.
     pub fn set_profile(&mut self, profile: LinkProfile) {
-        self.profile = profile;
+        self.geography.set_profile(profile);
     }
 
     /// Gives links between two nodes a profile of their own.
     pub fn set_profile_between(&mut self, a: u32, b: u32, profile: LinkProfile) {
-        self.profiles.insert((a.min(b), a.max(b)), profile);
+        self.geography.set_profile_between(a, b, profile);
     }
 
     /// Lays the table of faults; its times count from the start of the world.
@@ -122,18 +93,18 @@ impl World {
 
     /// Lets a host name resolve to a node.
     pub fn set_name(&mut self, name: &str, node: u32) {
-        self.names.insert(String::from(name), node);
+        self.geography.set_name(name, node);
     }
 
     /// Lets node `number` listen at the address this gives; never the same for two numbers. To be
     /// set before the first node is added. Without it nodes live at 10.0.0.1 and up.
     pub fn set_addresses(&mut self, addresses: AddressPlan) {
-        self.addresses = addresses;
+        self.geography.set_addresses(addresses);
     }
 
     /// Puts a node behind an address that it shares with others: whom it dials sees it there.
     pub fn put_behind(&mut self, node: u32, ip: IpAddr) {
-        self.seen_at.insert(node, ip);
+        self.geography.put_behind(node, ip);
     }
 
     /// Adds a node and starts it; gives its number. Numbers count from zero, so
@@ -148,12 +119,9 @@ impl World {
         let number = self.nodes.len() as u32;
         spec.config.listen_addr = self.socket_addr_of(number);
         let node = Node::new(self.seed, number, spec);
-        let former = self.by_ip.insert((self.addresses)(number), number);
-        assert!(former.is_none(), "an address belongs to one node");
-        self.by_id.insert(node.id, number);
+        self.geography.add(number, node.id);
         self.nodes.push(node);
-        self.received.push(Vec::new());
-        self.events.push(Vec::new());
+        self.record.add_node();
         self.start(number)?;
         Ok(number)
     }
@@ -163,7 +131,7 @@ impl World {
         let now = self.clock.now();
         let node = &mut self.nodes[number as usize];
         node.start(self.seed, number, &mut self.rng, now)?;
-        self.ledger.forget_life(number);
+        self.record.ledger_mut().forget_life(number);
         for place in self.places_of(number) {
             self.tell(place, |switch, now| switch.handle_start(now));
         }
@@ -216,7 +184,8 @@ impl World {
             return false;
         };
         let now = self.now();
-        let message = self.ledger.stamp(now, (from, Some(to)), channel, bytes);
+        let ledger = self.record.ledger_mut();
+        let message = ledger.stamp(now, (from, Some(to)), channel, bytes);
         let token = Some(self.next_token());
         let send = Command::Send {
             peer: self.id_of(to),
@@ -232,7 +201,8 @@ impl World {
     /// Publishes a stamped message for everybody on a gossip channel, from a random shard.
     pub fn publish(&mut self, from: u32, channel: ChannelId, bytes: usize) {
         let now = self.now();
-        let message = self.ledger.stamp(now, (from, None), channel, bytes);
+        let ledger = self.record.ledger_mut();
+        let message = ledger.stamp(now, (from, None), channel, bytes);
         let shards = u64::from(self.nodes[from as usize].spec.shards);
         let shard = ShardId(self.rng.below(shards) as u16);
         self.command(from, shard, Command::Publish { channel, message });
@@ -256,9 +226,8 @@ impl World {
         };
         self.command(node, ShardId::COORDINATOR, inspect);
         self.run_until(TURN_DELAY_MAX * 2, |world| world.reply(token).is_some());
-        let place = self.replies.iter().position(|(known, _)| *known == token)?;
-        match self.replies.remove(place) {
-            (_, Reply::Inspect(document)) => document.map(Document::render),
+        match self.record.take_reply(token)? {
+            Reply::Inspect(document) => document.map(Document::render),
             _ => None,
         }
     }
@@ -284,8 +253,7 @@ impl World {
         };
         self.command(node, shard, ask);
         self.run_until(TURN_DELAY_MAX * 2, |world| world.reply(token).is_some());
-        let place = self.replies.iter().position(|(known, _)| *known == token);
-        let (_, reply) = self.replies.remove(place.ok_or(AskError::Stopped)?);
+        let reply = self.record.take_reply(token).ok_or(AskError::Stopped)?;
         let Reply::Answer(answer) = reply else {
             return Err(AskError::Stopped);
         };
@@ -336,7 +304,8 @@ impl World {
     /// Stops the run: a promise was broken. Prints the last steps.
     pub(super) fn fail(&self, broken: impl Display) -> ! {
         let tail: String = self
-            .trace
+            .record
+            .trace()
             .tail()
             .map(|entry| format!("  {entry}\n"))
             .collect();
@@ -350,7 +319,7 @@ impl World {
     /// Enters a step into the trace.
     pub(super) fn note(&mut self, place: Place, what: &'static str, subject: u64, amount: u64) {
         let (node, shard) = (place.node, place.shard.0);
-        self.trace.record(Entry {
+        self.record.trace_mut().record(Entry {
             at: self.clock.now(),
             node,
             shard,
@@ -376,11 +345,11 @@ impl World {
     }
 
     pub(super) fn number_of(&self, id: NodeId) -> Option<u32> {
-        self.by_id.get(&id).copied()
+        self.geography.number_of(id)
     }
 
     pub(super) fn socket_addr_of(&self, number: u32) -> SocketAddr {
-        SocketAddr::new((self.addresses)(number), PORT)
+        self.geography.socket_addr_of(number)
     }
 
     pub(super) fn next_link(&mut self) -> LinkId {
@@ -389,14 +358,10 @@ impl World {
     }
 
     pub(super) fn profile_between(&self, a: u32, b: u32) -> LinkProfile {
-        self.profiles
-            .get(&(a.min(b), a.max(b)))
-            .copied()
-            .unwrap_or(self.profile)
+        self.geography.profile_between(a, b)
     }
 
     fn next_token(&mut self) -> ReplyToken {
-        self.tokens += 1;
-        ReplyToken(self.tokens)
+        self.record.next_token()
     }
 }
