@@ -19,12 +19,21 @@ use tracing::error;
 
 use super::args::StartArgs;
 use super::line::{self, LINE_BYTES_MAX, LineSealer, Read};
-use super::run::End;
 use super::unsent::Unsent;
 use crate::failure::Failure;
 use crate::node::{Node, Publisher};
 use crate::table::number_of;
 use crate::threads;
+
+/// Why the node should end.
+pub(super) enum End {
+    /// A signal asked for it, or a shard failed; then the shutdown says which and why.
+    Asked,
+    /// Standard input has ended.
+    InputEnded,
+    /// A thread cannot go on.
+    Failed(Failure),
+}
 
 /// Lines read ahead of the publisher; each has up to 1 MiB.
 const READ_AHEAD: usize = 16;

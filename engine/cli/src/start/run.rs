@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::args::StartArgs;
-use super::input::Input;
+use super::input::{End, Input};
 use super::output::{self, Style};
 use crate::console;
 use crate::control::{Control, Lock};
@@ -28,16 +28,6 @@ const OUTPUT_WITHIN: Duration = Duration::from_secs(2);
 
 /// Longest time until a signal is noticed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-
-/// Why the node should end.
-pub(super) enum End {
-    /// A signal asked for it, or a shard failed; then the shutdown says which and why.
-    Asked,
-    /// Standard input has ended.
-    InputEnded,
-    /// A thread cannot go on.
-    Failed(Failure),
-}
 
 /// Runs the whole command.
 pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {

@@ -81,7 +81,7 @@ impl<R: Reactor> ReactorHandle<R> {
         Q: Send + 'static,
     {
         let entry = self.handle.node.directory.find(peer);
-        let shard = entry.ok_or(AskError::NotConnected)?.shard;
+        let shard = entry.ok_or(AskError::NotConnected)?.shard();
         self.ask(shard, question, timeout).await
     }
 

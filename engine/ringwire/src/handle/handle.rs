@@ -256,7 +256,7 @@ impl Handle {
         };
         let command = Command::StopPeer { peer };
         self.node
-            .mailbox(entry.shard)
+            .mailbox(entry.shard())
             .ask(Control::Command(command, None));
         true
     }

@@ -22,7 +22,7 @@ use ringwire_sync::{block_on, reply};
 
 use crate::handle::handle::Handle;
 use crate::handle::wait::wait_for;
-use crate::shard::directory::PeerEntry;
+use crate::shard::queue_room::PeerEntry;
 use crate::shard::request::{Mailbox, Request, Slot};
 
 impl Handle {
@@ -37,7 +37,7 @@ impl Handle {
         let Some(reservation) = entry.reserve(channel) else {
             return Err(TrySendError::Full(message));
         };
-        let mailbox = self.node.mailbox(entry.shard);
+        let mailbox = self.node.mailbox(entry.shard());
         let Some(slot) = mailbox.reserve(message.len()) else {
             return Err(TrySendError::Full(message));
         };
@@ -68,7 +68,7 @@ impl Handle {
     ) -> Result<(), SendError> {
         let entry = self.find_receiver(peer, channel, &message)?;
         let deadline = self.node.clock.now() + timeout;
-        let mailbox = self.node.mailbox(entry.shard);
+        let mailbox = self.node.mailbox(entry.shard());
         let slot = wait_for(&self.node, mailbox, Some(deadline), |cx| {
             take_or_wait(mailbox, cx, |mailbox| mailbox.reserve(message.len()))
         });
@@ -215,7 +215,7 @@ impl Handle {
         let Some(entry) = self.node.directory.find(peer) else {
             return Err(TrySendError::NotConnected(message.clone()));
         };
-        if entry.info.has_channel(channel) {
+        if entry.info().has_channel(channel) {
             Ok(entry)
         } else {
             Err(TrySendError::PeerLacksChannel(channel))

@@ -8,7 +8,7 @@ use ringwire_codec::{ChannelId, NodeId, NodeInfo};
 use ringwire_core::peer::{Direction, Framing, ShardId};
 use ringwire_core::time::Instant;
 
-use crate::shard::directory::PeerEntry;
+use crate::shard::queue_room::PeerEntry;
 
 /// A connected peer as of now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl PeerStatus {
     }
 
     pub(crate) fn new(entry: &PeerEntry, now: Instant) -> Self {
-        let info = &entry.info;
+        let info = entry.info();
         PeerStatus {
             id: info.id,
             moniker: info.node_info.moniker.to_string(),
@@ -53,7 +53,7 @@ impl PeerStatus {
             direction: info.direction,
             framing: info.framing,
             persistent: info.persistent,
-            shard: entry.shard,
+            shard: entry.shard(),
             connected_for: now - info.since,
             queued: entry.queues().collect(),
         }

@@ -6,21 +6,18 @@
 //! stands. A send takes no lock. What a change copies is not the map but the way to one peer in it
 //! (`peer_map` tells how), so a storm of joins costs no more for the snapshots that are kept.
 //!
-//! Whether a queue has room is told by its [`Gauge`]: the shard writes it after each turn, whoever sends
-//! from elsewhere reserves room in it first.
+//! Whether a queue has room is the affair of `queue_room`.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use ringwire_codec::{ChannelId, NodeId};
-use ringwire_core::peer::{PeerInfo, ShardId};
-use ringwire_core::reactor::ChannelDescriptor;
-use ringwire_sync::{Gauge, wake};
-use smallvec::SmallVec;
+use ringwire_codec::NodeId;
+use ringwire_sync::wake;
 
 use crate::shard::peer_map::PeerMap;
+use crate::shard::queue_room::PeerEntry;
 
 /// Directories whose snapshot one thread keeps. A thread that sends through more engines than this
 /// takes the lock now and then.
@@ -36,24 +33,6 @@ struct Cached {
 
 thread_local! {
     static CACHED: RefCell<Vec<Cached>> = const { RefCell::new(Vec::new()) };
-}
-
-/// What the handle knows of one peer.
-#[derive(Debug)]
-pub(crate) struct PeerEntry {
-    /// As the switch announced it.
-    pub(crate) info: PeerInfo,
-    /// Its home.
-    pub(crate) shard: ShardId,
-    /// Of each channel that both sides speak.
-    gauges: SmallVec<[(ChannelId, Gauge); 8]>,
-}
-
-/// Room held in a peer's queue by a message on its way there; given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Reservation {
-    peer: Arc<PeerEntry>,
-    gauge: usize,
 }
 
 /// The peers of a node, all shards together.
@@ -205,134 +184,24 @@ impl State {
     }
 }
 
-impl PeerEntry {
-    /// An entry with a gauge for each of our `channels` that the peer announced.
-    pub(crate) fn new(info: PeerInfo, shard: ShardId, channels: &[ChannelDescriptor]) -> Self {
-        let gauges = channels
-            .iter()
-            .filter(|channel| info.has_channel(channel.id))
-            .map(|channel| (channel.id, Gauge::new(channel.send_queue_capacity)))
-            .collect();
-        PeerEntry {
-            info,
-            shard,
-            gauges,
-        }
-    }
-
-    /// Holds room for one message on a channel the peer speaks, or `None` when its queue is full.
-    pub(crate) fn reserve(self: &Arc<Self>, channel: ChannelId) -> Option<Reservation> {
-        let gauge = self.gauges.iter().position(|(id, _)| *id == channel)?;
-        // Not made before there is room: it gives back what it holds when it is dropped.
-        self.gauges[gauge].1.reserve().then(|| Reservation {
-            peer: self.clone(),
-            gauge,
-        })
-    }
-
-    /// The shard counted what waits on a channel.
-    pub(crate) fn set_queued(&self, channel: ChannelId, queued: usize) {
-        if let Some((_, gauge)) = self.gauges.iter().find(|(id, _)| *id == channel) {
-            gauge.set_queued(queued);
-        }
-    }
-
-    /// What waits on each channel: queued at the shard or on the way to it.
-    pub(crate) fn queues(&self) -> impl Iterator<Item = (ChannelId, usize)> {
-        self.gauges
-            .iter()
-            .map(|(channel, gauge)| (*channel, gauge.len()))
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.peer.gauges[self.gauge].1.release();
-    }
-}
-
 #[cfg(test)]
-pub(super) mod tests {
-    use std::net::SocketAddr;
-    use std::sync::Arc;
-
-    use ringwire_codec::{NodeInfo, NodeInfoOther, NodeKey, ProtocolVersion};
-    use ringwire_core::peer::{Direction, Framing, PeerKey};
-    use ringwire_core::time::Instant;
+mod tests {
+    use ringwire_codec::NodeKey;
 
     use super::*;
-
-    const CHANNEL: ChannelId = ChannelId(0x20);
-    const CAPACITY: usize = 2;
+    use crate::shard::queue_room::tests::entry_of;
 
     fn entry(seed: u8, index: u32) -> Arc<PeerEntry> {
         entry_of(NodeKey::from_seed([seed; 32]).id(), index)
-    }
-
-    pub(in crate::shard) fn entry_of(id: NodeId, index: u32) -> Arc<PeerEntry> {
-        let node_info = NodeInfo {
-            protocol_version: ProtocolVersion::default(),
-            node_id: id,
-            listen_addr: String::new(),
-            network: String::new(),
-            version: String::new(),
-            channels: [CHANNEL].as_slice().into(),
-            moniker: String::new(),
-            other: NodeInfoOther::default(),
-            extension: None,
-        };
-        let info = PeerInfo {
-            key: PeerKey {
-                index,
-                generation: 0,
-            },
-            id,
-            node_info: Arc::new(node_info),
-            remote_addr: SocketAddr::from(([127, 0, 0, 1], 1)),
-            direction: Direction::Inbound,
-            persistent: false,
-            framing: Framing::Comet,
-            since: Instant::ZERO,
-        };
-        let ours = |id| ChannelDescriptor {
-            send_queue_capacity: CAPACITY,
-            ..ChannelDescriptor::new(id, 1)
-        };
-        Arc::new(PeerEntry::new(
-            info,
-            ShardId(0),
-            &[ours(CHANNEL), ours(ChannelId(0x21))],
-        ))
-    }
-
-    #[test]
-    fn a_queue_takes_what_fits_between_what_is_queued_and_what_is_coming() {
-        let entry = entry(1, 0);
-        let first = entry.reserve(CHANNEL).expect("room for the first");
-        let _second = entry.reserve(CHANNEL).expect("room for the second");
-        assert!(entry.reserve(CHANNEL).is_none());
-        // The shard took the first: it counts as queued before it ceases to be coming.
-        entry.set_queued(CHANNEL, 1);
-        drop(first);
-        assert!(entry.reserve(CHANNEL).is_none());
-        entry.set_queued(CHANNEL, 0);
-        assert!(entry.reserve(CHANNEL).is_some());
-    }
-
-    #[test]
-    fn a_channel_that_the_peer_does_not_speak_has_no_queue() {
-        let entry = entry(1, 0);
-        assert!(entry.reserve(ChannelId(0x21)).is_none());
-        assert_eq!(entry.queues().collect::<Vec<_>>(), [(CHANNEL, 0)]);
     }
 
     #[test]
     fn a_reader_sees_each_change_although_it_keeps_a_snapshot() {
         let directory = Directory::new();
         let peer = entry(1, 0);
-        assert!(directory.find(peer.info.id).is_none());
+        assert!(directory.find(peer.info().id).is_none());
         directory.add(peer.clone());
-        assert!(directory.find(peer.info.id).is_some());
+        assert!(directory.find(peer.info().id).is_some());
         directory.remove(&peer);
         assert_eq!(directory.len(), 0);
     }
@@ -356,7 +225,9 @@ pub(super) mod tests {
         directory.add(former.clone());
         directory.add(newer.clone());
         directory.remove(&former);
-        let found = directory.find(newer.info.id).expect("the newer connection");
+        let found = directory
+            .find(newer.info().id)
+            .expect("the newer connection");
         assert!(Arc::ptr_eq(&found, &newer));
     }
 
@@ -369,7 +240,7 @@ pub(super) mod tests {
         for _ in 0..2 {
             for (seed, directory) in (1..).zip(&directories) {
                 assert_eq!(
-                    directory.entries()[0].info.id,
+                    directory.entries()[0].info().id,
                     NodeKey::from_seed([seed; 32]).id()
                 );
             }

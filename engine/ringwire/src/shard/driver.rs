@@ -14,82 +14,32 @@
 //! never parks. The driver yields before it rests, and now and then while it has work, which lets any
 //! other task of the executor run.
 
-use std::any::Any;
-use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ringwire_core::peer::{PeerKey, ShardId};
-use ringwire_core::switch::{Reply, ReplyToken, Switch};
-use ringwire_core::time::Instant;
-use ringwire_sync::ReplySender;
-
 use crate::shard::cpu_placement::CpuPlace;
-use crate::shard::directory::{PeerEntry, Reservation};
-use crate::shard::mesh::Mesh;
-use crate::shard::migration::Departure;
-use crate::shard::node::Node;
-use crate::shard::request::{Control, Mailbox};
+use crate::shard::error::panic_message;
+use crate::shard::shell::Shell;
 use crate::shard::spin::Spinner;
-use crate::shard::store::Store;
-use crate::shard::subscriptions::Subscriptions;
-use crate::transport::{Completion, Connector, Ring, TransportError, Wait};
+use crate::transport::{TransportError, Wait};
 
 /// The longest sleep. Nothing needs it: it bounds the damage of a wake-up that a kernel lost.
 const SLEEP_MAX: Duration = Duration::from_secs(5);
 /// The sleep while letters wait for room in a lane: nobody tells when there is room.
 const CONGESTED_SLEEP: Duration = Duration::from_micros(200);
-/// Time a shard gives its switch beyond the deadline of the shutdown before it leaves all the same.
-const STOP_GRACE: Duration = Duration::from_millis(500);
 /// Turns in a row without a yield while there is work: a yield costs as much as a small message.
 const TURNS_PER_YIELD: usize = 16;
 /// How often a watching shard looks between two readings of the clock.
 const LOOKS_PER_CLOCK: usize = 16;
 
-/// What a shard consists of. Lives and dies on the shard's thread.
+/// A shard's loop. Lives and dies on the shard's thread.
 pub(super) struct Driver {
-    pub(super) node: Arc<Node>,
-    pub(super) shard: ShardId,
-    pub(super) mailbox: Arc<Mailbox>,
-    pub(super) switch: Switch,
-    pub(super) ring: Ring,
-    pub(super) connector: Connector,
-    pub(super) mesh: Mesh,
-    pub(super) subscriptions: Subscriptions,
-    /// Where documents are kept; only the coordinator's shard has files to keep.
-    pub(super) store: Store,
-    /// Who waits for the reply to a command.
-    pub(super) replies: HashMap<ReplyToken, ReplySender<Reply>>,
-    pub(super) next_token: u64,
-    /// The peers of this shard.
-    pub(super) peers: HashMap<PeerKey, Arc<PeerEntry>>,
-    /// Held until the gauges count the messages taken this turn.
-    pub(super) reservations: Vec<Reservation>,
-    /// Connections whose last operation the kernel has not yet given up.
-    pub(super) moves: Vec<Departure>,
-    pub(super) completions: Vec<Completion>,
-    pub(super) control: Vec<Control>,
-    /// When to leave at the latest; set when the shutdown begins.
-    pub(super) leave_by: Option<Instant>,
-    pub(super) now: Instant,
+    shell: Shell,
     spinner: Spinner,
     cpu_place: CpuPlace,
-}
-
-/// What a driver is made of.
-pub(super) struct Parts {
-    pub(super) node: Arc<Node>,
-    pub(super) shard: ShardId,
-    pub(super) switch: Switch,
-    pub(super) ring: Ring,
-    pub(super) mesh: Mesh,
-    pub(super) busy_poll: Duration,
-    pub(super) store: Store,
-    pub(super) cpu_place: CpuPlace,
 }
 
 /// Runs a shard until the engine has stopped. `Err` tells why it failed: a panic within a turn is
@@ -97,13 +47,13 @@ pub(super) struct Parts {
 pub(super) async fn drive(mut driver: Driver) -> Result<(), String> {
     let mut wait = Wait::None;
     guarded(|| {
-        driver.switch.handle_start(driver.now);
+        driver.shell.start();
         Ok(())
     })?;
     for turn in 1usize.. {
         let worked = guarded(|| driver.turn(wait))?;
-        if driver.is_done() {
-            guarded(|| Ok(driver.report()))?;
+        if driver.shell.is_done() {
+            guarded(|| Ok(driver.shell.report()))?;
             break;
         }
         if !worked || turn.is_multiple_of(TURNS_PER_YIELD) {
@@ -121,45 +71,11 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, TransportError>) -> Result<T, Str
     }
 }
 
-/// What a panic said.
-pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| String::from("panicked"))
-}
-
 impl Driver {
-    pub(super) fn new(parts: Parts) -> Self {
-        let Parts {
-            node,
-            shard,
-            switch,
-            ring,
-            mesh,
-            busy_poll,
-            store,
-            cpu_place,
-        } = parts;
-        let now = node.clock.now();
+    /// The loop of a shell that has not begun; it watches for `busy_poll` at most before it sleeps.
+    pub(super) fn new(shell: Shell, busy_poll: Duration, cpu_place: CpuPlace) -> Self {
         Driver {
-            mailbox: node.mailbox(shard).clone(),
-            now,
-            node,
-            shard,
-            switch,
-            connector: Connector::new(ring.waker()),
-            ring,
-            mesh,
-            subscriptions: Subscriptions::default(),
-            store,
-            replies: HashMap::new(),
-            next_token: 0,
-            peers: HashMap::new(),
-            reservations: Vec::new(),
-            moves: Vec::new(),
-            completions: Vec::new(),
-            control: Vec::new(),
-            leave_by: None,
+            shell,
             spinner: Spinner::new(busy_poll),
             cpu_place,
         }
@@ -167,45 +83,20 @@ impl Driver {
 
     /// One turn of the loop. Returns whether there was, or still is, something to do.
     fn turn(&mut self, wait: Wait) -> Result<bool, TransportError> {
-        self.ring
-            .turn(self.switch.pool(), wait, &mut self.completions)?;
-        let before = std::mem::replace(&mut self.now, self.node.clock.now());
-        let mut worked = self.report();
-        worked |= self.take_completions();
-        worked |= self.take_resolved();
-        worked |= self.take_letters();
-        worked |= self.take_requests();
-        worked |= self.take_timers();
+        let shell = &mut self.shell;
+        let passed = shell.enter_ring(wait)?;
+        let mut worked = shell.report();
+        worked |= shell.take_completions();
+        worked |= shell.take_resolved();
+        worked |= shell.take_letters();
+        worked |= shell.take_requests();
+        worked |= shell.take_timers();
         if matches!(wait, Wait::Until(_)) && worked {
-            self.spinner.handle_slept(self.now - before);
+            self.spinner.handle_slept(passed);
         }
-        self.switch.run(self.now);
-        worked |= self.carry_out();
-        self.depart();
-        let node = &self.node;
-        self.mesh.flush(|shard| node.mailbox(shard).wake());
-        // Told before the rooms are: an end of the congestion wakes those who wait to publish.
-        self.switch.handle_congestion(self.mesh.is_congested());
-        Ok(worked || self.switch.has_work())
-    }
-
-    /// Tells the application what the turn before did. It waits for the next one, so that what goes
-    /// to peers is with the kernel first; one that did anything is followed by another at once.
-    fn report(&mut self) -> bool {
-        let worked = self.deliver();
-        self.publish_gauges();
-        self.publish_rooms();
-        self.subscriptions.flush();
-        worked
-    }
-
-    fn take_timers(&mut self) -> bool {
-        self.mailbox.alarms().ring(self.now.as_nanos());
-        let due = self.switch.poll_timeout().is_some_and(|at| at <= self.now);
-        if due {
-            self.switch.handle_timeout(self.now);
-        }
-        due
+        worked |= shell.run();
+        shell.send_off();
+        Ok(worked || shell.has_work())
     }
 
     /// Nothing to do: watches for a while if that has paid lately, then says how long to sleep.
@@ -226,8 +117,7 @@ impl Driver {
         let start = std::time::Instant::now();
         loop {
             for _ in 0..LOOKS_PER_CLOCK {
-                // Who leaves a letter or a request uses the ring's waker, so this sees all of them.
-                if self.ring.has_pending() {
+                if self.shell.has_news() {
                     return true;
                 }
                 std::hint::spin_loop();
@@ -239,36 +129,11 @@ impl Driver {
     }
 
     fn sleep_time(&self) -> Duration {
-        let resolving = self.connector.poll_timeout();
-        let deadlines = [
-            self.switch.poll_timeout(),
-            self.mailbox.alarms().next().map(Instant::from_nanos),
-            resolving,
-            self.leave_by,
-        ];
-        let now = self.node.clock.now();
-        let next = deadlines.into_iter().flatten().min();
-        let sleep = next.map_or(SLEEP_MAX, |at| (at - now).min(SLEEP_MAX));
-        if self.mesh.is_congested() {
-            sleep.min(CONGESTED_SLEEP)
-        } else {
-            sleep
-        }
-    }
-
-    /// The shutdown has begun: no new connections, and an end in any case.
-    pub(super) fn begin_stop(&mut self, within: Duration) {
-        self.ring.stop_listening();
-        self.leave_by = Some(self.now + within + STOP_GRACE);
-    }
-
-    /// Whether the shard may leave: every shard's switch has stopped and what this one wrote has
-    /// arrived (a dropped ring cuts it off), or the time is up.
-    fn is_done(&self) -> bool {
-        self.leave_by.is_some_and(|at| {
-            let has_stopped = self.node.is_stopped() && !self.ring.is_closing();
-            has_stopped || at <= self.now
-        })
+        let longest = match self.shell.is_congested() {
+            true => CONGESTED_SLEEP,
+            false => SLEEP_MAX,
+        };
+        self.shell.idle_time().unwrap_or(longest).min(longest)
     }
 }
 

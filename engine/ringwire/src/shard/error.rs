@@ -1,5 +1,6 @@
 //! Why an engine did not start, or ended before it was told to.
 
+use std::any::Any;
 use std::io;
 use std::path::PathBuf;
 
@@ -93,4 +94,11 @@ pub struct ShardFault {
     pub shard: ShardId,
     /// A panic's message, or what the ring said.
     pub message: String,
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| String::from("panicked"))
 }

@@ -39,10 +39,11 @@ use ringwire_core::reactor::{ChannelDescriptor, erase};
 use ringwire_core::switch::{AppChannels, Filters, ReactorFactory, Switch, SwitchConfig};
 
 use crate::shard::cpu_placement::CpuPlace;
-use crate::shard::driver::{Driver, Parts, drive, panic_message};
-use crate::shard::error::StartError;
+use crate::shard::driver::{Driver, drive};
+use crate::shard::error::{StartError, panic_message};
 use crate::shard::mesh::Mesh;
 use crate::shard::node::Node;
+use crate::shard::shell::{Parts, Shell};
 use crate::shard::store::{Files, Store};
 use crate::transport::{Ring, RingConfig, affinity, check};
 
@@ -257,18 +258,15 @@ fn set_up(berth: Berth) -> Result<(LocalExecutor, Driver), StartError> {
     ring.listen(listener)?;
     node.mailbox(shard).waker().attach(ring.waker().into());
     let switch = switch(&plan, &node, shard)?;
-    let busy_poll = plan.busy_poll;
-    let store = Store::new(plan.files.clone());
-    let driver = Driver::new(Parts {
+    let shell = Shell::new(Parts {
         node,
         shard,
         switch,
         ring,
         mesh,
-        busy_poll,
-        store,
-        cpu_place,
+        store: Store::new(plan.files.clone()),
     });
+    let driver = Driver::new(shell, plan.busy_poll, cpu_place);
     Ok((executor, driver))
 }
 

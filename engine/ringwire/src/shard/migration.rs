@@ -4,93 +4,50 @@
 //! asks for a move when it has nothing in flight, but a cancelled receive may still be on its way
 //! back: then the departure waits here for a turn or two.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-
 use ringwire_core::peer::ShardId;
 use ringwire_core::switch::{LinkId, Parcel};
 
-use crate::shard::driver::Driver;
-use crate::shard::mesh::Letter;
+use crate::shard::mesh::{Letter, Mesh};
+use crate::transport::Ring;
 
 /// A connection on its way out, as long as the kernel still holds an operation of its socket.
-pub(super) struct Departure {
+struct Departure {
     link: LinkId,
     to: ShardId,
     parcel: Box<Parcel>,
-    /// The link failed meanwhile: its socket cannot move any more.
-    has_failed: bool,
 }
 
-impl Departure {
-    pub(super) fn new(link: LinkId, to: ShardId, parcel: Box<Parcel>) -> Self {
-        Departure {
-            link,
-            to,
-            parcel,
-            has_failed: false,
-        }
+/// The connections on their way out.
+#[derive(Default)]
+pub(super) struct Departures(Vec<Departure>);
+
+impl Departures {
+    /// A connection is to move to another shard.
+    pub(super) fn begin(&mut self, link: LinkId, to: ShardId, parcel: Box<Parcel>) {
+        self.0.push(Departure { link, to, parcel });
     }
-}
 
-impl Driver {
-    /// A link has failed. Returns whether it was about to depart; then its new home is told.
-    pub(super) fn fail_departure(&mut self, link: LinkId) -> bool {
-        let Some(departure) = self.moves.iter_mut().find(|moved| moved.link == link) else {
-            return false;
-        };
-        departure.has_failed = true;
-        self.ring.close(link);
-        true
+    /// A link has failed. If it was about to depart it goes nowhere any more: gives what the switch
+    /// had packed, to be told.
+    pub(super) fn take_failed(&mut self, link: LinkId) -> Option<Box<Parcel>> {
+        let place = self.0.iter().position(|it| it.link == link)?;
+        Some(self.0.remove(place).parcel)
     }
 
     /// Sends off the connections that are free to go.
-    pub(super) fn depart(&mut self) {
-        for departure in std::mem::take(&mut self.moves) {
-            if let Some(departure) = self.try_depart(departure) {
-                self.moves.push(departure);
-            }
-        }
-    }
-
-    fn try_depart(&mut self, departure: Departure) -> Option<Departure> {
-        let Departure {
-            link,
-            to,
-            parcel,
-            has_failed,
-        } = departure;
-        let released = if has_failed {
-            broken_socket()
-        } else {
-            self.ring.release(link)
-        };
-        match released {
-            Some((socket, remote)) => {
-                self.mesh.send(
-                    to,
-                    Letter::Moved {
-                        socket,
-                        remote,
-                        parcel,
-                    },
-                );
-                None
-            }
-            None => Some(Departure {
-                link,
-                to,
+    pub(super) fn depart(&mut self, ring: &mut Ring, mesh: &mut Mesh) {
+        for departure in std::mem::take(&mut self.0) {
+            let Some((socket, remote)) = ring.release(departure.link) else {
+                self.0.push(departure);
+                continue;
+            };
+            let Departure { to, parcel, .. } = departure;
+            let moved = Letter::Moved {
+                socket,
+                remote,
                 parcel,
-                has_failed,
-            }),
+            };
+            mesh.send(to, moved);
         }
     }
-}
-
-/// A socket whose other end is gone. It stands in for one that failed on its way, so that its new
-/// home sees the end as it would see any other and tells the coordinator.
-fn broken_socket() -> Option<(OwnedFd, SocketAddr)> {
-    let (socket, _) = UnixStream::pair().ok()?;
-    Some((socket.into(), SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))))
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use ringwire_codec::NodeId;
 
-use super::directory::PeerEntry;
+use crate::shard::queue_room::PeerEntry;
 
 /// Branches of a node of the tree: one for each value of a digit of four bits.
 const WAYS: usize = 16;
@@ -58,7 +58,7 @@ impl PeerMap {
         for level in 0.. {
             match slot {
                 Slot::Branch(branch) => slot = &branch.0[digit(id, level)],
-                Slot::Peer(entry) => return Some(entry).filter(|entry| entry.info.id == *id),
+                Slot::Peer(entry) => return Some(entry).filter(|entry| entry.info().id == *id),
                 Slot::Empty => return None,
             }
         }
@@ -82,10 +82,10 @@ impl PeerMap {
     pub(super) fn remove(&mut self, entry: &Arc<PeerEntry>) {
         // Looked for first: on the way to take it out branches are copied.
         let is_there = self
-            .get(&entry.info.id)
+            .get(&entry.info().id)
             .is_some_and(|held| Arc::ptr_eq(held, entry));
         if is_there {
-            self.root.remove(&entry.info.id, 0);
+            self.root.remove(&entry.info().id, 0);
             self.len -= 1;
         }
     }
@@ -107,19 +107,19 @@ impl Slot {
                 *self = Slot::Peer(entry);
                 true
             }
-            Slot::Peer(held) if held.info.id == entry.info.id => {
+            Slot::Peer(held) if held.info().id == entry.info().id => {
                 *held = entry;
                 false
             }
             Slot::Peer(held) => {
                 // Two in one place: both go a level down, where they differ or meet again.
                 let mut branch = Branch::default();
-                branch.0[digit(&held.info.id, level)] = Slot::Peer(held.clone());
+                branch.0[digit(&held.info().id, level)] = Slot::Peer(held.clone());
                 *self = Slot::Branch(Arc::new(branch));
                 self.insert(entry, level)
             }
             Slot::Branch(branch) => {
-                let digit = digit(&entry.info.id, level);
+                let digit = digit(&entry.info().id, level);
                 Arc::make_mut(branch).0[digit].insert(entry, level + 1)
             }
         }
@@ -165,8 +165,8 @@ mod tests {
     use std::hint::black_box;
     use std::time::Instant;
 
-    use super::super::directory::tests::entry_of;
     use super::*;
+    use crate::shard::queue_room::tests::entry_of;
 
     /// Ids that nobody chose, as keys give them.
     fn ids(count: u32) -> impl Iterator<Item = NodeId> {
@@ -199,7 +199,7 @@ mod tests {
             match self {
                 Slot::Empty => 0,
                 Slot::Peer(entry) => {
-                    let digits = (0..path.len()).map(|level| digit(&entry.info.id, level));
+                    let digits = (0..path.len()).map(|level| digit(&entry.info().id, level));
                     assert!(digits.eq(path.iter().copied()), "it lies on its path");
                     1
                 }
@@ -337,13 +337,13 @@ mod tests {
             let (mut whole, mut snapshot) = (Arc::new(std::collections::HashMap::new()), None);
             let began = Instant::now();
             for entry in &entries {
-                Arc::make_mut(&mut whole).insert(entry.info.id, entry.clone());
+                Arc::make_mut(&mut whole).insert(entry.info().id, entry.clone());
                 snapshot = Some(whole.clone());
             }
             per("joins, a whole map copied", began);
             let began = Instant::now();
             for entry in &entries {
-                black_box(whole.get(&black_box(entry.info.id)).cloned());
+                black_box(whole.get(&black_box(entry.info().id)).cloned());
             }
             per("look-ups, a whole map", began);
             drop(snapshot);
@@ -357,7 +357,7 @@ mod tests {
             per("joins, paths copied", began);
             let began = Instant::now();
             for entry in &entries {
-                black_box(map.get(&black_box(entry.info.id)).cloned());
+                black_box(map.get(&black_box(entry.info().id)).cloned());
             }
             per("look-ups, paths", began);
             drop(snapshot);

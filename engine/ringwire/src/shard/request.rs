@@ -7,8 +7,8 @@ use ringwire_core::peer::{PeerInfo, ShardId};
 use ringwire_core::switch::{Command, Delivery, Event, Reply};
 use ringwire_sync::{InboxLimits, LaneSender, ReplySender};
 
-use crate::shard::directory::Reservation;
 use crate::shard::payload::Payload;
+use crate::shard::queue_room::Reservation;
 
 /// Requests that wait for a shard at most. A turn takes all of them; more room would only hide
 /// that the shard is behind.

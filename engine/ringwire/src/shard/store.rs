@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use ringwire_codec::file::{self, Durability};
 use ringwire_core::document::Document;
 
-use crate::shard::driver::panic_message;
+use crate::shard::error::panic_message;
 use crate::transport::affinity;
 
 /// Which document goes to which file.

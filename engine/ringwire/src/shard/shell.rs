@@ -1,30 +1,160 @@
-//! Carrying news to the switch, and what the switch answers to the world. All of it is the driver's.
+//! The switch of a shard, what tells it, and what does its will.
+//!
+//! ```text
+//!   ring, connector ─▶ completions ─▶ ┌────────┐ ─▶ outputs ─▶ ring, connector, mesh, store
+//!   mesh ────────────▶ letters ─────▶ │ switch │
+//!   mailbox ─────────▶ requests ────▶ └────────┘ ─▶ deliveries, events, replies, gauges ─▶ handles
+//! ```
 //!
 //! Nothing here decides; each function empties one queue. A queue that other threads fill is
-//! emptied by what it may hold, so a fast producer cannot keep a turn from ending.
+//! emptied by what it may hold, so a fast producer cannot keep a turn from ending. In which order
+//! they are emptied is the driver's affair.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use ringwire_core::peer::PeerInfo;
-use ringwire_core::switch::{Command, Event, Output, Reply, ReplyToken};
+use ringwire_core::peer::{PeerInfo, ShardId};
+use ringwire_core::switch::{Command, Event, Output, Reply, Switch};
+use ringwire_core::time::Instant;
 use ringwire_sync::ReplySender;
 
-use crate::shard::directory::PeerEntry;
-use crate::shard::driver::Driver;
 use crate::shard::logging;
-use crate::shard::mesh::Letter;
-use crate::shard::migration::Departure;
-use crate::shard::request::{Control, ShardStatus};
-use crate::transport::Completion;
+use crate::shard::mesh::{Letter, Mesh};
+use crate::shard::migration::Departures;
+use crate::shard::node::Node;
+use crate::shard::queue_room::{LocalPeers, PeerEntry};
+use crate::shard::replies::Replies;
+use crate::shard::request::{Control, Mailbox, ShardStatus};
+use crate::shard::store::Store;
+use crate::shard::subscriptions::Subscriptions;
+use crate::transport::{Completion, Connector, Ring, TransportError, Wait};
 
 /// Letters taken in one turn at most.
 const LETTERS_PER_TURN: usize = 4096;
 /// Messages handed to subscriptions in one turn at most.
 const DELIVERIES_PER_TURN: usize = 4096;
+/// Time a shard gives its switch beyond the deadline of the shutdown before it leaves all the same.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
+/// The switch of a shard and all that it talks to. Lives and dies on the shard's thread.
+pub(super) struct Shell {
+    node: Arc<Node>,
+    shard: ShardId,
+    mailbox: Arc<Mailbox>,
+    switch: Switch,
+    ring: Ring,
+    connector: Connector,
+    mesh: Mesh,
+    subscriptions: Subscriptions,
+    /// Where documents are kept; only the coordinator's shard has files to keep.
+    store: Store,
+    replies: Replies,
+    peers: LocalPeers,
+    departures: Departures,
+    /// Kept between turns for its memory, as is `control`.
+    completions: Vec<Completion>,
+    control: Vec<Control>,
+    /// When to leave at the latest; set when the shutdown begins.
+    leave_by: Option<Instant>,
+    now: Instant,
+}
+
+/// What a shell is made of.
+pub(super) struct Parts {
+    pub(super) node: Arc<Node>,
+    pub(super) shard: ShardId,
+    pub(super) switch: Switch,
+    pub(super) ring: Ring,
+    pub(super) mesh: Mesh,
+    pub(super) store: Store,
+}
+
+impl Shell {
+    /// A shell that has not begun.
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts {
+            node,
+            shard,
+            switch,
+            ring,
+            mesh,
+            store,
+        } = parts;
+        Shell {
+            mailbox: node.mailbox(shard).clone(),
+            now: node.clock.now(),
+            node,
+            shard,
+            switch,
+            connector: Connector::new(ring.waker()),
+            ring,
+            mesh,
+            subscriptions: Subscriptions::default(),
+            store,
+            replies: Replies::default(),
+            peers: LocalPeers::default(),
+            departures: Departures::default(),
+            completions: Vec::new(),
+            control: Vec::new(),
+            leave_by: None,
+        }
+    }
+
+    /// The shard is ready.
+    pub(super) fn start(&mut self) {
+        self.switch.handle_start(self.now);
+    }
+
+    /// Submits what the last turn queued, waits as told, and reads the clock. Gives the time that
+    /// passed since the turn before.
+    pub(super) fn enter_ring(&mut self, wait: Wait) -> Result<Duration, TransportError> {
+        let pool = self.switch.pool();
+        self.ring.turn(pool, wait, &mut self.completions)?;
+        let before = std::mem::replace(&mut self.now, self.node.clock.now());
+        Ok(self.now - before)
+    }
+
+    /// Whether something has come that the next turn will find. Who leaves a letter or a request
+    /// uses the ring's waker, so this sees all of them.
+    pub(super) fn has_news(&mut self) -> bool {
+        self.ring.has_pending()
+    }
+
+    /// Whether the switch has more to do at once.
+    pub(super) fn has_work(&self) -> bool {
+        self.switch.has_work()
+    }
+
+    /// Whether letters wait for room in a lane: nobody tells when there is room.
+    pub(super) fn is_congested(&self) -> bool {
+        self.mesh.is_congested()
+    }
+
+    /// How long nothing is due, from this moment, which lies behind the turn's.
+    pub(super) fn idle_time(&self) -> Option<Duration> {
+        let deadlines = [
+            self.switch.poll_timeout(),
+            self.mailbox.alarms().next().map(Instant::from_nanos),
+            self.connector.poll_timeout(),
+            self.leave_by,
+        ];
+        let next = deadlines.into_iter().flatten().min();
+        next.map(|at| at - self.node.clock.now())
+    }
+
+    /// Whether the shard may leave: every shard's switch has stopped and what this one wrote has
+    /// arrived (a dropped ring cuts it off), or the time is up.
+    pub(super) fn is_done(&self) -> bool {
+        self.leave_by.is_some_and(|at| {
+            let has_stopped = self.node.is_stopped() && !self.ring.is_closing();
+            has_stopped || at <= self.now
+        })
+    }
+}
 
 // ---- told -----------------------------------------------------------------------------------
 
-impl Driver {
+impl Shell {
     /// What the ring reports.
     pub(super) fn take_completions(&mut self) -> bool {
         let mut completions = std::mem::take(&mut self.completions);
@@ -55,11 +185,13 @@ impl Driver {
             }
             Completion::Received { link, chunk } => switch.handle_received(now, link, chunk),
             Completion::Sent { link, buffers } => switch.handle_sent(now, link, buffers),
-            Completion::Closed { link, error } => {
-                if !self.fail_departure(link) {
-                    self.switch.handle_closed(now, link, error);
+            Completion::Closed { link, error } => match self.departures.take_failed(link) {
+                Some(parcel) => {
+                    self.ring.close(link);
+                    switch.handle_move_failed(now, *parcel, error);
                 }
-            }
+                None => switch.handle_closed(now, link, error),
+            },
             Completion::AcceptFailed { error } => {
                 let (engine, shard) = (self.node.number, self.shard.0);
                 tracing::warn!(engine, shard, %error, "cannot accept connections, will try again");
@@ -113,7 +245,7 @@ impl Driver {
             let Some(request) = self.mailbox.take_request() else {
                 break;
             };
-            self.reservations.extend(request.reservation);
+            self.peers.hold(request.reservation);
             self.command(request.command, request.reply);
         }
         if waiting > 0 {
@@ -123,6 +255,16 @@ impl Driver {
         control.drain(..).for_each(|asked| self.take_asked(asked));
         self.control = control;
         worked
+    }
+
+    /// Rings the alarms and fires the timers that are due.
+    pub(super) fn take_timers(&mut self) -> bool {
+        self.mailbox.alarms().ring(self.now.as_nanos());
+        let due = self.switch.poll_timeout().is_some_and(|at| at <= self.now);
+        if due {
+            self.switch.handle_timeout(self.now);
+        }
+        due
     }
 
     fn take_asked(&mut self, asked: Control) {
@@ -142,6 +284,12 @@ impl Driver {
         }
     }
 
+    /// The shutdown has begun: no new connections, and an end in any case.
+    fn begin_stop(&mut self, within: Duration) {
+        self.ring.stop_listening();
+        self.leave_by = Some(self.now + within + STOP_GRACE);
+    }
+
     fn status(&self) -> ShardStatus {
         ShardStatus {
             shard: self.shard,
@@ -155,19 +303,7 @@ impl Driver {
 
     fn command(&mut self, mut command: Command, reply: Option<ReplySender<Reply>>) {
         if let Some(reply) = reply {
-            let given = ReplyToken(self.next_token);
-            self.next_token += 1;
-            self.replies.insert(given, reply);
-            if let Command::Send { token, .. }
-            | Command::Dial { token, .. }
-            | Command::Unban { token, .. }
-            | Command::NamedPeers { token }
-            | Command::Bans { token }
-            | Command::Ask { token, .. }
-            | Command::Inspect { token, .. } = &mut command
-            {
-                *token = Some(given);
-            }
+            self.replies.expect(&mut command, reply);
         }
         self.switch.handle_command(self.now, command);
     }
@@ -175,9 +311,10 @@ impl Driver {
 
 // ---- drained --------------------------------------------------------------------------------
 
-impl Driver {
-    /// Does what the switch wants done.
-    pub(super) fn carry_out(&mut self) -> bool {
+impl Shell {
+    /// Gives the switch its turn, and does what it wants done.
+    pub(super) fn run(&mut self) -> bool {
+        self.switch.run(self.now);
         let mut worked = false;
         while let Some(output) = self.switch.poll_output() {
             worked = true;
@@ -204,14 +341,10 @@ impl Driver {
             Output::Read { link, mode } => self.ring.read(link, mode),
             Output::Close { link } => self.ring.close(link),
             Output::Move { link, to, parcel } => {
-                self.moves.push(Departure::new(link, to, parcel));
+                self.departures.begin(link, to, parcel);
             }
             Output::Mesh { to, message } => self.mesh.send(to, Letter::Message(message)),
-            Output::Reply { token, reply } => {
-                if let Some(sender) = self.replies.remove(&token) {
-                    sender.send(reply);
-                }
-            }
+            Output::Reply { token, reply } => self.replies.answer(token, reply),
             Output::Save(document) => self.store.save(document),
             Output::Event(event) => self.tell(event),
         }
@@ -232,7 +365,7 @@ impl Driver {
         match &event {
             Event::PeerAdded(peer) => self.add_peer(peer),
             Event::PeerRemoved { peer, .. } => {
-                if let Some(entry) = self.peers.remove(&peer.key) {
+                if let Some(entry) = self.peers.remove(peer.key) {
                     self.node.directory.remove(&entry);
                 }
             }
@@ -248,12 +381,32 @@ impl Driver {
             self.shard,
             self.node.channels(),
         ));
-        self.peers.insert(peer.key, entry.clone());
+        self.peers.insert(entry.clone());
         self.node.directory.add(entry);
     }
 
+    /// Sends off connections that move, and wakes the shards that have new letters.
+    pub(super) fn send_off(&mut self) {
+        self.departures.depart(&mut self.ring, &mut self.mesh);
+        let node = &self.node;
+        self.mesh.flush(|shard| node.mailbox(shard).wake());
+        // Told before the rooms are: an end of the congestion wakes those who wait to publish.
+        self.switch.handle_congestion(self.mesh.is_congested());
+    }
+
+    /// Tells the application what the turn before did. It waits for the next one, so that what goes
+    /// to peers is with the kernel first; one that did anything is followed by another at once.
+    pub(super) fn report(&mut self) -> bool {
+        let worked = self.deliver();
+        let switch = &mut self.switch;
+        self.peers.show(std::iter::from_fn(|| switch.poll_gauge()));
+        self.publish_rooms();
+        self.subscriptions.flush();
+        worked
+    }
+
     /// Hands messages to subscriptions that have room; the rest stays with the switch.
-    pub(super) fn deliver(&mut self) -> bool {
+    fn deliver(&mut self) -> bool {
         for delivered in 0..DELIVERIES_PER_TURN {
             let subscriptions = &mut self.subscriptions;
             let Some(delivery) = self
@@ -267,19 +420,8 @@ impl Driver {
         true
     }
 
-    /// Tells the handle how full the queues are; then the room held for this turn's messages is
-    /// counted there, and given back here.
-    pub(super) fn publish_gauges(&mut self) {
-        while let Some(gauge) = self.switch.poll_gauge() {
-            if let Some(entry) = self.peers.get(&gauge.peer) {
-                entry.set_queued(gauge.channel, gauge.queued);
-            }
-        }
-        self.reservations.clear();
-    }
-
     /// Tells publishers which channels take more.
-    pub(super) fn publish_rooms(&mut self) {
+    fn publish_rooms(&mut self) {
         for channel in self.node.channels() {
             let is_open = self.switch.has_room_to_publish(channel.id);
             self.mailbox.set_publishable(channel.id.0, is_open);
