@@ -27,8 +27,14 @@ pub enum Fault {
         /// Bytes that it has at least up to the end of this field.
         needed: usize,
     },
+    /// A message of no known kind.
+    #[error("kind: {got} is none")]
+    Kind {
+        /// The kind's number.
+        got: u8,
+    },
     /// Bytes follow the last field.
-    #[error("manifest: {got} bytes follow the last field")]
+    #[error("{got} bytes follow the last field")]
     Trailing {
         /// How many.
         got: usize,
@@ -106,6 +112,7 @@ impl Fault {
     pub fn blame(&self) -> Blame {
         match self {
             Fault::Truncated { .. }
+            | Fault::Kind { .. }
             | Fault::Trailing { .. }
             | Fault::Length { .. }
             | Fault::ShardBytes { .. }
