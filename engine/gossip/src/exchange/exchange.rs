@@ -10,8 +10,8 @@ use super::message::Control;
 use super::payload::{Late, Payload, Segment};
 use super::shard_set::ShardSet;
 use crate::coded::{
-    Blame, CodedSegment, Decoder, Encoder, Fault, Inserted, Limits, Manifest, ManifestId, Opened,
-    Shard,
+    Account, Blame, CodedSegment, Decoder, Encoder, Fault, Inserted, Limits, Manifest, ManifestId,
+    Opened, Origin, Shard,
 };
 
 /// How often [`Exchange::tick`] is to be called.
@@ -110,6 +110,8 @@ pub struct Figures {
 /// The conversation about large payloads. `L` names a link to a neighbour.
 pub struct Exchange<L> {
     limits: ExchangeLimits,
+    /// This node: what it published in a former life does not come back to it.
+    own: Origin,
     /// Where this node begins to count shards, so that neighbours ask for different ones.
     start: u16,
     decoder: Decoder<L>,
@@ -128,10 +130,12 @@ pub struct Exchange<L> {
 }
 
 impl<L: Copy + Ord> Exchange<L> {
-    /// An exchange without neighbours. `start` is any number that differs from node to node.
-    pub fn new(limits: ExchangeLimits, start: u16) -> Self {
+    /// An exchange without neighbours, of a node whose payloads name `own` as their origin. `start` is
+    /// any number that differs from node to node.
+    pub fn new(limits: ExchangeLimits, own: Origin, start: u16) -> Self {
         Exchange {
             limits,
+            own,
             start,
             decoder: Decoder::new(limits.decoder),
             links: BTreeMap::new(),
@@ -168,9 +172,10 @@ impl<L: Copy + Ord> Exchange<L> {
 
     // ---- what it is told ----------------------------------------------------------------------
 
-    /// There is a neighbour; it is offered what is here.
-    pub fn add_link(&mut self, link: L) {
-        if self.links.insert(link, Link::default()).is_some() {
+    /// There is a neighbour; it is offered what is here, and pays for what it brings: nobody checks who made
+    /// a payload.
+    pub fn add_link(&mut self, link: L, account: Account) {
+        if self.links.insert(link, Link::new(account)).is_some() {
             return;
         }
         let ids: Vec<_> = self.payloads.keys().copied().collect();
@@ -287,7 +292,11 @@ impl<L: Copy + Ord> Exchange<L> {
             }
             return;
         }
-        match self.decoder.open(manifest) {
+        let account = self.links.get(&from).map(Link::account);
+        let Some(account) = account.filter(|_| manifest.origin() != self.own) else {
+            return;
+        };
+        match self.decoder.open(manifest, account) {
             Ok(Opened::Known) => {}
             Ok(Opened::New { given_up, .. }) => {
                 self.figures.given_up += given_up.len() as u64;

@@ -1,5 +1,7 @@
 //! [`Link`]: how much a neighbour may be asked for.
 
+use crate::coded::Account;
+
 /// Shards that one neighbour is asked for at a time: 512 KiB, which is 40 ms at 100 Mbit/s and more than
 /// a round trip's worth there.
 pub const ASKED_MAX: usize = 16;
@@ -8,14 +10,29 @@ pub const ASKED_MAX: usize = 16;
 pub const STALL_TICKS: u32 = 20;
 
 /// What is asked of one neighbour, of all payloads together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Link {
+    account: Account,
     asked: usize,
     ticks: u32,
     is_slow: bool,
 }
 
 impl Link {
+    pub(super) fn new(account: Account) -> Self {
+        Link {
+            account,
+            asked: 0,
+            ticks: 0,
+            is_slow: false,
+        }
+    }
+
+    /// Who is charged for the payloads it brings.
+    pub(super) fn account(&self) -> Account {
+        self.account
+    }
+
     /// For how many shards more it may be asked.
     pub(super) fn room(&self) -> usize {
         let max = if self.is_slow { 1 } else { ASKED_MAX };
@@ -65,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_neighbour_stalls_at_the_last_tick_and_not_before() {
-        let mut link = Link::default();
+        let mut link = Link::new([1; 32]);
         link.handle_asked(ASKED_MAX);
         assert_eq!(link.room(), 0);
         assert!((1..STALL_TICKS).all(|_| !link.tick()));
@@ -79,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_neighbour_that_was_asked_for_nothing_does_not_stall() {
-        let mut link = Link::default();
+        let mut link = Link::new([1; 32]);
         assert!((0..2 * STALL_TICKS).all(|_| !link.tick()));
     }
 }

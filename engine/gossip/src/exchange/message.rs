@@ -37,6 +37,14 @@ impl Control {
         bytes.get(1..)?.first_chunk().copied().map(ManifestId)
     }
 
+    /// The payload that the message is about. Of an offer this costs a hash.
+    pub fn id(&self) -> ManifestId {
+        match self {
+            Control::Offer(manifest) => manifest.id(),
+            Control::Have(id, ..) | Control::Want(id, ..) => *id,
+        }
+    }
+
     /// Reads a message.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use super::*;
-use crate::coded::{Encoder, Fault, Layout, Limits, Manifest, SHARD_BYTES_MIN, Shard};
+use crate::coded::{Account, Encoder, Fault, Layout, Limits, Manifest, SHARD_BYTES_MIN, Shard};
 
 const SMALL: usize = SHARD_BYTES_MIN;
 
@@ -15,6 +15,10 @@ fn payload(length: usize, seed: u8) -> Bytes {
 
 fn encoder(length: usize, seed: u8) -> Encoder {
     Encoder::new([seed; 32], 1, payload(length, seed), SMALL).expect("a length that is coded")
+}
+
+fn account(node: usize) -> Account {
+    [u8::try_from(node).expect("few nodes"); 32]
 }
 
 /// A message on its way.
@@ -41,7 +45,7 @@ impl Net {
         let start = |node: usize| u16::try_from(node * 37 % 256).unwrap();
         Net {
             nodes: (0..count)
-                .map(|node| Exchange::new(limits, start(node)))
+                .map(|node| Exchange::new(limits, account(node), start(node)))
                 .collect(),
             way: VecDeque::new(),
             silent: BTreeSet::new(),
@@ -64,8 +68,8 @@ impl Net {
     }
 
     fn link(&mut self, one: usize, other: usize) {
-        self.nodes[one].add_link(other);
-        self.nodes[other].add_link(one);
+        self.nodes[one].add_link(other, account(other));
+        self.nodes[other].add_link(one, account(one));
         self.collect();
     }
 
@@ -205,7 +209,8 @@ fn a_node_that_comes_later_gets_what_is_kept_once() {
     let mut net = Net::ring(4, 2);
     let body = net.publish(0, 20 * SMALL);
     net.settle();
-    net.nodes.push(Exchange::new(ExchangeLimits::default(), 9));
+    net.nodes
+        .push(Exchange::new(ExchangeLimits::default(), account(4), 9));
     net.link(4, 2);
     net.link(4, 3);
     net.settle();
@@ -305,8 +310,8 @@ fn a_shard_that_nobody_asked_for_is_not_even_hashed() {
 
 #[test]
 fn a_neighbour_cannot_have_shards_sent_without_end() {
-    let mut node: Exchange<usize> = Exchange::new(ExchangeLimits::default(), 0);
-    node.add_link(1);
+    let mut node: Exchange<usize> = Exchange::new(ExchangeLimits::default(), account(0), 0);
+    node.add_link(1, account(1));
     let encoder = encoder(20 * SMALL, 0);
     let id = encoder.id();
     node.publish(encoder);
@@ -322,9 +327,9 @@ fn a_neighbour_cannot_have_shards_sent_without_end() {
 
 #[test]
 fn shards_that_were_not_shown_are_not_sent() {
-    let mut node: Exchange<usize> = Exchange::new(ExchangeLimits::default(), 0);
-    node.add_link(1);
-    node.add_link(2);
+    let mut node: Exchange<usize> = Exchange::new(ExchangeLimits::default(), account(0), 0);
+    node.add_link(1, account(1));
+    node.add_link(2, account(2));
     let encoder = encoder(20 * SMALL, 0);
     let id = encoder.id();
     node.publish(encoder);
@@ -360,7 +365,7 @@ fn a_node_without_room_is_offered_a_payload_again() {
     let tight = ExchangeLimits {
         decoder: Limits {
             bytes_max: 40 * SMALL,
-            origin_bytes_max: 40 * SMALL,
+            account_bytes_max: 40 * SMALL,
             idle_sweeps_max: 3,
             ..Limits::default()
         },
@@ -370,13 +375,27 @@ fn a_node_without_room_is_offered_a_payload_again() {
     net.link(0, 1);
     // A payload that will never come takes all the room, until it is given up.
     let layout = Layout::new(20 * SMALL, SMALL).unwrap();
-    let empty = Manifest::new([1; 32], 0, layout, [0; 32]);
+    let empty = Manifest::new([9; 32], 0, layout, [0; 32]);
     net.nodes[1].handle_control(0, Control::Offer(empty));
     let body = net.publish(0, 20 * SMALL);
     net.settle();
     assert_eq!(net.nodes[1].figures().refused, 1);
     net.run_for(120);
     net.assert_got(&body, &[0]);
+}
+
+#[test]
+fn what_a_node_published_in_a_former_life_does_not_come_back_to_it() {
+    let mut net = Net::ring(3, 2);
+    net.publish(0, 20 * SMALL);
+    net.settle();
+    net.unlink(0, 1);
+    net.unlink(0, 2);
+    net.nodes[0] = Exchange::new(ExchangeLimits::default(), account(0), 0);
+    net.link(0, 1);
+    net.settle();
+    net.run_for(60);
+    assert!(!net.delivered.contains_key(&0));
 }
 
 #[test]
