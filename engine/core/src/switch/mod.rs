@@ -64,5 +64,5 @@ pub use filter::{ConnectionFilter, Filters, PeerFilter};
 pub use io::*;
 pub use message::{AttemptId, Candidate, GateUpdate, Parcel, Pass, ShardMessage, Ticket};
 pub use named::{NamedAs, NamedPeer};
-pub use sends::WAITING_SENDS_MAX;
+pub use sends::{Offered, WAITING_SENDS_MAX};
 pub use switch::{ReactorFactory, Switch, SwitchConfig};

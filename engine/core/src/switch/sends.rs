@@ -6,6 +6,9 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+use ringwire_codec::{ChannelId, NodeId};
+
 use super::core::Core;
 use super::io::Reply;
 use super::link::WaitingSend;
@@ -17,7 +20,46 @@ use crate::peer::PeerKey;
 /// never more of them than the queues hold.
 pub const WAITING_SENDS_MAX: usize = 1024;
 
+/// What became of messages that were offered for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// All that was offered is queued.
+    Taken,
+    /// The peer's queue is full; the rest was not asked for.
+    Full,
+    /// There is no such peer, or it takes no more. Nothing was asked for.
+    Gone,
+}
+
 impl Core {
+    /// Queues messages from `next` for a peer as long as there is room: each is asked for only when it
+    /// has a place. A send that waits already is not overtaken.
+    pub(super) fn take_offered(
+        &mut self,
+        peer: NodeId,
+        channel: ChannelId,
+        mut next: impl FnMut() -> Option<Bytes>,
+    ) -> Offered {
+        let key = self.links.key_of_peer(&peer).filter(|_| !self.stopping);
+        let Some((key, peer)) = key.and_then(|key| Some((key, self.links.peer(key)?))) else {
+            return Offered::Gone;
+        };
+        if peer.closing.is_some() || !peer.info.has_channel(channel) {
+            return Offered::Gone;
+        }
+        if peer.waiting.iter().any(|send| send.channel == channel) {
+            return Offered::Full;
+        }
+        while self.can_send(key, channel) {
+            let Some(message) = next() else {
+                return Offered::Taken;
+            };
+            let sent = self.try_send(key, channel, message);
+            debug_assert!(sent.is_ok(), "there was room: {sent:?}");
+        }
+        Offered::Full
+    }
+
     /// Queues the sends that wait, in order within each channel, as far as there is room.
     pub(super) fn send_waiting(&mut self, key: PeerKey) {
         let mut place = 0;

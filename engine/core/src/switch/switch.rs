@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ringwire_codec::{ChannelId, NodeKey};
+use bytes::Bytes;
+use ringwire_codec::{ChannelId, NodeId, NodeKey};
 
 use super::coordinator::Coordinator;
 use super::core::Core;
@@ -16,6 +17,7 @@ use super::filter::Filters;
 use super::io::{Command, Delivery, DialId, LinkId, Output, QueueGauge, Transmit};
 use super::message::{Parcel, ShardMessage, Ticket};
 use super::reactor_set::ReactorSet;
+use super::sends::Offered;
 use super::shutdown::Shutdown;
 use crate::buffer::{BufferPool, Chunk};
 use crate::config::{Config, ConfigError};
@@ -189,6 +191,19 @@ impl Switch {
         self.core.now = now;
         self.adopt(link, remote, *parcel);
         self.settle();
+    }
+
+    /// A thread of the application offers messages for a peer of this shard; `next` gives them one by
+    /// one, as far as the peer's queue has room.
+    pub fn handle_offered(
+        &mut self,
+        now: Instant,
+        peer: NodeId,
+        channel: ChannelId,
+        next: impl FnMut() -> Option<Bytes>,
+    ) -> Offered {
+        self.core.now = now;
+        self.core.take_offered(peer, channel, next)
     }
 
     /// A message from another shard.

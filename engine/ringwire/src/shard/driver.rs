@@ -30,6 +30,7 @@ use ringwire_sync::ReplySender;
 
 use crate::shard::cpu_placement::CpuPlace;
 use crate::shard::directory::{PeerEntry, Reservation};
+use crate::shard::inlets::Inlets;
 use crate::shard::mesh::Mesh;
 use crate::shard::migration::Departure;
 use crate::shard::node::Node;
@@ -60,6 +61,8 @@ pub(super) struct Driver {
     pub(super) connector: Connector,
     pub(super) mesh: Mesh,
     pub(super) subscriptions: Subscriptions,
+    /// What threads send by ways of their own.
+    pub(super) inlets: Inlets,
     /// Where documents are kept; only the coordinator's shard has files to keep.
     pub(super) store: Store,
     /// Who waits for the reply to a command.
@@ -151,6 +154,7 @@ impl Driver {
             ring,
             mesh,
             subscriptions: Subscriptions::default(),
+            inlets: Inlets::default(),
             store,
             replies: HashMap::new(),
             next_token: 0,
@@ -175,6 +179,7 @@ impl Driver {
         worked |= self.take_resolved();
         worked |= self.take_letters();
         worked |= self.take_requests();
+        worked |= self.inlets.serve(self.now, &mut self.switch);
         worked |= self.take_timers();
         if matches!(wait, Wait::Until(_)) && worked {
             self.spinner.handle_slept(self.now - before);
@@ -258,6 +263,8 @@ impl Driver {
 
     /// The shutdown has begun: no new connections, and an end in any case.
     pub(super) fn begin_stop(&mut self, within: Duration) {
+        // What finds room in the peers' queues now is flushed with them.
+        self.inlets.serve(self.now, &mut self.switch);
         self.ring.stop_listening();
         self.leave_by = Some(self.now + within + STOP_GRACE);
     }

@@ -14,7 +14,7 @@ use crate::shard::driver::Driver;
 use crate::shard::logging;
 use crate::shard::mesh::Letter;
 use crate::shard::migration::Departure;
-use crate::shard::request::{Control, ShardStatus};
+use crate::shard::request::{Control, Detail, ShardStatus};
 use crate::transport::Completion;
 
 /// Letters taken in one turn at most.
@@ -137,17 +137,21 @@ impl Driver {
                 self.switch.handle_subscribed(channel);
                 self.subscriptions.subscribe(channel, lane);
             }
+            Control::Inlet(inlet) => self.inlets.add(inlet),
             Control::Observe(lane) => self.subscriptions.observe(lane),
-            Control::Status(reply) => reply.send(self.status()),
+            Control::Status(detail, reply) => reply.send(self.status(detail)),
         }
     }
 
-    fn status(&self) -> ShardStatus {
+    fn status(&self, detail: Detail) -> ShardStatus {
         ShardStatus {
             shard: self.shard,
             metrics: self.switch.metrics(),
             reactors: self.switch.reactor_counters(),
-            peers: self.switch.peers(self.now),
+            peers: match detail {
+                Detail::Counters => Vec::new(),
+                Detail::Peers => self.switch.peers(self.now),
+            },
             system_calls: self.ring.system_calls(),
             refused_system_calls: self.ring.refused_system_calls(),
         }
