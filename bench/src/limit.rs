@@ -5,6 +5,7 @@
 //! found fastest (`manner`). What Ringwire adds to this is what it costs.
 
 mod manner;
+mod messages;
 mod ping_pong;
 
 use std::io::{self, Read, Write};
@@ -21,6 +22,7 @@ use ringwire_codec::secret::record::{RECORD_OVERHEAD, RecordOpener, RecordSealer
 use crate::measure::{Sample, Stopwatch, pin_to};
 
 use manner::Manner;
+pub use messages::{MESSAGE_BYTES_MAX, messages};
 pub use ping_pong::ping_pong;
 
 const KEY: [u8; 32] = [7; 32];
@@ -90,31 +92,30 @@ impl Opener {
         }
     }
 
-    /// Opens what is whole in `bytes`; returns (bytes consumed, payload bytes).
-    fn open(&mut self, bytes: &mut [u8]) -> (usize, usize) {
-        let (mut at, mut payload) = (0, 0);
+    /// Opens what is whole in `bytes` and hands on the plaintext of each frame or record; returns
+    /// the bytes consumed.
+    fn open(&mut self, bytes: &mut [u8], mut take: impl FnMut(&[u8])) -> usize {
+        let mut at = 0;
         loop {
             let opened = match self {
                 Opener::Comet(opener) if bytes.len() - at >= FRAME_SEALED => {
                     let frame = &mut bytes[at..at + FRAME_SEALED];
                     at += FRAME_SEALED;
-                    opener
-                        .open(frame)
-                        .expect("sealed by the other thread with the same key")
+                    let opened = opener.open(frame);
+                    &frame[opened.expect("sealed by the other thread with the same key")]
                 }
                 Opener::Wide(opener) => match opener.sealed_len(&bytes[at..]) {
                     Ok(Some(sealed)) if bytes.len() - at >= sealed => {
                         let record = &mut bytes[at..at + sealed];
                         at += sealed;
-                        opener
-                            .open(record)
-                            .expect("sealed by the other thread, same key")
+                        let opened = opener.open(record);
+                        &record[opened.expect("sealed by the other thread, same key")]
                     }
-                    _ => return (at, payload),
+                    _ => return at,
                 },
-                Opener::Comet(_) => return (at, payload),
+                Opener::Comet(_) => return at,
             };
-            payload += opened.len();
+            take(opened);
         }
     }
 }
@@ -283,7 +284,8 @@ fn receive(
     let mut filled = 0;
     loop {
         filled += read_some(&mut stream, &mut buffer[filled..])?;
-        let (consumed, payload) = opener.open(&mut buffer[..filled]);
+        let mut payload = 0;
+        let consumed = opener.open(&mut buffer[..filled], |plain| payload += plain.len());
         buffer.copy_within(consumed..filled, 0);
         filled -= consumed;
         if !takes(payload) {

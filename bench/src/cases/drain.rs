@@ -2,8 +2,8 @@
 //! bytes, as many as the link takes.
 //!
 //! Sizes and senders are those of the reference's own bench. One sender is a reactor on the node's
-//! shard; eight and sixteen are threads of the application that share one channel through the
-//! handle, as the reference's are goroutines.
+//! shard; eight and sixteen are threads of the application that share one channel, as the reference's
+//! are goroutines: each by a `PeerSender` of its own, and, as a contender of its own, all by one handle.
 
 use std::sync::mpsc;
 use std::thread;
@@ -67,6 +67,15 @@ fn drain(plan: &Plan, framing: Framing, message_bytes: usize, senders: usize) ->
     contenders(plan, case, framing, work)
 }
 
+/// How threads of the application send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Each by a `PeerSender` of its own.
+    OwnSender,
+    /// All by clones of the handle.
+    SharedHandle,
+}
+
 /// What is moved, and by whom.
 #[derive(Clone, Copy)]
 struct Work {
@@ -105,9 +114,20 @@ fn contenders(plan: &Plan, case: Case, framing: Framing, work: Work) -> Case {
             ..Outcome::moved(&sample, 1, total as u64)
         })
     });
+    // The page's ratios are to the first contender, the limit by bytes; this one is what a message costs
+    // at the least.
+    let is_small = work.senders == 1 && work.message_bytes <= limit::MESSAGE_BYTES_MAX;
+    let by_message = (plan.limit && is_small).then_some(move || -> Ran {
+        let sample = limit::messages(framing, work.message_bytes, work.count, cpus)?;
+        let (count, bytes) = (work.count as u64, work.message_bytes as u64);
+        Ok(Outcome::moved(&sample, count, bytes))
+    });
+    let shared = (work.senders > 1).then_some(move || ringwire(framing, work, Way::SharedHandle));
     let case = case
         .with_some("limit", limit)
-        .with("ringwire", move || ringwire(framing, work));
+        .with_some("limit per message", by_message)
+        .with("ringwire", move || ringwire(framing, work, Way::OwnSender))
+        .with_some("ringwire (one handle)", shared);
     rivals::drain(
         plan,
         case,
@@ -118,7 +138,7 @@ fn contenders(plan: &Plan, case: Case, framing: Framing, work: Work) -> Case {
     )
 }
 
-fn ringwire(framing: Framing, work: Work) -> Ran {
+fn ringwire(framing: Framing, work: Work, way: Way) -> Ran {
     let (done, finished) = mpsc::channel();
     let star = Star::connect(
         Setup::polled(framing),
@@ -136,7 +156,7 @@ fn ringwire(framing: Framing, work: Work) -> Ran {
     if work.senders == 1 {
         star.fire(DATA)?;
     } else {
-        send_from_threads(&star, work)?;
+        send_from_threads(&star, work, way)?;
     }
     wait_for(&finished, 1)?;
     let sample = stopwatch.stop();
@@ -149,13 +169,13 @@ fn ringwire(framing: Framing, work: Work) -> Ran {
     ))
 }
 
-fn send_from_threads(star: &Star, work: Work) -> Result<(), Failure> {
+fn send_from_threads(star: &Star, work: Work, way: Way) -> Result<(), Failure> {
     let (peer, message) = (star.leaf_id(), work.message());
     let senders: Vec<_> = (0..work.senders)
         .map(|_| {
             let (hub, message) = (star.hub(), message.clone());
             let mut share = 0..work.count / work.senders;
-            thread::spawn(move || send_while(|| share.next().is_some(), &hub, peer, &message))
+            thread::spawn(move || send_while(way, || share.next().is_some(), &hub, peer, &message))
         })
         .collect();
     for sender in senders {
@@ -167,11 +187,19 @@ fn send_from_threads(star: &Star, work: Work) -> Result<(), Failure> {
 
 /// What an application does that must not lose a message: tries, and waits when there is no room.
 pub(super) fn send_while(
+    way: Way,
     mut goes_on: impl FnMut() -> bool,
     hub: &Handle,
     peer: NodeId,
     message: &Bytes,
 ) -> Result<(), SendError> {
+    if way == Way::OwnSender {
+        let mut sender = hub.sender(peer, DATA)?;
+        while goes_on() {
+            sender.send_blocking(message.clone())?;
+        }
+        return Ok(());
+    }
     while goes_on() {
         match hub.try_send(peer, DATA, message.clone()) {
             Ok(()) => {}

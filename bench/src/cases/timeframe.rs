@@ -14,7 +14,7 @@ use ringwire::error::SendError;
 use ringwire::peer::Framing;
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
 
-use super::drain::{QUEUE, send_while};
+use super::drain::{QUEUE, Way, send_while};
 use super::rivals;
 use crate::case::{Case, FRAMINGS, Plan, Ran};
 use crate::engine::reactors::Source;
@@ -122,7 +122,7 @@ fn send_from_threads(
         let (hub, peer, message) = (star.hub(), star.leaf_id(), message.clone());
         let is_over = is_over.clone();
         let goes_on = move || !is_over.load(Ordering::Relaxed);
-        thread::spawn(move || send_while(goes_on, &hub, peer, &message))
+        thread::spawn(move || send_while(Way::OwnSender, goes_on, &hub, peer, &message))
     };
     (0..work.senders).map(spawn).collect()
 }

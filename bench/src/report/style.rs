@@ -7,6 +7,7 @@ const CLASSES: &[(&str, &str)] = &[
     ("no storm", "limit"),
     ("all fast", "limit"),
     ("1 shard", "ours2"),
+    ("ringwire (one handle)", "ours2"),
     ("ringwire", "ours"),
     ("CometBFT default", "comet1"),
     ("CometBFT maxed", "comet2"),

@@ -2,11 +2,14 @@
 
 use std::env;
 use std::str::FromStr as _;
+use std::sync::OnceLock;
 
 use clap::{Args, ValueEnum};
 use ringwire_core::config::nearest;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::stderr::{self, LogWriter};
 
@@ -43,6 +46,8 @@ enum Source {
     Flag,
     /// The variable, which other programs read as well.
     Variable,
+    /// An order to the running program.
+    Order,
 }
 
 impl Source {
@@ -50,6 +55,7 @@ impl Source {
         match self {
             Source::Flag => "--log",
             Source::Variable => "RUST_LOG",
+            Source::Order => "the order",
         }
     }
 }
@@ -73,16 +79,32 @@ impl LogArgs {
             Some((filter, source)) => parse(&filter, source)?,
             None => EnvFilter::new(default),
         };
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let (filter, change) = reload::Layer::new(filter);
+        let lines = fmt::layer()
             .with_writer(LogWriter)
             .with_ansi(stderr::is_terminal());
+        let registry = tracing_subscriber::registry().with(filter);
         match self.log_format {
-            LogFormat::Text => builder.init(),
-            LogFormat::Json => builder.json().init(),
+            LogFormat::Text => registry.with(lines).init(),
+            LogFormat::Json => registry.with(lines.json()).init(),
         }
+        // Called once, at the start of the program.
+        let _ = CHANGE.set(change);
         Ok(())
     }
+}
+
+/// How the filter is changed while the program runs.
+static CHANGE: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Logs by another filter from now on.
+///
+/// # Errors
+/// A sentence about a filter that makes no sense.
+pub(crate) fn set_filter(filter: &str) -> Result<(), String> {
+    let filter = parse(filter, Source::Order)?;
+    let change = CHANGE.get().ok_or("nothing is logged yet")?;
+    change.reload(filter).map_err(|error| error.to_string())
 }
 
 /// Reads a filter. A word that is neither a level nor a part of the program would be taken for a

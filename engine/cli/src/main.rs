@@ -16,6 +16,8 @@ mod allocator;
 mod book;
 mod console;
 mod control;
+mod crawl;
+mod ctl;
 mod doctor;
 mod failure;
 mod genesis;
@@ -23,9 +25,11 @@ mod home;
 mod init;
 mod localnet;
 mod logging;
+mod metrics;
 mod node;
 mod overrides;
 mod peers;
+mod probe;
 mod seed;
 mod show_node_id;
 mod signals;
@@ -35,6 +39,7 @@ mod table;
 mod terminal;
 mod threads;
 mod version;
+mod visit;
 
 use std::process::ExitCode;
 
@@ -74,6 +79,9 @@ enum Command {
     Start(start::StartArgs),
     Seed(seed::SeedArgs),
     Peers(peers::PeersArgs),
+    Ctl(ctl::CtlArgs),
+    Probe(probe::ProbeArgs),
+    Crawl(crawl::CrawlArgs),
     Localnet(localnet::LocalnetArgs),
     Doctor(doctor::DoctorArgs),
     Version(version::VersionArgs),
@@ -97,6 +105,9 @@ impl Command {
             Command::Start(args) => start::run(&args),
             Command::Seed(args) => seed::run(&args),
             Command::Peers(args) => peers::run(&args),
+            Command::Ctl(args) => ctl::run(&args),
+            Command::Probe(args) => probe::run(&args),
+            Command::Crawl(args) => crawl::run(&args),
             Command::Localnet(args) => localnet::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Version(args) => version::run(&args),

@@ -153,8 +153,8 @@ pub use ringwire_core::switch::{Delivery, Event};
 
 #[doc(inline)]
 pub use crate::handle::{
-    Builder, Engine, EventSubscription, Handle, PeerStatus, ReactorHandle, Subscription,
-    is_supported,
+    Builder, Engine, EventSubscription, Handle, PeerSender, PeerStatus, ReactorHandle,
+    Subscription, is_supported,
 };
 
 /// Why something was refused, closed or not done.
@@ -219,6 +219,9 @@ pub mod metrics {
     #[doc(inline)]
     pub use ringwire_core::metrics::{ChannelMetrics, Metrics, RefusalMetrics};
 
+    #[cfg(feature = "openmetrics")]
+    #[doc(inline)]
+    pub use crate::handle::OpenMetrics;
     #[doc(inline)]
     pub use crate::handle::ShardStatus;
 }

@@ -2,13 +2,13 @@
 
 mod common;
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{CHANNEL, channel, config, connect, echo_builder, skip_without_ring};
-use ringwire::Event;
 use ringwire::error::SaveError;
 use ringwire::error::{CloseReason, TrySendError};
 use ringwire::error::{DialError, ShutdownError, SubscribeError};
@@ -16,6 +16,7 @@ use ringwire::peer::BanTarget;
 use ringwire::reactor::Document;
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
 use ringwire::{Builder, Engine};
+use ringwire::{Delivery, Event};
 use ringwire_codec::{ChannelId, GoodbyeCode, NodeKey};
 
 /// How long anything here is waited for: generous, for a machine that does other work.
@@ -178,6 +179,108 @@ fn a_full_queue_is_an_answer_and_no_accepted_message_is_lost() {
         let delivery = messages.recv_timeout(WITHIN).expect("an accepted message");
         assert_eq!(delivery.message[..4], expected.to_be_bytes());
     }
+}
+
+#[test]
+fn senders_of_their_own_lose_nothing_and_keep_their_order() {
+    if skip_without_ring() {
+        return;
+    }
+    const SENDERS: u8 = 4;
+    const EACH: u32 = 5_000;
+    let sender = app_builder(2, 1).start().expect("the sender");
+    let receiver = app_builder(2, 2).start().expect("the receiver");
+    let mut messages = receiver
+        .handle()
+        .subscribe(CHANNEL)
+        .expect("a declared channel");
+    let peer = connect(sender.handle(), receiver.handle());
+    let threads: Vec<_> = (0..SENDERS)
+        .map(|number| {
+            let mut own = sender.handle().sender(peer, CHANNEL).expect("connected");
+            std::thread::spawn(move || {
+                let mut batch = VecDeque::new();
+                for count in 0..EACH {
+                    let mut message = vec![number; 5 + count as usize % 90];
+                    message[1..5].copy_from_slice(&count.to_be_bytes());
+                    // One by one, in batches, and waiting: all ways are one order.
+                    batch.push_back(Bytes::from(message));
+                    if count % 7 == 0 {
+                        own.try_send_all(&mut batch).expect("the peer is there");
+                        batch
+                            .drain(..)
+                            .for_each(|message| own.send_blocking(message).expect("connected"));
+                    }
+                }
+                batch
+                    .drain(..)
+                    .for_each(|message| own.send_blocking(message).expect("connected"));
+            })
+        })
+        .collect();
+    let mut next = [0; SENDERS as usize];
+    let (mut heard, mut left) = (Vec::new(), usize::from(SENDERS) * EACH as usize);
+    while left > 0 {
+        heard.clear();
+        let count = messages.recv_many_blocking(&mut heard, 64);
+        assert!((1..=64).contains(&count) && heard.len() == count, "{count}");
+        left -= count;
+        check_order(&heard, &mut next);
+    }
+    assert_eq!(next, [EACH; SENDERS as usize]);
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().expect("no panic"));
+}
+
+/// Each message is the next of its sender.
+fn check_order(heard: &[Delivery], next: &mut [u32]) {
+    for Delivery { message, .. } in heard {
+        let count = u32::from_be_bytes(message[1..5].try_into().expect("four bytes"));
+        let expected = &mut next[usize::from(message[0])];
+        assert_eq!(count, *expected);
+        *expected += 1;
+    }
+}
+
+#[test]
+fn a_sender_of_its_own_says_what_is_full_too_long_and_gone() {
+    if skip_without_ring() {
+        return;
+    }
+    let sender = app_builder(1, 1).start().expect("the sender");
+    let receiver = app_builder(1, 2).start().expect("the receiver");
+    let peer = connect(sender.handle(), receiver.handle());
+    let unknown = ChannelId(0x7f);
+    assert_eq!(
+        sender.handle().sender(peer, unknown).map(|_| ()),
+        Err(TrySendError::UnknownChannel(unknown))
+    );
+    let mut own = sender.handle().sender(peer, CHANNEL).expect("connected");
+    let max = channel().recv_message_capacity;
+    assert_eq!(
+        own.try_send(Bytes::from(vec![0; max + 1])),
+        Err(TrySendError::TooLong { len: max + 1, max })
+    );
+    // Nobody subscribes, so the queues fill up, and the inlet behind them.
+    let message = Bytes::from(vec![7; 16 * 1024]);
+    let until = Instant::now() + WITHIN;
+    while own.try_send(message.clone()) != Err(TrySendError::Full(message.clone())) {
+        assert!(Instant::now() < until, "it never filled");
+    }
+    assert!(sender.handle().stop_peer(peer) || sender.handle().peer_count() == 0);
+    receiver
+        .handle()
+        .shutdown_blocking(WITHIN)
+        .expect("an orderly end");
+    let gone = loop {
+        assert!(Instant::now() < until, "the peer never went");
+        match own.try_send(message.clone()) {
+            Ok(()) | Err(TrySendError::Full(_)) => std::thread::sleep(Duration::from_millis(5)),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(gone, TrySendError::NotConnected(message));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! | way | from | to | when it is full |
 //! |---|---|---|---|
 //! | [`Mailbox`] | any thread | a shard | a slot is refused, or its caller waits for room |
+//! | [`inlet()`] | one thread | a shard | the item comes back, or its caller waits for room |
 //! | [`lanes`] | each shard | one subscription | the shard is told, and woken when half is read |
 //! | [`weighed_ring`] | a shard | another shard | the item comes back |
 //! | [`reply`] | a shard | who asked | one answer, or the word that none will come |
@@ -48,6 +49,7 @@ mod bell;
 #[cfg(not(loom))]
 mod block;
 mod gauge;
+mod inlet;
 mod lane;
 mod mailbox;
 #[cfg(all(test, loom))]
@@ -64,6 +66,7 @@ pub use alarms::{AlarmKey, Alarms};
 #[cfg(not(loom))]
 pub use block::{block_on, block_until, from_now};
 pub use gauge::Gauge;
+pub use inlet::{Inlet, InletSender, inlet};
 pub use lane::{Intake, LANE_BYTES, LaneSender, lanes};
 pub use mailbox::{InboxLimits, Mailbox, Slot};
 pub use notice::Notice;

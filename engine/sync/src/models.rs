@@ -13,7 +13,10 @@ use loom::sync::Condvar;
 use loom::thread;
 
 use crate::primitives::{Arc, AtomicUsize, Mutex, Ordering, lock};
-use crate::{Gauge, InboxLimits, Mailbox, Notice, ReplySender, ShardWaker, Slot, lanes, reply};
+use crate::{
+    Gauge, InboxLimits, Inlet, InletSender, Mailbox, Notice, ReplySender, ShardWaker, Slot, inlet,
+    lanes, reply,
+};
 
 /// A request of so many bytes and who waits for its answer.
 type Request = (usize, Option<ReplySender<u8>>);
@@ -490,6 +493,71 @@ fn a_shard_with_a_full_lane_is_woken_when_the_reader_goes() {
         }
         assert!(sender.is_abandoned());
         reader.join().unwrap();
+    });
+}
+
+// ---- inlets ---------------------------------------------------------------------------------
+
+/// A shard that takes all that comes, and sleeps when it finds nothing: what it got.
+fn take_all(mut inlet: Inlet<u8>, sleeper: &Sleeper) -> Vec<u8> {
+    let mut got = Vec::new();
+    loop {
+        match inlet.pop() {
+            Some(item) => got.push(item),
+            None if inlet.is_over() => return got,
+            None => sleeper.sleep(),
+        }
+    }
+}
+
+fn shard_and_inlet(places: usize) -> (InletSender<u8>, Inlet<u8>, std::sync::Arc<Sleeper>) {
+    let sleeper = Sleeper::new();
+    let waker = Arc::new(ShardWaker::default());
+    waker.attach(Waker::from(sleeper.clone()));
+    let (sender, inlet) = inlet(&waker, places, usize::MAX, weightless);
+    (sender, inlet, sleeper)
+}
+
+#[test]
+fn a_shard_that_rests_is_woken_for_each_item_and_for_the_end() {
+    model(|| {
+        let (mut sender, inlet, sleeper) = shard_and_inlet(2);
+        let sends = thread::spawn(move || {
+            for item in 0..2 {
+                sender.push(item).expect("two places");
+                sender.flush();
+            }
+        });
+        assert_eq!(take_all(inlet, &sleeper), [0, 1]);
+        sends.join().unwrap();
+    });
+}
+
+#[test]
+fn a_sender_that_waits_for_room_gets_it_and_loses_nothing() {
+    model(|| {
+        let (mut sender, inlet, sleeper) = shard_and_inlet(1);
+        let sends = thread::spawn(move || {
+            for item in 0..2 {
+                block_on(poll_fn(|cx| sender.poll_room(cx)));
+                sender.push(item).expect("there is room");
+                sender.flush();
+            }
+        });
+        assert_eq!(take_all(inlet, &sleeper), [0, 1]);
+        sends.join().unwrap();
+    });
+}
+
+#[test]
+fn a_sender_that_waits_for_room_hears_that_the_shard_is_gone() {
+    model(|| {
+        let (mut sender, inlet, _sleeper) = shard_and_inlet(1);
+        sender.push(0).expect("a place");
+        let shard = thread::spawn(move || drop(inlet));
+        block_on(poll_fn(|cx| sender.poll_room(cx)));
+        assert!(sender.is_abandoned());
+        shard.join().unwrap();
     });
 }
 

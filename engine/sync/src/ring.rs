@@ -97,6 +97,11 @@ impl<T> RingReceiver<T> {
             && self.bytes.load(Ordering::Relaxed) <= bytes_max / 2
     }
 
+    /// Whether there is no item now.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ring.slots() == 0
+    }
+
     /// Whether the sender is gone; then no items come but those that are in the ring.
     pub fn is_abandoned(&self) -> bool {
         self.ring.is_abandoned()

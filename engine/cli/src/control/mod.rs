@@ -4,21 +4,25 @@
 //!   peers, or any program ── {"peers":true}\n ──▶ HOME/data/ringwire.sock ── one line of JSON ──▶
 //! ```
 //!
+//! Orders to change the node come the same way: `{"order":{…}}`, see `orders`.
+//!
 //! The socket is the operator's alone: mode 0600 from the moment it can be reached. A node holds a
 //! lock on its home as long as it runs, so a socket that is there without the lock is that of a
 //! node that died, and is replaced; and two nodes never share a key and an address book.
 //!
-//! Bounded: one connection is served at a time, a question has at most 4 KiB, and both directions
+//! Bounded: one question is answered at a time, and eight orders are carried out; a question has at most 4 KiB, and both directions
 //! have a deadline.
 
 mod figures;
 mod lock;
 mod named;
+mod orders;
 mod place;
 mod report;
 mod server;
 mod wire;
 
 pub(crate) use lock::Lock;
+pub(crate) use orders::Order;
 pub(crate) use server::Control;
-pub(crate) use wire::ask;
+pub(crate) use wire::{ask, is_answered, order};

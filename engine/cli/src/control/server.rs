@@ -16,10 +16,12 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::lock::Lock;
+use super::orders::{Foreman, Order};
 use super::place::Place;
 use super::report::Reporter;
 use super::wire::{QUESTION_BYTES_MAX, SOCKET};
 use crate::node::Node;
+use crate::threads;
 
 /// Time in which a question must have come. Others wait meanwhile, so it is short.
 const QUESTION_WITHIN: Duration = Duration::from_secs(2);
@@ -53,13 +55,14 @@ impl Control {
     pub(crate) fn serve(lock: Lock, node: &Node) -> Control {
         let is_ending = Arc::new(AtomicBool::new(false));
         let (reporter, ending) = (Reporter::new(node), Arc::clone(&is_ending));
+        let foreman = Foreman::new(node.handle());
         if lock.is_exclusive() {
             remove_closets(lock.data_dir());
         }
         let served = listen(lock.data_dir()).and_then(|listener| {
             thread::Builder::new()
                 .name(String::from("rw-control"))
-                .spawn(move || answer_all(&listener, &reporter, &ending))
+                .spawn(move || answer_all(&listener, &reporter, &foreman, &ending))
         });
         let path = lock.data_dir().join(SOCKET);
         if let Err(error) = &served {
@@ -140,28 +143,78 @@ fn remove_closets(data_dir: &Path) {
     }
 }
 
-fn answer_all(listener: &UnixListener, reporter: &Reporter, is_ending: &AtomicBool) {
+fn answer_all(
+    listener: &UnixListener,
+    reporter: &Reporter,
+    foreman: &Foreman,
+    is_ending: &AtomicBool,
+) {
     for connection in listener.incoming() {
         if is_ending.load(Ordering::Relaxed) {
             return;
         }
         match connection {
             // Whoever asks sees what went wrong; the node has no part in it.
-            Ok(stream) => drop(answer(stream, &|| reporter.report())),
+            Ok(stream) => drop(answer(stream, &|| reporter.report(), &|stream, order| {
+                carry_out(stream, order, foreman)
+            })),
             Err(_) => thread::sleep(ACCEPT_PAUSE),
         }
     }
 }
 
-/// Reads one question and answers it.
-fn answer<R: Serialize>(mut stream: UnixStream, report: &dyn Fn() -> R) -> io::Result<()> {
+/// Reads one question and answers it, or has its order carried out.
+fn answer<R: Serialize>(
+    mut stream: UnixStream,
+    report: &dyn Fn() -> R,
+    carry_out: &dyn Fn(UnixStream, Order) -> io::Result<()>,
+) -> io::Result<()> {
     stream.set_write_timeout(Some(ANSWER_WITHIN))?;
-    let error = match read_question(&mut stream)? {
-        Some(question) if wants_peers(&question) => return write_line(stream, &report()),
-        Some(_) => String::from("the one question is {\"peers\":true}"),
+    let error = match read_question(&mut stream)?.as_deref().map(Question::read) {
+        Some(Ok(Question::Peers)) => return write_line(stream, &report()),
+        Some(Ok(Question::Order(order))) => return carry_out(stream, order),
+        Some(Err(error)) => error,
         None => format!("a question has at most {QUESTION_BYTES_MAX} bytes"),
     };
     write_line(stream, &json!({ "error": error }))
+}
+
+/// Has an order carried out on a thread of its own: others ask meanwhile.
+fn carry_out(stream: UnixStream, order: Order, foreman: &Foreman) -> io::Result<()> {
+    let Some(place) = foreman.admit() else {
+        let error = "too many orders are being carried out; try again";
+        return write_line(stream, &json!({ "error": error }));
+    };
+    let foreman = foreman.clone();
+    threads::spawn("rw-order", move || {
+        let _place = place;
+        // Who asked may be gone; what was ordered is done all the same.
+        let _ = write_line(stream, &foreman.carry_out(order));
+    })
+}
+
+/// What can be asked.
+enum Question {
+    Peers,
+    Order(Order),
+}
+
+impl Question {
+    fn read(line: &[u8]) -> Result<Question, String> {
+        let mut question: Value = serde_json::from_slice(line)
+            .map_err(|error| format!("a question is one line of JSON: {error}"))?;
+        if question["peers"] == true {
+            return Ok(Question::Peers);
+        }
+        match question.get_mut("order").map(Value::take) {
+            Some(order) => serde_json::from_value(order)
+                .map(Question::Order)
+                .map_err(|error| format!("order: {error}")),
+            None => Err(String::from(
+                "a question is {\"peers\":true} or {\"order\":{…}}",
+            )),
+        }
+    }
 }
 
 /// Writes a value as one line of JSON, piece by piece: the largest book makes several megabytes.
@@ -170,11 +223,6 @@ fn write_line(stream: UnixStream, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut stream, value)?;
     stream.write_all(b"\n")?;
     stream.flush()
-}
-
-fn wants_peers(question: &[u8]) -> bool {
-    let question: Option<Value> = serde_json::from_slice(question).ok();
-    question.is_some_and(|question| question["peers"] == true)
 }
 
 /// A line without its newline; none if it is too long.
@@ -205,7 +253,8 @@ mod tests {
     fn heard(question: &[u8]) -> Value {
         let (mut asker, stream) = UnixStream::pair().expect("a pair of sockets");
         asker.write_all(question).expect("room for the question");
-        answer(stream, &|| json!({ "peers": [] })).expect("a question and an answer");
+        let echo = |stream, order| write_line(stream, &json!({ "order": order }));
+        answer(stream, &|| json!({ "peers": [] }), &echo).expect("a question and an answer");
         let mut said = String::new();
         asker.read_to_string(&mut said).expect("an answer");
         assert!(said.ends_with('\n'));
@@ -213,11 +262,23 @@ mod tests {
     }
 
     #[test]
-    fn the_one_question_is_answered_and_others_are_refused() {
+    fn the_question_for_peers_is_answered_and_others_are_refused() {
         assert_eq!(heard(b"{\"peers\":true}\n"), json!({ "peers": [] }));
         for question in [&b"{\"peers\":false}\n"[..], b"[]\n", b"\xff\n", b"\n"] {
             assert!(heard(question)["error"].is_string());
         }
+    }
+
+    #[test]
+    fn an_order_is_handed_on_and_one_that_is_none_is_named() {
+        let bans = heard(b"{\"order\":{\"bans\":{}}}\n");
+        assert_eq!(bans, json!({ "order": { "bans": {} } }));
+        let error = heard(b"{\"order\":{\"shout\":{}}}\n");
+        let error = error["error"].as_str().expect("it is none");
+        assert!(
+            error.starts_with("order: unknown variant `shout`"),
+            "{error}"
+        );
     }
 
     #[test]

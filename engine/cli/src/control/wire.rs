@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::orders::Order;
 use super::place::Place;
 use crate::failure::Failure;
 use crate::home::Home;
@@ -22,11 +23,27 @@ const ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// Time in which a node that runs answers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+/// Time in which a node that runs has carried out an order: a dial takes that of its three steps.
+const DONE_WITHIN: Duration = Duration::from_secs(120);
+
 /// Asks the node that runs on `home` for its report; none if no node runs there.
 ///
 /// # Errors
 /// The node does not answer, or this user may not ask.
 pub(crate) fn ask(home: &Home) -> Result<Option<Value>, Failure> {
+    say(home, &json!({ "peers": true }), ANSWER_WITHIN)
+}
+
+/// Gives the node that runs on `home` an order, and waits until it is carried out; none if no node
+/// runs there.
+///
+/// # Errors
+/// The node does not answer, this user may not ask, or what the order failed by.
+pub(crate) fn order(home: &Home, order: &Order) -> Result<Option<Value>, Failure> {
+    say(home, &json!({ "order": order }), DONE_WITHIN)
+}
+
+fn say(home: &Home, question: &Value, within: Duration) -> Result<Option<Value>, Failure> {
     let data_dir = home.data_dir();
     let at = data_dir.join(SOCKET);
     let connected =
@@ -44,7 +61,7 @@ pub(crate) fn ask(home: &Home) -> Result<Option<Value>, Failure> {
         }
         Err(error) => return Err(Failure::new(format!("{}: {error}", at.display()))),
     };
-    let answer = exchange(stream, &json!({ "peers": true }))
+    let answer = exchange(stream, question, within)
         .map_err(|error| Failure::new(format!("{}: no answer: {error}", at.display())))?;
     match answer.get("error").and_then(Value::as_str) {
         Some(error) => Err(Failure::new(format!("{}: {error}", at.display()))),
@@ -53,14 +70,14 @@ pub(crate) fn ask(home: &Home) -> Result<Option<Value>, Failure> {
 }
 
 /// Whether a node listens on the socket of `home`.
-pub(super) fn is_answered(home: &Home) -> bool {
+pub(crate) fn is_answered(home: &Home) -> bool {
     let connected =
         Place::new(&home.data_dir(), SOCKET).and_then(|place| UnixStream::connect(place.path()));
     connected.is_ok()
 }
 
-fn exchange(mut stream: UnixStream, question: &Value) -> io::Result<Value> {
-    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+fn exchange(mut stream: UnixStream, question: &Value, within: Duration) -> io::Result<Value> {
+    stream.set_read_timeout(Some(within))?;
     stream.set_write_timeout(Some(ANSWER_WITHIN))?;
     writeln!(stream, "{question}")?;
     let mut answer = Vec::new();

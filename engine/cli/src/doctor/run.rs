@@ -9,7 +9,7 @@ use ringwire::machine::{Finding, Verdict};
 use ringwire_core::config::SHARDS_MAX;
 use serde_json::{Value, json};
 
-use super::home;
+use super::{home, network};
 use crate::console;
 use crate::failure::Failure;
 use crate::home::Home;
@@ -17,15 +17,15 @@ use crate::home::Home;
 /// Look whether this machine can run a node.
 ///
 /// Looks at everything a node needs of this machine: the kernel and its io_uring, limits, CPUs; with
-/// --home also at the file system of the home. Changes nothing. Ends with exit code 1 if a node could not run.
+/// --home also at what its node needs, and asks its seeds and peers who they are. Changes nothing. Ends with exit code 1 if a node could not run.
 #[derive(Args)]
 pub(crate) struct DoctorArgs {
     /// Shards the node will have; without it one per usable CPU.
     #[arg(long, value_name = "N",
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=SHARDS_MAX as u64))]
     shards: Option<usize>,
-    /// Look at the home of a node, too: its files, and whether its file system writes, syncs, locks
-    /// and takes sockets.
+    /// Look at the home of a node, too: its files and file system, its port, room on the disk, the
+    /// clock, and whether its seeds and persistent peers answer.
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
     /// Print one JSON object instead of a table.
@@ -40,7 +40,9 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
         .unwrap_or_else(|| machine::available_cpus().len().max(1));
     let mut findings = machine::check(shards);
     if let Some(root) = &args.home {
-        findings.extend(home::check(&Home::at(root.clone())));
+        let home = Home::at(root.clone());
+        findings.extend(home::check(&home));
+        findings.extend(network::check(&home));
     }
     if args.json {
         console::print_json(&to_json(&findings))?;

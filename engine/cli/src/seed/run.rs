@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::genesis;
 use crate::home::Home;
 use crate::init;
+use crate::metrics::{MetricsArgs, MetricsServer, Settings};
 use crate::node::Node;
 use crate::overrides::Overrides;
 use crate::signals::{self, Hangup, Stop};
@@ -46,6 +47,8 @@ pub(crate) struct SeedArgs {
     home: Home,
     #[command(flatten)]
     overrides: Overrides,
+    #[command(flatten)]
+    metrics: MetricsArgs,
     /// Whether several peers may share an IP address; a seed lets them unless this is false.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     allow_duplicate_ip: Option<bool>,
@@ -78,11 +81,15 @@ pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
     }
     config.allow_duplicate_ip = args.allow_duplicate_ip.unwrap_or(config.allow_duplicate_ip);
     config.check()?;
+    let metrics = Settings::new(&args.metrics, &args.home)?;
     let lock = Lock::take(&args.home)?;
     let addr_book = args.home.addr_book(&config)?;
     let node = Node::start(config, made.key, Some(&addr_book))?;
     stop.begin();
     let _control = lock.map(|lock| Control::serve(lock, &node));
+    let _metrics = metrics
+        .map(|settings| MetricsServer::serve(&settings, &node))
+        .transpose()?;
     let shown = Shown::begin(args, &node, &stop)?;
     let failed = loop {
         match shown.failure.recv_timeout(LOOK_INTERVAL) {

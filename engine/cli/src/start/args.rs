@@ -9,6 +9,7 @@ use tracing::info;
 
 use crate::failure::Failure;
 use crate::home::Home;
+use crate::metrics::MetricsArgs;
 use crate::overrides::Overrides;
 
 /// Run the node of a home; with --stdin and --stdout, one end of a gossip pipe.
@@ -24,6 +25,8 @@ pub(crate) struct StartArgs {
     pub(super) home: Home,
     #[command(flatten)]
     overrides: Overrides,
+    #[command(flatten)]
+    pub(super) metrics: MetricsArgs,
     /// Whether to exchange addresses with peers, instead of p2p.pex.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pex: Option<bool>,

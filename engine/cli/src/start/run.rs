@@ -12,6 +12,7 @@ use super::output::{self, Style};
 use crate::console;
 use crate::control::{Control, Lock};
 use crate::failure::Failure;
+use crate::metrics::{MetricsServer, Settings};
 use crate::node::Node;
 use crate::signals::{self, Hangup, Stop};
 use crate::{stderr, threads};
@@ -33,12 +34,16 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     let stop = signals::install(Hangup::GoesOn)?;
     let config = args.config()?;
+    let metrics = Settings::new(&args.metrics, &args.home)?;
     let key = args.home.load_node_key(&config)?;
     let lock = Lock::take(&args.home)?;
     let addr_book = args.home.addr_book(&config)?;
     let node = Node::start(config, key, Some(&addr_book))?;
     stop.begin();
     let _control = lock.map(|lock| Control::serve(lock, &node));
+    let _metrics = metrics
+        .map(|settings| MetricsServer::serve(&settings, &node))
+        .transpose()?;
 
     let (tell, told) = channel();
     say_address(args, node.public_address(), tell.clone())?;

@@ -1,6 +1,7 @@
 //! What the doctor says of the machine that runs the tests.
 
-use crate::program::{Run, run};
+use crate::node::Running;
+use crate::program::{Run, can_run_nodes, run, run_at};
 
 /// Doctor's findings. On a machine that cannot run a node it ends with one, and that is right.
 fn doctor(args: &[&str]) -> Run {
@@ -43,4 +44,44 @@ fn the_exit_code_is_the_gravest_verdict() {
     let ran = doctor(&["--json"]);
     let fails = ran.json()["verdict"] == "fail";
     assert_eq!(ran.code, Some(i32::from(fails)));
+}
+
+#[test]
+fn the_doctor_asks_the_seeds_of_a_home_who_they_are() {
+    if !can_run_nodes() {
+        return;
+    }
+    let homes = [(); 2].map(|()| tempfile::tempdir().expect("a temporary directory"));
+    for home in &homes {
+        run_at(home.path(), "init", &["--network", "doctor-test"]).succeeded();
+    }
+    let mut node = Running::start(homes[0].path(), "start", &["--log", "warn"]);
+    let address = node.line();
+    let file = homes[1].path().join("config/config.toml");
+    let config = std::fs::read_to_string(&file).expect("init made it");
+    let config = config
+        .replace("\nseeds = \"\"", &format!("\nseeds = \"{address}\""))
+        .replace("tcp://0.0.0.0:26656", "tcp://127.0.0.1:0");
+    std::fs::write(&file, config).expect("room to write");
+    let home = homes[1].path().to_str().expect("a plain name");
+    let finding = |what: &str| {
+        let report = doctor(&["--home", home, "--json"]).json();
+        let findings = report["findings"].as_array().cloned().unwrap_or_default();
+        let mut findings = findings.into_iter();
+        let found = findings.find(|finding| finding["what"] == what);
+        found.unwrap_or_else(|| panic!("nothing of {what}: {report:#}"))
+    };
+    assert_eq!(finding("seeds answer")["found"], "all 1");
+    for what in [
+        "port can be listened on",
+        "clock",
+        "names of seeds and peers",
+    ] {
+        assert_eq!(finding(what)["verdict"], "ok", "{what}");
+    }
+    node.terminated().succeeded();
+    let gone = finding("seeds answer");
+    assert_eq!(gone["verdict"], "warn");
+    let found = gone["found"].as_str().expect("a sentence");
+    assert!(found.contains("cannot connect"), "{found}");
 }

@@ -2,10 +2,12 @@
 
 mod comet_home;
 mod config;
+mod ctl;
 mod doctor;
 mod home;
 mod localnet;
 mod memory;
+mod metrics;
 mod node;
 mod output;
 mod peers;
@@ -15,5 +17,6 @@ mod seed;
 mod signals;
 mod start;
 mod surroundings;
+mod visits;
 #[path = "../../../ringwire/tests/common/without_ring.rs"]
 mod without_ring;

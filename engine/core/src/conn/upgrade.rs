@@ -144,6 +144,8 @@ pub struct Upgrade {
     received: BytesMut,
     output: VecDeque<BytesMut>,
     state: State,
+    /// Of a visitor: what the peer said of itself.
+    heard: Option<NodeInfo>,
 }
 
 /// Our own side of the exchange.
@@ -153,6 +155,8 @@ struct Local {
     /// Its delimited bytes, exactly as they are sent.
     encoded: Bytes,
     packet_payload_max: usize,
+    /// Whether our NodeInfo waits for the peer's and follows it.
+    is_visitor: bool,
 }
 
 enum State {
@@ -172,20 +176,33 @@ struct Exchange {
 impl Upgrade {
     /// Starts an upgrade; our ephemeral key is there to be sent at once.
     pub fn new(config: UpgradeConfig<'_>) -> Self {
-        let mut encoded = BytesMut::new();
-        config.node_info.encode(&mut encoded);
+        Self::begin(config, false)
+    }
+
+    /// Starts the upgrade of a visitor, who does not know yet to which network the peer belongs.
+    ///
+    /// Nodes send their NodeInfo without waiting for ours. So ours waits for theirs, and takes over
+    /// the network, the block protocol, and those of the `config`'s channels that the peer has; its
+    /// first channel if it has none of them. Two visitors would wait for each other in vain.
+    pub fn visiting(config: UpgradeConfig<'_>) -> Self {
+        Self::begin(config, true)
+    }
+
+    fn begin(config: UpgradeConfig<'_>, is_visitor: bool) -> Self {
         let handshake =
             Handshake::new(config.node_key, config.ephemeral_secret, config.expected_id);
         let mut upgrade = Upgrade {
             local: Local {
                 node_id: config.node_key.id(),
                 node_info: config.node_info.clone(),
-                encoded: encoded.freeze(),
+                encoded: encoded(config.node_info),
                 packet_payload_max: config.packet_payload_max,
+                is_visitor,
             },
             received: BytesMut::new(),
             output: VecDeque::new(),
             state: State::Handshake(Box::new(handshake)),
+            heard: None,
         };
         upgrade.drain_handshake();
         upgrade
@@ -198,6 +215,11 @@ impl Upgrade {
             State::NodeInfo(_) => UpgradeStage::NodeInfo,
             State::Over => UpgradeStage::Over,
         }
+    }
+
+    /// What the peer of a visitor said of itself, in order or not; kept when the upgrade then failed.
+    pub fn heard(&self) -> Option<&NodeInfo> {
+        self.heard.as_ref()
     }
 
     /// The next bytes to send. Drain it after each `handle_received`, also after the last one: the
@@ -250,8 +272,10 @@ impl Upgrade {
         else {
             return Ok(None);
         };
-        self.seal_node_info(&mut session.sealer)
-            .map_err(ConnError::Frame)?;
+        if !self.local.is_visitor {
+            self.seal_node_info(&mut session.sealer)
+                .map_err(ConnError::Frame)?;
+        }
         let plain = session.early_data.to_vec();
         self.state = State::Over;
         self.continue_exchange(Box::new(Exchange {
@@ -289,6 +313,9 @@ impl Upgrade {
         loop {
             let decoded = NodeInfo::decode(&exchange.plain).map_err(ConnError::NodeInfoEncoding)?;
             if let Some((node_info, used)) = decoded {
+                if self.local.is_visitor {
+                    self.introduce(&node_info, &mut exchange.session.sealer)?;
+                }
                 self.check(&node_info, exchange.session.remote_id)?;
                 let upgraded = self.finish(*exchange, node_info, used)?;
                 return Ok(Some(Box::new(upgraded)));
@@ -299,6 +326,13 @@ impl Upgrade {
             }
             exchange.open_frame(&mut self.received)?;
         }
+    }
+
+    /// A visitor's NodeInfo, which follows the peer's.
+    fn introduce(&mut self, peer: &NodeInfo, sealer: &mut FrameSealer) -> Result<(), ConnError> {
+        self.heard = Some(peer.clone());
+        self.local.follow(peer);
+        self.seal_node_info(sealer).map_err(ConnError::Frame)
     }
 
     /// The checks on a peer's NodeInfo, in the reference's order.
@@ -367,6 +401,21 @@ impl Upgrade {
     }
 }
 
+impl Local {
+    /// Becomes one with whom `peer` can talk.
+    fn follow(&mut self, peer: &NodeInfo) {
+        let ours = &mut self.node_info;
+        ours.network.clone_from(&peer.network);
+        ours.protocol_version.block = peer.protocol_version.block;
+        ours.channels
+            .retain(|channel| peer.channels.contains(channel));
+        if ours.channels.is_empty() {
+            ours.channels.extend(peer.channels.first().copied());
+        }
+        self.encoded = encoded(ours);
+    }
+}
+
 impl Exchange {
     /// Opens the frame at the start of `received`, which is there whole.
     fn open_frame(&mut self, received: &mut BytesMut) -> Result<(), ConnError> {
@@ -392,6 +441,13 @@ impl fmt::Debug for Upgrade {
             .field("stage", &self.stage())
             .finish_non_exhaustive()
     }
+}
+
+/// A NodeInfo exactly as it is sent, behind its length.
+fn encoded(node_info: &NodeInfo) -> Bytes {
+    let mut encoded = BytesMut::new();
+    node_info.encode(&mut encoded);
+    encoded.freeze()
 }
 
 /// The message behind its length: what both sides put into the keys of their records.

@@ -112,6 +112,64 @@ fn packets_in_the_same_segment_as_the_node_info_are_not_lost() {
     }
 }
 
+/// A visitor with node key 1 that knows of one channel, and a node of another network.
+fn visit(change: impl FnOnce(&mut NodeInfo)) -> (Upgrade, Upgrade) {
+    let mut ours = node_info(1, Offer::Comet);
+    ours.network = String::from("unknown");
+    ours.protocol_version.block = 0;
+    ours.channels = [DATA].into_iter().collect();
+    let mut theirs = node_info(2, Offer::Comet);
+    theirs.network = String::from("elsewhere-1");
+    change(&mut theirs);
+    let visitor = Upgrade::visiting(UpgradeConfig {
+        node_key: &node_key(1),
+        ephemeral_secret: [0x51; 32],
+        node_info: &ours,
+        expected_id: None,
+        packet_payload_max: 1024,
+    });
+    (visitor, upgrade(2, &theirs))
+}
+
+#[test]
+fn a_visitor_is_of_the_network_that_it_finds() {
+    let (mut a, mut b) = visit(|_| ());
+    b.handle_received(&drain(&mut a)).expect("an honest peer");
+    a.handle_received(&drain(&mut b)).expect("an honest peer");
+    b.handle_received(&drain(&mut a)).expect("an honest peer");
+    let met = a.handle_received(&drain(&mut b)).expect("an honest peer");
+    let met = met.expect("the node did not wait for us");
+    assert_eq!(a.heard(), Some(&met.node_info));
+    let seen = b.handle_received(&drain(&mut a)).expect("an honest peer");
+    let seen = seen.expect("our NodeInfo came").node_info;
+    assert_eq!(seen.network, "elsewhere-1");
+    assert_eq!(
+        seen.protocol_version.block,
+        met.node_info.protocol_version.block
+    );
+    assert_eq!(seen.channels[..], [DATA]);
+}
+
+#[test]
+fn a_visitor_without_a_common_channel_claims_the_first_of_the_peer() {
+    let (a, b) = visit(|theirs| theirs.channels = [VOTE, HIGH].into_iter().collect());
+    let (a, b) = run_upgrades(a, b, usize::MAX);
+    a.expect("there is a common channel");
+    assert_eq!(b.expect("there is one").node_info.channels[..], [VOTE]);
+}
+
+#[test]
+fn a_visitor_heard_also_a_peer_that_it_refuses() {
+    let (mut a, mut b) = visit(|theirs| theirs.moniker = String::from("\u{7}"));
+    b.handle_received(&drain(&mut a)).expect("an honest peer");
+    a.handle_received(&drain(&mut b)).expect("an honest peer");
+    b.handle_received(&drain(&mut a)).expect("an honest peer");
+    let refused = a.handle_received(&drain(&mut b));
+    let moniker = CloseReason::Rejected(Reject::NodeInfo(NodeInfoError::Moniker));
+    assert_eq!(refused.map(|_| ()), Err(moniker));
+    assert_eq!(a.heard().expect("it was read").network, "elsewhere-1");
+}
+
 #[test]
 fn the_stage_names_what_is_waited_for() {
     let mut a = upgrade(1, &node_info(1, Offer::Comet));

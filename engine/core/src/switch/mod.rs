@@ -41,6 +41,6 @@ pub use links::filter::{ConnectionFilter, Filters, PeerFilter};
 pub use message::{AttemptId, Candidate, GateUpdate, Parcel, Pass, ShardMessage, Ticket};
 pub use node::named::{NamedAs, NamedPeer};
 pub use peer::deliveries::{DELIVERY_BYTES_MAX, DELIVERY_MESSAGES_MAX};
-pub use peer::sends::WAITING_SENDS_MAX;
+pub use peer::sends::{Offered, WAITING_SENDS_MAX};
 pub use reactors::app_channels::AppChannels;
 pub use switch::{ReactorFactory, Switch};

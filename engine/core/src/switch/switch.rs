@@ -5,7 +5,8 @@
 
 use std::net::SocketAddr;
 
-use ringwire_codec::ChannelId;
+use bytes::Bytes;
+use ringwire_codec::{ChannelId, NodeId};
 
 use crate::buffer::{BufferPool, Chunk};
 use crate::config::ConfigError;
@@ -20,6 +21,7 @@ use crate::switch::io::{Command, Delivery, DialId, LinkId, Output, QueueGauge, T
 use crate::switch::links::entrance::lose;
 use crate::switch::message::{Parcel, ShardMessage};
 use crate::switch::peer::established::adopt;
+use crate::switch::peer::sends::Offered;
 use crate::switch::reactors::context::call;
 use crate::switch::shard::{Parts, Shard};
 use crate::switch::turn::{self, settle};
@@ -188,6 +190,21 @@ impl Switch {
     pub fn handle_move_failed(&mut self, now: Instant, parcel: Parcel, error: NetworkError) {
         lose(self.at(now).core, parcel, error);
         settle(&mut self.shard);
+    }
+
+    /// A thread of the application offers messages for a peer of this shard; `next` gives them one by
+    /// one, as far as the peer's queue has room.
+    pub fn handle_offered(
+        &mut self,
+        now: Instant,
+        peer: NodeId,
+        channel: ChannelId,
+        next: impl FnMut() -> Option<Bytes>,
+    ) -> Offered {
+        let Parts {
+            core, links, sends, ..
+        } = self.at(now);
+        sends.take_offered(core, links, (peer, channel), next)
     }
 
     /// A message from another shard.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::code::Code;
 use super::fault::Fault;
 use super::layout::SegmentLayout;
-use super::manifest::{Manifest, ManifestId};
+use super::manifest::{Account, Manifest, ManifestId};
 use super::merkle::Hash;
 use super::segment::{Coded, CodedSegment};
 use super::shard::Shard;
@@ -42,6 +42,7 @@ enum Segment {
 pub(super) struct Assembly {
     manifest: Manifest,
     id: ManifestId,
+    account: Account,
     segments: Vec<Segment>,
     /// Segments that are not done.
     open: usize,
@@ -53,18 +54,24 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    pub(super) fn new(id: ManifestId, manifest: Manifest) -> Self {
+    pub(super) fn new(id: ManifestId, manifest: Manifest, account: Account) -> Self {
         let segments = manifest.layout().segments();
         let segments: Vec<_> = segments.map(|_| Segment::Open(BTreeMap::new())).collect();
         Assembly {
             manifest,
             id,
+            account,
             open: segments.len(),
             segments,
             buffer: Vec::new(),
             taken: 0,
             idle_sweeps: 0,
         }
+    }
+
+    /// Who is charged for it.
+    pub(super) fn account(&self) -> Account {
+        self.account
     }
 
     pub(super) fn manifest(&self) -> &Manifest {

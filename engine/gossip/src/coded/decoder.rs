@@ -8,7 +8,7 @@ use super::assembly::{Added, Assembly};
 use super::code::Code;
 use super::early::Early;
 use super::fault::{Blame, Fault};
-use super::manifest::{Manifest, ManifestId, Origin};
+use super::manifest::{Account, Manifest, ManifestId};
 use super::quota::{Limits, Quota};
 use super::segment::CodedSegment;
 use super::shard::Shard;
@@ -58,7 +58,6 @@ pub struct Progress {
 
 /// Takes manifests and shards and gives payloads. `L` names a link.
 ///
-/// Whoever hands in a manifest has checked its origin's signature.
 pub struct Decoder<L> {
     limits: Limits,
     quota: Quota,
@@ -113,21 +112,22 @@ impl<L: Copy + PartialEq> Decoder<L> {
         self.under_way.get(&id)?.shard(segment, index)
     }
 
-    /// Takes the shards of a manifest from now on.
+    /// Takes the shards of a manifest from now on, at the expense of `account`.
     ///
     /// # Errors
-    /// [`Fault::TooLarge`], [`Fault::OriginQuota`], [`Fault::Quota`]: there is no room, and nobody to
+    /// [`Fault::TooLarge`], [`Fault::AccountQuota`], [`Fault::Quota`]: there is no room, and nobody to
     /// blame.
-    pub fn open(&mut self, manifest: Manifest) -> Result<Opened<L>, Fault> {
+    pub fn open(&mut self, manifest: Manifest, account: Account) -> Result<Opened<L>, Fault> {
         let id = manifest.id();
         if self.under_way.contains_key(&id) || self.settled.contains(&id) {
             return Ok(Opened::Known);
         }
         let bytes = Assembly::bytes_max(&manifest);
-        self.quota.check_origin(&manifest.origin(), bytes)?;
-        let given_up = self.make_room(&manifest.origin(), bytes)?;
-        self.quota.charge(manifest.origin(), bytes);
-        self.under_way.insert(id, Assembly::new(id, manifest));
+        self.quota.check_account(&account, bytes)?;
+        let given_up = self.make_room(&account, bytes)?;
+        self.quota.charge(account, bytes);
+        self.under_way
+            .insert(id, Assembly::new(id, manifest, account));
         let early = self.early.take(id);
         Ok(Opened::New { early, given_up })
     }
@@ -187,13 +187,13 @@ impl<L: Copy + PartialEq> Decoder<L> {
         Inserted::Whole(segment, payload.expect("it is whole"))
     }
 
-    /// Makes room for `bytes` of an origin, where others have more than it would have. Planned first:
+    /// Makes room for `bytes` of an account, where others have more than it would have. Planned first:
     /// nobody gives way in vain.
-    fn make_room(&mut self, origin: &Origin, bytes: usize) -> Result<Vec<ManifestId>, Fault> {
+    fn make_room(&mut self, account: &Account, bytes: usize) -> Result<Vec<ManifestId>, Fault> {
         let mut plan = self.quota.clone();
         let mut given_up = Vec::new();
         while !plan.has_room(bytes) {
-            let most = plan.who_gives_way(origin, bytes).ok_or(Fault::Quota)?;
+            let most = plan.who_gives_way(account, bytes).ok_or(Fault::Quota)?;
             let (id, freed) = self.least_of(&most, &given_up).ok_or(Fault::Quota)?;
             plan.release(&most, freed);
             given_up.push(id);
@@ -204,13 +204,13 @@ impl<L: Copy + PartialEq> Decoder<L> {
         Ok(given_up)
     }
 
-    /// The payload of an origin of which least has come, and the bytes set aside for it.
-    fn least_of(&self, origin: &Origin, but: &[ManifestId]) -> Option<(ManifestId, usize)> {
-        let of_origin = self
+    /// The payload of an account of which least has come, and the bytes set aside for it.
+    fn least_of(&self, account: &Account, but: &[ManifestId]) -> Option<(ManifestId, usize)> {
+        let of_account = self
             .under_way
             .iter()
-            .filter(|(id, payload)| payload.manifest().origin() == *origin && !but.contains(id));
-        let (id, least) = of_origin.min_by_key(|(_, payload)| payload.taken())?;
+            .filter(|(id, payload)| payload.account() == *account && !but.contains(id));
+        let (id, least) = of_account.min_by_key(|(_, payload)| payload.taken())?;
         Some((*id, Assembly::bytes_max(least.manifest())))
     }
 
@@ -229,9 +229,8 @@ impl<L: Copy + PartialEq> Decoder<L> {
 
     fn remove(&mut self, id: ManifestId) -> Option<Assembly> {
         let assembly = self.under_way.remove(&id)?;
-        let manifest = assembly.manifest();
-        let bytes = Assembly::bytes_max(manifest);
-        self.quota.release(&manifest.origin(), bytes);
+        let bytes = Assembly::bytes_max(assembly.manifest());
+        self.quota.release(&assembly.account(), bytes);
         Some(assembly)
     }
 }

@@ -27,8 +27,14 @@ pub enum Fault {
         /// Bytes that it has at least up to the end of this field.
         needed: usize,
     },
+    /// A message of no known kind.
+    #[error("kind: {got} is none")]
+    Kind {
+        /// The kind's number.
+        got: u8,
+    },
     /// Bytes follow the last field.
-    #[error("manifest: {got} bytes follow the last field")]
+    #[error("{got} bytes follow the last field")]
     Trailing {
         /// How many.
         got: usize,
@@ -85,18 +91,18 @@ pub enum Fault {
     /// The bytes behind the payload's end are not zero.
     #[error("padding: the origin's last shard does not end in zeros")]
     Padding,
-    /// The payload alone is larger than what is kept for one origin.
-    #[error("payload: {needed} bytes of memory, {max} are kept for one origin")]
+    /// The payload alone is larger than what is kept for one account.
+    #[error("payload: {needed} bytes of memory, {max} are kept for one account")]
     TooLarge {
         /// Bytes that it takes.
         needed: usize,
-        /// The most that one origin may have.
+        /// The most that one account may have.
         max: usize,
     },
-    /// The origin has as many payloads or bytes under way as one origin may.
-    #[error("quota: the origin has as much under way as one origin may")]
-    OriginQuota,
-    /// All origins together have as much under way as may be, and this one not less than the others.
+    /// The account has as many payloads or bytes under way as one may.
+    #[error("quota: the account has as much under way as one may")]
+    AccountQuota,
+    /// All accounts together have as much under way as may be, and this one not less than the others.
     #[error("quota: as much is under way as may be")]
     Quota,
 }
@@ -106,6 +112,7 @@ impl Fault {
     pub fn blame(&self) -> Blame {
         match self {
             Fault::Truncated { .. }
+            | Fault::Kind { .. }
             | Fault::Trailing { .. }
             | Fault::Length { .. }
             | Fault::ShardBytes { .. }
@@ -115,7 +122,7 @@ impl Fault {
             | Fault::Proof
             | Fault::Id => Blame::Peer,
             Fault::Encoding | Fault::Padding => Blame::Origin,
-            Fault::TooLarge { .. } | Fault::OriginQuota | Fault::Quota => Blame::Local,
+            Fault::TooLarge { .. } | Fault::AccountQuota | Fault::Quota => Blame::Local,
         }
     }
 }

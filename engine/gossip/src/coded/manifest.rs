@@ -16,6 +16,10 @@ use super::merkle::Hash;
 /// Who made a payload: the origin's public key, or what stands for it.
 pub type Origin = [u8; 32];
 
+/// Who is charged for the memory of a payload: its origin, where the origin's signature was checked; else
+/// the neighbour that brought the manifest, since anybody can name an origin.
+pub type Account = [u8; 32];
+
 /// An encoded manifest is exactly so long, in bytes.
 pub const MANIFEST_BYTES: usize = 32 + 8 + 4 + 1 + 32;
 

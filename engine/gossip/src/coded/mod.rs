@@ -19,11 +19,11 @@
 //! 2. All honest nodes take the same bytes for a manifest, or all refuse it. A node that has enough
 //!    shards of a segment encodes them again; unless that gives the segment's own root, the origin has
 //!    committed to shards of different payloads ([`Blame::Origin`]), whichever half was received.
-//! 3. Memory is bounded when a [`Decoder`] is made: by payload, by origin and in all. An origin that
+//! 3. Memory is bounded when a [`Decoder`] is made: by payload, by account and in all. One that
 //!    sends much cannot keep out one that sends little (see [`Limits`]).
 //!
-//! What is not promised: that the manifest is the origin's. Its signature is checked by whoever hands
-//! it in.
+//! What is not promised: that the manifest is the origin's. Whoever hands it in has checked its signature, or
+//! says whom to charge for it instead ([`Account`]).
 //!
 //! # In which order
 //!
@@ -55,7 +55,7 @@ pub use layout::{
     Layout, ORIGINALS_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, SHARD_BYTES, SHARD_BYTES_MAX,
     SHARD_BYTES_MIN, SegmentLayout,
 };
-pub use manifest::{MANIFEST_BYTES, Manifest, ManifestId, Origin, fuzz_manifest};
+pub use manifest::{Account, MANIFEST_BYTES, Manifest, ManifestId, Origin, fuzz_manifest};
 pub use merkle::Hash;
 pub use quota::Limits;
 pub use segment::CodedSegment;

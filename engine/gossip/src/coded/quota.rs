@@ -5,56 +5,56 @@
 //! last is reached, who has most under way gives way to who would have less:
 //!
 //! ```text
-//!  bytes of all:    ├── origin A ───────────────┼── B ──┼── C ──┤ full     D asks:
+//!  bytes of all:    ├─ account A ───────────────┼── B ──┼── C ──┤ full     D asks:
 //!                   └ A's idlest payload goes, as long as A has more than D would have
 //! ```
 
 use std::collections::BTreeMap;
 
 use super::fault::Fault;
-use super::manifest::Origin;
+use super::manifest::Account;
 
 /// Bounds of what a [`super::Decoder`] has under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Bytes of all payloads under way.
     pub bytes_max: usize,
-    /// Bytes of the payloads of one origin.
-    pub origin_bytes_max: usize,
+    /// Bytes of the payloads of one account.
+    pub account_bytes_max: usize,
     /// Payloads under way.
     pub payloads_max: usize,
-    /// Payloads of one origin.
-    pub origin_payloads_max: usize,
+    /// Payloads of one account.
+    pub account_payloads_max: usize,
     /// Sweeps without a new shard after which a payload is given up.
     pub idle_sweeps_max: u8,
 }
 
 impl Default for Limits {
-    /// 512 MiB for all, half of it and 16 payloads for one origin, 256 payloads, given up in the
+    /// 512 MiB for all, half of it and 16 payloads for one account, 256 payloads, given up in the
     /// tenth idle sweep.
     fn default() -> Self {
         Limits {
             bytes_max: 512 * 1024 * 1024,
-            origin_bytes_max: 256 * 1024 * 1024,
+            account_bytes_max: 256 * 1024 * 1024,
             payloads_max: 256,
-            origin_payloads_max: 16,
+            account_payloads_max: 16,
             idle_sweeps_max: 10,
         }
     }
 }
 
-/// What one origin has under way.
+/// What one account has under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Share {
     bytes: usize,
     payloads: usize,
 }
 
-/// What is under way, by origin.
+/// What is under way, by account.
 #[derive(Clone, Debug)]
 pub(super) struct Quota {
     limits: Limits,
-    shares: BTreeMap<Origin, Share>,
+    shares: BTreeMap<Account, Share>,
     total: Share,
 }
 
@@ -71,21 +71,21 @@ impl Quota {
         self.total.bytes
     }
 
-    /// Whether an origin may have `bytes` more, whatever others have.
+    /// Whether an account may have `bytes` more, whatever others have.
     ///
     /// # Errors
-    /// [`Fault::TooLarge`], [`Fault::OriginQuota`].
-    pub(super) fn check_origin(&self, origin: &Origin, bytes: usize) -> Result<(), Fault> {
-        let max = self.limits.origin_bytes_max.min(self.limits.bytes_max);
+    /// [`Fault::TooLarge`], [`Fault::AccountQuota`].
+    pub(super) fn check_account(&self, account: &Account, bytes: usize) -> Result<(), Fault> {
+        let max = self.limits.account_bytes_max.min(self.limits.bytes_max);
         if bytes > max {
             return Err(Fault::TooLarge { needed: bytes, max });
         }
-        let share = self.share(origin);
+        let share = self.share(account);
         let has_room = share.bytes + bytes <= max;
-        if has_room && share.payloads < self.limits.origin_payloads_max {
+        if has_room && share.payloads < self.limits.account_payloads_max {
             Ok(())
         } else {
-            Err(Fault::OriginQuota)
+            Err(Fault::AccountQuota)
         }
     }
 
@@ -95,30 +95,30 @@ impl Quota {
             && self.total.payloads < self.limits.payloads_max
     }
 
-    /// Who gives way to an origin that asks for `bytes`: who has most, if that is more than this one
+    /// Who gives way to an account that asks for `bytes`: who has most, if that is more than this one
     /// would have.
-    pub(super) fn who_gives_way(&self, origin: &Origin, bytes: usize) -> Option<Origin> {
+    pub(super) fn who_gives_way(&self, account: &Account, bytes: usize) -> Option<Account> {
         // Where the number of payloads is what is full, numbers are compared.
         let by_count = self.total.payloads >= self.limits.payloads_max;
         let weight = |share: &Share| match by_count {
             true => share.payloads,
             false => share.bytes,
         };
-        let asker = self.share(origin);
+        let asker = self.share(account);
         let wanted = weight(&asker) + if by_count { 1 } else { bytes };
         let (most, share) = self.shares.iter().max_by_key(|(_, share)| weight(share))?;
-        (most != origin && weight(share) > wanted).then_some(*most)
+        (most != account && weight(share) > wanted).then_some(*most)
     }
 
-    pub(super) fn charge(&mut self, origin: Origin, bytes: usize) {
-        for share in [self.shares.entry(origin).or_default(), &mut self.total] {
+    pub(super) fn charge(&mut self, account: Account, bytes: usize) {
+        for share in [self.shares.entry(account).or_default(), &mut self.total] {
             share.bytes += bytes;
             share.payloads += 1;
         }
     }
 
-    pub(super) fn release(&mut self, origin: &Origin, bytes: usize) {
-        let Some(share) = self.shares.get_mut(origin) else {
+    pub(super) fn release(&mut self, account: &Account, bytes: usize) {
+        let Some(share) = self.shares.get_mut(account) else {
             debug_assert!(false, "only what was charged is released");
             return;
         };
@@ -127,12 +127,12 @@ impl Quota {
             share.payloads -= 1;
         }
         if share.payloads == 0 {
-            self.shares.remove(origin);
+            self.shares.remove(account);
         }
     }
 
-    fn share(&self, origin: &Origin) -> Share {
-        self.shares.get(origin).copied().unwrap_or_default()
+    fn share(&self, account: &Account) -> Share {
+        self.shares.get(account).copied().unwrap_or_default()
     }
 }
 
@@ -140,42 +140,42 @@ impl Quota {
 mod tests {
     use super::*;
 
-    const A: Origin = [1; 32];
-    const B: Origin = [2; 32];
+    const A: Account = [1; 32];
+    const B: Account = [2; 32];
 
     fn quota() -> Quota {
         Quota::new(Limits {
             bytes_max: 100,
-            origin_bytes_max: 80,
+            account_bytes_max: 80,
             payloads_max: 4,
-            origin_payloads_max: 3,
+            account_payloads_max: 3,
             idle_sweeps_max: 1,
         })
     }
 
     #[test]
-    fn an_origin_has_its_share_and_not_a_byte_more() {
+    fn an_account_has_its_share_and_not_a_byte_more() {
         let mut quota = quota();
         quota.charge(A, 40);
-        assert_eq!(quota.check_origin(&A, 40), Ok(()));
-        assert_eq!(quota.check_origin(&A, 41), Err(Fault::OriginQuota));
+        assert_eq!(quota.check_account(&A, 40), Ok(()));
+        assert_eq!(quota.check_account(&A, 41), Err(Fault::AccountQuota));
         let too_large = Fault::TooLarge {
             needed: 81,
             max: 80,
         };
-        assert_eq!(quota.check_origin(&B, 81), Err(too_large));
+        assert_eq!(quota.check_account(&B, 81), Err(too_large));
     }
 
     #[test]
-    fn an_origin_has_so_many_payloads_and_not_one_more() {
+    fn an_account_has_so_many_payloads_and_not_one_more() {
         let mut quota = quota();
         quota.charge(A, 1);
         quota.charge(A, 1);
-        assert_eq!(quota.check_origin(&A, 1), Ok(()));
+        assert_eq!(quota.check_account(&A, 1), Ok(()));
         quota.charge(A, 1);
-        assert_eq!(quota.check_origin(&A, 1), Err(Fault::OriginQuota));
+        assert_eq!(quota.check_account(&A, 1), Err(Fault::AccountQuota));
         quota.release(&A, 1);
-        assert_eq!(quota.check_origin(&A, 1), Ok(()));
+        assert_eq!(quota.check_account(&A, 1), Ok(()));
     }
 
     #[test]

@@ -27,10 +27,15 @@ fn decoder() -> Decoder<u8> {
     Decoder::new(Limits::default())
 }
 
+/// Opens a manifest at its origin's expense, as one whose signature was checked.
+fn open(decoder: &mut Decoder<u8>, manifest: Manifest) -> Result<Opened<u8>, Fault> {
+    decoder.open(manifest, manifest.origin())
+}
+
 /// A decoder that knows the encoder's manifest.
 fn opened(encoder: &Encoder) -> Decoder<u8> {
     let mut decoder = decoder();
-    decoder.open(*encoder.manifest()).expect("there is room");
+    open(&mut decoder, *encoder.manifest()).expect("there is room");
     decoder
 }
 
@@ -199,7 +204,7 @@ fn copies_and_late_shards_are_known() {
     assert!(whole(&send(&mut encoder, &mut decoder, 0, others)).is_some());
     let late = send(&mut encoder, &mut decoder, 0, [k]);
     assert!(matches!(late[0], Inserted::Known));
-    let again = decoder.open(*encoder.manifest()).unwrap();
+    let again = open(&mut decoder, *encoder.manifest()).unwrap();
     assert!(matches!(again, Opened::Known));
 }
 
@@ -216,7 +221,7 @@ fn a_shard_before_its_manifest_is_handed_back_with_its_link_when_that_comes() {
         decoder.insert(8, shard.clone()),
         Ok(Inserted::Known)
     ));
-    let Ok(Opened::New { early, .. }) = decoder.open(*encoder.manifest()) else {
+    let Ok(Opened::New { early, .. }) = open(&mut decoder, *encoder.manifest()) else {
         panic!("the manifest is new");
     };
     assert_eq!(early, [(9, shard.clone())]);
@@ -244,7 +249,7 @@ fn shards_that_are_no_code_word_are_refused_whichever_half_comes() {
     let (manifest, shards) = committed(length, &shards);
     for first in 0..=10 {
         let mut decoder = decoder();
-        decoder.open(manifest).unwrap();
+        open(&mut decoder, manifest).unwrap();
         let (last, before) = shards[first..first + 10].split_last().unwrap();
         for shard in before {
             assert!(matches!(
@@ -260,7 +265,7 @@ fn shards_that_are_no_code_word_are_refused_whichever_half_comes() {
             decoder.insert(2, shards[0].clone()),
             Ok(Inserted::Known)
         ));
-        assert!(matches!(decoder.open(manifest), Ok(Opened::Known)));
+        assert!(matches!(open(&mut decoder, manifest), Ok(Opened::Known)));
     }
 }
 
@@ -273,7 +278,7 @@ fn padding_that_is_not_zero_is_the_origins_fault() {
     for (length, fault) in [(10 * SMALL, None), (10 * SMALL - 1, Some(Fault::Padding))] {
         let (manifest, shards) = committed(length, &shards);
         let mut decoder = decoder();
-        decoder.open(manifest).unwrap();
+        open(&mut decoder, manifest).unwrap();
         let inserted = shards[5..15]
             .iter()
             .map(|shard| decoder.insert(1, shard.clone()));
@@ -366,9 +371,9 @@ fn manifest_of(origin: u8, seq: u64, length: usize) -> Manifest {
 fn tight() -> Decoder<u8> {
     Decoder::new(Limits {
         bytes_max: 80 * SMALL,
-        origin_bytes_max: 60 * SMALL,
+        account_bytes_max: 60 * SMALL,
         payloads_max: 100,
-        origin_payloads_max: 100,
+        account_payloads_max: 100,
         idle_sweeps_max: 2,
     })
 }
@@ -377,14 +382,14 @@ fn tight() -> Decoder<u8> {
 fn memory_is_set_aside_up_to_the_bound_and_not_beyond() {
     let mut decoder = tight();
     for seq in 0..3 {
-        decoder.open(manifest_of(1, seq, 10 * SMALL)).unwrap();
+        open(&mut decoder, manifest_of(1, seq, 10 * SMALL)).unwrap();
     }
-    let refused = decoder.open(manifest_of(1, 3, 10 * SMALL)).unwrap_err();
+    let refused = open(&mut decoder, manifest_of(1, 3, 10 * SMALL)).unwrap_err();
     assert_eq!(
         (refused, refused.blame()),
-        (Fault::OriginQuota, Blame::Local)
+        (Fault::AccountQuota, Blame::Local)
     );
-    decoder.open(manifest_of(2, 0, 10 * SMALL)).unwrap();
+    open(&mut decoder, manifest_of(2, 0, 10 * SMALL)).unwrap();
     assert_eq!(decoder.bytes(), 80 * SMALL);
 }
 
@@ -392,10 +397,10 @@ fn memory_is_set_aside_up_to_the_bound_and_not_beyond() {
 fn an_origin_that_fills_the_memory_gives_way_to_one_that_has_less() {
     let mut decoder = tight();
     for seq in 0..3 {
-        decoder.open(manifest_of(1, seq, 10 * SMALL)).unwrap();
+        open(&mut decoder, manifest_of(1, seq, 10 * SMALL)).unwrap();
     }
-    decoder.open(manifest_of(2, 0, 10 * SMALL)).unwrap();
-    let opened = decoder.open(manifest_of(3, 0, 10 * SMALL)).unwrap();
+    open(&mut decoder, manifest_of(2, 0, 10 * SMALL)).unwrap();
+    let opened = open(&mut decoder, manifest_of(3, 0, 10 * SMALL)).unwrap();
     let Opened::New { given_up, .. } = opened else {
         panic!("the third origin has nothing yet");
     };
@@ -403,7 +408,7 @@ fn an_origin_that_fills_the_memory_gives_way_to_one_that_has_less() {
     assert!(given_up.len() == 1 && of_first.collect::<Vec<_>>().contains(&given_up[0]));
     assert_eq!(decoder.bytes(), 80 * SMALL);
     // Now the first has 40, the others 20 each: nobody has more than the second would have.
-    let refused = decoder.open(manifest_of(2, 1, 10 * SMALL)).unwrap_err();
+    let refused = open(&mut decoder, manifest_of(2, 1, 10 * SMALL)).unwrap_err();
     assert_eq!(refused, Fault::Quota);
     assert_eq!(decoder.len(), 4, "nobody gave way in vain");
 }
@@ -412,14 +417,14 @@ fn an_origin_that_fills_the_memory_gives_way_to_one_that_has_less() {
 fn a_payload_without_new_shards_is_given_up_and_can_come_again() {
     let mut encoder = encoder(10 * SMALL, 1);
     let mut decoder = tight();
-    decoder.open(*encoder.manifest()).unwrap();
+    open(&mut decoder, *encoder.manifest()).unwrap();
     assert!(decoder.sweep().is_empty());
     send(&mut encoder, &mut decoder, 0, [0]);
     assert!(decoder.sweep().is_empty(), "a shard came meanwhile");
     assert_eq!(decoder.sweep(), [encoder.id()]);
     assert_eq!(decoder.bytes(), 0);
     assert!(matches!(
-        decoder.open(*encoder.manifest()),
+        open(&mut decoder, *encoder.manifest()),
         Ok(Opened::New { .. })
     ));
 }
@@ -431,7 +436,7 @@ fn what_the_application_gives_up_does_not_come_again() {
     decoder.give_up(encoder.id());
     assert!(decoder.is_empty());
     assert!(matches!(
-        decoder.open(*encoder.manifest()),
+        open(&mut decoder, *encoder.manifest()),
         Ok(Opened::Known)
     ));
 }
@@ -442,7 +447,7 @@ fn settled_manifests_are_forgotten_one_by_one() {
     for seq in 0..=SETTLED_MAX as u64 {
         decoder.give_up(manifest_of(1, seq, 10 * SMALL).id());
     }
-    let open = |decoder: &mut Decoder<u8>, seq| decoder.open(manifest_of(1, seq, 10 * SMALL));
+    let open = |decoder: &mut Decoder<u8>, seq| open(decoder, manifest_of(1, seq, 10 * SMALL));
     assert!(matches!(open(&mut decoder, 1), Ok(Opened::Known)));
     assert!(matches!(open(&mut decoder, 0), Ok(Opened::New { .. })));
 }

@@ -102,6 +102,7 @@ impl<R: Reactor> ReactorHandle<R> {
         for shard in (0..self.handle.shard_count()).map(ShardId) {
             asked.push(Box::pin(self.ask(shard, question.clone(), timeout)));
         }
+        // A `join_all` of a crate would bring the crate for this one call (docs/decisions, 41).
         let mut answers: Vec<Option<R::Answer>> = asked.iter().map(|_| None).collect();
         std::future::poll_fn(move |cx| {
             let mut is_done = true;

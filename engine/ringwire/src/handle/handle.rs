@@ -16,7 +16,7 @@ use crate::handle::subscription::{EventSubscription, Subscription};
 use crate::handle::wait::wait_for;
 use crate::shard::node::Node;
 use crate::shard::payload::Payload;
-use crate::shard::request::{Control, ShardStatus};
+use crate::shard::request::{Control, Detail, ShardStatus};
 
 /// Messages of one shard that a subscription holds if nothing else is asked for.
 const SUBSCRIPTION_MESSAGES: usize = 1024;
@@ -101,10 +101,30 @@ impl Handle {
 
     /// What each shard did so far, and how its connections are. A shard that is gone is missing.
     pub async fn status(&self) -> Vec<ShardStatus> {
+        self.ask_shards(Detail::Peers).await
+    }
+
+    /// [`Handle::status`] for plain threads.
+    pub fn status_blocking(&self) -> Vec<ShardStatus> {
+        block_on(self.status())
+    }
+
+    /// What each shard did so far, without its peers: `peers` is empty. So it costs the shards as
+    /// little with ten thousand peers as with none, and can be asked often.
+    pub async fn counters(&self) -> Vec<ShardStatus> {
+        self.ask_shards(Detail::Counters).await
+    }
+
+    /// [`Handle::counters`] for plain threads.
+    pub fn counters_blocking(&self) -> Vec<ShardStatus> {
+        block_on(self.counters())
+    }
+
+    async fn ask_shards(&self, detail: Detail) -> Vec<ShardStatus> {
         let mut answers = Vec::new();
         for mailbox in &self.node.mailboxes {
             let (sender, answer) = reply();
-            mailbox.ask(Control::Status(sender));
+            mailbox.ask(Control::Status(detail, sender));
             answers.push(answer);
         }
         let mut shards = Vec::new();
@@ -112,11 +132,6 @@ impl Handle {
             shards.extend(answer.await);
         }
         shards
-    }
-
-    /// [`Handle::status`] for plain threads.
-    pub fn status_blocking(&self) -> Vec<ShardStatus> {
-        block_on(self.status())
     }
 
     /// What the reactor `name` shows of its state, on the coordinator's shard; nothing if there is
@@ -222,6 +237,11 @@ impl Handle {
     /// The answer is that of the first attempt.
     pub async fn dial_persistent(&self, address: NetAddress) -> Result<NodeId, DialError> {
         self.ask_dial(address, true).await
+    }
+
+    /// [`Handle::dial_persistent`] for plain threads.
+    pub fn dial_persistent_blocking(&self, address: NetAddress) -> Result<NodeId, DialError> {
+        block_on(self.dial_persistent(address))
     }
 
     /// [`Handle::dial`] for plain threads.

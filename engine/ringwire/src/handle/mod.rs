@@ -34,7 +34,10 @@ mod engine;
 mod error;
 #[allow(clippy::module_inception, reason = "the handle is the room's namesake")]
 mod handle;
+#[cfg(feature = "openmetrics")]
+mod open_metrics;
 mod send;
+mod sender;
 mod status;
 mod subscription;
 mod wait;
@@ -44,6 +47,9 @@ pub use builder::Builder;
 pub use engine::{Engine, is_supported};
 pub use error::{DialError, PeersTimeout, ShutdownError, SubscribeError};
 pub use handle::Handle;
+#[cfg(feature = "openmetrics")]
+pub use open_metrics::OpenMetrics;
+pub use sender::PeerSender;
 pub use status::PeerStatus;
 pub use subscription::{EventSubscription, Subscription};
 

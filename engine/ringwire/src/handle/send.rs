@@ -205,7 +205,7 @@ impl Handle {
     }
 
     /// A connected peer that speaks the channel, and a message that may go there.
-    fn find_receiver(
+    pub(super) fn find_receiver(
         &self,
         peer: NodeId,
         channel: ChannelId,

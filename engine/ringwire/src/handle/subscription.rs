@@ -63,6 +63,28 @@ macro_rules! subscription {
                 block_on(self.0.recv())
             }
 
+            /// Waits for an item, and adds it and what else is there to `items`, at most `max`; returns
+            /// how many. Zero when the engine has ended, or `max` is zero. Dropping the future loses
+            /// nothing: what was taken is in `items`.
+            pub async fn recv_many(&mut self, items: &mut Vec<$item>, max: usize) -> usize {
+                if max == 0 {
+                    return 0;
+                }
+                let Some(first) = self.recv().await else {
+                    return 0;
+                };
+                items.push(first);
+                let more = std::iter::from_fn(|| self.try_recv()).take(max - 1);
+                let before = items.len();
+                items.extend(more);
+                1 + items.len() - before
+            }
+
+            /// [`Self::recv_many`] for plain threads.
+            pub fn recv_many_blocking(&mut self, items: &mut Vec<$item>, max: usize) -> usize {
+                block_on(self.recv_many(items, max))
+            }
+
             /// The items as an iterator that blocks the thread for each, until the engine has ended.
             pub fn blocking_iter(&mut self) -> impl Iterator<Item = $item> {
                 std::iter::from_fn(|| self.recv_blocking())

@@ -90,6 +90,7 @@ impl Driver {
         worked |= shell.take_resolved();
         worked |= shell.take_letters();
         worked |= shell.take_requests();
+        worked |= shell.serve_inlets();
         worked |= shell.take_timers();
         if matches!(wait, Wait::Until(_)) && worked {
             self.spinner.handle_slept(passed);

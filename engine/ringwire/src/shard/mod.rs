@@ -14,8 +14,9 @@
 //! and does what the switch answers. It is the only task of its executor and sleeps in the ring,
 //! never in glommio (`executor` tells why).
 //!
-//! Between threads there are four things and no engine-wide lock on the way of a message:
+//! Between threads there are five things and no engine-wide lock on the way of a message:
 //! - a mailbox per shard: a bounded queue of requests without a lock, and the ring's wake-up;
+//! - an inlet (`inlets`) per thread that sends much to one peer;
 //! - a `mesh` lane per ordered pair of shards;
 //! - a lane per subscription and shard, the way back to the application;
 //! - the `directory` of peers: snapshots that readers keep until a peer comes or goes (`peer_map`).
@@ -29,6 +30,7 @@ pub(crate) mod directory;
 mod driver;
 pub(crate) mod error;
 pub(crate) mod executor;
+pub(crate) mod inlets;
 pub(crate) mod logging;
 pub(crate) mod mesh;
 mod migration;

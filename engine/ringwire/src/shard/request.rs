@@ -7,6 +7,7 @@ use ringwire_core::peer::{PeerInfo, ShardId};
 use ringwire_core::switch::{Command, Delivery, Event, Reply};
 use ringwire_sync::{InboxLimits, LaneSender, ReplySender};
 
+use crate::shard::inlets::PeerInlet;
 use crate::shard::payload::Payload;
 use crate::shard::queue_room::Reservation;
 
@@ -53,8 +54,19 @@ pub(crate) enum Control {
     Subscribe(ChannelId, LaneSender<Delivery>),
     /// Tell an observer what happens.
     Observe(LaneSender<Event>),
-    /// How are you?
-    Status(ReplySender<ShardStatus>),
+    /// Take what a thread sends to one of your peers by a way of its own.
+    Inlet(PeerInlet),
+    /// How are you? With or without your peers, of which there may be thousands.
+    Status(Detail, ReplySender<ShardStatus>),
+}
+
+/// How much of a shard's status is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Its counters alone: as cheap with ten thousand peers as with none.
+    Counters,
+    /// Each of its peers as well.
+    Peers,
 }
 
 /// What one shard did so far, as of the turn in which it was asked.

@@ -18,13 +18,14 @@ use ringwire_core::switch::{Command, Event, Output, Reply, Switch};
 use ringwire_core::time::Instant;
 use ringwire_sync::ReplySender;
 
+use crate::shard::inlets::Inlets;
 use crate::shard::logging;
 use crate::shard::mesh::{Letter, Mesh};
 use crate::shard::migration::Departures;
 use crate::shard::node::Node;
 use crate::shard::queue_room::{LocalPeers, PeerEntry};
 use crate::shard::replies::Replies;
-use crate::shard::request::{Control, Mailbox, ShardStatus};
+use crate::shard::request::{Control, Detail, Mailbox, ShardStatus};
 use crate::shard::store::Store;
 use crate::shard::subscriptions::Subscriptions;
 use crate::transport::{Completion, Connector, Ring, TransportError, Wait};
@@ -46,6 +47,8 @@ pub(super) struct Shell {
     connector: Connector,
     mesh: Mesh,
     subscriptions: Subscriptions,
+    /// What threads send by ways of their own.
+    inlets: Inlets,
     /// Where documents are kept; only the coordinator's shard has files to keep.
     store: Store,
     replies: Replies,
@@ -90,6 +93,7 @@ impl Shell {
             ring,
             mesh,
             subscriptions: Subscriptions::default(),
+            inlets: Inlets::default(),
             store,
             replies: Replies::default(),
             peers: LocalPeers::default(),
@@ -257,6 +261,11 @@ impl Shell {
         worked
     }
 
+    /// Moves what threads send by ways of their own to the queues of peers, as far as there is room.
+    pub(super) fn serve_inlets(&mut self) -> bool {
+        self.inlets.serve(self.now, &mut self.switch)
+    }
+
     /// Rings the alarms and fires the timers that are due.
     pub(super) fn take_timers(&mut self) -> bool {
         self.mailbox.alarms().ring(self.now.as_nanos());
@@ -279,23 +288,29 @@ impl Shell {
                 self.switch.handle_subscribed(channel);
                 self.subscriptions.subscribe(channel, lane);
             }
+            Control::Inlet(inlet) => self.inlets.add(inlet),
             Control::Observe(lane) => self.subscriptions.observe(lane),
-            Control::Status(reply) => reply.send(self.status()),
+            Control::Status(detail, reply) => reply.send(self.status(detail)),
         }
     }
 
     /// The shutdown has begun: no new connections, and an end in any case.
     fn begin_stop(&mut self, within: Duration) {
+        // What finds room in the peers' queues now is flushed with them.
+        self.inlets.serve(self.now, &mut self.switch);
         self.ring.stop_listening();
         self.leave_by = Some(self.now + within + STOP_GRACE);
     }
 
-    fn status(&self) -> ShardStatus {
+    fn status(&self, detail: Detail) -> ShardStatus {
         ShardStatus {
             shard: self.shard,
             metrics: self.switch.metrics(),
             reactors: self.switch.reactor_counters(),
-            peers: self.switch.peers(self.now),
+            peers: match detail {
+                Detail::Counters => Vec::new(),
+                Detail::Peers => self.switch.peers(self.now),
+            },
             system_calls: self.ring.system_calls(),
             refused_system_calls: self.ring.refused_system_calls(),
         }

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Where the modules lie.
-const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/go");
+/// Where the modules lie, seen from each package of `engine/`.
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ringwire/tests/interop/go");
 
 /// Where Go may be: on the path, or where its own installer puts it.
 const GO: [&str; 2] = ["go", "/usr/local/go/bin/go"];

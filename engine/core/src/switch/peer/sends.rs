@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use ringwire_codec::ChannelId;
+use ringwire_codec::{ChannelId, NodeId};
 
 use crate::buffer::memory_cost;
 use crate::error::{SendError, TrySendError};
@@ -29,6 +29,17 @@ use crate::switch::peer::send_budget::SendBudget;
 /// for was accepted already, with room held in the queue; it is never refused here, and there are
 /// never more of them than the queues hold.
 pub const WAITING_SENDS_MAX: usize = 1024;
+
+/// What became of messages that were offered for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// All that was offered is queued.
+    Taken,
+    /// The peer's queue is full; the rest was not asked for.
+    Full,
+    /// There is no such peer, or it takes no more. Nothing was asked for.
+    Gone,
+}
 
 /// What a shard's peers have in common as receivers.
 pub(crate) struct Sends {
@@ -100,6 +111,35 @@ impl Sends {
                 Err(error)
             }
         }
+    }
+
+    /// Queues messages from `next` for a peer as long as there is room: each is asked for only when it
+    /// has a place. A send that waits already is not overtaken.
+    pub(crate) fn take_offered(
+        &mut self,
+        core: &mut Core,
+        links: &mut Links,
+        (peer, channel): (NodeId, ChannelId),
+        mut next: impl FnMut() -> Option<Bytes>,
+    ) -> Offered {
+        let key = links.key_of_peer(&peer).filter(|_| !core.is_stopping());
+        let Some((key, peer)) = key.and_then(|key| Some((key, links.peer(key)?))) else {
+            return Offered::Gone;
+        };
+        if peer.is_closing() || !peer.info().has_channel(channel) {
+            return Offered::Gone;
+        }
+        if peer.queues().waits_on(channel) {
+            return Offered::Full;
+        }
+        while self.can_send(links, key, channel) {
+            let Some(message) = next() else {
+                return Offered::Taken;
+            };
+            let sent = self.try_send(core, links, key, channel, message);
+            debug_assert!(sent.is_ok(), "there was room: {sent:?}");
+        }
+        Offered::Full
     }
 
     /// Queues a message for every peer of this shard that has the channel and room for it.

@@ -13,7 +13,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::release::Release;
-use crate::support::node::address_at;
 
 /// The longest that anything which must come is waited for.
 pub(super) const WITHIN: Duration = Duration::from_secs(90);
@@ -114,7 +113,7 @@ pub(super) struct Node {
 impl Node {
     /// Where to dial it.
     pub(super) fn address(&self) -> NetAddress {
-        address_at(self.id, self.listen)
+        NetAddress::from_ip(self.id, self.listen.ip(), self.listen.port())
     }
 
     /// The height of its chain; `None` as long as it does not answer.

@@ -1,0 +1,78 @@
+//! Whom to visit: where a node listens, and which id it is to have.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ringwire_codec::net_address::{NetAddressError, parse_listen_address};
+use ringwire_codec::{Host, NetAddress, NodeId};
+
+/// A node to visit, as `ID@HOST:PORT` or, where nobody knows the id, `HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Target {
+    /// The id that its key must have.
+    pub(crate) id: Option<NodeId>,
+    /// Where it listens.
+    pub(crate) host: Host,
+    /// The TCP port.
+    pub(crate) port: u16,
+}
+
+impl From<NetAddress> for Target {
+    fn from(address: NetAddress) -> Self {
+        Target {
+            id: Some(address.id),
+            host: address.host,
+            port: address.port,
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = NetAddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.contains('@') {
+            return text.parse::<NetAddress>().map(Target::from);
+        }
+        let (host, port) = parse_listen_address(text)?;
+        Ok(Target {
+            id: None,
+            host,
+            port,
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(id) = self.id {
+            write!(f, "{id}@")?;
+        }
+        match &self.host {
+            Host::Ip(ip) if ip.is_ipv6() => write!(f, "[{ip}]:{}", self.port),
+            host => write!(f, "{host}:{}", self.port),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_reads_as_it_is_written() {
+        let id = "0123456789abcdef0123456789abcdef01234567";
+        for text in [
+            format!("{id}@192.0.2.1:26656"),
+            format!("{id}@[2001:db8::1]:1"),
+            String::from("node.example.org:26656"),
+            String::from("[2001:db8::1]:1"),
+        ] {
+            let target: Target = text.parse().expect("it is in order");
+            assert_eq!(target.to_string(), text);
+        }
+        assert_eq!("192.0.2.1".parse::<Target>(), Err(NetAddressError::NoPort));
+        let short = "0123@192.0.2.1:26656".parse::<Target>();
+        assert_eq!(short, Err(NetAddressError::InvalidId));
+    }
+}

@@ -1,0 +1,271 @@
+//! [`Payload`]: which shards of one payload are here, and what its neighbours have, were shown and are asked
+//! for.
+//!
+//! Invariant: `asked` of a segment is the union of what its neighbours are asked for, and these are
+//! disjoint; held and asked together are at most k, until the segment is whole.
+
+use std::collections::BTreeMap;
+
+use crate::coded::{CodedSegment, Encoder, Manifest, SegmentLayout, Shard};
+
+use super::shard_set::ShardSet;
+
+/// How often a neighbour is sent each shard, on average, before it is refused: a second time after a
+/// stall.
+const SENT_PER_SHARD_MAX: usize = 2;
+
+/// Of one neighbour and one segment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Neighbour {
+    /// What it has announced.
+    has: ShardSet,
+    /// What was announced to it.
+    shown: ShardSet,
+    /// What it is asked for.
+    asked: ShardSet,
+    /// What it was asked for when it stalled: taken if it comes after all.
+    late: ShardSet,
+    /// Shards sent to it.
+    sent: usize,
+    /// It announced or wanted something since the last look.
+    has_moved: bool,
+}
+
+/// One segment of a payload.
+pub(super) struct Segment<L> {
+    place: SegmentLayout,
+    held: ShardSet,
+    asked: ShardSet,
+    coded: Option<CodedSegment>,
+    neighbours: BTreeMap<L, Neighbour>,
+}
+
+impl<L: Copy + Ord> Segment<L> {
+    fn new(place: SegmentLayout) -> Self {
+        Segment {
+            place,
+            held: ShardSet::default(),
+            asked: ShardSet::default(),
+            coded: None,
+            neighbours: BTreeMap::new(),
+        }
+    }
+
+    fn all(&self) -> ShardSet {
+        ShardSet::first(self.place.shard_count())
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.held == self.all()
+    }
+
+    /// A neighbour has announced shards.
+    pub(super) fn handle_have(&mut self, from: L, set: &ShardSet) {
+        let all = self.all();
+        let neighbour = self.neighbours.entry(from).or_default();
+        neighbour.has = neighbour.has.union(&set.both(&all));
+        neighbour.has_moved = true;
+    }
+
+    /// Which of the shards that a neighbour wants it may be sent: what it was shown, within reason.
+    pub(super) fn handle_want(&mut self, from: L, set: &ShardSet, max: usize) -> ShardSet {
+        let may_be_sent = SENT_PER_SHARD_MAX * usize::from(self.place.shard_count());
+        let neighbour = self.neighbours.entry(from).or_default();
+        neighbour.has_moved = true;
+        let room = may_be_sent.saturating_sub(neighbour.sent).min(max);
+        let granted = set.both(&neighbour.shown).some(room, 0);
+        neighbour.sent += granted.len();
+        granted
+    }
+
+    /// Chooses up to `room` shards to ask a neighbour for, and notes that it is asked.
+    pub(super) fn ask(&mut self, of: L, room: usize, start: u16) -> ShardSet {
+        if self.is_whole() {
+            return ShardSet::default();
+        }
+        let under_way = self.held.len() + self.asked.len();
+        let needed = usize::from(self.place.originals()).saturating_sub(under_way);
+        let Some(neighbour) = self.neighbours.get_mut(&of) else {
+            return ShardSet::default();
+        };
+        let new = neighbour.has.without(&self.held).without(&self.asked);
+        let chosen = new.some(room.min(needed), start % self.place.shard_count());
+        neighbour.asked = neighbour.asked.union(&chosen);
+        self.asked = self.asked.union(&chosen);
+        chosen
+    }
+
+    /// Whether a shard that a neighbour sends was asked for; it is not any more. `None` if it was not,
+    /// and whether it comes late otherwise.
+    pub(super) fn handle_answer(&mut self, from: L, index: u16) -> Option<Late> {
+        let neighbour = self.neighbours.get_mut(&from)?;
+        if neighbour.asked.remove(index) {
+            self.asked.remove(index);
+            return Some(Late(false));
+        }
+        neighbour.late.remove(index).then_some(Late(true))
+    }
+
+    pub(super) fn hold(&mut self, index: u16) {
+        self.held.insert(index);
+    }
+
+    /// The segment is whole: any shard can be sent. Gives who was asked for how many more.
+    pub(super) fn complete(&mut self, coded: CodedSegment) -> Vec<(L, usize)> {
+        self.coded = Some(coded);
+        self.held = self.all();
+        self.asked = ShardSet::default();
+        let neighbours = self.neighbours.iter_mut();
+        let taken_back = neighbours.map(|(link, neighbour)| {
+            let asked = std::mem::take(&mut neighbour.asked);
+            neighbour.late = neighbour.late.union(&asked);
+            (*link, asked.len())
+        });
+        taken_back.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// A neighbour has stalled: what it is asked for may be asked of others.
+    pub(super) fn take_back(&mut self, from: L) -> usize {
+        let Some(neighbour) = self.neighbours.get_mut(&from) else {
+            return 0;
+        };
+        let asked = std::mem::take(&mut neighbour.asked);
+        neighbour.late = neighbour.late.union(&asked);
+        self.asked = self.asked.without(&asked);
+        asked.len()
+    }
+
+    pub(super) fn remove_link(&mut self, link: L) {
+        self.take_back(link);
+        self.neighbours.remove(&link);
+    }
+
+    /// What is to be announced to a neighbour, of `set`: what it was not shown and does not have. That the
+    /// whole segment is here is announced to everybody, once: who has it all is asked for nothing and
+    /// shown nothing more.
+    pub(super) fn show(&mut self, to: L, set: &ShardSet) -> ShardSet {
+        let all = self.all();
+        let neighbour = self.neighbours.entry(to).or_default();
+        if neighbour.shown == all {
+            return ShardSet::default();
+        }
+        if *set == all {
+            neighbour.shown = all;
+            return all;
+        }
+        let new = set.without(&neighbour.shown);
+        neighbour.shown = neighbour.shown.union(&new);
+        new.without(&neighbour.has)
+    }
+
+    /// What a neighbour was shown.
+    pub(super) fn shown(&self, to: L) -> ShardSet {
+        let neighbour = self.neighbours.get(&to);
+        neighbour.map_or_else(ShardSet::default, |neighbour| neighbour.shown)
+    }
+
+    /// More to show to a neighbour that has come to a stop: first what no neighbour has.
+    pub(super) fn more_for(&mut self, to: L, count: usize) -> ShardSet {
+        let common = self.neighbours.values();
+        let common = common.fold(ShardSet::default(), |all, one| all.union(&one.has));
+        let all = self.all();
+        let neighbour = self.neighbours.entry(to).or_default();
+        let has_moved = std::mem::take(&mut neighbour.has_moved);
+        if has_moved || neighbour.has == all {
+            return ShardSet::default();
+        }
+        let new = all.without(&neighbour.shown).without(&neighbour.has);
+        let rare = new.without(&common).some(count, 0);
+        let rest = new.without(&rare).some(count - rare.len(), 0);
+        rare.union(&rest)
+    }
+
+    /// Whether a neighbour lacks something, and was not shown everything.
+    fn is_unfinished_for(&self, link: L) -> bool {
+        let all = self.all();
+        let neighbour = self.neighbours.get(&link);
+        neighbour.is_none_or(|one| one.has != all && one.shown != all)
+    }
+
+    pub(super) fn held(&self) -> ShardSet {
+        self.held
+    }
+
+    pub(super) fn place(&self) -> SegmentLayout {
+        self.place
+    }
+}
+
+/// Whether a shard came after its neighbour had stalled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Late(pub(super) bool);
+
+/// One payload that is under way, or kept for those who ask.
+pub(super) struct Payload<L> {
+    manifest: Manifest,
+    segments: Vec<Segment<L>>,
+    /// Of a payload that was published here: its segments are coded when they are asked for.
+    encoder: Option<Encoder>,
+}
+
+impl<L: Copy + Ord> Payload<L> {
+    /// A payload of which nothing is here.
+    pub(super) fn new(manifest: Manifest) -> Self {
+        let segments = manifest.layout().segments().map(Segment::new).collect();
+        Payload {
+            manifest,
+            segments,
+            encoder: None,
+        }
+    }
+
+    /// A payload that was published here.
+    pub(super) fn published(encoder: Encoder) -> Self {
+        let mut payload = Payload::new(*encoder.manifest());
+        for segment in &mut payload.segments {
+            segment.held = segment.all();
+        }
+        payload.encoder = Some(encoder);
+        payload
+    }
+
+    pub(super) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub(super) fn is_published_here(&self) -> bool {
+        self.encoder.is_some()
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.segments.iter().all(Segment::is_whole)
+    }
+
+    /// Whether one of these neighbours lacks something, and was not shown everything.
+    pub(super) fn is_unfinished(&self, links: &[L]) -> bool {
+        let mut segments = self.segments.iter();
+        segments.any(|segment| links.iter().any(|link| segment.is_unfinished_for(*link)))
+    }
+
+    pub(super) fn segment_mut(&mut self, index: u16) -> Option<&mut Segment<L>> {
+        self.segments.get_mut(usize::from(index))
+    }
+
+    pub(super) fn segments_mut(&mut self) -> impl Iterator<Item = &mut Segment<L>> {
+        self.segments.iter_mut()
+    }
+
+    /// A shard of a segment that is whole.
+    pub(super) fn coded_shard(&mut self, segment: u16, index: u16) -> Option<Shard> {
+        let place = self.segments.get_mut(usize::from(segment))?;
+        if let (None, Some(encoder)) = (&place.coded, &mut self.encoder) {
+            place.coded = encoder.segment(segment).ok();
+        }
+        place.coded.as_ref()?.shard(index).ok()
+    }
+
+    /// Bytes of memory that it takes when it is whole: payload and repair shards.
+    pub(super) fn kept_bytes(&self) -> usize {
+        2 * self.manifest.layout().padded_bytes()
+    }
+}

@@ -1,0 +1,408 @@
+//! Exchanges in one thread: rings and meshes of nodes that talk through queues.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::coded::{Account, Encoder, Fault, Layout, Limits, Manifest, SHARD_BYTES_MIN, Shard};
+
+const SMALL: usize = SHARD_BYTES_MIN;
+
+fn payload(length: usize, seed: u8) -> Bytes {
+    (0..length).map(|at| (at % 251) as u8 ^ seed).collect()
+}
+
+fn encoder(length: usize, seed: u8) -> Encoder {
+    Encoder::new([seed; 32], 1, payload(length, seed), SMALL).expect("a length that is coded")
+}
+
+fn account(node: usize) -> Account {
+    [u8::try_from(node).expect("few nodes"); 32]
+}
+
+/// A message on its way.
+enum Letter {
+    Control(Control),
+    Shard(Shard),
+}
+
+/// Nodes and their links. A turn brings each node what was sent to it in the turn before.
+struct Net {
+    nodes: Vec<Exchange<usize>>,
+    way: VecDeque<(usize, usize, Letter)>,
+    /// Nodes that announce and never send a shard.
+    silent: BTreeSet<usize>,
+    delivered: BTreeMap<usize, Vec<Bytes>>,
+    blamed: Vec<(usize, usize, Fault)>,
+    /// Shards that each node sent, and that each received.
+    sent: BTreeMap<usize, usize>,
+    received: BTreeMap<usize, usize>,
+}
+
+impl Net {
+    fn new(count: usize, limits: ExchangeLimits) -> Self {
+        let start = |node: usize| u16::try_from(node * 37 % 256).unwrap();
+        Net {
+            nodes: (0..count)
+                .map(|node| Exchange::new(limits, account(node), start(node)))
+                .collect(),
+            way: VecDeque::new(),
+            silent: BTreeSet::new(),
+            delivered: BTreeMap::new(),
+            blamed: Vec::new(),
+            sent: BTreeMap::new(),
+            received: BTreeMap::new(),
+        }
+    }
+
+    /// Links each node with the next `degree / 2` of a ring.
+    fn ring(count: usize, degree: usize) -> Self {
+        let mut net = Net::new(count, ExchangeLimits::default());
+        for node in 0..count {
+            for step in 1..=degree / 2 {
+                net.link(node, (node + step) % count);
+            }
+        }
+        net
+    }
+
+    fn link(&mut self, one: usize, other: usize) {
+        self.nodes[one].add_link(other, account(other));
+        self.nodes[other].add_link(one, account(one));
+        self.collect();
+    }
+
+    fn unlink(&mut self, one: usize, other: usize) {
+        self.nodes[one].remove_link(other);
+        self.nodes[other].remove_link(one);
+        self.way
+            .retain(|(from, to, _)| (*from, *to) != (one, other) && (*from, *to) != (other, one));
+    }
+
+    fn publish(&mut self, node: usize, length: usize) -> Bytes {
+        let seed = u8::try_from(node).unwrap();
+        assert!(self.nodes[node].publish(encoder(length, seed)));
+        self.collect();
+        payload(length, seed)
+    }
+
+    /// Takes what the nodes want sent.
+    fn collect(&mut self) {
+        for (from, node) in self.nodes.iter_mut().enumerate() {
+            node.announce();
+            while let Some(output) = node.poll_output() {
+                match output {
+                    Output::Control { to, message } => {
+                        self.way.push_back((from, to, Letter::Control(message)));
+                    }
+                    Output::Shard { to, shard } if !self.silent.contains(&from) => {
+                        *self.sent.entry(from).or_default() += 1;
+                        self.way.push_back((from, to, Letter::Shard(shard)));
+                    }
+                    Output::Shard { .. } => {}
+                    Output::Deliver { payload, .. } => {
+                        self.delivered.entry(from).or_default().push(payload);
+                    }
+                    Output::Blame { link, fault } => self.blamed.push((from, link, fault)),
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self) {
+        for (from, to, letter) in std::mem::take(&mut self.way) {
+            match letter {
+                Letter::Control(message) => self.nodes[to].handle_control(from, message),
+                Letter::Shard(shard) => {
+                    *self.received.entry(to).or_default() += 1;
+                    self.nodes[to].handle_shard(from, shard);
+                }
+            }
+        }
+        self.collect();
+    }
+
+    /// Runs until nobody says anything more; gives how many turns that took.
+    fn settle(&mut self) -> usize {
+        let mut turns = 0;
+        while !self.way.is_empty() {
+            self.turn();
+            turns += 1;
+            assert!(turns < 10_000, "the nodes talk for ever");
+        }
+        turns
+    }
+
+    /// Lets time go by, with all that is said meanwhile.
+    fn run_for(&mut self, ticks: u32) {
+        for _ in 0..ticks {
+            self.nodes.iter_mut().for_each(Exchange::tick);
+            self.collect();
+            self.settle();
+        }
+    }
+
+    /// All nodes but these got exactly this.
+    fn assert_got(&self, payload: &Bytes, but: &[usize]) {
+        for node in (0..self.nodes.len()).filter(|node| !but.contains(node)) {
+            let got = self.delivered.get(&node).map_or(&[][..], |got| &got[..]);
+            assert_eq!(got.len(), 1, "node {node} got it so often");
+            assert!(got[0] == *payload, "node {node} got other bytes");
+        }
+    }
+}
+
+#[test]
+fn everybody_gets_a_payload_once_and_hardly_a_shard_too_many() {
+    let mut net = Net::ring(24, 6);
+    let body = net.publish(0, 60 * SMALL);
+    net.settle();
+    net.run_for(50);
+    net.assert_got(&body, &[0]);
+    for node in 1..24 {
+        assert_eq!(
+            net.received[&node], 60,
+            "node {node} received so many shards"
+        );
+        assert_eq!(net.nodes[node].figures().unasked, 0);
+    }
+    assert_eq!(
+        net.received.get(&0),
+        None,
+        "nobody sends the origin its own"
+    );
+}
+
+#[test]
+fn the_origin_sends_each_shard_about_once() {
+    let mut net = Net::ring(24, 8);
+    let body = net.publish(0, 100 * SMALL);
+    net.settle();
+    net.run_for(50);
+    net.assert_got(&body, &[0]);
+    assert!(
+        net.sent[&0] <= 110,
+        "the origin sent {} of 100 shards",
+        net.sent[&0]
+    );
+}
+
+#[test]
+fn a_node_passes_shards_on_before_it_has_the_payload() {
+    // Two nodes in a row behind the origin, and segments of 128 shards.
+    let mut net = Net::new(3, ExchangeLimits::default());
+    net.link(0, 1);
+    net.link(1, 2);
+    let body = net.publish(0, 200 * SMALL);
+    while !net.received.contains_key(&2) {
+        net.turn();
+    }
+    assert!(!net.delivered.contains_key(&1));
+    net.settle();
+    net.run_for(20);
+    net.assert_got(&body, &[0]);
+}
+
+#[test]
+fn a_node_that_comes_later_gets_what_is_kept_once() {
+    let mut net = Net::ring(4, 2);
+    let body = net.publish(0, 20 * SMALL);
+    net.settle();
+    net.nodes
+        .push(Exchange::new(ExchangeLimits::default(), account(4), 9));
+    net.link(4, 2);
+    net.link(4, 3);
+    net.settle();
+    net.run_for(20);
+    net.assert_got(&body, &[0]);
+    assert_eq!(net.received[&4], 20);
+}
+
+#[test]
+fn a_neighbour_that_announces_and_sends_nothing_costs_time_and_no_payload() {
+    let mut net = Net::ring(12, 6);
+    net.silent.extend([1, 2]);
+    let body = net.publish(0, 60 * SMALL);
+    net.settle();
+    net.run_for(20 * STALL_TICKS);
+    net.assert_got(&body, &[0]);
+    assert!(net.blamed.is_empty(), "silence is no proof");
+    for node in 3..12 {
+        assert!(net.received[&node] <= 66, "{} shards", net.received[&node]);
+    }
+}
+
+#[test]
+fn a_link_that_breaks_loses_nothing() {
+    let mut net = Net::ring(8, 4);
+    let body = net.publish(0, 60 * SMALL);
+    for turn in 0..6 {
+        net.turn();
+        net.unlink(turn, turn + 1);
+    }
+    net.settle();
+    net.run_for(100);
+    net.assert_got(&body, &[0]);
+}
+
+#[test]
+fn payloads_of_several_origins_cross_each_other() {
+    let mut net = Net::ring(10, 4);
+    let bodies: Vec<_> = (0..10).map(|node| net.publish(node, 15 * SMALL)).collect();
+    net.settle();
+    net.run_for(100);
+    for node in 0..10 {
+        let got: BTreeSet<_> = net.delivered[&node].iter().collect();
+        let others = bodies
+            .iter()
+            .enumerate()
+            .filter(|(origin, _)| *origin != node);
+        let others: BTreeSet<_> = others.map(|(_, body)| body).collect();
+        assert!(
+            got == others && net.delivered[&node].len() == 9,
+            "node {node}"
+        );
+    }
+}
+
+#[test]
+fn a_payload_is_published_once() {
+    let mut net = Net::ring(3, 2);
+    net.publish(0, 20 * SMALL);
+    assert!(!net.nodes[0].publish(encoder(20 * SMALL, 0)));
+}
+
+#[test]
+fn a_bad_shard_is_blamed_on_who_sent_it_and_the_payload_comes_from_others() {
+    let mut net = Net::ring(4, 2);
+    let body = net.publish(0, 20 * SMALL);
+    let mut damaged = 0;
+    while !net.way.is_empty() {
+        for (from, to, letter) in &mut net.way {
+            if let (0, 1, Letter::Shard(shard)) = (*from, *to, &mut *letter)
+                && damaged == 0
+            {
+                let mut wire = shard.wire().to_vec();
+                *wire.last_mut().unwrap() ^= 1;
+                *letter = Letter::Shard(Shard::decode(wire.into()).unwrap());
+                damaged += 1;
+            }
+        }
+        net.turn();
+        if !net.blamed.is_empty() && net.nodes[1].figures().delivered == 0 {
+            net.unlink(0, 1);
+        }
+    }
+    net.run_for(100);
+    assert_eq!(net.blamed, [(1, 0, Fault::Proof)]);
+    net.assert_got(&body, &[0]);
+}
+
+#[test]
+fn a_shard_that_nobody_asked_for_is_not_even_hashed() {
+    let mut net = Net::ring(3, 2);
+    net.publish(0, 20 * SMALL);
+    let shard = encoder(20 * SMALL, 0).segment(0).unwrap().shard(3).unwrap();
+    net.nodes[1].handle_shard(2, shard);
+    assert_eq!(net.nodes[1].figures().unasked, 1);
+}
+
+#[test]
+fn a_neighbour_cannot_have_shards_sent_without_end() {
+    let mut node: Exchange<usize> = Exchange::new(ExchangeLimits::default(), account(0), 0);
+    node.add_link(1, account(1));
+    let encoder = encoder(20 * SMALL, 0);
+    let id = encoder.id();
+    node.publish(encoder);
+    for _ in 0..100 {
+        node.handle_control(1, Control::Want(id, 0, ShardSet::first(22)));
+    }
+    assert_eq!(
+        node.figures().sent,
+        80,
+        "each of 40 shards twice on average"
+    );
+}
+
+#[test]
+fn shards_that_were_not_shown_are_not_sent() {
+    let mut node: Exchange<usize> = Exchange::new(ExchangeLimits::default(), account(0), 0);
+    node.add_link(1, account(1));
+    node.add_link(2, account(2));
+    let encoder = encoder(20 * SMALL, 0);
+    let id = encoder.id();
+    node.publish(encoder);
+    node.handle_control(2, Control::Want(id, 0, ShardSet::first(2)));
+    assert_eq!(
+        node.figures().sent,
+        1,
+        "the other is for the other neighbour"
+    );
+}
+
+#[test]
+fn what_is_kept_is_bounded_and_the_youngest_stays() {
+    let limits = ExchangeLimits {
+        kept_bytes_max: 100 * SMALL,
+        ..ExchangeLimits::default()
+    };
+    let mut net = Net::new(1, limits);
+    for seed in 0..4 {
+        net.nodes[0].publish(encoder(20 * SMALL, seed));
+    }
+    assert_eq!(net.nodes[0].bytes(), (0, 80 * SMALL));
+    net.nodes[0].publish(encoder(90 * SMALL, 9));
+    assert_eq!(
+        net.nodes[0].bytes(),
+        (0, 180 * SMALL),
+        "alone it may be more"
+    );
+}
+
+#[test]
+fn a_node_without_room_is_offered_a_payload_again() {
+    let tight = ExchangeLimits {
+        decoder: Limits {
+            bytes_max: 40 * SMALL,
+            account_bytes_max: 40 * SMALL,
+            idle_sweeps_max: 3,
+            ..Limits::default()
+        },
+        ..ExchangeLimits::default()
+    };
+    let mut net = Net::new(2, tight);
+    net.link(0, 1);
+    // A payload that will never come takes all the room, until it is given up.
+    let layout = Layout::new(20 * SMALL, SMALL).unwrap();
+    let empty = Manifest::new([9; 32], 0, layout, [0; 32]);
+    net.nodes[1].handle_control(0, Control::Offer(empty));
+    let body = net.publish(0, 20 * SMALL);
+    net.settle();
+    assert_eq!(net.nodes[1].figures().refused, 1);
+    net.run_for(120);
+    net.assert_got(&body, &[0]);
+}
+
+#[test]
+fn what_a_node_published_in_a_former_life_does_not_come_back_to_it() {
+    let mut net = Net::ring(3, 2);
+    net.publish(0, 20 * SMALL);
+    net.settle();
+    net.unlink(0, 1);
+    net.unlink(0, 2);
+    net.nodes[0] = Exchange::new(ExchangeLimits::default(), account(0), 0);
+    net.link(0, 1);
+    net.settle();
+    net.run_for(60);
+    assert!(!net.delivered.contains_key(&0));
+}
+
+#[test]
+fn an_exchange_comes_to_rest() {
+    let mut net = Net::ring(6, 4);
+    net.publish(0, 30 * SMALL);
+    net.settle();
+    net.run_for(60);
+    assert!(net.nodes.iter().all(Exchange::is_idle));
+}
