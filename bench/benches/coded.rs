@@ -41,7 +41,9 @@ fn shards(encoder: &mut Encoder, lost: impl Fn(u16) -> u16) -> Vec<Shard> {
 /// Puts a payload together from its shards.
 fn decode(encoder: &Encoder, shards: Vec<Shard>) -> Decoder<u8> {
     let mut decoder = Decoder::new(Limits::default());
-    decoder.open(*encoder.manifest(), ORIGIN).expect("there is room");
+    decoder
+        .open(*encoder.manifest(), ORIGIN)
+        .expect("there is room");
     for shard in shards {
         black_box(decoder.insert(0, shard).expect("a good shard"));
     }
