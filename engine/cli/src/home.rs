@@ -16,7 +16,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use ringwire::Config;
 use ringwire_codec::NodeKey;
 use ringwire_codec::file::{self, NotRegular};
@@ -25,6 +25,7 @@ use ringwire_core::config::LoadedConfig;
 use tracing::warn;
 
 use crate::failure::Failure;
+use crate::home_dir::HomeFlag;
 
 /// Bytes of the longest config.toml that is read: a documented one has 6 KB, and lists of peers may
 /// make it longer.
@@ -34,11 +35,33 @@ const CONFIG_BYTES_MAX: usize = 4 << 20;
 const CONFIG_MODE: u32 = 0o644;
 
 /// Where the node lives.
-#[derive(Args, Clone)]
+#[derive(Clone)]
 pub(crate) struct Home {
-    /// Directory of the node: DIR/config/config.toml and the files it names.
-    #[arg(long = "home", value_name = "DIR")]
     root: PathBuf,
+}
+
+// As the flag of a command. Written out, since the default is no text that clap could hold: it may
+// be missing.
+impl Args for Home {
+    fn augment_args(command: Command) -> Command {
+        HomeFlag::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        HomeFlag::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Home {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Home, clap::Error> {
+        let root = HomeFlag::from_arg_matches(matches)?.place()?;
+        Ok(Home { root })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Home::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 impl Home {

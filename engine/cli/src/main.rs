@@ -5,6 +5,7 @@
 //!           doctor: can this machine run it?            seed       one node that tells others of others
 //!                                                       peers      what a running node knows
 //!                                                       localnet   many nodes, checked traffic
+//!           completions, man: for packages; version
 //! ```
 //!
 //! Results go to standard output, logs and progress to standard error, so that the program stands in
@@ -14,6 +15,7 @@
 
 mod allocator;
 mod book;
+mod completions;
 mod console;
 mod control;
 mod crawl;
@@ -22,15 +24,18 @@ mod doctor;
 mod failure;
 mod genesis;
 mod home;
+mod home_dir;
 mod init;
 mod localnet;
 mod logging;
+mod man;
 mod metrics;
 mod node;
 mod overrides;
 mod peers;
 mod probe;
 mod seed;
+mod service;
 mod show_node_id;
 mod signals;
 mod start;
@@ -85,6 +90,8 @@ enum Command {
     Localnet(localnet::LocalnetArgs),
     Doctor(doctor::DoctorArgs),
     Version(version::VersionArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 impl Command {
@@ -111,6 +118,8 @@ impl Command {
             Command::Localnet(args) => localnet::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Version(args) => version::run(&args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
         }
     }
 }

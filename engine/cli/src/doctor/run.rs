@@ -13,11 +13,12 @@ use super::{home, network};
 use crate::console;
 use crate::failure::Failure;
 use crate::home::Home;
+use crate::home_dir;
 
 /// Look whether this machine can run a node.
 ///
 /// Looks at everything a node needs of this machine: the kernel and its io_uring, limits, CPUs; with
-/// --home also at what its node needs, and asks its seeds and peers who they are. Changes nothing. Ends with exit code 1 if a node could not run.
+/// --home or RINGWIRE_HOME also at what its node needs, and asks its seeds and peers who they are. Changes nothing. Ends with exit code 1 if a node could not run.
 #[derive(Args)]
 pub(crate) struct DoctorArgs {
     /// Shards the node will have; without it one per usable CPU.
@@ -26,7 +27,7 @@ pub(crate) struct DoctorArgs {
     shards: Option<usize>,
     /// Look at the home of a node, too: its files and file system, its port, room on the disk, the
     /// clock, and whether its seeds and persistent peers answer.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = home_dir::VARIABLE, hide_env = true)]
     home: Option<PathBuf>,
     /// Print one JSON object instead of a table.
     #[arg(long)]

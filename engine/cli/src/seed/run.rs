@@ -20,6 +20,7 @@ use crate::init;
 use crate::metrics::{MetricsArgs, MetricsServer, Settings};
 use crate::node::Node;
 use crate::overrides::Overrides;
+use crate::service;
 use crate::signals::{self, Hangup, Stop};
 use crate::{stderr, threads};
 
@@ -90,6 +91,7 @@ pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
     let _metrics = metrics
         .map(|settings| MetricsServer::serve(&settings, &node))
         .transpose()?;
+    service::ready(&node);
     let shown = Shown::begin(args, &node, &stop)?;
     let failed = loop {
         match shown.failure.recv_timeout(LOOK_INTERVAL) {
@@ -99,6 +101,7 @@ pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
             Err(RecvTimeoutError::Disconnected) => thread::sleep(LOOK_INTERVAL),
         }
     };
+    service::stopping();
     let stopped = node.shutdown(SHUTDOWN_WITHIN);
     // The last figures stay on the screen; a reader that sleeps is not waited for.
     let _ = shown.ended.recv_timeout(OUTPUT_WITHIN);

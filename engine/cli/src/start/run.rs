@@ -14,6 +14,7 @@ use crate::control::{Control, Lock};
 use crate::failure::Failure;
 use crate::metrics::{MetricsServer, Settings};
 use crate::node::Node;
+use crate::service;
 use crate::signals::{self, Hangup, Stop};
 use crate::{stderr, threads};
 
@@ -44,6 +45,7 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     let _metrics = metrics
         .map(|settings| MetricsServer::serve(&settings, &node))
         .transpose()?;
+    service::ready(&node);
 
     let (tell, told) = channel();
     say_address(args, node.public_address(), tell.clone())?;
@@ -72,6 +74,7 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
         false => None,
     };
     let ended = wait_for_end(args, &node, &told, &stop, input.as_mut());
+    service::stopping();
     let stopped = match &ended {
         Ok(End::InputEnded) => drain(node, &stop),
         _ => node.shutdown(SHUTDOWN_WITHIN),

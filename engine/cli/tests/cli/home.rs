@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use crate::program::{Run, command, run, run_at};
 
@@ -161,7 +162,7 @@ fn a_missing_home_says_how_to_make_one() {
 
 #[test]
 fn a_call_that_makes_no_sense_ends_with_two() {
-    run(&["init"]).failed(2, "--home");
+    run(&["init", "--home"]).failed(2, "--home");
     run(&["dance"]).failed(2, "dance");
     run(&["--log", "a=b=c", "version"]).failed(2, "--log");
     run(&[]).failed(2, "Usage");
@@ -175,8 +176,60 @@ fn version_is_told_to_eyes_and_programs() {
             .stdout
             .starts_with("ringwire ")
     );
+    let text = run(&["version"]).succeeded().stdout;
     let told = run(&["version", "--json"]).succeeded().json();
     assert_eq!(told["p2p_protocol"], 8);
+    let commit = told["commit"].as_str().expect("a text");
+    assert!(!commit.is_empty() && text.contains(&format!("\ncommit {commit}\n")));
+    for feature in told["features"].as_array().expect("a list") {
+        let feature = feature.as_str().expect("a name");
+        assert!(text.contains(feature), "{feature} is not in {text}");
+    }
+    assert!(
+        told["target"]
+            .as_str()
+            .is_some_and(|target| text.contains(target))
+    );
+}
+
+/// What `show-node-id` says where these variables stand in the environment.
+fn id_with(variables: &[(&str, &Path)], args: &[&str]) -> Run {
+    let mut called = command(&["show-node-id"]);
+    called.args(args).envs(variables.iter().copied());
+    called.output().expect("the program starts").into()
+}
+
+#[test]
+fn a_home_is_named_by_the_flag_else_by_the_variable_else_it_is_that_of_the_user() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let [user, named] = ["user", "named"].map(|name| root.path().join(name));
+    let made = |home: &Path| {
+        let made = run_at(home, "init", &["--json"]).succeeded().json();
+        format!("{}\n", made["node_id"].as_str().expect("a text"))
+    };
+    let (default, variable) = (user.join(".ringwire"), root.path().join("variable"));
+    let ids = [&default, &variable, &named].map(|home| made(home));
+    let (at_user, at_variable) = (("HOME", &*user), ("RINGWIRE_HOME", &*variable));
+    let flag = ["--home", named.to_str().expect("a plain name")];
+    assert_eq!(id_with(&[at_user], &[]).succeeded().stdout, ids[0]);
+    assert_eq!(
+        id_with(&[at_user, at_variable], &[]).succeeded().stdout,
+        ids[1]
+    );
+    assert_eq!(
+        id_with(&[at_user, at_variable], &flag).succeeded().stdout,
+        ids[2]
+    );
+}
+
+#[test]
+fn a_home_that_cannot_be_told_is_an_error_that_names_the_ways_to_tell_it() {
+    let nowhere = Path::new("no/absolute/name");
+    let said = id_with(&[("HOME", nowhere)], &[])
+        .failed(2, "--home DIR")
+        .stderr;
+    assert!(said.contains("RINGWIRE_HOME"), "{said}");
+    id_with(&[("RINGWIRE_HOME", Path::new(""))], &[]).failed(2, "--home");
 }
 
 #[test]

@@ -100,6 +100,7 @@ pub(crate) fn command(args: &[&str]) -> Command {
     command
         .args(args)
         .env_remove("RUST_LOG")
+        .env_remove("RINGWIRE_HOME")
         .stdin(Stdio::null());
     command
 }

@@ -78,6 +78,7 @@ impl Terminal {
             .current_dir(folder)
             .env("PATH", format!("{}:{path}", tools.display()))
             .env_remove("RUST_LOG")
+            .env_remove("RINGWIRE_HOME")
             // A group of its own: closing the terminal ends what runs in it.
             .process_group(0)
             .stdin(Stdio::piped())

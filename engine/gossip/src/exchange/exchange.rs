@@ -178,7 +178,8 @@ impl<L: Copy + Ord> Exchange<L> {
         if self.links.insert(link, Link::new(account)).is_some() {
             return;
         }
-        let ids: Vec<_> = self.payloads.keys().copied().collect();
+        let offered = self.payloads.iter().filter(|(_, one)| one.is_offered());
+        let ids: Vec<_> = offered.map(|(id, _)| *id).collect();
         for id in ids {
             self.offer(id, link);
             self.show_all(id, link);
@@ -207,7 +208,7 @@ impl<L: Copy + Ord> Exchange<L> {
         self.decoder.give_up(id);
         self.payloads.insert(id, Payload::published(encoder));
         self.keep(id);
-        self.offer_to_all(id, None);
+        self.offer_to_others(id);
         self.show_parts(id);
         true
     }
@@ -245,6 +246,7 @@ impl<L: Copy + Ord> Exchange<L> {
     pub fn announce(&mut self) {
         let links: Vec<L> = self.links.keys().copied().collect();
         for (id, index) in std::mem::take(&mut self.fresh) {
+            self.offer_to_others(id);
             let Some(payload) = self.payloads.get_mut(&id) else {
                 continue;
             };
@@ -301,17 +303,22 @@ impl<L: Copy + Ord> Exchange<L> {
             Ok(Opened::New { given_up, .. }) => {
                 self.figures.given_up += given_up.len() as u64;
                 given_up.into_iter().for_each(|id| self.forget(id));
-                self.payloads.insert(id, Payload::new(manifest));
-                self.offer_to_all(id, Some(from));
+                self.payloads.insert(id, Payload::new(manifest, Some(from)));
             }
             // It is offered again; by then there may be room.
             Err(_) => self.figures.refused += 1,
         }
     }
 
-    fn offer_to_all(&mut self, id: ManifestId, but: Option<L>) {
-        let links: Vec<_> = self.links.keys().copied().collect();
-        for link in links.into_iter().filter(|link| Some(*link) != but) {
+    /// Offers a payload to all but who brought it, once: with the first shard that is here. A manifest of which
+    /// nobody has a shard goes no further, so that an honest node is not charged for it by the next.
+    fn offer_to_others(&mut self, id: ManifestId) {
+        let payload = self.payloads.get_mut(&id);
+        let Some(is_other) = payload.and_then(Payload::begin_offer) else {
+            return;
+        };
+        let links: Vec<_> = self.links.keys().copied().filter(is_other).collect();
+        for link in links {
             self.offer(id, link);
         }
     }

@@ -206,22 +206,28 @@ pub(super) struct Payload<L> {
     segments: Vec<Segment<L>>,
     /// Of a payload that was published here: its segments are coded when they are asked for.
     encoder: Option<Encoder>,
+    /// Who offered it first.
+    from: Option<L>,
+    /// Whether it was offered to the others.
+    is_offered: bool,
 }
 
 impl<L: Copy + Ord> Payload<L> {
-    /// A payload of which nothing is here.
-    pub(super) fn new(manifest: Manifest) -> Self {
+    /// A payload of which nothing is here, and who offered it.
+    pub(super) fn new(manifest: Manifest, from: Option<L>) -> Self {
         let segments = manifest.layout().segments().map(Segment::new).collect();
         Payload {
             manifest,
             segments,
             encoder: None,
+            from,
+            is_offered: false,
         }
     }
 
     /// A payload that was published here.
     pub(super) fn published(encoder: Encoder) -> Self {
-        let mut payload = Payload::new(*encoder.manifest());
+        let mut payload = Payload::new(*encoder.manifest(), None);
         for segment in &mut payload.segments {
             segment.held = segment.all();
         }
@@ -231,6 +237,19 @@ impl<L: Copy + Ord> Payload<L> {
 
     pub(super) fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Whom it was not offered by, when it has not been offered to others before.
+    pub(super) fn begin_offer(&mut self) -> Option<impl Fn(&L) -> bool + use<L>> {
+        if std::mem::replace(&mut self.is_offered, true) {
+            return None;
+        }
+        let from = self.from;
+        Some(move |link: &L| Some(*link) != from)
+    }
+
+    pub(super) fn is_offered(&self) -> bool {
+        self.is_offered
     }
 
     pub(super) fn is_published_here(&self) -> bool {

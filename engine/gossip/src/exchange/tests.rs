@@ -399,6 +399,18 @@ fn what_a_node_published_in_a_former_life_does_not_come_back_to_it() {
 }
 
 #[test]
+fn a_manifest_of_which_nobody_has_a_shard_goes_no_further() {
+    let mut net = Net::ring(3, 2);
+    let layout = Layout::new(20 * SMALL, SMALL).unwrap();
+    let empty = Manifest::new([9; 32], 0, layout, [0; 32]);
+    net.nodes[1].handle_control(0, Control::Offer(empty));
+    net.collect();
+    net.run_for(60);
+    assert_eq!(net.nodes[1].bytes().0, 2 * 20 * SMALL);
+    assert_eq!(net.nodes[2].bytes().0, 0);
+}
+
+#[test]
 fn an_exchange_comes_to_rest() {
     let mut net = Net::ring(6, 4);
     net.publish(0, 30 * SMALL);

@@ -1,0 +1,71 @@
+//! Where a home is: `--home`, else `RINGWIRE_HOME`, else `~/.ringwire`.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::error::ErrorKind;
+
+/// The variable that names the home where no flag does.
+pub(crate) const VARIABLE: &str = "RINGWIRE_HOME";
+
+/// Name of the home in the directory of its user where neither does.
+const DEFAULT_NAME: &str = ".ringwire";
+
+/// The flag of every command that works on a home.
+#[derive(Args, Clone)]
+pub(crate) struct HomeFlag {
+    /// Directory of the node: DIR/config/config.toml and the files it names. Without it
+    /// RINGWIRE_HOME says where, else it is ~/.ringwire.
+    #[arg(long, value_name = "DIR", env = VARIABLE, hide_env = true)]
+    home: Option<PathBuf>,
+}
+
+impl HomeFlag {
+    /// The home that was named, or the default one.
+    ///
+    /// # Errors
+    /// There is neither.
+    pub(crate) fn place(self) -> Result<PathBuf, clap::Error> {
+        let place = self.home.or_else(default_place);
+        place.ok_or_else(|| {
+            clap::Error::raw(
+                ErrorKind::MissingRequiredArgument,
+                "which home? This user has no home directory, so there is no ~/.ringwire: give \
+                 --home DIR, or set RINGWIRE_HOME",
+            )
+        })
+    }
+}
+
+/// The home of a user who named none.
+fn default_place() -> Option<PathBuf> {
+    within(&env::home_dir()?)
+}
+
+/// A name that is not absolute would lead somewhere else with each directory the program is called in.
+fn within(user: &Path) -> Option<PathBuf> {
+    user.is_absolute().then(|| user.join(DEFAULT_NAME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_home_lies_in_that_of_the_user_or_nowhere() {
+        let home = |user: &str| within(Path::new(user));
+        assert_eq!(home("/home/ann"), Some("/home/ann/.ringwire".into()));
+        assert_eq!(home("/"), Some("/.ringwire".into()));
+        assert_eq!(home("ann"), None);
+        assert_eq!(home(""), None);
+    }
+
+    #[test]
+    fn a_home_that_was_named_is_taken_as_it_is() {
+        let flag = HomeFlag {
+            home: Some("a".into()),
+        };
+        assert_eq!(flag.place().expect("it was named"), Path::new("a"));
+    }
+}
