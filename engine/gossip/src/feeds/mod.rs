@@ -10,15 +10,20 @@
 //!             a backup is asked if the feed does not send
 //! ```
 //!
-//! This room reads and writes [`FeedMessage`]s and names messages ([`MessageId`], [`ShortIds`]). It keeps no
-//! state: whoever does may trust that what was read obeys the limits given here.
+//! This room reads and writes [`FeedMessage`]s, names messages ([`MessageId`], [`ShortIds`]) and chooses the
+//! links of one origin ([`FeedChoice`]). What joins these to a protocol, with its timers and what it remembers
+//! of messages, is not here yet; whoever writes it may trust that what was read obeys the limits given here.
 
+mod choice;
 mod id;
 mod message;
 mod refusal;
 #[cfg(test)]
 mod tests;
 
+pub use choice::{
+    BACKUPS_MAX, Change, EARLIER_BY, FeedChoice, Heard, LinkId, MISSES_MAX, REST, RESTING_MAX,
+};
 pub use id::{MessageId, ShortId, ShortIds};
 pub use message::{
     ALIASES_MAX, Alias, BODY_HEADER_BYTES, Body, Digest, FEED_MESSAGE_BYTES_MAX, FeedMessage,
