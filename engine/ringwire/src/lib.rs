@@ -73,6 +73,8 @@
 //! let builder = Engine::builder(Config::default()).reactor("gossip", gossip);
 //! ```
 //!
+//! [`gossip::Large`] does that for payloads of more than 128 KiB, up to 128 MiB, in coded shards.
+//!
 //! # Write a protocol
 //!
 //! A [`reactor::Reactor`] runs beside the sockets, one instance per shard, without locks; its notes,
@@ -209,7 +211,9 @@ pub mod reactor {
 /// Gossip: each message to every node, once.
 pub mod gossip {
     #[doc(inline)]
-    pub use ringwire_core::gossip::{Acceptance, Flood, FloodConfig};
+    pub use ringwire_core::gossip::{
+        Acceptance, Flood, FloodConfig, Large, LargeConfig, Publish, PublishRefused,
+    };
 }
 
 /// What an engine did so far.

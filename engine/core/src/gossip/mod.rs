@@ -3,6 +3,8 @@
 //! [`Flood`] pushes each new message to every peer that speaks its channel. What makes that cheap
 //! enough to start with is [`Seen`]: a node answers a copy it knows with one lookup.
 //!
+//! [`Large`] brings payloads of more than 128 KiB to every node about once, in coded shards.
+//!
 //! ```text
 //!   reactor ── seen        is it new?                  per source, by count and time
 //!      │  └─── acceptance  may it be passed on?        the application's say
@@ -16,6 +18,7 @@ mod backlog;
 mod config;
 mod counters;
 mod known;
+mod large;
 mod reactor;
 mod retained;
 mod seen;
@@ -23,5 +26,6 @@ mod slow;
 
 pub use acceptance::Acceptance;
 pub use config::FloodConfig;
+pub use large::{Large, LargeConfig, Publish, PublishRefused};
 pub use reactor::Flood;
 pub use seen::{Digest, Seen, Source};

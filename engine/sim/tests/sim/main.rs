@@ -14,6 +14,7 @@ mod faults;
 mod goodbye;
 mod gossip;
 mod gossip_attacks;
+mod large;
 mod life;
 mod peers;
 mod pex;

@@ -1,0 +1,222 @@
+//! Messages between neighbours: both sides of each limit.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const PAYLOAD: &[u8] = &[9; MEDIUM_BYTES_MAX + 1];
+const SIGNATURE: [u8; SIGNATURE_BYTES] = [3; SIGNATURE_BYTES];
+
+fn alias(number: u16) -> Alias {
+    Alias::new(number).unwrap()
+}
+
+fn body(payload_bytes: usize) -> Body<'static> {
+    Body {
+        alias: alias(ALIASES_MAX - 1),
+        seq: 7,
+        urgent: false,
+        priority: 5,
+        left_ms: 30_000,
+        signature: None,
+        payload: &PAYLOAD[..payload_bytes],
+    }
+}
+
+/// Messages in which every byte up to the last field is needed.
+fn of_one_length() -> [FeedMessage<'static>; 4] {
+    let digest = Digest {
+        window: 1,
+        count: 2,
+        xor: [4; 32],
+    };
+    [
+        FeedMessage::Part(Part::Feed, Which::One(alias(0)), 0),
+        FeedMessage::Part(Part::Quiet, Which::All, STRIPES_MAX - 1),
+        FeedMessage::Alias(alias(3), [8; 32]),
+        FeedMessage::Digest(digest),
+    ]
+}
+
+fn assert_same_after_reading(message: FeedMessage<'_>) {
+    let bytes = message.encode().unwrap();
+    assert_eq!(FeedMessage::decode(&bytes), Ok(message));
+    fuzz_feed_message(&bytes);
+}
+
+#[test]
+fn messages_are_read_as_they_were_written() {
+    of_one_length()
+        .into_iter()
+        .for_each(assert_same_after_reading);
+    assert_same_after_reading(FeedMessage::Part(Part::Backup, Which::All, 0));
+    let signature = Some(&SIGNATURE);
+    for len in [0, 1, SMALL_BYTES_MAX, MEDIUM_BYTES_MAX] {
+        assert_same_after_reading(FeedMessage::Body(body(len)));
+        let signed = Body {
+            signature,
+            ..body(len)
+        };
+        assert_same_after_reading(FeedMessage::Body(signed));
+    }
+}
+
+#[test]
+fn a_byte_less_or_more_is_refused() {
+    for message in of_one_length() {
+        let mut bytes = message.encode().unwrap().to_vec();
+        for len in 0..bytes.len() {
+            let refused = FeedMessage::decode(&bytes[..len]);
+            assert!(matches!(refused, Err(Refusal::Truncated { .. })), "{len}");
+        }
+        bytes.push(0);
+        assert_eq!(
+            FeedMessage::decode(&bytes),
+            Err(Refusal::Trailing { got: 1 })
+        );
+    }
+}
+
+#[test]
+fn a_body_that_ends_before_its_payload_is_refused() {
+    let signed = Body {
+        signature: Some(&SIGNATURE),
+        ..body(0)
+    };
+    let bytes = FeedMessage::Body(signed).encode().unwrap();
+    assert_eq!(bytes.len(), BODY_HEADER_BYTES + SIGNATURE_BYTES);
+    for len in 0..bytes.len() {
+        let refused = FeedMessage::decode(&bytes[..len]);
+        assert!(matches!(refused, Err(Refusal::Truncated { .. })), "{len}");
+    }
+}
+
+#[test]
+fn the_longest_body_is_read_and_one_byte_more_is_refused() {
+    let longest = Body {
+        signature: Some(&SIGNATURE),
+        ..body(MEDIUM_BYTES_MAX)
+    };
+    let mut bytes = FeedMessage::Body(longest).encode().unwrap().to_vec();
+    assert_eq!(bytes.len(), FEED_MESSAGE_BYTES_MAX);
+    bytes.push(0);
+    let (got, max) = (FEED_MESSAGE_BYTES_MAX + 1, FEED_MESSAGE_BYTES_MAX);
+    assert_eq!(
+        FeedMessage::decode(&bytes),
+        Err(Refusal::TooLong { got, max })
+    );
+
+    // Without a signature the message is short enough, but its payload is not.
+    let mut unsigned = FeedMessage::Body(body(MEDIUM_BYTES_MAX))
+        .encode()
+        .unwrap()
+        .to_vec();
+    unsigned.push(0);
+    let (got, max) = (MEDIUM_BYTES_MAX + 1, MEDIUM_BYTES_MAX);
+    let too_long = Refusal::TooLong { got, max };
+    assert_eq!(FeedMessage::decode(&unsigned), Err(too_long));
+    let refused = FeedMessage::Body(body(got)).encode();
+    assert_eq!(refused, Err(too_long));
+}
+
+#[test]
+fn an_urgent_body_is_a_small_one() {
+    let urgent = |len| {
+        FeedMessage::Body(Body {
+            urgent: true,
+            ..body(len)
+        })
+    };
+    assert_same_after_reading(urgent(SMALL_BYTES_MAX));
+    let (got, max) = (SMALL_BYTES_MAX + 1, SMALL_BYTES_MAX);
+    let refusal = Refusal::Urgent { got, max };
+    assert_eq!(urgent(got).encode(), Err(refusal));
+    let mut bytes = urgent(SMALL_BYTES_MAX).encode().unwrap().to_vec();
+    bytes.push(0);
+    assert_eq!(FeedMessage::decode(&bytes), Err(refusal));
+}
+
+#[test]
+fn ids_are_counted_before_they_are_read() {
+    for kind in [2, 3] {
+        for count in [1, IDS_MAX] {
+            let mut bytes = vec![kind];
+            bytes.extend((0..count as u64).flat_map(u64::to_le_bytes));
+            let (FeedMessage::Have(ids) | FeedMessage::Want(ids)) =
+                FeedMessage::decode(&bytes).unwrap()
+            else {
+                panic!("kind {kind} has ids");
+            };
+            assert!(ids.iter().eq((0..count as u64).map(ShortId)));
+            fuzz_feed_message(&bytes);
+        }
+        let ids = |ids_bytes: usize| {
+            let mut bytes = vec![0; 1 + ids_bytes];
+            bytes[0] = kind;
+            FeedMessage::decode(&bytes).err()
+        };
+        let (got, max) = ((IDS_MAX + 1) * 8, IDS_MAX * 8);
+        assert_eq!(ids(got), Some(Refusal::TooLong { got, max }));
+        for got in [0, 7, 9] {
+            assert_eq!(ids(got), Some(Refusal::Ids { got }));
+        }
+    }
+}
+
+#[test]
+fn what_has_no_meaning_is_refused() {
+    let refusals = [
+        (vec![0], Refusal::Kind { got: 0 }),
+        (vec![7], Refusal::Kind { got: 7 }),
+        (vec![4, 3, 0, 0, 0], Refusal::Part { got: 3 }),
+        (
+            vec![4, 2, 0, 0, STRIPES_MAX],
+            Refusal::Stripe {
+                got: STRIPES_MAX,
+                count: STRIPES_MAX,
+            },
+        ),
+        (
+            vec![4, 2, 0xfe, 0xff, 0],
+            Refusal::Alias {
+                got: 0xfffe,
+                max: ALIASES_MAX - 1,
+            },
+        ),
+    ];
+    for (bytes, refusal) in refusals {
+        assert_eq!(FeedMessage::decode(&bytes), Err(refusal));
+    }
+    let stripe = FeedMessage::Part(Part::Feed, Which::All, STRIPES_MAX).encode();
+    assert!(matches!(stripe, Err(Refusal::Stripe { .. })));
+    let mut bytes = FeedMessage::Body(body(0)).encode().unwrap().to_vec();
+    bytes[11] = 4;
+    assert_eq!(FeedMessage::decode(&bytes), Err(Refusal::Flags { got: 4 }));
+}
+
+#[test]
+fn an_alias_has_a_place_in_the_table() {
+    assert_eq!(alias(ALIASES_MAX - 1).number(), ALIASES_MAX - 1);
+    for got in [ALIASES_MAX, u16::MAX] {
+        let max = ALIASES_MAX - 1;
+        assert_eq!(Alias::new(got), Err(Refusal::Alias { got, max }));
+        // `ffff` names all origins in a `part`, and none where an origin gets its alias.
+        let mut bytes = of_one_length()[2].encode().unwrap().to_vec();
+        bytes[1..3].copy_from_slice(&got.to_le_bytes());
+        assert_eq!(
+            FeedMessage::decode(&bytes),
+            Err(Refusal::Alias { got, max })
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_bytes_are_a_message_is_refused_or_what_its_encoding_says(
+        kind in 0_u8..8,
+        mut bytes in proptest::collection::vec(any::<u8>(), 1..128),
+    ) {
+        bytes[0] = kind;
+        fuzz_feed_message(&bytes);
+    }
+}
