@@ -33,6 +33,8 @@ const CIRCLES: &[&[&str]] = &[
         "gossip/reactor",
         "gossip/slow",
     ],
+    // The same, for large payloads.
+    &["gossip/large/large", "gossip/large/outbox"],
 ];
 
 /// A struct: its name, its file, and whether others may see a field of it.
