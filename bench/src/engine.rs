@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire::peer::Framing;
 use ringwire::reactor::{ChannelDescriptor, Reactor};
-use ringwire::{Config, PinShards};
+use ringwire::{Config, DiscoveryConfig, PinShards};
 use ringwire::{Engine, Handle};
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
@@ -72,7 +72,7 @@ pub fn config(framing: Framing) -> Config {
         max_num_handshakes: 1024,
         max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,
-        pex: false,
+        discovery: DiscoveryConfig::off(),
         send_rate: 0,
         recv_rate: 0,
         ping_interval: Duration::from_secs(3600),

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use ringwire::Config;
 use ringwire_codec::file;
-use ringwire_core::config::LoadedConfig;
 use serde::Deserialize;
 use tracing::{info, warn};
 
+use crate::config::{LoadedConfig, NodeConfig};
 use crate::failure::Failure;
 use crate::home::Home;
 
@@ -26,25 +26,25 @@ pub(crate) fn with_network(
     home: &Home,
     loaded: LoadedConfig,
     flag: Option<&str>,
-) -> Result<Config, Failure> {
+) -> Result<NodeConfig, Failure> {
     let LoadedConfig {
         mut config,
         names_network,
         ..
     } = loaded;
     if let Some(network) = flag {
-        network.clone_into(&mut config.network);
+        network.clone_into(&mut config.engine.network);
     } else if !names_network {
         let path = home.file(&config.genesis_file);
         match chain_id(&path)? {
             Some(chain_id) => {
                 info!("network {chain_id:?}, the chain_id of {}", path.display());
-                config.network = chain_id;
+                config.engine.network = chain_id;
             }
             None => warn!(
                 "network {:?}, the default: there is no {}, and config.toml sets no network in \
                  [ringwire]",
-                config.network,
+                config.engine.network,
                 path.display()
             ),
         }

@@ -17,13 +17,12 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use ringwire::Config;
 use ringwire_codec::NodeKey;
 use ringwire_codec::file::{self, NotRegular};
 use ringwire_codec::key::KeyFileError;
-use ringwire_core::config::LoadedConfig;
 use tracing::warn;
 
+use crate::config::{LoadedConfig, NodeConfig};
 use crate::failure::Failure;
 use crate::home_dir::HomeFlag;
 
@@ -95,7 +94,7 @@ impl Home {
         let path = self.config_file();
         let text = read_text(&path).map_err(|error| self.cannot_read(&path, &error))?;
         let name = path.display().to_string();
-        let loaded = Config::from_toml(&name, &text)?;
+        let loaded = NodeConfig::from_toml(&name, &text)?;
         for warning in &loaded.warnings {
             warn!("{name}: {warning}");
         }
@@ -103,15 +102,15 @@ impl Home {
     }
 
     /// The configuration, or the defaults where there is none: where the files are.
-    pub(crate) fn load_config_or_default(&self) -> Result<Config, Failure> {
+    pub(crate) fn load_config_or_default(&self) -> Result<NodeConfig, Failure> {
         match self.config_file().symlink_metadata() {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Config::default()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(NodeConfig::default()),
             _ => self.load_config().map(|loaded| loaded.config),
         }
     }
 
     /// Reads the key that `init` made or that came with a CometBFT home.
-    pub(crate) fn load_node_key(&self, config: &Config) -> Result<NodeKey, Failure> {
+    pub(crate) fn load_node_key(&self, config: &NodeConfig) -> Result<NodeKey, Failure> {
         let path = self.file(&config.node_key_file);
         let key = match NodeKey::load(&path) {
             Err(KeyFileError::Missing { .. }) => {
@@ -130,7 +129,7 @@ impl Home {
     ///
     /// # Errors
     /// It is another file of the node, by whatever name.
-    pub(crate) fn addr_book(&self, config: &Config) -> Result<PathBuf, Failure> {
+    pub(crate) fn addr_book(&self, config: &NodeConfig) -> Result<PathBuf, Failure> {
         let book = self.file(&config.addr_book_file);
         let others = [
             ("config.toml", self.config_file()),

@@ -5,10 +5,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ringwire::Config;
 use ringwire_codec::NodeKey;
 use serde_json::json;
 
+use crate::config::NodeConfig;
 use crate::console;
 use crate::failure::Failure;
 use crate::genesis;
@@ -65,8 +65,18 @@ fn refuse_idle_flags(args: &InitArgs) -> Result<(), Failure> {
     }
     let config = genesis::with_network(&args.home, args.home.load_config()?, None)?;
     let flags = [
-        ("--network", &args.network, "network", &config.network),
-        ("--moniker", &args.moniker, "moniker", &config.moniker),
+        (
+            "--network",
+            &args.network,
+            "network",
+            &config.engine.network,
+        ),
+        (
+            "--moniker",
+            &args.moniker,
+            "moniker",
+            &config.engine.moniker,
+        ),
     ];
     for (flag, wanted, key, found) in flags {
         if let Some(wanted) = wanted.as_ref().filter(|wanted| *wanted != found) {
@@ -98,7 +108,7 @@ pub(crate) struct Made {
 
 /// Makes what the home lacks: a config.toml that says what `config` says, and a key. A config.toml
 /// that is there already says where the key is.
-pub(crate) fn make(home: &Home, config: Config) -> Result<Made, Failure> {
+pub(crate) fn make(home: &Home, config: NodeConfig) -> Result<Made, Failure> {
     let config_file = home.config_file();
     let config = match config_file.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => config,
@@ -131,14 +141,14 @@ pub(crate) fn make(home: &Home, config: Config) -> Result<Made, Failure> {
 }
 
 /// The defaults with what the flags say. A genesis that is there names the network.
-fn config(args: &InitArgs) -> Result<Config, Failure> {
-    let mut config = Config::default();
+fn config(args: &InitArgs) -> Result<NodeConfig, Failure> {
+    let mut config = NodeConfig::default();
     let network = match &args.network {
         Some(network) => Some(network.clone()),
         None => genesis::chain_id(&args.home.file(&config.genesis_file))?,
     };
-    config.network = network.unwrap_or(config.network);
-    config.moniker = args.moniker.clone().unwrap_or(config.moniker);
+    config.engine.network = network.unwrap_or(config.engine.network);
+    config.engine.moniker = args.moniker.clone().unwrap_or(config.engine.moniker);
     config.check()?;
     Ok(config)
 }

@@ -5,12 +5,12 @@ use std::str::FromStr as _;
 use std::sync::OnceLock;
 
 use clap::{Args, ValueEnum};
-use ringwire_core::config::nearest;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Registry, fmt, reload};
 
+use crate::config::nearest;
 use crate::stderr::{self, LogWriter};
 
 /// The levels, from the least to the most.

@@ -16,6 +16,7 @@
 mod allocator;
 mod book;
 mod completions;
+mod config;
 mod console;
 mod control;
 mod crawl;

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire::Config;
 use ringwire::error::StartError;
 use ringwire::error::TransportError;
 use ringwire::gossip::{Flood, FloodConfig};
@@ -16,6 +15,7 @@ use ringwire::{Engine, Handle};
 use ringwire_codec::net_address::Host;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
+use crate::config::NodeConfig;
 use crate::failure::Failure;
 
 /// The channel of the program's gossip: none of those that CometBFT uses.
@@ -36,7 +36,7 @@ const PEERS_BEHIND: &str = "gossip_peers_behind";
 /// A running node. Dropped without [`Node::shutdown`] it stops all the same, with a short goodbye.
 pub(crate) struct Node {
     engine: Engine,
-    config: Config,
+    config: NodeConfig,
 }
 
 /// What a node still has to send, as of one look at it.
@@ -60,15 +60,15 @@ impl Node {
     ///
     /// A seed hangs up on whoever has asked, so it has nobody to gossip with.
     pub(crate) fn start(
-        config: Config,
+        config: NodeConfig,
         key: NodeKey,
         addr_book_file: Option<&Path>,
     ) -> Result<Node, Failure> {
-        let mut builder = Engine::builder(config.clone()).node_key(key);
+        let mut builder = Engine::builder(config.engine.clone()).node_key(key);
         if let Some(file) = addr_book_file {
             builder = builder.addr_book_file(file);
         }
-        if !config.seed_mode {
+        if !config.engine.discovery.seed_mode {
             let gossip = gossip(&config);
             builder = builder.reactor("gossip", move |_shard| Flood::new(gossip.clone()));
         }
@@ -84,7 +84,7 @@ impl Node {
     }
 
     /// What the node was told at its start.
-    pub(crate) fn config(&self) -> &Config {
+    pub(crate) fn config(&self) -> &NodeConfig {
         &self.config
     }
 
@@ -106,7 +106,7 @@ impl Node {
 
     /// Where others reach the node, as far as it knows: ready to stand in `persistent_peers`.
     pub(crate) fn public_address(&self) -> String {
-        match &self.config.external_address {
+        match &self.config.engine.external_address {
             Some(address) => {
                 let host = address
                     .split_once("://")
@@ -243,7 +243,7 @@ fn queued(link: &ConnectionStatus) -> u64 {
         .sum()
 }
 
-fn gossip(config: &Config) -> FloodConfig {
+fn gossip(config: &NodeConfig) -> FloodConfig {
     FloodConfig {
         backlog_bytes_max: config.gossip_backlog_bytes_max,
         budget_bytes: config.gossip_budget_bytes,

@@ -2,13 +2,13 @@
 
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
-use ringwire::Config;
 use ringwire_codec::NetAddress;
 use ringwire_core::config::{
     ListenAddr, PeerAddresses, SHARDS_MAX, parse_listen_addr, parse_peer_addresses,
 };
 use tracing::warn;
 
+use crate::config::NodeConfig;
 use crate::failure::Failure;
 use crate::genesis;
 use crate::home::Home;
@@ -48,22 +48,25 @@ pub(crate) struct Overrides {
 
 impl Overrides {
     /// The home's configuration with what the flags say. The caller has more to say and checks it.
-    pub(crate) fn load(&self, home: &Home) -> Result<Config, Failure> {
+    pub(crate) fn load(&self, home: &Home) -> Result<NodeConfig, Failure> {
         let mut config = genesis::with_network(home, home.load_config()?, self.network.as_deref())?;
         self.apply(&mut config);
         Ok(config)
     }
 
     /// What the flags say, over what `config` says.
-    pub(crate) fn apply(&self, config: &mut Config) {
+    pub(crate) fn apply(&self, config: &mut NodeConfig) {
+        let config = &mut config.engine;
         if let Some(laddr) = &self.laddr {
             config.set_listen_addr(laddr.clone());
         }
         config.shards = self.shards.unwrap_or(config.shards);
-        config.addr_book_strict = self.addr_book_strict.unwrap_or(config.addr_book_strict);
+        config.discovery.addr_book_strict = self
+            .addr_book_strict
+            .unwrap_or(config.discovery.addr_book_strict);
         if self.local {
             config.allow_duplicate_ip = true;
-            config.addr_book_strict = false;
+            config.discovery.addr_book_strict = false;
         }
         if let Some(address) = &self.external_address {
             config.external_address = Some(address.clone()).filter(|text| !text.is_empty());
@@ -72,7 +75,7 @@ impl Overrides {
             config.network.clone_from(network);
         }
         if let Some(seeds) = &self.seeds {
-            config.seeds = told("--seeds", seeds);
+            config.discovery.seeds = told("--seeds", seeds);
         }
         if let Some(peers) = &self.persistent_peers {
             config.persistent_peers = told("--persistent-peers", peers);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_codec::ChannelId;
 use ringwire_codec::pex::PEX_CHANNEL;
-use ringwire_core::config::{Config, parse_listen_addr, parse_peer_addresses};
+use ringwire_core::config::{parse_listen_addr, parse_peer_addresses};
 use ringwire_core::gossip::{Flood, FloodConfig};
 use ringwire_core::reactor::{
     ChannelDescriptor, Context, Envelope, Instance, Reactor, ReactorError, erase,
@@ -25,20 +25,6 @@ const GOSSIP: ChannelId = ChannelId(0x72);
 const INSTRUCTIONS_MAX: usize = 64;
 /// Time in which honest nodes must find each other again, whatever was done to them.
 const SOON: Duration = Duration::from_secs(300);
-
-/// A configuration that is read is written and read again as the same.
-pub fn fuzz_config(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return;
-    };
-    let Ok(loaded) = Config::from_toml("config.toml", text) else {
-        return;
-    };
-    loaded.config.check().expect("what is read keeps the rules");
-    let again = Config::from_toml("config.toml", &loaded.config.to_documented_toml());
-    let again = again.expect("what is written can be read");
-    assert_eq!(again.config, loaded.config);
-}
 
 /// Lists of addresses and listen addresses are read or refused, and what is read is written the same.
 pub fn fuzz_address_list(bytes: &[u8]) {
@@ -149,7 +135,7 @@ pub fn fuzz_attacker(bytes: &[u8]) {
     let mut world = Scenario::new(u64::from(*seed))
         .nodes(3)
         .shards_up_to(3)
-        .config(|node, config| config.pex = !is_attacker(node))
+        .config(|node, config| config.discovery.pex = !is_attacker(node))
         .reactor("app", |node, _| match is_attacker(node) {
             true => erase(Attacker),
             false => flood(),

@@ -2,5 +2,5 @@
 
 mod inputs;
 
-pub use inputs::{fuzz_address_list, fuzz_attacker, fuzz_config, fuzz_network};
+pub use inputs::{fuzz_address_list, fuzz_attacker, fuzz_network};
 pub use ringwire_core::pex::fuzz_addr_book;

@@ -37,7 +37,9 @@ use ringwire::bytes::Bytes;
 use ringwire::comet::channels::{self, BLOCKSYNC, DATA, MEMPOOL, STATE, VOTE};
 use ringwire::peer::PeerInfo;
 use ringwire::reactor::{Context, Envelope, Reactor, ReactorError};
-use ringwire::{ChannelDescriptor, ChannelId, Config, Engine, NetAddress, NodeKey};
+use ringwire::{
+    ChannelDescriptor, ChannelId, Config, DiscoveryConfig, Engine, NetAddress, NodeKey,
+};
 
 /// What is seen of the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -309,7 +311,7 @@ pub(crate) fn follow(
         listen_addr: "127.0.0.1:0".parse()?,
         persistent_peers: vec![node],
         // It meets nobody but the node.
-        pex: false,
+        discovery: DiscoveryConfig::off(),
         dial_jitter: Duration::ZERO,
         ..Config::default()
     };

@@ -147,7 +147,7 @@ pub use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
 #[doc(inline)]
 pub use ringwire_core::comet;
 #[doc(inline)]
-pub use ringwire_core::config::{Config, PinShards};
+pub use ringwire_core::config::{Config, DiscoveryConfig, PinShards};
 #[doc(inline)]
 pub use ringwire_core::reactor::ChannelDescriptor;
 #[doc(inline)]

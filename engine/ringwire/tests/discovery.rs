@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ringwire::Config;
 use ringwire::error::StartError;
 use ringwire::reactor::ChannelDescriptor;
-use ringwire::{Builder, Engine};
+use ringwire::{Builder, Config, DiscoveryConfig, Engine};
 use ringwire_codec::pex::PEX_CHANNEL;
 use ringwire_codec::{ChannelId, NetAddress, NodeKey};
 use ringwire_core::pex::{AddrBook, BookConfig, BookSecret};
@@ -20,8 +19,11 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// Nodes on loopback, which a strict book would not take.
 fn config() -> Config {
     Config {
-        addr_book_strict: false,
-        pex_interval: Duration::from_secs(1),
+        discovery: DiscoveryConfig {
+            addr_book_strict: false,
+            pex_interval: Duration::from_secs(1),
+            ..DiscoveryConfig::default()
+        },
         ..common::config()
     }
 }
@@ -40,7 +42,8 @@ fn address_of(engine: &Engine) -> NetAddress {
 
 /// A node that keeps its book in a directory.
 fn start(number: u8, seeds: Vec<NetAddress>, directory: &Path) -> Engine {
-    let config = Config { seeds, ..config() };
+    let mut config = config();
+    config.discovery.seeds = seeds;
     builder(number, config)
         .addr_book_file(file(number, directory))
         .start()
@@ -62,10 +65,8 @@ fn nodes_find_each_other_through_a_seed_and_again_through_their_books() {
         return;
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let seed_config = Config {
-        seed_mode: true,
-        ..config()
-    };
+    let mut seed_config = config();
+    seed_config.discovery.seed_mode = true;
     let seed = builder(100, seed_config).start().expect("the seed");
     let seeds = vec![address_of(&seed)];
     let mut nodes: Vec<_> = (1..=4)
@@ -141,7 +142,7 @@ fn a_reactor_on_the_channel_of_the_exchange_is_refused_by_name() {
     };
     assert!(error.problem.contains("pex"), "{error}");
     let without = Config {
-        pex: false,
+        discovery: DiscoveryConfig::off(),
         ..config()
     };
     let node = builder(6, without).channel(chat_on_pex).start();

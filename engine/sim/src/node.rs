@@ -140,7 +140,7 @@ impl Node {
         let config = Arc::new(self.spec.config.clone());
         for shard in (0..self.spec.shards).map(ShardId) {
             let mut reactors = (self.spec.reactors)(shard);
-            if config.pex {
+            if config.discovery.pex {
                 let secret = BookSecret::of_node(&node_key(seed, number));
                 let pex = self.pex(shard, &secret, rng);
                 reactors.push((String::from(Pex::NAME), erase(pex)));

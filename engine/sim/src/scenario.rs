@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringwire_codec::{Host, NetAddress};
-use ringwire_core::config::Config;
+use ringwire_core::config::{Config, DiscoveryConfig};
 use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::{ChannelDescriptor, Instance, erase};
 use ringwire_core::switch::{AppChannels, Filters};
@@ -129,8 +129,8 @@ impl Scenario {
     /// enough peers.
     pub fn pex(self) -> Self {
         self.config(|_, config| {
-            config.pex = true;
-            config.pex_interval = Duration::from_secs(1);
+            config.discovery.pex = true;
+            config.discovery.pex_interval = Duration::from_secs(1);
         })
     }
 
@@ -252,8 +252,10 @@ impl Scenario {
 fn config() -> Config {
     Config {
         network: String::from("sim"),
-        pex: false,
-        addr_book_strict: false,
+        discovery: DiscoveryConfig {
+            addr_book_strict: false,
+            ..DiscoveryConfig::off()
+        },
         dial_jitter: Duration::from_millis(200),
         send_rate: 0,
         recv_rate: 0,

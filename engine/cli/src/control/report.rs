@@ -40,13 +40,13 @@ impl Reporter {
         let (handle, config) = (node.handle(), node.config());
         let facts = [
             ("id", json!(handle.node_id().to_string())),
-            ("moniker", json!(config.moniker)),
-            ("network", json!(config.network)),
-            ("version", json!(config.version)),
+            ("moniker", json!(config.engine.moniker)),
+            ("network", json!(config.engine.network)),
+            ("version", json!(config.engine.version)),
             ("listen_addr", json!(handle.listen_addr().to_string())),
             ("address", json!(node.public_address())),
-            ("pex", json!(config.pex)),
-            ("seed_mode", json!(config.seed_mode)),
+            ("pex", json!(config.engine.discovery.pex)),
+            ("seed_mode", json!(config.engine.discovery.seed_mode)),
             ("shards", json!(handle.shard_count())),
             ("process", json!(process::id())),
         ];

@@ -8,11 +8,11 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use ringwire::Config;
 use ringwire::machine::{Finding, Verdict};
 use ringwire_codec::Host;
 use ringwire_core::pex::Timestamp;
 
+use crate::config::NodeConfig;
 use crate::control;
 use crate::home::Home;
 use crate::table::{bytes, number_of};
@@ -33,9 +33,9 @@ const CLOCK_MIN: Duration = Duration::from_secs(1_767_225_600);
 pub(super) fn check(home: &Home) -> Vec<Finding> {
     let config = home.load_config_or_default().unwrap_or_default();
     let is_running = control::is_answered(home);
-    let listened = TcpListener::bind(config.listen_addr).map(drop);
+    let listened = TcpListener::bind(config.engine.listen_addr).map(drop);
     let mut findings = vec![
-        judge_port(config.listen_addr, is_running, listened),
+        judge_port(config.engine.listen_addr, is_running, listened),
         judge_room(room(home.root())),
         judge_clock(SystemTime::now(), newest(home, &config)),
         judge_names(&names(&config)),
@@ -86,7 +86,7 @@ fn judge_room(room: io::Result<u64>) -> Finding {
 }
 
 /// When the home's files were last written, if any.
-fn newest(home: &Home, config: &Config) -> Option<SystemTime> {
+fn newest(home: &Home, config: &NodeConfig) -> Option<SystemTime> {
     let files = [
         home.config_file(),
         home.file(&config.node_key_file),
@@ -124,8 +124,13 @@ fn judge_clock(now: SystemTime, newest: Option<SystemTime>) -> Finding {
 }
 
 /// The host names of the configuration, and whether each has an address.
-fn names(config: &Config) -> Vec<(String, io::Result<()>)> {
-    let named = config.seeds.iter().chain(&config.persistent_peers);
+fn names(config: &NodeConfig) -> Vec<(String, io::Result<()>)> {
+    let named = config
+        .engine
+        .discovery
+        .seeds
+        .iter()
+        .chain(&config.engine.persistent_peers);
     let mut names: Vec<String> = named
         .filter_map(|address| match &address.host {
             Host::Name(name) => Some(name.to_string()),
@@ -162,17 +167,17 @@ fn judge_names(names: &[(String, io::Result<()>)]) -> Finding {
 }
 
 /// The seeds and persistent peers, asked who they are.
-fn nodes(config: &Config) -> Vec<Finding> {
+fn nodes(config: &NodeConfig) -> Vec<Finding> {
     let lists = [
-        ("seeds answer", &config.seeds),
-        ("persistent peers answer", &config.persistent_peers),
+        ("seeds answer", &config.engine.discovery.seeds),
+        ("persistent peers answer", &config.engine.persistent_peers),
     ];
     let lists = lists.into_iter().filter(|(_, nodes)| !nodes.is_empty());
     lists
         .map(|(what, nodes)| {
             let targets = nodes.iter().cloned().map(Target::from).collect();
             match visits(targets) {
-                Ok(visits) => judge_nodes(what, &config.network, &visits),
+                Ok(visits) => judge_nodes(what, &config.engine.network, &visits),
                 Err(error) => Finding::not_ok(
                     what,
                     Verdict::Warn,

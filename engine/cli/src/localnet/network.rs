@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ringwire::Config;
+use ringwire::{Config, DiscoveryConfig};
 use ringwire_codec::NodeKey;
 
 use super::args::{FramingArg, LocalnetArgs, Plan};
+use crate::config::NodeConfig;
 use crate::failure::Failure;
 use crate::node::Node;
 
@@ -38,13 +39,13 @@ impl Network {
             let mut config = node_config(args, number);
             match plan {
                 Plan::Seed { outbound_peers } => {
-                    config.seeds = seed.iter().map(Node::address).collect();
+                    config.discovery.seeds = seed.iter().map(Node::address).collect();
                     config.max_num_outbound_peers = *outbound_peers;
                 }
                 Plan::Wired(graph) => {
                     let dialed = graph.dialed_by(number);
                     config.persistent_peers = dialed.map(|peer| nodes[peer].address()).collect();
-                    config.pex = false;
+                    config.discovery.pex = false;
                 }
             }
             nodes.push(start(config)?);
@@ -88,16 +89,19 @@ fn start(config: Config) -> Result<Node, Failure> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)
         .map_err(|error| Failure::new(format!("no entropy for a key: {error}")))?;
-    Node::start(config, NodeKey::from_seed(seed), None)
+    Node::start(
+        NodeConfig::with_engine(config),
+        NodeKey::from_seed(seed),
+        None,
+    )
 }
 
 fn seed_config(args: &LocalnetArgs) -> Config {
-    Config {
-        moniker: String::from("seed"),
-        seed_mode: true,
-        max_num_outbound_peers: args.nodes,
-        ..config(args)
-    }
+    let mut config = config(args);
+    config.moniker = String::from("seed");
+    config.discovery.seed_mode = true;
+    config.max_num_outbound_peers = args.nodes;
+    config
 }
 
 fn node_config(args: &LocalnetArgs, number: usize) -> Config {
@@ -114,8 +118,11 @@ fn config(args: &LocalnetArgs) -> Config {
     Config {
         network: String::from("localnet"),
         listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
-        pex_interval: PEX_INTERVAL,
-        addr_book_strict: false,
+        discovery: DiscoveryConfig {
+            pex_interval: PEX_INTERVAL,
+            addr_book_strict: false,
+            ..DiscoveryConfig::default()
+        },
         allow_duplicate_ip: true,
         max_num_inbound_peers: everybody,
         max_num_handshakes: everybody * args.shards,

@@ -11,6 +11,7 @@ use serde_json::json;
 use tracing::info;
 
 use super::figures::Display;
+use crate::config::NodeConfig;
 use crate::console;
 use crate::control::{Control, Lock};
 use crate::failure::Failure;
@@ -68,19 +69,19 @@ pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
     if made.config_created {
         stderr::say(&format!("made {}", args.home.config_file().display()));
     }
-    let mut config = Config {
-        seed_mode: true,
-        pex: true,
-        ..args.overrides.load(&args.home)?
-    };
-    let changed = config.fit_for_seed();
+    let mut config = args.overrides.load(&args.home)?;
+    let discovery = &mut config.engine.discovery;
+    (discovery.pex, discovery.seed_mode) = (true, true);
+    let changed = config.engine.fit_for_seed();
     if !changed.is_empty() {
         info!(
             "a seed's limits in place of a node's defaults: {}",
             changed.join(", ")
         );
     }
-    config.allow_duplicate_ip = args.allow_duplicate_ip.unwrap_or(config.allow_duplicate_ip);
+    if let Some(allowed) = args.allow_duplicate_ip {
+        config.engine.allow_duplicate_ip = allowed;
+    }
     config.check()?;
     let metrics = Settings::new(&args.metrics, &args.home)?;
     let lock = Lock::take(&args.home)?;
@@ -144,13 +145,13 @@ impl Shown {
 }
 
 /// What is written where there is no config.toml yet.
-fn new_config(args: &SeedArgs) -> Result<Config, Failure> {
-    let mut config = Config {
+fn new_config(args: &SeedArgs) -> Result<NodeConfig, Failure> {
+    let mut config = NodeConfig::with_engine(Config {
         moniker: String::from("seed"),
         ..Config::seed()
-    };
+    });
     if let Some(chain_id) = genesis::chain_id(&args.home.file(&config.genesis_file))? {
-        config.network = chain_id;
+        config.engine.network = chain_id;
     }
     args.overrides.apply(&mut config);
     config.check()?;
@@ -165,7 +166,7 @@ fn say_address(address: &str, json: bool) -> Result<(), Failure> {
 }
 
 fn hint_at_address(node: &Node) {
-    let config = node.config();
+    let config = &node.config().engine;
     let listens_everywhere =
         config.listen_addr.ip().is_unspecified() && config.listen_name.is_none();
     if listens_everywhere && config.external_address.is_none() {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
-use ringwire::Config;
 use ringwire_core::config::duration;
 use tracing::info;
 
+use crate::config::NodeConfig;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::metrics::MetricsArgs;
@@ -56,12 +56,13 @@ pub(crate) struct StartArgs {
 
 impl StartArgs {
     /// The home's configuration with what the flags say.
-    pub(super) fn config(&self) -> Result<Config, Failure> {
+    pub(super) fn config(&self) -> Result<NodeConfig, Failure> {
         let mut config = self.overrides.load(&self.home)?;
-        config.pex = self.pex.unwrap_or(config.pex);
-        config.seed_mode = self.seed_mode.unwrap_or(config.seed_mode);
-        if config.seed_mode {
-            let changed = config.fit_for_seed();
+        let discovery = &mut config.engine.discovery;
+        discovery.pex = self.pex.unwrap_or(discovery.pex);
+        discovery.seed_mode = self.seed_mode.unwrap_or(discovery.seed_mode);
+        if discovery.seed_mode {
+            let changed = config.engine.fit_for_seed();
             if !changed.is_empty() {
                 info!(
                     "a seed's limits in place of a node's defaults: {}",
@@ -70,7 +71,7 @@ impl StartArgs {
             }
         }
         config.check()?;
-        if config.seed_mode && (self.stdin || self.stdout) {
+        if config.engine.discovery.seed_mode && (self.stdin || self.stdout) {
             return Err(Failure::new(
                 "a seed does not gossip: take out --stdin and --stdout, or give --seed-mode=false",
             ));

@@ -64,7 +64,7 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     } else {
         drop(writing);
     }
-    if !args.stdout && !node.config().seed_mode {
+    if !args.stdout && !node.config().engine.discovery.seed_mode {
         // Messages wait for a first subscriber, and with them the peers: one that leaves at once
         // says that nobody here wants them, so that the node goes on passing them on.
         drop(node.subscribe()?);

@@ -23,7 +23,7 @@ use ringwire_codec::ChannelId;
 
 use crate::conn::ChannelDescriptor;
 
-/// Peer exchange. The engine's own while [`crate::config::Config::pex`] is set.
+/// Peer exchange. The engine's own while [`crate::config::DiscoveryConfig::pex`] is set.
 pub const PEX: ChannelId = ChannelId(0x00);
 /// Consensus: at which height, round and step a node is, and which votes it has.
 pub const STATE: ChannelId = ChannelId(0x20);

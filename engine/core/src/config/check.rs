@@ -1,11 +1,11 @@
 //! The rules a configuration must keep. Checked once, before anything starts; trusted afterwards.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ringwire_codec::net_address::parse_listen_address;
 
-use super::{Config, ConfigError, duration};
+use super::rule::{refuse, within, within_times};
+use super::{Config, ConfigError};
 
 /// Bytes of the longest chain id, as in CometBFT.
 pub const NETWORK_BYTES_MAX: usize = 50;
@@ -52,27 +52,6 @@ pub const PEX_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// Longest such pause: a node that lost its peers must not wait for longer.
 pub const PEX_INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
-/// Smallest backlog of gossip per peer: several of the program's largest messages (1 MiB).
-pub const GOSSIP_BACKLOG_BYTES_MIN: usize = 4 << 20;
-
-/// Largest backlog of gossip per peer: more is no delay but a loss of memory.
-pub const GOSSIP_BACKLOG_BYTES_MAX: usize = 1 << 30;
-
-/// Largest budget for all gossip that waits: more than machines have.
-pub const GOSSIP_BUDGET_BYTES_MAX: usize = 1 << 40;
-
-/// Fewest ids of messages that are remembered: fewer than are under way would come twice.
-pub const GOSSIP_SEEN_MIN: usize = 1 << 10;
-
-/// Most ids of messages that are remembered: about 1.6 GB.
-pub const GOSSIP_SEEN_MAX: usize = 1 << 24;
-
-/// Shortest memory of ids: a message must have reached everybody before it is forgotten.
-pub const GOSSIP_SEEN_SPAN_MIN: Duration = Duration::from_secs(10);
-
-/// Longest memory of ids.
-pub const GOSSIP_SEEN_SPAN_MAX: Duration = Duration::from_secs(24 * 3600);
-
 impl Config {
     /// Checks every rule.
     ///
@@ -82,14 +61,13 @@ impl Config {
         self.problems().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// All rules broken, in the order of the file.
-    pub(super) fn problems(&self) -> Vec<ConfigError> {
+    /// All rules broken; none if the configuration can be used.
+    pub fn problems(&self) -> Vec<ConfigError> {
         let mut problems = Vec::new();
         self.check_names(&mut problems);
         self.check_addresses(&mut problems);
         self.check_discovery(&mut problems);
         self.check_limits(&mut problems);
-        self.check_gossip(&mut problems);
         self.check_times(&mut problems);
         problems
     }
@@ -108,28 +86,6 @@ impl Config {
             let rule = format!("must not be longer than {NETWORK_BYTES_MAX} bytes");
             refuse(problems, "ringwire.network", rule);
         }
-        self.check_files(problems);
-    }
-
-    /// The rules of names of files that can be seen without a look at the disk.
-    fn check_files(&self, problems: &mut Vec<ConfigError>) {
-        let files = [
-            ("genesis_file", &self.genesis_file),
-            ("node_key_file", &self.node_key_file),
-            ("p2p.addr_book_file", &self.addr_book_file),
-        ];
-        for (number, (key, file)) in files.into_iter().enumerate() {
-            if file.trim().is_empty() {
-                refuse(
-                    problems,
-                    key,
-                    "must name a file; take the line out for the default",
-                );
-            } else if let Some((other, _)) = files[..number].iter().find(|(_, it)| *it == file) {
-                let rule = format!("names the same file as {other}: give each a file of its own");
-                refuse(problems, key, rule);
-            }
-        }
     }
 
     fn check_addresses(&self, problems: &mut Vec<ConfigError>) {
@@ -140,7 +96,7 @@ impl Config {
             refuse(problems, "p2p.external_address", rule);
         }
         for (key, addresses) in [
-            ("p2p.seeds", &self.seeds),
+            ("p2p.seeds", &self.discovery.seeds),
             ("p2p.persistent_peers", &self.persistent_peers),
         ] {
             for address in addresses.iter().filter(|address| address.port == 0) {
@@ -152,7 +108,7 @@ impl Config {
 
     fn check_discovery(&self, problems: &mut Vec<ConfigError>) {
         // The reference's node starts, and is a seed that answers nobody.
-        if self.seed_mode && !self.pex {
+        if self.discovery.seed_mode && !self.discovery.pex {
             refuse(
                 problems,
                 "p2p.seed_mode",
@@ -162,7 +118,7 @@ impl Config {
         within_times(
             problems,
             "ringwire.pex_interval",
-            self.pex_interval,
+            self.discovery.pex_interval,
             PEX_INTERVAL_MIN..=PEX_INTERVAL_MAX,
         );
     }
@@ -227,40 +183,16 @@ impl Config {
         }
     }
 
-    fn check_gossip(&self, problems: &mut Vec<ConfigError>) {
-        within(
-            problems,
-            "ringwire.gossip_budget_bytes",
-            self.gossip_budget_bytes,
-            GOSSIP_BACKLOG_BYTES_MIN..=GOSSIP_BUDGET_BYTES_MAX,
-        );
-        within(
-            problems,
-            "ringwire.gossip_backlog_bytes_max",
-            self.gossip_backlog_bytes_max,
-            GOSSIP_BACKLOG_BYTES_MIN..=GOSSIP_BACKLOG_BYTES_MAX,
-        );
-        within(
-            problems,
-            "ringwire.gossip_seen_max",
-            self.gossip_seen_max,
-            GOSSIP_SEEN_MIN..=GOSSIP_SEEN_MAX,
-        );
-        within_times(
-            problems,
-            "ringwire.gossip_seen_span",
-            self.gossip_seen_span,
-            GOSSIP_SEEN_SPAN_MIN..=GOSSIP_SEEN_SPAN_MAX,
-        );
-    }
-
     fn check_times(&self, problems: &mut Vec<ConfigError>) {
         for (key, time) in [
             ("p2p.handshake_timeout", self.handshake_timeout),
             ("p2p.dial_timeout", self.dial_timeout),
             ("ringwire.ping_interval", self.ping_interval),
             ("ringwire.pong_timeout", self.pong_timeout),
-            ("ringwire.seed_disconnect_wait", self.seed_disconnect_wait),
+            (
+                "ringwire.seed_disconnect_wait",
+                self.discovery.seed_disconnect_wait,
+            ),
         ] {
             if time.is_zero() {
                 refuse(problems, key, "must be longer than zero");
@@ -287,45 +219,6 @@ impl Config {
 /// NodeInfo's rule for names (docs/wire.md, section 4).
 fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) && !text.trim().is_empty()
-}
-
-fn within(
-    problems: &mut Vec<ConfigError>,
-    key: &'static str,
-    value: usize,
-    range: RangeInclusive<usize>,
-) {
-    if !range.contains(&value) {
-        let (min, max) = range.into_inner();
-        refuse(
-            problems,
-            key,
-            format!("{value} is not between {min} and {max}"),
-        );
-    }
-}
-
-fn within_times(
-    problems: &mut Vec<ConfigError>,
-    key: &'static str,
-    value: Duration,
-    range: RangeInclusive<Duration>,
-) {
-    if !range.contains(&value) {
-        let [value, min, max] = [value, *range.start(), *range.end()].map(duration::format);
-        refuse(
-            problems,
-            key,
-            format!("{value} is not between {min} and {max}"),
-        );
-    }
-}
-
-fn refuse(problems: &mut Vec<ConfigError>, key: &'static str, problem: impl Into<String>) {
-    problems.push(ConfigError {
-        key,
-        problem: problem.into(),
-    });
 }
 
 #[cfg(test)]

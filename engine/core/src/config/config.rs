@@ -6,21 +6,18 @@ use std::time::Duration;
 use ringwire_codec::{NetAddress, NodeId};
 use thiserror::Error;
 
+use super::discovery::DiscoveryConfig;
 use super::pin::PinShards;
 
-/// Everything the pure rooms of a node need to know. Units are in the names or types; the keys and
-/// defaults are CometBFT's `[p2p]` section where it has them (docs/configuration.md).
+/// Everything an engine needs to know. Units are in the names or types; the names and defaults are
+/// those of CometBFT's `[p2p]` section where it has them (docs/configuration.md). What only a program
+/// with a home directory reads, files and logging, is no part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Chain id: only nodes of the same network talk to each other.
     pub network: String,
     /// Human name of the node, printable ASCII.
     pub moniker: String,
-    /// File whose `chain_id` names the network when no configuration does, relative to the node's
-    /// home. Read by the program alone, as is every file named here.
-    pub genesis_file: String,
-    /// File of the key that gives the node its id, relative to the node's home.
-    pub node_key_file: String,
     /// Software version announced.
     pub version: String,
     /// Version of the application's protocol announced. An application that embeds the engine sets
@@ -36,25 +33,8 @@ pub struct Config {
     pub listen_name: Option<String>,
     /// What NodeInfo advertises instead of the listen address, `host:port`.
     pub external_address: Option<String>,
-    /// Nodes to ask for addresses when there is nobody else to ask.
-    pub seeds: Vec<NetAddress>,
-    /// Whether to exchange addresses with peers, and to dial what they tell.
-    pub pex: bool,
-    /// Whether the node is a seed: it crawls the network, answers who asks, and hangs up.
-    /// [`Config::seed`] has limits that fit one.
-    pub seed_mode: bool,
-    /// File of the address book, relative to the node's home. The program reads it; an application
-    /// that embeds the engine names the file to its builder.
-    pub addr_book_file: String,
-    /// Whether the address book refuses addresses that are not routable over the internet.
-    pub addr_book_strict: bool,
-    /// Ids that are never told to anybody.
-    pub private_peer_ids: Vec<NodeId>,
-    /// Pause between two looks at whether there are enough outbound peers. Peers answer one request
-    /// per third of it (the reference's, and the default: 30 s).
-    pub pex_interval: Duration,
-    /// How long a seed stays connected to who dialed it for other reasons than to ask.
-    pub seed_disconnect_wait: Duration,
+    /// How the node finds its peers by itself.
+    pub discovery: DiscoveryConfig,
     /// Peers to keep connected for good.
     pub persistent_peers: Vec<NetAddress>,
     /// Ids that pass the inbound and outbound limits.
@@ -75,17 +55,6 @@ pub struct Config {
     /// Inbound peers of one subnet (an IPv4 /24, an IPv6 /48) at most, unconditional and persistent
     /// ones not counted; zero means no limit.
     pub max_num_peers_per_subnet: usize,
-    /// Bytes of memory that all messages of the program's gossip which wait for peers may take, on all
-    /// shards together.
-    pub gossip_budget_bytes: usize,
-    /// Bytes of them that may wait for one peer while others keep up; beyond it the peer is stopped
-    /// as too slow. An application gives its own reactor a [`crate::gossip::FloodConfig`].
-    pub gossip_backlog_bytes_max: usize,
-    /// Ids of gossiped messages that a shard of the program remembers, of all peers
-    /// together.
-    pub gossip_seen_max: usize,
-    /// How long an id is remembered, unless there are too many.
-    pub gossip_seen_span: Duration,
     /// Time for resolving and connecting.
     pub dial_timeout: Duration,
     /// Time for each of the two steps after connecting: secret connection, NodeInfo.
@@ -139,8 +108,6 @@ impl Default for Config {
         Config {
             network: String::from("ringwire"),
             moniker: String::from("anonymous"),
-            genesis_file: String::from("config/genesis.json"),
-            node_key_file: String::from("config/node_key.json"),
             version: String::from(env!("CARGO_PKG_VERSION")),
             app_version: 0,
             tx_index: String::new(),
@@ -148,14 +115,7 @@ impl Default for Config {
             listen_addr: SocketAddr::from(([0, 0, 0, 0], 26_656)),
             listen_name: None,
             external_address: None,
-            seeds: Vec::new(),
-            pex: true,
-            seed_mode: false,
-            addr_book_file: String::from("config/addrbook.json"),
-            addr_book_strict: true,
-            private_peer_ids: Vec::new(),
-            pex_interval: Duration::from_secs(30),
-            seed_disconnect_wait: Duration::from_secs(20),
+            discovery: DiscoveryConfig::default(),
             persistent_peers: Vec::new(),
             unconditional_peer_ids: Vec::new(),
             max_num_inbound_peers: 40,
@@ -165,10 +125,6 @@ impl Default for Config {
             allow_duplicate_ip: false,
             max_num_peers_per_ip: 0,
             max_num_peers_per_subnet: 0,
-            gossip_budget_bytes: 256 * 1024 * 1024,
-            gossip_backlog_bytes_max: 64 * 1024 * 1024,
-            gossip_seen_max: 1 << 18,
-            gossip_seen_span: Duration::from_secs(600),
             dial_timeout: Duration::from_secs(3),
             handshake_timeout: Duration::from_secs(20),
             dial_jitter: Duration::from_secs(3),
@@ -205,7 +161,10 @@ impl Config {
     /// address.
     pub fn seed() -> Self {
         let mut config = Config {
-            seed_mode: true,
+            discovery: DiscoveryConfig {
+                seed_mode: true,
+                ..DiscoveryConfig::default()
+            },
             ..Config::default()
         };
         config.fit_for_seed();
@@ -263,7 +222,7 @@ mod tests {
     fn a_seed_has_limits_of_its_own_where_nobody_has_chosen_others() {
         let seed = Config::seed();
         assert_eq!(seed.check(), Ok(()));
-        assert!(seed.seed_mode && seed.allow_duplicate_ip);
+        assert!(seed.discovery.seed_mode && seed.allow_duplicate_ip);
         let mut chosen = Config {
             max_num_inbound_peers: 50,
             max_num_handshakes_per_ip: 0,

@@ -34,7 +34,7 @@ impl Config {
     }
 
     /// The address to listen on as config.toml has it, without `tcp://`.
-    pub(super) fn listen_text(&self) -> String {
+    pub fn listen_text(&self) -> String {
         match &self.listen_name {
             Some(name) => format!("{name}:{}", self.listen_addr.port()),
             None => self.listen_addr.to_string(),

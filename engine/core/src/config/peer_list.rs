@@ -4,10 +4,8 @@
 //! cannot exist. CometBFT logs that it finds no such host and goes on with the others; so does this
 //! reader. An entry whose id or form is wrong stops both.
 
+use ringwire_codec::NetAddress;
 use ringwire_codec::net_address::NetAddressError;
-use ringwire_codec::{NetAddress, NodeId};
-
-use super::weak::Read;
 
 /// The addresses of a list, and what was left out of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,37 +42,6 @@ pub fn parse_peer_addresses(text: &str) -> Result<PeerAddresses, String> {
 
 fn left_out(entry: &str, why: &dyn std::fmt::Display) -> String {
     format!("goes on without \"{entry}\": {why}")
-}
-
-/// A list of addresses out of a file.
-pub(super) fn addresses(text: &str) -> Result<Read<Vec<NetAddress>>, String> {
-    let list = parse_peer_addresses(text)?;
-    Ok(Read {
-        value: list.addresses,
-        notes: list.left_out,
-    })
-}
-
-/// A list of ids; the first that is none is an error.
-pub(super) fn ids(text: &str) -> Result<Read<Vec<NodeId>>, String> {
-    let parse = |entry: &str| {
-        let id = entry.parse();
-        id.map_err(|error| format!("\"{entry}\": {error}"))
-    };
-    let ids: Result<_, String> = entries(text).map(parse).collect();
-    ids.map(Read::plain)
-}
-
-/// A list of ids that are only compared with; what is no id is never met, and left out.
-pub(super) fn private_ids(text: &str) -> Result<Read<Vec<NodeId>>, String> {
-    let mut read = Read::plain(Vec::new());
-    for entry in entries(text) {
-        match entry.parse() {
-            Ok(id) => read.value.push(id),
-            Err(error) => read.notes.push(left_out(entry, &error)),
-        }
-    }
-    Ok(read)
 }
 
 fn entries(text: &str) -> impl Iterator<Item = &str> {
@@ -120,13 +87,5 @@ mod tests {
             let error = error.expect_err(entry);
             assert!(error.starts_with(&format!("\"{entry}\": ")), "{error}");
         }
-    }
-
-    #[test]
-    fn what_is_no_id_matters_only_where_a_peer_is_meant() {
-        let text = format!("{ID}, 10.0.0.1");
-        assert!(ids(&text).is_err());
-        let read = private_ids(&text).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!((read.value.len(), read.notes.len()), (1, 1));
     }
 }

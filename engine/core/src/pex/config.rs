@@ -46,15 +46,15 @@ impl PexConfig {
             our_addresses,
             persistent_peers: config.persistent_peers.clone(),
             unconditional_ids: config.unconditional_peer_ids.clone(),
-            private_ids: config.private_peer_ids.clone(),
-            seeds: config.seeds.clone(),
+            private_ids: config.discovery.private_peer_ids.clone(),
+            seeds: config.discovery.seeds.clone(),
             outbound_max: config.max_num_outbound_peers,
             inbound_max: config.max_num_inbound_peers,
-            interval: config.pex_interval,
-            seed_mode: config.seed_mode,
-            seed_disconnect_wait: config.seed_disconnect_wait,
+            interval: config.discovery.pex_interval,
+            seed_mode: config.discovery.seed_mode,
+            seed_disconnect_wait: config.discovery.seed_disconnect_wait,
             book: BookConfig {
-                strict: config.addr_book_strict,
+                strict: config.discovery.addr_book_strict,
             },
         }
     }

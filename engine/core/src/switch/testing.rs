@@ -13,7 +13,7 @@ use ringwire_codec::{ChannelId, NodeInfo, NodeKey, PacketHeader};
 
 use crate::buffer::pool::{RECV_BYTES, RECV_HEADROOM};
 use crate::buffer::{BufferPool, Chunk, PoolLimits, SendBuf};
-use crate::config::Config;
+use crate::config::{Config, DiscoveryConfig};
 use crate::conn::{
     ChannelDescriptor, MConnection, MConnectionConfig, RecordLayer, Upgrade, UpgradeConfig,
 };
@@ -94,7 +94,7 @@ impl House {
             max_num_inbound_peers: 1000,
             max_num_handshakes: 1000,
             max_num_handshakes_per_ip: 0,
-            pex: false,
+            discovery: DiscoveryConfig::off(),
             send_rate: 0,
             recv_rate: 0,
             ..Config::default()

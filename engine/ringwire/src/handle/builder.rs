@@ -117,7 +117,7 @@ impl Builder {
     /// Keeps the address book in this file, which is read at the start and replaced whole every two
     /// minutes and at the end. A damaged file is set aside under another name; one that never was an
     /// address book is an error. Without a file, or with `/dev/null`, the node begins each life
-    /// knowing nobody; without [`Config::pex`] there is no book.
+    /// knowing nobody; without [`DiscoveryConfig::pex`](crate::DiscoveryConfig::pex) there is no book.
     pub fn addr_book_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.addr_book_file = Some(file.into());
         self
@@ -158,7 +158,7 @@ impl Builder {
         self.config.listen_addr = listen_addr;
         let number = NEXT_ENGINE.fetch_add(1, Ordering::Relaxed);
         let node = Arc::new(Node::new(number, node_key.id(), listen_addr, shards));
-        if self.config.pex {
+        if self.config.discovery.pex {
             self.add_pex(&node, &BookSecret::of_node(&node_key))?;
         }
         let files = std::mem::take(&mut self.files);
@@ -263,10 +263,8 @@ mod tests {
     #[test]
     fn a_reactor_with_the_name_of_one_of_the_engine_is_refused_before_anything_starts() {
         for (name, pex) in [("pex", true), ("pex", false), ("app", true)] {
-            let config = Config {
-                pex,
-                ..Config::default()
-            };
+            let mut config = Config::default();
+            config.discovery.pex = pex;
             let reactor = |_| AppChannels::new(Vec::new());
             let refused = Builder::new(config).reactor(name, reactor).start();
             let Err(StartError::Config(error)) = refused else {

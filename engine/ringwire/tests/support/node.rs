@@ -12,12 +12,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ringwire::Config;
 use ringwire::Event;
 use ringwire::error::CloseReason;
 use ringwire::peer::PeerInfo;
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
-use ringwire::{Engine, EventSubscription, is_supported};
+use ringwire::{Config, DiscoveryConfig, Engine, EventSubscription, is_supported};
 use ringwire_codec::{ChannelId, Host, NetAddress, NodeId, NodeKey};
 
 use super::traffic::MESSAGE_BYTES_MAX;
@@ -150,7 +149,7 @@ fn config() -> Config {
         moniker: String::from("under-test"),
         listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
         // Its channel is one of those that echo here.
-        pex: false,
+        discovery: DiscoveryConfig::off(),
         allow_duplicate_ip: true,
         max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,

@@ -26,7 +26,7 @@ fn network() -> World {
     };
     let scenario = Scenario::new(54).nodes(NODES).shards_up_to(2);
     let scenario = scenario.spread_addresses().config(|_, config| {
-        config.pex = true;
+        config.discovery.pex = true;
     });
     let edges = (1..NODES).fold(scenario, |scenario, node| scenario.edge(node, 0));
     edges.reactor("gossip", make).build()

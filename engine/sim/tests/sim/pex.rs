@@ -60,9 +60,9 @@ fn from_one_seed(seed: u64, nodes: u32) -> Scenario {
         .channel(channel(CHAT, 1))
         .pex()
         .config(move |node, config| {
-            config.seed_mode = node == 0;
+            config.discovery.seed_mode = node == 0;
             if node > 0 {
-                config.seeds = vec![net_address(seed, 0)];
+                config.discovery.seeds = vec![net_address(seed, 0)];
             }
         })
 }
@@ -138,7 +138,8 @@ fn addresses_that_were_asked_for_enter_the_book_and_are_dialed() {
 fn private_ids_never_enter_the_book_whoever_tells_them() {
     let (scenario, heard) = with_puppets(Scenario::new(79).nodes(4), 1);
     let private = [1, 2].map(|node| net_address(79, node).id);
-    let scenario = scenario.config(move |_, config| config.private_peer_ids = private.to_vec());
+    let scenario =
+        scenario.config(move |_, config| config.discovery.private_peer_ids = private.to_vec());
     let mut world = scenario.build();
     world.dial(0, 3, false);
     assert!(world.run_until(SOON, |_| !heard.borrow().is_empty()));
@@ -311,7 +312,7 @@ fn one_seed_that_can_be_resolved_is_enough() {
                 let seed_at = |of, name| by_name(net_address(seed, of), name);
                 if node == 0 {
                     let (first, second) = (seed_at(1, "gone.example"), seed_at(2, "lost.example"));
-                    config.seeds = vec![first, second, seed_at(3, "seed.example")];
+                    config.discovery.seeds = vec![first, second, seed_at(3, "seed.example")];
                 }
             })
             .build();
@@ -328,7 +329,7 @@ fn a_node_whose_seeds_cannot_be_resolved_runs_and_finds_them_when_they_can() {
     let mut world = scenario
         .config(|node, config| {
             if node == 0 {
-                config.seeds = vec![by_name(net_address(72, 1), "seed.example")];
+                config.discovery.seeds = vec![by_name(net_address(72, 1), "seed.example")];
             }
         })
         .build();
@@ -345,7 +346,7 @@ fn a_node_that_knows_nobody_turns_to_its_seeds_at_once() {
     for_seeds("a_node_that_knows_nobody_turns_to_its_seeds", 10, |seed| {
         let scenario = from_one_seed(seed, 2).config(|_, config| {
             // However long a look is away.
-            config.pex_interval = Duration::from_secs(30);
+            config.discovery.pex_interval = Duration::from_secs(30);
         });
         let mut world = scenario.build();
         assert!(world.run_until(SECOND * 3, |world| world.are_connected(0, 1)));
@@ -360,7 +361,7 @@ fn who_is_learned_from_a_seed_is_dialed_within_a_second_and_no_limit_is_passed()
             .shards_up_to(3)
             .config(|node, config| {
                 if node > 0 {
-                    config.pex_interval = Duration::from_secs(30);
+                    config.discovery.pex_interval = Duration::from_secs(30);
                     config.max_num_outbound_peers = 3;
                     config.max_num_inbound_peers = 4;
                 }
@@ -404,9 +405,9 @@ fn a_seed_visits_whom_it_knows_and_sends_those_away_who_only_wait() {
     let wait = Duration::from_secs(120);
     let mut world = scenario
         .config(move |_, config| {
-            config.seed_mode = true;
-            config.seed_disconnect_wait = wait;
-            config.pex_interval = SECOND;
+            config.discovery.seed_mode = true;
+            config.discovery.seed_disconnect_wait = wait;
+            config.discovery.pex_interval = SECOND;
         })
         .build();
     world.dial(1, 0, false);
@@ -436,12 +437,12 @@ fn silent_peers_cannot_keep_those_who_ask_from_a_seed() {
             .channel(channel(CHAT, 1))
             .pex()
             .config(move |node, config| {
-                config.pex = !puppet.contains(&node);
-                config.pex_interval = SECOND;
-                config.seed_mode = node == 0;
+                config.discovery.pex = !puppet.contains(&node);
+                config.discovery.pex_interval = SECOND;
+                config.discovery.seed_mode = node == 0;
                 config.max_num_inbound_peers = 8;
                 if node > 12 {
-                    config.seeds = vec![net_address(seed, 0)];
+                    config.discovery.seeds = vec![net_address(seed, 0)];
                 }
             });
         let mut world = scenario.build();
@@ -462,7 +463,7 @@ fn silent_peers_cannot_keep_those_who_ask_from_a_seed() {
 
 #[test]
 fn a_seed_leaves_whom_it_visits_as_soon_as_it_has_its_answer() {
-    let scenario = from_one_seed(76, 4).config(|node, config| config.pex = node == 0);
+    let scenario = from_one_seed(76, 4).config(|node, config| config.discovery.pex = node == 0);
     let (scenario, heard) = with_puppets(scenario, 1);
     let mut world = scenario.build();
     world.dial(1, 0, false);
@@ -488,8 +489,8 @@ fn a_seed_keeps_its_persistent_and_unconditional_peers() {
     let (scenario, _) = with_puppets(Scenario::new(77).nodes(4).edge(0, 1), 1);
     let mut world = scenario
         .config(move |_, config| {
-            config.seed_mode = true;
-            config.seed_disconnect_wait = SECOND * 5;
+            config.discovery.seed_mode = true;
+            config.discovery.seed_disconnect_wait = SECOND * 5;
             config.unconditional_peer_ids = vec![unconditional];
         })
         .build();
@@ -506,7 +507,9 @@ fn a_seed_keeps_its_persistent_and_unconditional_peers() {
 #[test]
 fn a_seed_gives_an_address_up_after_seventeen_dials_in_vain() {
     let (scenario, _) = with_puppets(Scenario::new(78).nodes(2), 1);
-    let mut world = scenario.config(|_, config| config.seed_mode = true).build();
+    let mut world = scenario
+        .config(|_, config| config.discovery.seed_mode = true)
+        .build();
     world.dial(1, 0, false);
     connect_all(&mut world, &[(0, 1)]);
     world.run_for(SECOND);
@@ -529,7 +532,7 @@ fn a_seed_that_answers_while_the_connection_ends_for_another_reason_lives_on() {
             let (scenario, _) = with_puppets(Scenario::new(seed).nodes(3).shards_up_to(3), 1);
             let mut world = scenario
                 .config(|_, config| {
-                    config.seed_mode = true;
+                    config.discovery.seed_mode = true;
                     // It visits nobody: who is connected came by itself.
                     config.max_num_outbound_peers = 0;
                 })
@@ -597,7 +600,7 @@ fn nodes_that_start_at_once_are_a_full_mesh_within_seconds_however_many_shards_t
     for shards in [1, 2, 8] {
         for_seeds("nodes_that_start_at_once", 20, |seed| {
             let scenario = from_one_seed(seed, 5).config(|_, config| {
-                config.pex_interval = Duration::from_secs(30);
+                config.discovery.pex_interval = Duration::from_secs(30);
             });
             let mut world = World::new(seed);
             for node in 0..5 {
@@ -701,7 +704,7 @@ fn among_strict_peers(seed: u64) -> (World, Rc<RefCell<Report>>) {
     let mut world = from_one_seed(seed, 8)
         .shards_up_to(3)
         .config(|node, config| {
-            config.pex = node < 4;
+            config.discovery.pex = node < 4;
             config.max_num_outbound_peers = 3;
             // Strict nodes are no Ringwire nodes.
             config.wide_records = node < 4;
@@ -793,12 +796,12 @@ fn a_hundred_nodes_that_start_at_once_behind_one_address_are_all_answered_by_a_s
                         if node == 0 {
                             *config = Config {
                                 network: ours.network,
-                                addr_book_strict: false,
                                 ..Config::seed()
                             };
+                            config.discovery.addr_book_strict = false;
                         } else {
-                            config.seeds = vec![net_address(seed, 0)];
-                            config.pex_interval = Duration::from_secs(30);
+                            config.discovery.seeds = vec![net_address(seed, 0)];
+                            config.discovery.pex_interval = Duration::from_secs(30);
                             config.dial_timeout = Duration::from_secs(1);
                         }
                     });

@@ -27,15 +27,6 @@ fn names_are_printable_and_not_blank() {
 }
 
 #[test]
-fn files_have_a_name_each_and_no_two_the_same() {
-    assert_eq!(faults(|c| c.genesis_file = " ".into()), ["genesis_file"]);
-    let book_is_key = |c: &mut Config| c.addr_book_file.clone_from(&c.node_key_file);
-    assert_eq!(faults(book_is_key), ["p2p.addr_book_file"]);
-    let key_is_genesis = |c: &mut Config| c.node_key_file.clone_from(&c.genesis_file);
-    assert_eq!(faults(key_is_genesis), ["node_key_file"]);
-}
-
-#[test]
 fn a_network_has_at_most_fifty_bytes() {
     assert!(faults(|c| c.network = "n".repeat(50)).is_empty());
     assert_eq!(faults(|c| c.network = "n".repeat(51)), ["ringwire.network"]);
@@ -124,32 +115,21 @@ fn a_persistent_peer_needs_a_port_that_can_be_dialed() {
 fn a_seed_needs_a_port_that_can_be_dialed() {
     let seed = "00112233445566778899aabbccddeeff00112233@example.org";
     let parse = |port: u16| format!("{seed}:{port}").parse().expect("a valid address");
-    assert!(faults(|c| c.seeds = vec![parse(1)]).is_empty());
-    assert_eq!(faults(|c| c.seeds = vec![parse(0)]), ["p2p.seeds"]);
+    assert!(faults(|c| c.discovery.seeds = vec![parse(1)]).is_empty());
+    assert_eq!(
+        faults(|c| c.discovery.seeds = vec![parse(0)]),
+        ["p2p.seeds"]
+    );
 }
 
 #[test]
 fn a_seed_exchanges_addresses() {
-    assert!(faults(|c| (c.seed_mode, c.pex) = (true, true)).is_empty());
-    assert!(faults(|c| (c.seed_mode, c.pex) = (false, false)).is_empty());
+    assert!(faults(|c| (c.discovery.seed_mode, c.discovery.pex) = (true, true)).is_empty());
+    assert!(faults(|c| (c.discovery.seed_mode, c.discovery.pex) = (false, false)).is_empty());
     assert_eq!(
-        faults(|c| (c.seed_mode, c.pex) = (true, false)),
+        faults(|c| (c.discovery.seed_mode, c.discovery.pex) = (true, false)),
         ["p2p.seed_mode"]
     );
-}
-
-#[test]
-fn files_have_names() {
-    assert_eq!(
-        faults(|c| c.addr_book_file = String::new()),
-        ["p2p.addr_book_file"]
-    );
-    assert_eq!(faults(|c| c.genesis_file = String::new()), ["genesis_file"]);
-    assert_eq!(
-        faults(|c| c.node_key_file = String::from(" ")),
-        ["node_key_file"]
-    );
-    assert!(faults(|c| c.addr_book_file = String::from("b")).is_empty());
 }
 
 #[test]
@@ -180,58 +160,15 @@ fn times_of_discovery_hold_at_both_ends() {
         (PEX_INTERVAL_MIN, PEX_INTERVAL_MIN - nano),
         (PEX_INTERVAL_MAX, PEX_INTERVAL_MAX + nano),
     ] {
-        assert!(faults(|c| c.pex_interval = edge).is_empty());
+        assert!(faults(|c| c.discovery.pex_interval = edge).is_empty());
         assert_eq!(
-            faults(|c| c.pex_interval = beyond),
+            faults(|c| c.discovery.pex_interval = beyond),
             ["ringwire.pex_interval"]
         );
     }
-    assert!(faults(|c| c.seed_disconnect_wait = nano).is_empty());
+    assert!(faults(|c| c.discovery.seed_disconnect_wait = nano).is_empty());
     assert_eq!(
-        faults(|c| c.seed_disconnect_wait = Duration::ZERO),
+        faults(|c| c.discovery.seed_disconnect_wait = Duration::ZERO),
         ["ringwire.seed_disconnect_wait"]
     );
-}
-
-#[test]
-fn budgets_of_gossip_hold_at_both_ends() {
-    let key = "ringwire.gossip_backlog_bytes_max";
-    for (edge, beyond) in [
-        (GOSSIP_BACKLOG_BYTES_MIN, GOSSIP_BACKLOG_BYTES_MIN - 1),
-        (GOSSIP_BACKLOG_BYTES_MAX, GOSSIP_BACKLOG_BYTES_MAX + 1),
-    ] {
-        assert!(faults(|c| c.gossip_backlog_bytes_max = edge).is_empty());
-        assert_eq!(faults(|c| c.gossip_backlog_bytes_max = beyond), [key]);
-    }
-    for (edge, beyond) in [
-        (GOSSIP_BACKLOG_BYTES_MIN, GOSSIP_BACKLOG_BYTES_MIN - 1),
-        (GOSSIP_BUDGET_BYTES_MAX, GOSSIP_BUDGET_BYTES_MAX + 1),
-    ] {
-        assert!(faults(|c| c.gossip_budget_bytes = edge).is_empty());
-        assert_eq!(
-            faults(|c| c.gossip_budget_bytes = beyond),
-            ["ringwire.gossip_budget_bytes"]
-        );
-    }
-    for (edge, beyond) in [
-        (GOSSIP_SEEN_MIN, GOSSIP_SEEN_MIN - 1),
-        (GOSSIP_SEEN_MAX, GOSSIP_SEEN_MAX + 1),
-    ] {
-        assert!(faults(|c| c.gossip_seen_max = edge).is_empty());
-        assert_eq!(
-            faults(|c| c.gossip_seen_max = beyond),
-            ["ringwire.gossip_seen_max"]
-        );
-    }
-    let nano = Duration::from_nanos(1);
-    for (edge, beyond) in [
-        (GOSSIP_SEEN_SPAN_MIN, GOSSIP_SEEN_SPAN_MIN - nano),
-        (GOSSIP_SEEN_SPAN_MAX, GOSSIP_SEEN_SPAN_MAX + nano),
-    ] {
-        assert!(faults(|c| c.gossip_seen_span = edge).is_empty());
-        assert_eq!(
-            faults(|c| c.gossip_seen_span = beyond),
-            ["ringwire.gossip_seen_span"]
-        );
-    }
 }

@@ -378,7 +378,7 @@ fn a_peer_that_turns_us_away_at_once_rests_and_one_that_stayed_does_not() {
 #[test]
 fn what_a_peer_answers_is_dialed_at_once_and_a_seed_never_is() {
     let seeds = vec![address(9)];
-    let (mut discovery, mut cx) = world(|config| config.seeds = seeds);
+    let (mut discovery, mut cx) = world(|config| config.discovery.seeds = seeds);
     join(&mut discovery, &mut cx, 1, Direction::Outbound);
     discovery.handle_learned(&mut cx.cx(), id(1), &[address(2), address(9)]);
     assert!(discovery.book.contains(&id(9)));
@@ -411,7 +411,7 @@ fn a_node_that_stops_dials_nobody_whatever_ends_meanwhile() {
     // The first sign of the end is a peer that was let go, or a dial that was given up.
     for has_peer in [true, false] {
         let seeds = vec![address(201)];
-        let (mut discovery, mut cx) = world(|config| config.seeds = seeds);
+        let (mut discovery, mut cx) = world(|config| config.discovery.seeds = seeds);
         know(&mut discovery, &mut cx, 1..100);
         discovery.look(&mut cx.cx());
         join(&mut discovery, &mut cx, 101, Direction::Outbound);
@@ -431,7 +431,7 @@ fn a_node_that_stops_dials_nobody_whatever_ends_meanwhile() {
 
 fn seed_of_eight() -> (Discovery, Recorder) {
     world(|config| {
-        config.seed_mode = true;
+        config.discovery.seed_mode = true;
         config.max_num_inbound_peers = 8;
     })
 }
@@ -599,7 +599,7 @@ fn the_place_of_an_outbound_peer_that_left_is_filled_at_once() {
 #[test]
 fn a_node_that_an_interval_of_dialing_left_short_asks_a_seed_however_full_its_book_is() {
     let seed = address(201);
-    let (mut discovery, mut cx) = world(|config| config.seeds = vec![address(201)]);
+    let (mut discovery, mut cx) = world(|config| config.discovery.seeds = vec![address(201)]);
     know(&mut discovery, &mut cx, 1..200);
     discovery.look(&mut cx.cx());
     assert!(!cx.dialed.contains(&seed));

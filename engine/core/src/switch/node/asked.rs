@@ -47,7 +47,7 @@ impl AskedLinks {
     /// What the configuration names, and nobody asks yet.
     pub(crate) fn new(config: &Config) -> Self {
         AskedLinks {
-            named: Named::new(&config.persistent_peers, &config.seeds),
+            named: Named::new(&config.persistent_peers, &config.discovery.seeds),
             unproven: BTreeMap::new(),
         }
     }

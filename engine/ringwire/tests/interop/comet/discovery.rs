@@ -24,9 +24,9 @@ const PEERS_MIN: usize = 4;
 
 /// An engine that exchanges addresses of any kind.
 fn exchanging(config: &mut Config) {
-    config.pex = true;
-    config.addr_book_strict = false;
-    config.pex_interval = PERIOD;
+    config.discovery.pex = true;
+    config.discovery.addr_book_strict = false;
+    config.discovery.pex_interval = PERIOD;
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_mixed_network_finds_itself_from_a_seed_of_comet() {
 fn a_mixed_network_finds_itself_from_a_seed_of_ours() {
     let seed = Ours::start_as(100, |config| {
         exchanging(config);
-        config.seed_mode = true;
+        config.discovery.seed_mode = true;
     });
     if let Some(seed) = seed {
         check_network(&seed.address(), 4, 3);
@@ -112,7 +112,7 @@ impl Network {
                 .map(|number| {
                     Ours::start_as(number, |config| {
                         exchanging(config);
-                        config.seeds = vec![seed.clone()];
+                        config.discovery.seeds = vec![seed.clone()];
                     })
                 })
                 .collect::<Option<_>>()?,

@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire::Config;
 use ringwire::Event;
 use ringwire::error::CloseReason;
 use ringwire::peer::PeerInfo;
 use ringwire::reactor::ChannelDescriptor;
-use ringwire::{Engine, EventSubscription, Subscription, is_supported};
+use ringwire::{Config, DiscoveryConfig, Engine, EventSubscription, Subscription, is_supported};
 use ringwire_codec::pex::PEX_CHANNEL;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
@@ -34,7 +33,7 @@ pub(crate) const CHANNELS: [(ChannelId, u16); 4] = [
 const MESSAGE_BYTES_MAX: usize = 8 << 20;
 
 /// A running engine with a subscription to each channel. Unless it exchanges addresses by itself
-/// (`config.pex`), the channel of the peer exchange is one of them.
+/// (`config.discovery.pex`), the channel of the peer exchange is one of them.
 pub(crate) struct Ours {
     /// The engine.
     pub(crate) engine: Engine,
@@ -56,7 +55,7 @@ impl Ours {
         }
         let mut config = config();
         adjust(&mut config);
-        let pex = (!config.pex).then_some((PEX_CHANNEL, 1));
+        let pex = (!config.discovery.pex).then_some((PEX_CHANNEL, 1));
         let channels = CHANNELS.into_iter().chain(pex);
         let builder = Engine::builder(config)
             .node_key(NodeKey::from_seed([0x80 | number; 32]))
@@ -217,8 +216,10 @@ fn config() -> Config {
         moniker: String::from("ours"),
         listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
         allow_duplicate_ip: true,
-        pex: false,
-        addr_book_strict: false,
+        discovery: DiscoveryConfig {
+            addr_book_strict: false,
+            ..DiscoveryConfig::off()
+        },
         dial_jitter: Duration::ZERO,
         send_rate: 0,
         recv_rate: 0,

@@ -26,14 +26,14 @@ const BLOCK_WITHIN: Duration = Duration::from_secs(25);
 
 /// Starts a seed for a chain on loopback.
 fn seed(network: &str, shards: u16) -> Engine {
-    let config = Config {
+    let mut config = Config {
         network: network.to_owned(),
         moniker: String::from("seed"),
         listen_addr: ([127, 0, 0, 1], 0).into(),
-        addr_book_strict: false,
         dial_jitter: Duration::ZERO,
         ..Config::seed()
     };
+    config.discovery.addr_book_strict = false;
     Engine::builder(config)
         .node_key(NodeKey::from_seed([0x5e; 32]))
         .shards(shards)

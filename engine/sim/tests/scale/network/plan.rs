@@ -120,15 +120,15 @@ impl Plan {
     fn configure(&self, number: u32, seeds: &[NetAddress], config: &mut Config) {
         let default = Config::default();
         config.dial_jitter = default.dial_jitter;
-        config.pex_interval = default.pex_interval;
-        config.addr_book_strict = true;
+        config.discovery.pex_interval = default.discovery.pex_interval;
+        config.discovery.addr_book_strict = true;
         config.max_num_inbound_peers = default.max_num_inbound_peers;
         config.max_num_outbound_peers = default.max_num_outbound_peers;
         match self.role(number) {
-            Role::Seed => (config.pex, config.seed_mode) = (true, true),
-            Role::Honest => (config.pex, config.seeds) = (true, seeds.to_vec()),
+            Role::Seed => (config.discovery.pex, config.discovery.seed_mode) = (true, true),
+            Role::Honest => (config.discovery.pex, config.discovery.seeds) = (true, seeds.to_vec()),
             Role::Liar(lie) => {
-                config.pex = false;
+                config.discovery.pex = false;
                 config.max_num_outbound_peers = lie.outbound_max();
                 config.max_num_inbound_peers = 1000;
             }

@@ -72,7 +72,7 @@ pub(crate) fn with_puppets(scenario: Scenario, first: u32) -> (Scenario, Heard) 
     let heard = Heard::default();
     let shared = Rc::clone(&heard);
     let scenario = scenario
-        .config(move |node, config| config.pex = node < first)
+        .config(move |node, config| config.discovery.pex = node < first)
         .reactor("puppet", move |node, _| -> Box<dyn Instance> {
             let heard = Rc::clone(&shared);
             match node < first {

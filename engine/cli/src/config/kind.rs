@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use ringwire::PinShards;
 use ringwire_codec::{NetAddress, NodeId};
+use ringwire_core::config::{PACKET_PAYLOAD_BYTES_MAX, PACKET_PAYLOAD_SENT_MAX, duration};
 use toml::de::DeValue;
 
-use super::pin::PinShards;
+use super::lists;
 use super::weak::{self, Read};
-use super::{PACKET_PAYLOAD_BYTES_MAX, PACKET_PAYLOAD_SENT_MAX, duration, peer_list};
 
 /// `text` as a TOML string.
 pub(super) fn quoted(text: &str) -> String {
@@ -46,19 +47,19 @@ kind!(
 kind!(
     addresses,
     Vec<NetAddress>,
-    |value| weak::text(value)?.and_then(|text| peer_list::addresses(&text)),
+    |value| weak::text(value)?.and_then(|text| lists::addresses(&text)),
     |addresses| quoted(&joined(addresses))
 );
 kind!(
     ids,
     Vec<NodeId>,
-    |value| weak::text(value)?.and_then(|text| peer_list::ids(&text)),
+    |value| weak::text(value)?.and_then(|text| lists::ids(&text)),
     |ids| quoted(&joined(ids))
 );
 kind!(
     private_ids,
     Vec<NodeId>,
-    |value| weak::text(value)?.and_then(|text| peer_list::private_ids(&text)),
+    |value| weak::text(value)?.and_then(|text| lists::private_ids(&text)),
     |ids| quoted(&joined(ids))
 );
 kind!(

@@ -14,9 +14,8 @@
 
 use std::time::Duration;
 
+use ringwire_core::config::duration;
 use toml::de::{DeFloat, DeInteger, DeValue};
-
-use super::duration;
 
 /// The shortest duration that is taken as a bare number of nanoseconds. Whoever writes less means
 /// seconds or milliseconds, and a node with a timeout of 3 ns reaches nobody.

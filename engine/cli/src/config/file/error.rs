@@ -7,33 +7,33 @@ use thiserror::Error;
 /// A key that changes nothing, or whose value was understood in another way than it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line}: {key} {note}")]
-pub struct ConfigWarning {
+pub(crate) struct ConfigWarning {
     /// Line of the file, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The key with its section.
-    pub key: String,
+    pub(crate) key: String,
     /// What is odd, and how it was read: a sentence that goes on from the key.
-    pub note: String,
+    pub(crate) note: String,
 }
 
 /// Everything that is wrong with a file: one sentence per line of its message.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub struct ConfigFileError {
+pub(crate) struct ConfigFileError {
     /// Name of the file, as it was given.
-    pub file: String,
+    pub(crate) file: String,
     /// The faults, in the order of the file; at least one.
-    pub problems: Vec<ConfigFileProblem>,
+    pub(crate) problems: Vec<ConfigFileProblem>,
 }
 
 /// One thing that is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigFileProblem {
+pub(crate) struct ConfigFileProblem {
     /// Line of the file, from 1; none if the fault is in a default that the file did not change.
-    pub line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// The key with its section; none if the text is not TOML.
-    pub key: Option<String>,
+    pub(crate) key: Option<String>,
     /// What is wrong and how to mend it.
-    pub problem: String,
+    pub(crate) problem: String,
 }
 
 impl fmt::Display for ConfigFileError {

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use ringwire_core::config::{ListenAddr, PACKET_PAYLOAD_BYTES_MAX};
+
 use super::*;
-use crate::config::{ListenAddr, PACKET_PAYLOAD_BYTES_MAX};
 
 fn load(text: &str) -> LoadedConfig {
-    Config::from_toml("config.toml", text).expect("a valid file")
+    NodeConfig::from_toml("config.toml", text).expect("a valid file")
 }
 
 /// The message about a bad file.
 fn refusal(text: &str) -> String {
-    Config::from_toml("config.toml", text)
+    NodeConfig::from_toml("config.toml", text)
         .expect_err("a bad file")
         .to_string()
 }
@@ -21,7 +22,7 @@ fn an_empty_file_gives_the_defaults() {
     assert_eq!(
         load(""),
         LoadedConfig {
-            config: Config::default(),
+            config: NodeConfig::default(),
             warnings: Vec::new(),
             names_network: false,
         }
@@ -43,20 +44,20 @@ fn the_keys_of_cometbft_are_taken_over() {
          allow_duplicate_ip = true\n"
     );
     let config = load(&text).config;
-    assert_eq!(config.moniker, "alice");
+    assert_eq!(config.engine.moniker, "alice");
     assert_eq!(
-        config.listen_addr,
+        config.engine.listen_addr,
         "127.0.0.1:36656".parse().expect("an address")
     );
     assert_eq!(
-        config.external_address.as_deref(),
+        config.engine.external_address.as_deref(),
         Some("tcp://example.org:26656")
     );
-    assert_eq!(config.persistent_peers.len(), 2);
-    assert_eq!(config.unconditional_peer_ids.len(), 1);
-    assert_eq!(config.send_rate, 5_120_000);
-    assert_eq!(config.dial_timeout, Duration::from_secs(90));
-    assert!(config.allow_duplicate_ip);
+    assert_eq!(config.engine.persistent_peers.len(), 2);
+    assert_eq!(config.engine.unconditional_peer_ids.len(), 1);
+    assert_eq!(config.engine.send_rate, 5_120_000);
+    assert_eq!(config.engine.dial_timeout, Duration::from_secs(90));
+    assert!(config.engine.allow_duplicate_ip);
 }
 
 #[test]
@@ -72,10 +73,8 @@ fn a_home_of_cometbft_is_read_without_a_word() {
         ),
     ] {
         let loaded = load(text);
-        let expected = Config {
-            moniker: moniker.into(),
-            ..Config::default()
-        };
+        let mut expected = NodeConfig::default();
+        expected.engine.moniker = moniker.into();
         assert_eq!(loaded.config, expected, "all else is a default of ours too");
         assert!(!loaded.names_network);
         assert_eq!(loaded.warnings, [], "its defaults ask for nothing");
@@ -136,12 +135,22 @@ fn the_keys_of_discovery_are_taken_over() {
     assert_eq!(config.genesis_file, "g.json");
     assert_eq!(config.node_key_file, "/etc/key.json");
     assert_eq!(config.addr_book_file, "book.json");
-    assert_eq!((config.seeds.len(), config.private_peer_ids.len()), (1, 1));
     assert_eq!(
-        (config.pex, config.seed_mode, config.addr_book_strict),
+        (
+            config.engine.discovery.seeds.len(),
+            config.engine.discovery.private_peer_ids.len()
+        ),
+        (1, 1)
+    );
+    assert_eq!(
+        (
+            config.engine.discovery.pex,
+            config.engine.discovery.seed_mode,
+            config.engine.discovery.addr_book_strict
+        ),
         (true, true, false)
     );
-    assert_eq!(config.pex_interval, Duration::from_secs(1));
+    assert_eq!(config.engine.discovery.pex_interval, Duration::from_secs(1));
 }
 
 #[test]
@@ -236,10 +245,13 @@ fn a_value_of_the_wrong_kind_says_what_it_should_have_been() {
 
 #[test]
 fn a_number_up_to_the_largest_is_read() {
-    assert_eq!(load("[p2p]\nsend_rate = 0\n").config.send_rate, 0);
+    assert_eq!(load("[p2p]\nsend_rate = 0\n").config.engine.send_rate, 0);
     let text = format!("[p2p]\nsend_rate = {}\n", i64::MAX);
-    assert_eq!(load(&text).config.send_rate, i64::MAX as u64);
-    assert_eq!(load("[p2p]\nsend_rate = 0x10\n").config.send_rate, 16);
+    assert_eq!(load(&text).config.engine.send_rate, i64::MAX as u64);
+    assert_eq!(
+        load("[p2p]\nsend_rate = 0x10\n").config.engine.send_rate,
+        16
+    );
 }
 
 #[test]
@@ -292,10 +304,16 @@ persistent_peers_max_dial_period = 0
 ";
     let loaded = load(text);
     let config = &loaded.config;
-    assert_eq!(config.moniker, "7");
-    assert_eq!((config.send_rate, config.max_num_inbound_peers), (1000, 50));
-    assert!(config.pex && config.allow_duplicate_ip);
-    assert_eq!(config.persistent_peers_max_dial_period, Duration::ZERO);
+    assert_eq!(config.engine.moniker, "7");
+    assert_eq!(
+        (config.engine.send_rate, config.engine.max_num_inbound_peers),
+        (1000, 50)
+    );
+    assert!(config.engine.discovery.pex && config.engine.allow_duplicate_ip);
+    assert_eq!(
+        config.engine.persistent_peers_max_dial_period,
+        Duration::ZERO
+    );
     let expected = [
         "line 1: moniker is a whole number; it is read as 7",
         "line 3: p2p.send_rate is a text in quotes; it is read as 1000",
@@ -322,13 +340,16 @@ Network = \"n\"
     let loaded = load(text);
     let config = &loaded.config;
     assert_eq!(
-        (config.moniker.as_str(), config.network.as_str()),
+        (
+            config.engine.moniker.as_str(),
+            config.engine.network.as_str()
+        ),
         ("a", "n")
     );
     assert!(loaded.names_network);
     assert_eq!(config.node_key_file, "key.json");
-    assert_eq!(config.listen_addr.port(), 7);
-    assert_eq!(config.max_num_inbound_peers, 3);
+    assert_eq!(config.engine.listen_addr.port(), 7);
+    assert_eq!(config.engine.max_num_inbound_peers, 3);
     let expected = [
         "line 1: Moniker is read as moniker",
         "line 2: node-key-file is read as node_key_file",
@@ -344,7 +365,7 @@ Network = \"n\"
 #[test]
 fn of_two_spellings_the_exact_one_holds() {
     let text = "[p2p]\nsend-rate = 1\nSend_Rate = 2\nsend_rate = 3\n[P2P]\nsend_rate = 4\n";
-    assert_eq!(load(text).config.send_rate, 3);
+    assert_eq!(load(text).config.engine.send_rate, 3);
     let expected = [
         "line 2: p2p.send-rate is passed over: line 4 sets send_rate",
         "line 3: p2p.Send_Rate is passed over: line 4 sets send_rate",
@@ -406,9 +427,9 @@ fn a_peer_that_cannot_exist_costs_only_itself() {
          private_peer_ids = \"{id},10.0.0.3\"\n"
     );
     let config = load(&text).config;
-    assert_eq!(config.seeds.len(), 1);
-    assert_eq!(config.persistent_peers.len(), 1);
-    assert_eq!(config.private_peer_ids.len(), 1);
+    assert_eq!(config.engine.discovery.seeds.len(), 1);
+    assert_eq!(config.engine.persistent_peers.len(), 1);
+    assert_eq!(config.engine.discovery.private_peer_ids.len(), 1);
     let told = warned(&text);
     assert_eq!(told.len(), 4);
     assert!(told[0].contains("p2p.seeds goes on without \"") && told[0].contains("127.0.0.1.7"));
@@ -418,19 +439,21 @@ fn a_peer_that_cannot_exist_costs_only_itself() {
 #[test]
 fn an_address_to_listen_on_may_be_a_name() {
     let config = load("[p2p]\nladdr = \"tcp://localhost:26656\"\n").config;
-    assert_eq!(config.listen_name.as_deref(), Some("localhost"));
-    assert_eq!(config.listen_addr.port(), 26656);
+    assert_eq!(config.engine.listen_name.as_deref(), Some("localhost"));
+    assert_eq!(config.engine.listen_addr.port(), 26656);
     let mut config = config;
-    config.set_listen_addr(ListenAddr::Ip(([127, 0, 0, 1], 7).into()));
-    assert_eq!(config.listen_name, None);
+    config
+        .engine
+        .set_listen_addr(ListenAddr::Ip(([127, 0, 0, 1], 7).into()));
+    assert_eq!(config.engine.listen_name, None);
 }
 
 #[test]
 fn limits_of_any_size_are_taken_as_those_who_want_no_limit_write_them() {
     let text = "[p2p]\nmax_num_inbound_peers = 1000000\nmax_num_outbound_peers = 2147483647\n";
     let config = load(text).config;
-    assert_eq!(config.max_num_inbound_peers, 1_000_000);
-    assert_eq!(config.max_num_outbound_peers, i32::MAX as usize);
+    assert_eq!(config.engine.max_num_inbound_peers, 1_000_000);
+    assert_eq!(config.engine.max_num_outbound_peers, i32::MAX as usize);
 }
 
 #[test]
@@ -438,7 +461,7 @@ fn packets_as_large_as_live_networks_use_are_taken_with_a_word_on_what_is_sent()
     let payload = |size: &str| {
         let text = format!("[p2p]\nmax_packet_msg_payload_size = {size}\n");
         (
-            load(&text).config.max_packet_msg_payload_size,
+            load(&text).config.engine.max_packet_msg_payload_size,
             warned(&text),
         )
     };

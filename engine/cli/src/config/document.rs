@@ -1,6 +1,6 @@
 //! Writes a configuration as a `config.toml` that explains itself.
 
-use super::Config;
+use super::NodeConfig;
 use super::settings::{self, Setting, TOP};
 
 const HEAD: &str = "\
@@ -9,13 +9,13 @@ const HEAD: &str = "\
 # given with it holds then.
 ";
 
-impl Config {
+impl NodeConfig {
     /// This configuration as a file: each key with what it means, its unit and its default.
     ///
-    /// Reading the text with [`Config::from_toml`] gives this configuration back, but for the
+    /// Reading the text with [`NodeConfig::from_toml`] gives this configuration back, but for the
     /// software version, which no file decides.
-    pub fn to_documented_toml(&self) -> String {
-        let default = Config::default();
+    pub(crate) fn to_documented_toml(&self) -> String {
+        let default = NodeConfig::default();
         let mut text = String::from(HEAD);
         let mut section = TOP;
         for setting in settings::all() {
@@ -29,7 +29,7 @@ impl Config {
     }
 }
 
-fn write_setting(text: &mut String, setting: &Setting, config: &Config, default: &Config) {
+fn write_setting(text: &mut String, setting: &Setting, config: &NodeConfig, default: &NodeConfig) {
     text.push('\n');
     for line in setting.about {
         text.push_str(&format!("# {line}\n"));
@@ -42,8 +42,13 @@ fn write_setting(text: &mut String, setting: &Setting, config: &Config, default:
 mod tests {
     use std::time::Duration;
 
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+    use ringwire::{Config, DiscoveryConfig, PinShards};
+    use ringwire_core::config::ListenAddr;
+
     use super::*;
-    use crate::config::ListenAddr;
     use crate::config::unused::UNUSED;
 
     /// The page for readers.
@@ -51,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_page_has_a_row_for_each_key_with_its_default() {
-        let default = Config::default();
+        let default = NodeConfig::default();
         for setting in settings::all() {
             let row = format!("\n| `{}` | `{}` |", setting.key, (setting.show)(&default));
             assert!(PAGE.contains(&row), "docs/configuration.md lacks {row}");
@@ -62,8 +67,8 @@ mod tests {
         }
     }
 
-    fn read_back(config: &Config) -> Config {
-        let loaded = Config::from_toml("config.toml", &config.to_documented_toml());
+    fn read_back(config: &NodeConfig) -> NodeConfig {
+        let loaded = NodeConfig::from_toml("config.toml", &config.to_documented_toml());
         let loaded = loaded.expect("the documented file is valid");
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
         assert!(loaded.names_network);
@@ -72,17 +77,25 @@ mod tests {
 
     #[test]
     fn the_documented_defaults_are_read_back() {
-        assert_eq!(read_back(&Config::default()), Config::default());
+        assert_eq!(read_back(&NodeConfig::default()), NodeConfig::default());
     }
 
     #[test]
     fn every_field_survives_the_file() {
         let id = "00112233445566778899aabbccddeeff00112233";
-        let config = Config {
+        let discovery = DiscoveryConfig {
+            seeds: vec![format!("{id}@10.0.0.2:26656").parse().expect("an address")],
+            pex: false,
+            seed_mode: false,
+            addr_book_strict: false,
+            private_peer_ids: vec![id.parse().expect("an id")],
+            pex_interval: Duration::from_secs(15),
+            seed_disconnect_wait: Duration::from_secs(16),
+        };
+        let engine = Config {
+            discovery,
             network: "a \"quoted\" name".into(),
             moniker: "back\\slash".into(),
-            genesis_file: "/etc/genesis.json".into(),
-            node_key_file: "key.json".into(),
             version: Config::default().version,
             app_version: 0,
             tx_index: String::new(),
@@ -90,14 +103,6 @@ mod tests {
             listen_addr: "[::1]:7".parse().expect("an address"),
             listen_name: None,
             external_address: Some("example.org:1".into()),
-            seeds: vec![format!("{id}@10.0.0.2:26656").parse().expect("an address")],
-            pex: false,
-            seed_mode: false,
-            addr_book_file: "book.json".into(),
-            addr_book_strict: false,
-            private_peer_ids: vec![id.parse().expect("an id")],
-            pex_interval: Duration::from_secs(15),
-            seed_disconnect_wait: Duration::from_secs(16),
             persistent_peers: vec![
                 format!("{id}@10.0.0.1:26656").parse().expect("an address"),
                 format!("{id}@example.org:26657")
@@ -112,10 +117,6 @@ mod tests {
             allow_duplicate_ip: true,
             max_num_peers_per_ip: 18,
             max_num_peers_per_subnet: 19,
-            gossip_budget_bytes: 190_000_000,
-            gossip_backlog_bytes_max: 20_000_000,
-            gossip_seen_max: 21_000,
-            gossip_seen_span: Duration::from_secs(22),
             dial_timeout: Duration::from_millis(4),
             handshake_timeout: Duration::from_millis(5),
             dial_jitter: Duration::from_millis(6),
@@ -130,18 +131,53 @@ mod tests {
             wide_records: false,
             wide_record_bytes_max: 5_000,
             shards: 13,
-            pin_shards: super::super::PinShards::Off,
+            pin_shards: PinShards::Off,
             busy_poll: Duration::from_micros(14),
+        };
+        let config = NodeConfig {
+            engine,
+            genesis_file: "/etc/genesis.json".into(),
+            node_key_file: "key.json".into(),
+            addr_book_file: "book.json".into(),
+            gossip_budget_bytes: 190_000_000,
+            gossip_backlog_bytes_max: 20_000_000,
+            gossip_seen_max: 21_000,
+            gossip_seen_span: Duration::from_secs(22),
         };
         assert_eq!(read_back(&config), config);
         let mut named = config.clone();
-        named.set_listen_addr(ListenAddr::Name("node1".into(), 7));
+        named
+            .engine
+            .set_listen_addr(ListenAddr::Name("node1".into(), 7));
         assert_eq!(read_back(&named), named);
-        let seed = Config {
-            pex: true,
-            seed_mode: true,
-            ..config
-        };
+        let mut seed = config;
+        (seed.engine.discovery.pex, seed.engine.discovery.seed_mode) = (true, true);
         assert_eq!(read_back(&seed), seed);
+    }
+
+    proptest! {
+        /// What the fuzz target of the reader asked: no file makes it panic, and what it takes it can
+        /// write and take again.
+        #[test]
+        fn an_edited_file_is_refused_or_read_and_written_again(
+            edits in vec((any::<Index>(), 0_u8..3, ".|[\"'\\-.,:@\\[\\]{}=\n019e]"), 1..6)
+        ) {
+            let mut text: Vec<char> = NodeConfig::default().to_documented_toml().chars().collect();
+            for (place, edit, new) in edits {
+                let place = place.index(text.len());
+                match edit {
+                    0 => drop(text.remove(place)),
+                    1 => drop(text.splice(place..=place, new.chars())),
+                    _ => drop(text.splice(place..place, new.chars())),
+                }
+            }
+            let text = String::from_iter(text);
+            if let Ok(loaded) = NodeConfig::from_toml("config.toml", &text) {
+                prop_assert_eq!(loaded.config.check(), Ok(()));
+                let written = loaded.config.to_documented_toml();
+                let again = NodeConfig::from_toml("config.toml", &written);
+                prop_assert_eq!(again.map(|again| again.config), Ok(loaded.config));
+            }
+        }
     }
 }

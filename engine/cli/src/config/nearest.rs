@@ -2,7 +2,10 @@
 
 /// The candidate nearest to `name`, unless even the nearest is too far to be what was meant:
 /// more than one edit per three characters of `name`, rounded up.
-pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let edits_max = name.chars().count().div_ceil(3);
     candidates
         .into_iter()

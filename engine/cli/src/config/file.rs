@@ -10,36 +10,37 @@
 
 use std::ops::Range;
 
+use ringwire::error::ConfigError;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::NodeConfig;
 use super::nearest::nearest;
 use super::settings::{self, P2P, RINGWIRE, Setting, TOP};
 use super::unused::UNUSED;
-use super::{Config, ConfigError};
 
-pub use error::{ConfigFileError, ConfigFileProblem, ConfigWarning};
+pub(crate) use error::{ConfigFileError, ConfigFileProblem, ConfigWarning};
 
 mod error;
 
 /// A configuration read from a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadedConfig {
-    /// The configuration; it keeps every rule of [`Config::check`].
-    pub config: Config,
+pub(crate) struct LoadedConfig {
+    /// The configuration; it keeps every rule of [`NodeConfig::check`].
+    pub(crate) config: NodeConfig,
     /// Keys that were understood and change nothing.
-    pub warnings: Vec<ConfigWarning>,
+    pub(crate) warnings: Vec<ConfigWarning>,
     /// Whether the file names the network. That of a CometBFT node does not: its chain id stands in
     /// `genesis_file`.
-    pub names_network: bool,
+    pub(crate) names_network: bool,
 }
 
-impl Config {
+impl NodeConfig {
     /// Reads a configuration from the text of a `config.toml`; `file` is its name for errors.
     ///
     /// # Errors
     /// All faults at once: bad TOML, unknown keys, values of a wrong kind, rules broken.
-    pub fn from_toml(file: &str, text: &str) -> Result<LoadedConfig, ConfigFileError> {
+    pub(crate) fn from_toml(file: &str, text: &str) -> Result<LoadedConfig, ConfigFileError> {
         let mut reader = Reader::new(text);
         match DeTable::parse(text) {
             Ok(table) => reader.read_file(table.get_ref()),
@@ -52,7 +53,7 @@ impl Config {
 /// One pass over a file.
 struct Reader<'t> {
     text: &'t str,
-    config: Config,
+    config: NodeConfig,
     warnings: Vec<ConfigWarning>,
     problems: Vec<ConfigFileProblem>,
     /// Where each setting of the file stands, so that broken rules can be traced to a line.
@@ -63,7 +64,7 @@ impl<'t> Reader<'t> {
     fn new(text: &'t str) -> Self {
         Reader {
             text,
-            config: Config::default(),
+            config: NodeConfig::default(),
             warnings: Vec::new(),
             problems: Vec::new(),
             lines: Vec::new(),

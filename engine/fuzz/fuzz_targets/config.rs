@@ -1,4 +1,0 @@
-//! Feeds `fuzz_config`; what must hold is stated there.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ringwire_fuzz::fuzz_config(bytes));
