@@ -98,8 +98,8 @@ impl BlockSync {
 
     /// Asks for what is missing, of whoever has it and owes least.
     fn ask_on(&mut self, cx: &mut Context<'_, Self>) {
+        let next = self.height() + 1;
         let plan = &mut self.plan;
-        let next = i64::try_from(self.chain.len()).expect("as above") + 1;
         for height in next..next + WINDOW {
             if plan.early.contains_key(&height) || plan.requests.is_open(&height) {
                 continue;
@@ -179,8 +179,7 @@ impl Reactor for BlockSync {
     }
 
     fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, (): &mut ()) {
-        let status = self.status();
-        say(cx, &peer.id, status);
+        say(cx, &peer.id, self.status());
     }
 
     fn receive(
@@ -273,10 +272,9 @@ impl Answers<Tip> for BlockSync {
 /// Two nodes in one process.
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let node = |chain: Vec<Bytes>| -> Result<Engine, Box<dyn std::error::Error>> {
-        let (network, listen_addr) = ("block-sync".into(), "127.0.0.1:0".parse()?);
         let config = Config {
-            network,
-            listen_addr,
+            network: "block-sync".into(),
+            listen_addr: "127.0.0.1:0".parse()?,
             ..Config::default()
         };
         let verify = |block: &[u8]| std::str::from_utf8(block).ok()?.trim().parse().ok();
@@ -286,17 +284,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     // A block of this chain is its height.
     let chain = (1..=1000).map(|height| Bytes::from(format!("{height:1024}")));
-    let (full, empty) = (node(chain.collect())?, node(Vec::new())?);
-    let address = format!(
-        "{}@{}",
-        full.handle().node_id(),
-        full.handle().listen_addr()
-    );
-    empty.handle().dial_blocking(address.parse()?)?;
-    let (sync, within) = (
-        empty.handle().reactor::<BlockSync>(),
-        Duration::from_secs(5),
-    );
+    let engines = [node(chain.collect())?, node(Vec::new())?];
+    let [full, empty] = engines.each_ref().map(Engine::handle);
+    let address = format!("{}@{}", full.node_id(), full.listen_addr());
+    empty.dial_blocking(address.parse()?)?;
+    let (sync, within) = (empty.reactor::<BlockSync>(), Duration::from_secs(5));
     let mut tip = 0;
     while tip < 1000 {
         std::thread::sleep(Duration::from_millis(50));

@@ -274,33 +274,26 @@ impl Answers<Len> for Mempool {
 /// Two nodes in one process.
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let node = || -> Result<Engine, Box<dyn std::error::Error>> {
-        let (network, listen_addr) = ("mempool".into(), "127.0.0.1:0".parse()?);
         let config = Config {
-            network,
-            listen_addr,
+            network: "mempool".into(),
+            listen_addr: "127.0.0.1:0".parse()?,
             ..Config::default()
         };
         let builder = Engine::builder(config).shards(2);
         let pool = |_| Mempool::new(|tx| tx.starts_with(b"pay"));
         Ok(builder.reactor("mempool", pool).start()?)
     };
-    let (here, there) = (node()?, node()?);
-    let address = format!(
-        "{}@{}",
-        there.handle().node_id(),
-        there.handle().listen_addr()
-    );
-    here.handle().dial_blocking(address.parse()?)?;
-    let (pool, within) = (here.handle().reactor::<Mempool>(), Duration::from_secs(5));
+    let engines = [node()?, node()?];
+    let [here, there] = engines.each_ref().map(Engine::handle);
+    let address = format!("{}@{}", there.node_id(), there.listen_addr());
+    here.dial_blocking(address.parse()?)?;
+    let (pool, within) = (here.reactor::<Mempool>(), Duration::from_secs(5));
     for number in 0..100 {
         let tx = Submit(Bytes::from(format!("pay {number}")));
         let _ = pool.ask_blocking(ShardId(0), tx, within)?;
     }
     std::thread::sleep(Duration::from_millis(200));
-    let lens = there
-        .handle()
-        .reactor::<Mempool>()
-        .ask_all_blocking(Len, within)?;
+    let lens = there.reactor::<Mempool>().ask_all_blocking(Len, within)?;
     println!("transactions that wait on each shard of the other node: {lens:?}");
     Ok(())
 }
