@@ -79,6 +79,7 @@ pub fn config(framing: Framing) -> Config {
         wide_records: framing == Framing::Wide,
         // The machine is the bench's alone, and a thread that wanders makes figures that do.
         pin_shards: PinShards::On,
+        raise_open_files: true,
         ..Config::default()
     }
 }

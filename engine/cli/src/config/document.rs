@@ -132,6 +132,7 @@ mod tests {
             wide_record_bytes_max: 5_000,
             shards: 13,
             pin_shards: PinShards::Off,
+            raise_open_files: true,
             busy_poll: Duration::from_micros(14),
         };
         let config = NodeConfig {

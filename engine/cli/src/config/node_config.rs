@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringwire::Config;
+use ringwire::{Config, PinShards};
 
 /// The whole of a `config.toml`. Units are in the names or types.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +35,15 @@ impl Default for NodeConfig {
 }
 
 impl NodeConfig {
-    /// The program's defaults around what the engine is told.
+    /// The program's defaults around what the engine is told. The process is the node's alone, so it
+    /// takes as many files as it may have, and its shards are pinned where that pays.
     pub(crate) fn with_engine(engine: Config) -> Self {
         NodeConfig {
-            engine,
+            engine: Config {
+                pin_shards: PinShards::Auto,
+                raise_open_files: true,
+                ..engine
+            },
             genesis_file: String::from("config/genesis.json"),
             node_key_file: String::from("config/node_key.json"),
             addr_book_file: String::from("config/addrbook.json"),

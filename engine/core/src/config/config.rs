@@ -85,12 +85,17 @@ pub struct Config {
     pub wide_record_bytes_max: usize,
     /// Shards of the node, each a thread; zero means one per usable core.
     pub shards: usize,
-    /// Whether each shard stays on a core of its own.
+    /// Whether each shard stays on a core of its own. An engine in somebody's process pins nothing
+    /// unless it is asked: where it has a shard for every core, it then loses some locality.
     pub pin_shards: PinShards,
     /// How long an idle shard may spin for the next completion before it sleeps; zero means never.
     /// The default is long enough for an answer on the same machine or rack, and short enough to
     /// cost nothing at idle.
     pub busy_poll: Duration,
+    /// Whether the start raises the limit of open files of the whole process to the most that it may
+    /// have. Each peer takes a descriptor; under a limit that is used up, connections are not
+    /// accepted and dials fail until others close. Off: an application decides for its process.
+    pub raise_open_files: bool,
 }
 
 /// A setting that cannot work.
@@ -139,8 +144,9 @@ impl Default for Config {
             wide_records: true,
             wide_record_bytes_max: 65_536,
             shards: 0,
-            pin_shards: PinShards::Auto,
+            pin_shards: PinShards::Off,
             busy_poll: Duration::from_micros(30),
+            raise_open_files: false,
         }
     }
 }

@@ -8,12 +8,12 @@ use std::str::FromStr;
 pub enum PinShards {
     /// Only when the node has a shard for every CPU that it may use. A node with fewer shards leaves
     /// the choice to the kernel, which knows what else runs on the machine.
-    #[default]
     Auto,
     /// Whenever the shards of the process are no more than the CPUs that it may use: for a machine
     /// or a cpuset that belongs to this process alone.
     On,
-    /// Never.
+    /// Never: the default of the library, whose process is the application's.
+    #[default]
     Off,
 }
 

@@ -136,7 +136,8 @@ impl Builder {
     /// Starts the engine. Returns when every shard turns and accepts connections; on an error
     /// everything that was started is gone again.
     ///
-    /// Raises the process's limit of open files to its hard limit.
+    /// The process stays as it is, unless [`Config::raise_open_files`] or [`Config::pin_shards`] ask
+    /// for more.
     pub fn start(mut self) -> Result<Engine, StartError> {
         self.config.check()?;
         check_names(&self.reactors)?;
@@ -145,8 +146,10 @@ impl Builder {
             Some(key) => key,
             None => NodeKey::from_seed(entropy()?),
         };
-        // Not fatal: the limit may do, and a ring that lacks descriptors says so.
-        let _ = check::raise_open_files();
+        if self.config.raise_open_files {
+            // Not fatal: the limit may do, and a ring that lacks descriptors says so.
+            let _ = check::raise_open_files();
+        }
         let wanted =
             listener::resolve(self.config.listen_name.as_deref(), self.config.listen_addr)?;
         let listeners = listener::bind(wanted, usize::from(shards))?;

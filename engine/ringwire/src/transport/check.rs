@@ -1,7 +1,8 @@
 //! Whether this machine can run the engine: what was looked at, what was found, how to mend it.
 //!
 //! Used by the `doctor` command, which prints all of it. Nothing is changed, except by
-//! [`raise_open_files`] and [`reserve_open_files`], which the engine's start calls.
+//! [`reserve_open_files`], which the engine's start calls, and [`raise_open_files`], which it calls
+//! when its configuration asks for it.
 
 use std::fs;
 use std::os::fd::AsFd;

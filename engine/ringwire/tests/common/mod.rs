@@ -32,6 +32,8 @@ pub(crate) fn config() -> Config {
         dial_jitter: Duration::ZERO,
         send_rate: 0,
         recv_rate: 0,
+        // Whole crowds of nodes live in the process of one test.
+        raise_open_files: true,
         ..Config::default()
     }
 }

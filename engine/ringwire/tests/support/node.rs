@@ -150,6 +150,8 @@ fn config() -> Config {
         listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
         // Its channel is one of those that echo here.
         discovery: DiscoveryConfig::off(),
+        // Attackers open crowds of connections to it.
+        raise_open_files: true,
         allow_duplicate_ip: true,
         max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,
