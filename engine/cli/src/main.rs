@@ -4,6 +4,7 @@
 //!   init ─▶ config/config.toml, config/node_key.json ─▶ start      one node, a gossip pipe
 //!           doctor: can this machine run it?            seed       one node that tells others of others
 //!                                                       peers      what a running node knows
+//!                                                       top        the same, live, with rates
 //!                                                       localnet   many nodes, checked traffic
 //!           completions, man: for packages; version
 //! ```
@@ -44,6 +45,7 @@ mod stderr;
 mod table;
 mod terminal;
 mod threads;
+mod top;
 mod version;
 mod visit;
 
@@ -88,6 +90,7 @@ enum Command {
     Ctl(ctl::CtlArgs),
     Probe(probe::ProbeArgs),
     Crawl(crawl::CrawlArgs),
+    Top(top::TopArgs),
     Localnet(localnet::LocalnetArgs),
     Doctor(doctor::DoctorArgs),
     Version(version::VersionArgs),
@@ -116,6 +119,7 @@ impl Command {
             Command::Ctl(args) => ctl::run(&args),
             Command::Probe(args) => probe::run(&args),
             Command::Crawl(args) => crawl::run(&args),
+            Command::Top(args) => top::run(&args),
             Command::Localnet(args) => localnet::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Version(args) => version::run(&args),

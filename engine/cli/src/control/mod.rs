@@ -6,6 +6,9 @@
 //!
 //! Orders to change the node come the same way: `{"order":{…}}`, see `orders`.
 //!
+//! `{"peers":true,"address_book":false}` asks for the same without the address book, which is most of
+//! an answer and costs most of its time.
+//!
 //! The socket is the operator's alone: mode 0600 from the moment it can be reached. A node holds a
 //! lock on its home as long as it runs, so a socket that is there without the lock is that of a
 //! node that died, and is replaced; and two nodes never share a key and an address book.
@@ -25,4 +28,4 @@ mod wire;
 pub(crate) use lock::Lock;
 pub(crate) use orders::Order;
 pub(crate) use server::Control;
-pub(crate) use wire::{ask, is_answered, order};
+pub(crate) use wire::{ask, ask_live, is_answered, order};

@@ -24,14 +24,22 @@ pub(super) struct Reporter {
     since: Instant,
 }
 
+/// What a question asks for beside the node and its peers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts {
+    /// The address book: up to several megabytes.
+    pub(super) address_book: bool,
+}
+
 /// The node as of now. Its address book stays the text that the engine made: a tree of it takes ten
 /// times as much memory, which the process would keep.
 #[derive(Serialize)]
 pub(super) struct Report {
     #[serde(flatten)]
     node: Value,
-    /// The book as its file would have it; null if the node has none.
-    address_book: Option<Box<RawValue>>,
+    /// The book as its file would have it; null if the node has none, left out if nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address_book: Option<Option<Box<RawValue>>>,
 }
 
 impl Reporter {
@@ -61,7 +69,7 @@ impl Reporter {
     }
 
     /// The node as of now.
-    pub(super) fn report(&self) -> Report {
+    pub(super) fn report(&self, parts: Parts) -> Report {
         let shards = self.handle.status_blocking();
         let mut node = self.node.clone();
         let uptime = self.since.elapsed().as_secs_f64();
@@ -79,10 +87,12 @@ impl Reporter {
             "counters": figures::counters(&shards),
             "reactors": reactors(&shards),
         });
-        let address_book = self
-            .handle
-            .inspect_blocking(Pex::NAME)
-            .and_then(on_one_line);
+        let book = || {
+            self.handle
+                .inspect_blocking(Pex::NAME)
+                .and_then(on_one_line)
+        };
+        let address_book = parts.address_book.then(book);
         Report { node, address_book }
     }
 }
@@ -139,7 +149,7 @@ mod tests {
         let book = on_one_line(b"{\n\t\"key\": \"a\\n\\tb\",\n\t\"addrs\": []\n}".to_vec());
         let report = Report {
             node: json!({ "running": true }),
-            address_book: book,
+            address_book: Some(book),
         };
         let text = serde_json::to_string(&report).expect("JSON");
         let expected = r#"{"running":true,"address_book":{"key": "a\n\tb","addrs": []}}"#;

@@ -18,7 +18,7 @@ use tracing::warn;
 use super::lock::Lock;
 use super::orders::{Foreman, Order};
 use super::place::Place;
-use super::report::Reporter;
+use super::report::{Parts, Reporter};
 use super::wire::{QUESTION_BYTES_MAX, SOCKET};
 use crate::node::Node;
 use crate::threads;
@@ -155,9 +155,11 @@ fn answer_all(
         }
         match connection {
             // Whoever asks sees what went wrong; the node has no part in it.
-            Ok(stream) => drop(answer(stream, &|| reporter.report(), &|stream, order| {
-                carry_out(stream, order, foreman)
-            })),
+            Ok(stream) => drop(answer(
+                stream,
+                &|parts| reporter.report(parts),
+                &|stream, order| carry_out(stream, order, foreman),
+            )),
             Err(_) => thread::sleep(ACCEPT_PAUSE),
         }
     }
@@ -166,12 +168,12 @@ fn answer_all(
 /// Reads one question and answers it, or has its order carried out.
 fn answer<R: Serialize>(
     mut stream: UnixStream,
-    report: &dyn Fn() -> R,
+    report: &dyn Fn(Parts) -> R,
     carry_out: &dyn Fn(UnixStream, Order) -> io::Result<()>,
 ) -> io::Result<()> {
     stream.set_write_timeout(Some(ANSWER_WITHIN))?;
     let error = match read_question(&mut stream)?.as_deref().map(Question::read) {
-        Some(Ok(Question::Peers)) => return write_line(stream, &report()),
+        Some(Ok(Question::Peers(parts))) => return write_line(stream, &report(parts)),
         Some(Ok(Question::Order(order))) => return carry_out(stream, order),
         Some(Err(error)) => error,
         None => format!("a question has at most {QUESTION_BYTES_MAX} bytes"),
@@ -195,7 +197,7 @@ fn carry_out(stream: UnixStream, order: Order, foreman: &Foreman) -> io::Result<
 
 /// What can be asked.
 enum Question {
-    Peers,
+    Peers(Parts),
     Order(Order),
 }
 
@@ -204,7 +206,9 @@ impl Question {
         let mut question: Value = serde_json::from_slice(line)
             .map_err(|error| format!("a question is one line of JSON: {error}"))?;
         if question["peers"] == true {
-            return Ok(Question::Peers);
+            return Ok(Question::Peers(Parts {
+                address_book: question["address_book"] != false,
+            }));
         }
         match question.get_mut("order").map(Value::take) {
             Some(order) => serde_json::from_value(order)
@@ -254,7 +258,11 @@ mod tests {
         let (mut asker, stream) = UnixStream::pair().expect("a pair of sockets");
         asker.write_all(question).expect("room for the question");
         let echo = |stream, order| write_line(stream, &json!({ "order": order }));
-        answer(stream, &|| json!({ "peers": [] }), &echo).expect("a question and an answer");
+        let report = |parts: Parts| match parts.address_book {
+            true => json!({ "peers": [], "address_book": null }),
+            false => json!({ "peers": [] }),
+        };
+        answer(stream, &report, &echo).expect("a question and an answer");
         let mut said = String::new();
         asker.read_to_string(&mut said).expect("an answer");
         assert!(said.ends_with('\n'));
@@ -263,7 +271,11 @@ mod tests {
 
     #[test]
     fn the_question_for_peers_is_answered_and_others_are_refused() {
-        assert_eq!(heard(b"{\"peers\":true}\n"), json!({ "peers": [] }));
+        let whole = json!({ "peers": [], "address_book": null });
+        assert_eq!(heard(b"{\"peers\":true}\n"), whole);
+        assert_eq!(heard(b"{\"peers\":true,\"address_book\":true}\n"), whole);
+        let without = heard(b"{\"peers\":true,\"address_book\":false}\n");
+        assert_eq!(without, json!({ "peers": [] }));
         for question in [&b"{\"peers\":false}\n"[..], b"[]\n", b"\xff\n", b"\n"] {
             assert!(heard(question)["error"].is_string());
         }

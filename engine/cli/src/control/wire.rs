@@ -34,6 +34,15 @@ pub(crate) fn ask(home: &Home) -> Result<Option<Value>, Failure> {
     say(home, &json!({ "peers": true }), ANSWER_WITHIN)
 }
 
+/// The same without the address book, which is most of a report: for who asks again and again.
+///
+/// # Errors
+/// Those of [`ask`].
+pub(crate) fn ask_live(home: &Home) -> Result<Option<Value>, Failure> {
+    let question = json!({ "peers": true, "address_book": false });
+    say(home, &question, ANSWER_WITHIN)
+}
+
 /// Gives the node that runs on `home` an order, and waits until it is carried out; none if no node
 /// runs there.
 ///

@@ -19,6 +19,7 @@ mod service;
 mod signals;
 mod start;
 mod surroundings;
+mod top;
 mod visits;
 #[path = "../../../ringwire/tests/common/without_ring.rs"]
 mod without_ring;

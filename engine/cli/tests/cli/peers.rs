@@ -156,7 +156,10 @@ fn the_socket_answers_the_one_question_and_survives_others() {
     report_when(home.path(), |report| report["running"] == true);
     assert!(ask(b"what?\n").contains("error"));
     ask(&[b'x'; 100_000]);
-    assert!(ask(b"{\"peers\":true}\n").contains("\"node\":{"));
+    let whole = ask(b"{\"peers\":true}\n");
+    assert!(whole.contains("\"node\":{") && whole.contains("\"address_book\":"));
+    let without = ask(b"{\"peers\":true,\"address_book\":false}\n");
+    assert!(without.contains("\"node\":{") && !without.contains("\"address_book\":"));
     node.terminated().succeeded();
 }
 

@@ -1,0 +1,17 @@
+//! A live screen of the node that runs on a home.
+//!
+//! ```text
+//!   control socket ── report ──▶ model ──▶ view ──▶ a buffer of cells ──▶ terminal, or text (--once)
+//!                                  ▲        ▲
+//!        what was before: rates ───┘        └── screen: order, filter, place, pause  ◀── keys
+//! ```
+//!
+//! Model, screen and view are values: they know no clock, no socket and no terminal. [`mod@run`] has those.
+
+mod model;
+mod run;
+mod screen;
+mod terminal;
+mod view;
+
+pub(crate) use run::{TopArgs, run};

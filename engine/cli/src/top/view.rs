@@ -1,0 +1,368 @@
+//! The picture: a model and the operator's choices as cells.
+//!
+//! ```text
+//!   headline, address, state
+//!   in and out: rates, curves
+//!   peers                        takes what room there is, scrolls
+//!   channels, gossip | missing peers, refusals, bans
+//!   keys
+//! ```
+
+use ratatui::Frame;
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::Line;
+use ratatui::widgets::{Clear, Paragraph, Row, Sparkline, Table};
+
+use super::model::{BanRow, ChannelRow, Count, MissingRow, Model, PeerRow};
+use super::screen::Screen;
+use crate::table::{bytes, number_of, span};
+
+/// Lines of the panel of channels and troubles, where the screen is 24 lines high.
+const PANEL_LINES: u16 = 8;
+
+/// Columns of a rate and its name beside the curve.
+const RATE_COLUMNS: u16 = 18;
+
+/// Kinds of lines beside the channels.
+const SECTIONS: usize = 3;
+
+/// Lines below the channels.
+const GOSSIP_LINES_MIN: u16 = 3;
+
+/// Characters of who is banned: the time has room beside them.
+const TARGET_CHARS_MAX: usize = 26;
+
+/// Hex digits of an id, as many as `peers` shows.
+const ID_DIGITS: usize = 12;
+
+/// Columns below which a screen is narrow.
+const NARROW_COLUMNS: u16 = 120;
+
+/// The keys, on one line of 80 columns.
+const KEYS: &str =
+    "sort: r rate u queue t time d direction m moniker / filter p pause ? help q quit";
+
+/// The keys, explained.
+const HELP: [&str; 15] = [
+    "r        sort peers by rate, both directions together",
+    "u        ... by messages that wait to be sent",
+    "t        ... by the time they are connected",
+    "d        ... by direction, those we dialed first",
+    "m        ... by moniker",
+    "up down  scroll; also page up, page down, home",
+    "/        show peers whose moniker, id or address has a text;",
+    "         enter keeps it, escape takes it away",
+    "p        pause, and go on",
+    "q        quit; also escape and control-C",
+    "",
+    "Rates are bytes of payload a second since the question before.",
+    "DIR: * is a persistent peer. QUEUE: messages, all channels.",
+    "FULL: how often a channel's queue had no room, since the start.",
+    "Any key closes this help.",
+];
+
+/// How things are set off from one another; without colour by weight alone.
+#[derive(Clone, Copy)]
+pub(super) struct Palette {
+    /// Whether colours may be used.
+    pub(super) has_colour: bool,
+}
+
+impl Palette {
+    fn head(self) -> Style {
+        self.paint(Color::Cyan).add_modifier(Modifier::BOLD)
+    }
+
+    fn warning(self) -> Style {
+        self.paint(Color::Red).add_modifier(Modifier::BOLD)
+    }
+
+    fn curve(self) -> Style {
+        self.paint(Color::Green)
+    }
+
+    fn paint(self, colour: Color) -> Style {
+        match self.has_colour {
+            true => Style::new().fg(colour),
+            false => Style::new(),
+        }
+    }
+}
+
+/// Draws everything. The screen learns how far it can scroll.
+pub(super) fn draw(frame: &mut Frame, model: &Model, screen: &mut Screen, palette: Palette) {
+    // A low screen keeps its peers, and gives up the panel first.
+    let panel = match frame.area().height {
+        ..16 => 0,
+        16..40 => PANEL_LINES,
+        _ => 2 * PANEL_LINES,
+    };
+    let [head, rates, peers, panel, keys] = Layout::vertical([
+        Constraint::Length(2),
+        Constraint::Length(2),
+        Constraint::Min(2),
+        Constraint::Length(panel),
+        Constraint::Length(1),
+    ])
+    .areas(frame.area());
+    draw_head(frame, head, model, screen, palette);
+    draw_rates(frame, rates, model, palette);
+    draw_peers(frame, peers, model, screen, palette);
+    let [left, troubles] = Layout::horizontal([Constraint::Length(38), Constraint::Min(0)])
+        .spacing(2)
+        .areas(panel);
+    // Channels leave gossip the lines of its head and two figures.
+    let lines = u16::try_from(model.channels().len() + 1).unwrap_or(u16::MAX);
+    let lines = lines.min(panel.height.saturating_sub(GOSSIP_LINES_MIN));
+    let [channels, gossip] =
+        Layout::vertical([Constraint::Length(lines), Constraint::Min(0)]).areas(left);
+    draw_channels(frame, channels, model.channels(), palette);
+    let shown = model.gossip().iter().map(count_line).collect();
+    let shown = section("GOSSIP", model.gossip().len(), shown, palette);
+    draw_lines(frame, gossip, shown);
+    draw_troubles(frame, troubles, model, palette);
+    draw_keys(frame, keys, screen, palette);
+    if screen.shows_help() {
+        draw_help(frame, palette);
+    }
+}
+
+/// The characters of a picture, line by line, without the last newline.
+pub(super) fn text(buffer: &Buffer) -> String {
+    let columns = usize::from(buffer.area.width).max(1);
+    let rows = buffer.content().chunks(columns);
+    let lines: Vec<String> = rows.map(line_of).collect();
+    lines.join("\n").trim_end().to_owned()
+}
+
+/// A wide character has the cell behind its own, too, which is passed over.
+fn line_of(row: &[Cell]) -> String {
+    let (mut line, mut at) = (String::new(), 0);
+    while let Some(cell) = row.get(at) {
+        line.push_str(cell.symbol());
+        at += Line::raw(cell.symbol()).width().max(1);
+    }
+    line.trim_end().to_owned()
+}
+
+fn draw_head(frame: &mut Frame, area: Rect, model: &Model, screen: &Screen, palette: Palette) {
+    let node = model.headline();
+    let outbound = model.peers().iter().filter(|peer| peer.is_outbound).count();
+    let title = match model.is_known() {
+        true => format!(
+            "\"{}\" of \"{}\", up {}, {}, {}: {outbound} out, {} in",
+            node.moniker,
+            node.network,
+            span(node.uptime_seconds),
+            number_of(usize::try_from(node.shards).unwrap_or(usize::MAX), "shard"),
+            number_of(model.peers().len(), "peer"),
+            model.peers().len() - outbound,
+        ),
+        false => String::from("no answer yet"),
+    };
+    let second = match screen.trouble() {
+        Some(trouble) => Line::styled(format!("{trouble}; asking on"), palette.warning()),
+        None => Line::raw(node.address.clone()),
+    };
+    let title = Line::styled(title, palette.head());
+    frame.render_widget(Paragraph::new(vec![title, second]), area);
+}
+
+fn draw_rates(frame: &mut Frame, area: Rect, model: &Model, palette: Palette) {
+    let [words, curves] =
+        Layout::horizontal([Constraint::Length(RATE_COLUMNS), Constraint::Min(0)]).areas(area);
+    let (received, sent): (Vec<u64>, Vec<u64>) = model.history().unzip();
+    let lines = [("in ", &received), ("out", &sent)]
+        .map(|(name, rates)| Line::raw(format!("{name} {:>12}", per_second(rates.last()))));
+    frame.render_widget(Paragraph::new(lines.to_vec()), words);
+    let rows: [Rect; 2] = Layout::vertical([Constraint::Length(1); 2]).areas(curves);
+    for (row, rates) in rows.into_iter().zip([received, sent]) {
+        // The latest that have room, up to the right edge.
+        let columns = usize::from(row.width);
+        let first = rates.len().saturating_sub(columns);
+        let unused = vec![0; columns.saturating_sub(rates.len())];
+        let shown = unused.into_iter().chain(rates[first..].iter().copied());
+        let curve = Sparkline::default().data(shown).style(palette.curve());
+        frame.render_widget(curve, row);
+    }
+}
+
+fn per_second(rate: Option<&u64>) -> String {
+    rate.map_or_else(|| String::from("-"), |rate| format!("{}/s", bytes(*rate)))
+}
+
+fn draw_peers(frame: &mut Frame, area: Rect, model: &Model, screen: &mut Screen, palette: Palette) {
+    let peers = screen.arrange(model.peers());
+    let room = usize::from(area.height.saturating_sub(1));
+    let first = screen.first(peers.len(), room);
+    let rows = peers
+        .iter()
+        .skip(first)
+        .take(room)
+        .map(|peer| peer_row(peer));
+    let heads = [
+        "PEER", "MONIKER", "ADDRESS", "DIR", "FOR", "IN/S", "OUT/S", "QUEUE",
+    ];
+    // On a narrow screen an id gives way: an address is of no use when it is cut.
+    let (id, address) = match area.width {
+        ..NARROW_COLUMNS => (8, Constraint::Length(21)),
+        _ => (12, Constraint::Fill(1)),
+    };
+    let widths = [
+        Constraint::Length(id),
+        Constraint::Fill(1),
+        address,
+        Constraint::Length(4),
+        Constraint::Length(6),
+        Constraint::Length(8),
+        Constraint::Length(8),
+        Constraint::Length(5),
+    ];
+    let table = Table::new(rows, widths).header(Row::new(heads).style(palette.head()));
+    frame.render_widget(table, area);
+}
+
+fn peer_row(peer: &PeerRow) -> Row<'_> {
+    let direction = match (peer.is_outbound, peer.is_persistent) {
+        (true, true) => "out*",
+        (true, false) => "out",
+        (false, true) => "in*",
+        (false, false) => "in",
+    };
+    Row::new([
+        peer.id.chars().take(ID_DIGITS).collect(),
+        peer.moniker.clone(),
+        peer.address.clone(),
+        direction.to_owned(),
+        span(peer.connected_seconds),
+        rate(peer.received_rate),
+        rate(peer.sent_rate),
+        peer.queued_messages.to_string(),
+    ])
+}
+
+/// Bytes a second, where the head says so.
+fn rate(rate: Option<f64>) -> String {
+    // Rates are not negative; the fraction of a byte is no loss.
+    rate.map_or_else(|| String::from("-"), |rate| bytes(rate as u64))
+}
+
+/// Things a second, to a tenth.
+fn times(rate: Option<f64>) -> String {
+    rate.map_or_else(|| String::from("-"), |rate| format!("{rate:.1}"))
+}
+
+fn draw_channels(frame: &mut Frame, area: Rect, channels: &[ChannelRow], palette: Palette) {
+    let room = usize::from(area.height.saturating_sub(1));
+    let rows = channels.iter().take(room).map(|channel| {
+        Row::new([
+            channel.id.clone(),
+            rate(channel.received_rate),
+            rate(channel.sent_rate),
+            times(channel.messages_rate),
+            channel.full.to_string(),
+        ])
+    });
+    let widths = [
+        Constraint::Length(7),
+        Constraint::Length(8),
+        Constraint::Length(8),
+        Constraint::Length(7),
+        Constraint::Length(4),
+    ];
+    let heads = Row::new(["CHANNEL", "IN/S", "OUT/S", "MSGS/S", "FULL"]).style(palette.head());
+    frame.render_widget(Table::new(rows, widths).header(heads), area);
+}
+
+/// What went wrong.
+fn draw_troubles(frame: &mut Frame, area: Rect, model: &Model, palette: Palette) {
+    let room = usize::from(area.height);
+    // Many lines of one kind do not hide the other kinds.
+    let each = (room / SECTIONS).max(2);
+    let missing = model.missing();
+    let shown = missing
+        .iter()
+        .take(each / 2)
+        .flat_map(missing_lines)
+        .collect();
+    let mut lines = section("NOT CONNECTED", missing.len(), shown, palette);
+    let (refusals, bans) = (model.refusals(), model.bans());
+    let shown = refusals.iter().take(each).map(count_line).collect();
+    lines.extend(section("REFUSED", refusals.len(), shown, palette));
+    let shown = bans.iter().take(each).map(ban_line).collect();
+    lines.extend(section("BANNED", bans.len(), shown, palette));
+    draw_lines(frame, area, lines);
+}
+
+/// Draws lines; those that have no room are counted in the last one.
+fn draw_lines(frame: &mut Frame, area: Rect, mut lines: Vec<Line>) {
+    let room = usize::from(area.height);
+    if lines.len() > room && room > 0 {
+        let hidden = lines.len() - (room - 1);
+        lines.truncate(room - 1);
+        lines.push(Line::raw(format!(
+            "... and {} more",
+            number_of(hidden, "line")
+        )));
+    }
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// A head with how many there are, and the lines; nothing where there are none.
+fn section<'a>(head: &str, count: usize, lines: Vec<Line<'a>>, palette: Palette) -> Vec<Line<'a>> {
+    if count == 0 {
+        return Vec::new();
+    }
+    let head = Line::styled(format!("{head}: {count}"), palette.head());
+    std::iter::once(head).chain(lines).collect()
+}
+
+fn ban_line(ban: &BanRow) -> Line<'static> {
+    let target: String = ban.target.chars().take(TARGET_CHARS_MAX).collect();
+    Line::raw(format!("{target} for {}", span(ban.ends_seconds)))
+}
+
+fn count_line(count: &Count) -> Line<'static> {
+    let rate = times(count.rate);
+    Line::raw(format!("{:<18} {:>9} {rate:>7}/s", count.name, count.total))
+}
+
+fn missing_lines(peer: &MissingRow) -> [Line<'static>; 2] {
+    let (_, place) = peer.address.split_once('@').unwrap_or(("", &peer.address));
+    let next = peer.next_dial_seconds;
+    let next = next.map_or_else(String::new, |next| format!(", next dial in {}", span(next)));
+    let error = peer.last_error.as_deref().unwrap_or("not dialed yet");
+    [
+        Line::raw(format!("{place}{next}")),
+        Line::raw(format!("  {error}")),
+    ]
+}
+
+fn draw_keys(frame: &mut Frame, area: Rect, screen: &Screen, palette: Palette) {
+    let line = match screen.filter() {
+        (filter, true) => format!("filter: {filter}_   enter keeps it, escape takes it away"),
+        _ if screen.is_paused() => String::from("PAUSED: p goes on, q quits"),
+        ("", false) => KEYS.to_owned(),
+        (filter, false) => {
+            format!(
+                "by {}, filter: {filter}   / changes it, ? help",
+                screen.order().word()
+            )
+        }
+    };
+    frame.render_widget(Line::styled(line, palette.head()), area);
+}
+
+fn draw_help(frame: &mut Frame, palette: Palette) {
+    let area = frame.area();
+    frame.render_widget(Clear, area);
+    let title = std::iter::once(Line::styled("ringwire top: keys", palette.head()));
+    let lines: Vec<_> = title.chain(HELP.into_iter().map(Line::raw)).collect();
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;
