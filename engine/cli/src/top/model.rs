@@ -45,9 +45,9 @@ pub(super) struct PeerRow {
     pub(super) connected_seconds: f64,
     /// Messages that wait to be sent, all channels together.
     pub(super) queued_messages: u64,
-    /// Bytes of payload a second, received; none before two reports had it.
+    /// Bytes a second taken from its socket, envelopes included; none before two reports had it.
     pub(super) received_rate: Option<f64>,
-    /// Bytes of payload a second, sent.
+    /// Bytes a second given to its socket, envelopes included.
     pub(super) sent_rate: Option<f64>,
 }
 
@@ -63,9 +63,9 @@ impl PeerRow {
 pub(super) struct ChannelRow {
     /// Its id, as `0x70`.
     pub(super) id: String,
-    /// Bytes a second, received.
+    /// Bytes of messages a second, received.
     pub(super) received_rate: Option<f64>,
-    /// Bytes a second, sent.
+    /// Bytes of messages a second, sent.
     pub(super) sent_rate: Option<f64>,
     /// Messages a second, both directions together.
     pub(super) messages_rate: Option<f64>,

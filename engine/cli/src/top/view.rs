@@ -57,7 +57,7 @@ const HELP: [&str; 15] = [
     "p        pause, and go on",
     "q        quit; also escape and control-C",
     "",
-    "Rates are bytes of payload a second since the question before.",
+    "Rates: bytes a second on the wire; of channels, of whole messages.",
     "DIR: * is a persistent peer. QUEUE: messages, all channels.",
     "FULL: how often a channel's queue had no room, since the start.",
     "Any key closes this help.",
