@@ -36,8 +36,10 @@ impl MetricsServer {
         let server = Arc::new(server);
         info!("metrics at http://{}/metrics", server.server_addr());
         let mut registry = Registry::default();
-        let labels = registry
-            .sub_registry_with_label(("chain_id".into(), node.config().network.clone().into()));
+        let labels = registry.sub_registry_with_label((
+            "chain_id".into(),
+            node.config().engine.network.clone().into(),
+        ));
         OpenMetrics::new(node.handle())
             .namespace(&settings.namespace)
             .peers_max(settings.peers_max)
