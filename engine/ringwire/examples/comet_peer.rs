@@ -36,10 +36,9 @@ use prost::Message as _;
 use ringwire::bytes::Bytes;
 use ringwire::comet::channels::{self, BLOCKSYNC, DATA, MEMPOOL, STATE, VOTE};
 use ringwire::peer::PeerInfo;
+use ringwire::reactor::ChannelDescriptor;
 use ringwire::reactor::{Context, Envelope, Reactor, ReactorError};
-use ringwire::{
-    ChannelDescriptor, ChannelId, Config, DiscoveryConfig, Engine, NetAddress, NodeKey,
-};
+use ringwire::{ChannelId, Config, DiscoveryConfig, Engine, NetAddress, NodeKey};
 
 /// What is seen of the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -33,7 +33,8 @@
 //! use std::time::Duration;
 //!
 //! use ringwire::bytes::Bytes;
-//! use ringwire::{ChannelDescriptor, ChannelId, Config, Engine};
+//! use ringwire::reactor::ChannelDescriptor;
+//! use ringwire::{ChannelId, Config, Engine};
 //!
 //! const VOTES: ChannelId = ChannelId(0x22);
 //!
@@ -67,7 +68,8 @@
 //!
 //! ```
 //! use ringwire::gossip::{Flood, FloodConfig};
-//! use ringwire::{ChannelDescriptor, ChannelId, Config, Engine};
+//! use ringwire::reactor::ChannelDescriptor;
+//! use ringwire::{ChannelId, Config, Engine};
 //!
 //! let gossip = |_shard| Flood::new(FloodConfig::new(ChannelDescriptor::new(ChannelId(0x55), 5)));
 //! let builder = Engine::builder(Config::default()).reactor("gossip", gossip);
@@ -83,7 +85,8 @@
 //!
 //! ```
 //! use ringwire::reactor::{Context, Envelope, Reactor, ReactorError, TypedChannel};
-//! use ringwire::{ChannelDescriptor, ChannelId, bytes::Bytes};
+//! use ringwire::reactor::ChannelDescriptor;
+//! use ringwire::{ChannelId, bytes::Bytes};
 //!
 //! const ECHO: TypedChannel<Bytes> = TypedChannel::new(ChannelId(0x56));
 //!
@@ -127,6 +130,7 @@
 //!
 //! * `aws-lc` (default): AEAD by aws-lc-rs. Without it the pure-Rust provider is used.
 //! * `prost`: channels whose messages are protobuf ([`reactor`], [`comet`]).
+//! * `openmetrics`: a node's figures for Prometheus ([`metrics`]).
 //!
 //! # More
 //!
@@ -149,8 +153,6 @@ pub use ringwire_core::comet;
 #[doc(inline)]
 pub use ringwire_core::config::{Config, DiscoveryConfig, PinShards};
 #[doc(inline)]
-pub use ringwire_core::reactor::ChannelDescriptor;
-#[doc(inline)]
 pub use ringwire_core::switch::{Delivery, Event};
 
 #[doc(inline)]
@@ -169,7 +171,7 @@ pub mod error {
     pub use ringwire_core::document::SaveError;
     #[doc(inline)]
     pub use ringwire_core::error::{
-        CloseReason, NetworkError, PublishError, ReactorError, Reject, SendError, TrySendError,
+        CloseReason, NetworkError, PublishError, Reject, SendError, TrySendError,
     };
     #[doc(inline)]
     pub use ringwire_core::reactor::AskError;

@@ -1,5 +1,6 @@
 //! A service manager that listens, as systemd does for a unit of Type=notify.
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -41,10 +42,13 @@ impl Manager {
     /// The next word.
     fn hears(&self) -> String {
         let mut word = [0; 1024];
-        let length = self
-            .socket
-            .recv(&mut word)
-            .expect("the node has a word to say");
+        let length = loop {
+            match self.socket.recv(&mut word) {
+                // A wait with a limit is not taken up again by itself.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                heard => break heard.expect("the node has a word to say"),
+            }
+        };
         String::from_utf8_lossy(&word[..length]).into_owned()
     }
 }
