@@ -1,6 +1,6 @@
 //! Reads `config.toml`: ours, or that of a CometBFT node.
 //!
-//! A CometBFT home has many sections that are not ours ([rpc], [mempool], …); they are passed over.
+//! A CometBFT home has many sections that are not ours (`[rpc]`, `[mempool]`, …); they are passed over.
 //! Inside `[p2p]` and `[ringwire]` nothing is: a key that changes nothing here, or is read in another
 //! way than it is written, becomes a warning; one that looks like a typing error becomes an error that
 //! names the nearest known key. All faults of a file are reported at once, each with its line.

@@ -19,7 +19,7 @@ const NAMESPACE: &str = "cometbft";
 /// Flags of every command that runs a node.
 #[derive(Args)]
 pub(crate) struct MetricsArgs {
-    /// Serve http://ADDR/metrics for Prometheus, and /health; instead of [instrumentation]. `off`
+    /// Serve http://ADDR/metrics for Prometheus, and /health; instead of the section instrumentation. `off`
     /// serves nothing.
     #[arg(long, value_name = "HOST:PORT|off")]
     metrics: Option<String>,
