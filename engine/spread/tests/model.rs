@@ -1,0 +1,110 @@
+//! The model against what can be computed by hand.
+
+use std::time::Duration;
+
+use ringwire_spread::contenders::Flood;
+use ringwire_spread::network::Model;
+use ringwire_spread::scenario::Origins;
+use ringwire_spread::{Report, Scenario, run};
+
+fn small() -> Scenario {
+    Scenario {
+        nodes: 100,
+        degree: 8,
+        origins: Origins::Some(2),
+        warm: 1,
+        messages: 6,
+        ..Scenario::default()
+    }
+}
+
+fn flood(scenario: &Scenario) -> Report {
+    run(scenario, |_, _| Flood::default(), |_, _| ()).expect("the scenario is sound")
+}
+
+#[test]
+fn flooding_costs_one_copy_for_each_link_but_the_one_that_was_first() {
+    let free = Model {
+        bits_per_second: None,
+        jitter: 0.0,
+        ..Model::default()
+    };
+    let report = flood(&Scenario {
+        model: free,
+        ..small()
+    });
+    assert!(report.is_whole(), "{report:?}");
+    // Two cycles may share a pair, so a node has a little less than eight links.
+    assert!((6.5..=7.0).contains(&report.copies), "{}", report.copies);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+    let again = |seed| flood(&Scenario { seed, ..small() });
+    assert_eq!(again(1), again(1));
+    assert_ne!(again(1).trace, again(2).trace);
+}
+
+#[test]
+fn copies_cost_time_on_a_shared_uplink() {
+    let slow = |bits_per_second| {
+        let model = Model {
+            bits_per_second,
+            ..Model::default()
+        };
+        let payload_bytes = 1 << 20;
+        flood(&Scenario {
+            model,
+            payload_bytes,
+            interval: Duration::from_secs(20),
+            settle: Duration::from_secs(30),
+            ..small()
+        })
+    };
+    let (free, shared) = (slow(None), slow(Some(100_000_000)));
+    assert!(free.is_whole() && shared.is_whole());
+    // Eight links share the origin's uplink: the first copy leaves whole after eight times 84 ms.
+    assert!(
+        shared.half > free.half + Duration::from_millis(600),
+        "{shared:?}"
+    );
+}
+
+#[test]
+fn a_cold_window_costs_round_trips() {
+    let report = |slow_start| {
+        let model = Model {
+            slow_start,
+            ..Model::default()
+        };
+        flood(&Scenario {
+            model,
+            payload_bytes: 128 * 1024,
+            interval: Duration::from_secs(5),
+            ..small()
+        })
+    };
+    let (open, cold) = (report(false), report(true));
+    assert!(cold.is_whole());
+    assert!(
+        cold.half > open.half + Duration::from_millis(100),
+        "{cold:?}"
+    );
+}
+
+#[test]
+fn the_silent_hear_and_the_new_get_what_comes_after_them() {
+    let scenario = Scenario {
+        silent: 0.2,
+        churn: 0.5,
+        interval: Duration::from_secs(1),
+        ..small()
+    };
+    let report = flood(&scenario);
+    assert!(report.is_whole(), "flooding is immune: {report:?}");
+    let due_to_all = 6 * 99;
+    assert!(
+        report.due < due_to_all - 6 * 19,
+        "silent and new nodes are not counted"
+    );
+}
