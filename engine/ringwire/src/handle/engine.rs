@@ -6,7 +6,7 @@ use ringwire_core::config::Config;
 
 use crate::handle::builder::Builder;
 use crate::handle::handle::Handle;
-use crate::transport::{Ring, RingConfig};
+use crate::transport::Transport;
 
 /// Time for goodbyes when an engine is dropped without a shutdown.
 const DROP_WITHIN: Duration = Duration::from_millis(200);
@@ -47,5 +47,5 @@ impl Drop for Engine {
 /// Whether this machine lets us set up a ring at all. In a container that forbids io_uring it does
 /// not; then no engine starts, and [`Builder::start`] says how to mend it.
 pub fn is_supported() -> bool {
-    Ring::new(RingConfig::default()).is_ok()
+    Transport::new().is_ok()
 }

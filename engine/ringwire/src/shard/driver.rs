@@ -1,17 +1,17 @@
-//! The driver: the one task of a shard, which turns switch and ring into a running node.
+//! The driver: the one task of a shard, which turns switch and transport into a running node.
 //!
 //! One turn, with the clock read once:
 //!
 //! ```text
-//!   ring.turn ─▶ completions ─▶ letters ─▶ requests ─▶ timers ─▶ switch.run ─▶ outputs ─▶ wake-ups
-//!      ▲   submits what the last turn queued, one system call for all; then the              │
-//!      │   application is told what that turn did                                            │
-//!      └──────────────────── work: at once ·· none: watch a while, then sleep in the ring ◀──┘
+//!   transport ─▶ completions ─▶ letters ─▶ requests ─▶ timers ─▶ switch.run ─▶ outputs ─▶ wake-ups
+//!      ▲   does what the last turn queued; then the application is told                       │
+//!      │   what that turn did                                                                 │
+//!      └─────────────── work: at once ·· none: watch a while, then sleep in the transport ◀───┘
 //! ```
 //!
-//! Everything that can end the sleep comes through the ring: sockets, other shards and application
-//! threads (its waker), time (the bound of the sleep). So there is one place to sleep, and glommio
-//! never parks. The driver yields before it rests, and now and then while it has work, which lets any
+//! Everything that can end the sleep comes through the transport: sockets, other shards and application
+//! threads (its waker), time (the bound of the sleep). So there is one place to sleep, and no executor
+//! ever parks. The driver yields before it rests, and now and then while it has work, which lets any
 //! other task of the executor run.
 
 use std::future::Future;
@@ -84,7 +84,7 @@ impl Driver {
     /// One turn of the loop. Returns whether there was, or still is, something to do.
     fn turn(&mut self, wait: Wait) -> Result<bool, TransportError> {
         let shell = &mut self.shell;
-        let passed = shell.enter_ring(wait)?;
+        let passed = shell.turn_transport(wait)?;
         let mut worked = shell.report();
         worked |= shell.take_completions();
         worked |= shell.take_resolved();

@@ -45,7 +45,7 @@ use crate::shard::mesh::Mesh;
 use crate::shard::node::Node;
 use crate::shard::shell::{Parts, Shell};
 use crate::shard::store::{Files, Store};
-use crate::transport::{Ring, RingConfig, affinity, check};
+use crate::transport::{Transport, affinity, check};
 
 /// glommio's preempt timer: never, in effect.
 const PREEMPT: Duration = Duration::from_secs(3600);
@@ -254,15 +254,15 @@ fn set_up(berth: Berth) -> Result<(LocalExecutor, Driver), StartError> {
         pin(cpu);
     }
     let executor = executor(shard)?;
-    let mut ring = Ring::new(RingConfig::default())?;
-    ring.listen(listener)?;
-    node.mailbox(shard).waker().attach(ring.waker().into());
+    let mut transport = Transport::new()?;
+    transport.listen(listener)?;
+    node.mailbox(shard).waker().attach(transport.waker());
     let switch = switch(&plan, &node, shard)?;
     let shell = Shell::new(Parts {
         node,
         shard,
         switch,
-        ring,
+        transport,
         mesh,
         store: Store::new(plan.files.clone()),
     });

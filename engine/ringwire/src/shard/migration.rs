@@ -1,6 +1,6 @@
 //! Connections that move to their home shard.
 //!
-//! A socket can leave its ring only when the kernel holds no operation of it any more. The switch
+//! A socket can leave its transport only when the kernel holds no operation of it any more. The switch
 //! asks for a move when it has nothing in flight, but a cancelled receive may still be on its way
 //! back: then the departure waits here for a turn or two.
 
@@ -8,7 +8,7 @@ use ringwire_core::peer::ShardId;
 use ringwire_core::switch::{LinkId, Parcel};
 
 use crate::shard::mesh::{Letter, Mesh};
-use crate::transport::Ring;
+use crate::transport::Transport;
 
 /// A connection on its way out, as long as the kernel still holds an operation of its socket.
 struct Departure {
@@ -35,9 +35,9 @@ impl Departures {
     }
 
     /// Sends off the connections that are free to go.
-    pub(super) fn depart(&mut self, ring: &mut Ring, mesh: &mut Mesh) {
+    pub(super) fn depart(&mut self, transport: &mut Transport, mesh: &mut Mesh) {
         for departure in std::mem::take(&mut self.0) {
-            let Some((socket, remote)) = ring.release(departure.link) else {
+            let Some((socket, remote)) = transport.release(departure.link) else {
                 self.0.push(departure);
                 continue;
             };

@@ -1,21 +1,21 @@
-//! The shell of a shard: one thread, one glommio executor, one ring, one switch.
+//! The shell of a shard: one thread, one executor, one transport, one switch.
 //!
 //! ```text
 //!                     ┌────────────────────── thread rw-<engine>-<shard> ─┐
 //!  application ─────▶ │ [mail] requests ─▶┐                               │
 //!  other shards ────▶ │ [mesh] letters  ─▶├─▶ [driver] ◀──▶ Switch (pure) │
-//!  kernel ◀─────────▶ │ transport::Ring ◀▶┘      │                        │
+//!  kernel ◀─────────▶ │ Transport ◀──────▶┘      │                        │
 //!                     └──────────────────────────┼────────────────────────┘
 //!                                                ▼
 //!                              [lanes] subscriptions  [directory] peers, gauges
 //! ```
 //!
 //! The driver takes no decision of the protocol: it carries bytes, time and requests to the switch
-//! and does what the switch answers. It is the only task of its executor and sleeps in the ring,
-//! never in glommio (`executor` tells why).
+//! and does what the switch answers. It is the only task of its executor and sleeps in the transport,
+//! never in the executor (`executor` tells why).
 //!
 //! Between threads there are five things and no engine-wide lock on the way of a message:
-//! - a mailbox per shard: a bounded queue of requests without a lock, and the ring's wake-up;
+//! - a mailbox per shard: a bounded queue of requests without a lock, and the transport's wake-up;
 //! - an inlet (`inlets`) per thread that sends much to one peer;
 //! - a `mesh` lane per ordered pair of shards;
 //! - a lane per subscription and shard, the way back to the application;

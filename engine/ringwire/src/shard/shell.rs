@@ -1,9 +1,9 @@
 //! The switch of a shard, what tells it, and what does its will.
 //!
 //! ```text
-//!   ring, connector ─▶ completions ─▶ ┌────────┐ ─▶ outputs ─▶ ring, connector, mesh, store
-//!   mesh ────────────▶ letters ─────▶ │ switch │
-//!   mailbox ─────────▶ requests ────▶ └────────┘ ─▶ deliveries, events, replies, gauges ─▶ handles
+//!   transport, connector ─▶ completions ─▶ ┌────────┐ ─▶ outputs ─▶ transport, connector, mesh, store
+//!   mesh ─────────────────▶ letters ─────▶ │ switch │
+//!   mailbox ──────────────▶ requests ────▶ └────────┘ ─▶ deliveries, events, replies, gauges ─▶ handles
 //! ```
 //!
 //! Nothing here decides; each function empties one queue. A queue that other threads fill is
@@ -28,7 +28,7 @@ use crate::shard::replies::Replies;
 use crate::shard::request::{Control, Detail, Mailbox, ShardStatus};
 use crate::shard::store::Store;
 use crate::shard::subscriptions::Subscriptions;
-use crate::transport::{Completion, Connector, Ring, TransportError, Wait};
+use crate::transport::{Completion, Connector, Transport, TransportError, Wait};
 
 /// Letters taken in one turn at most.
 const LETTERS_PER_TURN: usize = 4096;
@@ -43,7 +43,7 @@ pub(super) struct Shell {
     shard: ShardId,
     mailbox: Arc<Mailbox>,
     switch: Switch,
-    ring: Ring,
+    transport: Transport,
     connector: Connector,
     mesh: Mesh,
     subscriptions: Subscriptions,
@@ -67,7 +67,7 @@ pub(super) struct Parts {
     pub(super) node: Arc<Node>,
     pub(super) shard: ShardId,
     pub(super) switch: Switch,
-    pub(super) ring: Ring,
+    pub(super) transport: Transport,
     pub(super) mesh: Mesh,
     pub(super) store: Store,
 }
@@ -79,7 +79,7 @@ impl Shell {
             node,
             shard,
             switch,
-            ring,
+            transport,
             mesh,
             store,
         } = parts;
@@ -89,8 +89,8 @@ impl Shell {
             node,
             shard,
             switch,
-            connector: Connector::new(ring.waker()),
-            ring,
+            connector: Connector::new(transport.waker()),
+            transport,
             mesh,
             subscriptions: Subscriptions::default(),
             inlets: Inlets::default(),
@@ -111,17 +111,17 @@ impl Shell {
 
     /// Submits what the last turn queued, waits as told, and reads the clock. Gives the time that
     /// passed since the turn before.
-    pub(super) fn enter_ring(&mut self, wait: Wait) -> Result<Duration, TransportError> {
+    pub(super) fn turn_transport(&mut self, wait: Wait) -> Result<Duration, TransportError> {
         let pool = self.switch.pool();
-        self.ring.turn(pool, wait, &mut self.completions)?;
+        self.transport.turn(pool, wait, &mut self.completions)?;
         let before = std::mem::replace(&mut self.now, self.node.clock.now());
         Ok(self.now - before)
     }
 
     /// Whether something has come that the next turn will find. Who leaves a letter or a request
-    /// uses the ring's waker, so this sees all of them.
+    /// uses the transport's waker, so this sees all of them.
     pub(super) fn has_news(&mut self) -> bool {
-        self.ring.has_pending()
+        self.transport.has_pending()
     }
 
     /// Whether the switch has more to do at once.
@@ -147,10 +147,10 @@ impl Shell {
     }
 
     /// Whether the shard may leave: every shard's switch has stopped and what this one wrote has
-    /// arrived (a dropped ring cuts it off), or the time is up.
+    /// arrived (a dropped transport cuts it off), or the time is up.
     pub(super) fn is_done(&self) -> bool {
         self.leave_by.is_some_and(|at| {
-            let has_stopped = self.node.is_stopped() && !self.ring.is_closing();
+            let has_stopped = self.node.is_stopped() && !self.transport.is_closing();
             has_stopped || at <= self.now
         })
     }
@@ -159,7 +159,7 @@ impl Shell {
 // ---- told -----------------------------------------------------------------------------------
 
 impl Shell {
-    /// What the ring reports.
+    /// What the transport reports.
     pub(super) fn take_completions(&mut self) -> bool {
         let mut completions = std::mem::take(&mut self.completions);
         let worked = !completions.is_empty();
@@ -182,7 +182,7 @@ impl Shell {
                 // The name may have another address; then the dial goes on.
                 let over = self
                     .connector
-                    .handle_failed(&mut self.ring, now, dial, error);
+                    .handle_failed(&mut self.transport, now, dial, error);
                 if let Some(error) = over {
                     switch.handle_dial_failed(now, dial, error);
                 }
@@ -191,7 +191,7 @@ impl Shell {
             Completion::Sent { link, buffers } => switch.handle_sent(now, link, buffers),
             Completion::Closed { link, error } => match self.departures.take_failed(link) {
                 Some(parcel) => {
-                    self.ring.close(link);
+                    self.transport.close(link);
                     switch.handle_move_failed(now, *parcel, error);
                 }
                 None => switch.handle_closed(now, link, error),
@@ -211,7 +211,7 @@ impl Shell {
             return false;
         }
         let mut failed = false;
-        while let Some((dial, error)) = self.connector.poll_failure(&mut self.ring, self.now) {
+        while let Some((dial, error)) = self.connector.poll_failure(&mut self.transport, self.now) {
             self.switch.handle_dial_failed(self.now, dial, error);
             failed = true;
         }
@@ -231,7 +231,7 @@ impl Shell {
                     remote,
                     parcel,
                 } => {
-                    let link = self.ring.adopt(socket, remote);
+                    let link = self.transport.adopt(socket, remote);
                     self.switch.handle_adopted(self.now, link, remote, parcel);
                 }
             }
@@ -298,7 +298,7 @@ impl Shell {
     fn begin_stop(&mut self, within: Duration) {
         // What finds room in the peers' queues now is flushed with them.
         self.inlets.serve(self.now, &mut self.switch);
-        self.ring.stop_listening();
+        self.transport.stop_listening();
         self.leave_by = Some(self.now + within + STOP_GRACE);
     }
 
@@ -311,8 +311,8 @@ impl Shell {
                 Detail::Counters => Vec::new(),
                 Detail::Peers => self.switch.peers(self.now),
             },
-            system_calls: self.ring.system_calls(),
-            refused_system_calls: self.ring.refused_system_calls(),
+            system_calls: self.transport.system_calls(),
+            refused_system_calls: self.transport.refused_system_calls(),
         }
     }
 
@@ -346,15 +346,18 @@ impl Shell {
                 port,
                 timeout,
             } => {
-                let (ring, target) = (&mut self.ring, (&host, port));
-                if let Err(error) = self.connector.dial(ring, self.now, dial, target, timeout) {
+                let (transport, target) = (&mut self.transport, (&host, port));
+                if let Err(error) = self
+                    .connector
+                    .dial(transport, self.now, dial, target, timeout)
+                {
                     self.switch.handle_dial_failed(self.now, dial, error);
                 }
             }
-            Output::CancelDial(dial) => self.connector.cancel(&mut self.ring, dial),
-            Output::Transmit { link, buffers } => self.ring.transmit(link, buffers),
-            Output::Read { link, mode } => self.ring.read(link, mode),
-            Output::Close { link } => self.ring.close(link),
+            Output::CancelDial(dial) => self.connector.cancel(&mut self.transport, dial),
+            Output::Transmit { link, buffers } => self.transport.transmit(link, buffers),
+            Output::Read { link, mode } => self.transport.read(link, mode),
+            Output::Close { link } => self.transport.close(link),
             Output::Move { link, to, parcel } => {
                 self.departures.begin(link, to, parcel);
             }
@@ -402,7 +405,7 @@ impl Shell {
 
     /// Sends off connections that move, and wakes the shards that have new letters.
     pub(super) fn send_off(&mut self) {
-        self.departures.depart(&mut self.ring, &mut self.mesh);
+        self.departures.depart(&mut self.transport, &mut self.mesh);
         let node = &self.node;
         self.mesh.flush(|shard| node.mailbox(shard).wake());
         // Told before the rooms are: an end of the congestion wakes those who wait to publish.

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //!   dial(name) ──▶ Resolver ──▶ poll_failure ──┐
-//!   dial(ip) ──────────────────────────────────┼──▶ Ring::dial ──▶ handle_connected
-//!                                 next address └──────── handle_failed
+//!   dial(ip) ──────────────────────────────────┼──▶ Transport::dial ──▶ handle_connected
+//!                                 next address └───────────── handle_failed
 //! ```
 //!
 //! Resolving and all addresses together have the time the dial was given.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::task::Waker;
 use std::time::Duration;
 
 use ringwire_codec::net_address::Host;
@@ -18,9 +19,9 @@ use ringwire_core::switch::io::DialId;
 use ringwire_core::time::Instant;
 
 use super::resolver::{Answer, Resolver};
-use super::ring::{Ring, Waker};
+use super::transport::Transport;
 
-/// A dial whose end the ring has not reported.
+/// A dial whose end the transport has not reported.
 #[derive(Debug)]
 struct Attempt {
     /// When its time is up.
@@ -39,7 +40,7 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// A connector for the ring that `waker` wakes.
+    /// A connector for the transport that `waker` wakes.
     pub(crate) fn new(waker: Waker) -> Self {
         Connector {
             attempts: HashMap::new(),
@@ -47,12 +48,12 @@ impl Connector {
         }
     }
 
-    /// Dials `host`. Returns the error if that fails at once; otherwise the ring reports
+    /// Dials `host`. Returns the error if that fails at once; otherwise the transport reports
     /// `Connected` or `DialFailed` (see [`Connector::handle_failed`]), or [`Connector::poll_failure`]
     /// tells of names that did not resolve.
     pub(crate) fn dial(
         &mut self,
-        ring: &mut Ring,
+        transport: &mut Transport,
         now: Instant,
         dial: DialId,
         (host, port): (&Host, u16),
@@ -64,7 +65,7 @@ impl Connector {
             resolving: false,
         };
         match host {
-            Host::Ip(ip) => ring.dial(dial, SocketAddr::new(*ip, port), timeout),
+            Host::Ip(ip) => transport.dial(dial, SocketAddr::new(*ip, port), timeout),
             Host::Name(name) => {
                 self.resolver.ask(dial, name, port)?;
                 attempt.resolving = true;
@@ -75,26 +76,26 @@ impl Connector {
     }
 
     /// Forgets a dial, wherever it is.
-    pub(crate) fn cancel(&mut self, ring: &mut Ring, dial: DialId) {
+    pub(crate) fn cancel(&mut self, transport: &mut Transport, dial: DialId) {
         self.attempts.remove(&dial);
-        ring.cancel_dial(dial);
+        transport.cancel_dial(dial);
     }
 
-    /// To be told when the ring reports `Connected`.
+    /// To be told when the transport reports `Connected`.
     pub(crate) fn handle_connected(&mut self, dial: DialId) {
         self.attempts.remove(&dial);
     }
 
-    /// To be told when the ring reports `DialFailed`. Returns the error if the dial is over, or
+    /// To be told when the transport reports `DialFailed`. Returns the error if the dial is over, or
     /// `None` if the next address is being tried.
     pub(crate) fn handle_failed(
         &mut self,
-        ring: &mut Ring,
+        transport: &mut Transport,
         now: Instant,
         dial: DialId,
         error: NetworkError,
     ) -> Option<NetworkError> {
-        if self.try_next(ring, now, dial) {
+        if self.try_next(transport, now, dial) {
             return None;
         }
         self.attempts.remove(&dial);
@@ -109,10 +110,10 @@ impl Connector {
     }
 
     /// Starts dials whose name is resolved; returns the next dial that failed before it reached
-    /// the ring. To be called until it returns `None`, after each `Woken` and at the timeout.
+    /// the transport. To be called until it returns `None`, after each `Woken` and at the timeout.
     pub(crate) fn poll_failure(
         &mut self,
-        ring: &mut Ring,
+        transport: &mut Transport,
         now: Instant,
     ) -> Option<(DialId, NetworkError)> {
         while let Some(Answer { dial, found }) = self.resolver.poll_answer() {
@@ -128,7 +129,7 @@ impl Connector {
                     return Some((dial, error));
                 }
             }
-            if !self.try_next(ring, now, dial) {
+            if !self.try_next(transport, now, dial) {
                 self.attempts.remove(&dial);
                 return Some((dial, NetworkError::DialTimeout));
             }
@@ -149,7 +150,7 @@ impl Connector {
 
     /// Dials the next address of a name within the time that is left, shared fairly with the
     /// addresses after it: a dead one must not use up all of it.
-    fn try_next(&mut self, ring: &mut Ring, now: Instant, dial: DialId) -> bool {
+    fn try_next(&mut self, transport: &mut Transport, now: Instant, dial: DialId) -> bool {
         let Some(attempt) = self.attempts.get_mut(&dial) else {
             return false;
         };
@@ -161,7 +162,7 @@ impl Connector {
         let Some(address) = attempt.rest.pop_front() else {
             return false;
         };
-        ring.dial(dial, address, share);
+        transport.dial(dial, address, share);
         true
     }
 }
@@ -173,45 +174,50 @@ mod tests {
     use ringwire_core::buffer::{BufferPool, PoolLimits};
 
     use super::*;
-    use crate::transport::{Completion, RingConfig, Wait, without_ring};
+    use crate::transport::{Completion, Wait, without_ring};
 
     const TIMEOUT: Duration = Duration::from_secs(10);
     const DIAL: DialId = DialId(1);
 
     struct Rig {
-        ring: Ring,
+        transport: Transport,
         connector: Connector,
         pool: BufferPool,
     }
 
     impl Rig {
         fn new() -> Option<Rig> {
-            let ring = Ring::new(RingConfig::default())
-                .map_err(without_ring::skip)
-                .ok()?;
-            let connector = Connector::new(ring.waker());
+            let transport = Transport::new().map_err(without_ring::skip).ok()?;
+            let connector = Connector::new(transport.waker());
             Some(Rig {
-                ring,
+                transport,
                 connector,
                 pool: BufferPool::new(PoolLimits::default()),
             })
         }
 
         fn dial(&mut self, host: Host, port: u16) -> Result<(), NetworkError> {
-            self.connector
-                .dial(&mut self.ring, Instant::ZERO, DIAL, (&host, port), TIMEOUT)
+            self.connector.dial(
+                &mut self.transport,
+                Instant::ZERO,
+                DIAL,
+                (&host, port),
+                TIMEOUT,
+            )
         }
 
         /// Turns until the dial has ended.
         fn outcome(&mut self) -> Result<SocketAddr, NetworkError> {
             for _ in 0..1000 {
-                let failed = self.connector.poll_failure(&mut self.ring, Instant::ZERO);
+                let failed = self
+                    .connector
+                    .poll_failure(&mut self.transport, Instant::ZERO);
                 if let Some((DIAL, error)) = failed {
                     return Err(error);
                 }
                 let mut out = Vec::new();
                 let wait = Wait::Until(Duration::from_millis(50));
-                self.ring
+                self.transport
                     .turn(&mut self.pool, wait, &mut out)
                     .expect("a turn");
                 for completion in out {
@@ -231,7 +237,7 @@ mod tests {
                 }
                 Completion::DialFailed { dial, error } => self
                     .connector
-                    .handle_failed(&mut self.ring, Instant::ZERO, dial, error)
+                    .handle_failed(&mut self.transport, Instant::ZERO, dial, error)
                     .map(Err),
                 _ => None,
             }
@@ -279,7 +285,10 @@ mod tests {
             resolving: false,
         };
         rig.connector.attempts.insert(DIAL, attempt);
-        assert!(rig.connector.try_next(&mut rig.ring, Instant::ZERO, DIAL));
+        assert!(
+            rig.connector
+                .try_next(&mut rig.transport, Instant::ZERO, DIAL)
+        );
         let error = rig.outcome().expect_err("nobody listens");
         assert!(
             matches!(
@@ -318,9 +327,9 @@ mod tests {
         rig.connector.attempts.insert(DIAL, attempt);
         assert_eq!(rig.connector.poll_timeout(), Some(Instant::ZERO + TIMEOUT));
         let early = Instant::from_nanos(TIMEOUT.as_nanos() as u64 - 1);
-        assert_eq!(rig.connector.poll_failure(&mut rig.ring, early), None);
+        assert_eq!(rig.connector.poll_failure(&mut rig.transport, early), None);
         let late = Instant::ZERO + TIMEOUT;
-        let failed = rig.connector.poll_failure(&mut rig.ring, late);
+        let failed = rig.connector.poll_failure(&mut rig.transport, late);
         assert_eq!(failed, Some((DIAL, NetworkError::DialTimeout)));
         assert_eq!(rig.connector.poll_timeout(), None);
 
@@ -329,15 +338,15 @@ mod tests {
         rig.connector
             .resolver
             .answer_late(Answer { dial: DIAL, found });
-        assert_eq!(rig.connector.poll_failure(&mut rig.ring, late), None);
-        assert_eq!(rig.ring.link_count(), 0);
+        assert_eq!(rig.connector.poll_failure(&mut rig.transport, late), None);
+        assert_eq!(rig.transport.link_count(), 0);
     }
 
     #[test]
     fn a_cancelled_dial_is_forgotten() {
         let Some(mut rig) = Rig::new() else { return };
         rig.dial(Host::Name("localhost".into()), 1).expect("starts");
-        rig.connector.cancel(&mut rig.ring, DIAL);
+        rig.connector.cancel(&mut rig.transport, DIAL);
         assert!(rig.connector.attempts.is_empty());
         assert_eq!(rig.connector.poll_timeout(), None);
     }

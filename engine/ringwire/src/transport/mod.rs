@@ -1,37 +1,44 @@
-//! Sockets and io_uring: the only room that touches the network.
+//! Sockets: the only room that touches the network.
 //!
-//! A shard owns one [`Ring`] and drives it from its own thread. The ring knows links, bytes and
+//! A shard owns one [`Transport`] and drives it from its own thread. It knows links, bytes and
 //! time limits, and none of the switch's rules: what it is told to do comes from
 //! [`ringwire_core::switch::Output`], what it reports goes to the switch's `handle_*` methods.
 //!
 //! ```text
 //!               dial, read, transmit, close                    Accepted, Connected, Received,
-//!   switch ──▶ ───────────────────────────▶ Ring ── turn ──▶   Sent, Closed, Woken ──▶ switch
+//!   switch ──▶ ─────────────────────────▶ Transport ─ turn ─▶  Sent, Closed, Woken ──▶ switch
 //!                                            │  ▲
-//!                        one io_uring_enter  ▼  │  completions
+//!                              system calls  ▼  │  what became of them
 //!                                           kernel
 //! ```
 //!
-//! - [`ring`]: the ring itself, its provided buffers and the waker; the room's only `unsafe`.
-//! - `link`: one socket as a state machine that says what to ask of the kernel next.
+//! - [`transport`]: the face of this room to a shard.
+//! - [`ring`]: io_uring, with its provided buffers and its waker; the room's only `unsafe`.
+//! - [`completion`], [`link_id`], `accepting`, `options`: what does not depend on how bytes are moved.
 //! - [`listener`]: sockets to accept from, one per shard on the same port.
 //! - `resolver`: names to addresses, on a plain thread.
-//! - [`dialer`]: from a name to a connection, one address after the other.
+//! - [`connector`]: from a name to a connection, one address after the other.
 //! - `affinity`: threads on CPUs.
 //! - [`check`]: whether this machine can run the engine, and how to mend it if not.
 
+mod accepting;
 pub(crate) mod affinity;
 pub(crate) mod check;
+pub(crate) mod completion;
 pub(crate) mod connector;
 mod error;
+pub(crate) mod link_id;
 pub(crate) mod listener;
+mod options;
 mod resolver;
 pub(crate) mod ring;
-mod socket;
+#[allow(clippy::module_inception, reason = "the enum is the room's namesake")]
+pub(crate) mod transport;
 #[cfg(test)]
 #[path = "../../tests/common/without_ring.rs"]
 mod without_ring;
 
+pub(crate) use completion::{Completion, Wait};
 pub(crate) use connector::Connector;
 pub use error::TransportError;
-pub(crate) use ring::{Completion, Ring, RingConfig, Wait};
+pub(crate) use transport::Transport;

@@ -1,8 +1,8 @@
 //! From a host name to its addresses, on a plain thread.
 //!
 //! The system's resolver blocks, for half a minute if name servers are silent. So names are
-//! resolved on one thread per shard, started with the first name, which answers through the ring's
-//! waker.
+//! resolved on one thread per shard, started with the first name, which answers through the
+//! transport's waker.
 //!
 //! ```text
 //!   ask ──▶ questions (≤ QUEUE_MAX) ──▶ thread ──▶ answers, wake ──▶ poll_answer
@@ -11,13 +11,13 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::task::Waker;
 
 use ringwire_core::error::NetworkError;
 use ringwire_core::switch::io::DialId;
 
 use super::affinity;
 use super::error::TransportError;
-use super::ring::Waker;
 
 /// Names that may wait for the resolver. The switch keeps few dials at a time; more than this
 /// means that the name servers are silent, and then a quick failure serves better than a queue.
@@ -52,7 +52,7 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    /// A resolver that wakes the ring of `waker` when it has an answer.
+    /// A resolver that uses `waker` when it has an answer.
     pub(super) fn new(waker: Waker) -> Self {
         let (answer, answers) = channel();
         Resolver {
@@ -123,7 +123,7 @@ fn start_resolver(
             if answer.send(Answer { dial, found }).is_err() {
                 return;
             }
-            waker.wake();
+            waker.wake_by_ref();
         }
     };
     affinity::spawn("rw-resolver", work).map_err(TransportError::Thread)?;

@@ -1,7 +1,6 @@
 //! Accepting: one multishot accept, and a pause when the process is out of descriptors.
 //!
-//! `EMFILE` and the like leave the connection in the backlog, so arming again at once would spin.
-//! Hence a pause first. Errors of a single connection (`ECONNABORTED`) consume it: no pause.
+//! When to pause is told by [`super::super::accepting`].
 
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use io_uring::types::{CancelBuilder, Fd, Timespec};
 use io_uring::{opcode, squeue};
 
+use super::super::accepting::is_of_one_connection;
 use super::token::{Kind, Token};
 
 /// What the ring must start for the listener.
@@ -141,24 +141,6 @@ impl Acceptor {
 /// The entry that cancels the operation of `target`.
 pub(super) fn cancel_entry(target: Token) -> squeue::Entry {
     opcode::AsyncCancel2::new(CancelBuilder::user_data(target.pack())).build()
-}
-
-/// Errors that concern the connection at hand and not the listener, by accept(2).
-fn is_of_one_connection(errno: i32) -> bool {
-    matches!(
-        errno,
-        libc::ECONNABORTED
-            | libc::EINTR
-            | libc::EAGAIN
-            | libc::EPROTO
-            | libc::EPERM
-            | libc::ENETDOWN
-            | libc::ENETUNREACH
-            | libc::EHOSTDOWN
-            | libc::EHOSTUNREACH
-            | libc::ENOPROTOOPT
-            | libc::ENONET
-    )
 }
 
 #[cfg(test)]

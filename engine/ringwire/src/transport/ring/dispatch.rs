@@ -11,11 +11,12 @@ use ringwire_core::error::NetworkError;
 use ringwire_core::switch::io::Transmit;
 use socket2::Socket;
 
-use super::super::socket::{self, Phase, RingSocket, SendStep};
-use super::completion::Completion;
+use super::super::completion::{Completion, give_back, io_error};
+use super::super::link_id::{self, LINKS_MAX};
 use super::ring::Ring;
+use super::socket::{self, Phase, RingSocket, SendStep};
 use super::system;
-use super::token::{self, Kind, LINKS_MAX, Token};
+use super::token::{Kind, Token};
 
 /// How long a dropped ring waits for the kernel in one go, and how often. Cancelled socket
 /// operations end at once; the limits only keep a broken kernel from hanging the thread.
@@ -56,7 +57,7 @@ impl Ring {
             let errno = -entry.result();
             if acceptor.failed(errno, last) {
                 self.ready.push(Completion::AcceptFailed {
-                    error: io_error("accept", errno),
+                    error: errno_error("accept", errno),
                 });
             }
         } else {
@@ -85,7 +86,7 @@ impl Ring {
         let index = self
             .links
             .insert(RingSocket::open(socket, remote, generation));
-        let link = token::link_id(index, generation);
+        let link = link_id::link_id(index, generation);
         self.ready.push(Completion::Accepted { link, remote });
     }
 
@@ -133,7 +134,7 @@ impl Ring {
             libc::ENOBUFS => self.starve(index),
             // Not failures of the link: it is armed again if it is still to be read.
             libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
-            errno if errno > 0 => self.fail(index, io_error("recv", errno)),
+            errno if errno > 0 => self.fail(index, errno_error("recv", errno)),
             _ => {}
         }
     }
@@ -172,7 +173,7 @@ impl Ring {
         give_back(buffers, pool);
         // A write of at least one byte that writes none is as dead as one that fails.
         let errno = if result == 0 { libc::EPIPE } else { -result };
-        self.fail(index, io_error("send", errno));
+        self.fail(index, errno_error("send", errno));
     }
 
     fn end_connect(&mut self, index: usize, result: i32) {
@@ -191,7 +192,7 @@ impl Ring {
         let error = match -result {
             libc::ECANCELED if expired => NetworkError::DialTimeout,
             libc::ETIMEDOUT => NetworkError::DialTimeout,
-            errno => io_error("connect", errno),
+            errno => errno_error("connect", errno),
         };
         self.ready.push(Completion::DialFailed { dial, error });
         self.links[index].begin_close(self.close_timeout);
@@ -265,16 +266,7 @@ fn close_accepted(entry: cqueue::Entry) {
     }
 }
 
-fn give_back(buffers: Transmit, pool: &mut BufferPool) {
-    buffers
-        .into_iter()
-        .for_each(|buffer| pool.give_back_send(buffer));
-}
-
-/// An error number as the pure rooms know it.
-pub(super) fn io_error(operation: &'static str, errno: i32) -> NetworkError {
-    NetworkError::Io {
-        operation,
-        message: io::Error::from_raw_os_error(errno).to_string(),
-    }
+/// An error number of the kernel as the pure rooms know it.
+fn errno_error(operation: &'static str, errno: i32) -> NetworkError {
+    io_error(operation, &io::Error::from_raw_os_error(errno))
 }

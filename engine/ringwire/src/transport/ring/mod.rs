@@ -4,7 +4,7 @@
 //!
 //! Calls such as [`Ring::read`] and [`Ring::transmit`] only queue submissions. [`Ring::turn`] makes
 //! one `io_uring_enter` that submits them all, runs the kernel's deferred work, optionally sleeps,
-//! and then turns every completion into a [`Completion`].
+//! and then turns every completion into a [`Completion`](super::Completion).
 //!
 //! # What lives how long
 //!
@@ -34,13 +34,13 @@
 )]
 
 mod acceptor;
-mod completion;
 mod dispatch;
 mod kernel;
 mod provided;
 mod refusals;
 #[allow(clippy::module_inception, reason = "the ring is the room's namesake")]
 mod ring;
+mod socket;
 pub(super) mod system;
 mod token;
 mod waker;
@@ -48,9 +48,6 @@ mod waker;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use completion::{Completion, Wait};
 pub(crate) use ring::{Ring, RingConfig};
-pub(crate) use waker::Waker;
 
 pub(super) use kernel::{Kernel, mend_setup};
-pub(super) use provided::BUFFER_GROUP;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::task::Waker;
 use std::time::Duration;
 
 use io_uring::cqueue;
@@ -13,14 +14,16 @@ use ringwire_core::switch::io::{DialId, LinkId, ReadMode, Transmit};
 use slab::Slab;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::super::accepting::ACCEPT_PAUSE;
+use super::super::completion::{Completion, Wait};
 use super::super::error::TransportError;
-use super::super::socket::{self, Action, Phase, RingSocket, Target};
+use super::super::link_id::{self, LINKS_MAX};
 use super::acceptor::{self, Acceptor, cancel_entry};
-use super::completion::{Completion, Wait};
 use super::kernel::Kernel;
 use super::provided::ProvidedBuffers;
-use super::token::{self, Kind, LINKS_MAX, Token};
-use super::waker::{WakeSource, Waker};
+use super::socket::{self, Action, Phase, RingSocket, Target};
+use super::token::{Kind, Token};
+use super::waker::WakeSource;
 
 /// How often a ring whose links wait for receive buffers looks whether the pool has some again:
 /// the last slice of a buffer may be dropped on a thread that knows nothing of this ring.
@@ -71,9 +74,6 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// Pause after a failed accept.
-    pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
     /// Sets up a ring for the calling thread. Fails with a way to mend it where the kernel, a
     /// container or a limit stands against it; see also [`super::super::check`].
     pub(crate) fn new(config: RingConfig) -> Result<Ring, TransportError> {
@@ -116,7 +116,7 @@ impl Ring {
                 source,
                 mend: "give a listening TCP socket",
             })?;
-        self.acceptor = Some(Acceptor::new(listener, Self::ACCEPT_PAUSE));
+        self.acceptor = Some(Acceptor::new(listener, ACCEPT_PAUSE));
         self.settle_acceptor();
         Ok(())
     }
@@ -196,7 +196,7 @@ impl Ring {
         let index = self
             .links
             .insert(RingSocket::adopted(socket, remote, generation));
-        token::link_id(index, generation)
+        link_id::link_id(index, generation)
     }
 
     /// Gives up a paused link so that another ring can adopt it. `None` if the link is unknown or
@@ -248,7 +248,6 @@ impl Ring {
     }
 
     /// Links of any state, those being closed included.
-    #[cfg(test)]
     #[cfg(test)]
     pub(crate) fn link_count(&self) -> usize {
         self.links.len()
@@ -351,13 +350,13 @@ impl Ring {
     // ---- within -----------------------------------------------------------------------------
 
     pub(super) fn find(&self, link: LinkId) -> Option<usize> {
-        let index = token::index_of(link);
+        let index = link_id::index_of(link);
         let found = self.links.get(index)?;
-        (found.generation() == token::generation_of(link)).then_some(index)
+        (found.generation() == link_id::generation_of(link)).then_some(index)
     }
 
     pub(super) fn id_of(&self, index: usize) -> LinkId {
-        token::link_id(index, self.links[index].generation())
+        link_id::link_id(index, self.links[index].generation())
     }
 
     pub(super) fn next_generation(&mut self) -> u32 {

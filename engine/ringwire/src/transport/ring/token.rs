@@ -5,13 +5,9 @@
 //!   [ kind ] [ link's index ] [ link's generation      ]
 //! ```
 //!
-//! The lower 56 bits are the [`LinkId`]: place in the slab, and a number that no other link of this
-//! ring had before (it wraps after four thousand million links, long after its holder is gone).
+//! The lower 56 bits are the [`LinkId`].
 
 use ringwire_core::switch::io::LinkId;
-
-/// Links a ring can hold: what 24 bits can count.
-pub(super) const LINKS_MAX: usize = 1 << 24;
 
 /// What an operation does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,24 +91,9 @@ impl Token {
     }
 }
 
-/// The id of the link at `index` of the slab.
-pub(super) fn link_id(index: usize, generation: u32) -> LinkId {
-    debug_assert!(index < LINKS_MAX);
-    LinkId((index as u64) << 32 | u64::from(generation))
-}
-
-/// The place in the slab that an id names.
-pub(super) fn index_of(link: LinkId) -> usize {
-    (link.0 >> 32) as usize
-}
-
-/// The generation that an id names.
-pub(super) fn generation_of(link: LinkId) -> u32 {
-    link.0 as u32
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::super::link_id::{LINKS_MAX, link_id};
     use super::*;
 
     #[test]
@@ -122,12 +103,6 @@ mod tests {
             let token = Token::of_link(kind, link_id(LINKS_MAX - 1, u32::MAX));
             assert_eq!(Token::unpack(token.pack()), token);
         }
-    }
-
-    #[test]
-    fn a_link_id_tells_place_and_generation() {
-        let id = link_id(77, 123);
-        assert_eq!((index_of(id), generation_of(id)), (77, 123));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::task::Wake;
+use std::task::{Wake, Waker};
 
 use io_uring::{opcode, squeue, types};
 use ringwire_sync::Notice;
@@ -19,21 +19,6 @@ use super::token::{Kind, Token};
 struct Shared {
     notice: Notice,
     event: File,
-}
-
-/// Wakes one ring. Cheap to clone, usable from any thread, harmless after the ring is gone.
-#[derive(Clone)]
-pub(crate) struct Waker {
-    shared: Arc<Shared>,
-}
-
-impl Waker {
-    /// Makes the ring's current or next turn end soon and report `Woken`. Call it after what the
-    /// driver shall find is in its inbox. One atomic exchange, and a system call only if the ring
-    /// sleeps; waking several times before a turn is waking once.
-    pub(crate) fn wake(&self) {
-        self.shared.wake_up();
-    }
 }
 
 impl Shared {
@@ -52,19 +37,6 @@ impl Wake for Shared {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.wake_up();
-    }
-}
-
-impl From<Waker> for std::task::Waker {
-    /// The same waker in the words of the standard library.
-    fn from(waker: Waker) -> Self {
-        waker.shared.into()
-    }
-}
-
-impl std::fmt::Debug for Waker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Waker").finish_non_exhaustive()
     }
 }
 
@@ -88,10 +60,10 @@ impl WakeSource {
         })
     }
 
+    /// Wakes the ring. Cheap to clone, usable from any thread, harmless after the ring is gone. One
+    /// atomic exchange, and a system call only if the ring sleeps.
     pub(super) fn waker(&self) -> Waker {
-        Waker {
-            shared: Arc::clone(&self.shared),
-        }
+        Waker::from(Arc::clone(&self.shared))
     }
 
     /// The read that ends a sleep. It refers to memory of `self`.

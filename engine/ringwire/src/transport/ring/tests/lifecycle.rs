@@ -310,7 +310,7 @@ fn a_wake_from_another_thread_ends_the_sleep() {
     let thread = std::thread::spawn(move || {
         assert_ne!(std::thread::current().id(), sleeper);
         std::thread::sleep(Duration::from_millis(30));
-        waker.wake();
+        waker.wake_by_ref();
         waker
     });
     let start = Instant::now();
@@ -360,7 +360,7 @@ fn of_a_hundred_thousand_racing_wakes_none_is_lost() {
     let sender = std::thread::spawn(move || {
         for wake in (1..WAKES).take_while(|_| Instant::now() < until) {
             asked.store(wake, Ordering::Release);
-            waker.wake();
+            waker.wake_by_ref();
             // Every so often let the ring catch up, so that it is met asleep, awake and between.
             while wake % 3 == 0 && seen_by_sender.load(Ordering::Acquire) < wake {
                 std::hint::spin_loop();

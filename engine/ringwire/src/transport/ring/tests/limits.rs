@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 
+use super::super::super::accepting::ACCEPT_PAUSE;
 use super::super::system::{self, Limit, Resource};
 use super::*;
 
@@ -224,7 +225,7 @@ fn out_of_descriptors() {
     let mut failures = 1;
     let start = Instant::now();
     let mut turns = 0;
-    while start.elapsed() < 3 * Ring::ACCEPT_PAUSE {
+    while start.elapsed() < 3 * ACCEPT_PAUSE {
         rig.ring
             .turn(
                 &mut rig.pool,

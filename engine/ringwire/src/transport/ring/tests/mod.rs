@@ -13,9 +13,10 @@ use ringwire_core::buffer::{BufferPool, Chunk, PoolLimits};
 use ringwire_core::error::NetworkError;
 use ringwire_core::switch::io::{DialId, LinkId, ReadMode, Transmit};
 
+use super::super::completion::{Completion, Wait};
 use super::super::error::TransportError;
 use super::super::without_ring;
-use super::{Completion, Ring, RingConfig, Wait};
+use super::{Ring, RingConfig};
 
 /// Longest a test waits for something that should take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);

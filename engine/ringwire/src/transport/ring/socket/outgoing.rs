@@ -12,7 +12,7 @@
 
 use ringwire_core::switch::io::Transmit;
 
-use super::super::ring::system;
+use super::super::system;
 
 /// Buffers one `sendmsg` can take (`UIO_MAXIOV`).
 const IOVECS_MAX: usize = 1024;

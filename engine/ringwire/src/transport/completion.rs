@@ -1,9 +1,10 @@
-//! What a turn of the ring is asked for, and what it reports.
+//! What a turn of a transport is asked for, and what it reports.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ringwire_core::buffer::Chunk;
+use ringwire_core::buffer::{BufferPool, Chunk};
 use ringwire_core::error::NetworkError;
 use ringwire_core::switch::io::{DialId, LinkId, Transmit};
 
@@ -16,7 +17,7 @@ pub(crate) enum Wait {
     Until(Duration),
 }
 
-/// Something that happened on the ring.
+/// Something that happened to the sockets of a shard.
 #[derive(Debug)]
 #[allow(
     clippy::large_enum_variant,
@@ -31,7 +32,7 @@ pub(crate) enum Completion {
         remote: SocketAddr,
     },
     /// Accepting fails (no descriptors, no memory). It is tried again every
-    /// [`Ring::ACCEPT_PAUSE`](super::Ring::ACCEPT_PAUSE) and reported once until it works again.
+    /// [`ACCEPT_PAUSE`](super::accepting::ACCEPT_PAUSE) and reported once until it works again.
     AcceptFailed {
         /// Why.
         error: NetworkError,
@@ -67,13 +68,28 @@ pub(crate) enum Completion {
         buffers: Transmit,
     },
     /// The link failed or the remote closed it. The last word about this link; it must still be
-    /// given up with [`Ring::close`](super::Ring::close).
+    /// given up with [`Transport::close`](super::Transport::close).
     Closed {
         /// Which link.
         link: LinkId,
         /// Why.
         error: NetworkError,
     },
-    /// A [`Waker`](super::Waker) was used since the last turn: look into the inboxes.
+    /// A waker of the transport was used since the last turn: look into the inboxes.
     Woken,
+}
+
+/// An error of the operating system as the pure rooms know it.
+pub(super) fn io_error(operation: &'static str, error: &io::Error) -> NetworkError {
+    NetworkError::Io {
+        operation,
+        message: error.to_string(),
+    }
+}
+
+/// Buffers of a write that nobody is told of return to the pool.
+pub(super) fn give_back(buffers: Transmit, pool: &mut BufferPool) {
+    buffers
+        .into_iter()
+        .for_each(|buffer| pool.give_back_send(buffer));
 }

@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use io_uring::types::{Fd, Timespec};
 use io_uring::{opcode, squeue};
 
-use super::super::ring::BUFFER_GROUP;
+use super::super::provided::BUFFER_GROUP;
 use super::{Op, RingSocket};
 
 /// Bytes that one receive discards at most.

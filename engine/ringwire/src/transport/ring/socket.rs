@@ -42,6 +42,8 @@ use socket2::{SockAddr, Socket};
 
 use ringwire_core::switch::io::{DialId, ReadMode, Transmit};
 
+use super::super::options;
+
 pub(super) use action::{Action, SendStep, Target};
 use outgoing::Outgoing;
 
@@ -437,15 +439,9 @@ impl RingSocket {
     }
 }
 
-/// Bytes that the kernel may hold unsent for a link before a write waits. More would only queue up
-/// there, where no vote can overtake them (docs/decisions/0016-unsent-bytes.md).
-const UNSENT_BYTES: u32 = 128 * 1024;
-
 /// Sets the options every link has.
 pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
-    // Batching is ours (one write per turn), so the kernel shall not wait for more.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    options::set(socket)?;
     // io_uring answers EAGAIN on a non-blocking socket instead of waiting for it.
     socket.set_nonblocking(false)
 }

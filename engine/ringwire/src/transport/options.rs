@@ -1,0 +1,16 @@
+//! The options that every connection has, whoever moves its bytes.
+
+use std::io;
+
+use socket2::Socket;
+
+/// Bytes that the kernel may hold unsent for a link before a write waits. More would only queue up
+/// there, where no vote can overtake them (docs/decisions/0016-unsent-bytes.md).
+const UNSENT_BYTES: u32 = 128 * 1024;
+
+/// Sets them.
+pub(super) fn set(socket: &Socket) -> io::Result<()> {
+    // Batching is ours (one write per turn), so the kernel shall not wait for more.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)
+}
