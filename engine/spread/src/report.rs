@@ -31,6 +31,8 @@ pub struct Report {
     pub direct_half: Duration,
     /// To 99 % of the nodes.
     pub direct_most: Duration,
+    /// The same for every percent of the nodes, as [`Report::curve`].
+    pub direct_curve: Vec<(Duration, f64)>,
     /// Payload bytes that an origin sent, for each byte of its payloads.
     pub origin_uplink: f64,
     /// Payload bytes that the busiest node sent, for each byte of all payloads.

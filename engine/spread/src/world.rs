@@ -294,7 +294,7 @@ where
         let mut received: Vec<u64> = received.to_vec();
         received.sort_unstable();
         let each = |bytes: u64| bytes as f64 / account.payload_bytes as f64;
-        let (direct_half, direct_most) = self.direct();
+        let direct_curve = self.direct_curve();
         let curve = (1..CURVE_POINTS).map(|percent| {
             let share = percent as f64 / 100.0;
             (
@@ -314,8 +314,9 @@ where
             half: mean(&account.half),
             most: mean(&account.most),
             all: mean(&account.all),
-            direct_half,
-            direct_most,
+            direct_half: direct_curve[50].0,
+            direct_most: direct_curve[99].0,
+            direct_curve,
             origin_uplink: each(account.origin_sent_bytes),
             busiest_uplink: each(sent.iter().copied().max().unwrap_or(0)),
             state_bytes: self.state_bytes as u64,
@@ -328,13 +329,13 @@ where
         }
     }
 
-    /// When the direct way would have brought a payload to half of the nodes, and to 99 %: the mean of all
+    /// When the direct way would have brought a payload to each percent of the nodes: the mean of all
     /// origins.
-    fn direct(&self) -> (Duration, Duration) {
+    fn direct_curve(&self) -> Vec<(Duration, f64)> {
         let speed = self.scenario.model.bits_per_second;
         let bits = f64::from(self.scenario.payload_bytes) * 8.0;
         let transfer = Duration::from_secs_f64(speed.map_or(0.0, |speed| bits / speed as f64));
-        let (mut half, mut most) = (Vec::new(), Vec::new());
+        let mut sums = vec![Duration::ZERO; CURVE_POINTS];
         for origin in &self.origins {
             let place = &self.places[origin.0 as usize];
             let others = (0..self.scenario.nodes).filter(|node| *node != origin.0);
@@ -342,10 +343,13 @@ where
                 .map(|node| place.latency_to(&self.places[node as usize]) + transfer)
                 .collect();
             times.sort_unstable();
-            half.push(quantile(&times, 0.5));
-            most.push(quantile(&times, 0.99));
+            for (percent, sum) in sums.iter_mut().enumerate().skip(1) {
+                *sum += quantile(&times, percent as f64 / 100.0);
+            }
         }
-        (mean(&half), mean(&most))
+        let shares = (0..CURVE_POINTS).map(|percent| percent as f64 / 100.0);
+        let origins = self.origins.len() as u32;
+        sums.iter().map(|sum| *sum / origins).zip(shares).collect()
     }
 }
 
