@@ -1,6 +1,6 @@
 //! The protocols that can be run, by name. One more is one line more in [`ALL`].
 
-use ringwire_spread::contenders::Flood;
+use ringwire_spread::contenders::{Crds, Dog, Flood, Plumtree};
 use ringwire_spread::scenario::ScenarioError;
 use ringwire_spread::{NodeIndex, Report, Scenario, run};
 
@@ -32,11 +32,28 @@ macro_rules! contender {
 }
 
 /// All of them. The first is run when none is named.
-pub(crate) const ALL: &[Contender] = &[contender!(
-    "flood",
-    "sends on to everybody what is new, as released CometBFT",
-    |_, _| Flood::default()
-)];
+pub(crate) const ALL: &[Contender] = &[
+    contender!(
+        "flood",
+        "sends on to everybody what is new, as released CometBFT",
+        |_, _| Flood::default()
+    ),
+    contender!(
+        "crds",
+        "keeps the two best feeds of each origin and pulls the rest, as Solana",
+        |_, _| Crds::default()
+    ),
+    contender!(
+        "dog",
+        "cuts routes until two copies are left, as CometBFT 2.0 planned",
+        |_, _| Dog::default()
+    ),
+    contender!(
+        "plumtree",
+        "pushes along one tree and announces on all other links, as iroh",
+        |_, _| Plumtree::default()
+    ),
+];
 
 /// What the others are measured by, with free links: nothing is faster on the same overlay.
 pub(crate) const BASELINE: &str = "flood";
