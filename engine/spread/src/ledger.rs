@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::machine::{NodeIndex, Payload};
-use crate::report::quantile;
+use crate::report::{NEVER, quantile};
 
 /// What became of one payload.
 #[derive(Debug)]
@@ -147,21 +147,29 @@ impl Ledger {
             account.payload_bytes += u64::from(entry.payload.bytes);
             account.received_bytes += entry.received_bytes;
             account.origin_sent_bytes += entry.origin_sent_bytes;
+            let mut due = 0;
             let mut delays = Vec::with_capacity(self.nodes);
             for (node, at) in entry.delivered_at.iter().enumerate() {
                 let node = NodeIndex(node as u32);
                 if node == entry.payload.origin || !is_due(node, entry.published_at) {
                     continue;
                 }
-                account.due += 1;
+                due += 1;
                 delays.extend(at.map(|at| at.saturating_sub(entry.published_at)));
             }
+            account.due += due as u64;
             account.delivered += delays.len() as u64;
             delays.sort_unstable();
+            account.delays.extend_from_slice(&delays);
+            let got = delays.len();
+            // Those that wait in vain come last.
+            delays.resize(due, NEVER);
             account.half.push(quantile(&delays, 0.5));
             account.most.push(quantile(&delays, 0.99));
-            account.all.push(quantile(&delays, 1.0));
-            account.delays.extend(delays);
+            account.all.push(match got {
+                0 if due > 0 => NEVER,
+                _ => quantile(&delays[..got], 1.0),
+            });
         }
         account.delays.sort_unstable();
         account
@@ -185,5 +193,56 @@ impl Ledger {
         sums.iter()
             .map(|(received, due)| *received as f64 / *due as f64)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A payload of node 0 for nodes 1 to 4, which got it after these seconds.
+    fn account(arrivals: &[u64]) -> Account {
+        let mut ledger = Ledger::new(5, 0);
+        let payload = Payload {
+            id: 0,
+            origin: NodeIndex(0),
+            seq: 0,
+            bytes: 100,
+        };
+        ledger.handle_published(Duration::from_secs(10), payload);
+        for (node, seconds) in (1..).zip(arrivals) {
+            ledger.handle_delivered(Duration::from_secs(10 + seconds), NodeIndex(node), 0);
+        }
+        ledger.account(|_, _| true)
+    }
+
+    #[test]
+    fn nodes_that_wait_in_vain_count_when_half_and_all_but_a_few_are_asked_for() {
+        let times = |arrivals: &[u64]| {
+            let account = account(arrivals);
+            (account.half[0], account.most[0], account.all[0])
+        };
+        let seconds = Duration::from_secs;
+        assert_eq!(times(&[4, 1, 2, 3]), (seconds(2), seconds(4), seconds(4)));
+        assert_eq!(times(&[1, 3, 2]), (seconds(2), NEVER, seconds(3)));
+        assert_eq!(times(&[1, 2]), (seconds(2), NEVER, seconds(2)));
+        assert_eq!(times(&[1]), (NEVER, NEVER, seconds(1)));
+        assert_eq!(times(&[]), (NEVER, NEVER, NEVER));
+        assert_eq!(account(&[1, 2]).delivered, 2);
+        assert_eq!(account(&[1, 2]).due, 4);
+    }
+
+    #[test]
+    fn a_payload_that_is_due_to_nobody_took_no_time() {
+        let mut ledger = Ledger::new(2, 0);
+        let payload = Payload {
+            id: 0,
+            origin: NodeIndex(0),
+            seq: 0,
+            bytes: 1,
+        };
+        ledger.handle_published(Duration::ZERO, payload);
+        let account = ledger.account(|_, _| false);
+        assert_eq!((account.due, account.all[0]), (0, Duration::ZERO));
     }
 }

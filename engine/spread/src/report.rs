@@ -21,11 +21,12 @@ pub struct Report {
     pub control_share: f64,
     /// Packet headers and framing, for each payload byte that was due.
     pub header_share: f64,
-    /// When half of the nodes had a payload: the mean of all payloads.
+    /// When half of the nodes had a payload that it was due to: the mean of all payloads. [`NEVER`] if that
+    /// did not happen to one of them.
     pub half: Duration,
-    /// When 99 % of the nodes had it.
+    /// When 99 % of these nodes had it. [`NEVER`] likewise.
     pub most: Duration,
-    /// When all of them had it that ever got it.
+    /// When all of them had it that ever got it. [`NEVER`] if nobody got one of the payloads.
     pub all: Duration,
     /// When the direct way alone, at full speed, would bring it to half of the nodes and to 99 %.
     pub direct_half: Duration,
@@ -48,6 +49,9 @@ pub struct Report {
     /// A hash of all that arrived: equal for equal runs.
     pub trace: String,
 }
+
+/// The time of what did not happen.
+pub const NEVER: Duration = Duration::MAX;
 
 /// Points of a curve: every percent of the nodes.
 pub const CURVE_POINTS: usize = 101;

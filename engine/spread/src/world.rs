@@ -7,7 +7,7 @@ use crate::machine::{Context, LinkId, Machine, Message, NodeIndex, Payload};
 use crate::network::{Network, Occurrence};
 use crate::overlay::links;
 use crate::place::{Place, places};
-use crate::report::{CURVE_POINTS, Report, quantile};
+use crate::report::{CURVE_POINTS, NEVER, Report, quantile};
 use crate::scenario::{Scenario, ScenarioError};
 
 /// What the world plans for itself.
@@ -15,6 +15,9 @@ const PUBLISH: u32 = 0;
 const SILENCE: u32 = 1;
 const CHURN: u32 = 2;
 const END: u32 = 3;
+
+/// From one replaced node to the next at most, in seconds: a year. No run is as long.
+const CHURN_PAUSE_MAX: f64 = 365.0 * 86_400.0;
 
 /// Plays the scenario with a machine from `make` on each node. `make` also gets a seed of the node's own.
 /// `progress` hears after each published payload how many of how many are.
@@ -55,8 +58,8 @@ struct World<'a, M: Machine, F, P> {
     published: u32,
     state_bytes: usize,
     sends: u64,
-    /// Wire bytes at the moment when the measured part began.
-    wire_bytes_before: u64,
+    /// Bytes of headers at the moment when the measured part began.
+    header_bytes_before: u64,
     deliveries: Vec<u32>,
     trace: blake3::Hasher,
     rng: fastrand::Rng,
@@ -93,7 +96,7 @@ where
             published: 0,
             state_bytes: 0,
             sends: 0,
-            wire_bytes_before: 0,
+            header_bytes_before: 0,
             deliveries: Vec::new(),
             trace: blake3::Hasher::new(),
             rng,
@@ -157,7 +160,7 @@ where
 
     fn publish(&mut self) {
         if self.published == self.scenario.warm_messages() {
-            self.wire_bytes_before = self.wire_bytes();
+            self.header_bytes_before = self.header_bytes();
         }
         let origins = self.origins.len() as u32;
         let payload = Payload {
@@ -204,7 +207,7 @@ where
 
     fn schedule_churn(&mut self) {
         let a_minute = f64::from(self.scenario.nodes) * self.scenario.churn;
-        let wait = Duration::from_secs(60).div_f64(a_minute);
+        let wait = Duration::from_secs_f64((60.0 / a_minute).min(CHURN_PAUSE_MAX));
         self.network.schedule(self.network.now() + wait, CHURN);
     }
 
@@ -271,10 +274,10 @@ where
         self.state_bytes = self.state_bytes.max(bytes);
     }
 
-    fn wire_bytes(&self) -> u64 {
+    fn header_bytes(&self) -> u64 {
         let nodes = (0..self.scenario.nodes).map(NodeIndex);
         nodes
-            .map(|node| self.network.traffic(node).received_bytes)
+            .map(|node| self.network.traffic(node).received_header_bytes)
             .sum()
     }
 
@@ -288,8 +291,7 @@ where
         });
         // What each node should have received once; the origin of a payload is one node of many.
         let due_bytes = account.payload_bytes as f64 * f64::from(self.scenario.nodes - 1);
-        let wire_bytes = (self.wire_bytes() - self.wire_bytes_before) as f64;
-        let gossip_bytes = (account.received_bytes + account.control_bytes) as f64;
+        let header_bytes = self.header_bytes() - self.header_bytes_before;
         let (received, sent) = self.ledger.node_bytes();
         let mut received: Vec<u64> = received.to_vec();
         received.sort_unstable();
@@ -310,7 +312,7 @@ where
             copies_p99: each(quantile(&received, 0.99)),
             copies_max: each(quantile(&received, 1.0)),
             control_share: account.control_bytes as f64 / due_bytes,
-            header_share: (wire_bytes - gossip_bytes).max(0.0) / due_bytes,
+            header_share: header_bytes as f64 / due_bytes,
             half: mean(&account.half),
             most: mean(&account.most),
             all: mean(&account.all),
@@ -353,7 +355,11 @@ where
     }
 }
 
+/// [`NEVER`] if one of them is.
 fn mean(times: &[Duration]) -> Duration {
+    if times.contains(&NEVER) {
+        return NEVER;
+    }
     let sum: Duration = times.iter().sum();
     sum.checked_div(times.len() as u32).unwrap_or_default()
 }

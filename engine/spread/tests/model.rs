@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ringwire_spread::contenders::Flood;
 use ringwire_spread::network::Model;
+use ringwire_spread::report::NEVER;
 use ringwire_spread::scenario::Origins;
 use ringwire_spread::{Report, Scenario, run};
 
@@ -36,6 +37,45 @@ fn flooding_costs_one_copy_for_each_link_but_the_one_that_was_first() {
     assert!(report.is_whole(), "{report:?}");
     // Two cycles may share a pair, so a node has a little less than eight links.
     assert!((6.5..=7.0).contains(&report.copies), "{}", report.copies);
+}
+
+#[test]
+fn headers_are_those_of_records_packets_and_segments() {
+    let report = flood(&Scenario {
+        model: Model {
+            bits_per_second: None,
+            ..Model::default()
+        },
+        ..small()
+    });
+    // 4,101 bytes in one record: 4 of a packet, 21 of the record, three segments of 52.
+    let each_copy = (4.0 + 21.0 + 3.0 * 52.0) / 4096.0;
+    let expected = report.copies * each_copy;
+    assert!(
+        (report.header_share - expected).abs() < 1e-9,
+        "{} and {expected}",
+        report.header_share
+    );
+}
+
+#[test]
+fn a_run_that_ends_too_early_says_never() {
+    let scenario = Scenario {
+        settle: Duration::from_millis(1),
+        ..small()
+    };
+    let report = flood(&scenario);
+    assert!(!report.is_whole());
+    assert_eq!(report.most, NEVER);
+}
+
+#[test]
+fn a_little_churn_is_played_too() {
+    let scenario = Scenario {
+        churn: 1e-300,
+        ..small()
+    };
+    assert!(flood(&scenario).is_whole());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ringwire_spread::Report;
-use ringwire_spread::report::Spread;
+use ringwire_spread::report::{NEVER, Spread};
 
 use crate::comparison::{Comparison, Outcome};
 
@@ -110,8 +110,12 @@ impl Figure {
     }
 }
 
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+/// Milliseconds; infinite for what never happened.
+pub(crate) fn ms(time: Duration) -> f64 {
+    match time {
+        NEVER => f64::INFINITY,
+        time => time.as_secs_f64() * 1e3,
+    }
 }
 
 /// Rounded down, so that 100 means all.

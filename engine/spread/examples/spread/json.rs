@@ -9,7 +9,7 @@ use ringwire_spread::scenario::Origins;
 use serde::Serialize;
 
 use crate::comparison::{Comparison, Outcome, Run};
-use crate::figures::{Figure, GROUPS};
+use crate::figures::{Figure, GROUPS, ms};
 
 /// The document, with a newline at its end.
 pub(crate) fn document(comparison: &Comparison) -> String {
@@ -171,10 +171,6 @@ fn points(curve: &[(Duration, f64)]) -> Vec<(f64, f64)> {
         .iter()
         .map(|(time, share)| (ms(*time), *share))
         .collect()
-}
-
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
 }
 
 #[cfg(test)]

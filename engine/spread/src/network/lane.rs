@@ -36,6 +36,8 @@ pub(super) struct Chunk<M> {
     /// The messages that end in it.
     pub(super) messages: Vec<M>,
     pub(super) wire_bytes: u32,
+    /// Of these, what is neither a message nor a part of one.
+    pub(super) header_bytes: u32,
 }
 
 #[derive(Debug)]
@@ -133,9 +135,11 @@ impl<M: Message> Lane<M> {
                 messages.extend(queue.pop_front().map(|parcel| parcel.message));
             }
         }
+        let bytes = bytes_max - room;
         (started > 0).then(|| Chunk {
             messages,
-            wire_bytes: wire_bytes(bytes_max - room, started),
+            wire_bytes: wire_bytes(bytes, started),
+            header_bytes: wire_bytes(bytes, started) - bytes,
         })
     }
 

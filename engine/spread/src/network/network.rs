@@ -59,6 +59,8 @@ pub struct Traffic {
     pub sent_bytes: u64,
     /// Through the downlink.
     pub received_bytes: u64,
+    /// Of these, what is neither a message nor a part of one.
+    pub received_header_bytes: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -357,6 +359,7 @@ impl<M: Message> Network<M> {
         lane.arrived_bytes += u64::from(chunk.wire_bytes);
         let traffic = &mut self.nodes[lane.target as usize].traffic;
         traffic.received_bytes += u64::from(chunk.wire_bytes);
+        traffic.received_header_bytes += u64::from(chunk.header_bytes);
         if lane.is_open {
             let reverse = lane.reverse;
             self.ready
