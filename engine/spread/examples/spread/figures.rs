@@ -83,6 +83,9 @@ pub(crate) const GROUPS: [Group; 3] = [
             figure("p99_by_direct", "99 %/direct", 2, |run, _| {
                 ms(run.most) / ms(run.direct_most)
             }),
+            figure("all_by_direct", "all/direct", 2, |run, _| {
+                ms(run.all) / direct_all_ms(run)
+            }),
         ],
     },
     Group {
@@ -116,6 +119,12 @@ pub(crate) fn ms(time: Duration) -> f64 {
         NEVER => f64::INFINITY,
         time => time.as_secs_f64() * 1e3,
     }
+}
+
+fn direct_all_ms(run: &Report) -> f64 {
+    run.direct_curve
+        .last()
+        .map_or(f64::NAN, |(time, _)| ms(*time))
 }
 
 /// Rounded down, so that 100 means all.

@@ -30,8 +30,9 @@ pub(crate) fn page(comparison: &Comparison) -> String {
     for line in traces(comparison).lines() {
         writeln!(page, "{line}").expect(TEXT);
     }
-    for line in faults(comparison) {
-        writeln!(page, "{line}").expect(TEXT);
+    let faults = faults(comparison);
+    if !faults.is_empty() {
+        writeln!(page, "\n{}", faults.join("\n")).expect(TEXT);
     }
     page
 }
@@ -127,7 +128,7 @@ fn faults(comparison: &Comparison) -> Vec<String> {
         for run in runs.iter().filter(|run| !run.report.is_whole()) {
             let report = &run.report;
             lines.push(format!(
-                "\nNOT WHOLE: {name}, seed {}: of {} arrivals {} are missing and {} came twice",
+                "NOT WHOLE: {name}, seed {}: of {} arrivals {} are missing and {} came twice",
                 run.seed,
                 report.due,
                 report.due - report.delivered,
