@@ -114,6 +114,16 @@ pub enum ScenarioError {
         /// As given.
         nodes: u32,
     },
+    /// Who falls silent or leaves is no origin.
+    #[error(
+        "{origins} of {nodes} nodes publish, and these neither fall silent nor leave: too few others are left. Take fewer origins, or less silence and no churn"
+    )]
+    Others {
+        /// As given.
+        origins: u32,
+        /// As given.
+        nodes: u32,
+    },
 }
 
 /// Fewer nodes than this make no network.
@@ -153,12 +163,7 @@ impl Scenario {
         if let Some((what, _)) = zeros.into_iter().find(|(_, is_zero)| *is_zero) {
             return Err(ScenarioError::Zero { what });
         }
-        match self.origins {
-            Origins::Some(origins) if origins > nodes => {
-                Err(ScenarioError::Origins { origins, nodes })
-            }
-            _ => Ok(()),
-        }
+        self.check_origins()
     }
 
     /// How many nodes publish.
@@ -169,9 +174,25 @@ impl Scenario {
         }
     }
 
+    /// How many nodes fall silent.
+    pub fn silent_count(&self) -> u32 {
+        (f64::from(self.nodes) * self.silent) as u32
+    }
+
     /// Messages before those that are measured.
     pub fn warm_messages(&self) -> u32 {
         self.warm * self.origin_count()
+    }
+
+    fn check_origins(&self) -> Result<(), ScenarioError> {
+        let (nodes, origins) = (self.nodes, self.origin_count());
+        let Some(others) = nodes.checked_sub(origins) else {
+            return Err(ScenarioError::Origins { origins, nodes });
+        };
+        if self.silent_count() > others || (self.churn > 0.0 && others == 0) {
+            return Err(ScenarioError::Others { origins, nodes });
+        }
+        Ok(())
     }
 }
 
@@ -222,5 +243,27 @@ mod tests {
             scenario(|s| s.origins = Origins::Some(1001)),
             Err(ScenarioError::Origins { .. })
         ));
+    }
+
+    #[test]
+    fn origins_leave_room_for_those_who_fall_silent_or_leave() {
+        let check = |origins, silent, churn| {
+            let scenario = Scenario {
+                origins,
+                silent,
+                churn,
+                ..Scenario::default()
+            };
+            scenario.check()
+        };
+        let others = |origins| {
+            let nodes = 1000;
+            Err(ScenarioError::Others { origins, nodes })
+        };
+        assert_eq!(check(Origins::Some(800), 0.2, 0.0), Ok(()));
+        assert_eq!(check(Origins::Some(801), 0.2, 0.0), others(801));
+        assert_eq!(check(Origins::Some(999), 0.0, 0.1), Ok(()));
+        assert_eq!(check(Origins::All, 0.0, 0.1), others(1000));
+        assert_eq!(check(Origins::All, 0.0, 0.0), Ok(()));
     }
 }

@@ -197,7 +197,7 @@ where
             .filter(|node| !self.origins.contains(&NodeIndex(*node)))
             .collect();
         self.rng.shuffle(&mut others);
-        let count = (f64::from(self.scenario.nodes) * self.scenario.silent) as usize;
+        let count = self.scenario.silent_count() as usize;
         for node in others.into_iter().take(count) {
             self.is_silent[node as usize] = true;
             self.network.set_mute(NodeIndex(node), true);

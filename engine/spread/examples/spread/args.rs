@@ -182,7 +182,7 @@ impl Args {
                 .open(path);
             opened.map_err(|error| {
                 refused(&format!(
-                    "--svg {} cannot be written: {error}",
+                    "--svg {} cannot be written: {error}. Name a file in a folder that exists",
                     path.display()
                 ))
             })?;
@@ -246,10 +246,12 @@ pub(crate) fn refusal(problem: &ScenarioError) -> clap::Error {
     let argument = match problem {
         ScenarioError::Nodes { .. } => "--nodes: ",
         ScenarioError::Degree { .. } => "--degree: ",
-        ScenarioError::Origins { .. } => "--origins: ",
+        ScenarioError::Origins { .. } | ScenarioError::Others { .. } => "--origins: ",
         ScenarioError::Share { what, .. } if what.contains("silent") => "--attack: ",
         ScenarioError::Share { .. } => "--churn: ",
-        // Names its figure in words that the arguments use too.
+        ScenarioError::Zero { what } if what.contains("messages") => "--messages: ",
+        ScenarioError::Zero { what } if what.contains("origins") => "--origins: ",
+        // What else there is, the readers of single arguments have refused.
         _ => "",
     };
     refused(&format!("{argument}{problem}"))
@@ -320,7 +322,7 @@ mod tests {
     fn every_argument_reaches_the_scenario() {
         let scenario = scenario(
             "--nodes 100 --degree 8 --seed 3 --payload 1MiB --overlay near --speed 10M --slow-start \
-             --jitter 0 --origins all --warm 2 --messages 5 --interval 2s --settle 30s --churn 0.01 \
+             --jitter 0 --origins 12 --warm 2 --messages 5 --interval 2s --settle 30s --churn 0.01 \
              --attack sleepers=0.2",
         );
         let expected = Scenario {
@@ -333,7 +335,7 @@ mod tests {
                 slow_start: true,
                 jitter: 0.0,
             },
-            origins: Origins::All,
+            origins: Origins::Some(12),
             payload_bytes: 1 << 20,
             warm: 2,
             messages: 5,
@@ -343,6 +345,8 @@ mod tests {
             churn: 0.01,
         };
         assert_eq!(scenario, expected);
+        assert_eq!(self::scenario("--origins all").origins, Origins::All);
+        assert_eq!(self::scenario("--speed free").model.bits_per_second, None);
     }
 
     #[test]
@@ -359,10 +363,18 @@ mod tests {
                 "--degree: a degree of 16 does not fit 16 nodes",
             ),
             ("--origins 1001", "--origins: there are 1000 nodes"),
+            (
+                "--origins 0",
+                "--origins: the number of origins must be more than 0",
+            ),
+            (
+                "--origins all --churn 0.1",
+                "--origins: 1000 of 1000 nodes publish",
+            ),
             ("--origins some", "a number of nodes, or `all`"),
             (
                 "--messages 0",
-                "the number of measured messages must be more than 0",
+                "--messages: the number of measured messages must be more than 0",
             ),
             (
                 "--attack sleepers=0.6",
