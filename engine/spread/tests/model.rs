@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringwire_spread::contenders::Flood;
-use ringwire_spread::network::Model;
+use ringwire_spread::network::{CHUNK_BYTES, Model};
 use ringwire_spread::report::NEVER;
 use ringwire_spread::scenario::Origins;
 use ringwire_spread::{Report, Scenario, run};
@@ -56,6 +56,29 @@ fn headers_are_those_of_records_packets_and_segments() {
         "{} and {expected}",
         report.header_share
     );
+}
+
+#[test]
+fn a_transaction_of_4_kib_leaves_in_one_turn_with_what_goes_with_it() {
+    let half = |payload_bytes| {
+        let model = Model {
+            bits_per_second: Some(10_000_000),
+            jitter: 0.0,
+            ..Model::default()
+        };
+        let report = flood(&Scenario {
+            model,
+            payload_bytes,
+            ..small()
+        });
+        report.half.as_secs_f64()
+    };
+    // Flooding adds five bytes to a payload.
+    let fits = CHUNK_BYTES - 5;
+    assert!(fits >= 4096);
+    let (one_turn, two_turns) = (half(fits), half(fits + 1));
+    assert!(two_turns > 1.1 * one_turn, "{one_turn} and {two_turns} s");
+    assert!((half(fits - 1) / one_turn - 1.0).abs() < 0.01);
 }
 
 #[test]

@@ -5,9 +5,6 @@ use std::collections::VecDeque;
 use super::window::Window;
 use crate::machine::{Message, Priority};
 
-/// Bytes of messages that a lane sends in one turn.
-pub const CHUNK_BYTES: u32 = 4096;
-
 /// Bytes of a TCP segment's payload, and of its headers (IPv4, TCP with timestamps).
 const SEGMENT_BYTES: u32 = 1448;
 const SEGMENT_HEADER_BYTES: u32 = 52;
@@ -15,6 +12,10 @@ const SEGMENT_HEADER_BYTES: u32 = 52;
 /// A record around each chunk (docs/wire.md: header and tag of a wide record), a packet header around each message.
 const RECORD_BYTES: u32 = 21;
 const PACKET_BYTES: u32 = 4;
+
+/// Bytes of messages that a lane sends in one turn: what fills three segments with the headers of a record and of a
+/// packet. A payload of 4 KiB and the little that goes with it are one turn, and not one and a bit.
+pub const CHUNK_BYTES: u32 = 3 * SEGMENT_BYTES - RECORD_BYTES - PACKET_BYTES;
 
 /// What a chunk of so many bytes of so many messages takes on the wire.
 pub fn wire_bytes(bytes: u32, messages: u32) -> u32 {
