@@ -1,6 +1,7 @@
 //! Why a command did not do what it was asked for.
 
 use std::error::Error;
+use std::fmt;
 
 /// The end of a command that went wrong.
 #[derive(Debug)]
@@ -15,6 +16,15 @@ impl Failure {
     /// A failure with these words.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Failure::Message(message.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Failure::Message(message) => message,
+            Failure::StdoutClosed => "standard output was closed",
+        })
     }
 }
 

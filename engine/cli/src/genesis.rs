@@ -11,7 +11,7 @@ use ringwire_codec::file;
 use serde::Deserialize;
 use tracing::{info, warn};
 
-use crate::config::{LoadedConfig, NodeConfig};
+use crate::config::{LoadedConfig, Source};
 use crate::failure::Failure;
 use crate::home::Home;
 
@@ -24,22 +24,24 @@ struct Genesis {
 /// The configuration with its network: `flag`, the file's own, the genesis's, or the default.
 pub(crate) fn with_network(
     home: &Home,
-    loaded: LoadedConfig,
+    mut loaded: LoadedConfig,
     flag: Option<&str>,
-) -> Result<NodeConfig, Failure> {
+) -> Result<LoadedConfig, Failure> {
+    const KEY: &str = "ringwire.network";
+    let names_network = loaded.names_network();
     let LoadedConfig {
-        mut config,
-        names_network,
-        ..
-    } = loaded;
+        config, sources, ..
+    } = &mut loaded;
     if let Some(network) = flag {
         network.clone_into(&mut config.engine.network);
+        sources.note(KEY, Source::Flag("--network"));
     } else if !names_network {
         let path = home.file(&config.genesis_file);
         match chain_id(&path)? {
             Some(chain_id) => {
                 info!("network {chain_id:?}, the chain_id of {}", path.display());
                 config.engine.network = chain_id;
+                sources.note(KEY, Source::Genesis);
             }
             None => warn!(
                 "network {:?}, the default: there is no {}, and config.toml sets no network in \
@@ -49,7 +51,7 @@ pub(crate) fn with_network(
             ),
         }
     }
-    Ok(config)
+    Ok(loaded)
 }
 
 /// The chain id in a genesis file; none if there is no such file.

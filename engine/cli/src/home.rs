@@ -89,11 +89,16 @@ impl Home {
         self.file("data")
     }
 
+    /// The text of the configuration.
+    pub(crate) fn config_text(&self) -> Result<String, Failure> {
+        let path = self.config_file();
+        read_text(&path).map_err(|error| self.cannot_read(&path, &error))
+    }
+
     /// Reads the configuration; what is odd about it is logged, a line each.
     pub(crate) fn load_config(&self) -> Result<LoadedConfig, Failure> {
-        let path = self.config_file();
-        let text = read_text(&path).map_err(|error| self.cannot_read(&path, &error))?;
-        let name = path.display().to_string();
+        let text = self.config_text()?;
+        let name = self.config_file().display().to_string();
         let loaded = NodeConfig::from_toml(&name, &text)?;
         for warning in &loaded.warnings {
             warn!("{name}: {warning}");

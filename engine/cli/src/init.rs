@@ -63,7 +63,7 @@ fn refuse_idle_flags(args: &InitArgs) -> Result<(), Failure> {
     if !path.exists() {
         return Ok(());
     }
-    let config = genesis::with_network(&args.home, args.home.load_config()?, None)?;
+    let config = genesis::with_network(&args.home, args.home.load_config()?, None)?.config;
     let flags = [
         (
             "--network",

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::str::FromStr as _;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -40,8 +40,12 @@ enum LogFormat {
 }
 
 /// Who chose the filter.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The command.
+    Default,
+    /// The configuration file.
+    File,
     /// The flag, which is for this program alone.
     Flag,
     /// The variable, which other programs read as well.
@@ -53,11 +57,22 @@ enum Source {
 impl Source {
     fn name(self) -> &'static str {
         match self {
+            Source::Default => "the command",
+            Source::File => "config.toml",
             Source::Flag => "--log",
             Source::Variable => "RUST_LOG",
             Source::Order => "the order",
         }
     }
+}
+
+/// A filter as it was written, and who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    /// The filter.
+    pub(crate) filter: String,
+    /// Who chose it.
+    pub(crate) source: Source,
 }
 
 impl LogArgs {
@@ -75,11 +90,9 @@ impl LogArgs {
             }
             _ => None,
         };
-        let filter = match chosen {
-            Some((filter, source)) => parse(&filter, source)?,
-            None => EnvFilter::new(default),
-        };
-        let (filter, change) = reload::Layer::new(filter);
+        let (filter, source) = chosen.unwrap_or_else(|| (default.to_owned(), Source::Default));
+        let chosen = Chosen { filter, source };
+        let (filter, change) = reload::Layer::new(parse(&chosen.filter, source)?);
         let lines = fmt::layer()
             .with_writer(LogWriter)
             .with_ansi(stderr::is_terminal());
@@ -88,23 +101,81 @@ impl LogArgs {
             LogFormat::Text => registry.with(lines).init(),
             LogFormat::Json => registry.with(lines.json()).init(),
         }
+        let logging = Logging {
+            change,
+            at_start: chosen.clone(),
+            now: Mutex::new(chosen),
+        };
         // Called once, at the start of the program.
-        let _ = CHANGE.set(change);
+        let _ = LOGGING.set(logging);
         Ok(())
     }
 }
 
 /// How the filter is changed while the program runs.
-static CHANGE: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+struct Logging {
+    change: reload::Handle<EnvFilter, Registry>,
+    at_start: Chosen,
+    now: Mutex<Chosen>,
+}
 
-/// Logs by another filter from now on.
+static LOGGING: OnceLock<Logging> = OnceLock::new();
+
+impl Logging {
+    fn choose(&self, chosen: Chosen) -> Result<(), String> {
+        let filter = parse(&chosen.filter, chosen.source)?;
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now != chosen {
+            let reloaded = self.change.reload(filter);
+            reloaded.map_err(|error| error.to_string())?;
+            *now = chosen;
+        }
+        Ok(())
+    }
+}
+
+/// Logs by another filter from now on, until the configuration is read again.
 ///
 /// # Errors
 /// A sentence about a filter that makes no sense.
 pub(crate) fn set_filter(filter: &str) -> Result<(), String> {
-    let filter = parse(filter, Source::Order)?;
-    let change = CHANGE.get().ok_or("nothing is logged yet")?;
-    change.reload(filter).map_err(|error| error.to_string())
+    let logging = LOGGING.get().ok_or("nothing is logged yet")?;
+    logging.choose(Chosen {
+        filter: filter.to_owned(),
+        source: Source::Order,
+    })
+}
+
+/// Logs as the configuration file says, from now on: unless it says nothing, or whoever started the
+/// program did.
+///
+/// # Errors
+/// A sentence about a filter that makes no sense.
+pub(crate) fn follow_file(filter: &str) -> Result<(), String> {
+    let logging = LOGGING.get().ok_or("nothing is logged yet")?;
+    let is_told = logging.at_start.source != Source::Default || filter.is_empty();
+    logging.choose(match is_told {
+        true => logging.at_start.clone(),
+        false => Chosen {
+            filter: filter.to_owned(),
+            source: Source::File,
+        },
+    })
+}
+
+/// The filter by which is logged now; none before anything is logged.
+pub(crate) fn chosen() -> Option<Chosen> {
+    let logging = LOGGING.get()?;
+    let now = logging.now.lock().unwrap_or_else(PoisonError::into_inner);
+    Some(now.clone())
+}
+
+/// Checks a filter of the configuration file.
+///
+/// # Errors
+/// A sentence about one that makes no sense.
+pub(crate) fn check(filter: &str) -> Result<(), String> {
+    parse(filter, Source::File).map(drop)
 }
 
 /// Reads a filter. A word that is neither a level nor a part of the program would be taken for a

@@ -6,6 +6,8 @@
 //!                                                       peers      what a running node knows
 //!                                                       top        the same, live, with rates
 //!                                                       localnet   many nodes, checked traffic
+//!                                                       ctl        changes a running node
+//!           config: is the file in order, what is in force?
 //!           completions, man: for packages; version
 //! ```
 //!
@@ -18,6 +20,7 @@ mod allocator;
 mod book;
 mod completions;
 mod config;
+mod config_command;
 mod console;
 mod control;
 mod crawl;
@@ -36,6 +39,7 @@ mod node;
 mod overrides;
 mod peers;
 mod probe;
+mod reload;
 mod seed;
 mod service;
 mod show_node_id;
@@ -88,6 +92,7 @@ enum Command {
     Seed(seed::SeedArgs),
     Peers(peers::PeersArgs),
     Ctl(ctl::CtlArgs),
+    Config(config_command::ConfigArgs),
     Probe(probe::ProbeArgs),
     Crawl(crawl::CrawlArgs),
     Top(top::TopArgs),
@@ -117,6 +122,7 @@ impl Command {
             Command::Seed(args) => seed::run(&args),
             Command::Peers(args) => peers::run(&args),
             Command::Ctl(args) => ctl::run(&args),
+            Command::Config(args) => config_command::run(&args),
             Command::Probe(args) => probe::run(&args),
             Command::Crawl(args) => crawl::run(&args),
             Command::Top(args) => top::run(&args),

@@ -8,13 +8,13 @@ use ringwire_core::config::{
 };
 use tracing::warn;
 
-use crate::config::NodeConfig;
+use crate::config::{LoadedConfig, NodeConfig, Source};
 use crate::failure::Failure;
 use crate::genesis;
 use crate::home::Home;
 
 /// Flags of every command that runs a node.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Overrides {
     /// Listen here instead of p2p.laddr; port 0 takes any free port.
     #[arg(long, value_name = "tcp://HOST:PORT", value_parser = parse_listen_addr)]
@@ -48,10 +48,44 @@ pub(crate) struct Overrides {
 
 impl Overrides {
     /// The home's configuration with what the flags say. The caller has more to say and checks it.
-    pub(crate) fn load(&self, home: &Home) -> Result<NodeConfig, Failure> {
-        let mut config = genesis::with_network(home, home.load_config()?, self.network.as_deref())?;
-        self.apply(&mut config);
-        Ok(config)
+    pub(crate) fn load(&self, home: &Home) -> Result<LoadedConfig, Failure> {
+        let network = self.network.as_deref();
+        let mut loaded = genesis::with_network(home, home.load_config()?, network)?;
+        self.apply(&mut loaded.config);
+        for (key, flag) in self.given() {
+            loaded.sources.note(key, Source::Flag(flag));
+        }
+        Ok(loaded)
+    }
+
+    /// The keys that flags decide, and by which.
+    fn given(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let strict = "p2p.addr_book_strict";
+        let flags = [
+            (self.laddr.is_some(), "p2p.laddr", "--laddr"),
+            (
+                self.external_address.is_some(),
+                "p2p.external_address",
+                "--external-address",
+            ),
+            (self.network.is_some(), "ringwire.network", "--network"),
+            (self.seeds.is_some(), "p2p.seeds", "--seeds"),
+            (
+                self.persistent_peers.is_some(),
+                "p2p.persistent_peers",
+                "--persistent-peers",
+            ),
+            (
+                self.addr_book_strict.is_some(),
+                strict,
+                "--addr-book-strict",
+            ),
+            (self.local, strict, "--local"),
+            (self.local, "p2p.allow_duplicate_ip", "--local"),
+            (self.shards.is_some(), "ringwire.shards", "--shards"),
+        ];
+        let given = flags.into_iter().filter(|(is_given, ..)| *is_given);
+        given.map(|(_, key, flag)| (key, flag))
     }
 
     /// What the flags say, over what `config` says.

@@ -1,7 +1,8 @@
 //! What a service manager is told: systemd's `Type=notify` and its watchdog.
 //!
 //! ```text
-//!   READY=1      the node listens
+//!   READY=1      the node listens, or has read its configuration again
+//!   RELOADING=1  the node reads its configuration again
 //!   WATCHDOG=1   three times in the manager's WatchdogSec, each after all shards have answered
 //!   STOPPING=1   the node ends in order
 //! ```
@@ -46,6 +47,20 @@ pub(crate) fn ready(node: &Node) {
     if let Err(error) = threads::spawn("rw-watchdog", move || beat(&handle, pause)) {
         warn!("no thread for the service manager's watchdog: {error}");
     }
+}
+
+/// Says that the node reads its configuration again.
+pub(crate) fn reloading() {
+    tell("RELOADING", || {
+        // The manager tells by the time whether it was this reload that it asked for.
+        let now = NotifyState::monotonic_usec_now()?;
+        sd_notify::notify(&[NotifyState::Reloading, now])
+    });
+}
+
+/// Says that the node has read its configuration again, or goes on by the former one.
+pub(crate) fn reloaded() {
+    tell("READY", || sd_notify::notify(&[NotifyState::Ready]));
 }
 
 /// Says that the node ends in order.

@@ -3,7 +3,7 @@
 //! ```text
 //!   TERM, INT, QUIT, XCPU, PWR   before the node runs: the process ends at once, nothing is lost
 //!                                while it runs: an orderly end; a second one ends it at once
-//!   HUP                          there is nothing to reload: a log line, and the node goes on
+//!   HUP                          the node reads its configuration again (see `reload`)
 //!   USR1, USR2, ALRM, … RT       nothing is meant by them: a log line, and the node goes on
 //! ```
 //!
@@ -20,6 +20,7 @@ use std::io;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,7 @@ use signal_hook::consts::signal::{
 };
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::signal_name;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::stderr;
 
@@ -88,13 +89,19 @@ impl Stop {
     }
 }
 
-/// What the hangup of a terminal means to a command.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a hangup means to a command: that its terminal is gone, or that it is to read its
+/// configuration again.
 pub(crate) enum Hangup {
-    /// It goes on, as a node that was told to reload does.
-    GoesOn,
+    /// This is told of it, and the command goes on.
+    Tells(SyncSender<()>),
     /// It ends at once: it has nothing to lose.
     Ends,
+}
+
+/// A way to hear of hangups. Two of them before anybody looked are one: what is read then is newer
+/// than both.
+pub(crate) fn hangups() -> (SyncSender<()>, Receiver<()>) {
+    sync_channel(1)
 }
 
 /// Serves signals from now on. To be called once, before anything that can wait.
@@ -103,11 +110,15 @@ pub(crate) enum Hangup {
 /// The system takes no handler or gives no thread.
 pub(crate) fn install(hangup: Hangup) -> io::Result<Stop> {
     let ignored = ignored_at_start();
+    let hangups = match hangup {
+        Hangup::Tells(hangups) => Some(hangups),
+        Hangup::Ends => None,
+    };
     let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
     let caught = ENDING
         .into_iter()
         .chain(UNUSED)
-        .chain((hangup == Hangup::GoesOn).then_some(SIGHUP))
+        .chain(hangups.as_ref().map(|_| SIGHUP))
         .chain(real_time)
         .filter(|signal| !is_in(ignored, *signal));
     let mut signals = Signals::new(caught)?;
@@ -117,7 +128,13 @@ pub(crate) fn install(hangup: Hangup) -> io::Result<Stop> {
         .name(String::from("rw-signals"))
         .spawn(move || {
             for signal in signals.forever() {
-                act(signal, listener.handle(signal, Instant::now()));
+                match listener.handle(signal, Instant::now()) {
+                    // Full: one that was not looked at yet waits already.
+                    Act::TellHangup => hangups.iter().for_each(|tell| {
+                        let _ = tell.try_send(());
+                    }),
+                    deed => act(signal, deed),
+                }
             }
         })?;
     Ok(stop)
@@ -141,8 +158,8 @@ fn is_in(set: u64, signal: c_int) -> bool {
 enum Act {
     /// Nothing, or the commands see it by themselves.
     Nothing,
-    /// The log says that there is nothing to reload.
-    NoteHangup,
+    /// Who reads the configuration is told.
+    TellHangup,
     /// The log says that nothing is meant by the signal.
     NoteUnused,
     /// The process ends at once; nothing was begun yet.
@@ -172,7 +189,7 @@ impl Listener {
 
     fn handle(&mut self, signal: c_int, now: Instant) -> Act {
         if signal == SIGHUP {
-            return Act::NoteHangup;
+            return Act::TellHangup;
         }
         if !ENDING.contains(&signal) {
             let is_news = !is_in(self.noted, signal);
@@ -197,11 +214,7 @@ impl Listener {
 fn act(signal: c_int, act: Act) {
     let name = signal_name(signal).map_or_else(|| format!("signal {signal}"), String::from);
     match act {
-        Act::Nothing => {}
-        Act::NoteHangup => warn!(
-            "{name}: there is nothing to reload, the node goes on; restart it to have its \
-             configuration read again"
-        ),
+        Act::Nothing | Act::TellHangup => {}
         Act::NoteUnused => info!("{name}: no use is made of this signal, the node goes on"),
         Act::ExitAtStart => {
             stderr::say(&format!("error: ended by {name} before the node ran"));
@@ -253,8 +266,8 @@ mod tests {
     #[test]
     fn a_hangup_and_signals_without_a_meaning_end_nothing() {
         let ((stop, mut listener), now) = (running(), Instant::now());
-        assert_eq!(listener.handle(SIGHUP, now), Act::NoteHangup);
-        assert_eq!(listener.handle(SIGHUP, now), Act::NoteHangup);
+        assert_eq!(listener.handle(SIGHUP, now), Act::TellHangup);
+        assert_eq!(listener.handle(SIGHUP, now), Act::TellHangup);
         for signal in UNUSED.into_iter().chain([libc::SIGRTMAX()]) {
             assert_eq!(listener.handle(signal, now), Act::NoteUnused);
             assert_eq!(listener.handle(signal, now), Act::Nothing, "told already");

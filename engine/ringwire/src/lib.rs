@@ -151,9 +151,9 @@ pub use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
 #[doc(inline)]
 pub use ringwire_core::comet;
 #[doc(inline)]
-pub use ringwire_core::config::{Config, DiscoveryConfig, PinShards};
+pub use ringwire_core::config::{Change, Config, DiscoveryConfig, PinShards};
 #[doc(inline)]
-pub use ringwire_core::switch::{Delivery, Event};
+pub use ringwire_core::switch::{Changed, Delivery, Event};
 
 #[doc(inline)]
 pub use crate::handle::{
@@ -178,7 +178,7 @@ pub mod error {
 
     #[doc(inline)]
     pub use crate::handle::{
-        DialError, PeersTimeout, ShardFault, ShutdownError, StartError, SubscribeError,
+        ChangeError, DialError, PeersTimeout, ShardFault, ShutdownError, StartError, SubscribeError,
     };
     #[doc(inline)]
     pub use crate::transport::TransportError;

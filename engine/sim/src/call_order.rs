@@ -14,6 +14,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NetAddress, NodeId};
+use ringwire_core::config::Config;
 use ringwire_core::document::Document;
 use ringwire_core::error::CloseReason;
 use ringwire_core::peer::{PeerInfo, PeerKey, ShardId};
@@ -177,6 +178,10 @@ impl Instance for Watched {
 
     fn handle_timeout(&mut self, host: &mut dyn Host, token: u64) {
         self.reactor.handle_timeout(host, token);
+    }
+
+    fn handle_reconfigured(&mut self, host: &mut dyn Host, config: &Config) {
+        self.reactor.handle_reconfigured(host, config);
     }
 
     fn remove_peer(&mut self, host: &mut dyn Host, peer: &PeerInfo, reason: &CloseReason) {

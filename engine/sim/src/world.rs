@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
-use ringwire_core::config::ConfigError;
+use ringwire_core::config::{Change, ConfigError};
 use ringwire_core::document::Document;
 use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::{Answers, Ask, AskError};
-use ringwire_core::switch::{Command, LinkId, Reply, ReplyToken, Switch};
+use ringwire_core::switch::{Changed, Command, LinkId, Reply, ReplyToken, Switch};
 use ringwire_core::time::Instant;
 
 use crate::clock::Clock;
@@ -37,6 +37,10 @@ use crate::wire::Wires;
 pub(super) const MESH_DELAY: Duration = Duration::from_micros(2);
 /// A shard's turn comes within this after it was told something.
 pub(super) const TURN_DELAY_MAX: Duration = Duration::from_micros(5);
+
+/// Time in which all shards of a node have taken a change over: there and back between shards, and a
+/// turn at both ends; many times that, for nodes with much to do.
+const CONFIRMED_WITHIN: Duration = Duration::from_millis(10);
 
 /// A simulated network.
 pub struct World {
@@ -229,6 +233,28 @@ impl World {
         match self.record.take_reply(token)? {
             Reply::Inspect(document) => document.map(Document::render),
             _ => None,
+        }
+    }
+
+    /// Changes what a node goes by, as its operator does. Takes a moment: until all its shards have
+    /// taken it over.
+    ///
+    /// # Errors
+    /// A rule that would be broken.
+    ///
+    /// # Panics
+    /// When the node is down.
+    pub fn change(&mut self, node: u32, change: Change) -> Result<Changed, ConfigError> {
+        let token = self.next_token();
+        let command = Command::Change {
+            changes: vec![change],
+            token: Some(token),
+        };
+        self.command(node, ShardId::COORDINATOR, command);
+        self.run_until(CONFIRMED_WITHIN, |world| world.reply(token).is_some());
+        match self.record.take_reply(token) {
+            Some(Reply::Changed(changed)) => changed,
+            reply => panic!("node {node} did not confirm a change: {reply:?}"),
         }
     }
 

@@ -6,6 +6,7 @@ use ringwire::error::ConfigError;
 use ringwire_core::config::rule::{refuse, within, within_times};
 
 use super::NodeConfig;
+use crate::logging;
 
 /// Smallest backlog of gossip per peer: several of the program's largest messages (1 MiB).
 const GOSSIP_BACKLOG_BYTES_MIN: usize = 4 << 20;
@@ -42,6 +43,7 @@ impl NodeConfig {
         let mut problems = self.engine.problems();
         self.check_files(&mut problems);
         self.check_gossip(&mut problems);
+        self.check_log(&mut problems);
         problems
     }
 
@@ -63,6 +65,13 @@ impl NodeConfig {
                 let rule = format!("names the same file as {other}: give each a file of its own");
                 refuse(problems, key, rule);
             }
+        }
+    }
+
+    /// What is logged is read by the rules of `--log`.
+    fn check_log(&self, problems: &mut Vec<ConfigError>) {
+        if let Err(rule) = logging::check(&self.log) {
+            refuse(problems, "ringwire.log", rule);
         }
     }
 
@@ -125,6 +134,14 @@ mod tests {
         assert_eq!(faults(book_is_key), ["p2p.addr_book_file"]);
         let key_is_genesis = |c: &mut NodeConfig| c.node_key_file.clone_from(&c.genesis_file);
         assert_eq!(faults(key_is_genesis), ["node_key_file"]);
+    }
+
+    #[test]
+    fn what_is_logged_is_a_filter_or_nothing() {
+        for fine in ["", "debug", "info,ringwire::pex=trace"] {
+            assert!(faults(|c| c.log = String::from(fine)).is_empty(), "{fine}");
+        }
+        assert_eq!(faults(|c| c.log = String::from("inof")), ["ringwire.log"]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::Index;
     use ringwire::{Config, DiscoveryConfig, PinShards};
-    use ringwire_core::config::ListenAddr;
+    use ringwire_core::config::{Effect, ListenAddr, effect_of};
 
     use super::*;
     use crate::config::unused::UNUSED;
@@ -67,11 +67,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_page_says_of_each_key_from_when_on_a_change_holds() {
+        let row = |head: &str| {
+            let mut rows = PAGE.lines().filter(|line| line.starts_with(head));
+            let row = rows.next().expect("the page has a row for each effect");
+            row.split('`').skip(1).step_by(2).collect::<Vec<_>>()
+        };
+        let (at_once, later) = (row("| at once"), row("| for connections"));
+        for setting in settings::all() {
+            let expected = match setting.key {
+                "log" => Effect::AtOnce,
+                _ => effect_of(&setting.path()),
+            };
+            let told = match setting.key {
+                key if at_once.contains(&key) => Effect::AtOnce,
+                key if later.contains(&key) => Effect::NewConnections,
+                _ => Effect::Restart,
+            };
+            assert_eq!(told, expected, "{}", setting.key);
+        }
+    }
+
     fn read_back(config: &NodeConfig) -> NodeConfig {
         let loaded = NodeConfig::from_toml("config.toml", &config.to_documented_toml());
         let loaded = loaded.expect("the documented file is valid");
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-        assert!(loaded.names_network);
+        assert!(loaded.names_network());
         loaded.config
     }
 
@@ -144,6 +166,7 @@ mod tests {
             gossip_backlog_bytes_max: 20_000_000,
             gossip_seen_max: 21_000,
             gossip_seen_span: Duration::from_secs(22),
+            log: "info,ringwire::pex=debug".into(),
         };
         assert_eq!(read_back(&config), config);
         let mut named = config.clone();

@@ -13,10 +13,12 @@ use std::ops::Range;
 use ringwire::error::ConfigError;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
+use tracing::info;
 
 use super::NodeConfig;
 use super::nearest::nearest;
 use super::settings::{self, P2P, RINGWIRE, Setting, TOP};
+use super::sources::{Source, Sources};
 use super::unused::UNUSED;
 
 pub(crate) use error::{ConfigFileError, ConfigFileProblem, ConfigWarning};
@@ -30,9 +32,31 @@ pub(crate) struct LoadedConfig {
     pub(crate) config: NodeConfig,
     /// Keys that were understood and change nothing.
     pub(crate) warnings: Vec<ConfigWarning>,
-    /// Whether the file names the network. That of a CometBFT node does not: its chain id stands in
-    /// `genesis_file`.
-    pub(crate) names_network: bool,
+    /// Where each value came from.
+    pub(crate) sources: Sources,
+}
+
+impl LoadedConfig {
+    /// Whether somebody names the network. The file of a CometBFT node does not: its chain id stands
+    /// in `genesis_file`.
+    pub(crate) fn names_network(&self) -> bool {
+        let network = settings::path(RINGWIRE, "network");
+        self.sources.of(&network) != Source::Default
+    }
+}
+
+impl LoadedConfig {
+    /// Gives limits that are still at a node's default those of a seed, and says which.
+    pub(crate) fn fit_for_seed(&mut self) {
+        let changed = self.config.engine.fit_for_seed();
+        if !changed.is_empty() {
+            let keys = changed.join(", ");
+            info!("a seed's limits in place of a node's defaults: {keys}");
+        }
+        for key in changed {
+            self.sources.note(key, Source::Seed);
+        }
+    }
 }
 
 impl NodeConfig {
@@ -225,11 +249,14 @@ impl<'t> Reader<'t> {
         }
         if self.problems.is_empty() {
             self.warnings.sort_by_key(|warning| warning.line);
-            let network = settings::path(RINGWIRE, "network");
+            let mut sources = Sources::default();
+            for (path, line) in self.lines {
+                sources.note(path, Source::File { line });
+            }
             return Ok(LoadedConfig {
                 config: self.config,
                 warnings: self.warnings,
-                names_network: self.lines.iter().any(|(path, _)| *path == network),
+                sources,
             });
         }
         self.problems.sort_by_key(|problem| problem.line);

@@ -21,9 +21,12 @@ mod lists;
 mod nearest;
 mod node_config;
 mod settings;
+mod sources;
 mod unused;
 mod weak;
 
-pub(crate) use file::LoadedConfig;
+pub(crate) use file::{ConfigFileProblem, ConfigWarning, LoadedConfig};
 pub(crate) use nearest::nearest;
 pub(crate) use node_config::NodeConfig;
+pub(crate) use settings::all as settings;
+pub(crate) use sources::{Source, Sources};

@@ -26,6 +26,8 @@ pub(crate) struct NodeConfig {
     pub(crate) gossip_seen_max: usize,
     /// How long an id is remembered, unless there are too many.
     pub(crate) gossip_seen_span: Duration,
+    /// What is logged, as of `--log`; empty if the command decides.
+    pub(crate) log: String,
 }
 
 impl Default for NodeConfig {
@@ -51,6 +53,7 @@ impl NodeConfig {
             gossip_backlog_bytes_max: 64 * 1024 * 1024,
             gossip_seen_max: 1 << 18,
             gossip_seen_span: Duration::from_secs(600),
+            log: String::new(),
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) const P2P: &str = "p2p";
 pub(super) const RINGWIRE: &str = "ringwire";
 
 /// One key.
-pub(super) struct Setting {
+pub(crate) struct Setting {
     /// Section it stands in.
     pub(super) section: &'static str,
     /// Its name.
@@ -29,12 +29,12 @@ pub(super) struct Setting {
     /// it: sentences that go on from the name of the key.
     pub(super) read: fn(&mut NodeConfig, &DeValue<'_>) -> Result<Vec<String>, String>,
     /// The value as TOML.
-    pub(super) show: fn(&NodeConfig) -> String,
+    pub(crate) show: fn(&NodeConfig) -> String,
 }
 
 impl Setting {
     /// The key with its section, as errors name it: `p2p.laddr`, `moniker`.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         path(self.section, self.key)
     }
 }
@@ -66,7 +66,7 @@ macro_rules! settings {
 }
 
 /// Every key, in the order of the file. `laddr` is the one whose field has another name.
-pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
+pub(crate) fn all() -> impl Iterator<Item = &'static Setting> {
     NAMES.iter().chain(std::iter::once(&LADDR)).chain(SECTIONS)
 }
 
@@ -173,4 +173,7 @@ const SECTIONS: &[Setting] = settings! {
         "How long an id of a gossiped message is remembered, unless there are too many.";
     RINGWIRE dial_jitter: time in engine =>
         "Longest random pause before dialing, so that nodes started together do not collide.";
+    RINGWIRE log: text =>
+        "What is logged, unless --log or RUST_LOG says so: a level (error, warn, info, debug, trace, off)"
+        "or a filter like \"info,ringwire::switch=debug\". Empty: what the command logs by itself.";
 };

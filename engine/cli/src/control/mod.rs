@@ -16,6 +16,8 @@
 //! Bounded: one question is answered at a time, and eight orders are carried out; a question has at most 4 KiB, and both directions
 //! have a deadline.
 
+mod beginnings;
+mod changes;
 mod figures;
 mod lock;
 mod named;
@@ -25,6 +27,7 @@ mod report;
 mod server;
 mod wire;
 
+pub(crate) use changes::Edit;
 pub(crate) use lock::Lock;
 pub(crate) use orders::Order;
 pub(crate) use server::Control;

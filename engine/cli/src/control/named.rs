@@ -6,8 +6,7 @@ use ringwire::peer::{NamedAs, NamedPeer};
 use serde_json::{Value, json};
 
 /// The persistent peers and seeds, connected or not.
-pub(super) fn named_peers(handle: &Handle) -> Value {
-    let named = handle.named_peers_blocking();
+pub(super) fn named_peers(named: &[NamedPeer]) -> Value {
     named.iter().map(named_peer).collect()
 }
 

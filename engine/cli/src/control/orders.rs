@@ -18,11 +18,11 @@ use ringwire_codec::{NetAddress, NodeId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::beginnings::one_that_begins;
+use super::changes::{self, Edit, List};
 use super::named;
 use crate::logging;
-
-/// Digits of an id that are enough to name a peer that is connected.
-const ID_DIGITS_MIN: usize = 4;
+use crate::reload::{self, Reloader};
 
 /// The longest ban: a hundred years.
 const BAN_SECONDS_MAX: f64 = 100.0 * 365.25 * 86_400.0;
@@ -65,12 +65,43 @@ pub(crate) enum Order {
         /// As of `--log`.
         filter: String,
     },
+    /// Change whom the node keeps connected.
+    PersistentPeers(Edit),
+    /// Change whom it asks for addresses.
+    Seeds(Edit),
+    /// Change whose address it tells to nobody.
+    PrivatePeerIds(Edit),
+    /// Change who passes its limits.
+    UnconditionalPeerIds(Edit),
+    /// Set limits of peers; one that is left out stays.
+    Limits {
+        /// Peers that dialed us, at most.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inbound: Option<usize>,
+        /// Peers that discovery dials, at most.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        outbound: Option<usize>,
+    },
+    /// Set rates in bytes per second, 0 for none; one that is left out stays.
+    Rates {
+        /// To each peer.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        send: Option<u64>,
+        /// From each peer.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recv: Option<u64>,
+    },
+    /// Read the configuration again.
+    Reload {},
+    /// Tell every setting as it is in force, and where it came from.
+    Config {},
 }
 
 /// Whoever carries out orders; clones share how many are under way.
 #[derive(Clone)]
 pub(super) struct Foreman {
     handle: Handle,
+    reloader: Reloader,
     under_way: Arc<AtomicUsize>,
 }
 
@@ -85,9 +116,10 @@ impl Drop for Place {
 
 impl Foreman {
     /// One for a running node.
-    pub(super) fn new(handle: Handle) -> Self {
+    pub(super) fn new(handle: Handle, reloader: Reloader) -> Self {
         Foreman {
             handle,
+            reloader,
             under_way: Arc::default(),
         }
     }
@@ -135,7 +167,27 @@ impl Foreman {
                 logging::set_filter(&filter)?;
                 Ok(done(format!("logs {filter} from now on")))
             }
+            Order::PersistentPeers(edit) => self.edit(List::PersistentPeers, &edit),
+            Order::Seeds(edit) => self.edit(List::Seeds, &edit),
+            Order::PrivatePeerIds(edit) => self.edit(List::PrivateIds, &edit),
+            Order::UnconditionalPeerIds(edit) => self.edit(List::UnconditionalIds, &edit),
+            Order::Limits { inbound, outbound } => changes::limits(&self.handle, inbound, outbound),
+            Order::Rates { send, recv } => changes::rates(&self.handle, send, recv),
+            Order::Reload {} => {
+                let reloaded = self.reloader.reload().map_err(|fault| fault.to_string())?;
+                Ok(reloaded.answer())
+            }
+            Order::Config {} => {
+                let rows = self.reloader.in_force();
+                let rows = rows.map_err(|fault| fault.to_string())?;
+                let home = self.reloader.home().root().display().to_string();
+                Ok(json!({ "done": "", "home": home, "config": reload::to_json(&rows) }))
+            }
         }
+    }
+
+    fn edit(&self, list: List, edit: &Edit) -> Result<Value, String> {
+        changes::edit(&self.handle, list, edit)
     }
 
     fn dial(&self, address: NetAddress, persistent: bool) -> Result<Value, String> {
@@ -176,7 +228,7 @@ impl Foreman {
     fn connected(&self, beginning: &str) -> Result<NodeId, String> {
         let peers = self.handle.peers();
         let ids = peers.iter().map(|peer| peer.id);
-        one_that_begins(ids, beginning)
+        one_that_begins(ids, beginning, "peer that is connected")
     }
 }
 
@@ -208,45 +260,9 @@ fn is_same(held: BanTarget, asked: BanTarget) -> bool {
     }
 }
 
-fn one_that_begins(ids: impl Iterator<Item = NodeId>, beginning: &str) -> Result<NodeId, String> {
-    let beginning = beginning.to_lowercase();
-    let is_hex = beginning.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !is_hex || beginning.len() < ID_DIGITS_MIN {
-        return Err(format!(
-            "{beginning:?} is no id: at least {ID_DIGITS_MIN} of its hexadecimal digits are needed"
-        ));
-    }
-    let mut found = ids.filter(|id| id.to_string().starts_with(&beginning));
-    match (found.next(), found.next()) {
-        (Some(id), None) => Ok(id),
-        (Some(_), Some(_)) => Err(format!("more than one peer's id begins with {beginning}")),
-        (None, _) => Err(format!(
-            "no peer is connected whose id begins with {beginning}"
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn id(first: u8, second: u8) -> NodeId {
-        let mut bytes = [0; 20];
-        bytes[..2].copy_from_slice(&[first, second]);
-        NodeId::from_bytes(bytes)
-    }
-
-    #[test]
-    fn the_beginning_of_an_id_is_enough_if_it_is_one_peers() {
-        let ids = || [id(0xab, 0x01), id(0xab, 0x02)].into_iter();
-        assert_eq!(one_that_begins(ids(), "AB01"), Ok(id(0xab, 0x01)));
-        let told = |beginning| one_that_begins(ids(), beginning).expect_err("not one peer's");
-        assert!(told("ab0").contains("at least 4"));
-        assert!(told("ab03").contains("no peer is connected"));
-        assert!(told("xyz1").contains("is no id"));
-        let twins = [id(0xab, 0x01); 2].into_iter();
-        assert!(one_that_begins(twins, "ab01").is_err());
-    }
 
     #[test]
     fn orders_read_as_they_are_written_and_no_others() {
@@ -264,9 +280,28 @@ mod tests {
             r#"{"ban":{"target":"x"}}"#,
             r#"{"shout":{}}"#,
             r#"{"bans":{"x":1}}"#,
+            r#"{"seeds":{"shout":"x"}}"#,
+            r#"{"limits":{"inbound":-1}}"#,
         ] {
             assert!(serde_json::from_str::<Order>(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_limit_that_is_left_out_stays() {
+        let order = Order::Limits {
+            inbound: Some(7),
+            outbound: None,
+        };
+        let text = serde_json::to_string(&order).expect("plain values");
+        assert_eq!(text, r#"{"limits":{"inbound":7}}"#);
+        assert_eq!(
+            serde_json::from_str::<Order>(&text).expect("an order"),
+            order
+        );
+        let order = Order::Seeds(Edit::Remove(String::from("ab01")));
+        let text = serde_json::to_string(&order).expect("plain values");
+        assert_eq!(text, r#"{"seeds":{"remove":"ab01"}}"#);
     }
 
     #[test]

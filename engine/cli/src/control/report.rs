@@ -7,7 +7,8 @@ use std::time::Instant;
 use ringwire::Handle;
 use ringwire::metrics::ConnectionStatus;
 use ringwire::metrics::ShardStatus;
-use ringwire::peer::{Direction, Framing, PeerInfo, ShardId};
+use ringwire::peer::{Direction, Framing, NamedAs, PeerInfo, ShardId};
+use ringwire_codec::NodeId;
 use ringwire_core::pex::Pex;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -78,11 +79,19 @@ impl Reporter {
             let home = shard.shard;
             shard.peers.iter().map(move |peer| (home, peer))
         });
+        let named = self.handle.named_peers_blocking();
+        // As the operator names it now: it may have been named, or not, when it was admitted.
+        let is_persistent = |id: &NodeId| {
+            let mut named = named.iter();
+            named.any(|it| it.address.id == *id && it.named_as == NamedAs::Persistent)
+        };
+        let shown =
+            peers.map(|(shard, (info, link))| peer(shard, info, link, is_persistent(&info.id)));
         let node = json!({
             "running": true,
             "node": node,
-            "peers": peers.map(|(shard, (info, link))| peer(shard, info, link)).collect::<Vec<_>>(),
-            "named_peers": named::named_peers(&self.handle),
+            "peers": shown.collect::<Vec<_>>(),
+            "named_peers": named::named_peers(&named),
             "bans": named::bans(&self.handle),
             "counters": figures::counters(&shards),
             "reactors": reactors(&shards),
@@ -104,7 +113,7 @@ fn on_one_line(mut document: Vec<u8>) -> Option<Box<RawValue>> {
     RawValue::from_string(String::from_utf8(document).ok()?).ok()
 }
 
-fn peer(shard: ShardId, info: &PeerInfo, link: &ConnectionStatus) -> Value {
+fn peer(shard: ShardId, info: &PeerInfo, link: &ConnectionStatus, persistent: bool) -> Value {
     let mut peer = json!({
         "id": info.id.to_string(),
         "moniker": info.node_info.moniker,
@@ -115,7 +124,7 @@ fn peer(shard: ShardId, info: &PeerInfo, link: &ConnectionStatus) -> Value {
             Direction::Inbound => "inbound",
             Direction::Outbound => "outbound",
         },
-        "persistent": info.persistent,
+        "persistent": persistent,
         "framing": match info.framing {
             Framing::Wide => "wide",
             Framing::Comet => "comet",

@@ -21,6 +21,7 @@ use super::place::Place;
 use super::report::{Parts, Reporter};
 use super::wire::{QUESTION_BYTES_MAX, SOCKET};
 use crate::node::Node;
+use crate::reload::Reloader;
 use crate::threads;
 
 /// Time in which a question must have come. Others wait meanwhile, so it is short.
@@ -52,10 +53,10 @@ type Identity = (u64, u64);
 impl Control {
     /// Begins to answer. Without a socket the node runs all the same, so what is wrong with it is
     /// a warning.
-    pub(crate) fn serve(lock: Lock, node: &Node) -> Control {
+    pub(crate) fn serve(lock: Lock, node: &Node, reloader: Reloader) -> Control {
         let is_ending = Arc::new(AtomicBool::new(false));
         let (reporter, ending) = (Reporter::new(node), Arc::clone(&is_ending));
-        let foreman = Foreman::new(node.handle());
+        let foreman = Foreman::new(node.handle(), reloader);
         if lock.is_exclusive() {
             remove_closets(lock.data_dir());
         }

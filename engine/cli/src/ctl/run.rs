@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use ringwire_codec::NetAddress;
 use ringwire_core::config::duration;
 use serde_json::Value;
 
 use crate::console;
-use crate::control::{self, Order};
+use crate::control::{self, Edit, Order};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::table::{Align, Table, span};
@@ -16,7 +16,7 @@ use crate::table::{Align, Table, span};
 /// Change the node that runs on a home.
 ///
 /// Each order is confirmed when the node has done it; else the exit code is 1 and the error says why. What
-/// is ordered holds until the node ends: config.toml is not touched.
+/// is ordered holds until the node ends or reads its configuration again: config.toml is not touched.
 #[derive(Args)]
 pub(crate) struct CtlArgs {
     #[command(flatten)]
@@ -63,6 +63,87 @@ enum Verb {
         /// As of --log: a level, or a filter like "info,ringwire::switch=debug".
         filter: String,
     },
+    /// Keep a node connected for good, or no longer; as p2p.persistent_peers.
+    #[command(subcommand)]
+    PersistentPeers(AddressEdit),
+    /// Ask a node for addresses, or no longer; as p2p.seeds.
+    #[command(subcommand)]
+    Seeds(AddressEdit),
+    /// Tell nobody the address of a node, or make it no secret; as p2p.private_peer_ids.
+    #[command(subcommand)]
+    PrivatePeerIds(IdEdit),
+    /// Let a node pass the limits of peers, or no longer; as p2p.unconditional_peer_ids.
+    #[command(subcommand)]
+    UnconditionalPeerIds(IdEdit),
+    /// Set how many peers there may be. Nobody is hung up on.
+    #[command(group = ArgGroup::new("limit").required(true).multiple(true))]
+    Limits {
+        /// Peers that dialed us, at most; as p2p.max_num_inbound_peers.
+        #[arg(long, value_name = "N", group = "limit")]
+        inbound: Option<usize>,
+        /// Peers that discovery dials, at most; as p2p.max_num_outbound_peers.
+        #[arg(long, value_name = "N", group = "limit")]
+        outbound: Option<usize>,
+    },
+    /// Set how fast a peer is sent to and may send, on connections that stand as well.
+    #[command(group = ArgGroup::new("rate").required(true).multiple(true))]
+    Rates {
+        /// Bytes per second to each peer, 0 for no limit; as p2p.send_rate.
+        #[arg(long, value_name = "BYTES", group = "rate")]
+        send: Option<u64>,
+        /// Bytes per second from each peer, 0 for no limit; as p2p.recv_rate.
+        #[arg(long, value_name = "BYTES", group = "rate")]
+        recv: Option<u64>,
+    },
+    /// Read config.toml again: what can change is changed, the rest is named. A broken file changes
+    /// nothing. What other orders have changed is as the file says again.
+    Reload,
+}
+
+#[derive(Subcommand)]
+enum AddressEdit {
+    /// One more, or one at another address.
+    Add {
+        /// ID@HOST:PORT.
+        address: NetAddress,
+    },
+    /// One less.
+    Remove {
+        /// Its id; the first four digits or more are enough.
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum IdEdit {
+    /// One more.
+    Add {
+        /// Its id; of a connected peer the first four digits or more are enough.
+        id: String,
+    },
+    /// One less.
+    Remove {
+        /// Its id; the first four digits or more are enough.
+        id: String,
+    },
+}
+
+impl From<&AddressEdit> for Edit {
+    fn from(edit: &AddressEdit) -> Self {
+        match edit {
+            AddressEdit::Add { address } => Edit::Add(address.to_string()),
+            AddressEdit::Remove { id } => Edit::Remove(id.clone()),
+        }
+    }
+}
+
+impl From<&IdEdit> for Edit {
+    fn from(edit: &IdEdit) -> Self {
+        match edit {
+            IdEdit::Add { id } => Edit::Add(id.clone()),
+            IdEdit::Remove { id } => Edit::Remove(id.clone()),
+        }
+    }
 }
 
 impl From<&Verb> for Order {
@@ -87,6 +168,19 @@ impl From<&Verb> for Order {
             Verb::Log { filter } => Order::Log {
                 filter: filter.clone(),
             },
+            Verb::PersistentPeers(edit) => Order::PersistentPeers(edit.into()),
+            Verb::Seeds(edit) => Order::Seeds(edit.into()),
+            Verb::PrivatePeerIds(edit) => Order::PrivatePeerIds(edit.into()),
+            Verb::UnconditionalPeerIds(edit) => Order::UnconditionalPeerIds(edit.into()),
+            Verb::Limits { inbound, outbound } => Order::Limits {
+                inbound: *inbound,
+                outbound: *outbound,
+            },
+            Verb::Rates { send, recv } => Order::Rates {
+                send: *send,
+                recv: *recv,
+            },
+            Verb::Reload => Order::Reload {},
         }
     }
 }

@@ -17,7 +17,7 @@ const LISTEN_ADDR: &str = ":26660";
 const NAMESPACE: &str = "cometbft";
 
 /// Flags of every command that runs a node.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct MetricsArgs {
     /// Serve http://ADDR/metrics for Prometheus, and /health; instead of the section instrumentation. `off`
     /// serves nothing.
@@ -90,6 +90,18 @@ impl Settings {
             peers_max: args.metrics_peers,
         }))
     }
+}
+
+/// Whether what the home says of metrics makes sense.
+///
+/// # Errors
+/// Those of [`Settings::new`].
+pub(crate) fn check(home: &Home) -> Result<(), Failure> {
+    let no_flags = MetricsArgs {
+        metrics: None,
+        metrics_peers: 0,
+    };
+    Settings::new(&no_flags, home).map(drop)
 }
 
 impl Instrumentation {

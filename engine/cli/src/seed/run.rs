@@ -8,10 +8,9 @@ use clap::Args;
 use ringwire::Config;
 use ringwire_core::config::duration;
 use serde_json::json;
-use tracing::info;
 
 use super::figures::Display;
-use crate::config::NodeConfig;
+use crate::config::{LoadedConfig, NodeConfig, Source};
 use crate::console;
 use crate::control::{Control, Lock};
 use crate::failure::Failure;
@@ -21,6 +20,7 @@ use crate::init;
 use crate::metrics::{MetricsArgs, MetricsServer, Settings};
 use crate::node::Node;
 use crate::overrides::Overrides;
+use crate::reload::Reloader;
 use crate::service;
 use crate::signals::{self, Hangup, Stop};
 use crate::{stderr, threads};
@@ -43,7 +43,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// A home that is missing is made: a key, and a config.toml with seed_mode = true and what the
 /// flags say. One that is there is used as it is, whatever its seed_mode, but for limits of peers and
 /// handshakes that are still at a node's default: a seed's are higher. Flags hold for this run.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct SeedArgs {
     #[command(flatten)]
     home: Home,
@@ -64,31 +64,22 @@ pub(crate) struct SeedArgs {
 
 /// Runs the whole command.
 pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
-    let stop = signals::install(Hangup::GoesOn)?;
+    let (tell, hangups) = signals::hangups();
+    let stop = signals::install(Hangup::Tells(tell))?;
     let made = init::make(&args.home, new_config(args)?)?;
     if made.config_created {
         stderr::say(&format!("made {}", args.home.config_file().display()));
     }
-    let mut config = args.overrides.load(&args.home)?;
-    let discovery = &mut config.engine.discovery;
-    (discovery.pex, discovery.seed_mode) = (true, true);
-    let changed = config.engine.fit_for_seed();
-    if !changed.is_empty() {
-        info!(
-            "a seed's limits in place of a node's defaults: {}",
-            changed.join(", ")
-        );
-    }
-    if let Some(allowed) = args.allow_duplicate_ip {
-        config.engine.allow_duplicate_ip = allowed;
-    }
-    config.check()?;
+    let loaded = args.config()?;
     let metrics = Settings::new(&args.metrics, &args.home)?;
     let lock = Lock::take(&args.home)?;
-    let addr_book = args.home.addr_book(&config)?;
-    let node = Node::start(config, made.key, Some(&addr_book))?;
+    let addr_book = args.home.addr_book(&loaded.config)?;
+    let node = Node::start(loaded.config.clone(), made.key, Some(&addr_book))?;
     stop.begin();
-    let _control = lock.map(|lock| Control::serve(lock, &node));
+    let load = args.clone();
+    let reloader = Reloader::new(&node, &args.home, loaded, move || load.config());
+    reloader.follow(hangups)?;
+    let _control = lock.map(|lock| Control::serve(lock, &node, reloader));
     let _metrics = metrics
         .map(|settings| MetricsServer::serve(&settings, &node))
         .transpose()?;
@@ -107,6 +98,26 @@ pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
     // The last figures stay on the screen; a reader that sleeps is not waited for.
     let _ = shown.ended.recv_timeout(OUTPUT_WITHIN);
     failed.and(stopped)
+}
+
+impl SeedArgs {
+    /// The home's configuration with what the flags say, and what makes a node a seed.
+    fn config(&self) -> Result<LoadedConfig, Failure> {
+        let mut loaded = self.overrides.load(&self.home)?;
+        let discovery = &mut loaded.config.engine.discovery;
+        (discovery.pex, discovery.seed_mode) = (true, true);
+        for key in ["p2p.pex", "p2p.seed_mode"] {
+            loaded.sources.note(key, Source::Flag("seed"));
+        }
+        loaded.fit_for_seed();
+        if let Some(allowed) = self.allow_duplicate_ip {
+            loaded.config.engine.allow_duplicate_ip = allowed;
+            let flag = Source::Flag("--allow-duplicate-ip");
+            loaded.sources.note("p2p.allow_duplicate_ip", flag);
+        }
+        loaded.config.check()?;
+        Ok(loaded)
+    }
 }
 
 /// The thread that shows address and figures: whoever reads them may stop reading, and the seed must

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use ringwire_core::config::duration;
-use tracing::info;
 
-use crate::config::NodeConfig;
+use crate::config::{LoadedConfig, Source};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::metrics::MetricsArgs;
@@ -19,7 +18,7 @@ use crate::overrides::Overrides;
 ///
 /// With --stdin and --stdout it is one end of a gossip pipe: each line that goes
 /// in at one node comes out once at every other node of the network.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct StartArgs {
     #[command(flatten)]
     pub(super) home: Home,
@@ -56,26 +55,29 @@ pub(crate) struct StartArgs {
 
 impl StartArgs {
     /// The home's configuration with what the flags say.
-    pub(super) fn config(&self) -> Result<NodeConfig, Failure> {
-        let mut config = self.overrides.load(&self.home)?;
-        let discovery = &mut config.engine.discovery;
-        discovery.pex = self.pex.unwrap_or(discovery.pex);
-        discovery.seed_mode = self.seed_mode.unwrap_or(discovery.seed_mode);
-        if discovery.seed_mode {
-            let changed = config.engine.fit_for_seed();
-            if !changed.is_empty() {
-                info!(
-                    "a seed's limits in place of a node's defaults: {}",
-                    changed.join(", ")
-                );
-            }
+    pub(crate) fn config(&self) -> Result<LoadedConfig, Failure> {
+        let mut loaded = self.overrides.load(&self.home)?;
+        let discovery = &mut loaded.config.engine.discovery;
+        if let Some(pex) = self.pex {
+            discovery.pex = pex;
+            loaded.sources.note("p2p.pex", Source::Flag("--pex"));
         }
+        if let Some(seed_mode) = self.seed_mode {
+            discovery.seed_mode = seed_mode;
+            loaded
+                .sources
+                .note("p2p.seed_mode", Source::Flag("--seed-mode"));
+        }
+        if discovery.seed_mode {
+            loaded.fit_for_seed();
+        }
+        let config = &loaded.config;
         config.check()?;
         if config.engine.discovery.seed_mode && (self.stdin || self.stdout) {
             return Err(Failure::new(
                 "a seed does not gossip: take out --stdin and --stdout, or give --seed-mode=false",
             ));
         }
-        Ok(config)
+        Ok(loaded)
     }
 }

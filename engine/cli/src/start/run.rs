@@ -14,6 +14,7 @@ use crate::control::{Control, Lock};
 use crate::failure::Failure;
 use crate::metrics::{MetricsServer, Settings};
 use crate::node::Node;
+use crate::reload::Reloader;
 use crate::service;
 use crate::signals::{self, Hangup, Stop};
 use crate::{stderr, threads};
@@ -33,15 +34,19 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Runs the whole command.
 pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
-    let stop = signals::install(Hangup::GoesOn)?;
-    let config = args.config()?;
+    let (tell, hangups) = signals::hangups();
+    let stop = signals::install(Hangup::Tells(tell))?;
+    let loaded = args.config()?;
     let metrics = Settings::new(&args.metrics, &args.home)?;
-    let key = args.home.load_node_key(&config)?;
+    let key = args.home.load_node_key(&loaded.config)?;
     let lock = Lock::take(&args.home)?;
-    let addr_book = args.home.addr_book(&config)?;
-    let node = Node::start(config, key, Some(&addr_book))?;
+    let addr_book = args.home.addr_book(&loaded.config)?;
+    let node = Node::start(loaded.config.clone(), key, Some(&addr_book))?;
     stop.begin();
-    let _control = lock.map(|lock| Control::serve(lock, &node));
+    let load = args.clone();
+    let reloader = Reloader::new(&node, &args.home, loaded, move || load.config());
+    reloader.follow(hangups)?;
+    let _control = lock.map(|lock| Control::serve(lock, &node, reloader));
     let _metrics = metrics
         .map(|settings| MetricsServer::serve(&settings, &node))
         .transpose()?;

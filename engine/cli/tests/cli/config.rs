@@ -44,6 +44,58 @@ fn all_faults_of_a_config_are_told_at_once() {
 }
 
 #[test]
+fn a_check_tells_all_faults_and_oddities_and_its_exit_code_says_whether_a_node_would_start() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let check = |args: &[&str]| run_at(home.path(), "config", &[&["check"], args].concat());
+    check(&[]).failed(1, "run `ringwire init --home");
+    run_at(home.path(), "init", &[]).succeeded();
+    let checked = check(&[]).succeeded().stdout;
+    assert!(checked.ends_with("config.toml: in order\n"), "{checked}");
+
+    let write = |text| fs::write(home.path().join("config/config.toml"), text);
+    write("[p2p]\nsend_rate = \"7\"\n").expect("room to write");
+    let odd = check(&["--json"]).succeeded().json();
+    assert_eq!(
+        (&odd["in_order"], &odd["oddities"][0]["line"]),
+        (&true.into(), &2.into())
+    );
+
+    let faulty = "[p2p]\nsend_rate = -1\nladdrr = \"\"\n[instrumentation]\nnamespace = \"a-b\"\n";
+    write(faulty).expect("room to write");
+    let refused = check(&[]).failed(1, "3 faults");
+    for words in [
+        "config.toml:2: p2p.send_rate: must not be negative",
+        "config.toml:3: p2p.laddrr: there is no such key; did you mean laddr?",
+        "instrumentation.namespace",
+    ] {
+        assert!(refused.stdout.contains(words), "{}", refused.stdout);
+    }
+    write("[p2p]\nlisten\n").expect("room to write");
+    let refused = check(&["--json"]).failed(1, "1 fault");
+    assert_eq!(refused.json()["faults"][0]["line"], 2);
+    run_at(home.path(), "config", &["judge"]).failed(2, "judge");
+}
+
+#[test]
+fn without_a_node_a_home_shows_what_one_would_go_by_and_where_that_stands() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    run_at(home.path(), "init", &[]).succeeded();
+    let text = "[p2p]\n\nsend_rate = 7\n[ringwire]\nnetwork = \"n\"\n";
+    fs::write(home.path().join("config/config.toml"), text).expect("room to write");
+    let shown = run_at(home.path(), "config", &["show"]).succeeded().stdout;
+    assert!(shown.starts_with("no node runs on "), "{shown}");
+    let row = |key: &str| {
+        let mut rows = shown
+            .lines()
+            .map(|row| row.split_whitespace().collect::<Vec<_>>());
+        let found = rows.find(|row| row.first() == Some(&key));
+        found.expect("each key has a row")[1..].join(" ")
+    };
+    assert_eq!(row("p2p.send_rate"), "7 config.toml:3");
+    assert_eq!(row("p2p.recv_rate"), "5120000 default");
+}
+
+#[test]
 fn a_home_without_config_says_how_to_make_one() {
     let home = tempfile::tempdir().expect("a temporary directory");
     run_at(home.path(), "start", &[]).failed(1, "run `ringwire init --home");

@@ -1,8 +1,9 @@
 //! A node that runs while a test looks at it.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -33,6 +34,10 @@ impl Running {
             .args(["--laddr", laddr, "--shards", "1"])
             .args(["--addr-book-strict=false"])
             .args(args)
+            .stdin(match args.contains(&"--stdin") {
+                true => Stdio::piped(),
+                false => Stdio::null(),
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -42,6 +47,16 @@ impl Running {
             child,
             stdout: BufReader::new(stdout),
         }
+    }
+
+    /// Begins to publish lines, as fast as the node takes them, until it ends; it was started with
+    /// `--stdin`.
+    pub(crate) fn load(&mut self) {
+        let mut stdin = self.child.stdin.take().expect("stdin is a pipe");
+        thread::spawn(move || {
+            let lines = "a line of a node under load\n".repeat(100);
+            while stdin.write_all(lines.as_bytes()).is_ok() {}
+        });
     }
 
     /// Its process.

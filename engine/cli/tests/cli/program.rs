@@ -127,6 +127,14 @@ pub(crate) fn can_run_nodes() -> bool {
     supported
 }
 
+/// Sends a signal to a running program, by its name without SIG.
+pub(crate) fn send_signal(process: u32, signal: &str) {
+    let kill = Command::new("kill")
+        .args(["-s", signal, &process.to_string()])
+        .status();
+    assert!(kill.is_ok_and(|status| status.success()), "{signal}");
+}
+
 /// Asks a running program to end, as an operator or a service manager does.
 pub(crate) fn terminate(child: &Child) {
     let kill = Command::new("kill")

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::program::{can_run_nodes, command, run_at, terminate};
+use crate::program::{can_run_nodes, command, run_at, send_signal, terminate};
 
 /// Time in which a word must come, with all cores busy.
 const WITHIN: Duration = Duration::from_secs(90);
@@ -86,7 +86,7 @@ fn a_manager_hears_that_a_node_listens_that_it_lives_and_that_it_ends() {
 }
 
 #[test]
-fn a_manager_without_a_watchdog_hears_no_beats() {
+fn a_manager_without_a_watchdog_hears_no_beats_and_hears_of_a_reload() {
     if !can_run_nodes() {
         return;
     }
@@ -98,6 +98,11 @@ fn a_manager_without_a_watchdog_hears_no_beats() {
             .env("WATCHDOG_PID", "1");
     });
     assert!(manager.hears().starts_with("READY=1\n"));
+    send_signal(manager.node.id(), "HUP");
+    let reloading = manager.hears();
+    let expected = "RELOADING=1\nMONOTONIC_USEC=";
+    assert!(reloading.starts_with(expected), "{reloading}");
+    assert_eq!(manager.hears(), "READY=1\n");
     terminate(&manager.node);
     assert_eq!(manager.hears(), "STOPPING=1\n");
     assert!(manager.node.wait().expect("it ends").success());

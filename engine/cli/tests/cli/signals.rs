@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::node::{Running, count, report_when};
-use crate::program::{can_run_nodes, command, run_at, terminate};
+use crate::program::{can_run_nodes, command, run_at, send_signal, terminate};
 
 /// Longest a test waits for something that should take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -22,10 +22,7 @@ fn home() -> TempDir {
 
 fn send(process: u32, signals: &[&str]) {
     for signal in signals {
-        let kill = Command::new("kill")
-            .args(["-s", signal, &process.to_string()])
-            .status();
-        assert!(kill.is_ok_and(|status| status.success()), "{signal}");
+        send_signal(process, signal);
     }
 }
 
@@ -85,7 +82,7 @@ fn signals_that_mean_nothing_to_a_node_do_not_end_it() {
     assert_eq!(count(&report["peers"]), 0);
     let ended = node.terminated().succeeded();
     assert!(
-        ended.stderr.contains("SIGHUP: there is nothing to reload"),
+        ended.stderr.contains("reloaded: nothing has changed"),
         "{}",
         ended.stderr
     );

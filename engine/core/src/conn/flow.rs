@@ -69,6 +69,16 @@ impl TokenBucket {
         }
     }
 
+    /// Another rate from now on. What was taken and is not paid for stays taken, byte for byte.
+    pub fn set_rate(&mut self, now: Instant, rate: u64) {
+        if rate != self.rate {
+            let unpaid = self.paid_at.saturating_since(now).as_nanos() * u128::from(self.rate)
+                / u128::from(NANOS_PER_SECOND);
+            *self = TokenBucket::new(rate);
+            self.take(now, u64::try_from(unpaid).unwrap_or(u64::MAX));
+        }
+    }
+
     /// Bytes that may be taken now without a debt.
     pub fn allowance(&self, now: Instant) -> u64 {
         if self.rate == 0 {
@@ -181,6 +191,23 @@ mod tests {
             bucket.handle_timeout(wait);
             assert!(bucket.is_ready(wait) && bucket.poll_timeout().is_none());
         }
+    }
+
+    #[test]
+    fn another_rate_holds_at_once_and_a_debt_stays_what_it_is_in_bytes() {
+        let mut bucket = TokenBucket::new(RATE);
+        // A whole burst, and ten seconds of the rate on top.
+        bucket.take(at(0), RATE / 10 + 10 * RATE);
+        assert_eq!(bucket.ready_at(at(0)), at(10_010));
+        bucket.set_rate(at(0), 10 * RATE);
+        assert_eq!(bucket.ready_at(at(0)), at(920), "ten times as fast");
+        bucket.set_rate(at(0), 10 * RATE);
+        assert_eq!(bucket.ready_at(at(0)), at(920), "the same is no change");
+        bucket.set_rate(at(0), 0);
+        assert_eq!(bucket.allowance(at(0)), u64::MAX);
+        assert_eq!(bucket.poll_timeout(), None);
+        bucket.set_rate(at(5), RATE);
+        assert_eq!(bucket.allowance(at(5)), RATE / 10, "nothing was unpaid");
     }
 
     #[test]

@@ -203,6 +203,13 @@ impl MConnection {
         goodbye.seal(&self.limits, &mut self.sealer)
     }
 
+    /// Other rates in both directions, from now on; zero means no limit.
+    pub fn set_rates(&mut self, now: Instant, send_rate: u64, recv_rate: u64) {
+        self.send_bucket.set_rate(now, send_rate);
+        self.recv_bucket.set_rate(now, recv_rate);
+        self.note_reading(now);
+    }
+
     // ---- receiving --------------------------------------------------------------------------
 
     /// Bytes came. They are opened when messages are pulled.

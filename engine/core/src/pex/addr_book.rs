@@ -320,6 +320,13 @@ impl AddrBook {
         }
     }
 
+    /// Says anew whose addresses are never told: those of these and of nobody else. Who is no longer
+    /// among them may be learned again.
+    pub fn set_private_ids(&mut self, ids: impl IntoIterator<Item = NodeId>) {
+        self.private_ids.clear();
+        self.add_private_ids(ids);
+    }
+
     /// Whether the addresses of `id` are never told.
     pub fn is_private(&self, id: &NodeId) -> bool {
         self.private_ids.contains(id)

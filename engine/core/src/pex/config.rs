@@ -7,7 +7,6 @@ use ringwire_codec::{NetAddress, NodeId};
 use super::requests::{ASK_PAUSE_MIN, REQUEST_PAUSE_MAX};
 use super::{BookConfig, Timestamp};
 use crate::config::Config;
-use crate::peer::PeerInfo;
 use crate::time::Instant;
 
 /// Parts of an interval after which an outbound peer counts as good: at the default two minutes,
@@ -59,6 +58,19 @@ impl PexConfig {
         }
     }
 
+    /// The same node by another configuration, as far as that can change while it runs.
+    pub(super) fn reconfigured(&self, config: &Config) -> Self {
+        PexConfig {
+            persistent_peers: config.persistent_peers.clone(),
+            unconditional_ids: config.unconditional_peer_ids.clone(),
+            private_ids: config.discovery.private_peer_ids.clone(),
+            seeds: config.discovery.seeds.clone(),
+            outbound_max: config.max_num_outbound_peers,
+            inbound_max: config.max_num_inbound_peers,
+            ..self.clone()
+        }
+    }
+
     /// How the address book of this node judges addresses.
     pub const fn book(&self) -> BookConfig {
         self.book
@@ -92,7 +104,8 @@ impl PexConfig {
 
     /// Whether the operator named the peer as one to keep, so that it is neither banned nor sent
     /// away by a seed.
-    pub(super) fn is_kept(&self, peer: &PeerInfo) -> bool {
-        peer.persistent || self.unconditional_ids.contains(&peer.id)
+    pub(super) fn is_kept(&self, id: &NodeId) -> bool {
+        let mut persistent = self.persistent_peers.iter();
+        persistent.any(|address| address.id == *id) || self.unconditional_ids.contains(id)
     }
 }

@@ -148,6 +148,37 @@ impl Discovery {
         cx.set_timer(SAVE_FIRST, PexTimer::Save);
     }
 
+    /// The operator has changed what the node goes by. More places are filled at once, and a new seed
+    /// is asked now if nobody else can be.
+    pub(super) fn handle_reconfigured(
+        &mut self,
+        cx: &mut Context<'_, Pex>,
+        config: Arc<PexConfig>,
+    ) {
+        let before = std::mem::replace(&mut self.config, Arc::clone(&config));
+        self.roster.keep(|id| config.is_kept(id));
+        let secrets_differ = before.private_ids != config.private_ids;
+        if secrets_differ {
+            self.book
+                .set_private_ids(config.private_ids.iter().copied());
+            self.is_unsaved = true;
+        }
+        for address in &config.persistent_peers {
+            // One that was private is not in the book, and may be now.
+            if secrets_differ || !before.persistent_peers.contains(address) {
+                let source = config.our_addresses.first().unwrap_or(address);
+                self.learn(cx.now(), std::slice::from_ref(address), source);
+            }
+        }
+        let seeds_differ = before.seeds != config.seeds;
+        if seeds_differ {
+            self.seeds.rename(config.seeds.clone());
+        }
+        if seeds_differ || before.outbound_max < config.outbound_max {
+            self.seek(cx);
+        }
+    }
+
     // ---- told by the shards ------------------------------------------------------------------
 
     /// A peer was added on a shard.
@@ -299,12 +330,7 @@ impl Discovery {
         if let Some(crawler) = &mut self.crawler {
             crawler.refill(cx.now(), self.book.selection());
         }
-        self.redials = REDIALS_PER_PLACE * self.config.outbound_max;
-        let filled = self.fill_places(cx);
-        if self.wants_seed(filled) {
-            self.seeds.begin_round(&mut self.chance);
-            self.dial_next_seed(cx);
-        }
+        self.seek(cx);
         if !self.book.needs_more() {
             return;
         }
@@ -312,6 +338,16 @@ impl Discovery {
         self.is_unsaved |= reinstated > 0;
         if self.crawler.is_none() {
             self.ask_somebody(cx);
+        }
+    }
+
+    /// Dials as many as there are places, and a seed where that helps no further.
+    fn seek(&mut self, cx: &mut Context<'_, Pex>) {
+        self.redials = REDIALS_PER_PLACE.saturating_mul(self.config.outbound_max);
+        let filled = self.fill_places(cx);
+        if self.wants_seed(filled) {
+            self.seeds.begin_round(&mut self.chance);
+            self.dial_next_seed(cx);
         }
     }
 

@@ -18,6 +18,7 @@ use super::discovery::Discovery;
 use super::note::{EndedBy, Introduction, PexNote};
 use super::requests::{Abuse, Reply, Requests};
 use crate::chance::Chance;
+use crate::config::Config;
 use crate::document::Document;
 use crate::error::CloseReason;
 use crate::peer::{Direction, PeerInfo, PeerKey, ShardId};
@@ -263,13 +264,13 @@ impl Reactor for Pex {
 
     fn init_peer(&mut self, peer: &PeerInfo) -> Contact {
         Contact {
-            is_passing: self.config.seed_mode && !self.config.is_kept(peer),
+            is_passing: self.config.seed_mode && !self.config.is_kept(&peer.id),
             ..Contact::default()
         }
     }
 
     fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, contact: &mut Contact) {
-        let is_kept = self.config.is_kept(peer);
+        let is_kept = self.config.is_kept(&peer.id);
         let speaks_pex = peer.has_channel(PEX_CHANNEL);
         let introduction = Introduction::new(peer, is_kept, speaks_pex);
         tell(cx, PexNote::Joined(peer.id, introduction));
@@ -331,6 +332,13 @@ impl Reactor for Pex {
             (PexTimer::Save, Some(discovery)) => discovery.handle_save_due(cx),
             (PexTimer::Crowd, Some(discovery)) => discovery.handle_crowd_due(cx),
             (_, None) => debug_assert!(false, "only discovery sets this timer"),
+        }
+    }
+
+    fn handle_reconfigured(&mut self, cx: &mut Context<'_, Self>, config: &Config) {
+        self.config = Arc::new(self.config.reconfigured(config));
+        if let Some(discovery) = &mut self.discovery {
+            discovery.handle_reconfigured(cx, Arc::clone(&self.config));
         }
     }
 

@@ -52,6 +52,13 @@ impl Roster {
         self.0.remove(id)
     }
 
+    /// The operator wants others kept now.
+    pub(super) fn keep(&mut self, is_kept: impl Fn(&NodeId) -> bool) {
+        for (id, member) in &mut self.0 {
+            member.is_kept = is_kept(id);
+        }
+    }
+
     /// A connected peer.
     pub(super) fn find(&self, id: &NodeId) -> Option<&Member> {
         self.0.get(id)

@@ -43,6 +43,12 @@ impl Seeds {
         }
     }
 
+    /// The operator names others now. Of a round under way only those that stay are still tried.
+    pub(super) fn rename(&mut self, all: Vec<NetAddress>) {
+        self.untried.retain(|seed| all.contains(seed));
+        self.all = all;
+    }
+
     /// Whether the id is a seed's.
     pub(super) fn contains(&self, id: &NodeId) -> bool {
         self.all.iter().any(|seed| seed.id == *id)
@@ -153,6 +159,23 @@ mod tests {
         }
         tried.sort_unstable();
         assert_eq!(tried, [seed(1).id, seed(2).id, seed(3).id]);
+    }
+
+    #[test]
+    fn a_round_goes_on_without_a_seed_that_is_none_any_more_and_the_next_one_knows_the_new_one() {
+        let mut seeds = seeds(2);
+        seeds.begin_round(&mut Chance::new([1; 32]));
+        let first = seeds.next(|_| true).expect("two are untried");
+        seeds.rename(vec![first.clone(), seed(3)]);
+        assert_eq!(seeds.handle_dialed(&first.id, false), Round::GoesOn);
+        assert_eq!(seeds.next(|_| true), None, "the other one is none now");
+        seeds.begin_round(&mut Chance::new([1; 32]));
+        let mut tried = [seeds.next(|_| true), seeds.next(|_| true)];
+        tried.sort();
+        let mut expected = [Some(first), Some(seed(3))];
+        expected.sort();
+        assert_eq!(tried, expected);
+        assert!(seeds.contains(&seed(3).id));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::ask::Answers;
 use super::context::{Context, Own};
 use super::host::{Host, Note};
 use super::reactor::{Envelope, Reactor};
+use crate::config::Config;
 use crate::conn::ChannelDescriptor;
 use crate::document::Document;
 use crate::error::{CloseReason, ReactorError};
@@ -40,6 +41,7 @@ pub trait Instance: 'static {
     fn handle_note(&mut self, host: &mut dyn Host, from: ShardId, note: Note);
     /// The timer of a token that [`Host::set_timer`] was given is due.
     fn handle_timeout(&mut self, host: &mut dyn Host, token: u64);
+    fn handle_reconfigured(&mut self, host: &mut dyn Host, config: &Config);
     fn remove_peer(&mut self, host: &mut dyn Host, peer: &PeerInfo, reason: &CloseReason);
     fn handle_dialed(
         &mut self,
@@ -198,6 +200,11 @@ impl<R: Reactor> Instance for Erased<R> {
             let cx = &mut Context::new(host, &mut self.own);
             self.reactor.handle_timeout(cx, timer);
         }
+    }
+
+    fn handle_reconfigured(&mut self, host: &mut dyn Host, config: &Config) {
+        let cx = &mut Context::new(host, &mut self.own);
+        self.reactor.handle_reconfigured(cx, config);
     }
 
     fn remove_peer(&mut self, host: &mut dyn Host, peer: &PeerInfo, reason: &CloseReason) {

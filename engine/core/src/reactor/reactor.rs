@@ -4,6 +4,7 @@ use bytes::Bytes;
 use ringwire_codec::{ChannelId, NetAddress};
 
 use super::context::Context;
+use crate::config::Config;
 use crate::conn::ChannelDescriptor;
 use crate::document::Document;
 use crate::error::{CloseReason, ReactorError};
@@ -105,6 +106,10 @@ pub trait Reactor: Sized + 'static {
 
     /// A timer set with [`Context::set_timer`] is due.
     fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, timer: Self::Timer) {}
+
+    /// The operator has changed what the node goes by: here is all of it, as it is now. Called on every
+    /// shard.
+    fn handle_reconfigured(&mut self, cx: &mut Context<'_, Self>, config: &Config) {}
 
     /// The peer is gone. Its key finds nobody any more; here is what was remembered of it.
     fn remove_peer(

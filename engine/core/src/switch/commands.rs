@@ -89,6 +89,11 @@ fn carry_out_of_node(shard: &mut Shard, command: Command) {
             let named = coordinator.named_peers(now);
             answer(shard, token, Reply::NamedPeers(named));
         }
+        Command::Change { changes, token } => coordinator.change(&mut desk, &changes, token),
+        Command::Config { token } => {
+            let config = coordinator.config();
+            answer(shard, token, Reply::Config(config));
+        }
         Command::Bans { token } => {
             let bans = coordinator.bans(now);
             answer(shard, token, Reply::Bans(bans));

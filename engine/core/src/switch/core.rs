@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use ringwire_codec::NetAddress;
 
@@ -121,6 +122,11 @@ impl Core {
     /// Whether the shutdown has begun: nothing new is taken any more.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping
+    }
+
+    /// The node goes by another configuration.
+    pub(crate) fn set_config(&mut self, config: Arc<Config>) {
+        self.identity.set_config(config);
     }
 
     /// Whether the lanes to other shards are full: nothing is taken in that might add to them.

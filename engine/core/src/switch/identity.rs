@@ -1,5 +1,6 @@
 //! What a shard's switch is from its start to its end: the node's key and NodeInfo, the
-//! configuration, the channels. Nothing here changes.
+//! configuration, the channels. Nothing here changes but the configuration, as far as that can change
+//! while the node runs.
 
 use std::sync::Arc;
 
@@ -98,8 +99,16 @@ impl Identity {
     }
 
     /// The node's checked configuration.
-    pub(crate) fn config(&self) -> &Config {
+    pub(crate) fn config(&self) -> &Arc<Config> {
         &self.config
+    }
+
+    /// Goes by another configuration, checked as the first one was. What peers were told stays: who
+    /// the node is does not change while it runs.
+    pub(crate) fn set_config(&mut self, config: Arc<Config>) {
+        let conn_config = MConnectionConfig::new(&config);
+        self.conn_config = conn_config.expect("its rules were checked by whoever changed it");
+        self.config = config;
     }
 
     /// How connections of this node are.

@@ -12,6 +12,7 @@
 
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,9 +20,10 @@ use ringwire_codec::net_address::Host;
 use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
 pub use crate::buffer::Transmit;
+use crate::config::{Change, Config, ConfigError, Difference, Effect};
 use crate::document::Document;
 use crate::error::{CloseReason, NetworkError, SendError};
-use crate::peer::{Ban, BanTarget, PeerInfo, PeerKey, ShardId};
+use crate::peer::{Ban, BanTarget, Census, PeerInfo, PeerKey, ShardId};
 use crate::reactor::{Answer, Ask, AskError};
 use crate::switch::message::{Parcel, ShardMessage};
 use crate::switch::node::named::{NamedAs, NamedPeer};
@@ -131,10 +133,44 @@ pub enum Reply {
     NamedPeers(Vec<NamedPeer>),
     /// Of [`Command::Bans`]: the operator's first.
     Bans(Vec<Ban>),
+    /// Of [`Command::Change`]: what is another now on all shards, or the rule that would be broken.
+    Changed(Result<Changed, ConfigError>),
+    /// Of [`Command::Config`].
+    Config(Arc<Config>),
     /// Of [`Command::Ask`].
     Answer(Result<Answer, AskError>),
     /// Of [`Command::Inspect`]: nothing if there is no such reactor, or it shows nothing.
     Inspect(Option<Document>),
+}
+
+/// What came of changes that were made while the node runs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Changed {
+    /// Settings that are others now, for connections that stand as well; as config.toml names them.
+    pub at_once: Vec<&'static str>,
+    /// Settings that are others for connections that are made from now on.
+    pub new_connections: Vec<&'static str>,
+    /// The peers of now: a lower limit hangs up on nobody, so there may be more than it allows.
+    pub census: Census,
+}
+
+impl Changed {
+    pub(crate) fn new(differences: &[Difference], census: Census) -> Self {
+        let that_hold = |effect| {
+            let those = differences.iter().filter(|it| it.effect == effect);
+            those.map(|it| it.key).collect()
+        };
+        Changed {
+            at_once: that_hold(Effect::AtOnce),
+            new_connections: that_hold(Effect::NewConnections),
+            census,
+        }
+    }
+
+    /// Whether nothing was changed: all was so already.
+    pub fn is_nothing(&self) -> bool {
+        self.at_once.is_empty() && self.new_connections.is_empty()
+    }
 }
 
 /// What an application asks of one shard.
@@ -203,6 +239,19 @@ pub enum Command {
     },
     /// Which bans hold (coordinator only).
     Bans {
+        /// Who wants to know.
+        token: Option<ReplyToken>,
+    },
+    /// Change what the node goes by (coordinator only): all of these changes, or none. Answered when
+    /// every shard has taken them over.
+    Change {
+        /// The changes, in order.
+        changes: Vec<Change>,
+        /// Who wants to know.
+        token: Option<ReplyToken>,
+    },
+    /// What the node goes by now (coordinator only).
+    Config {
         /// Who wants to know.
         token: Option<ReplyToken>,
     },

@@ -15,11 +15,13 @@
 //! ```
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
+use crate::config::Config;
 use crate::conn::Upgraded;
 use crate::error::{CloseReason, Reject};
 use crate::peer::{BanOrigin, Direction, PeerKey, ShardId};
@@ -144,8 +146,8 @@ pub enum ShardMessage {
     CancelDial {
         /// Which attempt.
         attempt: AttemptId,
-        /// Who has connected to us meanwhile.
-        id: NodeId,
+        /// Why: its node has connected to us meanwhile, or nobody wants it any more.
+        reason: CloseReason,
     },
     /// To the coordinator: who was dialed has proven to be there, by its key.
     DialProven(AttemptId),
@@ -156,6 +158,15 @@ pub enum ShardMessage {
         /// Why.
         reason: CloseReason,
     },
+    /// From the coordinator: go by this configuration from now on.
+    Reconfigure {
+        /// Number of the change.
+        number: u64,
+        /// What holds now. Who the node is has not changed.
+        config: Arc<Config>,
+    },
+    /// To the coordinator: this shard goes by the configuration of that change.
+    Reconfigured(u64),
     /// To all: everything this shard had to say before this round of the shutdown has been said.
     Draining {
         /// 0 or 1, see the shutdown's module.

@@ -10,7 +10,9 @@
 //! for is done before anything else is read.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
+use crate::config::Config;
 use crate::error::CloseReason;
 use crate::peer::{PeerKey, ShardId};
 use crate::switch::core::{Dialed, Stop, Unsettled};
@@ -253,9 +255,10 @@ pub(crate) fn dispatch(shard: &mut Shard, from: ShardId, message: ShardMessage) 
         }
         ShardMessage::Gate(update) => entrance.handle_gate_update(update),
         ShardMessage::Dial { attempt, address } => entrance.dial(core, attempt, address),
-        ShardMessage::CancelDial { attempt, id } => {
-            entrance.cancel_dial(core, links, attempt, id);
+        ShardMessage::CancelDial { attempt, reason } => {
+            entrance.cancel_dial(core, links, attempt, reason);
         }
+        ShardMessage::Reconfigure { number, config } => reconfigure(shard, number, config),
         ShardMessage::Revoke { ticket, reject } => revoke(shard, ticket, reject),
         ShardMessage::Probe { ticket, within } => probe(shard, ticket, within),
         ShardMessage::Draining { round } => shutdown.handle_draining(core, links, round),
@@ -273,6 +276,33 @@ pub(crate) fn dispatch(shard: &mut Shard, from: ShardId, message: ShardMessage) 
             None => debug_assert!(false, "{message:?} is for the coordinator"),
         },
     }
+}
+
+/// Goes by another configuration from now on: the gate, every connection, every reactor.
+fn reconfigure(shard: &mut Shard, number: u64, config: Arc<Config>) {
+    let Parts {
+        core,
+        links,
+        entrance,
+        ..
+    } = shard.parts();
+    core.set_config(Arc::clone(&config));
+    entrance.handle_reconfigured(core.identity());
+    let keys: Vec<_> = links.peer_keys().collect();
+    for key in keys {
+        if let Some(peer) = links.peer_mut(key) {
+            peer.set_rates(core.now(), config.send_rate, config.recv_rate);
+        }
+        links.mark(key);
+    }
+    for index in 0..shard.reactors().len() {
+        // A panic here is counted; there is no peer at hand that it could cost.
+        let _ = call(shard, index, |reactor, cx| {
+            reactor.handle_reconfigured(cx, &config);
+        });
+    }
+    let core = shard.parts().core;
+    core.tell_coordinator(ShardMessage::Reconfigured(number));
 }
 
 // ---- time -----------------------------------------------------------------------------------

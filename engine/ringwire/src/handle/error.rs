@@ -1,6 +1,7 @@
 //! What the calls of a handle answer when they cannot do what they are asked.
 
 use ringwire_codec::ChannelId;
+use ringwire_core::config::ConfigError;
 use ringwire_core::error::CloseReason;
 use thiserror::Error;
 
@@ -13,6 +14,18 @@ pub enum DialError {
     /// It did not connect, or the connection was refused on either side.
     #[error(transparent)]
     Closed(#[from] CloseReason),
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// Why a running node was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// It would break a rule: nothing was changed.
+    #[error(transparent)]
+    Refused(#[from] ConfigError),
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,

@@ -215,7 +215,7 @@ impl Handle {
         block_on(self.bans())
     }
 
-    async fn ask_coordinator(&self, command: Command) -> Option<Reply> {
+    pub(super) async fn ask_coordinator(&self, command: Command) -> Option<Reply> {
         let (sender, answer) = reply();
         let coordinator = self.node.mailbox(ShardId::COORDINATOR);
         coordinator.ask(Control::Command(command, Some(sender)));

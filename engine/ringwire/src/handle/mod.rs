@@ -30,6 +30,7 @@
 mod address_book;
 mod ask;
 mod builder;
+mod change;
 mod engine;
 mod error;
 #[allow(clippy::module_inception, reason = "the handle is the room's namesake")]
@@ -45,7 +46,7 @@ mod wait;
 pub use ask::ReactorHandle;
 pub use builder::Builder;
 pub use engine::{Engine, is_supported};
-pub use error::{DialError, PeersTimeout, ShutdownError, SubscribeError};
+pub use error::{ChangeError, DialError, PeersTimeout, ShutdownError, SubscribeError};
 pub use handle::Handle;
 #[cfg(feature = "openmetrics")]
 pub use open_metrics::OpenMetrics;

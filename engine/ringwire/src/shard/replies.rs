@@ -23,6 +23,8 @@ impl Replies {
         | Command::Unban { token, .. }
         | Command::NamedPeers { token }
         | Command::Bans { token }
+        | Command::Change { token, .. }
+        | Command::Config { token }
         | Command::Ask { token, .. }
         | Command::Inspect { token, .. } = command
         {

@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod change;
 mod churn;
 mod faults;
 mod goodbye;

@@ -38,19 +38,20 @@ pub(crate) struct ConfigFileProblem {
 
 impl fmt::Display for ConfigFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            f.write_str(&self.file)?;
-            if let Some(line) = problem.line {
-                write!(f, ":{line}")?;
-            }
-            if let Some(key) = &problem.key {
-                write!(f, ": {key}")?;
-            }
-            write!(f, ": {}", problem.problem)?;
-        }
-        Ok(())
+        let sentences = self
+            .problems
+            .iter()
+            .map(|problem| problem.sentence(&self.file));
+        f.write_str(&sentences.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+impl ConfigFileProblem {
+    /// Where it is in `file`, what is wrong, and how to mend it.
+    pub(crate) fn sentence(&self, file: &str) -> String {
+        let line = self.line.map(|line| format!(":{line}"));
+        let key = self.key.as_ref().map(|key| format!(": {key}"));
+        let (line, key) = (line.unwrap_or_default(), key.unwrap_or_default());
+        format!("{file}{line}{key}: {}", self.problem)
     }
 }

@@ -24,7 +24,7 @@ fn an_empty_file_gives_the_defaults() {
         LoadedConfig {
             config: NodeConfig::default(),
             warnings: Vec::new(),
-            names_network: false,
+            sources: Sources::default(),
         }
     );
 }
@@ -76,7 +76,7 @@ fn a_home_of_cometbft_is_read_without_a_word() {
         let mut expected = NodeConfig::default();
         expected.engine.moniker = moniker.into();
         assert_eq!(loaded.config, expected, "all else is a default of ours too");
-        assert!(!loaded.names_network);
+        assert!(!loaded.names_network());
         assert_eq!(loaded.warnings, [], "its defaults ask for nothing");
     }
 }
@@ -126,12 +126,9 @@ fn the_keys_of_discovery_are_taken_over() {
          network = \"n\"\n\
          pex_interval = \"1s\"\n"
     );
-    let LoadedConfig {
-        config,
-        names_network,
-        ..
-    } = load(&text);
-    assert!(names_network);
+    let loaded = load(&text);
+    assert!(loaded.names_network());
+    let config = loaded.config;
     assert_eq!(config.genesis_file, "g.json");
     assert_eq!(config.node_key_file, "/etc/key.json");
     assert_eq!(config.addr_book_file, "book.json");
@@ -346,7 +343,7 @@ Network = \"n\"
         ),
         ("a", "n")
     );
-    assert!(loaded.names_network);
+    assert!(loaded.names_network());
     assert_eq!(config.node_key_file, "key.json");
     assert_eq!(config.engine.listen_addr.port(), 7);
     assert_eq!(config.engine.max_num_inbound_peers, 3);

@@ -166,7 +166,7 @@ impl Entrance {
         core: &mut Core,
         links: &mut Links,
         attempt: AttemptId,
-        id: NodeId,
+        reason: CloseReason,
     ) {
         self.dials.cancel(core, attempt);
         let is_its = |key: &PeerKey| {
@@ -177,7 +177,6 @@ impl Entrance {
         };
         let found = links.keys().find(is_its);
         if let Some(key) = found {
-            let reason = CloseReason::Rejected(Reject::DuplicateId(id));
             self.refuse(core, links, key, reason);
         }
     }
@@ -325,6 +324,11 @@ impl Entrance {
     }
 
     // ---- the coordinator's word -------------------------------------------------------------
+
+    /// The node goes by another configuration. Handshakes that were begun go on as they are.
+    pub(crate) fn handle_reconfigured(&mut self, identity: &Identity) {
+        self.gate.set_limits(gate_limits(identity));
+    }
 
     /// The coordinator has news for the gate.
     pub(crate) fn handle_gate_update(&mut self, update: GateUpdate) {

@@ -102,6 +102,11 @@ impl Gate {
         }
     }
 
+    /// Other limits from now on.
+    pub(crate) fn set_limits(&mut self, limits: GateLimits) {
+        self.limits = limits;
+    }
+
     /// Addresses at which somebody is, or shakes hands.
     pub(crate) fn len(&self) -> usize {
         self.occupied.len() + self.handshakes.len() + self.handshakes_of.len()

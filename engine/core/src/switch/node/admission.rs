@@ -178,6 +178,28 @@ impl Admission {
         }
     }
 
+    /// Other limits from now on. Who is here stays, and is counted as the new limits count: a node that
+    /// became unconditional frees a place, and one that is no longer takes one.
+    pub(crate) fn set_limits(
+        &mut self,
+        limits: AdmissionLimits,
+        is_persistent: impl Fn(&NodeId) -> bool,
+    ) {
+        self.limits = limits;
+        (self.inbound, self.outbound, self.subnets) = (0, 0, Tally::new());
+        let mut entries = std::mem::take(&mut self.entries);
+        for (id, entry) in &mut entries {
+            entry.counted = !self.is_unconditional(id);
+            let is_inbound = entry.direction == Direction::Inbound;
+            entry.in_subnet = is_inbound && entry.counted && !is_persistent(id);
+            if entry.in_subnet {
+                self.subnets.add(Prefix::subnet(entry.ip));
+            }
+            *self.counter(entry.direction) += usize::from(entry.counted);
+        }
+        self.entries = entries;
+    }
+
     /// Entries of all its tables but the bans, which have a bound of their own.
     pub(crate) fn len(&self) -> usize {
         let peers = self.entries.len() + self.by_ticket.len() + self.parked.len();

@@ -52,9 +52,10 @@ impl AskedLinks {
         }
     }
 
-    /// The application wants an address to be kept.
-    pub(crate) fn name_persistent(&mut self, address: NetAddress) {
-        self.named.insert(address, NamedAs::Persistent);
+    /// The operator names others now.
+    pub(crate) fn rename(&mut self, config: &Config) {
+        let (persistent, seeds) = (&config.persistent_peers, &config.discovery.seeds);
+        self.named.rename(persistent, seeds);
     }
 
     /// Where a named node is dialed.

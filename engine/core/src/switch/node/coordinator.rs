@@ -4,21 +4,24 @@
 //! It is told by messages and acts by messages, to its own shard as well, so nothing here knows
 //! where a peer lives beyond its ticket.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringwire_codec::{NetAddress, NodeId};
 
+use crate::config::{Change, Config, Difference};
 use crate::error::{CloseReason, Reject};
 use crate::peer::{Ban, BanOrigin, BanTarget, Census, Direction, ShardId};
 use crate::switch::core::Core;
 use crate::switch::identity::Identity;
-use crate::switch::io::{Event, Reply, ReplyToken};
+use crate::switch::io::{Changed, Event, Reply, ReplyToken};
 use crate::switch::links::entrance::Entrance;
 use crate::switch::message::{AttemptId, Candidate, GateUpdate, Pass, ShardMessage, Ticket};
 use crate::switch::node::admission::{Admission, AdmissionLimits, Decision, OwnDial, Plan};
 use crate::switch::node::asked::{AskedLinks, answer};
 use crate::switch::node::dialer::{Asker, Askers, DialKind, Dialer, Outcome};
 use crate::switch::node::named::NamedPeer;
+use crate::switch::node::settings::Settings;
 use crate::switch::timers::Timer;
 use crate::time::Instant;
 
@@ -39,7 +42,8 @@ pub(crate) struct Desk<'a> {
 pub(crate) struct Coordinator {
     admission: Admission,
     dialer: Dialer,
-    persistent: Vec<NetAddress>,
+    /// What the node goes by, and who waits for a change of it.
+    settings: Settings,
     /// The links that somebody asked for, and who waits for them.
     asked: AskedLinks,
     /// What the gates were last told about the inbound budget.
@@ -54,31 +58,23 @@ pub(crate) struct Coordinator {
 impl Coordinator {
     pub(crate) fn new(identity: &Identity) -> Self {
         let config = identity.config();
-        let mut unconditional = config.unconditional_peer_ids.clone();
-        unconditional.sort_unstable();
-        let limits = AdmissionLimits {
-            inbound_max: config.max_num_inbound_peers,
-            outbound_max: config.max_num_outbound_peers,
-            allow_duplicate_ip: config.allow_duplicate_ip,
-            per_ip_max: config.max_num_peers_per_ip,
-            per_subnet_max: config.max_num_peers_per_subnet,
-            unconditional,
-        };
+        let limits = admission_limits(config);
         Coordinator {
             admission: Admission::new(identity.node_id(), limits, identity.shard_count()),
             dialer: Dialer::new(config.persistent_peers_max_dial_period),
-            persistent: config.persistent_peers.clone(),
+            settings: Settings::new(Arc::clone(config)),
             asked: AskedLinks::new(config),
             inbound_full: false,
             timer_at: None,
-            silence_max: SILENCE_MAX.min(config.handshake_timeout / 2),
+            silence_max: silence_max(config),
             stopping: false,
         }
     }
 
     /// See [`crate::switch::Switch::table_sizes`].
-    pub(crate) fn table_sizes(&self) -> [(&'static str, usize); 3] {
+    pub(crate) fn table_sizes(&self) -> [(&'static str, usize); 4] {
         [
+            ("changes under way", self.settings.len()),
             ("dials that are waited for", self.asked.len()),
             ("admissions", self.admission.len()),
             ("dial targets", self.dialer.len()),
@@ -88,7 +84,8 @@ impl Coordinator {
     /// Plans the first dial of every persistent peer, spread by the configured jitter.
     pub(crate) fn start(&mut self, desk: &mut Desk<'_>) {
         self.announce_budget(desk);
-        for address in std::mem::take(&mut self.persistent) {
+        let config = Arc::clone(self.settings.config());
+        for address in config.persistent_peers.iter().cloned() {
             // A node whose own id is in its list skips it. That is as it should be when one list is
             // shared by all, and a copied key where the address is another node's.
             if address.id == desk.core.identity().node_id() {
@@ -96,8 +93,7 @@ impl Coordinator {
                 self.asked
                     .handle_failed(desk.core, &address, &Outcome::default(), &reason);
             } else {
-                let jitter = desk.core.config().dial_jitter;
-                let at = desk.core.now() + desk.core.chance().duration_up_to(jitter);
+                let at = desk.core.now() + desk.core.chance().duration_up_to(config.dial_jitter);
                 self.dialer
                     .plan(at, address, DialKind::Persistent, None, false);
             }
@@ -114,6 +110,7 @@ impl Coordinator {
             ShardMessage::Left { ticket, reason } => self.leave(desk, ticket, &reason),
             ShardMessage::DialProven(attempt) => self.dialer.handle_proven(attempt),
             ShardMessage::DialEnded { attempt, reason } => self.fail_dial(desk, attempt, reason),
+            ShardMessage::Reconfigured(number) => self.handle_confirmed(desk, number),
             other => unreachable!("not a message to the coordinator: {other:?}"),
         }
         self.run_dials(desk);
@@ -190,27 +187,114 @@ impl Coordinator {
                 Reply::Dial(Err(CloseReason::Rejected(reject.clone()))),
             );
         }
-        let kind = if persistent {
-            if id != desk.core.identity().node_id() {
-                self.asked.name_persistent(address.clone());
-            }
-            DialKind::Persistent
-        } else {
-            DialKind::Once
+        let kind = match persistent {
+            true => DialKind::Persistent,
+            false => DialKind::Once,
         };
-        match reject {
-            None => {
-                let asker = token.map(Asker::Application);
-                self.dialer
-                    .plan(desk.core.now(), address, kind, asker, false);
+        if reject.is_none() {
+            let asker = token.map(Asker::Application);
+            self.dialer
+                .plan(desk.core.now(), address.clone(), kind, asker, false);
+        }
+        if persistent {
+            let kept = [Change::AddPersistentPeer(address)];
+            // Refused for the node itself and for an address without a port: the dial's answer says it.
+            if let Ok(differences) = self.settings.change(desk.core.identity().node_id(), &kept) {
+                self.apply(desk, None, differences);
             }
-            Some(Reject::DuplicateId(_)) if persistent => {
-                self.dialer.plan(desk.core.now(), address, kind, None, true);
-            }
-            Some(_) => {}
         }
         self.run_dials(desk);
     }
+
+    // ---- what the node goes by ------------------------------------------------------------------
+
+    /// The operator changes what the node goes by: all of it, or nothing.
+    pub(crate) fn change(
+        &mut self,
+        desk: &mut Desk<'_>,
+        changes: &[Change],
+        token: Option<ReplyToken>,
+    ) {
+        match self
+            .settings
+            .change(desk.core.identity().node_id(), changes)
+        {
+            Ok(differences) => self.apply(desk, token, differences),
+            Err(error) => {
+                if let Some(token) = token {
+                    desk.core.reply(token, Reply::Changed(Err(error)));
+                }
+            }
+        }
+        self.run_dials(desk);
+    }
+
+    /// What the node goes by now.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(self.settings.config())
+    }
+
+    /// Goes by the settings as they are now, and has every shard do so.
+    fn apply(
+        &mut self,
+        desk: &mut Desk<'_>,
+        token: Option<ReplyToken>,
+        differences: Vec<Difference>,
+    ) {
+        let config = self.config();
+        self.silence_max = silence_max(&config);
+        self.dialer
+            .set_pause_max(config.persistent_peers_max_dial_period);
+        self.asked.rename(&config);
+        self.keep_dialed(desk, &config.persistent_peers);
+        let dialer = &self.dialer;
+        self.admission
+            .set_limits(admission_limits(&config), |id| dialer.is_persistent(id));
+        self.announce_budget(desk);
+        let shard_count = desk.core.identity().shard_count();
+        let number = self.settings.expect(shard_count, token, differences);
+        for shard in (0..shard_count).map(ShardId) {
+            let config = Arc::clone(&config);
+            desk.core
+                .send(shard, ShardMessage::Reconfigure { number, config });
+        }
+    }
+
+    /// Dials for good exactly these: who is new is dialed now, and so is one that was stopped on
+    /// purpose; who is none of them any more is forgotten.
+    fn keep_dialed(&mut self, desk: &mut Desk<'_>, wanted: &[NetAddress]) {
+        for id in self.dialer.persistent_ids() {
+            if wanted.iter().any(|address| address.id == id) {
+                continue;
+            }
+            let (askers, attempt) = self.dialer.forget(&id);
+            answer(desk.core, askers, &Err(CloseReason::Stopped));
+            if let Some((attempt, shard)) = attempt {
+                let reason = CloseReason::Stopped;
+                desk.core
+                    .send(shard, ShardMessage::CancelDial { attempt, reason });
+            }
+        }
+        let (now, ourselves) = (desk.core.now(), desk.core.identity().node_id());
+        for address in wanted.iter().filter(|address| address.id != ourselves) {
+            if self.dialer.persistent_place_of(&address.id) != Some(address) && !self.stopping {
+                let is_connected = self.admission.contains(&address.id);
+                let kind = DialKind::Persistent;
+                self.dialer
+                    .plan(now, address.clone(), kind, None, is_connected);
+            }
+        }
+    }
+
+    /// A shard goes by the settings of a change.
+    fn handle_confirmed(&mut self, desk: &mut Desk<'_>, number: u64) {
+        if let Some((token, differences)) = self.settings.handle_confirmed(number) {
+            let changed = Changed::new(&differences, self.census());
+            desk.core.reply(token, Reply::Changed(Ok(changed)));
+        }
+    }
+
+    // ---- dials of reactors ----------------------------------------------------------------------
 
     /// A reactor asks for a dial, within the limit of outbound peers.
     pub(crate) fn discover(&mut self, desk: &mut Desk<'_>, address: NetAddress, reactor: u16) {
@@ -228,7 +312,7 @@ impl Coordinator {
         let Census {
             outbound, dialing, ..
         } = self.census();
-        let outbound_max = core.config().max_num_outbound_peers;
+        let outbound_max = self.settings.config().max_num_outbound_peers;
         let is_full = outbound + dialing >= outbound_max;
         if self.stopping {
             Err(Reject::Stopping)
@@ -387,8 +471,9 @@ impl Coordinator {
     /// An inbound connection won: our own attempt is not needed any more.
     fn cancel_dial(&mut self, desk: &mut Desk<'_>, id: NodeId) {
         if let Some((attempt, shard)) = self.dialer.cancel(&id) {
+            let reason = CloseReason::Rejected(Reject::DuplicateId(id));
             desk.core
-                .send(shard, ShardMessage::CancelDial { attempt, id });
+                .send(shard, ShardMessage::CancelDial { attempt, reason });
         }
     }
 
@@ -503,6 +588,25 @@ impl Coordinator {
             desk.core.set_timer(want, Timer::Dials);
         }
     }
+}
+
+/// The limits of admission by a configuration.
+fn admission_limits(config: &Config) -> AdmissionLimits {
+    let mut unconditional = config.unconditional_peer_ids.clone();
+    unconditional.sort_unstable();
+    AdmissionLimits {
+        inbound_max: config.max_num_inbound_peers,
+        outbound_max: config.max_num_outbound_peers,
+        allow_duplicate_ip: config.allow_duplicate_ip,
+        per_ip_max: config.max_num_peers_per_ip,
+        per_subnet_max: config.max_num_peers_per_subnet,
+        unconditional,
+    }
+}
+
+/// How long an old connection may be silent by a configuration.
+fn silence_max(config: &Config) -> Duration {
+    SILENCE_MAX.min(config.handshake_timeout / 2)
 }
 
 /// Tells what became of a dial or a lost peer.

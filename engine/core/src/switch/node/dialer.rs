@@ -160,6 +160,32 @@ impl Dialer {
         }
     }
 
+    /// The longest pause that the operator wants from now on; pauses under way end as planned.
+    pub(crate) fn set_pause_max(&mut self, pause_max: Duration) {
+        self.pause_max = pause_max;
+    }
+
+    /// Where an id is dialed for good, if it is.
+    pub(crate) fn persistent_place_of(&self, id: &NodeId) -> Option<&NetAddress> {
+        let target = self.targets.get(id)?;
+        (target.kind == DialKind::Persistent).then_some(&target.address)
+    }
+
+    /// All ids that are dialed for good.
+    pub(crate) fn persistent_ids(&self) -> Vec<NodeId> {
+        let is_persistent = |target: &&Target| target.kind == DialKind::Persistent;
+        let found = self.targets.values().filter(is_persistent);
+        found.map(|target| target.address.id).collect()
+    }
+
+    /// The operator wants an id no longer: it leaves the plan, and if it is connected it is not dialed
+    /// again. Returns who waited for it, and the attempt under way, to be cancelled.
+    pub(crate) fn forget(&mut self, id: &NodeId) -> (Askers, Option<(AttemptId, ShardId)>) {
+        let cancelled = self.cancel(id);
+        let target = self.targets.remove(id);
+        (target.map(|it| it.askers).unwrap_or_default(), cancelled)
+    }
+
     /// The next id whose dial is due.
     pub(crate) fn next_due(&self, now: Instant) -> Option<NodeId> {
         self.targets

@@ -9,4 +9,5 @@ pub(crate) mod dialer;
 pub(crate) mod ending;
 pub(crate) mod named;
 pub(crate) mod reconnect;
+pub(crate) mod settings;
 pub(crate) mod shutdown;

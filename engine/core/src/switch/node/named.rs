@@ -13,8 +13,7 @@
 //!     └────────────── the other side admitted us: told ────────────┘
 //! ```
 //!
-//! Bounded by what the operator names: the two lists of the configuration and the dials that the
-//! application wants to be kept.
+//! Bounded by what the operator names: the two lists of the configuration, as they are now.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -91,8 +90,20 @@ impl Named {
         named
     }
 
+    /// The operator names others now. How those that stay are doing is kept.
+    pub(crate) fn rename(&mut self, persistent: &[NetAddress], seeds: &[NetAddress]) {
+        let mut before = std::mem::replace(self, Named::new(persistent, seeds));
+        for (id, entry) in &mut self.0 {
+            if let Some(known) = before.0.remove(id) {
+                entry.failures = known.failures;
+                entry.last_error = known.last_error;
+                entry.told = known.told;
+            }
+        }
+    }
+
     /// One more, or one in another place.
-    pub(crate) fn insert(&mut self, address: NetAddress, named_as: NamedAs) {
+    fn insert(&mut self, address: NetAddress, named_as: NamedAs) {
         let entry = self.0.entry(address.id).or_insert_with(|| Entry {
             address: address.clone(),
             named_as,
@@ -254,6 +265,30 @@ mod tests {
             assert!(named.handle_failed(at(3), &id, &reason));
             assert!(!named.handle_failed(at(4), &id, &reason));
         }
+    }
+
+    #[test]
+    fn whoever_stays_named_keeps_its_troubles_and_whoever_is_named_no_longer_is_forgotten() {
+        let mut named = Named::new(&[address(1), address(2)], &[address(3)]);
+        for byte in [1, 2, 3] {
+            assert!(named.handle_failed(at(1), &address(byte).id, &EOF));
+        }
+        named.rename(&[address(3), address(4)], &[address(1)]);
+        let list = named.list(at(2), |_| (false, None));
+        let shown: Vec<_> = list
+            .iter()
+            .map(|peer| (peer.address.clone(), peer.named_as, peer.failures))
+            .collect();
+        let (persistent, seed) = (NamedAs::Persistent, NamedAs::Seed);
+        let expected = [
+            (address(1), seed, 1),
+            (address(3), persistent, 1),
+            (address(4), persistent, 0),
+        ];
+        assert_eq!(shown, expected);
+        assert!(!named.handle_failed(at(3), &address(1).id, &EOF), "told");
+        assert!(!named.handle_failed(at(3), &address(2).id, &EOF), "gone");
+        assert!(named.handle_failed(at(3), &address(4).id, &EOF), "new");
     }
 
     #[test]

@@ -112,6 +112,11 @@ impl Peer {
         .min()
     }
 
+    /// Other rates of its connection from now on.
+    pub(crate) fn set_rates(&mut self, now: Instant, send_rate: u64, recv_rate: u64) {
+        self.conn.set_rates(now, send_rate, recv_rate);
+    }
+
     /// Something of the connection is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), ConnError> {
         self.conn.handle_timeout(now)
