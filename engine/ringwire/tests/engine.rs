@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use common::{CHANNEL, channel, config, connect, echo_builder, skip_without_ring};
 use ringwire::error::SaveError;
+use ringwire::error::{ChangeError, DialError, ShutdownError, SubscribeError};
 use ringwire::error::{CloseReason, TrySendError};
-use ringwire::error::{DialError, ShutdownError, SubscribeError};
 use ringwire::peer::BanTarget;
 use ringwire::reactor::Document;
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
-use ringwire::{Builder, Engine};
+use ringwire::{Builder, Change, Config, Engine};
 use ringwire::{Delivery, Event};
 use ringwire_codec::{ChannelId, GoodbyeCode, NodeKey};
 
@@ -60,6 +60,73 @@ fn an_engine_that_is_banned_hears_so_over_a_real_socket() {
         panic!("closed for {reason}");
     };
     assert_eq!(goodbye.code, GoodbyeCode::Banned);
+}
+
+/// A reactor that shows what it was told to go by.
+struct Witness(Arc<AtomicU32>);
+
+impl Reactor for Witness {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
+    fn channels(&self) -> Vec<ChannelDescriptor> {
+        Vec::new()
+    }
+
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        _: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
+        Ok(())
+    }
+
+    fn handle_reconfigured(&mut self, _: &mut Context<'_, Self>, config: &Config) {
+        let is_told = config.send_rate == 7 && config.max_num_inbound_peers == 8;
+        self.0.fetch_add(u32::from(is_told), Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_change_is_confirmed_when_every_shard_goes_by_it() {
+    if skip_without_ring() {
+        return;
+    }
+    let told = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&told);
+    let here = app_builder(3, 7).reactor("witness", move |_| Witness(Arc::clone(&counted)));
+    let here = here.start().expect("an engine");
+    let handle = here.handle();
+    let changes = || [Change::SendRate(7), Change::MaxInboundPeers(8)];
+    let changed = handle
+        .change_blocking(changes())
+        .expect("no rule is broken");
+    assert_eq!(
+        changed.at_once,
+        ["p2p.max_num_inbound_peers", "p2p.send_rate"]
+    );
+    assert_eq!(told.load(Ordering::Relaxed), 3);
+    let again = handle
+        .change_blocking(changes())
+        .expect("no rule is broken");
+    assert!(again.is_nothing());
+    let config = handle.config_blocking().expect("it runs");
+    assert_eq!((config.send_rate, config.max_num_inbound_peers), (7, 8));
+
+    let refused =
+        handle.change_blocking([Change::SendRate(1), Change::MaxInboundPeers(usize::MAX)]);
+    assert!(
+        matches!(refused, Err(ChangeError::Refused(_))),
+        "{refused:?}"
+    );
+    handle.shutdown_blocking(WITHIN).expect("an orderly end");
+    assert_eq!(
+        handle.change_blocking(changes()),
+        Err(ChangeError::Stopping)
+    );
+    assert_eq!(handle.config_blocking(), None);
 }
 
 #[test]
