@@ -1,6 +1,8 @@
 //! The protocols that can be run, by name. One more is one line more in [`ALL`].
 
-use ringwire_spread::contenders::{Crds, Dog, Flood, Plumtree};
+use ringwire_spread::contenders::{
+    Cat, Crds, Dog, Flood, Gossipsub, GossipsubConfig, Pbbt, Plumtree,
+};
 use ringwire_spread::scenario::ScenarioError;
 use ringwire_spread::{NodeIndex, Report, Scenario, run};
 
@@ -52,6 +54,26 @@ pub(crate) const ALL: &[Contender] = &[
         "plumtree",
         "pushes along one tree and announces on all other links, as iroh",
         |_, _| Plumtree::default()
+    ),
+    contender!(
+        "gossipsub12",
+        "pushes along a mesh of eight links and says what it has, as Ethereum",
+        |_, _| Gossipsub::new(GossipsubConfig::V1_2)
+    ),
+    contender!(
+        "gossipsub20",
+        "announces to seven links of the mesh and pushes to one, a draft of libp2p",
+        |_, _| Gossipsub::new(GossipsubConfig::V2_0)
+    ),
+    contender!(
+        "cat",
+        "announces to fifteen links and sends to those who ask, as Celestia's transactions",
+        |_, salt| Cat::new(salt)
+    ),
+    contender!(
+        "pbbt",
+        "pulls coded parts and offers them before they are there, as Celestia's blocks",
+        |_, _| Pbbt::default()
     ),
 ];
 
