@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod contenders;
+pub mod feeds;
 mod ledger;
 pub mod machine;
 pub mod network;

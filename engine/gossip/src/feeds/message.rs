@@ -2,18 +2,21 @@
 //!
 //! ```text
 //!  body    1 │ alias 2 │ seq 8 │ flags 1 │ priority 1 │ ms left 4 │ signature 64, if flagged │ payload
-//!  have    2 │ short id 8 │ …
-//!  want    3 │ short id 8 │ …                                     integers little-endian
+//!  have    2 │ alias 2 │ seq 8 │ …
+//!  want    3 │ alias 2 │ seq 8 │ …                              integers little-endian
 //!  part    4 │ part 1 │ alias 2, or ffff for all │ stripe 1
 //!  alias   5 │ alias 2 │ origin 32
-//!  digest  6 │ window 4 │ count 4 │ xor of ids 32
+//!  digest  6 │ alias 2 │ last seq 8 │ bits 8 │ …
 //! ```
-//! Reading allocates nothing: payloads and ids stay where they lie, and their bounds are checked before they
-//! are looked at. Whether a body is small or medium follows from its length, so there is one form for each.
+//! An alias is a name that the sender of a message gives an origin; in `want` and `part`, which are about what
+//! the reader sends, it is the reader's. Reading allocates nothing: payloads and lists stay where they lie, and
+//! their bounds are checked before they are looked at. Whether a body is small or medium follows from its
+//! length, so there is one form for each.
+
+use std::marker::PhantomData;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::id::ShortId;
 use super::refusal::Refusal;
 use crate::coded::{Origin, PAYLOAD_BYTES_MIN};
 
@@ -32,8 +35,11 @@ pub const SIGNATURE_BYTES: usize = 64;
 /// The longest message, in bytes: a signed body of the longest payload.
 pub const FEED_MESSAGE_BYTES_MAX: usize = BODY_HEADER_BYTES + SIGNATURE_BYTES + MEDIUM_BYTES_MAX;
 
-/// Ids in one message at most: 4 KiB of them. More go into the next message.
-pub const IDS_MAX: usize = 512;
+/// Names in one `have` or `want` at most, 4 KiB of them. More go into the next.
+pub const NAMES_MAX: usize = 409;
+
+/// Entries of one `digest` at most.
+pub const DIGEST_ENTRIES_MAX: usize = 256;
 
 /// Origins that one direction of a link can name at a time, which bounds the table of who reads them:
 /// 16,384 origins of 32 bytes are 512 KiB.
@@ -120,22 +126,57 @@ pub struct Body<'a> {
     pub payload: &'a [u8],
 }
 
-/// What an end of a link holds of a window of time, so that the other sees whether it holds the same.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Digest {
-    /// The number of the window.
-    pub window: u32,
-    /// How many messages are held of it.
-    pub count: u32,
-    /// The ids of them, each under the link's key, joined by exclusive or.
-    pub xor: [u8; 32],
+/// What neighbours call a message: its origin and the origin's number of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Name {
+    /// Whose message.
+    pub alias: Alias,
+    /// Which.
+    pub seq: u64,
 }
 
-/// Ids of a `have` or a `want`: from one to [`IDS_MAX`].
+/// Which of an origin's messages the sender still has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ids<'a> {
-    bytes: &'a [u8],
+pub struct DigestEntry {
+    /// Whose messages.
+    pub alias: Alias,
+    /// The number that bit 0 stands for; bit i stands for `last - i`.
+    pub last: u64,
+    /// A bit for each message that the sender has.
+    pub bits: u64,
 }
+
+/// An entry of a list in a message.
+pub trait Entry: Sized {
+    /// Bytes of an entry.
+    const BYTES: usize;
+    /// Entries of a list at most.
+    const MAX: usize;
+
+    /// Reads an entry from [`Entry::BYTES`] bytes.
+    ///
+    /// # Errors
+    /// [`Refusal`] says which rule they break.
+    fn decode(bytes: &[u8]) -> Result<Self, Refusal>;
+
+    /// Writes an entry.
+    fn put(&self, bytes: &mut BytesMut);
+}
+
+/// Entries of a message: from one to [`Entry::MAX`].
+#[derive(PartialEq, Eq, Debug)]
+pub struct List<'a, T> {
+    bytes: &'a [u8],
+    entries: PhantomData<T>,
+}
+
+impl<T> Clone for List<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for List<'_, T> {}
 
 /// A message between neighbours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -143,15 +184,15 @@ pub enum FeedMessage<'a> {
     /// A message itself.
     Body(Body<'a>),
     /// The sender holds these messages.
-    Have(Ids<'a>),
+    Have(List<'a, Name>),
     /// The sender wants these messages, which the reader has announced.
-    Want(Ids<'a>),
+    Want(List<'a, Name>),
     /// What the reader shall do with the messages of an origin, or of a stripe of it.
     Part(Part, Which, u8),
     /// The sender calls the origin so from now on.
     Alias(Alias, Origin),
-    /// What the sender holds.
-    Digest(Digest),
+    /// What the sender still has of some origins' messages.
+    Digest(List<'a, DigestEntry>),
 }
 
 impl<'a> FeedMessage<'a> {
@@ -168,18 +209,14 @@ impl<'a> FeedMessage<'a> {
         let [kind] = fields.take("kind")?;
         let message = match kind {
             BODY => return decode_body(fields).map(FeedMessage::Body),
-            HAVE => return Ids::decode(fields.bytes).map(FeedMessage::Have),
-            WANT => return Ids::decode(fields.bytes).map(FeedMessage::Want),
+            HAVE => return List::decode(fields.bytes).map(FeedMessage::Have),
+            WANT => return List::decode(fields.bytes).map(FeedMessage::Want),
             PART => decode_part(&mut fields)?,
             ALIAS => {
                 let alias = Alias::new(fields.u16("alias")?)?;
                 FeedMessage::Alias(alias, fields.take("origin")?)
             }
-            DIGEST => FeedMessage::Digest(Digest {
-                window: fields.u32("window")?,
-                count: fields.u32("count")?,
-                xor: fields.take("xor of ids")?,
-            }),
+            DIGEST => return List::decode(fields.bytes).map(FeedMessage::Digest),
             got => return Err(Refusal::Kind { got }),
         };
         fields.end(message)
@@ -193,8 +230,8 @@ impl<'a> FeedMessage<'a> {
         let mut bytes = BytesMut::with_capacity(self.len_hint());
         match self {
             FeedMessage::Body(body) => put_body(&mut bytes, body)?,
-            FeedMessage::Have(ids) => put_ids(&mut bytes, HAVE, *ids),
-            FeedMessage::Want(ids) => put_ids(&mut bytes, WANT, *ids),
+            FeedMessage::Have(names) => put_list(&mut bytes, HAVE, *names),
+            FeedMessage::Want(names) => put_list(&mut bytes, WANT, *names),
             FeedMessage::Part(part, which, stripe) => {
                 bytes.put_slice(&[PART, part.number()]);
                 bytes.put_u16_le(which.number());
@@ -205,12 +242,7 @@ impl<'a> FeedMessage<'a> {
                 bytes.put_u16_le(alias.0);
                 bytes.put_slice(origin);
             }
-            FeedMessage::Digest(digest) => {
-                bytes.put_u8(DIGEST);
-                bytes.put_u32_le(digest.window);
-                bytes.put_u32_le(digest.count);
-                bytes.put_slice(&digest.xor);
-            }
+            FeedMessage::Digest(entries) => put_list(&mut bytes, DIGEST, *entries),
         }
         Ok(bytes.freeze())
     }
@@ -219,35 +251,123 @@ impl<'a> FeedMessage<'a> {
     fn len_hint(&self) -> usize {
         match self {
             FeedMessage::Body(body) => BODY_HEADER_BYTES + SIGNATURE_BYTES + body.payload.len(),
-            FeedMessage::Have(ids) | FeedMessage::Want(ids) => 1 + ids.bytes.len(),
-            FeedMessage::Part(..) | FeedMessage::Alias(..) | FeedMessage::Digest(_) => 48,
+            FeedMessage::Have(names) | FeedMessage::Want(names) => 1 + names.bytes.len(),
+            FeedMessage::Digest(entries) => 1 + entries.bytes.len(),
+            FeedMessage::Part(..) | FeedMessage::Alias(..) => 48,
         }
     }
 }
 
-impl<'a> Ids<'a> {
-    /// The ids that stand in these bytes, one after the other.
+impl<'a, T: Entry> List<'a, T> {
+    /// The entries that stand in these bytes, one after the other.
     ///
     /// # Errors
-    /// [`Refusal::Ids`] for none, and for bytes that end inside an id; [`Refusal::TooLong`] for more than
-    /// [`IDS_MAX`].
+    /// [`Refusal::List`] for none, and for bytes that end inside an entry; [`Refusal::TooLong`] for more than
+    /// [`Entry::MAX`]; and what an entry is refused for.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Refusal> {
         let got = bytes.len();
-        if got > IDS_MAX * 8 {
-            let max = IDS_MAX * 8;
+        if got > T::MAX * T::BYTES {
+            let max = T::MAX * T::BYTES;
             return Err(Refusal::TooLong { got, max });
         }
-        if got == 0 || !got.is_multiple_of(8) {
-            return Err(Refusal::Ids { got });
+        if got == 0 || !got.is_multiple_of(T::BYTES) {
+            return Err(Refusal::List { got });
         }
-        Ok(Ids { bytes })
+        for entry in bytes.chunks_exact(T::BYTES) {
+            T::decode(entry)?;
+        }
+        let entries = PhantomData;
+        Ok(List { bytes, entries })
     }
 
-    /// The ids, in the sender's order. A sender may say one twice.
-    pub fn iter(self) -> impl Iterator<Item = ShortId> + 'a {
-        let (ids, _) = self.bytes.as_chunks();
-        ids.iter().map(|id| ShortId(u64::from_le_bytes(*id)))
+    /// The entries, in the sender's order. A sender may say one twice.
+    pub fn iter(self) -> impl Iterator<Item = T> + 'a {
+        let entries = self.bytes.chunks_exact(T::BYTES);
+        entries.map(|entry| T::decode(entry).expect("a list is read before it is made"))
     }
+}
+
+impl Entry for Name {
+    const BYTES: usize = 2 + 8;
+    const MAX: usize = NAMES_MAX;
+
+    fn decode(bytes: &[u8]) -> Result<Self, Refusal> {
+        let mut fields = Fields { bytes };
+        Ok(Name {
+            alias: Alias::new(fields.u16("alias")?)?,
+            seq: fields.u64("seq")?,
+        })
+    }
+
+    fn put(&self, bytes: &mut BytesMut) {
+        bytes.put_u16_le(self.alias.0);
+        bytes.put_u64_le(self.seq);
+    }
+}
+
+impl Entry for DigestEntry {
+    const BYTES: usize = 2 + 8 + 8;
+    const MAX: usize = DIGEST_ENTRIES_MAX;
+
+    fn decode(bytes: &[u8]) -> Result<Self, Refusal> {
+        let mut fields = Fields { bytes };
+        Ok(DigestEntry {
+            alias: Alias::new(fields.u16("alias")?)?,
+            last: fields.u64("last seq")?,
+            bits: fields.u64("bits")?,
+        })
+    }
+
+    fn put(&self, bytes: &mut BytesMut) {
+        bytes.put_u16_le(self.alias.0);
+        bytes.put_u64_le(self.last);
+        bytes.put_u64_le(self.bits);
+    }
+}
+
+impl DigestEntry {
+    /// The numbers of the messages that the sender has, from the last on.
+    pub fn seqs(self) -> impl Iterator<Item = u64> {
+        let had = (0..u64::from(u64::BITS)).filter(move |behind| self.bits & (1 << behind) != 0);
+        had.filter_map(move |behind| self.last.checked_sub(behind))
+    }
+}
+
+/// The bytes of a [`FeedMessage::Have`].
+///
+/// # Panics
+/// For none, and for more than [`NAMES_MAX`].
+pub fn encode_have(names: &[Name]) -> Bytes {
+    encode_list(HAVE, names)
+}
+
+/// The bytes of a [`FeedMessage::Want`].
+///
+/// # Panics
+/// For none, and for more than [`NAMES_MAX`].
+pub fn encode_want(names: &[Name]) -> Bytes {
+    encode_list(WANT, names)
+}
+
+/// The bytes of a [`FeedMessage::Digest`].
+///
+/// # Panics
+/// For none, and for more than [`DIGEST_ENTRIES_MAX`].
+pub fn encode_digest(entries: &[DigestEntry]) -> Bytes {
+    encode_list(DIGEST, entries)
+}
+
+fn encode_list<T: Entry>(kind: u8, entries: &[T]) -> Bytes {
+    assert!(
+        (1..=T::MAX).contains(&entries.len()),
+        "a list has its bounds"
+    );
+    let mut bytes = BytesMut::with_capacity(1 + entries.len() * T::BYTES);
+    bytes.put_u8(kind);
+    for entry in entries {
+        entry.put(&mut bytes);
+    }
+    bytes.freeze()
 }
 
 impl Part {
@@ -302,7 +422,7 @@ fn checked_stripe(got: u8) -> Result<u8, Refusal> {
 
 fn decode_body(mut fields: Fields<'_>) -> Result<Body<'_>, Refusal> {
     let alias = Alias::new(fields.u16("alias")?)?;
-    let seq = u64::from_le_bytes(fields.take("seq")?);
+    let seq = fields.u64("seq")?;
     let [flags] = fields.take("flags")?;
     if flags & !(URGENT | SIGNED) != 0 {
         return Err(Refusal::Flags { got: flags });
@@ -354,9 +474,9 @@ fn check_payload(body: &Body<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn put_ids(bytes: &mut BytesMut, kind: u8, ids: Ids<'_>) {
+fn put_list<T>(bytes: &mut BytesMut, kind: u8, list: List<'_, T>) {
     bytes.put_u8(kind);
-    bytes.put_slice(ids.bytes);
+    bytes.put_slice(list.bytes);
 }
 
 /// What is left to read.
@@ -383,6 +503,10 @@ impl<'a> Fields<'a> {
         self.take(field).map(u16::from_le_bytes)
     }
 
+    fn u64(&mut self, field: &'static str) -> Result<u64, Refusal> {
+        self.take(field).map(u64::from_le_bytes)
+    }
+
     fn u32(&mut self, field: &'static str) -> Result<u32, Refusal> {
         self.take(field).map(u32::from_le_bytes)
     }
@@ -403,8 +527,14 @@ pub fn fuzz_feed_message(bytes: &[u8]) {
     if let Ok(message) = FeedMessage::decode(bytes) {
         let encoded = message.encode().expect("what was read can be written");
         assert_eq!(encoded, bytes, "one form for each message");
-        if let FeedMessage::Have(ids) | FeedMessage::Want(ids) = message {
-            assert!((1..=IDS_MAX).contains(&ids.iter().count()));
+        match message {
+            FeedMessage::Have(names) | FeedMessage::Want(names) => {
+                assert!((1..=NAMES_MAX).contains(&names.iter().count()));
+            }
+            FeedMessage::Digest(entries) => {
+                assert!((1..=DIGEST_ENTRIES_MAX).contains(&entries.iter().count()));
+            }
+            _ => (),
         }
     }
 }

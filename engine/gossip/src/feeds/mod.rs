@@ -10,24 +10,42 @@
 //!             a backup is asked if the feed does not send
 //! ```
 //!
-//! This room reads and writes [`FeedMessage`]s, names messages ([`MessageId`], [`ShortIds`]) and chooses the
-//! links of one origin ([`FeedChoice`]). What joins these to a protocol, with its timers and what it remembers
-//! of messages, is not here yet; whoever writes it may trust that what was read obeys the limits given here.
+//! [`Feeds`] is the whole of it as a value. Its parts: the messages byte by byte ([`FeedMessage`]), the choice of
+//! an origin's links ([`FeedChoice`]), and what was had of an origin's messages ([`SeqWindow`]).
 
 mod choice;
+mod config;
+#[expect(clippy::module_inception, reason = "the protocol is the room's noun")]
+mod feeds;
+mod held;
 mod id;
+mod link;
 mod message;
+mod open;
+mod origins;
+mod output;
 mod refusal;
+mod slot;
+mod smoothed;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use choice::{
-    BACKUPS_MAX, Change, EARLIER_BY, FeedChoice, Heard, LinkId, MISSES_MAX, REST, RESTING_MAX,
+    BACKUPS_MAX, Change, EARLIER_BY, FeedChoice, Heard, LEARNING, MISSES_MAX, REST, RESTING_MAX,
 };
-pub use id::{MessageId, ShortId, ShortIds};
+pub use config::{Counters, FeedsConfig};
+pub use feeds::Feeds;
+pub use id::MessageId;
+pub use link::PROMISES_MAX;
 pub use message::{
-    ALIASES_MAX, Alias, BODY_HEADER_BYTES, Body, Digest, FEED_MESSAGE_BYTES_MAX, FeedMessage,
-    IDS_MAX, Ids, MEDIUM_BYTES_MAX, Part, SIGNATURE_BYTES, SMALL_BYTES_MAX, STRIPES_MAX, Which,
+    ALIASES_MAX, Alias, BODY_HEADER_BYTES, Body, DIGEST_ENTRIES_MAX, DigestEntry, Entry,
+    FEED_MESSAGE_BYTES_MAX, FeedMessage, List, MEDIUM_BYTES_MAX, NAMES_MAX, Name, Part,
+    SIGNATURE_BYTES, SMALL_BYTES_MAX, STRIPES_MAX, Which, encode_digest, encode_have, encode_want,
     fuzz_feed_message,
 };
+pub use origins::{IDLE_MIN, ORIGINS_MAX};
+pub use output::{Delivery, Lane, Output, Verdict};
 pub use refusal::Refusal;
+pub use slot::{LINKS_MAX, Slot, Slots};
+pub use window::{SeqWindow, WINDOW_MAX};

@@ -72,10 +72,16 @@ pub enum Refusal {
         /// The most that an urgent body may have.
         max: usize,
     },
-    /// Ids whose bytes are no whole number of ids, or none.
-    #[error("ids: {got} bytes are no whole number of ids, or none")]
-    Ids {
-        /// Bytes of the ids.
+    /// A list whose bytes are no whole number of entries, or none.
+    #[error("list: {got} bytes are no whole number of entries, or none")]
+    List {
+        /// Bytes of the list.
         got: usize,
+    },
+    /// An alias that the neighbour has given to no origin.
+    #[error("alias {got} was given to no origin")]
+    UnknownAlias {
+        /// The alias.
+        got: u16,
     },
 }

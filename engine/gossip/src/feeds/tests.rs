@@ -24,17 +24,11 @@ fn body(payload_bytes: usize) -> Body<'static> {
 }
 
 /// Messages in which every byte up to the last field is needed.
-fn of_one_length() -> [FeedMessage<'static>; 4] {
-    let digest = Digest {
-        window: 1,
-        count: 2,
-        xor: [4; 32],
-    };
+fn of_one_length() -> [FeedMessage<'static>; 3] {
     [
         FeedMessage::Part(Part::Feed, Which::One(alias(0)), 0),
         FeedMessage::Part(Part::Quiet, Which::All, STRIPES_MAX - 1),
         FeedMessage::Alias(alias(3), [8; 32]),
-        FeedMessage::Digest(digest),
     ]
 }
 
@@ -137,30 +131,77 @@ fn an_urgent_body_is_a_small_one() {
 }
 
 #[test]
-fn ids_are_counted_before_they_are_read() {
-    for kind in [2, 3] {
-        for count in [1, IDS_MAX] {
-            let mut bytes = vec![kind];
-            bytes.extend((0..count as u64).flat_map(u64::to_le_bytes));
-            let (FeedMessage::Have(ids) | FeedMessage::Want(ids)) =
+fn entries_are_counted_before_they_are_read() {
+    let name = |seq| Name {
+        alias: alias(seq as u16 % ALIASES_MAX),
+        seq,
+    };
+    for (kind, encode) in [(2, encode_have as fn(&[Name]) -> _), (3, encode_want)] {
+        for count in [1, NAMES_MAX as u64] {
+            let names: Vec<Name> = (0..count).map(name).collect();
+            let bytes: bytes::Bytes = encode(&names);
+            let (FeedMessage::Have(list) | FeedMessage::Want(list)) =
                 FeedMessage::decode(&bytes).unwrap()
             else {
-                panic!("kind {kind} has ids");
+                panic!("kind {kind} has names");
             };
-            assert!(ids.iter().eq((0..count as u64).map(ShortId)));
+            assert!(list.iter().eq(names));
             fuzz_feed_message(&bytes);
         }
-        let ids = |ids_bytes: usize| {
-            let mut bytes = vec![0; 1 + ids_bytes];
-            bytes[0] = kind;
-            FeedMessage::decode(&bytes).err()
-        };
-        let (got, max) = ((IDS_MAX + 1) * 8, IDS_MAX * 8);
-        assert_eq!(ids(got), Some(Refusal::TooLong { got, max }));
-        for got in [0, 7, 9] {
-            assert_eq!(ids(got), Some(Refusal::Ids { got }));
-        }
+        assert_list_bounds(kind, NAMES_MAX, Name::BYTES);
     }
+    let entry = DigestEntry {
+        alias: alias(3),
+        last: 70,
+        bits: 0b101,
+    };
+    assert!(entry.seqs().eq([70, 68]));
+    let entries = [entry; DIGEST_ENTRIES_MAX];
+    let bytes = encode_digest(&entries);
+    let Ok(FeedMessage::Digest(list)) = FeedMessage::decode(&bytes) else {
+        panic!("a digest is one");
+    };
+    assert!(list.iter().eq(entries));
+    fuzz_feed_message(&bytes);
+    assert_list_bounds(6, DIGEST_ENTRIES_MAX, DigestEntry::BYTES);
+}
+
+fn assert_list_bounds(kind: u8, entries_max: usize, entry_bytes: usize) {
+    let refusal = |list_bytes: usize| {
+        let mut bytes = vec![0; 1 + list_bytes];
+        bytes[0] = kind;
+        FeedMessage::decode(&bytes).err()
+    };
+    let (got, max) = ((entries_max + 1) * entry_bytes, entries_max * entry_bytes);
+    assert_eq!(refusal(max), None);
+    assert_eq!(refusal(got), Some(Refusal::TooLong { got, max }));
+    for got in [0, entry_bytes - 1, entry_bytes + 1] {
+        assert_eq!(refusal(got), Some(Refusal::List { got }));
+    }
+}
+
+#[test]
+fn an_entry_of_no_alias_is_refused() {
+    for kind in [2, 3, 6] {
+        let mut bytes = vec![kind];
+        bytes.extend(u16::MAX.to_le_bytes());
+        bytes.resize(if kind == 6 { 19 } else { 11 }, 0);
+        let (got, max) = (u16::MAX, ALIASES_MAX - 1);
+        assert_eq!(
+            FeedMessage::decode(&bytes),
+            Err(Refusal::Alias { got, max })
+        );
+    }
+}
+
+#[test]
+fn numbers_before_the_first_are_none() {
+    let entry = DigestEntry {
+        alias: alias(0),
+        last: 1,
+        bits: u64::MAX,
+    };
+    assert!(entry.seqs().eq([1, 0]));
 }
 
 #[test]

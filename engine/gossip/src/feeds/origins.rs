@@ -1,0 +1,374 @@
+//! [`OriginTable`]: the origins that a node knows, and what it keeps of each.
+
+use std::time::Duration;
+
+use hashbrown::HashTable;
+
+use super::choice::{Change, FeedChoice, Heard};
+use super::message::{ALIASES_MAX, Alias, Part};
+use super::slot::{Slot, Slots};
+use super::smoothed::Smoothed;
+use super::window::SeqWindow;
+use crate::coded::Origin;
+
+/// Origins that a node knows at most. Each has an alias, so there cannot be more.
+pub const ORIGINS_MAX: usize = ALIASES_MAX as usize;
+
+/// An origin that was silent for so long may make room for another. Longer than anything that names it is
+/// under way or kept.
+pub const IDLE_MIN: Duration = Duration::from_secs(60);
+
+/// After a link was told its part, messages that began before this has passed say nothing of whether it
+/// does so: longer than a round trip round the world.
+const HEED: Duration = Duration::from_millis(400);
+
+/// An origin's place in the table; it is also the alias by which this node calls it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct OriginIndex(u16);
+
+impl OriginIndex {
+    /// This node, as an origin.
+    pub(super) const OWN: OriginIndex = OriginIndex(0);
+
+    /// What this node calls it.
+    pub(super) fn alias(self) -> Alias {
+        Alias::new(self.0).expect("the table has as many places as there are aliases")
+    }
+
+    fn at(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl From<Alias> for OriginIndex {
+    fn from(alias: Alias) -> Self {
+        OriginIndex(alias.number())
+    }
+}
+
+/// What a node keeps of an origin.
+#[derive(Clone, Debug)]
+pub(super) struct OriginState {
+    key: Origin,
+    window: SeqWindow,
+    choice: FeedChoice,
+    /// By how much the feed's messages come after the first word of them.
+    lateness: Smoothed,
+    /// What neighbours want of us: who told us something of this origin, and what.
+    feeds: Slots,
+    backups: Slots,
+    quiet: Slots,
+    /// Who knows our alias for it.
+    named: Slots,
+    told_ms: u32,
+    heard_s: u32,
+}
+
+// 10,000 origins, with 32 bytes for their aliases on 16 links, stay below 2 MiB.
+const _: () = assert!(size_of::<OriginState>() <= 160);
+
+impl OriginState {
+    fn new(key: Origin, now: Duration) -> Self {
+        OriginState {
+            key,
+            window: SeqWindow::default(),
+            choice: FeedChoice::default(),
+            lateness: Smoothed::default(),
+            feeds: Slots::default(),
+            backups: Slots::default(),
+            quiet: Slots::default(),
+            named: Slots::default(),
+            told_ms: 0,
+            heard_s: seconds(now),
+        }
+    }
+
+    /// Its public key.
+    pub(super) fn key(&self) -> &Origin {
+        &self.key
+    }
+
+    /// Which of its messages were had.
+    pub(super) fn window(&self) -> &SeqWindow {
+        &self.window
+    }
+
+    /// A message of it was accepted.
+    pub(super) fn handle_accepted(&mut self, now: Duration, seq: u64) {
+        self.window.insert(seq);
+        self.heard_s = seconds(now);
+    }
+
+    /// Who sends and who announces.
+    pub(super) fn choice(&self) -> &FeedChoice {
+        &self.choice
+    }
+
+    /// By how much the feed's messages come after the first word of them.
+    pub(super) fn lateness(&self) -> Smoothed {
+        self.lateness
+    }
+
+    /// Takes in who spoke of a message since `first_at`. Returns what to tell whom.
+    pub(super) fn handle_heard(
+        &mut self,
+        now: Duration,
+        first_at: Duration,
+        heard: &[Heard],
+    ) -> Vec<Change> {
+        let feed = heard
+            .iter()
+            .find(|heard| Some(heard.slot) == self.choice.feed());
+        if let Some(feed) = feed
+            && feed.sent
+        {
+            self.lateness.add(feed.after);
+        }
+        let heeded = Duration::from_millis(u64::from(self.told_ms)) + HEED;
+        if self.told_ms > 0 && first_at < heeded {
+            return Vec::new();
+        }
+        let changes = self.choice.handle_heard(now, heard);
+        self.note_told(now, &changes);
+        changes
+    }
+
+    /// The feed did not send a message. Returns what to tell whom.
+    pub(super) fn handle_missed(&mut self, now: Duration) -> Vec<Change> {
+        let changes = self.choice.handle_missed(now);
+        self.note_told(now, &changes);
+        changes
+    }
+
+    /// A link is gone. Returns what to tell whom.
+    pub(super) fn handle_link_down(&mut self, now: Duration, slot: Slot) -> Vec<Change> {
+        for slots in [
+            &mut self.feeds,
+            &mut self.backups,
+            &mut self.quiet,
+            &mut self.named,
+        ] {
+            slots.remove(slot);
+        }
+        let changes = self.choice.handle_link_down(slot);
+        self.note_told(now, &changes);
+        changes
+    }
+
+    /// What the neighbour wants of us; `None` while it has said nothing of this origin.
+    pub(super) fn wanted(&self, slot: Slot) -> Option<Part> {
+        if self.feeds.contains(slot) {
+            Some(Part::Feed)
+        } else if self.backups.contains(slot) {
+            Some(Part::Backup)
+        } else {
+            self.quiet.contains(slot).then_some(Part::Quiet)
+        }
+    }
+
+    /// The neighbour wants this of us.
+    pub(super) fn set_wanted(&mut self, slot: Slot, part: Part) {
+        for (slots, this) in [
+            (&mut self.feeds, Part::Feed),
+            (&mut self.backups, Part::Backup),
+            (&mut self.quiet, Part::Quiet),
+        ] {
+            slots.remove(slot);
+            if part == this {
+                slots.insert(slot);
+            }
+        }
+    }
+
+    /// Notes that the neighbour knows our alias. Returns whether it did not before.
+    pub(super) fn note_named(&mut self, slot: Slot) -> bool {
+        self.named.insert(slot)
+    }
+
+    /// Whether the neighbour knows our alias.
+    pub(super) fn is_named(&self, slot: Slot) -> bool {
+        self.named.contains(slot)
+    }
+
+    fn note_told(&mut self, now: Duration, changes: &[Change]) {
+        if !changes.is_empty() {
+            self.told_ms = u32::try_from(now.as_millis()).unwrap_or(u32::MAX).max(1);
+        }
+    }
+}
+
+/// All origins that a node knows. The first is the node itself.
+#[derive(Debug)]
+pub(super) struct OriginTable {
+    states: Vec<OriginState>,
+    /// By key. Whoever does not know the seed cannot choose keys that collide.
+    places: HashTable<u16>,
+    seed: u64,
+}
+
+impl OriginTable {
+    pub(super) fn new(own: Origin, seed: u64) -> Self {
+        let mut table = OriginTable {
+            states: Vec::new(),
+            places: HashTable::new(),
+            seed,
+        };
+        table.find_or_add(Duration::ZERO, &own);
+        table
+    }
+
+    /// The origin of this key. One that is not known takes a free place, or that of the origin that was
+    /// silent for longest. `None` when no place is free: all origins said something in the last minute.
+    /// Also returns whether another origin had to go, which nothing may name any more.
+    pub(super) fn find_or_add(
+        &mut self,
+        now: Duration,
+        key: &Origin,
+    ) -> Option<(OriginIndex, bool)> {
+        let hash = self.hash(key);
+        let is_it = |at: &u16| self.states[usize::from(*at)].key == *key;
+        if let Some(at) = self.places.find(hash, is_it) {
+            return Some((OriginIndex(*at), false));
+        }
+        let state = OriginState::new(*key, now);
+        let (index, displaces) = if self.states.len() < ORIGINS_MAX {
+            self.states.push(state);
+            (OriginIndex((self.states.len() - 1) as u16), false)
+        } else {
+            let index = self.longest_silent(now)?;
+            let old = std::mem::replace(&mut self.states[index.at()], state);
+            let old_hash = self.hash(&old.key);
+            if let Ok(place) = self.places.find_entry(old_hash, |at| *at == index.0) {
+                place.remove();
+            }
+            (index, true)
+        };
+        let (states, seed) = (&self.states, self.seed);
+        self.places.insert_unique(hash, index.0, |at| {
+            hash_of(&states[usize::from(*at)].key, seed)
+        });
+        Some((index, displaces))
+    }
+
+    /// The origin at this place, if there is one.
+    pub(super) fn get(&self, index: OriginIndex) -> Option<&OriginState> {
+        self.states.get(index.at())
+    }
+
+    /// The origin at this place.
+    ///
+    /// # Panics
+    /// When the table never gave this place out.
+    pub(super) fn state(&self, index: OriginIndex) -> &OriginState {
+        &self.states[index.at()]
+    }
+
+    /// The origin at this place, to change.
+    ///
+    /// # Panics
+    /// When the table never gave this place out.
+    pub(super) fn state_mut(&mut self, index: OriginIndex) -> &mut OriginState {
+        &mut self.states[index.at()]
+    }
+
+    /// All places that are taken.
+    pub(super) fn indices(&self) -> impl Iterator<Item = OriginIndex> + use<> {
+        (0..self.states.len() as u16).map(OriginIndex)
+    }
+
+    /// Bytes that the table takes.
+    pub(super) fn bytes(&self) -> usize {
+        let windows = self.states.iter().map(|state| state.window.heap_bytes());
+        self.states.capacity() * size_of::<OriginState>()
+            + self.places.capacity() * (size_of::<u16>() + 1)
+            + windows.sum::<usize>()
+    }
+
+    fn longest_silent(&self, now: Duration) -> Option<OriginIndex> {
+        let others = self.states.iter().enumerate().skip(1);
+        let (at, state) = others.min_by_key(|(_, state)| state.heard_s)?;
+        let is_idle = Duration::from_secs(u64::from(state.heard_s)) + IDLE_MIN <= now;
+        is_idle.then_some(OriginIndex(at as u16))
+    }
+
+    fn hash(&self, key: &Origin) -> u64 {
+        hash_of(key, self.seed)
+    }
+}
+
+/// Keys are hashes or points of a curve, so any eight bytes of them are as good as all.
+fn hash_of(key: &Origin, seed: u64) -> u64 {
+    let first = key.first_chunk().expect("a key has 32 bytes");
+    let mixed = (u64::from_le_bytes(*first) ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed ^ (mixed >> 32)
+}
+
+fn seconds(now: Duration) -> u32 {
+    u32::try_from(now.as_secs()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u32) -> Origin {
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(&number.to_le_bytes());
+        key
+    }
+
+    #[test]
+    fn an_origin_keeps_its_place_and_the_first_is_this_node() {
+        let mut table = OriginTable::new(key(0), 7);
+        let first = table.find_or_add(Duration::ZERO, &key(9));
+        assert_eq!(first, Some((OriginIndex(1), false)));
+        assert_eq!(table.find_or_add(Duration::ZERO, &key(9)), first);
+        assert_eq!(
+            table.find_or_add(Duration::ZERO, &key(0)),
+            Some((OriginIndex::OWN, false))
+        );
+    }
+
+    #[test]
+    fn a_full_table_takes_another_in_when_one_was_silent_for_a_minute() {
+        let mut table = OriginTable::new(key(0), 7);
+        for number in 1..ORIGINS_MAX as u32 {
+            table.find_or_add(Duration::from_secs(1), &key(number));
+        }
+        let another = key(u32::MAX);
+        let early = IDLE_MIN + Duration::from_secs(1);
+        table.state_mut(OriginIndex(1)).handle_accepted(early, 0);
+        assert_eq!(
+            table.find_or_add(early - Duration::from_nanos(1), &another),
+            None
+        );
+        assert_eq!(
+            table.find_or_add(early, &another),
+            Some((OriginIndex(2), true))
+        );
+        assert_eq!(
+            table.find_or_add(early, &key(2)),
+            Some((OriginIndex(3), true)),
+            "2 was forgotten"
+        );
+        assert_eq!(table.indices().count(), ORIGINS_MAX);
+    }
+
+    #[test]
+    fn what_a_neighbour_wants_is_what_it_said_last() {
+        let mut state = OriginState::new(key(1), Duration::ZERO);
+        let slot = Slot::new(5).unwrap();
+        assert_eq!(state.wanted(slot), None);
+        for part in [Part::Feed, Part::Quiet, Part::Backup] {
+            state.set_wanted(slot, part);
+            assert_eq!(state.wanted(slot), Some(part));
+        }
+        assert!(state.note_named(slot) && !state.note_named(slot));
+        state.handle_link_down(Duration::ZERO, slot);
+        assert_eq!(state.wanted(slot), None);
+        assert!(
+            !state.is_named(slot),
+            "the next link in this place does not know it"
+        );
+    }
+}

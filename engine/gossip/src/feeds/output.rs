@@ -1,0 +1,63 @@
+//! [`Output`]: what the owner of a [`Feeds`](super::Feeds) shall do.
+
+use bytes::Bytes;
+
+use super::message::SIGNATURE_BYTES;
+use super::slot::Slot;
+use crate::coded::Origin;
+
+/// Which goes first on a link.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Lane {
+    /// What is said about messages, and urgent messages.
+    Control,
+    /// Messages that are not urgent.
+    Bodies,
+}
+
+/// A message for the application, or to be checked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Delivery {
+    /// Whose message.
+    pub origin: Origin,
+    /// The origin's number of it.
+    pub seq: u64,
+    /// Whether it goes before all that is not urgent.
+    pub urgent: bool,
+    /// Which goes first among those that are equally urgent: the higher.
+    pub priority: u8,
+    /// The origin's signature of its [`MessageId`](super::MessageId), if it has one. Nobody has checked it.
+    pub signature: Option<[u8; SIGNATURE_BYTES]>,
+    /// The message.
+    pub payload: Bytes,
+}
+
+/// What to do. Nothing else is done by a `Feeds`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// Send these bytes. What is sent to a link in one lane arrives in that order.
+    Send {
+        /// To whom.
+        slot: Slot,
+        /// Which goes first.
+        lane: Lane,
+        /// A [`FeedMessage`](super::FeedMessage).
+        bytes: Bytes,
+    },
+    /// Give the message to the application: each once.
+    Deliver(Delivery),
+    /// Say with [`Feeds::handle_verdict`](super::Feeds::handle_verdict) whether the message is good.
+    Check(Delivery),
+}
+
+/// What a check has found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It is good: deliver it and pass it on.
+    PassOn,
+    /// It is good for nothing, and nobody's fault: too late, or known by another way.
+    Ignore,
+    /// Whoever sent it is to blame: no honest node passes such a message on.
+    Blame,
+}

@@ -1,0 +1,180 @@
+//! [`FeedsNode`]: Ringwire's own gossip, the same code that the engine runs, in the harness.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringwire_gossip::feeds::{
+    Delivery, FeedMessage, Feeds, FeedsConfig, Lane, Output, SIGNATURE_BYTES, SMALL_BYTES_MAX, Slot,
+};
+
+use crate::machine::{Context, LinkId, Machine, Message, NodeIndex, Payload, Priority, Size};
+
+/// A message of the protocol as it is on the wire.
+#[derive(Clone, Debug)]
+pub struct FeedsMessage {
+    bytes: Bytes,
+    lane: Lane,
+    /// The payload's number and length, for a body.
+    payload: Option<(u32, u32)>,
+}
+
+impl FeedsMessage {
+    fn new(bytes: Bytes, lane: Lane) -> Self {
+        let payload = match FeedMessage::decode(&bytes) {
+            Ok(FeedMessage::Body(body)) => {
+                Some((payload_id(body.payload), body.payload.len() as u32))
+            }
+            _ => None,
+        };
+        FeedsMessage {
+            bytes,
+            lane,
+            payload,
+        }
+    }
+}
+
+impl Message for FeedsMessage {
+    fn size(&self) -> Size {
+        let bytes = self.bytes.len() as u32;
+        Size {
+            payload: self.payload,
+            control_bytes: bytes - self.payload.map_or(0, |(_, bytes)| bytes),
+        }
+    }
+
+    fn priority(&self) -> Priority {
+        match self.lane {
+            Lane::Control => Priority::High,
+            Lane::Bodies => Priority::Normal,
+        }
+    }
+}
+
+/// A node that gossips as Ringwire does.
+#[derive(Debug)]
+pub struct FeedsNode {
+    feeds: Feeds,
+    /// The link in each slot.
+    links: Vec<Option<LinkId>>,
+}
+
+impl FeedsNode {
+    /// The node of this number, with a seed of its own.
+    pub fn new(node: NodeIndex, seed: u64) -> Self {
+        let mut origin = [0; 32];
+        origin[..4].copy_from_slice(&node.0.to_le_bytes());
+        FeedsNode {
+            feeds: Feeds::new(FeedsConfig::default(), origin, 0, seed),
+            links: Vec::new(),
+        }
+    }
+
+    fn slot(&self, link: LinkId) -> Option<Slot> {
+        let at = self.links.iter().position(|other| *other == Some(link))?;
+        Slot::new(at)
+    }
+
+    /// Does what the protocol says.
+    fn drain(&mut self, context: &mut Context<'_, FeedsMessage>) {
+        while let Some(output) = self.feeds.poll_output() {
+            match output {
+                Output::Send { slot, lane, bytes } => {
+                    let link = self.links[slot.index()].expect("the slot has a link");
+                    context.send(link, FeedsMessage::new(bytes, lane));
+                }
+                Output::Deliver(delivery) => context.deliver(payload_id(&delivery.payload)),
+                other => unreachable!("nothing is checked here: {other:?}"),
+            }
+        }
+        if let Some(at) = self.feeds.next_timeout() {
+            context.wake_at(at);
+        }
+    }
+}
+
+impl Machine for FeedsNode {
+    type Message = FeedsMessage;
+
+    fn handle_link_up(
+        &mut self,
+        context: &mut Context<'_, FeedsMessage>,
+        link: LinkId,
+        _peer: NodeIndex,
+        outbound: bool,
+        rtt: Duration,
+    ) {
+        if let Some(slot) = self
+            .feeds
+            .handle_link_up(context.now(), outbound, Some(rtt))
+        {
+            self.links
+                .resize(self.links.len().max(slot.index() + 1), None);
+            self.links[slot.index()] = Some(link);
+        }
+        self.drain(context);
+    }
+
+    fn handle_link_down(&mut self, context: &mut Context<'_, FeedsMessage>, link: LinkId) {
+        if let Some(slot) = self.slot(link) {
+            self.feeds.handle_link_down(context.now(), slot);
+            self.drain(context);
+            self.links[slot.index()] = None;
+        }
+    }
+
+    fn handle_message(
+        &mut self,
+        context: &mut Context<'_, FeedsMessage>,
+        link: LinkId,
+        message: FeedsMessage,
+    ) {
+        let Some(slot) = self.slot(link) else { return };
+        let now = context.now();
+        let read = self.feeds.handle_message(now, slot, &message.bytes);
+        read.expect("an honest node's messages are read");
+        self.drain(context);
+    }
+
+    fn publish(&mut self, context: &mut Context<'_, FeedsMessage>, payload: Payload) {
+        let signature = [0; SIGNATURE_BYTES];
+        let is_small = payload.bytes as usize <= SMALL_BYTES_MAX;
+        let message = Delivery {
+            origin: [0; 32],
+            seq: 0,
+            urgent: is_small,
+            priority: 0,
+            // Votes are signed by what is in them.
+            signature: (!is_small).then_some(signature),
+            payload: payload_bytes(payload),
+        };
+        let published = self.feeds.publish(context.now(), &message, None);
+        published.expect("the payload is small or medium");
+        self.drain(context);
+    }
+
+    fn handle_timer(&mut self, context: &mut Context<'_, FeedsMessage>) {
+        self.feeds.handle_timeout(context.now());
+        self.drain(context);
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.feeds.state_bytes()
+    }
+}
+
+// A payload begins with its number.
+const ID_BYTES: usize = 4;
+
+fn payload_bytes(payload: Payload) -> Bytes {
+    let mut bytes = vec![0; payload.bytes.max(ID_BYTES as u32) as usize];
+    bytes[..ID_BYTES].copy_from_slice(&payload.id.to_le_bytes());
+    bytes.into()
+}
+
+fn payload_id(payload: &[u8]) -> u32 {
+    let id = payload
+        .first_chunk()
+        .expect("a payload begins with its number");
+    u32::from_le_bytes(*id)
+}
