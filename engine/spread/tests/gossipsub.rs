@@ -93,6 +93,19 @@ fn idontwant_saves_copies_of_what_takes_long_to_send() {
 }
 
 #[test]
+fn a_body_that_is_longer_under_way_than_a_heartbeat_is_asked_for_again() {
+    let scenario = Scenario {
+        payload_bytes: 1 << 20,
+        interval: Duration::from_secs(8),
+        ..small()
+    };
+    let report = gossipsub(&scenario, GossipsubConfig::V1_2);
+    let mesh_max = GossipsubConfig::V1_2.mesh_max as f64;
+    // Eight copies take 0.7 s to leave. The next heartbeats tell links outside the mesh, which ask the origin.
+    assert!(report.origin_uplink > mesh_max, "{}", report.origin_uplink);
+}
+
+#[test]
 fn announcing_saves_copies_and_costs_time() {
     let scenario = free(4096);
     let pushed = gossipsub(&scenario, GossipsubConfig::V1_2);

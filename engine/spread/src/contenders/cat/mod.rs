@@ -19,6 +19,7 @@
 //! An announcement waits behind bodies as on Celestia's channel 0x31, a request overtakes them (channel 0x32).
 //! A node that comes later takes the first sequence that it hears of a signer for the next one: Celestia's knows it from the blocks.
 //! Left out: blocks, which end a transaction's life; persistent peers; peers that are behind.
+//! Commit 0131eac of celestia-core answers no SeenTx any more: it sends transactions as coded chunks (its ADR-012). That is not played here.
 
 mod accounts;
 #[expect(

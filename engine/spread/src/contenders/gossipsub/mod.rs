@@ -11,6 +11,7 @@
 //! | a node whose mesh is full refuses those who came to it, and takes those whom it called | | go-libp2p-pubsub |
 //! | IHAVE to 6 links outside the mesh, or a quarter of them where that is more | the ids of 3 heartbeats | 1.1 |
 //! | messages kept for IWANT | 5 heartbeats | 1.0 |
+//! | every IHAVE of a message that is not there is answered with IWANT, also while a copy is under way: a body that takes longer than a heartbeat is sent to some several times | | 1.0, go-libp2p-pubsub |
 //! | IDONTWANT to the mesh at the first copy of a message of 1 KiB or more; the others skip it and take back a copy that waits to leave; remembered for 3 heartbeats | | 1.2, go-libp2p-pubsub |
 //!
 //! Version 2.0 adds: for each link of the mesh a coin decides whether the message is pushed or announced
