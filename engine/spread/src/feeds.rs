@@ -57,6 +57,8 @@ pub struct FeedsNode {
     feeds: Feeds,
     /// The link in each slot.
     links: Vec<Option<LinkId>>,
+    /// All of them, in no order.
+    up: Vec<LinkId>,
 }
 
 impl FeedsNode {
@@ -67,6 +69,7 @@ impl FeedsNode {
         FeedsNode {
             feeds: Feeds::new(FeedsConfig::default(), origin, 0, seed),
             links: Vec::new(),
+            up: Vec::new(),
         }
     }
 
@@ -111,6 +114,7 @@ impl Machine for FeedsNode {
             self.links
                 .resize(self.links.len().max(slot.index() + 1), None);
             self.links[slot.index()] = Some(link);
+            self.up.push(link);
         }
         self.drain(context);
     }
@@ -120,6 +124,7 @@ impl Machine for FeedsNode {
             self.feeds.handle_link_down(context.now(), slot);
             self.drain(context);
             self.links[slot.index()] = None;
+            self.up.retain(|other| *other != link);
         }
     }
 
@@ -130,6 +135,7 @@ impl Machine for FeedsNode {
         message: FeedsMessage,
     ) {
         let Some(slot) = self.slot(link) else { return };
+        self.feeds.set_backlog(context.backlog(&self.up));
         let now = context.now();
         let read = self.feeds.handle_message(now, slot, &message.bytes);
         read.expect("an honest node's messages are read");

@@ -172,6 +172,11 @@ impl<'a, M: Message> Context<'a, M> {
         self.network.queue_len(link)
     }
 
+    /// How long the bytes that wait in the queues of these links of the node take to leave.
+    pub fn backlog(&self, links: &[LinkId]) -> Duration {
+        self.network.backlog(links)
+    }
+
     /// Bytes that have come over this link so far, of whole and of unfinished messages.
     pub fn received_bytes(&self, link: LinkId) -> u64 {
         self.network.received_bytes(link)

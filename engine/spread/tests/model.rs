@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringwire_spread::contenders::Flood;
-use ringwire_spread::network::{CHUNK_BYTES, Model};
+use ringwire_spread::network::{FIRST_CHUNK_BYTES, Model};
 use ringwire_spread::report::NEVER;
 use ringwire_spread::scenario::Origins;
 use ringwire_spread::{Report, Scenario, run};
@@ -59,7 +59,7 @@ fn headers_are_those_of_records_packets_and_segments() {
 }
 
 #[test]
-fn a_transaction_of_4_kib_leaves_in_one_turn_with_what_goes_with_it() {
+fn what_fits_into_a_first_turn_leaves_in_one_and_a_byte_more_in_two() {
     let half = |payload_bytes| {
         let model = Model {
             bits_per_second: Some(10_000_000),
@@ -74,7 +74,7 @@ fn a_transaction_of_4_kib_leaves_in_one_turn_with_what_goes_with_it() {
         report.half.as_secs_f64()
     };
     // Flooding adds five bytes to a payload.
-    let fits = CHUNK_BYTES - 5;
+    let fits = FIRST_CHUNK_BYTES - 5;
     assert!(fits >= 4096);
     let (one_turn, two_turns) = (half(fits), half(fits + 1));
     assert!(two_turns > 1.1 * one_turn, "{one_turn} and {two_turns} s");

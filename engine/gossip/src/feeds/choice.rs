@@ -154,7 +154,7 @@ impl FeedChoice {
     fn learn(&mut self, heard: &[Heard]) {
         let Some(first) = heard.first() else { return };
         let present = heard.iter().find(|heard| self.feed == Some(heard.slot));
-        if present.is_none_or(|present| present.after > first.after + EARLIER_BY) {
+        if present.is_none_or(|present| present.after > first.after) {
             self.feed = Some(first.slot);
         }
         self.learned += 1;

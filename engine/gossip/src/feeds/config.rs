@@ -34,6 +34,8 @@ pub struct Counters {
     pub duplicates: u64,
     /// Messages that were announced to a neighbour.
     pub announced: u64,
+    /// Messages that were not announced, because this node sends too much already.
+    pub kept_back: u64,
     /// Messages that a neighbour was asked for.
     pub asked: u64,
     /// Requests that were not answered in time.

@@ -49,6 +49,10 @@ const GIVE_UP: Duration = Duration::from_secs(10);
 /// A message that a digest names is likely under way.
 const GRACE_DIGEST: Duration = Duration::from_millis(500);
 
+/// A node whose uplink is behind by more than this announces nothing: who hears no announcement does not choose
+/// it as a feed, and who has chosen it finds another that is earlier.
+const BACKLOG_MAX: Duration = Duration::from_millis(20);
+
 /// How often digests go out, to how many links, and how old a message is of which they tell.
 const DIGEST_EVERY: Duration = Duration::from_secs(1);
 const DIGEST_LINKS: usize = 2;
@@ -87,6 +91,7 @@ pub struct Feeds {
     digest_at: Duration,
     /// The link that gets the next digest.
     digest_next: usize,
+    backlog: Duration,
     counters: Counters,
 }
 
@@ -108,6 +113,7 @@ impl Feeds {
             next_seq: first_seq,
             digest_at: DIGEST_EVERY,
             digest_next: 0,
+            backlog: Duration::ZERO,
             counters: Counters::default(),
         }
     }
@@ -206,18 +212,15 @@ impl Feeds {
             .state_mut(OriginIndex::OWN)
             .handle_accepted(now, seq);
         self.held.insert(now, key, bytes.clone());
-        for slot in self.taken.iter() {
-            // Who has said nothing of this node's messages yet gets them: the first hop is never the one that
-            // waits for a request.
-            let part = self.origins.state(OriginIndex::OWN).wanted(slot);
-            self.pass_on(
-                slot,
-                key,
-                part.unwrap_or(Part::Feed),
-                body_lane(message.urgent),
-                &bytes,
-            );
-        }
+        // Who has said nothing of this node's messages yet gets them: the first hop is never the one that
+        // waits for a request.
+        let state = self.origins.state(OriginIndex::OWN);
+        let to = self
+            .taken
+            .iter()
+            .map(|slot| (slot, state.wanted(slot).unwrap_or(Part::Feed)));
+        let to = to.collect();
+        self.pass_on(to, key, body_lane(message.urgent), &bytes);
         Ok(seq)
     }
 
@@ -282,6 +285,11 @@ impl Feeds {
     /// What to do next, in this order. `None` when all is done.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// How long a message that is sent now waits until it leaves, as far as the owner can tell.
+    pub fn set_backlog(&mut self, backlog: Duration) {
+        self.backlog = backlog;
     }
 
     /// What was counted since the start.
@@ -393,37 +401,41 @@ impl Feeds {
                 .encode()
                 .expect("it was read with its bounds");
             self.held.insert(now, key, bytes.clone());
-            for slot in self.taken.without(spoke).iter() {
-                let wanted = self.origins.state(origin).wanted(slot);
-                let default = self.links[slot.index()]
-                    .as_ref()
-                    .map_or(Part::Quiet, Link::wanted);
-                self.pass_on(
-                    slot,
-                    key,
-                    wanted.unwrap_or(default),
-                    body_lane(urgent),
-                    &bytes,
-                );
-            }
+            let state = self.origins.state(origin);
+            let part = |slot: Slot| {
+                let default = || {
+                    self.links[slot.index()]
+                        .as_ref()
+                        .map_or(Part::Quiet, Link::wanted)
+                };
+                (slot, state.wanted(slot).unwrap_or_else(default))
+            };
+            let to = self.taken.without(spoke).iter().map(part).collect();
+            self.pass_on(to, key, body_lane(urgent), &bytes);
         }
         self.outputs.push_back(Output::Deliver(delivery));
     }
 
-    /// Sends a message to a neighbour, or announces it, as the neighbour's part says.
-    fn pass_on(&mut self, slot: Slot, key: Key, part: Part, lane: Lane, body: &Bytes) {
+    /// Sends a message to neighbours, or announces it, as their parts say.
+    ///
+    /// Bodies leave one after the other, and to the nearest first: so others help as soon as they can.
+    fn pass_on(&mut self, mut to: Vec<(Slot, Part)>, key: Key, lane: Lane, body: &Bytes) {
         let (origin, seq) = key;
-        match part {
-            Part::Quiet => (),
-            Part::Backup => {
-                self.name_origin(slot, origin);
-                let alias = origin.alias();
-                self.counters.announced += 1;
-                self.send(slot, Lane::Control, encode_have(&[Name { alias, seq }]));
-            }
-            Part::Feed => {
-                self.name_origin(slot, origin);
-                self.send(slot, lane, body.clone());
+        to.sort_by_key(|(slot, _)| self.links[slot.index()].as_ref().map(Link::one_way));
+        for (slot, part) in to {
+            match part {
+                Part::Quiet => (),
+                Part::Backup if self.backlog > BACKLOG_MAX => self.counters.kept_back += 1,
+                Part::Backup => {
+                    self.name_origin(slot, origin);
+                    let alias = origin.alias();
+                    self.counters.announced += 1;
+                    self.send(slot, Lane::Control, encode_have(&[Name { alias, seq }]));
+                }
+                Part::Feed => {
+                    self.name_origin(slot, origin);
+                    self.send(slot, lane, body.clone());
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use ringwire_spread::contenders::{
     Cat, Crds, Dog, Flood, Gossipsub, GossipsubConfig, Pbbt, Plumtree,
 };
+use ringwire_spread::feeds::FeedsNode;
 use ringwire_spread::scenario::ScenarioError;
 use ringwire_spread::{NodeIndex, Report, Scenario, run};
 
@@ -35,6 +36,11 @@ macro_rules! contender {
 
 /// All of them. The first is run when none is named.
 pub(crate) const ALL: &[Contender] = &[
+    contender!(
+        "feeds",
+        "one link sends and two announce, as each receiver chooses: Ringwire's own",
+        |node, seed| FeedsNode::new(node, seed)
+    ),
     contender!(
         "flood",
         "sends on to everybody what is new, as released CometBFT",

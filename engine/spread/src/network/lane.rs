@@ -6,7 +6,7 @@ use super::window::Window;
 use crate::machine::{Message, Priority};
 
 /// Bytes of a TCP segment's payload, and of its headers (IPv4, TCP with timestamps).
-const SEGMENT_BYTES: u32 = 1448;
+pub(super) const SEGMENT_BYTES: u32 = 1448;
 const SEGMENT_HEADER_BYTES: u32 = 52;
 
 /// A record around each chunk (docs/wire.md: header and tag of a wide record), a packet header around each message.
@@ -16,6 +16,12 @@ const PACKET_BYTES: u32 = 4;
 /// Bytes of messages that a lane sends in one turn: what fills three segments with the headers of a record and of a
 /// packet. A payload of 4 KiB and the little that goes with it are one turn, and not one and a bit.
 pub const CHUNK_BYTES: u32 = 3 * SEGMENT_BYTES - RECORD_BYTES - PACKET_BYTES;
+
+/// The same of a lane that sent nothing for a while: ten segments, as Linux's `fq` gives (`initial_quantum`).
+pub const FIRST_CHUNK_BYTES: u32 = 10 * SEGMENT_BYTES - RECORD_BYTES - PACKET_BYTES;
+
+/// How long that is (`refill_delay` of `fq`).
+const REFILL_NANOS: u64 = 40_000_000;
 
 /// What a chunk of so many bytes of so many messages takes on the wire.
 pub fn wire_bytes(bytes: u32, messages: u32) -> u32 {
@@ -60,6 +66,11 @@ pub(super) struct Lane<M> {
     pub(super) arrived: VecDeque<u32>,
     pub(super) arrived_bytes: u64,
     queues: [VecDeque<Parcel<M>>; 3],
+    queued_bytes: u64,
+    /// Bytes that may leave in the next turn, if they are more than a chunk.
+    credit_bytes: u32,
+    /// When it had its last turn.
+    sent_at: u64,
 }
 
 impl<M: Message> Lane<M> {
@@ -83,11 +94,15 @@ impl<M: Message> Lane<M> {
             arrived: VecDeque::new(),
             arrived_bytes: 0,
             queues: Default::default(),
+            queued_bytes: 0,
+            credit_bytes: FIRST_CHUNK_BYTES,
+            sent_at: 0,
         }
     }
 
     pub(super) fn push(&mut self, message: M) {
         let bytes = message.size().bytes();
+        self.queued_bytes += u64::from(bytes);
         let queue = match message.priority() {
             Priority::High => 0,
             Priority::Normal => 1,
@@ -98,6 +113,11 @@ impl<M: Message> Lane<M> {
             bytes,
             left: bytes,
         });
+    }
+
+    /// Bytes of messages that have not left.
+    pub(super) fn queued_bytes(&self) -> u64 {
+        self.queued_bytes
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -112,9 +132,26 @@ impl<M: Message> Lane<M> {
     pub(super) fn cancel(&mut self, unwanted: impl Fn(&M) -> bool) -> usize {
         let before = self.queue_len();
         for queue in &mut self.queues {
-            queue.retain(|parcel| parcel.left < parcel.bytes || !unwanted(&parcel.message));
+            queue.retain(|parcel| {
+                let stays = parcel.left < parcel.bytes || !unwanted(&parcel.message);
+                if !stays {
+                    self.queued_bytes -= u64::from(parcel.bytes);
+                }
+                stays
+            });
         }
         before - self.queue_len()
+    }
+
+    /// Takes out what leaves in this turn. `None` when there is nothing.
+    pub(super) fn take_turn(&mut self, now: u64) -> Option<Chunk<M>> {
+        if now >= self.sent_at + REFILL_NANOS {
+            self.credit_bytes = FIRST_CHUNK_BYTES;
+        }
+        let chunk = self.next_chunk(self.credit_bytes.max(CHUNK_BYTES))?;
+        self.credit_bytes = self.credit_bytes.saturating_sub(chunk.wire_bytes);
+        self.sent_at = now;
+        Some(chunk)
     }
 
     /// Takes the next chunk out: the most urgent messages, as many as fit. `None` when there is nothing.
@@ -137,6 +174,7 @@ impl<M: Message> Lane<M> {
             }
         }
         let bytes = bytes_max - room;
+        self.queued_bytes -= u64::from(bytes);
         (started > 0).then(|| Chunk {
             messages,
             wire_bytes: wire_bytes(bytes, started),
@@ -148,5 +186,6 @@ impl<M: Message> Lane<M> {
     pub(super) fn close(&mut self) {
         self.is_open = false;
         self.queues = Default::default();
+        self.queued_bytes = 0;
     }
 }

@@ -16,6 +16,6 @@ mod network;
 mod pipe;
 mod window;
 
-pub use lane::{CHUNK_BYTES, wire_bytes};
+pub use lane::{CHUNK_BYTES, FIRST_CHUNK_BYTES, wire_bytes};
 pub use network::{Model, Network, Occurrence, Traffic};
 pub use window::{INITIAL_WINDOW_BYTES, WINDOW_BYTES_MAX};

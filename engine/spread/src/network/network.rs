@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::lane::{CHUNK_BYTES, Chunk, Lane};
+use super::lane::{Chunk, Lane, SEGMENT_BYTES};
 use super::pipe::Pipe;
 use super::window::Window;
 use crate::machine::{LinkId, Message, NodeIndex};
@@ -77,6 +77,8 @@ enum Event {
 struct Node {
     uplink: Pipe,
     downlink: Pipe,
+    /// When the last byte was read that had come by then.
+    downlink_idle_since: u64,
     timer: Option<u64>,
     is_mute: bool,
     traffic: Traffic,
@@ -200,6 +202,16 @@ impl<M: Message> Network<M> {
         self.lanes[link.0 as usize].cancel(unwanted)
     }
 
+    /// How long the bytes that wait in these lanes' queues take to leave, all of one node.
+    pub fn backlog(&self, links: &[LinkId]) -> Duration {
+        let queued = links
+            .iter()
+            .map(|link| self.lanes[link.0 as usize].queued_bytes());
+        let bits = queued.sum::<u64>() as f64 * 8.0;
+        let speed = self.model.bits_per_second;
+        Duration::from_secs_f64(speed.map_or(0.0, |speed| bits / speed as f64))
+    }
+
     /// Messages in a lane's queue.
     pub fn queue_len(&self, link: LinkId) -> usize {
         self.lanes[link.0 as usize].queue_len()
@@ -267,7 +279,7 @@ impl<M: Message> Network<M> {
         while let Some(index) = self.nodes[node as usize].uplink.take_turn() {
             let lane = &mut self.lanes[index as usize];
             lane.waits = false;
-            let Some(chunk) = lane.next_chunk(CHUNK_BYTES) else {
+            let Some(chunk) = lane.take_turn(self.now) else {
                 self.nodes[node as usize].uplink.end_turn();
                 continue;
             };
@@ -324,7 +336,12 @@ impl<M: Message> Network<M> {
             .arrived
             .front()
             .expect("a lane waits for its turn while a chunk waits on it");
-        let read_at = self.now + self.transfer_nanos(self.chunks[chunk as usize].wire_bytes);
+        // Where the downlink was idle, a chunk was read as it came: only its last segment is left.
+        let bytes = self.chunks[chunk as usize].wire_bytes;
+        let last = self.now + self.transfer_nanos(bytes.min(SEGMENT_BYTES));
+        let idle_since = self.nodes[node as usize].downlink_idle_since;
+        let read_at = last.max(idle_since + self.transfer_nanos(bytes));
+        self.nodes[node as usize].downlink_idle_since = read_at;
         self.foresee(read_at, Event::DownlinkFree { lane, chunk });
     }
 
