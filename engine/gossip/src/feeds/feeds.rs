@@ -427,13 +427,13 @@ impl Feeds {
                 Part::Quiet => (),
                 Part::Backup if self.backlog > BACKLOG_MAX => self.counters.kept_back += 1,
                 Part::Backup => {
-                    self.name_origin(slot, origin);
+                    self.name_origin(slot, Lane::Control, origin);
                     let alias = origin.alias();
                     self.counters.announced += 1;
                     self.send(slot, Lane::Control, encode_have(&[Name { alias, seq }]));
                 }
                 Part::Feed => {
-                    self.name_origin(slot, origin);
+                    self.name_origin(slot, lane, origin);
                     self.send(slot, lane, body.clone());
                 }
             }
@@ -486,6 +486,7 @@ impl Feeds {
         for name in names.iter() {
             let origin = self.our_origin(slot, name.alias)?;
             if let Some(bytes) = self.held.answer((origin, name.seq), slot) {
+                self.name_origin(slot, Lane::Bodies, origin);
                 self.send(slot, Lane::Bodies, bytes);
             }
         }
@@ -716,7 +717,7 @@ impl Feeds {
     fn send_digest(&mut self, slot: Slot, since: Duration) {
         let mut entries = Vec::new();
         for origin in self.held.origins_since(since) {
-            self.name_origin(slot, origin);
+            self.name_origin(slot, Lane::Control, origin);
             entries.extend(self.held.digest(origin));
         }
         for some in entries.chunks(DIGEST_ENTRIES_MAX) {
@@ -724,12 +725,13 @@ impl Feeds {
         }
     }
 
-    /// Sees to it that the neighbour knows our alias for the origin.
-    fn name_origin(&mut self, slot: Slot, origin: OriginIndex) {
+    /// Sees to it that the neighbour knows our alias for the origin when it reads what this lane brings next.
+    fn name_origin(&mut self, slot: Slot, lane: Lane, origin: OriginIndex) {
         let state = self.origins.state_mut(origin);
-        if state.note_named(slot) {
+        if state.note_named(slot, lane) {
             let message = FeedMessage::Alias(origin.alias(), *state.key());
-            self.send_message(slot, &message);
+            let bytes = message.encode().expect("an alias has its bounds");
+            self.send(slot, lane, bytes);
         }
     }
 

@@ -6,6 +6,7 @@ use hashbrown::HashTable;
 
 use super::choice::{Change, FeedChoice, Heard};
 use super::message::{ALIASES_MAX, Alias, Part};
+use super::output::{LANES, Lane};
 use super::slot::{Slot, Slots};
 use super::smoothed::Smoothed;
 use super::window::SeqWindow;
@@ -58,14 +59,14 @@ pub(super) struct OriginState {
     feeds: Slots,
     backups: Slots,
     quiet: Slots,
-    /// Who knows our alias for it.
-    named: Slots,
+    /// Who was told our alias for it, in each lane: what is in one may overtake what is in the other.
+    named: [Slots; LANES],
     told_ms: u32,
     heard_s: u32,
 }
 
 // 10,000 origins, with 32 bytes for their aliases on 16 links, stay below 2 MiB.
-const _: () = assert!(size_of::<OriginState>() <= 160);
+const _: () = assert!(size_of::<OriginState>() <= 168);
 
 impl OriginState {
     fn new(key: Origin, now: Duration) -> Self {
@@ -77,7 +78,7 @@ impl OriginState {
             feeds: Slots::default(),
             backups: Slots::default(),
             quiet: Slots::default(),
-            named: Slots::default(),
+            named: [Slots::default(); LANES],
             told_ms: 0,
             heard_s: seconds(now),
         }
@@ -142,11 +143,13 @@ impl OriginState {
 
     /// A link is gone. Returns what to tell whom.
     pub(super) fn handle_link_down(&mut self, now: Duration, slot: Slot) -> Vec<Change> {
+        let [control, bodies] = &mut self.named;
         for slots in [
             &mut self.feeds,
             &mut self.backups,
             &mut self.quiet,
-            &mut self.named,
+            control,
+            bodies,
         ] {
             slots.remove(slot);
         }
@@ -180,14 +183,14 @@ impl OriginState {
         }
     }
 
-    /// Notes that the neighbour knows our alias. Returns whether it did not before.
-    pub(super) fn note_named(&mut self, slot: Slot) -> bool {
-        self.named.insert(slot)
+    /// Notes that the neighbour is told our alias in this lane. Returns whether it was not before.
+    pub(super) fn note_named(&mut self, slot: Slot, lane: Lane) -> bool {
+        self.named[lane as usize].insert(slot)
     }
 
-    /// Whether the neighbour knows our alias.
+    /// Whether the neighbour may know our alias.
     pub(super) fn is_named(&self, slot: Slot) -> bool {
-        self.named.contains(slot)
+        self.named.iter().any(|named| named.contains(slot))
     }
 
     fn note_told(&mut self, now: Duration, changes: &[Change]) {
@@ -363,7 +366,9 @@ mod tests {
             state.set_wanted(slot, part);
             assert_eq!(state.wanted(slot), Some(part));
         }
-        assert!(state.note_named(slot) && !state.note_named(slot));
+        for lane in [Lane::Control, Lane::Bodies] {
+            assert!(state.note_named(slot, lane) && !state.note_named(slot, lane));
+        }
         state.handle_link_down(Duration::ZERO, slot);
         assert_eq!(state.wanted(slot), None);
         assert!(

@@ -15,6 +15,9 @@ pub enum Lane {
     Bodies,
 }
 
+/// How many lanes there are.
+pub(super) const LANES: usize = 2;
+
 /// A message for the application, or to be checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Delivery {
@@ -36,7 +39,8 @@ pub struct Delivery {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Output {
-    /// Send these bytes. What is sent to a link in one lane arrives in that order.
+    /// Send these bytes. What is sent to a link in one lane arrives in that order; lanes may overtake each
+    /// other.
     Send {
         /// To whom.
         slot: Slot,
