@@ -48,12 +48,34 @@ struct Line {
     points: Vec<(f64, f64)>,
 }
 
+impl Line {
+    /// When all but the last percent of the nodes that ever get a payload have it.
+    fn nearly_all(&self) -> f64 {
+        let at = self.points.len().saturating_sub(2);
+        self.points.get(at).map_or(0.0, |(time, _)| *time)
+    }
+
+    /// Ends it where the axis ends.
+    fn cut(&mut self, end: f64) {
+        // The first point is at 0, before every end.
+        let Some(beyond @ 1..) = self.points.iter().position(|(time, _)| *time > end) else {
+            return;
+        };
+        let ((t0, y0), (t1, y1)) = (self.points[beyond - 1], self.points[beyond]);
+        self.points[beyond] = (end, y0 + (y1 - y0) * (end - t0) / (t1 - t0));
+        self.points.truncate(beyond + 1);
+    }
+}
+
 /// The chart as a document; with `log` its time is on a logarithmic axis.
 pub(crate) fn svg(comparison: &Comparison, log: bool) -> String {
     let mut lines = lines(comparison);
-    if log {
-        for line in &mut lines {
-            line.points.retain(|(time, _)| *time > 0.0);
+    let end = lines.iter().map(Line::nearly_all).fold(1.0, f64::max) * 1.1;
+    for line in &mut lines {
+        match log {
+            true => line.points.retain(|(time, _)| *time > 0.0),
+            // The last percent of one protocol may take longer than all else together.
+            false => line.cut(end),
         }
     }
     let times = || {
@@ -167,6 +189,24 @@ where
 mod tests {
     use super::*;
     use crate::comparison::tests::comparison;
+
+    #[test]
+    fn a_line_is_cut_where_the_axis_ends() {
+        let cut = |end| {
+            let mut line = Line {
+                name: "a",
+                color: DIRECT,
+                is_dashed: false,
+                points: vec![(0.0, 0.0), (10.0, 0.5), (20.0, 0.9), (40.0, 1.0)],
+            };
+            assert_eq!(line.nearly_all(), 20.0);
+            line.cut(end);
+            line.points
+        };
+        assert_eq!(cut(40.0).len(), 4);
+        assert_eq!(cut(30.0)[3], (30.0, 0.95));
+        assert_eq!(cut(10.0), [(0.0, 0.0), (10.0, 0.5), (10.0, 0.5)]);
+    }
 
     #[test]
     fn a_chart_has_a_line_for_each_protocol_and_one_for_the_direct_path() {

@@ -62,12 +62,12 @@ pub(crate) const ALL: &[Contender] = &[
         |_, _| Plumtree::default()
     ),
     contender!(
-        "gossipsub12",
+        "gossipsub-1.2",
         "pushes along a mesh of eight links and says what it has, as Ethereum",
         |_, _| Gossipsub::new(GossipsubConfig::V1_2)
     ),
     contender!(
-        "gossipsub20",
+        "gossipsub-2.0",
         "announces to seven links of the mesh and pushes to one, a draft of libp2p",
         |_, _| Gossipsub::new(GossipsubConfig::V2_0)
     ),
