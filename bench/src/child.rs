@@ -33,6 +33,8 @@ pub enum Orders {
         shards: u16,
         /// CPUs it may use; empty for all.
         cpus: Vec<usize>,
+        /// Whether its bytes are moved by readiness.
+        by_readiness: bool,
     },
     /// Peers of a node.
     Crowd {
@@ -140,7 +142,12 @@ impl Drop for Child {
 /// When its orders make no sense or it cannot carry them out.
 pub fn live(orders: &str) -> Result<(), Failure> {
     match serde_json::from_str(orders)? {
-        Orders::Node { wide, shards, cpus } => node::serve(wide, shards, &cpus),
+        Orders::Node {
+            wide,
+            shards,
+            cpus,
+            by_readiness,
+        } => node::serve(wide, shards, &cpus, by_readiness),
         Orders::Crowd {
             wide,
             address,

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire::peer::Framing;
 use ringwire::reactor::{ChannelDescriptor, Reactor};
-use ringwire::{Config, DiscoveryConfig, PinShards};
+use ringwire::{Config, DiscoveryConfig, PinShards, TransportChoice};
 use ringwire::{Engine, Handle};
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
@@ -25,6 +25,9 @@ pub const VOTE: ChannelId = ChannelId(0x22);
 pub const DATA: ChannelId = ChannelId(0x21);
 /// Transactions.
 pub const TX: ChannelId = ChannelId(0x30);
+
+/// What tables call our nodes whose bytes are moved by readiness.
+pub const BY_READINESS: &str = "ringwire (readiness)";
 
 /// How long a run may take before it counts as hung.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -38,6 +41,8 @@ pub struct Setup {
     pub framing: Framing,
     /// Longest busy-poll before a shard sleeps.
     pub busy_poll: Duration,
+    /// How bytes are moved.
+    pub transport: TransportChoice,
 }
 
 impl Setup {
@@ -46,6 +51,7 @@ impl Setup {
         Setup {
             framing,
             busy_poll: Duration::ZERO,
+            transport: TransportChoice::IoUring,
         }
     }
 
@@ -54,6 +60,16 @@ impl Setup {
         Setup {
             framing,
             busy_poll: Duration::from_micros(50),
+            transport: TransportChoice::IoUring,
+        }
+    }
+
+    /// The same nodes, whose bytes are moved by readiness.
+    #[must_use]
+    pub fn by_readiness(self) -> Self {
+        Setup {
+            transport: TransportChoice::Readiness,
+            ..self
         }
     }
 }
@@ -80,6 +96,8 @@ pub fn config(framing: Framing) -> Config {
         // The machine is the bench's alone, and a thread that wanders makes figures that do.
         pin_shards: PinShards::On,
         raise_open_files: true,
+        // A machine without io_uring shall fail, and not be measured as if it had one.
+        transport: TransportChoice::IoUring,
         ..Config::default()
     }
 }
@@ -110,7 +128,11 @@ pub fn start<R: Reactor + 'static>(
     shards: u16,
     reactor: impl Fn() -> R + Send + Sync + 'static,
 ) -> Result<Engine, Failure> {
-    let builder = Engine::builder(config(setup.framing))
+    let config = Config {
+        transport: setup.transport,
+        ..config(setup.framing)
+    };
+    let builder = Engine::builder(config)
         .node_key(node_key(number))
         .shards(shards)
         .busy_poll(setup.busy_poll)

@@ -2,8 +2,8 @@
 //!
 //! The counter is the process's, so one test runs at a time.
 
-#[path = "../../engine/ringwire/tests/common/without_ring.rs"]
-mod without_ring;
+#[path = "../../engine/ringwire/tests/common/way.rs"]
+mod way;
 
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Sender};
@@ -144,8 +144,7 @@ fn carried_by_engines(framing: Framing, bytes: usize, counted: usize) -> u64 {
 #[test]
 fn whole_engines_allocate_nothing_per_message() {
     let _alone = ONE_AT_A_TIME.lock();
-    if !ringwire::is_supported() {
-        without_ring::skip("nothing was counted");
+    if way::skip_without_ring() {
         return;
     }
     for framing in FRAMINGS {

@@ -19,7 +19,7 @@ use ringwire_codec::NodeId;
 use super::rivals;
 use crate::case::{Case, FRAMINGS, Plan, Ran};
 use crate::engine::reactors::{Sink, Source};
-use crate::engine::{DATA, Failure, PATIENCE, Setup, Star, channel, wait_for};
+use crate::engine::{BY_READINESS, DATA, Failure, PATIENCE, Setup, Star, channel, wait_for};
 use crate::limit;
 use crate::measure::Stopwatch;
 use crate::outcome::Outcome;
@@ -122,11 +122,17 @@ fn contenders(plan: &Plan, case: Case, framing: Framing, work: Work) -> Case {
         let (count, bytes) = (work.count as u64, work.message_bytes as u64);
         Ok(Outcome::moved(&sample, count, bytes))
     });
-    let shared = (work.senders > 1).then_some(move || ringwire(framing, work, Way::SharedHandle));
+    let shared = (work.senders > 1)
+        .then_some(move || ringwire(Setup::polled(framing), work, Way::SharedHandle));
+    let by_readiness = (work.senders == 1)
+        .then_some(move || ringwire(Setup::polled(framing).by_readiness(), work, Way::OwnSender));
     let case = case
         .with_some("limit", limit)
         .with_some("limit per message", by_message)
-        .with("ringwire", move || ringwire(framing, work, Way::OwnSender))
+        .with("ringwire", move || {
+            ringwire(Setup::polled(framing), work, Way::OwnSender)
+        })
+        .with_some(BY_READINESS, by_readiness)
         .with_some("ringwire (one handle)", shared);
     rivals::drain(
         plan,
@@ -138,10 +144,10 @@ fn contenders(plan: &Plan, case: Case, framing: Framing, work: Work) -> Case {
     )
 }
 
-fn ringwire(framing: Framing, work: Work, way: Way) -> Ran {
+fn ringwire(setup: Setup, work: Work, way: Way) -> Ran {
     let (done, finished) = mpsc::channel();
     let star = Star::connect(
-        Setup::polled(framing),
+        setup,
         1,
         move || Source::new(work.channels(), work.message(), work.count),
         move |_| Sink {

@@ -57,7 +57,7 @@ fn crowd(framing: Framing, address: std::net::SocketAddr, cpu: usize, humble: bo
 }
 
 fn accept(framing: Framing, count: usize, cpus: [usize; 2]) -> Ran {
-    let (mut node, address) = start_node(framing == Framing::Wide, 1, &[cpus[0]])?;
+    let (mut node, address) = start_node(framing == Framing::Wide, 1, &[cpus[0]], false)?;
     let mut crowd = Child::start(&crowd(framing, address, cpus[1], false))?;
     let before: NodeSample = node.ask(Request::Sample)?;
     let secs: f64 = crowd.ask(Request::Connect(count))?;
@@ -75,7 +75,7 @@ fn accept(framing: Framing, count: usize, cpus: [usize; 2]) -> Ran {
 
 /// Pings a node at a fixed rate while it accepts a storm, or as long without one.
 fn pings(framing: Framing, count: usize, cpus: [usize; 2], storm: bool) -> Ran {
-    let (mut node, address) = start_node(framing == Framing::Wide, 1, &[cpus[0]])?;
+    let (mut node, address) = start_node(framing == Framing::Wide, 1, &[cpus[0]], false)?;
     let (done, finished) = mpsc::channel();
     let pinger = start_on(cpus[1], framing, done)?;
     let id = node_key(0).id();

@@ -12,7 +12,7 @@ use ringwire::peer::Framing;
 
 use crate::case::{Case, FRAMINGS, Plan, Ran};
 use crate::child::{Child, NodeSample, Orders, Request};
-use crate::engine::Failure;
+use crate::engine::{BY_READINESS, Failure};
 use crate::measure::open_files_max;
 use crate::outcome::{Named, Outcome};
 
@@ -36,17 +36,18 @@ pub(super) fn cases(plan: &Plan) -> Vec<Case> {
             cases.push(
                 Case::new("idle", framing, format!("{count} peers"))
                     .at_most(RUNS_MAX)
-                    .with("ringwire", move || run(framing, count, rest)),
+                    .with("ringwire", move || run(framing, count, rest, false))
+                    .with(BY_READINESS, move || run(framing, count, rest, true)),
             );
         }
     }
     cases
 }
 
-fn run(framing: Framing, count: usize, rest: Duration) -> Ran {
+fn run(framing: Framing, count: usize, rest: Duration, by_readiness: bool) -> Ran {
     check_room(count)?;
     let wide = framing == Framing::Wide;
-    let (mut node, address) = start_node(wide, 1, &[])?;
+    let (mut node, address) = start_node(wide, 1, &[], by_readiness)?;
     let mut crowd = Child::start(&Orders::Crowd {
         wide,
         address,
@@ -105,11 +106,13 @@ pub(super) fn start_node(
     wide: bool,
     shards: u16,
     cpus: &[usize],
+    by_readiness: bool,
 ) -> Result<(Child, SocketAddr), Failure> {
     let mut node = Child::start(&Orders::Node {
         wide,
         shards,
         cpus: cpus.to_vec(),
+        by_readiness,
     })?;
     let address = node.answer()?;
     Ok((node, address))

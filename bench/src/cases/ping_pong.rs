@@ -14,7 +14,7 @@ use ringwire::reactor::ChannelDescriptor;
 use super::rivals;
 use crate::case::{Case, FRAMINGS, Plan, Ran};
 use crate::engine::reactors::{Bouncer, Pinger, Source, histogram};
-use crate::engine::{DATA, Setup, Star, VOTE, channel, wait_for};
+use crate::engine::{BY_READINESS, DATA, Setup, Star, VOTE, channel, wait_for};
 use crate::limit;
 use crate::outcome::Outcome;
 
@@ -54,7 +54,12 @@ fn case(plan: &Plan, framing: Framing, bytes: usize, load: Load) -> Case {
     });
     let case = Case::new("ping-pong", framing, format!("{bytes} B {how}"))
         .with_some("limit", limit)
-        .with("ringwire", move || ringwire(framing, bytes, rounds, load));
+        .with("ringwire", move || {
+            ringwire(setup(framing, load), bytes, rounds, load)
+        })
+        .with(BY_READINESS, move || {
+            ringwire(setup(framing, load).by_readiness(), bytes, rounds, load)
+        });
     match load {
         Load::Bulk | Load::Polled => case,
         Load::Asleep => rivals::ping_pong(plan, case, framing, bytes, rounds),
@@ -65,12 +70,15 @@ fn channels() -> Vec<ChannelDescriptor> {
     vec![channel(DATA, 10, 100), channel(VOTE, 7, 100)]
 }
 
-fn ringwire(framing: Framing, bytes: usize, rounds: u64, load: Load) -> Ran {
-    let (done, finished) = mpsc::channel();
-    let setup = match load {
+fn setup(framing: Framing, load: Load) -> Setup {
+    match load {
         Load::Asleep => Setup::asleep(framing),
         Load::Polled | Load::Bulk => Setup::polled(framing),
-    };
+    }
+}
+
+fn ringwire(setup: Setup, bytes: usize, rounds: u64, load: Load) -> Ran {
+    let (done, finished) = mpsc::channel();
     let bulk = if load == Load::Bulk { usize::MAX } else { 0 };
     let star = Star::connect(
         setup,

@@ -46,7 +46,7 @@ fn plural(shards: usize) -> String {
 
 fn run(framing: Framing, shards: usize, span: Duration) -> Ran {
     let wide = framing == Framing::Wide;
-    let (mut node, address) = start_node(wide, u16::try_from(shards)?, &[])?;
+    let (mut node, address) = start_node(wide, u16::try_from(shards)?, &[], false)?;
     let mut crowd = Child::start(&Orders::Crowd {
         wide,
         address,

@@ -29,9 +29,18 @@ pub struct NodeSample {
     pub received_messages: u64,
 }
 
-pub(super) fn serve(wide: bool, shards: u16, cpus: &[usize]) -> Result<(), Failure> {
+pub(super) fn serve(
+    wide: bool,
+    shards: u16,
+    cpus: &[usize],
+    by_readiness: bool,
+) -> Result<(), Failure> {
     pin_to_all(cpus);
     let setup = Setup::asleep(super::framing(wide));
+    let setup = match by_readiness {
+        true => setup.by_readiness(),
+        false => setup,
+    };
     let node = start(setup, 0, shards, || House)?;
     let address: SocketAddr = node.handle().listen_addr();
     say(&Ok(address))?;

@@ -8,6 +8,7 @@ const CLASSES: &[(&str, &str)] = &[
     ("all fast", "limit"),
     ("1 shard", "ours2"),
     ("ringwire (one handle)", "ours2"),
+    ("ringwire (readiness)", "ours2"),
     ("ringwire", "ours"),
     ("CometBFT default", "comet1"),
     ("CometBFT maxed", "comet2"),

@@ -13,5 +13,5 @@
 mod baseline;
 mod in_memory;
 mod over_sockets;
-#[path = "../../../engine/ringwire/tests/common/without_ring.rs"]
-mod without_ring;
+#[path = "../../../engine/ringwire/tests/common/way.rs"]
+mod way;

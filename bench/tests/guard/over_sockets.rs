@@ -19,7 +19,7 @@ use ringwire_bench::engine::{DATA, Failure, Setup, Star, channel, wait_for};
 use ringwire_bench::measure::pin_to;
 
 use crate::baseline::{Baseline, alone, compare};
-use crate::without_ring;
+use crate::way;
 
 /// Name, record layer, bytes of a message, and how many are sent.
 const SCENARIOS: [(&str, Framing, usize, usize); 6] = [
@@ -40,8 +40,7 @@ const QUEUE: usize = 1000;
 #[test]
 fn a_message_costs_no_more_system_calls_than_the_baseline_allows() {
     let _alone = alone();
-    if !ringwire::is_supported() {
-        without_ring::skip("no system calls are counted");
+    if way::skip_without_ring() {
         return;
     }
     // The threads of the nodes are started from here and inherit it.

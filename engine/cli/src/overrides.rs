@@ -2,6 +2,7 @@
 
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
+use ringwire::TransportChoice;
 use ringwire_codec::NetAddress;
 use ringwire_core::config::{
     ListenAddr, PeerAddresses, SHARDS_MAX, parse_listen_addr, parse_peer_addresses,
@@ -44,6 +45,9 @@ pub(crate) struct Overrides {
     #[arg(long, value_name = "N",
         value_parser = RangedU64ValueParser::<usize>::new().range(0..=SHARDS_MAX as u64))]
     shards: Option<usize>,
+    /// How bytes are moved, auto, io_uring or readiness, instead of ringwire.transport.
+    #[arg(long, value_name = "WAY")]
+    transport: Option<TransportChoice>,
 }
 
 impl Overrides {
@@ -95,6 +99,7 @@ impl Overrides {
             config.set_listen_addr(laddr.clone());
         }
         config.shards = self.shards.unwrap_or(config.shards);
+        config.transport = self.transport.unwrap_or(config.transport);
         config.discovery.addr_book_strict = self
             .addr_book_strict
             .unwrap_or(config.discovery.addr_book_strict);

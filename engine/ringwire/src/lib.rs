@@ -39,7 +39,6 @@
 //! const VOTES: ChannelId = ChannelId(0x22);
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # if !ringwire::is_supported() { return Ok(()); }
 //! let node = || {
 //!     let config = Config {
 //!         network: "my-chain".into(),
@@ -122,8 +121,9 @@
 //!
 //! # Platforms
 //!
-//! Linux 6.1 or newer with io_uring; [`is_supported`] tells, and [`machine::check`] says what is missing
-//! and how to mend it. `ringwire-core` and `ringwire-sim`, the protocol and its simulator, build
+//! Linux 6.1 or newer with io_uring, for the full speed. Where io_uring is missing or forbidden, an engine
+//! moves its bytes by readiness (epoll) and says so once; [`Config::transport`] chooses, and
+//! [`machine::check`] says what is missing and how to mend it. `ringwire-core` and `ringwire-sim`, the protocol and its simulator, build
 //! anywhere.
 //!
 //! # Features
@@ -151,14 +151,13 @@ pub use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
 #[doc(inline)]
 pub use ringwire_core::comet;
 #[doc(inline)]
-pub use ringwire_core::config::{Change, Config, DiscoveryConfig, PinShards};
+pub use ringwire_core::config::{Change, Config, DiscoveryConfig, PinShards, TransportChoice};
 #[doc(inline)]
 pub use ringwire_core::switch::{Changed, Delivery, Event};
 
 #[doc(inline)]
 pub use crate::handle::{
-    Builder, Engine, EventSubscription, Handle, PeerSender, PeerStatus, ReactorHandle,
-    Subscription, is_supported,
+    Builder, Engine, EventSubscription, Handle, PeerSender, PeerStatus, ReactorHandle, Subscription,
 };
 
 /// Why something was refused, closed or not done.

@@ -45,7 +45,7 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
     use proptest::sample::Index;
-    use ringwire::{Config, DiscoveryConfig, PinShards};
+    use ringwire::{Config, DiscoveryConfig, PinShards, TransportChoice};
     use ringwire_core::config::{Effect, ListenAddr, effect_of};
 
     use super::*;
@@ -153,6 +153,7 @@ mod tests {
             wide_records: false,
             wide_record_bytes_max: 5_000,
             shards: 13,
+            transport: TransportChoice::Readiness,
             pin_shards: PinShards::Off,
             raise_open_files: true,
             busy_poll: Duration::from_micros(14),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringwire::PinShards;
+use ringwire::{PinShards, TransportChoice};
 use ringwire_codec::{NetAddress, NodeId};
 use ringwire_core::config::{PACKET_PAYLOAD_BYTES_MAX, PACKET_PAYLOAD_SENT_MAX, duration};
 use toml::de::DeValue;
@@ -88,6 +88,13 @@ kind!(time, Duration, weak::time, |time| quoted(
 kind!(
     pin,
     PinShards,
+    |value| weak::text(value)?.and_then(|text| text.parse().map(Read::plain)),
+    |choice| quoted(&choice.to_string())
+);
+
+kind!(
+    way,
+    TransportChoice,
     |value| weak::text(value)?.and_then(|text| text.parse().map(Read::plain)),
     |choice| quoted(&choice.to_string())
 );

@@ -6,7 +6,8 @@ use toml::de::DeValue;
 
 use super::NodeConfig;
 use super::kind::{
-    addresses, count, flag, ids, optional_text, payload, pin, private_ids, quoted, rate, text, time,
+    addresses, count, flag, ids, optional_text, payload, pin, private_ids, quoted, rate, text,
+    time, way,
 };
 use super::weak::{self, Read};
 
@@ -129,6 +130,9 @@ const SECTIONS: &[Setting] = settings! {
         "CometBFT keeps it in genesis.json; take this line out to use the chain_id from there.";
     RINGWIRE shards: count in engine =>
         "Threads that carry the traffic. 0: one per usable core.";
+    RINGWIRE transport: way in engine =>
+        "How the bytes of connections are moved: \"io_uring\", \"readiness\" (epoll: slower, and allowed"
+        "everywhere), or \"auto\": io_uring where this machine lets us, readiness where it does not.";
     RINGWIRE pin_shards: pin in engine =>
         "Whether each shard stays on a core of its own: \"auto\" only when there are as many shards as"
         "usable cores, \"on\" also when there are fewer (for a machine or cpuset of this node alone),"

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
+use ringwire::TransportChoice;
 use ringwire::machine;
 use ringwire::machine::{Finding, Verdict};
 use ringwire_core::config::SHARDS_MAX;
@@ -39,9 +40,12 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     let shards = args
         .shards
         .unwrap_or_else(|| machine::available_cpus().len().max(1));
-    let mut findings = machine::check(shards);
-    if let Some(root) = &args.home {
-        let home = Home::at(root.clone());
+    let home = args.home.clone().map(Home::at);
+    let mut findings = machine::check(
+        shards,
+        home.as_ref().map_or_else(Default::default, transport),
+    );
+    if let Some(home) = home {
         findings.extend(home::check(&home));
         findings.extend(network::check(&home));
     }
@@ -54,6 +58,15 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
         Verdict::Fail => Err(Failure::new("a node cannot run here; mend what says FAIL")),
         Verdict::Ok | Verdict::Warn => Ok(()),
     }
+}
+
+/// What the node of a home is told to move its bytes by.
+fn transport(home: &Home) -> TransportChoice {
+    let config = home.load_config_or_default();
+    config.map_or_else(
+        |_| TransportChoice::default(),
+        |config| config.engine.transport,
+    )
 }
 
 fn to_json(findings: &[Finding]) -> Value {

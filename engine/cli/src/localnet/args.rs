@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
+use ringwire::TransportChoice;
 use ringwire_codec::file::{self, FileKind};
 use ringwire_core::config::{SHARDS_MAX, duration};
 
@@ -44,6 +45,9 @@ pub(crate) struct LocalnetArgs {
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=SHARDS_MAX as u64))]
     pub(super) shards: usize,
+    /// How bytes are moved: auto, io_uring or readiness.
+    #[arg(long, value_name = "WAY", default_value_t)]
+    pub(super) transport: TransportChoice,
     /// How the nodes come to know each other.
     #[arg(long, value_enum, default_value_t = TopologyArg::Seed)]
     pub(super) topology: TopologyArg,

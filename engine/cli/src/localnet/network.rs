@@ -133,6 +133,7 @@ fn config(args: &LocalnetArgs) -> Config {
         recv_rate: 0,
         wide_records: args.framing == FramingArg::Wide,
         shards: args.shards,
+        transport: args.transport,
         ..Config::default()
     }
 }

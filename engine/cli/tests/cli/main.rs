@@ -20,6 +20,7 @@ mod signals;
 mod start;
 mod surroundings;
 mod top;
+mod transport;
 mod visits;
-#[path = "../../../ringwire/tests/common/without_ring.rs"]
-mod without_ring;
+#[path = "../../../ringwire/tests/common/way.rs"]
+mod way;

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::without_ring;
+use crate::way;
 
 /// A finished run.
 pub(crate) struct Run {
@@ -120,11 +120,7 @@ pub(crate) fn run_at(home: &Path, command: &str, args: &[&str]) -> Run {
 
 /// Whether this machine can run nodes. A test that is skipped for that says so.
 pub(crate) fn can_run_nodes() -> bool {
-    let supported = ringwire::is_supported();
-    if !supported {
-        without_ring::skip("`ringwire doctor` says why");
-    }
-    supported
+    !way::skip_without_ring()
 }
 
 /// Sends a signal to a running program, by its name without SIG.

@@ -330,13 +330,14 @@ fn a_line_that_is_too_long_is_skipped_and_told_and_the_others_are_sent() {
 }
 
 #[test]
-fn a_machine_that_cannot_run_a_node_is_told_with_who_looks_at_it() {
+fn a_machine_that_cannot_run_a_node_as_it_is_told_to_says_who_looks_at_it() {
     if !can_run_nodes() {
         return;
     }
     let home = tempfile::tempdir().expect("a temporary directory");
     run_at(home.path(), "init", &[]).succeeded();
-    let script = "ulimit -l 0 && exec \"$0\" start --home \"$1\" --laddr tcp://127.0.0.1:0";
+    let script = "ulimit -l 0 && exec \"$0\" start --home \"$1\" --laddr tcp://127.0.0.1:0 \
+                  --transport io_uring";
     let ran = Command::new("sh")
         .args([
             "-c",

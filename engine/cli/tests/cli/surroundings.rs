@@ -16,12 +16,12 @@ const SCHED_SETAFFINITY: &str = "203";
 /// link, linkat, renameat2.
 const LINKS: &str = "86,265,316";
 
-const EPERM: &str = "1";
+pub(crate) const EPERM: &str = "1";
 const EINVAL: &str = "22";
 const ENOLCK: &str = "37";
 
 /// The program, with some system calls refused; none where that cannot be had.
-fn without(calls: &str, errno: &str, args: &[&str]) -> Option<Command> {
+pub(crate) fn without(calls: &str, errno: &str, args: &[&str]) -> Option<Command> {
     let has_python = Command::new("python3").arg("-V").output();
     if !cfg!(target_arch = "x86_64") || has_python.is_err() {
         eprintln!("SKIPPED: no python3, or not x86-64: system calls cannot be refused");
@@ -39,13 +39,13 @@ fn without(calls: &str, errno: &str, args: &[&str]) -> Option<Command> {
     Some(program)
 }
 
-fn plain(path: &Path) -> &str {
+pub(crate) fn plain(path: &Path) -> &str {
     path.to_str()
         .expect("a temporary directory has a plain name")
 }
 
 /// A home whose configuration has `line` in place of the one with the same key.
-fn home_with(line: &str) -> tempfile::TempDir {
+pub(crate) fn home_with(line: &str) -> tempfile::TempDir {
     let home = tempfile::tempdir().expect("a temporary directory");
     run_at(home.path(), "init", &["--network", "cli-test"]).succeeded();
     let path = home.path().join("config/config.toml");

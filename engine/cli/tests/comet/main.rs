@@ -20,5 +20,5 @@ mod program;
     dead_code,
     reason = "shared with the engine's own tests, which use all of it"
 )]
-#[path = "../../../ringwire/tests/common/without_ring.rs"]
-mod without_ring;
+#[path = "../../../ringwire/tests/common/way.rs"]
+mod way;

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::discovery::DiscoveryConfig;
 use super::pin::PinShards;
+use super::transport::TransportChoice;
 
 /// Everything an engine needs to know. Units are in the names or types; the names and defaults are
 /// those of CometBFT's `[p2p]` section where it has them (docs/configuration.md). What only a program
@@ -85,6 +86,8 @@ pub struct Config {
     pub wide_record_bytes_max: usize,
     /// Shards of the node, each a thread; zero means one per usable core.
     pub shards: usize,
+    /// How the bytes of connections are moved.
+    pub transport: TransportChoice,
     /// Whether each shard stays on a core of its own. An engine in somebody's process pins nothing
     /// unless it is asked: where it has a shard for every core, it then loses some locality.
     pub pin_shards: PinShards,
@@ -144,6 +147,7 @@ impl Default for Config {
             wide_records: true,
             wide_record_bytes_max: 65_536,
             shards: 0,
+            transport: TransportChoice::Auto,
             pin_shards: PinShards::Off,
             busy_poll: Duration::from_micros(30),
             raise_open_files: false,

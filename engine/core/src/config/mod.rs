@@ -19,6 +19,7 @@ mod live;
 mod peer_list;
 mod pin;
 pub mod rule;
+mod transport;
 
 pub use change::Change;
 pub use check::{
@@ -33,3 +34,4 @@ pub use listen::{ListenAddr, parse_listen_addr};
 pub use live::{Difference, Effect, effect_of};
 pub use peer_list::{PeerAddresses, parse_peer_addresses};
 pub use pin::PinShards;
+pub use transport::TransportChoice;

@@ -5,13 +5,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use ringwire_codec::NodeKey;
 use ringwire_codec::file::FileKind;
-use ringwire_core::config::{Config, ConfigError, SHARDS_MAX};
+use ringwire_core::config::{Config, ConfigError, SHARDS_MAX, TransportChoice};
 use ringwire_core::peer::{PeerInfo, ShardId};
 use ringwire_core::pex::{AddrBook, BookSecret, Pex};
 use ringwire_core::reactor::{ChannelDescriptor, Reactor, erase};
@@ -21,10 +21,10 @@ use crate::handle::address_book;
 use crate::handle::engine::Engine;
 use crate::handle::handle::Handle;
 use crate::shard::error::StartError;
-use crate::shard::executor::{Plan, launch};
+use crate::shard::launch::{Plan, launch};
 use crate::shard::node::Node;
 use crate::shard::store::Files;
-use crate::transport::{check, listener};
+use crate::transport::{Way, check, listener};
 
 static NEXT_ENGINE: AtomicU64 = AtomicU64::new(0);
 
@@ -106,7 +106,7 @@ impl Builder {
         self
     }
 
-    /// Sets [`Config::busy_poll`]: the longest time a shard with nothing to do watches its ring
+    /// Sets [`Config::busy_poll`]: the longest time a shard with nothing to do watches its sockets
     /// before it sleeps. The engine takes less when it does not pay, and none while the shards of
     /// the process outnumber its CPUs. Zero switches it off.
     pub fn busy_poll(mut self, busy_poll: Duration) -> Self {
@@ -160,6 +160,7 @@ impl Builder {
         // From here on everybody, peers included, is told the port that the kernel chose.
         self.config.listen_addr = listen_addr;
         let number = NEXT_ENGINE.fetch_add(1, Ordering::Relaxed);
+        let way = way(self.config.transport);
         let node = Arc::new(Node::new(number, node_key.id(), listen_addr, shards));
         if self.config.discovery.pex {
             self.add_pex(&node, &BookSecret::of_node(&node_key))?;
@@ -167,6 +168,7 @@ impl Builder {
         let files = std::mem::take(&mut self.files);
         check_files(&files)?;
         let plan = Plan {
+            way,
             busy_poll: self.config.busy_poll,
             config: Arc::new(self.config),
             node_key,
@@ -177,7 +179,7 @@ impl Builder {
             seeds: seeds(shards)?,
         };
         launch(Arc::new(plan), &node, listeners)?;
-        tracing::info!(engine = number, node = %node.id, addr = %listen_addr, shards, "started");
+        tracing::info!(engine = number, node = %node.id, addr = %listen_addr, shards, transport = %way, "started");
         Ok(Engine::new(Handle { node }))
     }
 
@@ -197,6 +199,19 @@ impl Builder {
         self.reactors.push((String::from(Pex::NAME), factory));
         Ok(())
     }
+}
+
+/// How bytes will be moved. Where the machine takes the faster way from us, that is told.
+fn way(choice: TransportChoice) -> Way {
+    static TOLD: Once = Once::new();
+    let (way, refusal) = Way::of(choice);
+    if let Some(reason) = refusal {
+        // What is refused to one engine is refused to all of the process.
+        TOLD.call_once(|| {
+            tracing::warn!(%reason, "io_uring cannot be used here: bytes are moved by readiness, more slowly");
+        });
+    }
+    way
 }
 
 /// No reactor of the application may have the name of one of the engine's own, whether that runs or

@@ -6,7 +6,6 @@ use ringwire_core::config::Config;
 
 use crate::handle::builder::Builder;
 use crate::handle::handle::Handle;
-use crate::transport::Transport;
 
 /// Time for goodbyes when an engine is dropped without a shutdown.
 const DROP_WITHIN: Duration = Duration::from_millis(200);
@@ -42,10 +41,4 @@ impl Drop for Engine {
             tracing::warn!(%error, "engine dropped");
         }
     }
-}
-
-/// Whether this machine lets us set up a ring at all. In a container that forbids io_uring it does
-/// not; then no engine starts, and [`Builder::start`] says how to mend it.
-pub fn is_supported() -> bool {
-    Transport::new().is_ok()
 }

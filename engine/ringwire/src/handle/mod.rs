@@ -12,7 +12,6 @@
 //! use ringwire::reactor::ChannelDescriptor;
 //! use ringwire::{ChannelId, NodeKey};
 //!
-//! # if !ringwire::is_supported() { return Ok(()); }
 //! let config = Config { listen_addr: "127.0.0.1:0".parse()?, ..Config::default() };
 //! let engine = Engine::builder(config)
 //!     .node_key(NodeKey::generate()?)
@@ -45,7 +44,7 @@ mod wait;
 
 pub use ask::ReactorHandle;
 pub use builder::Builder;
-pub use engine::{Engine, is_supported};
+pub use engine::Engine;
 pub use error::{ChangeError, DialError, PeersTimeout, ShutdownError, SubscribeError};
 pub use handle::Handle;
 #[cfg(feature = "openmetrics")]

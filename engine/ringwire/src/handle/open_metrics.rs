@@ -194,7 +194,6 @@ const PEER: [Figure<ConnectionStatus>; 5] = [
 /// use ringwire::metrics::OpenMetrics;
 /// use ringwire::{Config, Engine};
 ///
-/// # if !ringwire::is_supported() { return Ok(()); }
 /// let config = Config { listen_addr: "127.0.0.1:0".parse()?, ..Config::default() };
 /// let engine = Engine::builder(config).shards(1).start()?;
 /// let text = OpenMetrics::new(engine.handle().clone()).text();

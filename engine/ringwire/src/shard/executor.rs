@@ -1,12 +1,7 @@
-//! Starting shards: a thread, a CPU, an executor, a ring, a switch each.
+//! What polls the driver of a shard: glommio's executor beside a ring, the bare thread without one.
 //!
-//! Starting is all or nothing. Every shard sets itself up and reports; only when all have reported
-//! do they begin to turn. The first error sends all of them home.
-//!
-//! ```text
-//!   launch:  spawn ──▶ collect a report of each ──▶ go ──────────────▶ return
-//!   shard:      └─▶ ring, listener, switch ─▶ report ─▶ wait ─▶ turn until stopped ─▶ gone
-//! ```
+//! The driver waits for nothing but its own yields, so whoever polls it again at once serves it. Without
+//! a ring that is a loop.
 //!
 //! # Why glommio cannot hang here
 //!
@@ -25,265 +20,65 @@
 //! The executor is built without its pool of blocking threads, which would be one idle thread per
 //! shard.
 
-use std::net::TcpListener;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
-use std::sync::{Arc, Once};
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
-use ringwire_core::config::Config;
-use ringwire_core::document::Kept;
 use ringwire_core::peer::ShardId;
-use ringwire_core::reactor::{ChannelDescriptor, erase};
-use ringwire_core::switch::{AppChannels, Filters, ReactorFactory, Switch, SwitchConfig};
 
-use crate::shard::cpu_placement::CpuPlace;
-use crate::shard::driver::{Driver, drive};
-use crate::shard::error::{StartError, panic_message};
-use crate::shard::mesh::Mesh;
-use crate::shard::node::Node;
-use crate::shard::shell::{Parts, Shell};
-use crate::shard::store::{Files, Store};
-use crate::transport::{Transport, affinity, check};
+use crate::shard::error::StartError;
+use crate::transport::{Way, check};
 
 /// glommio's preempt timer: never, in effect.
 const PREEMPT: Duration = Duration::from_secs(3600);
 /// Memory glommio registers for files, which shards do not use. The least it takes.
 const GLOMMIO_IO_BYTES: usize = 64 * 1024;
-/// Time the shards of an engine that did not start get to go home; they have nothing to finish.
-const HOME_WITHIN: Duration = Duration::from_secs(10);
 
-/// Open files that a node may have beside its connections: rings, documents, connections that are
-/// being closed, and the application's own.
-const FILES_BESIDE: usize = 512;
-
-/// What every shard of an engine is made from.
-pub(crate) struct Plan {
-    /// Checked configuration.
-    pub(crate) config: Arc<Config>,
-    /// Identity of the node.
-    pub(crate) node_key: ringwire_codec::NodeKey,
-    /// Reactors by name, in the order in which they were registered.
-    pub(crate) reactors: Vec<(String, ReactorFactory)>,
-    /// Channels of the application, without a reactor.
-    pub(crate) channels: Vec<ChannelDescriptor>,
-    /// The application's say in who may connect.
-    pub(crate) filters: Filters,
-    /// The longest time a shard watches its ring before it sleeps.
-    pub(crate) busy_poll: Duration,
-    /// Files of the documents that reactors save.
-    pub(crate) files: Files,
-    /// One seed per shard.
-    pub(crate) seeds: Vec<[u8; 32]>,
+/// The executor of one shard's thread.
+pub(super) enum Executor {
+    /// glommio's, which has rings of its own.
+    Glommio(LocalExecutor),
+    /// The thread itself.
+    Thread,
 }
 
-/// What one shard's thread is given.
-struct Berth {
-    plan: Arc<Plan>,
-    node: Arc<Node>,
-    shard: ShardId,
-    listener: TcpListener,
-    mesh: Mesh,
-    cpu_place: CpuPlace,
-}
-
-/// Starts a thread per listener and returns when all shards turn, or none.
-pub(crate) fn launch(
-    plan: Arc<Plan>,
-    node: &Arc<Node>,
-    listeners: Vec<TcpListener>,
-) -> Result<(), StartError> {
-    if let Some(listener) = listeners.first()
-        && let Err(error) = check::reserve_open_files(listener, files_wanted(&plan.config))
-    {
-        tracing::debug!(%error, "no room was made for open files, accepting may stall when it grows");
-    }
-    let cpus = check::available_cpus();
-    let meshes = Mesh::connect(node.shard_count());
-    let mut starting = Vec::new();
-    for ((shard, listener), mesh) in (0..).map(ShardId).zip(listeners).zip(meshes) {
-        let shards = usize::from(node.shard_count());
-        let cpu_place = CpuPlace::take(&cpus, shards, plan.config.pin_shards);
-        let berth = Berth {
-            plan: plan.clone(),
-            node: node.clone(),
-            shard,
-            listener,
-            mesh,
-            cpu_place,
-        };
-        starting.push(Starting::spawn(berth));
-    }
-    let reports: Vec<_> = starting.into_iter().map(Starting::report).collect();
-    let (ready, failed): (Vec<_>, Vec<_>) = reports.into_iter().partition(Result::is_ok);
-    // A shard without its `go` goes home: dropping the ready ones is the order to.
-    if let Some(Err(error)) = failed.into_iter().next() {
-        drop(ready);
-        node.join(std::time::Instant::now() + HOME_WITHIN);
-        return Err(error);
-    }
-    for go in ready.into_iter().flatten() {
-        // A shard that ended in this very moment has noted why.
-        let _ = go.send(());
-    }
-    Ok(())
-}
-
-/// Open files of a node with as many connections as it may have.
-fn files_wanted(config: &Config) -> u64 {
-    let connections = [
-        config.max_num_inbound_peers,
-        config.max_num_outbound_peers,
-        config.max_num_handshakes,
-    ];
-    let files = connections
-        .into_iter()
-        .fold(FILES_BESIDE, usize::saturating_add);
-    files as u64
-}
-
-/// A shard that sets itself up.
-struct Starting {
-    shard: ShardId,
-    report: mpsc::Receiver<Result<(), StartError>>,
-    go: mpsc::Sender<()>,
-    spawned: Result<(), StartError>,
-}
-
-impl Starting {
-    fn spawn(berth: Berth) -> Starting {
-        let (reporter, report) = mpsc::channel();
-        let (go, gone_ahead) = mpsc::channel();
-        let (node, shard) = (berth.node.clone(), berth.shard);
-        let thread = std::thread::Builder::new().name(format!("rw-{}-{}", node.number, shard.0));
-        let spawned = thread.spawn(move || live(berth, reporter, gone_ahead));
-        let spawned = match spawned {
-            Ok(thread) => {
-                node.keep_thread(thread);
-                Ok(())
-            }
-            Err(source) => {
-                node.handle_gone(shard, None);
-                Err(StartError::Thread { shard, source })
-            }
-        };
-        Starting {
-            shard,
-            report,
-            go,
-            spawned,
+impl Executor {
+    /// An executor for the calling thread, as the way to move bytes wants it.
+    ///
+    /// # Errors
+    /// There is no glommio to be had.
+    pub(super) fn new(way: Way, shard: ShardId) -> Result<Executor, StartError> {
+        match way {
+            Way::IoUring => glommio(shard).map(Executor::Glommio),
+            Way::Readiness => Ok(Executor::Thread),
         }
     }
 
-    /// Waits until the shard is ready; the sender makes it turn.
-    fn report(self) -> Result<mpsc::Sender<()>, StartError> {
-        self.spawned?;
-        let gone = StartError::Panicked { shard: self.shard };
-        self.report.recv().unwrap_or(Err(gone)).map(|()| self.go)
-    }
-}
-
-/// The whole life of a shard's thread.
-fn live(berth: Berth, reporter: mpsc::Sender<Result<(), StartError>>, go: mpsc::Receiver<()>) {
-    let mut exit = Exit::new(berth.node.clone(), berth.shard);
-    let node = berth.node.clone();
-    let lived = catch_unwind(AssertUnwindSafe(|| match set_up(berth) {
-        Ok((executor, driver)) => {
-            let reported = reporter.send(Ok(())).is_ok();
-            if !reported || go.recv().is_err() {
-                return Ok(());
-            }
-            executor.run(drive(driver))?;
-            match node.is_stopping() {
-                true => Ok(()),
-                false => Err(String::from("its thread ended before it was told to")),
-            }
-        }
-        Err(error) => {
-            // Nobody listens when another shard failed before.
-            let _ = reporter.send(Err(error));
-            Ok(())
-        }
-    }));
-    exit.fault = match lived {
-        Ok(ended) => ended.err(),
-        Err(panic) => Some(panic_message(&*panic)),
-    };
-    if let Some(fault) = &exit.fault {
-        // The application's logging may panic, too; the exit is told all the same.
-        tracing::error!(engine = node.number, shard = exit.shard.0, %fault, "shard failed");
-    }
-}
-
-/// Tells the node that a shard's thread ends, however it ends: dropped, it is told. A node must not
-/// go on without one of its shards, nor wait for one that is gone.
-struct Exit {
-    node: Arc<Node>,
-    shard: ShardId,
-    /// Why the shard failed. Until its life is over the only way to its end is a panic.
-    fault: Option<String>,
-}
-
-impl Exit {
-    fn new(node: Arc<Node>, shard: ShardId) -> Exit {
-        Exit {
-            node,
-            shard,
-            fault: Some(String::from("its thread panicked")),
+    /// Runs `driver` to its end.
+    pub(super) fn run<T>(self, driver: impl Future<Output = T>) -> T {
+        match self {
+            Executor::Glommio(executor) => executor.run(driver),
+            Executor::Thread => poll_to_the_end(driver),
         }
     }
 }
 
-impl Drop for Exit {
-    fn drop(&mut self) {
-        self.node.handle_gone(self.shard, self.fault.take());
+/// Polls again whenever the future yields: it is ready at once, as only drivers are run here.
+fn poll_to_the_end<T>(driver: impl Future<Output = T>) -> T {
+    let mut driver = pin!(driver);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(ended) = driver.as_mut().poll(&mut context) {
+            return ended;
+        }
     }
 }
 
-fn set_up(berth: Berth) -> Result<(LocalExecutor, Driver), StartError> {
-    let Berth {
-        plan,
-        node,
-        shard,
-        listener,
-        mesh,
-        cpu_place,
-    } = berth;
-    if let Some(cpu) = cpu_place.cpu {
-        pin(cpu);
-    }
-    let executor = executor(shard)?;
-    let mut transport = Transport::new()?;
-    transport.listen(listener)?;
-    node.mailbox(shard).waker().attach(transport.waker());
-    let switch = switch(&plan, &node, shard)?;
-    let shell = Shell::new(Parts {
-        node,
-        shard,
-        switch,
-        transport,
-        mesh,
-        store: Store::new(plan.files.clone()),
-    });
-    let driver = Driver::new(shell, plan.busy_poll, cpu_place);
-    Ok((executor, driver))
-}
-
-/// Keeps this thread on `cpu`, or goes on without: pinning is a wish, not a need.
-fn pin(cpu: usize) {
-    static TOLD: Once = Once::new();
-    if let Err(error) = affinity::pin(cpu) {
-        // What is refused to one shard is refused to all of them.
-        TOLD.call_once(|| {
-            tracing::warn!(%error, "shards cannot be pinned to CPUs here and run without; pin_shards = \"off\" asks for that");
-        });
-    }
-}
-
-/// The executor of this thread. It places nothing: glommio would look for the machine's CPUs in /sys,
+/// glommio's executor. It places nothing: glommio would look for the machine's CPUs in /sys,
 /// which containers may lack, and takes a refusal to pin for an error.
-fn executor(shard: ShardId) -> Result<LocalExecutor, StartError> {
+fn glommio(shard: ShardId) -> Result<LocalExecutor, StartError> {
     // glommio refuses to start below it, in words that name no remedy.
     if let Some(limit) = check::short_locked_memory() {
         let needed = check::LOCKED_BYTES_PER_SHARD;
@@ -300,66 +95,21 @@ fn executor(shard: ShardId) -> Result<LocalExecutor, StartError> {
         })
 }
 
-/// The shard's switch, with an instance of each reactor made on this thread.
-fn switch(plan: &Plan, node: &Node, shard: ShardId) -> Result<Switch, StartError> {
-    let mut reactors: Vec<_> = plan
-        .reactors
-        .iter()
-        .map(|(name, make)| (name.clone(), make(shard)))
-        .collect();
-    if !plan.channels.is_empty() {
-        let channels = erase(AppChannels::new(plan.channels.clone()));
-        reactors.push((AppChannels::NAME.into(), channels));
-    }
-    node.set_channels(
-        reactors
-            .iter()
-            .flat_map(|(_, reactor)| reactor.channels())
-            .collect(),
-    );
-    let config = SwitchConfig {
-        config: plan.config.clone(),
-        node_key: plan.node_key.clone(),
-        shard,
-        shard_count: node.shard_count(),
-        seed: plan.seeds[usize::from(shard.0)],
-        filters: plan.filters.clone(),
-        kept: Kept::Only(plan.files.keys().copied().collect()),
-    };
-    Ok(Switch::new(config, reactors, node.clock.now())?)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-    use std::time::Instant;
-
-    use ringwire_codec::NodeKey;
-
     use super::*;
 
-    /// Longest a test waits for something that should take milliseconds.
-    const PATIENCE: Duration = Duration::from_secs(60);
-
     #[test]
-    fn a_thread_that_panics_outside_of_its_turns_ends_the_engine() {
-        let id = NodeKey::from_seed([1; 32]).id();
-        let addr = SocketAddr::from(([127, 0, 0, 1], 1));
-        let node = Arc::new(Node::new(1, id, addr, 2));
-        let exit = Exit::new(node.clone(), ShardId(1));
-        let thread = std::thread::spawn(move || {
-            let _exit = exit;
-            panic!("a log that cannot be written");
+    fn a_thread_polls_what_yields_until_it_ends() {
+        let mut left = 3;
+        let driver = std::future::poll_fn(move |_| {
+            left -= 1;
+            match left {
+                0 => Poll::Ready("ended"),
+                _ => Poll::Pending,
+            }
         });
-        assert!(thread.join().is_err());
-        assert!(node.is_stopping(), "the other shard is told to stop");
-
-        let mut exit = Exit::new(node.clone(), ShardId(0));
-        exit.fault = None;
-        drop(exit);
-        let ending = node.join(Instant::now() + PATIENCE);
-        assert_eq!(ending.hung, 0);
-        let failed: Vec<_> = ending.faults.iter().map(|fault| fault.shard).collect();
-        assert_eq!(failed, [ShardId(1)]);
+        let executor = Executor::new(Way::Readiness, ShardId(0)).expect("it needs nothing");
+        assert_eq!(executor.run(driver), "ended");
     }
 }

@@ -8,10 +8,12 @@ use std::fs;
 use std::os::fd::AsFd;
 
 use io_uring::{IoUring, Probe, opcode};
+use ringwire_core::config::TransportChoice;
 
 use super::affinity;
 use super::ring::system::{self, Limit, Resource};
 use super::ring::{Ring, RingConfig, mend_setup};
+use super::way::Way;
 
 /// Oldest kernel whose io_uring has all that the ring uses (`DEFER_TASKRUN`).
 pub(crate) const KERNEL_MIN: (u32, u32) = (6, 1);
@@ -74,8 +76,28 @@ impl Finding {
     }
 }
 
-/// Looks at everything `shards` shards need, in the order in which it is best mended.
-pub fn check(shards: usize) -> Vec<Finding> {
+/// Looks at everything `shards` shards need whose bytes are moved as `transport` says, in the order in
+/// which it is best mended.
+///
+/// What io_uring lacks fails only an engine that was told to use nothing else. To one that has the
+/// choice it is advice, and one that was told not to use it is not asked.
+pub fn check(shards: usize, transport: TransportChoice) -> Vec<Finding> {
+    let mut findings = match transport {
+        TransportChoice::IoUring => ring_findings(shards),
+        TransportChoice::Auto => ring_findings(shards).into_iter().map(advice).collect(),
+        TransportChoice::Readiness => Vec::new(),
+    };
+    findings.extend([
+        judge_transport(transport, Way::of(transport)),
+        check_open_files(),
+        check_cpus(shards),
+        judge_affinity(affinity::check()),
+    ]);
+    findings
+}
+
+/// What io_uring needs.
+fn ring_findings(shards: usize) -> Vec<Finding> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let disabled = fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok();
     vec![
@@ -84,10 +106,30 @@ pub fn check(shards: usize) -> Vec<Finding> {
         check_ring(),
         check_opcodes(),
         check_locked_memory(shards),
-        check_open_files(),
-        check_cpus(shards),
-        judge_affinity(affinity::check()),
     ]
+}
+
+/// The same finding where there is another way.
+fn advice(finding: Finding) -> Finding {
+    Finding {
+        verdict: finding.verdict.min(Verdict::Warn),
+        ..finding
+    }
+}
+
+/// The way that will be taken, and why not the faster one.
+fn judge_transport(choice: TransportChoice, (way, refusal): (Way, Option<String>)) -> Finding {
+    const WHAT: &str = "transport";
+    match refusal {
+        None => Finding::ok(WHAT, format!("{way} (transport = \"{choice}\")")),
+        Some(_) => Finding::not_ok(
+            WHAT,
+            Verdict::Warn,
+            format!("{way}: a node runs, slower than with io_uring"),
+            "let io_uring be used, as said above; or set transport = \"readiness\" in config.toml, to \
+             be told no more",
+        ),
+    }
 }
 
 /// The gravest verdict of `findings`.
@@ -103,6 +145,19 @@ pub fn verdict(findings: &[Finding]) -> Verdict {
 /// Empty only if the kernel does not say.
 pub fn available_cpus() -> Vec<usize> {
     system::allowed_cpus().unwrap_or_default()
+}
+
+/// Why no ring can be had here; `None` if one can. Sets one up to see, which is the only proof.
+pub(crate) fn ring_refusal() -> Option<String> {
+    if let Some(limit) = short_locked_memory() {
+        let (limit, needed) = (limit >> 10, LOCKED_BYTES_PER_SHARD >> 10);
+        return Some(format!(
+            "the process may lock {limit} KiB of memory, each shard needs {needed} KiB (ulimit -l)"
+        ));
+    }
+    Ring::new(RingConfig::default())
+        .err()
+        .map(|error| error.to_string())
 }
 
 /// The bytes that this process may lock, if they are too few for even one shard.
@@ -370,7 +425,7 @@ mod tests {
 
     #[test]
     fn this_machine_is_looked_at_without_harm() {
-        let findings = check(1);
+        let findings = check(1, TransportChoice::IoUring);
         for finding in &findings {
             assert!(!finding.found.is_empty());
             assert_eq!(
@@ -384,6 +439,29 @@ mod tests {
         assert_eq!(verdict(&[]), Verdict::Ok);
         let gravest = findings.iter().map(|finding| finding.verdict).max();
         assert_eq!(Some(verdict(&findings)), gravest);
+    }
+
+    #[test]
+    fn what_io_uring_lacks_fails_only_an_engine_that_may_use_nothing_else() {
+        let lacks = judge_disabled(Some("2"));
+        assert_eq!(lacks.verdict, Verdict::Fail);
+        assert_eq!(advice(lacks.clone()).verdict, Verdict::Warn);
+        assert_eq!(advice(lacks.clone()).mend, lacks.mend);
+        assert_eq!(advice(judge_disabled(None)).verdict, Verdict::Ok);
+
+        let refused = (Way::Readiness, Some(String::from("forbidden")));
+        let told = judge_transport(TransportChoice::Auto, refused);
+        assert_eq!(told.verdict, Verdict::Warn);
+        assert!(told.found.starts_with("readiness"), "{told:?}");
+        let chosen = judge_transport(TransportChoice::Readiness, (Way::Readiness, None));
+        assert_eq!(chosen.verdict, Verdict::Ok);
+
+        let findings = check(1, TransportChoice::Readiness);
+        let of_ring = |finding: &&Finding| finding.what.contains("io_uring");
+        assert_eq!(findings.iter().find(of_ring), None);
+        for transport in [TransportChoice::Auto, TransportChoice::Readiness] {
+            assert_ne!(verdict(&check(1, transport)), Verdict::Fail);
+        }
     }
 
     /// Places in the kernel's table of this process's files.

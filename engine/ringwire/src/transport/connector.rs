@@ -174,7 +174,7 @@ mod tests {
     use ringwire_core::buffer::{BufferPool, PoolLimits};
 
     use super::*;
-    use crate::transport::{Completion, Wait, without_ring};
+    use crate::transport::{Completion, Wait, Way};
 
     const TIMEOUT: Duration = Duration::from_secs(10);
     const DIAL: DialId = DialId(1);
@@ -186,14 +186,15 @@ mod tests {
     }
 
     impl Rig {
-        fn new() -> Option<Rig> {
-            let transport = Transport::new().map_err(without_ring::skip).ok()?;
+        fn new() -> Rig {
+            // Every machine allows it; by which way makes no difference here.
+            let transport = Transport::new(Way::Readiness).expect("it needs nothing");
             let connector = Connector::new(transport.waker());
-            Some(Rig {
+            Rig {
                 transport,
                 connector,
                 pool: BufferPool::new(PoolLimits::default()),
-            })
+            }
         }
 
         fn dial(&mut self, host: Host, port: u16) -> Result<(), NetworkError> {
@@ -252,7 +253,7 @@ mod tests {
 
     #[test]
     fn an_address_is_dialed_without_a_resolver() {
-        let Some(mut rig) = Rig::new() else { return };
+        let mut rig = Rig::new();
         let (_listener, address) = listener();
         rig.dial(Host::Ip(address.ip()), address.port())
             .expect("starts");
@@ -263,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_name_is_resolved_and_its_addresses_are_tried_in_turn() {
-        let Some(mut rig) = Rig::new() else { return };
+        let mut rig = Rig::new();
         // `localhost` may also mean ::1, where nobody listens on this port.
         let (_listener, address) = listener();
         rig.dial(Host::Name("localhost".into()), address.port())
@@ -274,7 +275,7 @@ mod tests {
 
     #[test]
     fn after_the_last_address_the_dial_is_over() {
-        let Some(mut rig) = Rig::new() else { return };
+        let mut rig = Rig::new();
         let (closed, address) = listener();
         drop(closed);
         let (closed, other) = listener();
@@ -305,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_name_that_cannot_exist_is_reported_with_the_name() {
-        let Some(mut rig) = Rig::new() else { return };
+        let mut rig = Rig::new();
         // A space is no part of a name, so no name server is asked.
         rig.dial(Host::Name("no such name".into()), 1)
             .expect("starts");
@@ -318,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_name_that_takes_too_long_times_out_and_its_late_answer_is_ignored() {
-        let Some(mut rig) = Rig::new() else { return };
+        let mut rig = Rig::new();
         let attempt = Attempt {
             until: Instant::ZERO + TIMEOUT,
             rest: VecDeque::new(),
@@ -344,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_cancelled_dial_is_forgotten() {
-        let Some(mut rig) = Rig::new() else { return };
+        let mut rig = Rig::new();
         rig.dial(Host::Name("localhost".into()), 1).expect("starts");
         rig.connector.cancel(&mut rig.transport, DIAL);
         assert!(rig.connector.attempts.is_empty());

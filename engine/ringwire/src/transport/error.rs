@@ -20,6 +20,17 @@ pub enum TransportError {
         /// What the operator can do about it.
         mend: &'static str,
     },
+    /// The system cannot tell which sockets are ready.
+    #[error(
+        "cannot wait for sockets ({step}): {source}; raise the limit of open files (ulimit -n), or set \
+         transport = \"io_uring\""
+    )]
+    Poll {
+        /// Which step failed.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A number in the ring's configuration cannot work.
     #[error("{field} is {found}: {rule}")]
     Config {

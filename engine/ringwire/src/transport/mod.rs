@@ -14,6 +14,8 @@
 //!
 //! - [`transport`]: the face of this room to a shard.
 //! - [`ring`]: io_uring, with its provided buffers and its waker; the room's only `unsafe`.
+//! - [`readiness`]: epoll or kqueue, for machines that have no io_uring or forbid it.
+//! - [`way`]: which of the two a machine and a configuration take.
 //! - [`completion`], [`link_id`], `accepting`, `options`: what does not depend on how bytes are moved.
 //! - [`listener`]: sockets to accept from, one per shard on the same port.
 //! - `resolver`: names to addresses, on a plain thread.
@@ -30,10 +32,14 @@ mod error;
 pub(crate) mod link_id;
 pub(crate) mod listener;
 mod options;
+pub(crate) mod readiness;
 mod resolver;
 pub(crate) mod ring;
+#[cfg(test)]
+mod tests;
 #[allow(clippy::module_inception, reason = "the enum is the room's namesake")]
 pub(crate) mod transport;
+pub(crate) mod way;
 #[cfg(test)]
 #[path = "../../tests/common/without_ring.rs"]
 mod without_ring;
@@ -42,3 +48,4 @@ pub(crate) use completion::{Completion, Wait};
 pub(crate) use connector::Connector;
 pub use error::TransportError;
 pub(crate) use transport::Transport;
+pub(crate) use way::Way;

@@ -13,14 +13,22 @@ use ringwire_core::switch::io::{DialId, LinkId, ReadMode, Transmit};
 
 use super::completion::{Completion, Wait};
 use super::error::TransportError;
+use super::readiness::{Readiness, ReadinessConfig};
 use super::ring::{Ring, RingConfig};
+use super::way::Way;
 
 /// The sockets of one shard. They belong to the thread that made them.
 ///
 /// Calls queue what they ask for; [`Transport::turn`] has it done and tells what happened.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a shard has one, for life; a box would be a look-up per call"
+)]
 pub(crate) enum Transport {
     /// Operations that the kernel carries out and reports: [`super::ring`].
     Ring(Ring),
+    /// Calls on sockets that the system says are ready: [`super::readiness`].
+    Readiness(Readiness),
 }
 
 /// Calls a method of the way that this transport is.
@@ -28,6 +36,7 @@ macro_rules! each {
     ($transport:ident.$($call:tt)+) => {
         match $transport {
             Transport::Ring(ring) => ring.$($call)+,
+            Transport::Readiness(readiness) => readiness.$($call)+,
         }
     };
 }
@@ -37,8 +46,11 @@ impl Transport {
     ///
     /// # Errors
     /// The kernel, a container or a limit stands against it; the error says how to mend that.
-    pub(crate) fn new() -> Result<Transport, TransportError> {
-        Ring::new(RingConfig::default()).map(Transport::Ring)
+    pub(crate) fn new(way: Way) -> Result<Transport, TransportError> {
+        match way {
+            Way::IoUring => Ring::new(RingConfig::default()).map(Transport::Ring),
+            Way::Readiness => Readiness::new(ReadinessConfig::default()).map(Transport::Readiness),
+        }
     }
 
     // ---- listening and dialing --------------------------------------------------------------
@@ -119,7 +131,11 @@ impl Transport {
 
     /// Those of them that the kernel refused for want of memory or room, and that were made again.
     pub(crate) fn refused_system_calls(&self) -> u64 {
-        each!(self.refused_system_calls())
+        match self {
+            Transport::Ring(ring) => ring.refused_system_calls(),
+            // A read or write that would block is no refusal.
+            Transport::Readiness(_) => 0,
+        }
     }
 
     // ---- turning ----------------------------------------------------------------------------

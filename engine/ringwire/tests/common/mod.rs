@@ -1,7 +1,7 @@
 //! What the tests over real sockets share. All traffic stays on 127.0.0.1.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
-pub(crate) mod without_ring;
+pub(crate) mod way;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,17 +11,10 @@ use ringwire::Config;
 use ringwire::error::TrySendError;
 use ringwire::peer::PeerKey;
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
-use ringwire::{Builder, Engine, Handle, is_supported};
+use ringwire::{Builder, Engine, Handle};
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
-/// Tells, loudly, that a test cannot run where io_uring is refused.
-pub(crate) fn skip_without_ring() -> bool {
-    let skip = !is_supported();
-    if skip {
-        without_ring::skip("nothing was tested");
-    }
-    skip
-}
+pub(crate) use way::skip_without_ring;
 
 /// A configuration for loopback: any port, many peers from one address, no random pauses.
 pub(crate) fn config() -> Config {
@@ -30,6 +23,7 @@ pub(crate) fn config() -> Config {
         allow_duplicate_ip: true,
         max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,
+        transport: way::transport(),
         send_rate: 0,
         recv_rate: 0,
         // Whole crowds of nodes live in the process of one test.

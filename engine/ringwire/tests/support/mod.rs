@@ -7,5 +7,5 @@ pub(crate) mod loopback;
 pub(crate) mod node;
 pub(crate) mod oracle;
 pub(crate) mod traffic;
-#[path = "../common/without_ring.rs"]
-pub(crate) mod without_ring;
+#[path = "../common/way.rs"]
+pub(crate) mod way;

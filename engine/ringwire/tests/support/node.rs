@@ -16,11 +16,11 @@ use ringwire::Event;
 use ringwire::error::CloseReason;
 use ringwire::peer::PeerInfo;
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
-use ringwire::{Config, DiscoveryConfig, Engine, EventSubscription, is_supported};
+use ringwire::{Config, DiscoveryConfig, Engine, EventSubscription};
 use ringwire_codec::{ChannelId, Host, NetAddress, NodeId, NodeKey};
 
 use super::traffic::MESSAGE_BYTES_MAX;
-use super::without_ring;
+use super::way;
 
 /// The chain of all nodes here.
 pub(crate) const NETWORK: &str = "oracle-chain";
@@ -64,8 +64,7 @@ impl Node {
         shards: u16,
         adjust: impl FnOnce(&mut Config),
     ) -> Option<Node> {
-        if !is_supported() {
-            without_ring::skip("no engine can be started");
+        if way::skip_without_ring() {
             return None;
         }
         let mut config = config();
@@ -152,6 +151,7 @@ fn config() -> Config {
         discovery: DiscoveryConfig::off(),
         // Attackers open crowds of connections to it.
         raise_open_files: true,
+        transport: way::transport(),
         allow_duplicate_ip: true,
         max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,

@@ -9,14 +9,14 @@ use ringwire::Event;
 use ringwire::error::CloseReason;
 use ringwire::peer::PeerInfo;
 use ringwire::reactor::ChannelDescriptor;
-use ringwire::{Config, DiscoveryConfig, Engine, EventSubscription, Subscription, is_supported};
+use ringwire::{Config, DiscoveryConfig, Engine, EventSubscription, Subscription};
 use ringwire_codec::pex::PEX_CHANNEL;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
 use super::line::LINES;
 use super::process::{Arrived, Comet, WITHIN, addresses_in_book};
 use crate::support::node::address_at;
-use crate::support::without_ring;
+use crate::support::way;
 
 /// The chain of all nodes here.
 pub(crate) const NETWORK: &str = "interop";
@@ -49,8 +49,7 @@ impl Ours {
 
     /// The same, with an identity of its own for each number.
     pub(crate) fn start_as(number: u8, adjust: impl FnOnce(&mut Config)) -> Option<Ours> {
-        if !is_supported() {
-            without_ring::skip("no engine can be started");
+        if way::skip_without_ring() {
             return None;
         }
         let mut config = config();
@@ -221,6 +220,7 @@ fn config() -> Config {
             ..DiscoveryConfig::off()
         },
         dial_jitter: Duration::ZERO,
+        transport: way::transport(),
         send_rate: 0,
         recv_rate: 0,
         ..Config::default()

@@ -6,11 +6,10 @@ use std::time::Instant;
 
 use ringwire::bytes::Bytes;
 use ringwire::comet::channels;
-use ringwire::is_supported;
 
 use super::node::{Chain, WITHIN};
 use super::release::RELEASES;
-use crate::support::without_ring;
+use crate::support::way;
 
 #[allow(
     dead_code,
@@ -87,8 +86,7 @@ fn look_on(sights: &Receiver<Sight>, network: &str, failure: impl Fn() -> String
 
 #[test]
 fn a_chain_of_each_release_is_followed_and_takes_our_transactions() {
-    if !is_supported() {
-        without_ring::skip("no engine can be started");
+    if way::skip_without_ring() {
         return;
     }
     for release in RELEASES {

@@ -3,16 +3,16 @@
 use std::time::{Duration, Instant};
 
 use ringwire::Config;
+use ringwire::Engine;
 use ringwire::Event;
 use ringwire::error::{CloseReason, Reject};
-use ringwire::{Engine, is_supported};
 use ringwire_codec::{NetAddress, NodeKey};
 
 use super::node::{Chain, Node};
 use super::release::{RELEASES, Release};
 use crate::golang::say;
 use crate::support::node::address_at;
-use crate::support::without_ring;
+use crate::support::way;
 
 /// Validators of the chain: three of them decide a block.
 const VALIDATORS: usize = 4;
@@ -31,6 +31,7 @@ fn seed(network: &str, shards: u16) -> Engine {
         moniker: String::from("seed"),
         listen_addr: ([127, 0, 0, 1], 0).into(),
         dial_jitter: Duration::ZERO,
+        transport: way::transport(),
         ..Config::seed()
     };
     config.discovery.addr_book_strict = false;
@@ -112,8 +113,7 @@ fn check_chain(release: Release, shards: u16) {
 
 #[test]
 fn four_validators_that_start_at_once_find_each_other_through_a_seed_of_ours() {
-    if !is_supported() {
-        without_ring::skip("no engine can be started");
+    if way::skip_without_ring() {
         return;
     }
     for release in RELEASES {

@@ -5,13 +5,26 @@ use std::sync::mpsc;
 
 use super::*;
 
-#[test]
-fn an_accepted_connection_is_echoed() {
-    let Some(mut rig) = Rig::new() else { return };
+both_ways! {
+    an_accepted_connection_is_echoed;
+    links_start_paused_with_nagle_off_and_report_the_remote_address;
+    once_reads_once_and_then_waits_to_be_asked_again;
+    a_paused_link_lets_the_sender_block_and_loses_nothing;
+    switching_modes_back_and_forth_loses_nothing;
+    a_transmit_of_more_buffers_than_one_call_takes_arrives_in_order;
+    a_transmit_without_bytes_is_sent_at_once;
+    the_end_of_the_remote_is_reported_once_after_its_last_bytes;
+    a_write_to_a_dead_remote_closes_the_link;
+    a_link_moves_between_transports_with_its_unread_bytes;
+    two_transports_on_two_threads_exchange_64_mib_both_ways;
+}
+
+fn an_accepted_connection_is_echoed(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let address = rig.listen();
     let mut client = TcpStream::connect(address).expect("connects");
     let link = rig.accept();
-    rig.ring.read(link, ReadMode::Stream);
+    rig.transport.read(link, ReadMode::Stream);
     for message in [b"one".as_slice(), b"two", &pattern(50_000)] {
         client.write_all(message).expect("writes");
         let mut echoed = 0;
@@ -22,7 +35,7 @@ fn an_accepted_connection_is_echoed() {
                 &message[echoed..echoed + chunk.received().len()]
             );
             echoed += chunk.received().len();
-            rig.ring.transmit(link, one(chunk.received()));
+            rig.transport.transmit(link, one(chunk.received()));
             rig.pool.give_back_chunk(chunk.bytes);
             rig.sent(link);
         }
@@ -32,9 +45,8 @@ fn an_accepted_connection_is_echoed() {
     }
 }
 
-#[test]
-fn links_start_paused_with_nagle_off_and_report_the_remote_address() {
-    let Some(mut rig) = Rig::new() else { return };
+fn links_start_paused_with_nagle_off_and_report_the_remote_address(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let address = rig.listen();
     let mut client = TcpStream::connect(address).expect("connects");
     client.write_all(b"early").expect("writes");
@@ -44,7 +56,7 @@ fn links_start_paused_with_nagle_off_and_report_the_remote_address() {
     });
     assert_eq!(remote, client.local_addr().unwrap());
     rig.expect_silence(Duration::from_millis(50));
-    let (socket, _) = rig.ring.release(link).expect("nothing is in flight");
+    let (socket, _) = rig.transport.release(link).expect("nothing is in flight");
     assert_eq!(
         socket2::SockRef::from(&socket).tcp_notsent_lowat().unwrap(),
         128 * 1024
@@ -52,27 +64,25 @@ fn links_start_paused_with_nagle_off_and_report_the_remote_address() {
     assert!(TcpStream::from(socket).nodelay().unwrap());
 }
 
-#[test]
-fn once_reads_once_and_then_waits_to_be_asked_again() {
-    let Some(mut rig) = Rig::new() else { return };
+fn once_reads_once_and_then_waits_to_be_asked_again(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let (link, mut theirs) = rig.pair();
-    rig.ring.read(link, ReadMode::Once);
+    rig.transport.read(link, ReadMode::Once);
     theirs.write_all(b"first").expect("writes");
     assert_eq!(rig.received(link).received(), b"first");
     theirs.write_all(b"second").expect("writes");
     rig.expect_silence(Duration::from_millis(50));
-    rig.ring.read(link, ReadMode::Once);
+    rig.transport.read(link, ReadMode::Once);
     assert_eq!(rig.received(link).received(), b"second");
 }
 
-#[test]
-fn a_paused_link_lets_the_sender_block_and_loses_nothing() {
-    let Some(mut rig) = Rig::new() else { return };
+fn a_paused_link_lets_the_sender_block_and_loses_nothing(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let (link, mut theirs) = rig.pair();
-    rig.ring.read(link, ReadMode::Stream);
+    rig.transport.read(link, ReadMode::Stream);
     theirs.write_all(b"x").expect("writes");
     assert_eq!(rig.received(link).received(), b"x");
-    rig.ring.read(link, ReadMode::Pause);
+    rig.transport.read(link, ReadMode::Pause);
     rig.turn(Duration::from_millis(10));
 
     theirs.set_nonblocking(true).expect("non-blocking");
@@ -93,7 +103,7 @@ fn a_paused_link_lets_the_sender_block_and_loses_nothing() {
         );
     }
     drop(theirs);
-    rig.ring.read(link, ReadMode::Stream);
+    rig.transport.read(link, ReadMode::Stream);
     let mut read = 0;
     while read < written {
         let chunk = rig.received(link);
@@ -104,9 +114,8 @@ fn a_paused_link_lets_the_sender_block_and_loses_nothing() {
     assert_eq!(rig.closed(link), NetworkError::Eof);
 }
 
-#[test]
-fn switching_modes_back_and_forth_loses_nothing() {
-    let Some(mut rig) = Rig::new() else { return };
+fn switching_modes_back_and_forth_loses_nothing(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let (link, mut theirs) = rig.pair();
     let sent = pattern(4 << 20);
     let copy = sent.clone();
@@ -119,7 +128,7 @@ fn switching_modes_back_and_forth_loses_nothing() {
     ];
     let mut got = Vec::new();
     for mode in modes.into_iter().cycle() {
-        rig.ring.read(link, mode);
+        rig.transport.read(link, mode);
         rig.turn(Duration::from_millis(1));
         for completion in std::mem::take(&mut rig.out) {
             match completion {
@@ -139,16 +148,15 @@ fn switching_modes_back_and_forth_loses_nothing() {
     assert!(got == sent);
 }
 
-#[test]
-fn a_transmit_of_more_buffers_than_one_call_takes_arrives_in_order() {
-    let Some(mut rig) = Rig::new() else { return };
+fn a_transmit_of_more_buffers_than_one_call_takes_arrives_in_order(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let (link, mut theirs) = rig.pair();
     let sent = pattern(3000 * 100);
     let buffers: Transmit = sent
         .chunks(100)
         .map(|part| BytesMut::from(part).into())
         .collect();
-    rig.ring.transmit(link, buffers);
+    rig.transport.transmit(link, buffers);
     let reader = std::thread::spawn(move || {
         let mut got = vec![0; 3000 * 100];
         theirs.read_exact(&mut got).expect("reads");
@@ -158,39 +166,36 @@ fn a_transmit_of_more_buffers_than_one_call_takes_arrives_in_order() {
     assert!(reader.join().expect("the reader ends") == sent);
 }
 
-#[test]
-fn a_transmit_without_bytes_is_sent_at_once() {
-    let Some(mut rig) = Rig::new() else { return };
+fn a_transmit_without_bytes_is_sent_at_once(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let (link, _theirs) = rig.pair();
-    rig.ring.transmit(link, Transmit::new());
+    rig.transport.transmit(link, Transmit::new());
     assert!(rig.sent(link).is_empty());
-    rig.ring.transmit(link, one(b""));
+    rig.transport.transmit(link, one(b""));
     assert_eq!(rig.sent(link).len(), 1);
 }
 
-#[test]
-fn the_end_of_the_remote_is_reported_once_after_its_last_bytes() {
-    let Some(mut rig) = Rig::new() else { return };
+fn the_end_of_the_remote_is_reported_once_after_its_last_bytes(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let (link, mut theirs) = rig.pair();
-    rig.ring.read(link, ReadMode::Stream);
+    rig.transport.read(link, ReadMode::Stream);
     theirs.write_all(b"bye").expect("writes");
     drop(theirs);
     assert_eq!(rig.received(link).received(), b"bye");
     assert_eq!(rig.closed(link), NetworkError::Eof);
     rig.expect_silence(Duration::from_millis(30));
     // The id stays valid until it is closed, and what is sent meanwhile goes nowhere.
-    rig.ring.transmit(link, one(b"too late"));
-    rig.ring.close(link);
+    rig.transport.transmit(link, one(b"too late"));
+    rig.transport.close(link);
     rig.until_links(0);
 }
 
-#[test]
-fn a_write_to_a_dead_remote_closes_the_link() {
-    let Some(mut rig) = Rig::new() else { return };
+fn a_write_to_a_dead_remote_closes_the_link(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let (link, theirs) = rig.pair();
     drop(theirs);
     let error = loop {
-        rig.ring.transmit(link, one(&pattern(1000)));
+        rig.transport.transmit(link, one(&pattern(1000)));
         let ended = rig.until("an answer", |completion| match completion {
             Completion::Sent { .. } => Some(None),
             Completion::Closed { error, .. } => Some(Some(error)),
@@ -212,22 +217,24 @@ fn a_write_to_a_dead_remote_closes_the_link() {
     );
 }
 
-#[test]
-fn a_link_moves_between_rings_with_its_unread_bytes() {
-    let (Some(mut first), Some(mut second)) = (Rig::new(), Rig::new()) else {
+fn a_link_moves_between_transports_with_its_unread_bytes(way: Way) {
+    let (Some(mut first), Some(mut second)) = (Rig::new(way), Rig::new(way)) else {
         return;
     };
     let (link, mut theirs) = first.pair();
-    first.ring.read(link, ReadMode::Once);
-    assert!(first.ring.release(link).is_none(), "a receive is in flight");
+    first.transport.read(link, ReadMode::Once);
+    assert!(
+        first.transport.release(link).is_none(),
+        "a receive is in flight"
+    );
     theirs.write_all(b"hello").expect("writes");
     assert_eq!(first.received(link).received(), b"hello");
     theirs.write_all(b"again").expect("writes");
-    let (socket, remote) = first.ring.release(link).expect("nothing is in flight");
-    assert!(first.ring.release(link).is_none(), "it is gone");
+    let (socket, remote) = first.transport.release(link).expect("nothing is in flight");
+    assert!(first.transport.release(link).is_none(), "it is gone");
 
-    let link = second.ring.adopt(socket, remote);
-    second.ring.read(link, ReadMode::Stream);
+    let link = second.transport.adopt(socket, remote);
+    second.transport.read(link, ReadMode::Stream);
     assert_eq!(second.received(link).received(), b"again");
 }
 
@@ -237,7 +244,7 @@ fn exchange(rig: &mut Rig, link: LinkId, seed: u8, len: usize) -> (blake3::Hash,
     let (mut to_send, mut to_receive, mut sending) = (len, len, false);
     let mut turn = 0u8;
     let start = Instant::now();
-    rig.ring.read(link, ReadMode::Stream);
+    rig.transport.read(link, ReadMode::Stream);
     while to_send > 0 || to_receive > 0 || sending {
         if !sending && to_send > 0 {
             turn = turn.wrapping_add(1);
@@ -246,7 +253,7 @@ fn exchange(rig: &mut Rig, link: LinkId, seed: u8, len: usize) -> (blake3::Hash,
             buffer.truncate(bytes);
             buffer.fill(seed ^ turn);
             sent.update(&buffer);
-            rig.ring.transmit(link, Transmit::from_iter([buffer]));
+            rig.transport.transmit(link, Transmit::from_iter([buffer]));
             (to_send, sending) = (to_send - bytes, true);
         }
         rig.turn(Duration::from_millis(100));
@@ -274,15 +281,14 @@ fn exchange(rig: &mut Rig, link: LinkId, seed: u8, len: usize) -> (blake3::Hash,
     (sent.finalize(), received.finalize())
 }
 
-#[test]
-fn two_rings_on_two_threads_exchange_64_mib_both_ways() {
+fn two_transports_on_two_threads_exchange_64_mib_both_ways(way: Way) {
     const LEN: usize = 64 << 20;
-    let Some(mut rig) = Rig::new() else { return };
+    let Some(mut rig) = Rig::new(way) else { return };
     let address = rig.listen();
     let (done, wait) = mpsc::channel::<()>();
     let dialer = std::thread::spawn(move || {
-        let mut rig = Rig::new().expect("the first ring worked");
-        rig.ring.dial(DialId(7), address, PATIENCE);
+        let mut rig = Rig::new(way).expect("the first one worked");
+        rig.transport.dial(DialId(7), address, PATIENCE);
         let link = rig.until("the dial", |completion| match completion {
             Completion::Connected {
                 dial: DialId(7),

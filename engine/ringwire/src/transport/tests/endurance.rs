@@ -4,21 +4,23 @@ use std::io::{Read, Write};
 
 use super::*;
 
+both_ways! {
+    thousands_of_short_connections_leave_no_descriptor_behind;
+    short_connections, ignore = "counts the descriptors of the process: run by the test above in one of its own";
+}
+
 fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("procfs").count()
 }
 
-#[test]
-fn thousands_of_short_connections_leave_no_descriptor_behind() {
-    run_alone("endurance::short_connections");
+fn thousands_of_short_connections_leave_no_descriptor_behind(way: Way) {
+    run_alone(way, "endurance", "short_connections");
 }
 
-#[test]
-#[ignore = "counts the descriptors of the process: run by the test above in one of its own"]
-fn short_connections() {
+fn short_connections(way: Way) {
     const ROUNDS: usize = 50;
     const CLIENTS: usize = 60;
-    let Some(mut rig) = Rig::new() else { return };
+    let Some(mut rig) = Rig::new(way) else { return };
     let address = rig.listen();
     rig.turn(Duration::ZERO);
     let before = open_descriptors();
@@ -41,12 +43,12 @@ fn serve(rig: &mut Rig, round: usize, clients: Vec<TcpStream>) {
     let mut links = Vec::new();
     while links.len() < clients.len() {
         let link = rig.accept();
-        rig.ring.read(link, ReadMode::Stream);
+        rig.transport.read(link, ReadMode::Stream);
         links.push(link);
     }
     // Pings may have come while later links were accepted, so each link is answered unasked.
     for link in &links {
-        rig.ring.transmit(*link, one(b"pong"));
+        rig.transport.transmit(*link, one(b"pong"));
     }
     for _ in &links {
         rig.until("an answer", |completion| {
@@ -63,6 +65,6 @@ fn serve(rig: &mut Rig, round: usize, clients: Vec<TcpStream>) {
         if round.is_multiple_of(2) {
             rig.turn(Duration::ZERO);
         }
-        rig.ring.close(link);
+        rig.transport.close(link);
     }
 }

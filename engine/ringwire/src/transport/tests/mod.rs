@@ -1,9 +1,5 @@
-//! The ring with real sockets on the loopback. Skipped, loudly, where io_uring is refused.
-
-mod endurance;
-mod lifecycle;
-mod limits;
-mod traffic;
+//! Each way to move bytes with real sockets on the loopback: every test runs on all of them. Those of
+//! the ring are skipped, loudly, where io_uring is refused.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -13,31 +9,72 @@ use ringwire_core::buffer::{BufferPool, Chunk, PoolLimits};
 use ringwire_core::error::NetworkError;
 use ringwire_core::switch::io::{DialId, LinkId, ReadMode, Transmit};
 
-use super::super::completion::{Completion, Wait};
-use super::super::error::TransportError;
-use super::super::without_ring;
-use super::{Ring, RingConfig};
+use super::completion::{Completion, Wait};
+use super::error::TransportError;
+use super::readiness::{Readiness, ReadinessConfig};
+use super::ring::{Ring, RingConfig};
+use super::transport::Transport;
+use super::way::Way;
+use super::without_ring;
 
 /// Longest a test waits for something that should take milliseconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A ring with its pool and what it has reported.
-struct Rig {
+/// Makes a test of each function for each way.
+macro_rules! both_ways {
+    ($($name:ident $(, ignore = $why:literal)?;)+) => {
+        mod by_ring {
+            $(
+                #[test]
+                $(#[ignore = $why])?
+                fn $name() {
+                    super::$name(super::Way::IoUring);
+                }
+            )+
+        }
+
+        mod by_readiness {
+            $(
+                #[test]
+                $(#[ignore = $why])?
+                fn $name() {
+                    super::$name(super::Way::Readiness);
+                }
+            )+
+        }
+    };
+}
+
+mod endurance;
+mod lifecycle;
+mod limits;
+mod traffic;
+
+/// A transport with its pool and what it has reported.
+pub(super) struct Rig {
     // Before the pool: the kernel must let go of buffers first.
-    ring: Ring,
-    pool: BufferPool,
-    out: Vec<Completion>,
+    pub(super) transport: Transport,
+    pub(super) pool: BufferPool,
+    pub(super) out: Vec<Completion>,
 }
 
 impl Rig {
-    fn new() -> Option<Rig> {
-        Self::with(RingConfig::default(), PoolLimits::default())
+    pub(super) fn new(way: Way) -> Option<Rig> {
+        Self::with(way, RingConfig::default(), PoolLimits::default())
     }
 
-    fn with(config: RingConfig, limits: PoolLimits) -> Option<Rig> {
-        match Ring::new(config) {
-            Ok(ring) => Some(Rig {
-                ring,
+    /// A rig with these sizes; without a ring only the times count.
+    pub(super) fn with(way: Way, config: RingConfig, limits: PoolLimits) -> Option<Rig> {
+        let close_timeout = config.close_timeout;
+        let transport = match way {
+            Way::IoUring => Ring::new(config).map(Transport::Ring),
+            Way::Readiness => Ok(Transport::Readiness(
+                Readiness::new(ReadinessConfig { close_timeout }).expect("it needs nothing"),
+            )),
+        };
+        match transport {
+            Ok(transport) => Some(Rig {
+                transport,
                 pool: BufferPool::new(limits),
                 out: Vec::new(),
             }),
@@ -48,23 +85,35 @@ impl Rig {
         }
     }
 
-    /// A ring whose closed links have this long to end in order.
-    fn closing_within(close_timeout: Duration) -> Option<Rig> {
+    /// A rig whose closed links have this long to end in order.
+    fn closing_within(way: Way, close_timeout: Duration) -> Option<Rig> {
         let config = RingConfig {
             close_timeout,
             ..RingConfig::default()
         };
-        Self::with(config, PoolLimits::default())
+        Self::with(way, config, PoolLimits::default())
     }
 
-    fn turn(&mut self, wait: Duration) {
-        self.ring
+    /// The ring, of a rig that has one.
+    pub(super) fn ring(&mut self) -> &mut Ring {
+        match &mut self.transport {
+            Transport::Ring(ring) => ring,
+            Transport::Readiness(_) => panic!("this rig has no ring"),
+        }
+    }
+
+    pub(super) fn turn(&mut self, wait: Duration) {
+        self.transport
             .turn(&mut self.pool, Wait::Until(wait), &mut self.out)
             .expect("a turn");
     }
 
     /// Turns until `done` finds what it wants among the completions, which are consumed up to it.
-    fn until<T>(&mut self, what: &str, mut done: impl FnMut(Completion) -> Option<T>) -> T {
+    pub(super) fn until<T>(
+        &mut self,
+        what: &str,
+        mut done: impl FnMut(Completion) -> Option<T>,
+    ) -> T {
         let start = Instant::now();
         loop {
             let mut reported = std::mem::take(&mut self.out).into_iter();
@@ -77,10 +126,10 @@ impl Rig {
         }
     }
 
-    /// Turns until the ring holds `links` links; returns what was reported meanwhile.
-    fn until_links(&mut self, links: usize) {
+    /// Turns until the transport holds `links` links; returns what was reported meanwhile.
+    pub(super) fn until_links(&mut self, links: usize) {
         let start = Instant::now();
-        while self.ring.link_count() != links {
+        while self.transport.link_count() != links {
             assert!(
                 start.elapsed() < PATIENCE,
                 "waited too long for {links} links"
@@ -101,7 +150,7 @@ impl Rig {
     fn listen(&mut self) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on the loopback");
         let address = listener.local_addr().expect("a bound socket");
-        self.ring.listen(listener).expect("the ring listens");
+        self.transport.listen(listener).expect("it listens");
         address
     }
 
@@ -112,8 +161,8 @@ impl Rig {
         })
     }
 
-    /// A link of this ring and the plain socket at its other end.
-    fn pair(&mut self) -> (LinkId, TcpStream) {
+    /// A link of this rig and the plain socket at its other end.
+    pub(super) fn pair(&mut self) -> (LinkId, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on the loopback");
         let remote = listener.local_addr().expect("a bound socket");
         let ours = TcpStream::connect(remote).expect("connects");
@@ -124,10 +173,10 @@ impl Rig {
         theirs
             .set_write_timeout(Some(PATIENCE))
             .expect("sets a timeout");
-        (self.ring.adopt(ours.into(), remote), theirs)
+        (self.transport.adopt(ours.into(), remote), theirs)
     }
 
-    fn received(&mut self, wanted: LinkId) -> Chunk {
+    pub(super) fn received(&mut self, wanted: LinkId) -> Chunk {
         self.until("bytes", |completion| match completion {
             Completion::Received { link, chunk } if link == wanted => Some(chunk),
             _ => None,
@@ -141,7 +190,7 @@ impl Rig {
         })
     }
 
-    fn sent(&mut self, wanted: LinkId) -> Transmit {
+    pub(super) fn sent(&mut self, wanted: LinkId) -> Transmit {
         self.until("a transmit to be written", |completion| match completion {
             Completion::Sent { link, buffers } if link == wanted => Some(buffers),
             _ => None,
@@ -149,7 +198,7 @@ impl Rig {
     }
 }
 
-fn one(bytes: &[u8]) -> Transmit {
+pub(super) fn one(bytes: &[u8]) -> Transmit {
     Transmit::from_iter([BytesMut::from(bytes).into()])
 }
 
@@ -167,8 +216,12 @@ fn pattern(len: usize) -> Vec<u8> {
 
 /// Runs an ignored test of this module alone in a process of its own, because it counts or limits
 /// what belongs to the whole process.
-fn run_alone(test: &str) {
-    let name = format!("transport::ring::tests::{test}");
+fn run_alone(way: Way, room: &str, test: &str) {
+    let module = match way {
+        Way::IoUring => "by_ring",
+        Way::Readiness => "by_readiness",
+    };
+    let name = format!("transport::tests::{room}::{module}::{test}");
     let status = std::process::Command::new(std::env::current_exe().expect("a test binary"))
         .args([
             "--exact",

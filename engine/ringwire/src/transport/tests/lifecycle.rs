@@ -8,6 +8,27 @@ use socket2::{Domain, Socket, Type};
 
 use super::*;
 
+both_ways! {
+    a_refused_dial_says_so_and_leaves_nothing_behind;
+    a_dial_nobody_answers_ends_at_its_time_limit;
+    a_cancelled_dial_is_never_heard_of_again;
+    a_dial_cancelled_as_it_connects_closes_its_socket;
+    closing_lets_a_write_in_flight_end;
+    closing_with_unread_input_cuts_off_nothing_that_was_written;
+    a_remote_can_send_on_after_the_close_and_hears_of_it_where_it_reads;
+    a_remote_that_never_ends_holds_a_closed_link_only_for_its_time_limit;
+    a_link_that_never_wrote_closes_at_once;
+    closing_waits_no_longer_than_its_time_limit_for_a_write;
+    a_closed_link_is_unknown_and_its_slot_belongs_to_another;
+    a_listener_that_stops_is_closed_and_another_can_follow;
+    a_transport_dropped_with_everything_in_flight_closes_everything;
+    a_transport_dropped_before_its_first_turn_is_fine;
+    a_wake_from_another_thread_ends_the_sleep;
+    a_wake_before_the_turn_is_seen_without_sleeping;
+    nothing_pending_means_a_turn_sleeps_its_time;
+    of_a_hundred_thousand_racing_wakes_none_is_lost;
+}
+
 /// A listener that never accepts and whose backlog is full: a further connect hangs.
 fn black_hole() -> (Socket, Vec<Socket>, SocketAddr) {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
@@ -35,15 +56,15 @@ fn dial_failure(rig: &mut Rig) -> (DialId, NetworkError) {
     })
 }
 
-#[test]
-fn a_refused_dial_says_so_and_leaves_nothing_behind() {
-    let Some(mut rig) = Rig::new() else { return };
+fn a_refused_dial_says_so_and_leaves_nothing_behind(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     // Bound and not listening: it refuses, and nobody else can be given the port.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     socket.bind(&any.into()).expect("binds");
     let address = socket.local_addr().expect("bound").as_socket();
-    rig.ring.dial(DialId(3), address.expect("IPv4"), PATIENCE);
+    rig.transport
+        .dial(DialId(3), address.expect("IPv4"), PATIENCE);
     let (dial, error) = dial_failure(&mut rig);
     assert_eq!(dial, DialId(3));
     let NetworkError::Io {
@@ -57,12 +78,11 @@ fn a_refused_dial_says_so_and_leaves_nothing_behind() {
     rig.until_links(0);
 }
 
-#[test]
-fn a_dial_nobody_answers_ends_at_its_time_limit() {
-    let Some(mut rig) = Rig::new() else { return };
+fn a_dial_nobody_answers_ends_at_its_time_limit(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let (_listener, _fill, address) = black_hole();
     let start = Instant::now();
-    rig.ring
+    rig.transport
         .dial(DialId(4), address, Duration::from_millis(150));
     assert_eq!(
         dial_failure(&mut rig),
@@ -72,40 +92,37 @@ fn a_dial_nobody_answers_ends_at_its_time_limit() {
     rig.until_links(0);
 }
 
-#[test]
-fn a_cancelled_dial_is_never_heard_of_again() {
-    let Some(mut rig) = Rig::new() else { return };
+fn a_cancelled_dial_is_never_heard_of_again(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let (_listener, _fill, address) = black_hole();
-    rig.ring.dial(DialId(5), address, PATIENCE);
+    rig.transport.dial(DialId(5), address, PATIENCE);
     rig.turn(Duration::from_millis(5));
-    rig.ring.cancel_dial(DialId(5));
-    rig.ring.cancel_dial(DialId(6));
+    rig.transport.cancel_dial(DialId(5));
+    rig.transport.cancel_dial(DialId(6));
     rig.until_links(0);
     assert!(rig.out.is_empty(), "{:?}", rig.out);
 }
 
-#[test]
-fn a_dial_cancelled_as_it_connects_closes_its_socket() {
-    let Some(mut rig) = Rig::new() else { return };
+fn a_dial_cancelled_as_it_connects_closes_its_socket(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     // Submitted, connected and cancelled within one turn.
-    rig.ring
+    rig.transport
         .dial(DialId(8), listener.local_addr().expect("bound"), PATIENCE);
-    rig.ring.cancel_dial(DialId(8));
+    rig.transport.cancel_dial(DialId(8));
     rig.until_links(0);
     assert!(rig.out.is_empty(), "{:?}", rig.out);
     let (mut orphan, _) = listener.accept().expect("it did connect");
     assert!(matches!(orphan.read(&mut [0; 1]), Ok(0) | Err(_)));
 }
 
-#[test]
-fn closing_lets_a_write_in_flight_end() {
-    let Some(mut rig) = Rig::new() else { return };
+fn closing_lets_a_write_in_flight_end(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let (link, mut theirs) = rig.pair();
     let sent = pattern(8 << 20);
-    rig.ring.transmit(link, one(&sent));
+    rig.transport.transmit(link, one(&sent));
     rig.turn(Duration::ZERO);
-    rig.ring.close(link);
+    rig.transport.close(link);
     let reader = std::thread::spawn(move || {
         let mut got = Vec::new();
         theirs.read_to_end(&mut got).expect("reads to the end");
@@ -120,9 +137,8 @@ fn closing_lets_a_write_in_flight_end() {
     );
 }
 
-#[test]
-fn closing_with_unread_input_cuts_off_nothing_that_was_written() {
-    let Some(mut rig) = Rig::closing_within(PATIENCE) else {
+fn closing_with_unread_input_cuts_off_nothing_that_was_written(way: Way) {
+    let Some(mut rig) = Rig::closing_within(way, PATIENCE) else {
         return;
     };
     let (link, mut theirs) = rig.pair();
@@ -130,7 +146,7 @@ fn closing_with_unread_input_cuts_off_nothing_that_was_written() {
         .write_all(&pattern(1 << 20))
         .expect("room in the kernel");
     let sent = pattern(4 << 20);
-    rig.ring.transmit(link, one(&sent));
+    rig.transport.transmit(link, one(&sent));
     // The rest finds room in the kernels, which take little unsent; they hold it when the link closes.
     let reader = std::thread::spawn(move || {
         let mut got = vec![0; (4 << 20) - (64 << 10)];
@@ -139,7 +155,7 @@ fn closing_with_unread_input_cuts_off_nothing_that_was_written() {
     });
     rig.sent(link);
     let (mut theirs, mut got) = reader.join().expect("the reader ends");
-    rig.ring.close(link);
+    rig.transport.close(link);
     rig.turn(Duration::from_millis(20));
     theirs.read_to_end(&mut got).expect("reads to the end");
     assert!(got == sent);
@@ -152,13 +168,12 @@ fn closing_with_unread_input_cuts_off_nothing_that_was_written() {
     );
 }
 
-#[test]
-fn a_remote_can_send_on_after_the_close_and_hears_of_it_where_it_reads() {
-    let Some(mut rig) = Rig::closing_within(PATIENCE) else {
+fn a_remote_can_send_on_after_the_close_and_hears_of_it_where_it_reads(way: Way) {
+    let Some(mut rig) = Rig::closing_within(way, PATIENCE) else {
         return;
     };
     let (link, mut theirs) = rig.pair();
-    rig.ring.close(link);
+    rig.transport.close(link);
     let remote = std::thread::spawn(move || {
         // More than the kernels hold, so all of it goes only if it is taken.
         theirs.write_all(&pattern(48 << 20)).expect("no reset");
@@ -169,84 +184,79 @@ fn a_remote_can_send_on_after_the_close_and_hears_of_it_where_it_reads() {
     assert!(rig.out.is_empty(), "{:?}", rig.out);
 }
 
-#[test]
-fn a_remote_that_never_ends_holds_a_closed_link_only_for_its_time_limit() {
+fn a_remote_that_never_ends_holds_a_closed_link_only_for_its_time_limit(way: Way) {
     let close_timeout = Duration::from_millis(100);
-    let Some(mut rig) = Rig::closing_within(close_timeout) else {
+    let Some(mut rig) = Rig::closing_within(way, close_timeout) else {
         return;
     };
     let (link, mut theirs) = rig.pair();
     let flood = std::thread::spawn(move || while theirs.write_all(&[1; 1 << 16]).is_ok() {});
-    rig.ring.read(link, ReadMode::Stream);
+    rig.transport.read(link, ReadMode::Stream);
     rig.turn(Duration::from_millis(5));
     let start = Instant::now();
-    rig.ring.close(link);
+    rig.transport.close(link);
     rig.until_links(0);
     assert!(start.elapsed() >= close_timeout, "the remote had its time");
     assert!(start.elapsed() < PATIENCE / 2);
     flood.join().expect("the flood ends with a reset");
 }
 
-#[test]
-fn a_link_that_never_wrote_closes_at_once() {
-    let Some(mut rig) = Rig::closing_within(PATIENCE) else {
+fn a_link_that_never_wrote_closes_at_once(way: Way) {
+    let Some(mut rig) = Rig::closing_within(way, PATIENCE) else {
         return;
     };
     let address = rig.listen();
     let _client = TcpStream::connect(address).expect("connects");
     let link = rig.accept();
     let start = Instant::now();
-    rig.ring.close(link);
+    rig.transport.close(link);
     rig.until_links(0);
     assert!(start.elapsed() < PATIENCE / 2);
 }
 
-#[test]
-fn closing_waits_no_longer_than_its_time_limit_for_a_write() {
+fn closing_waits_no_longer_than_its_time_limit_for_a_write(way: Way) {
     let close_timeout = Duration::from_millis(100);
-    let Some(mut rig) = Rig::closing_within(close_timeout) else {
+    let Some(mut rig) = Rig::closing_within(way, close_timeout) else {
         return;
     };
     let (link, _theirs) = rig.pair();
-    rig.ring.transmit(link, one(&pattern(64 << 20)));
-    rig.ring.read(link, ReadMode::Stream);
+    rig.transport.transmit(link, one(&pattern(64 << 20)));
+    rig.transport.read(link, ReadMode::Stream);
     rig.turn(Duration::ZERO);
     let start = Instant::now();
-    rig.ring.close(link);
-    rig.ring.close(link);
+    rig.transport.close(link);
+    rig.transport.close(link);
     rig.until_links(0);
     assert!(start.elapsed() >= close_timeout, "the write had its time");
     assert!(start.elapsed() < PATIENCE / 2);
 }
 
-#[test]
-fn a_closed_link_is_unknown_and_its_slot_belongs_to_another() {
-    let Some(mut rig) = Rig::new() else { return };
+fn a_closed_link_is_unknown_and_its_slot_belongs_to_another(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let (old, _theirs) = rig.pair();
-    rig.ring.close(old);
+    rig.transport.close(old);
     rig.until_links(0);
     let (new, mut theirs) = rig.pair();
     assert_ne!(old, new);
-    rig.ring.close(old);
-    rig.ring.read(old, ReadMode::Pause);
-    rig.ring.transmit(old, one(b"to nobody"));
-    assert!(rig.ring.release(old).is_none());
-    rig.ring.transmit(new, one(b"to you"));
+    rig.transport.close(old);
+    rig.transport.read(old, ReadMode::Pause);
+    rig.transport.transmit(old, one(b"to nobody"));
+    assert!(rig.transport.release(old).is_none());
+    rig.transport.transmit(new, one(b"to you"));
     rig.sent(new);
     let mut got = [0; 6];
     theirs.read_exact(&mut got).expect("reads");
     assert_eq!(&got, b"to you");
 }
 
-#[test]
-fn a_listener_that_stops_is_closed_and_another_can_follow() {
-    let Some(mut rig) = Rig::new() else { return };
+fn a_listener_that_stops_is_closed_and_another_can_follow(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let address = rig.listen();
     let error = rig
-        .ring
+        .transport
         .listen(TcpListener::bind("127.0.0.1:0").expect("a port"));
     assert!(matches!(error, Err(TransportError::AlreadyListening)));
-    rig.ring.stop_listening();
+    rig.transport.stop_listening();
     let start = Instant::now();
     while TcpStream::connect(address).is_ok() {
         rig.turn(Duration::from_millis(5));
@@ -257,20 +267,19 @@ fn a_listener_that_stops_is_closed_and_another_can_follow() {
     rig.accept();
 }
 
-#[test]
-fn a_ring_dropped_with_everything_in_flight_closes_everything() {
-    let Some(mut rig) = Rig::new() else { return };
+fn a_transport_dropped_with_everything_in_flight_closes_everything(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let address = rig.listen();
     let (_hole, _fill, nowhere) = black_hole();
     let mut peers = Vec::new();
     for round in 0..20 {
         let (link, mut theirs) = rig.pair();
-        rig.ring.read(link, ReadMode::Stream);
-        rig.ring.transmit(link, one(&pattern(8 << 20)));
+        rig.transport.read(link, ReadMode::Stream);
+        rig.transport.transmit(link, one(&pattern(8 << 20)));
         theirs.write_all(b"some bytes").expect("writes");
-        rig.ring.dial(DialId(round), nowhere, PATIENCE);
+        rig.transport.dial(DialId(round), nowhere, PATIENCE);
         if round % 2 == 0 {
-            rig.ring.close(link);
+            rig.transport.close(link);
         }
         peers.push(theirs);
     }
@@ -294,18 +303,16 @@ fn a_ring_dropped_with_everything_in_flight_closes_everything() {
     }
 }
 
-#[test]
-fn a_ring_dropped_before_its_first_turn_is_fine() {
-    let Some(mut rig) = Rig::new() else { return };
+fn a_transport_dropped_before_its_first_turn_is_fine(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     let (link, _theirs) = rig.pair();
-    rig.ring.read(link, ReadMode::Stream);
-    rig.ring.transmit(link, one(b"never submitted before"));
+    rig.transport.read(link, ReadMode::Stream);
+    rig.transport.transmit(link, one(b"never submitted before"));
 }
 
-#[test]
-fn a_wake_from_another_thread_ends_the_sleep() {
-    let Some(mut rig) = Rig::new() else { return };
-    let waker = rig.ring.waker();
+fn a_wake_from_another_thread_ends_the_sleep(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
+    let waker = rig.transport.waker();
     let sleeper = std::thread::current().id();
     let thread = std::thread::spawn(move || {
         assert_ne!(std::thread::current().id(), sleeper);
@@ -314,7 +321,7 @@ fn a_wake_from_another_thread_ends_the_sleep() {
         waker
     });
     let start = Instant::now();
-    rig.ring
+    rig.transport
         .turn(&mut rig.pool, Wait::Until(PATIENCE), &mut rig.out)
         .expect("a turn");
     assert!(start.elapsed() < PATIENCE / 2);
@@ -324,37 +331,34 @@ fn a_wake_from_another_thread_ends_the_sleep() {
     waker.wake();
 }
 
-#[test]
-fn a_wake_before_the_turn_is_seen_without_sleeping() {
-    let Some(mut rig) = Rig::new() else { return };
-    rig.ring.waker().wake();
-    assert!(rig.ring.has_pending());
+fn a_wake_before_the_turn_is_seen_without_sleeping(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
+    rig.transport.waker().wake();
+    assert!(rig.transport.has_pending());
     let start = Instant::now();
-    rig.ring
+    rig.transport
         .turn(&mut rig.pool, Wait::Until(PATIENCE), &mut rig.out)
         .expect("a turn");
     assert!(start.elapsed() < PATIENCE / 2);
     assert!(matches!(rig.out[..], [Completion::Woken]), "{:?}", rig.out);
 }
 
-#[test]
-fn nothing_pending_means_a_turn_sleeps_its_time() {
-    let Some(mut rig) = Rig::new() else { return };
+fn nothing_pending_means_a_turn_sleeps_its_time(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
     rig.turn(Duration::ZERO);
-    assert!(!rig.ring.has_pending());
+    assert!(!rig.transport.has_pending());
     let start = Instant::now();
     rig.turn(Duration::from_millis(30));
     assert!(start.elapsed() >= Duration::from_millis(30));
     assert!(rig.out.is_empty());
 }
 
-#[test]
-fn of_a_hundred_thousand_racing_wakes_none_is_lost() {
+fn of_a_hundred_thousand_racing_wakes_none_is_lost(way: Way) {
     const WAKES: u64 = 100_000;
     // Every third may take a change of threads; a machine that does much else has to do fewer.
     let until = Instant::now() + Duration::from_secs(5);
-    let Some(mut rig) = Rig::new() else { return };
-    let (waker, inbox) = (rig.ring.waker(), Arc::new(AtomicU64::new(0)));
+    let Some(mut rig) = Rig::new(way) else { return };
+    let (waker, inbox) = (rig.transport.waker(), Arc::new(AtomicU64::new(0)));
     let (asked, answered) = (Arc::clone(&inbox), Arc::new(AtomicU64::new(0)));
     let seen_by_sender = Arc::clone(&answered);
     let sender = std::thread::spawn(move || {
@@ -373,7 +377,7 @@ fn of_a_hundred_thousand_racing_wakes_none_is_lost() {
     let mut seen = 0;
     while seen < WAKES {
         let slept = Instant::now();
-        rig.ring
+        rig.transport
             .turn(&mut rig.pool, Wait::Until(PATIENCE), &mut rig.out)
             .expect("a turn");
         assert!(
