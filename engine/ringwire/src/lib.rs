@@ -234,7 +234,9 @@ pub mod metrics {
 /// Whether this machine can run an engine, and how to mend what it lacks.
 pub mod machine {
     #[doc(inline)]
-    pub use crate::transport::check::{Finding, Verdict, available_cpus, check, verdict};
+    pub use crate::transport::check::{available_cpus, check};
+    #[doc(inline)]
+    pub use crate::transport::finding::{Finding, Verdict, verdict};
 }
 
 /// The ways between threads, for the criterion suites; no interface to build on.

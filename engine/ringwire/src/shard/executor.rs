@@ -23,22 +23,29 @@
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+#[cfg(target_os = "linux")]
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 use ringwire_core::peer::ShardId;
 
 use crate::shard::error::StartError;
-use crate::transport::{Way, check};
+use crate::transport::Way;
+#[cfg(target_os = "linux")]
+use crate::transport::ring_check;
 
 /// glommio's preempt timer: never, in effect.
+#[cfg(target_os = "linux")]
 const PREEMPT: Duration = Duration::from_secs(3600);
 /// Memory glommio registers for files, which shards do not use. The least it takes.
+#[cfg(target_os = "linux")]
 const GLOMMIO_IO_BYTES: usize = 64 * 1024;
 
 /// The executor of one shard's thread.
 pub(super) enum Executor {
     /// glommio's, which has rings of its own.
+    #[cfg(target_os = "linux")]
     Glommio(LocalExecutor),
     /// The thread itself.
     Thread,
@@ -51,7 +58,13 @@ impl Executor {
     /// There is no glommio to be had.
     pub(super) fn new(way: Way, shard: ShardId) -> Result<Executor, StartError> {
         match way {
+            #[cfg(target_os = "linux")]
             Way::IoUring => glommio(shard).map(Executor::Glommio),
+            #[cfg(not(target_os = "linux"))]
+            Way::IoUring => Err(StartError::Executor {
+                shard,
+                message: String::from("only Linux has io_uring"),
+            }),
             Way::Readiness => Ok(Executor::Thread),
         }
     }
@@ -59,6 +72,7 @@ impl Executor {
     /// Runs `driver` to its end.
     pub(super) fn run<T>(self, driver: impl Future<Output = T>) -> T {
         match self {
+            #[cfg(target_os = "linux")]
             Executor::Glommio(executor) => executor.run(driver),
             Executor::Thread => poll_to_the_end(driver),
         }
@@ -78,10 +92,11 @@ fn poll_to_the_end<T>(driver: impl Future<Output = T>) -> T {
 
 /// glommio's executor. It places nothing: glommio would look for the machine's CPUs in /sys,
 /// which containers may lack, and takes a refusal to pin for an error.
+#[cfg(target_os = "linux")]
 fn glommio(shard: ShardId) -> Result<LocalExecutor, StartError> {
     // glommio refuses to start below it, in words that name no remedy.
-    if let Some(limit) = check::short_locked_memory() {
-        let needed = check::LOCKED_BYTES_PER_SHARD;
+    if let Some(limit) = ring_check::short_locked_memory() {
+        let needed = ring_check::LOCKED_BYTES_PER_SHARD;
         return Err(StartError::LockedMemory { limit, needed });
     }
     LocalExecutorBuilder::new(Placement::Unbound)

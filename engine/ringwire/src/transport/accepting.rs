@@ -10,6 +10,11 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Errors that concern the connection at hand and not the listener, by accept(2).
 pub(super) fn is_of_one_connection(errno: i32) -> bool {
+    // Linux alone knows it: the network is gone from under the connection.
+    #[cfg(target_os = "linux")]
+    if errno == libc::ENONET {
+        return true;
+    }
     matches!(
         errno,
         libc::ECONNABORTED
@@ -22,6 +27,5 @@ pub(super) fn is_of_one_connection(errno: i32) -> bool {
             | libc::EHOSTDOWN
             | libc::EHOSTUNREACH
             | libc::ENOPROTOOPT
-            | libc::ENONET
     )
 }

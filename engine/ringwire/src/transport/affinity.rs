@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::io;
 use std::thread::{self, JoinHandle};
 
-use super::ring::system;
+use super::process;
 
 thread_local! {
     /// The CPUs of this thread before it was pinned.
@@ -22,8 +22,8 @@ thread_local! {
 /// The kernel refused: the CPU is not one of the process's, or a seccomp profile forbids it. The
 /// thread goes on as before.
 pub(crate) fn pin(cpu: usize) -> io::Result<()> {
-    let before = system::allowed_cpus()?;
-    system::set_allowed_cpus(&[cpu])?;
+    let before = process::allowed_cpus()?;
+    process::set_allowed_cpus(&[cpu])?;
     BEFORE.set(Some(before));
     Ok(())
 }
@@ -34,7 +34,7 @@ pub(crate) fn pin(cpu: usize) -> io::Result<()> {
 /// What the kernel says.
 pub(crate) fn check() -> io::Result<()> {
     // The same set again: whoever may choose may choose that.
-    system::set_allowed_cpus(&system::allowed_cpus()?)
+    process::set_allowed_cpus(&process::allowed_cpus()?)
 }
 
 /// Starts a thread that may use all CPUs which this one had before it was pinned.
@@ -48,7 +48,7 @@ pub(crate) fn spawn<T: Send + 'static>(
     let cpus = BEFORE.with_borrow(Clone::clone);
     let builder = thread::Builder::new().name(name.to_owned());
     builder.spawn(move || {
-        if let Some(Err(error)) = cpus.map(|cpus| system::set_allowed_cpus(&cpus)) {
+        if let Some(Err(error)) = cpus.map(|cpus| process::set_allowed_cpus(&cpus)) {
             tracing::debug!(%error, "a helper thread shares its shard's CPU");
         }
         work()
@@ -62,12 +62,12 @@ mod tests {
     #[test]
     fn a_helper_of_a_pinned_thread_has_all_its_cpus() {
         let shard = thread::spawn(|| {
-            let all = system::allowed_cpus().expect("the kernel tells");
+            let all = process::allowed_cpus().expect("the kernel tells");
             let last = *all.last().expect("we run somewhere");
             pin(last).expect("one of ours");
-            let ours = system::allowed_cpus().expect("the kernel tells");
+            let ours = process::allowed_cpus().expect("the kernel tells");
             let helper = spawn("helper", || {
-                system::allowed_cpus().expect("the kernel tells")
+                process::allowed_cpus().expect("the kernel tells")
             });
             let helpers = helper.expect("a thread").join().expect("no panic");
             (all, last, ours, helpers)
@@ -80,10 +80,10 @@ mod tests {
     #[test]
     fn a_cpu_that_is_not_ours_is_refused_and_nothing_changes() {
         thread::spawn(|| {
-            let before = system::allowed_cpus().expect("the kernel tells");
+            let before = process::allowed_cpus().expect("the kernel tells");
             assert!(pin(1023).is_err(), "machines that run this have fewer CPUs");
-            assert!(system::set_allowed_cpus(&[usize::MAX]).is_err());
-            assert_eq!(system::allowed_cpus().expect("the kernel tells"), before);
+            assert!(process::set_allowed_cpus(&[usize::MAX]).is_err());
+            assert_eq!(process::allowed_cpus().expect("the kernel tells"), before);
             check().expect("what we have already");
         })
         .join()

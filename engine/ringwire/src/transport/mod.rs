@@ -21,6 +21,7 @@
 //! - `resolver`: names to addresses, on a plain thread.
 //! - [`connector`]: from a name to a connection, one address after the other.
 //! - `affinity`: threads on CPUs.
+//! - `process`: what the system lets the process have.
 //! - [`check`]: whether this machine can run the engine, and how to mend it if not.
 
 mod accepting;
@@ -29,18 +30,23 @@ pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod connector;
 mod error;
+pub(crate) mod finding;
 pub(crate) mod link_id;
 pub(crate) mod listener;
 mod options;
+mod process;
 pub(crate) mod readiness;
 mod resolver;
+#[cfg(target_os = "linux")]
 pub(crate) mod ring;
-#[cfg(test)]
+#[cfg(target_os = "linux")]
+pub(crate) mod ring_check;
+#[cfg(all(test, target_os = "linux"))]
 mod tests;
 #[allow(clippy::module_inception, reason = "the enum is the room's namesake")]
 pub(crate) mod transport;
 pub(crate) mod way;
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 #[path = "../../tests/common/without_ring.rs"]
 mod without_ring;
 

@@ -14,6 +14,7 @@ use ringwire_core::switch::io::{DialId, LinkId, ReadMode, Transmit};
 use super::completion::{Completion, Wait};
 use super::error::TransportError;
 use super::readiness::{Readiness, ReadinessConfig};
+#[cfg(target_os = "linux")]
 use super::ring::{Ring, RingConfig};
 use super::way::Way;
 
@@ -26,6 +27,7 @@ use super::way::Way;
 )]
 pub(crate) enum Transport {
     /// Operations that the kernel carries out and reports: [`super::ring`].
+    #[cfg(target_os = "linux")]
     Ring(Ring),
     /// Calls on sockets that the system says are ready: [`super::readiness`].
     Readiness(Readiness),
@@ -35,6 +37,7 @@ pub(crate) enum Transport {
 macro_rules! each {
     ($transport:ident.$($call:tt)+) => {
         match $transport {
+            #[cfg(target_os = "linux")]
             Transport::Ring(ring) => ring.$($call)+,
             Transport::Readiness(readiness) => readiness.$($call)+,
         }
@@ -48,7 +51,14 @@ impl Transport {
     /// The kernel, a container or a limit stands against it; the error says how to mend that.
     pub(crate) fn new(way: Way) -> Result<Transport, TransportError> {
         match way {
+            #[cfg(target_os = "linux")]
             Way::IoUring => Ring::new(RingConfig::default()).map(Transport::Ring),
+            #[cfg(not(target_os = "linux"))]
+            Way::IoUring => Err(TransportError::Setup {
+                step: "only Linux has it",
+                source: std::io::ErrorKind::Unsupported.into(),
+                mend: "set transport = \"auto\"",
+            }),
             Way::Readiness => Readiness::new(ReadinessConfig::default()).map(Transport::Readiness),
         }
     }
@@ -132,6 +142,7 @@ impl Transport {
     /// Those of them that the kernel refused for want of memory or room, and that were made again.
     pub(crate) fn refused_system_calls(&self) -> u64 {
         match self {
+            #[cfg(target_os = "linux")]
             Transport::Ring(ring) => ring.refused_system_calls(),
             // A read or write that would block is no refusal.
             Transport::Readiness(_) => 0,

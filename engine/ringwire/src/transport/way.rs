@@ -4,7 +4,8 @@ use std::fmt;
 
 use ringwire_core::config::TransportChoice;
 
-use super::check;
+#[cfg(target_os = "linux")]
+use super::ring_check;
 
 /// A way to move bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,10 +23,14 @@ impl Way {
         match choice {
             TransportChoice::IoUring => (Way::IoUring, None),
             TransportChoice::Readiness => (Way::Readiness, None),
-            TransportChoice::Auto => match check::ring_refusal() {
+            #[cfg(target_os = "linux")]
+            TransportChoice::Auto => match ring_check::refusal() {
                 None => (Way::IoUring, None),
                 refusal => (Way::Readiness, refusal),
             },
+            // There is nothing faster here, so there is nothing to be told.
+            #[cfg(not(target_os = "linux"))]
+            TransportChoice::Auto => (Way::Readiness, None),
         }
     }
 }
@@ -49,7 +54,7 @@ mod tests {
         assert_eq!(Way::of(asked), (Way::IoUring, None));
         assert_eq!(Way::of(readiness), (Way::Readiness, None));
         let (way, refusal) = Way::of(TransportChoice::Auto);
-        assert_eq!(refusal, check::ring_refusal());
+        assert_eq!(refusal, ring_check::refusal());
         assert_eq!(way == Way::IoUring, refusal.is_none());
     }
 }

@@ -41,7 +41,7 @@ mod refusals;
 #[allow(clippy::module_inception, reason = "the ring is the room's namesake")]
 mod ring;
 mod socket;
-pub(super) mod system;
+mod system;
 mod token;
 mod waker;
 

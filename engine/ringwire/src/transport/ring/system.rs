@@ -1,39 +1,12 @@
-//! The few system calls neither the standard library nor socket2 offers, behind safe functions.
+//! The few system calls of the ring that no library offers, behind safe functions.
 
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use io_uring::types::Timespec;
-
-/// A soft and a hard limit of this process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Limit {
-    /// What is enforced.
-    pub(crate) soft: u64,
-    /// How far the process may raise it by itself.
-    pub(crate) hard: u64,
-}
-
-/// A limit of `getrlimit(2)`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Resource {
-    /// Bytes of locked memory.
-    LockedMemory,
-    /// Open descriptors.
-    OpenFiles,
-}
-
-impl Resource {
-    fn code(self) -> libc::__rlimit_resource_t {
-        match self {
-            Resource::LockedMemory => libc::RLIMIT_MEMLOCK,
-            Resource::OpenFiles => libc::RLIMIT_NOFILE,
-        }
-    }
-}
 
 /// A new eventfd, closed on exec. Blocking on purpose: io_uring answers a read of a non-blocking
 /// one with `EAGAIN` instead of waiting.
@@ -51,16 +24,6 @@ pub(super) fn adopt(fd: RawFd) -> OwnedFd {
     assert!(fd >= 0, "the kernel makes no negative descriptors");
     // SAFETY: callers pass a descriptor fresh from the kernel, which nobody else owns.
     unsafe { OwnedFd::from_raw_fd(fd) }
-}
-
-/// A copy of `file` whose number is the first free one from `least` on, closed on exec.
-pub(crate) fn duplicate_from(file: BorrowedFd<'_>, least: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: plain numbers go in, a new descriptor or -1 comes out; `file` is open meanwhile.
-    let fd = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(adopt(fd))
 }
 
 /// `IORING_REGISTER_RING_FDS` and its opposite, as io_uring_register(2) numbers them.
@@ -207,64 +170,4 @@ unsafe fn call_enter(
 pub(crate) fn empty_header() -> libc::msghdr {
     // SAFETY: null pointers and zero lengths are what an empty header consists of.
     unsafe { MaybeUninit::zeroed().assume_init() }
-}
-
-/// Reads a limit of this process.
-pub(crate) fn limit(resource: Resource) -> io::Result<Limit> {
-    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-    // SAFETY: the kernel writes one rlimit to the address given.
-    if unsafe { libc::getrlimit(resource.code(), limit.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call succeeded, so the structure is written.
-    let limit = unsafe { limit.assume_init() };
-    Ok(Limit {
-        soft: limit.rlim_cur,
-        hard: limit.rlim_max,
-    })
-}
-
-/// Sets a limit of this process.
-pub(crate) fn set_limit(resource: Resource, limit: Limit) -> io::Result<()> {
-    let limit = libc::rlimit {
-        rlim_cur: limit.soft,
-        rlim_max: limit.hard,
-    };
-    // SAFETY: the kernel reads one rlimit from the address given.
-    match unsafe { libc::setrlimit(resource.code(), &limit) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
-/// The CPUs the calling thread may run on, in order. Unlike the list of online CPUs this respects
-/// `taskset` and cpusets, that is containers.
-pub(crate) fn allowed_cpus() -> io::Result<Vec<usize>> {
-    // SAFETY: a set of CPUs is an array of bits; all zero is the empty set.
-    let mut set = unsafe { MaybeUninit::<libc::cpu_set_t>::zeroed().assume_init() };
-    // SAFETY: the kernel writes at most the size given to the set.
-    if unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the macro's function only reads bits below CPU_SETSIZE of an initialised set.
-    let is_set = |cpu: &usize| unsafe { libc::CPU_ISSET(*cpu, &set) };
-    Ok((0..libc::CPU_SETSIZE as usize).filter(is_set).collect())
-}
-
-/// Sets the CPUs the calling thread may run on.
-pub(crate) fn set_allowed_cpus(cpus: &[usize]) -> io::Result<()> {
-    // SAFETY: a set of CPUs is an array of bits; all zero is the empty set.
-    let mut set = unsafe { MaybeUninit::<libc::cpu_set_t>::zeroed().assume_init() };
-    for cpu in cpus {
-        if *cpu >= libc::CPU_SETSIZE as usize {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        // SAFETY: the macro's function writes one bit below CPU_SETSIZE of an initialised set.
-        unsafe { libc::CPU_SET(*cpu, &mut set) };
-    }
-    // SAFETY: the kernel reads the set, whose size is given.
-    match unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::super::accepting::ACCEPT_PAUSE;
-use super::super::ring::system::{self, Limit, Resource};
+use super::super::process::{self, Limit, Resource};
 use super::*;
 
 both_ways! {
@@ -100,13 +100,13 @@ fn out_of_descriptors(way: Way) {
     // The kernel notes the limit when an accept is submitted, so none may be before it is lowered.
     let address = rig.listen();
     let mut client = TcpStream::connect(address).expect("connects");
-    let before = system::limit(Resource::OpenFiles).expect("a limit");
+    let before = process::limit(Resource::OpenFiles);
     // Nothing above descriptor 0 may be opened any more; what is open stays so.
     let none = Limit {
         soft: 1,
         hard: before.hard,
     };
-    system::set_limit(Resource::OpenFiles, none).expect("lowers the limit");
+    process::set_limit(Resource::OpenFiles, none).expect("lowers the limit");
     let failed = |completion| matches!(completion, Completion::AcceptFailed { .. }).then_some(());
     rig.until("a failed accept", failed);
     let mut failures = 1;
@@ -127,7 +127,7 @@ fn out_of_descriptors(way: Way) {
             .filter(|completion| matches!(completion, Completion::AcceptFailed { .. }))
             .count();
     }
-    system::set_limit(Resource::OpenFiles, before).expect("restores the limit");
+    process::set_limit(Resource::OpenFiles, before).expect("restores the limit");
     assert_eq!(failures, 1, "reported once");
     assert!(turns < 50, "waiting must not spin: {turns} turns");
     client.write_all(b"still there").expect("writes");
