@@ -86,6 +86,7 @@ const ROWS: &[Row] = rows! {
         "p2p.addr_book_strict": discovery.addr_book_strict;
         "ringwire.network": network;
         "ringwire.shards": shards;
+        "ringwire.transport": transport;
         "ringwire.pin_shards": pin_shards;
         "ringwire.busy_poll": busy_poll;
         "ringwire.wide_records": wide_records;
@@ -130,7 +131,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{DiscoveryConfig, PinShards};
+    use crate::config::{DiscoveryConfig, PinShards, TransportChoice};
 
     /// A configuration that differs from the default in each field. Spelled out whole, so that a
     /// field more is missed here by the compiler.
@@ -183,6 +184,7 @@ mod tests {
             wide_records: false,
             wide_record_bytes_max: 12,
             shards: 13,
+            transport: TransportChoice::Readiness,
             pin_shards: PinShards::On,
             busy_poll: time(9),
             raise_open_files: true,

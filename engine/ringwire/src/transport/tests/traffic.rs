@@ -16,6 +16,8 @@ both_ways! {
     the_end_of_the_remote_is_reported_once_after_its_last_bytes;
     a_write_to_a_dead_remote_closes_the_link;
     a_link_moves_between_transports_with_its_unread_bytes;
+    who_is_never_idle_hears_of_other_links_all_the_same;
+    a_flood_on_one_link_leaves_the_others_their_turns;
     two_transports_on_two_threads_exchange_64_mib_both_ways;
 }
 
@@ -236,6 +238,67 @@ fn a_link_moves_between_transports_with_its_unread_bytes(way: Way) {
     let link = second.transport.adopt(socket, remote);
     second.transport.read(link, ReadMode::Stream);
     assert_eq!(second.received(link).received(), b"again");
+}
+
+fn who_is_never_idle_hears_of_other_links_all_the_same(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
+    let ((busy, mut sink), (quiet, mut theirs)) = (rig.pair(), rig.pair());
+    let reader =
+        std::thread::spawn(move || while sink.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {});
+    rig.transport.read(quiet, ReadMode::Stream);
+    rig.transport.transmit(busy, one(b"work"));
+    theirs.write_all(b"news").expect("writes");
+    let start = Instant::now();
+    let mut is_heard = false;
+    while !is_heard {
+        // There is something to report each time, so it may never sleep.
+        rig.transport
+            .turn(&mut rig.pool, Wait::None, &mut rig.out)
+            .expect("a turn");
+        for completion in std::mem::take(&mut rig.out) {
+            match completion {
+                Completion::Sent { link, .. } => rig.transport.transmit(link, one(b"work")),
+                Completion::Received { link, chunk } => {
+                    assert_eq!((link, chunk.received()), (quiet, &b"news"[..]));
+                    is_heard = true;
+                }
+                other => panic!("unexpected: {other:?}"),
+            }
+        }
+        assert!(start.elapsed() < PATIENCE, "the news never come");
+    }
+    drop(rig);
+    reader.join().expect("the reader ends");
+}
+
+fn a_flood_on_one_link_leaves_the_others_their_turns(way: Way) {
+    let Some(mut rig) = Rig::new(way) else { return };
+    let ((flooded, mut source), (quiet, mut theirs)) = (rig.pair(), rig.pair());
+    let flood = std::thread::spawn(move || while source.write_all(&[1; 1 << 18]).is_ok() {});
+    for link in [flooded, quiet] {
+        rig.transport.read(link, ReadMode::Stream);
+    }
+    let first = rig.received(flooded);
+    rig.pool.give_back_chunk(first.bytes);
+    for round in 0..100u8 {
+        theirs.write_all(&[round]).expect("writes");
+        let start = Instant::now();
+        loop {
+            let (link, chunk) = rig.until("bytes", |completion| match completion {
+                Completion::Received { link, chunk } => Some((link, chunk)),
+                _ => None,
+            });
+            let (len, first) = (chunk.received().len(), chunk.received()[0]);
+            rig.pool.give_back_chunk(chunk.bytes);
+            if link == quiet {
+                assert_eq!((len, first), (1, round));
+                break;
+            }
+            assert!(start.elapsed() < PATIENCE, "the quiet link is never read");
+        }
+    }
+    drop(rig);
+    flood.join().expect("the flood ends with the link");
 }
 
 /// Sends `len` bytes and receives as many, on one link at once; returns their digests.
