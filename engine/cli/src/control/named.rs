@@ -18,6 +18,7 @@ fn named_peer(peer: &NamedPeer) -> Value {
         "named_as": match peer.named_as {
             NamedAs::Persistent => "persistent",
             NamedAs::Seed => "seed",
+            NamedAs::Unconditional => "unconditional",
             NamedAs::Asked => "asked",
         },
         "connected": peer.connected,

@@ -311,6 +311,16 @@ pub enum Event {
         /// Pause before the next attempt, if one is planned.
         retry_in: Option<Duration>,
     },
+    /// A link that stood to a node that the operator named was lost, for another reason than was told
+    /// last, or after an hour. It is told beside [`Event::PeerRemoved`].
+    NamedPeerLost {
+        /// Who.
+        id: NodeId,
+        /// What the operator named it as.
+        named_as: NamedAs,
+        /// Why.
+        reason: CloseReason,
+    },
     /// A node that the operator named is connected after [`Event::NamedPeerFailed`] had been told.
     NamedPeerBack {
         /// Who.
@@ -411,6 +421,11 @@ impl fmt::Display for Event {
                 write!(line, "no connection to {named_as}: {address}: {reason}; ")?;
                 write_retry(&mut line, *retry_in)
             }
+            Event::NamedPeerLost {
+                id,
+                named_as,
+                reason,
+            } => write!(line, "lost {named_as}: {id}: {reason}"),
             Event::NamedPeerBack {
                 id,
                 named_as,

@@ -117,6 +117,8 @@ fn work(shard: &mut Shard, key: PeerKey) {
     let Some(link) = links.get_mut(key) else {
         return;
     };
+    // Costs a look where nobody logs that much.
+    let _inside = link.span().clone().entered();
     link.begin_turn();
     if link.peer().is_some() {
         if let Err(reason) = work_peer(shard, key) {

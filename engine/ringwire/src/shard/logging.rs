@@ -14,13 +14,15 @@ pub(crate) fn record(engine: u64, shard: ShardId, event: &Event) {
             engine, shard, peer = %peer.id, addr = %peer.remote_addr,
             direction = direction(peer.direction), framing = framing(peer.framing), "peer added"
         ),
-        Event::PeerRemoved { peer, reason } if reason.blame() == Blame::Peer => {
-            warn!(engine, shard, peer = %peer.id, addr = %peer.remote_addr, %reason, "peer removed");
-        }
-        Event::PeerRemoved { peer, reason } => {
-            info!(engine, shard, peer = %peer.id, addr = %peer.remote_addr, %reason, "peer removed");
-        }
-        // Anyone can make a connection fail, as often as they like: not a warning.
+        Event::PeerRemoved { peer, reason } if reason.blame() == Blame::Peer => warn!(
+            engine, shard, peer = %peer.id, addr = %peer.remote_addr,
+            direction = direction(peer.direction), %reason, "peer removed"
+        ),
+        Event::PeerRemoved { peer, reason } => info!(
+            engine, shard, peer = %peer.id, addr = %peer.remote_addr,
+            direction = direction(peer.direction), %reason, "peer removed"
+        ),
+        // Anyone can make a connection fail, as often as they like: counted, and told once a minute.
         Event::ConnectionRefused {
             remote_addr,
             id: Some(id),
@@ -44,6 +46,15 @@ pub(crate) fn record(engine: u64, shard: ShardId, event: &Event) {
         } => {
             let retry_in = retry_in.map(tracing::field::debug);
             warn!(engine, shard, %address, %reason, retry_in, "no connection to {named_as}");
+        }
+        // A fault of the peer was told with its removal.
+        Event::NamedPeerLost { reason, .. } if reason.blame() == Blame::Peer => {}
+        Event::NamedPeerLost {
+            id,
+            named_as,
+            reason,
+        } => {
+            warn!(engine, shard, peer = %id, %reason, "lost {named_as}");
         }
         Event::NamedPeerBack {
             id,

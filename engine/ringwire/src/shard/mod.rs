@@ -39,6 +39,7 @@ pub(crate) mod node;
 pub(crate) mod payload;
 mod peer_map;
 pub(crate) mod queue_room;
+mod refusal_log;
 mod replies;
 pub(crate) mod request;
 mod shell;

@@ -24,6 +24,7 @@ use crate::shard::mesh::{Letter, Mesh};
 use crate::shard::migration::Departures;
 use crate::shard::node::Node;
 use crate::shard::queue_room::{LocalPeers, PeerEntry};
+use crate::shard::refusal_log::RefusalLog;
 use crate::shard::replies::Replies;
 use crate::shard::request::{Control, Detail, Mailbox, ShardStatus};
 use crate::shard::store::Store;
@@ -54,6 +55,7 @@ pub(super) struct Shell {
     replies: Replies,
     peers: LocalPeers,
     departures: Departures,
+    refusals: RefusalLog,
     /// Kept between turns for its memory, as is `control`.
     completions: Vec<Completion>,
     control: Vec<Control>,
@@ -98,6 +100,7 @@ impl Shell {
             replies: Replies::default(),
             peers: LocalPeers::default(),
             departures: Departures::default(),
+            refusals: RefusalLog::default(),
             completions: Vec::new(),
             control: Vec::new(),
             leave_by: None,
@@ -141,6 +144,7 @@ impl Shell {
             self.mailbox.alarms().next().map(Instant::from_nanos),
             self.connector.poll_timeout(),
             self.leave_by,
+            self.refusals.poll_timeout(),
         ];
         let next = deadlines.into_iter().flatten().min();
         next.map(|at| at - self.node.clock.now())
@@ -269,6 +273,11 @@ impl Shell {
     /// Rings the alarms and fires the timers that are due.
     pub(super) fn take_timers(&mut self) -> bool {
         self.mailbox.alarms().ring(self.now.as_nanos());
+        let refusals = || self.switch.metrics().refusals;
+        if let Some((refused, reasons)) = self.refusals.take_due(self.now, refusals) {
+            let (engine, shard) = (self.node.number, self.shard.0);
+            tracing::info!(engine, shard, refused, %reasons, "connections refused in a minute");
+        }
         let due = self.switch.poll_timeout().is_some_and(|at| at <= self.now);
         if due {
             self.switch.handle_timeout(self.now);
@@ -387,6 +396,7 @@ impl Shell {
                     self.node.directory.remove(&entry);
                 }
             }
+            Event::ConnectionRefused { .. } => self.refusals.handle_refused(self.now),
             Event::Stopped => self.node.handle_stopped(self.shard),
             _ => {}
         }

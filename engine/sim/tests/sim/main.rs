@@ -17,6 +17,7 @@ mod gossip;
 mod gossip_attacks;
 mod large;
 mod life;
+mod logs;
 mod peers;
 mod pex;
 mod reactors;

@@ -19,6 +19,8 @@
 
 use std::net::SocketAddr;
 
+use tracing::{Span, debug_span};
+
 use crate::buffer::{BufferPool, Chunk};
 use crate::error::{EarlyStep, NetworkError};
 use crate::peer::{Direction, PeerKey};
@@ -52,6 +54,8 @@ pub(crate) struct Link {
     marked: bool,
     /// Its entries in the timer heap.
     timers: Entries,
+    /// What a log line about it stands in: who it is, as far as that is known.
+    span: Span,
 }
 
 /// The names of a socket, and who made it.
@@ -100,6 +104,7 @@ impl Link {
             ended: None,
             marked: false,
             timers: Entries::default(),
+            span: debug_span!(target: "ringwire::switch", "connection", addr = %remote, %direction),
         }
     }
 
@@ -114,8 +119,15 @@ impl Link {
         Link {
             sending: self.sending,
             unsent: last,
+            span: self.span.clone(),
             ..Link::new(names, key, Stage::Parting(deadline))
         }
+    }
+
+    /// What a log line about it stands in.
+    #[inline]
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
     }
 
     // ---- who it is --------------------------------------------------------------------------
@@ -209,6 +221,10 @@ impl Link {
 
     /// Gives it another stage.
     pub(crate) fn set_stage(&mut self, stage: Stage) {
+        if let Stage::Established(peer) = &stage {
+            let (id, addr, direction) = (peer.info().id, self.remote, self.direction);
+            self.span = debug_span!(target: "ringwire::switch", "peer", %id, %addr, %direction);
+        }
         self.stage = stage;
     }
 

@@ -13,15 +13,16 @@
 //! Invariant: each asker is answered once. Bounded by the peers, and by those who ask.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ringwire_codec::{NetAddress, NodeId};
 
 use crate::config::Config;
-use crate::error::CloseReason;
+use crate::error::{CloseReason, Reject};
 use crate::peer::ShardId;
 use crate::switch::core::{Core, Dialed};
 use crate::switch::io::{Event, Reply};
-use crate::switch::message::{ShardMessage, Ticket};
+use crate::switch::message::{Candidate, ShardMessage, Ticket};
 use crate::switch::node::dialer::{Asker, Askers, Outcome};
 use crate::switch::node::named::{Named, NamedAs, NamedPeer};
 use crate::time::Instant;
@@ -47,7 +48,11 @@ impl AskedLinks {
     /// What the configuration names, and nobody asks yet.
     pub(crate) fn new(config: &Config) -> Self {
         AskedLinks {
-            named: Named::new(&config.persistent_peers, &config.discovery.seeds),
+            named: Named::new(
+                &config.persistent_peers,
+                &config.discovery.seeds,
+                &config.unconditional_peer_ids,
+            ),
             unproven: BTreeMap::new(),
         }
     }
@@ -55,7 +60,8 @@ impl AskedLinks {
     /// The operator names others now.
     pub(crate) fn rename(&mut self, config: &Config) {
         let (persistent, seeds) = (&config.persistent_peers, &config.discovery.seeds);
-        self.named.rename(persistent, seeds);
+        self.named
+            .rename(persistent, seeds, &config.unconditional_peer_ids);
     }
 
     /// Where a named node is dialed.
@@ -158,9 +164,44 @@ impl AskedLinks {
         }
     }
 
-    /// A link that stood was lost.
-    pub(crate) fn handle_lost(&mut self, now: Instant, id: &NodeId, reason: &CloseReason) {
-        self.named.handle_lost(now, id, reason);
+    /// A node that came to us was refused: told, if the operator named it and that is news.
+    pub(crate) fn handle_refused(
+        &mut self,
+        core: &mut Core,
+        candidate: &Candidate,
+        reject: &Reject,
+        retry_in: Option<Duration>,
+    ) {
+        let is_known = matches!(reject, Reject::DuplicateId(_) | Reject::Stopping);
+        if is_known || self.named.role_of(&candidate.id).is_none() {
+            return;
+        }
+        let (id, remote) = (candidate.id, candidate.remote_addr);
+        let address = NetAddress::from_ip(id, remote.ip().to_canonical(), remote.port());
+        let outcome = Outcome {
+            retry_in,
+            ..Outcome::default()
+        };
+        let reason = CloseReason::Rejected(reject.clone());
+        self.handle_failed(core, &address, &outcome, &reason);
+    }
+
+    /// A link that had stood for `lasted` was lost: told, if the operator named its node and that is
+    /// news.
+    pub(crate) fn handle_lost(
+        &mut self,
+        core: &mut Core,
+        id: NodeId,
+        reason: &CloseReason,
+        lasted: Duration,
+    ) {
+        if let Some(named_as) = self.named.handle_lost(core.now(), &id, reason, lasted) {
+            core.event(Event::NamedPeerLost {
+                id,
+                named_as,
+                reason: reason.clone(),
+            });
+        }
     }
 
     /// What the operator asked for a link as, if it was the operator who did.

@@ -456,6 +456,11 @@ impl Coordinator {
             Err(reject) => {
                 if let Some(attempt) = candidate.attempt {
                     self.fail_dial(desk, attempt, CloseReason::Rejected(reject.clone()));
+                } else {
+                    let next_dial = self.dialer.next_dial_of(&candidate.id);
+                    let retry_in = next_dial.map(|at| at - desk.core.now());
+                    self.asked
+                        .handle_refused(desk.core, &candidate, reject, retry_in);
                 }
             }
         }
@@ -530,7 +535,10 @@ impl Coordinator {
             Some(place) => self
                 .asked
                 .handle_failed(desk.core, &place, &outcome, reason),
-            None => self.asked.handle_lost(desk.core.now(), &id, reason),
+            None => {
+                let lasted = desk.core.now() - departed.entry.since;
+                self.asked.handle_lost(desk.core, id, reason, lasted);
+            }
         }
         report(desk.core, outcome, reason);
     }

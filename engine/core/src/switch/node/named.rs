@@ -1,5 +1,5 @@
-//! The nodes that the operator named, persistent peers and seeds, and how each link to them is doing
-//! (coordinator only).
+//! The nodes that the operator named, persistent peers, seeds and unconditional ones, and how each link
+//! to them is doing (coordinator only).
 //!
 //! Anybody can make a connection to us fail, as often as they like, so most refusals are nobody's
 //! business. A link that the operator asked for is: that it fails is told once for each new reason,
@@ -13,7 +13,10 @@
 //!     └────────────── the other side admitted us: told ────────────┘
 //! ```
 //!
-//! Bounded by what the operator names: the two lists of the configuration, as they are now.
+//! That a link which stood is lost is told in the same way: once for each new reason, and again when it had
+//! stood for an hour. A seed's is not: it hangs up once it has answered.
+//!
+//! Bounded by what the operator names: the three lists of the configuration, as they are now.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,6 +34,8 @@ pub enum NamedAs {
     Persistent,
     /// A node to ask for addresses.
     Seed,
+    /// A peer that passes the limits.
+    Unconditional,
     /// Somebody whom the application asked to dial once. Not kept: only its failure is told.
     Asked,
 }
@@ -40,6 +45,7 @@ impl fmt::Display for NamedAs {
         f.write_str(match self {
             NamedAs::Persistent => "a persistent peer",
             NamedAs::Seed => "a seed",
+            NamedAs::Unconditional => "an unconditional peer",
             NamedAs::Asked => "a node that was to be dialed",
         })
     }
@@ -63,60 +69,82 @@ pub struct NamedPeer {
     pub next_dial_in: Option<Duration>,
 }
 
+/// How long a link must have stood for its loss to be news again, whatever was told before.
+const STEADY_AFTER: Duration = Duration::from_secs(3600);
+
 /// All that the operator named.
 #[derive(Debug, Default)]
 pub(crate) struct Named(BTreeMap<NodeId, Entry>);
 
 #[derive(Debug)]
 struct Entry {
-    address: NetAddress,
+    /// Where it is dialed; none of one that is only unconditional.
+    address: Option<NetAddress>,
     named_as: NamedAs,
     failures: u64,
     last_error: Option<(Instant, CloseReason)>,
     /// The reason that was told and still holds.
     told: Option<CloseReason>,
+    /// Why a link that stood was lost, as it was told last.
+    told_lost: Option<CloseReason>,
 }
 
 impl Named {
-    /// Who is in the lists of the configuration. A persistent peer that is a seed, too, is the former.
-    pub(crate) fn new(persistent: &[NetAddress], seeds: &[NetAddress]) -> Self {
+    /// Who is in the lists of the configuration. One that is in several counts as persistent before a
+    /// seed before unconditional.
+    pub(crate) fn new(
+        persistent: &[NetAddress],
+        seeds: &[NetAddress],
+        unconditional: &[NodeId],
+    ) -> Self {
         let mut named = Named::default();
+        for id in unconditional {
+            named.insert(*id, None, NamedAs::Unconditional);
+        }
         for address in seeds {
-            named.insert(address.clone(), NamedAs::Seed);
+            named.insert(address.id, Some(address.clone()), NamedAs::Seed);
         }
         for address in persistent {
-            named.insert(address.clone(), NamedAs::Persistent);
+            named.insert(address.id, Some(address.clone()), NamedAs::Persistent);
         }
         named
     }
 
     /// The operator names others now. How those that stay are doing is kept.
-    pub(crate) fn rename(&mut self, persistent: &[NetAddress], seeds: &[NetAddress]) {
-        let mut before = std::mem::replace(self, Named::new(persistent, seeds));
+    pub(crate) fn rename(
+        &mut self,
+        persistent: &[NetAddress],
+        seeds: &[NetAddress],
+        unconditional: &[NodeId],
+    ) {
+        let named = Named::new(persistent, seeds, unconditional);
+        let mut before = std::mem::replace(self, named);
         for (id, entry) in &mut self.0 {
             if let Some(known) = before.0.remove(id) {
                 entry.failures = known.failures;
                 entry.last_error = known.last_error;
                 entry.told = known.told;
+                entry.told_lost = known.told_lost;
             }
         }
     }
 
     /// One more, or one in another place.
-    fn insert(&mut self, address: NetAddress, named_as: NamedAs) {
-        let entry = self.0.entry(address.id).or_insert_with(|| Entry {
-            address: address.clone(),
+    fn insert(&mut self, id: NodeId, address: Option<NetAddress>, named_as: NamedAs) {
+        let entry = Entry {
+            address,
             named_as,
             failures: 0,
             last_error: None,
             told: None,
-        });
-        (entry.address, entry.named_as) = (address, named_as);
+            told_lost: None,
+        };
+        self.0.insert(id, entry);
     }
 
     /// Where a named node is dialed.
     pub(crate) fn address_of(&self, id: &NodeId) -> Option<&NetAddress> {
-        self.0.get(id).map(|entry| &entry.address)
+        self.0.get(id)?.address.as_ref()
     }
 
     /// What an id was named as, if it was.
@@ -150,11 +178,22 @@ impl Named {
         is_news
     }
 
-    /// A link that stood was lost: kept, and told by whoever tells of lost peers.
-    pub(crate) fn handle_lost(&mut self, now: Instant, id: &NodeId, reason: &CloseReason) {
-        if let Some(entry) = self.0.get_mut(id) {
-            entry.last_error = Some((now, reason.clone()));
+    /// A link that had stood for `lasted` was lost. Returns what its node was named as, if that is news.
+    pub(crate) fn handle_lost(
+        &mut self,
+        now: Instant,
+        id: &NodeId,
+        reason: &CloseReason,
+        lasted: Duration,
+    ) -> Option<NamedAs> {
+        let entry = self.0.get_mut(id)?;
+        entry.last_error = Some((now, reason.clone()));
+        if entry.named_as == NamedAs::Seed || is_our_wish(reason) {
+            return None;
         }
+        let is_news = entry.told_lost.as_ref() != Some(reason) || lasted >= STEADY_AFTER;
+        entry.told_lost = Some(reason.clone());
+        is_news.then_some(entry.named_as)
     }
 
     /// A link to a node stands. Returns what it was named as and how often it had failed, if that had
@@ -172,19 +211,28 @@ impl Named {
         link_of: impl Fn(&NodeId) -> (bool, Option<Instant>),
     ) -> Vec<NamedPeer> {
         let show = |(id, entry): (&NodeId, &Entry)| {
+            let address = entry.address.clone()?;
             let (connected, next_dial) = link_of(id);
             let last_error = entry.last_error.as_ref();
-            NamedPeer {
-                address: entry.address.clone(),
+            Some(NamedPeer {
+                address,
                 named_as: entry.named_as,
                 connected,
                 failures: entry.failures,
                 last_error: last_error.map(|(at, reason)| (now - *at, reason.clone())),
                 next_dial_in: next_dial.map(|at| at - now),
-            }
+            })
         };
-        self.0.iter().map(show).collect()
+        self.0.iter().filter_map(show).collect()
     }
+}
+
+/// Whether it is this node that wanted the link to end.
+fn is_our_wish(reason: &CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::Stopped | CloseReason::Shutdown | CloseReason::Done { .. }
+    )
 }
 
 /// Whether the other side has said that it needs the link no longer.
@@ -218,13 +266,14 @@ mod tests {
         Instant::ZERO + Duration::from_secs(seconds)
     }
 
+    const MOMENT: Duration = Duration::from_secs(1);
     const BANNED: CloseReason = CloseReason::Rejected(Reject::Banned);
     const EOF: CloseReason = CloseReason::Network(NetworkError::Eof);
 
     #[test]
     fn a_failure_is_news_once_per_reason_and_again_on_a_change() {
         let (kept, id) = (address(1), address(1).id);
-        let mut named = Named::new(&[kept], &[]);
+        let mut named = Named::new(&[kept], &[], &[]);
         let told = [&EOF, &EOF, &BANNED, &BANNED, &EOF].map(|reason| {
             let is_news = named.handle_failed(at(1), &id, reason);
             u8::from(is_news)
@@ -240,9 +289,28 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_link_is_news_once_per_reason_on_a_change_and_after_an_hour() {
+        let ids = [1, 2, 3, 4].map(|byte| address(byte).id);
+        let mut named = Named::new(&[address(1)], &[address(2)], &[ids[0], ids[1], ids[2]]);
+        let mut lose = |id, reason, lasted| named.handle_lost(at(1), id, reason, lasted);
+        let persistent = Some(NamedAs::Persistent);
+        assert_eq!(lose(&ids[0], &EOF, MOMENT), persistent);
+        assert_eq!(lose(&ids[0], &EOF, MOMENT), None);
+        assert_eq!(lose(&ids[0], &BANNED, MOMENT), persistent);
+        assert_eq!(lose(&ids[0], &BANNED, STEADY_AFTER - MOMENT), None);
+        assert_eq!(lose(&ids[0], &BANNED, STEADY_AFTER), persistent);
+        assert_eq!(lose(&ids[0], &CloseReason::Stopped, MOMENT), None);
+        assert_eq!(lose(&ids[1], &EOF, MOMENT), None, "a seed hangs up");
+        assert_eq!(lose(&ids[2], &EOF, MOMENT), Some(NamedAs::Unconditional));
+        assert_eq!(lose(&ids[3], &EOF, MOMENT), None, "a stranger");
+        let shown = named.list(at(2), |_| (false, None));
+        assert_eq!(shown.len(), 2, "one without an address is not dialed");
+    }
+
+    #[test]
     fn that_a_seed_is_done_is_no_failure_and_that_a_persistent_peer_is_done_is_one() {
         let done = CloseReason::Goodbye(Goodbye::new(GoodbyeCode::Stopped, ""));
-        let mut named = Named::new(&[address(1)], &[address(2)]);
+        let mut named = Named::new(&[address(1)], &[address(2)], &[]);
         assert!(named.handle_failed(at(1), &address(1).id, &done));
         assert!(!named.handle_failed(at(1), &address(2).id, &done));
         let list = named.list(at(2), |_| (false, None));
@@ -258,7 +326,7 @@ mod tests {
             CloseReason::Rejected(Reject::DuplicateId(id)),
             CloseReason::Goodbye(goodbye),
         ] {
-            let mut named = Named::new(&[address(1)], &[]);
+            let mut named = Named::new(&[address(1)], &[], &[]);
             assert!(!named.handle_failed(at(1), &id, &reason));
             assert_eq!(named.handle_stands(&id), None, "nothing was told");
             assert!(!named.handle_failed(at(2), &id, &reason));
@@ -269,11 +337,11 @@ mod tests {
 
     #[test]
     fn whoever_stays_named_keeps_its_troubles_and_whoever_is_named_no_longer_is_forgotten() {
-        let mut named = Named::new(&[address(1), address(2)], &[address(3)]);
+        let mut named = Named::new(&[address(1), address(2)], &[address(3)], &[]);
         for byte in [1, 2, 3] {
             assert!(named.handle_failed(at(1), &address(byte).id, &EOF));
         }
-        named.rename(&[address(3), address(4)], &[address(1)]);
+        named.rename(&[address(3), address(4)], &[address(1)], &[]);
         let list = named.list(at(2), |_| (false, None));
         let shown: Vec<_> = list
             .iter()
@@ -293,13 +361,13 @@ mod tests {
 
     #[test]
     fn a_list_shows_who_is_missing_and_why() {
-        let mut named = Named::new(&[address(1), address(2)], &[address(2), address(3)]);
+        let mut named = Named::new(&[address(1), address(2)], &[address(2), address(3)], &[]);
         let roles = [1, 2, 3, 4].map(|byte| named.role_of(&address(byte).id));
         let (persistent, seed) = (Some(NamedAs::Persistent), Some(NamedAs::Seed));
         assert_eq!(roles, [persistent, persistent, seed, None]);
         named.handle_failed(at(1), &address(1).id, &EOF);
         named.handle_failed(at(5), &address(1).id, &EOF);
-        named.handle_lost(at(6), &address(2).id, &BANNED);
+        named.handle_lost(at(6), &address(2).id, &BANNED, MOMENT);
         let list = named.list(at(10), |id| match *id == address(1).id {
             true => (false, Some(at(12))),
             false => (true, None),

@@ -55,6 +55,7 @@ pub(crate) fn close_peer(shard: &mut Shard, key: PeerKey, reason: CloseReason) {
     let Some(mut link) = links.remove(key) else {
         return;
     };
+    let _inside = link.span().clone().entered();
     let Some(peer) = link.peer_mut() else {
         unreachable!("close_peer is for peers");
     };
