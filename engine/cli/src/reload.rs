@@ -21,6 +21,7 @@ use crate::config::{LoadedConfig, NodeConfig, Source, Sources, settings};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::logging;
+use crate::metrics;
 use crate::node::Node;
 use crate::{service, threads};
 
@@ -64,10 +65,18 @@ struct Shared {
     handle: Handle,
     home: Home,
     /// Reads the home's configuration, with the flags that the node was started with.
-    load: Box<dyn Fn() -> Result<LoadedConfig, Failure> + Send + Sync>,
+    load: Box<dyn Fn() -> Result<Read, Failure> + Send + Sync>,
     started: Told,
     /// What was read last.
     read: Mutex<Told>,
+}
+
+/// What is read at the start, and again at each reload.
+pub(crate) struct Read {
+    /// The node's settings.
+    pub(crate) loaded: LoadedConfig,
+    /// Where metrics are served, if they are.
+    pub(crate) metrics: Option<metrics::Settings>,
 }
 
 /// What a file and flags said.
@@ -75,27 +84,30 @@ struct Shared {
 struct Told {
     config: NodeConfig,
     sources: Sources,
+    /// Where metrics are served, in words.
+    metrics: String,
 }
 
-impl From<LoadedConfig> for Told {
-    fn from(loaded: LoadedConfig) -> Self {
+impl From<Read> for Told {
+    fn from(read: Read) -> Self {
         Told {
-            config: loaded.config,
-            sources: loaded.sources,
+            config: read.loaded.config,
+            sources: read.loaded.sources,
+            metrics: metrics::words(read.metrics.as_ref()),
         }
     }
 }
 
 impl Reloader {
-    /// One for a node that was started with `loaded`; `load` reads the same again. From now on what is
-    /// logged is what `loaded` says, unless somebody has said so at the start.
+    /// One for a node that was started with what was `read`; `load` reads the same again. From now on
+    /// what is logged is what was read, unless somebody has said so at the start.
     pub(crate) fn new(
         node: &Node,
         home: &Home,
-        loaded: LoadedConfig,
-        load: impl Fn() -> Result<LoadedConfig, Failure> + Send + Sync + 'static,
+        read: Read,
+        load: impl Fn() -> Result<Read, Failure> + Send + Sync + 'static,
     ) -> Reloader {
-        let started = Told::from(loaded);
+        let started = Told::from(read);
         if let Err(error) = logging::follow_file(&started.config.log) {
             // Checked with the rest of the file.
             warn!("{error}");
@@ -155,25 +167,9 @@ impl Reloader {
         logging::follow_file(&next.config.log).map_err(Failure::new)?;
         *read = next;
         let after = self.in_force_by(read)?;
-        let (started, next) = (&self.0.started.config, &read.config);
-        let turned = settings().map(|setting| {
-            (
-                setting.path(),
-                (setting.show)(started),
-                (setting.show)(next),
-            )
-        });
         Ok(Reloaded {
             changed: turns(before, after),
-            restart: turned
-                .filter(|(key, before, after)| before != after && effect(key) == Effect::Restart)
-                .map(|(key, before, after)| Turn {
-                    effect: Effect::Restart,
-                    key,
-                    before,
-                    after,
-                })
-                .collect(),
+            restart: restart_wanted(&self.0.started, read),
         })
     }
 
@@ -230,7 +226,10 @@ fn in_force(started: &Told, read: &Told, live: &Config) -> impl Iterator<Item = 
 
 /// What a file and flags alone say, for a home on which no node runs.
 pub(crate) fn of_file(loaded: LoadedConfig) -> Vec<InForce> {
-    let told = Told::from(loaded);
+    let told = Told::from(Read {
+        loaded,
+        metrics: None,
+    });
     let live = told.config.engine.clone();
     in_force(&told, &told, &live).collect()
 }
@@ -257,6 +256,25 @@ fn effect(key: &str) -> Effect {
         LOG => Effect::AtOnce,
         key => effect_of(key),
     }
+}
+
+/// What differs from the start and cannot change while the node runs.
+fn restart_wanted(started: &Told, read: &Told) -> Vec<Turn> {
+    let shown = settings().map(|setting| {
+        let values = [started, read].map(|told| (setting.show)(&told.config));
+        (setting.path(), values)
+    });
+    let metrics = [started, read].map(|told| told.metrics.clone());
+    let shown = shown.chain([(String::from("instrumentation"), metrics)]);
+    shown
+        .filter(|(key, [before, after])| before != after && effect(key) == Effect::Restart)
+        .map(|(key, [before, after])| Turn {
+            effect: Effect::Restart,
+            key,
+            before,
+            after,
+        })
+        .collect()
 }
 
 /// The settings whose value is another one.
@@ -376,7 +394,10 @@ mod tests {
 
     fn told(text: &str) -> Told {
         let loaded = NodeConfig::from_toml("config.toml", text);
-        Told::from(loaded.unwrap_or_else(|error| panic!("{error}")))
+        Told::from(Read {
+            loaded: loaded.unwrap_or_else(|error| panic!("{error}")),
+            metrics: None,
+        })
     }
 
     fn row(rows: &[InForce], key: &str) -> (String, Source) {
@@ -402,6 +423,20 @@ mod tests {
         for (key, value, source) in expected {
             assert_eq!(row(&rows, key), (value.to_owned(), source), "{key}");
         }
+    }
+
+    #[test]
+    fn what_cannot_change_while_the_node_runs_waits_for_a_restart() {
+        let started = told("");
+        let mut read = told(
+            "moniker = \"other\"\n[p2p]\nsend_rate = 7\naddr_book_file = \"b\"\n\
+             [ringwire]\nlog = \"debug\"\n",
+        );
+        read.metrics = String::from("127.0.0.1:1 as cometbft");
+        let wanted = restart_wanted(&started, &read);
+        let keys: Vec<_> = wanted.iter().map(|turn| turn.key.as_str()).collect();
+        assert_eq!(keys, ["moniker", "p2p.addr_book_file", "instrumentation"]);
+        assert!(restart_wanted(&started, &told("")).is_empty());
     }
 
     #[test]

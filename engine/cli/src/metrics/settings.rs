@@ -92,6 +92,14 @@ impl Settings {
     }
 }
 
+/// Where metrics are served and under which name, in a word.
+pub(crate) fn words(settings: Option<&Settings>) -> String {
+    settings.map_or_else(
+        || String::from("off"),
+        |settings| format!("{} as {}", settings.addr, settings.namespace),
+    )
+}
+
 /// Whether what the home says of metrics makes sense.
 ///
 /// # Errors

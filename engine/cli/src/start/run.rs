@@ -14,7 +14,7 @@ use crate::control::{Control, Lock};
 use crate::failure::Failure;
 use crate::metrics::{MetricsServer, Settings};
 use crate::node::Node;
-use crate::reload::Reloader;
+use crate::reload::{Read, Reloader};
 use crate::service;
 use crate::signals::{self, Hangup, Stop};
 use crate::{stderr, threads};
@@ -44,7 +44,15 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     let node = Node::start(loaded.config.clone(), key, Some(&addr_book))?;
     stop.begin();
     let load = args.clone();
-    let reloader = Reloader::new(&node, &args.home, loaded, move || load.config());
+    let read = Read {
+        loaded,
+        metrics: metrics.clone(),
+    };
+    let reloader = Reloader::new(&node, &args.home, read, move || {
+        let loaded = load.config()?;
+        let metrics = Settings::new(&load.metrics, &load.home)?;
+        Ok(Read { loaded, metrics })
+    });
     reloader.follow(hangups)?;
     let _control = lock.map(|lock| Control::serve(lock, &node, reloader));
     let _metrics = metrics

@@ -140,6 +140,19 @@ impl World<'_> {
         let again = list("persistent-peers", "add", address);
         assert!(again.contains("already"), "{again}");
 
+        // One that is not there stands in the report with its error and its next dial.
+        let ghost = format!("{}@127.0.0.1:1", "cd".repeat(20));
+        list("persistent-peers", "add", &ghost);
+        report_when(home.path(), |report| {
+            let mut named = report["named_peers"].as_array().into_iter().flatten();
+            named.any(|it| {
+                it["connected"] == false
+                    && it["last_error"].is_string()
+                    && it["next_dial_seconds"].is_number()
+            })
+        });
+        list("persistent-peers", "remove", "cdcd");
+
         let seed = format!("{}@127.0.0.1:1", "ab".repeat(20));
         assert!(list("seeds", "add", &seed).contains("is a seed from now on"));
         let named = self.peers(1)["named_peers"].clone();

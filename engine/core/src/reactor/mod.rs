@@ -21,6 +21,7 @@
 //! | do something later | [`Reactor::Timer`], [`Context::set_timer`], [`Context::cancel_timer`] | the reactor's own |
 //! | be asked by the application or by another reactor | [`Answers`] | answered in the same call |
 //! | read what another reactor knows of a peer | [`Context::state_of`] | a look |
+//! | hear what the operator changes while the node runs | [`Reactor::handle_reconfigured`] | the whole configuration |
 //! | dial, ban, count all peers | [`Context::node`], on the coordinator's shard | the node's limits |
 //! | speak in messages of a type | [`TypedChannel`] with a [`Wire`] form | the channel's size |
 //! | ask a peer and wait for its answer | [`Requests`] | so many a peer, each with a deadline |

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 
 use crate::buffer::{BufferPool, Chunk};
-use crate::config::ConfigError;
+use crate::config::{Config, ConfigError};
 use crate::conn::ConnectionStatus;
 use crate::error::NetworkError;
 use crate::metrics::Metrics;
@@ -275,6 +275,11 @@ impl Switch {
         let (core, reactors) = (self.shard.core(), self.shard.reactors());
         let owner = core.channels().owner(channel);
         !core.is_congested() && owner.is_none_or(|index| reactors.has_room(index, channel))
+    }
+
+    /// What this shard goes by: the node's configuration, with all changes that it has heard of.
+    pub fn config(&self) -> &Config {
+        self.shard.core().config()
     }
 
     /// The pool chunks are taken from and given back to.

@@ -194,6 +194,48 @@ fn a_rate_holds_for_connections_that_stand() {
 }
 
 #[test]
+fn after_many_changes_at_once_all_shards_go_by_the_last_word_on_each_setting() {
+    for_seeds(
+        "after_many_changes_at_once_all_shards_go_by_the_last_word_on_each_setting",
+        12,
+        |seed| {
+            let mut world = scenario(seed, 3).edge(0, 1).edge(2, 0).build();
+            let mut expected = world.switches(0).next().expect("a shard").config().clone();
+            let stranger = |byte: u64| NodeId::from_bytes([byte as u8; 20]);
+            for round in 0..60 {
+                // Of a few settings each, so that many changes meet.
+                let pick = (seed + round * 7) % 10;
+                let made = match pick {
+                    0 => Change::AddPersistentPeer(world.address_of(2)),
+                    1 => Change::RemovePersistentPeer(world.id_of(2)),
+                    2 => Change::AddSeed(world.address_of(1)),
+                    3 => Change::RemoveSeed(world.id_of(1)),
+                    4 => Change::AddPrivateId(stranger(round)),
+                    5 => Change::AddUnconditionalId(stranger(round % 3)),
+                    6 => Change::RemoveUnconditionalId(stranger(round % 2)),
+                    7 => Change::MaxInboundPeers(round as usize),
+                    8 => Change::SendRate(round * 1000),
+                    _ => Change::Live(Box::new(expected.clone())),
+                };
+                made.make(&mut expected);
+                let command = Command::Change {
+                    changes: vec![made],
+                    token: None,
+                };
+                world.command(0, ShardId::COORDINATOR, command);
+                if round % 5 == 0 {
+                    world.run_for(Duration::from_micros(3));
+                }
+            }
+            world.run_for(Duration::from_secs(1));
+            for switch in world.switches(0) {
+                assert_eq!(*switch.config(), expected);
+            }
+        },
+    );
+}
+
+#[test]
 fn a_change_that_breaks_a_rule_changes_nothing() {
     let mut world = scenario(1, 1).build();
     let ourselves = world.address_of(0);
