@@ -119,11 +119,11 @@ impl Reactor for Witness {
 }
 
 /// Allocations of two engines while one sends the other `counted` messages.
-fn carried_by_engines(framing: Framing, bytes: usize, counted: usize) -> u64 {
+fn carried_by_engines(setup: Setup, bytes: usize, counted: usize) -> u64 {
     let warm_up = counted / 2;
     let (done, finished) = mpsc::channel();
     let star = Star::connect(
-        Setup::asleep(framing),
+        setup,
         1,
         move || Source::new(channels(), Bytes::from(vec![7; bytes]), warm_up + counted),
         move |_| Witness {
@@ -147,9 +147,19 @@ fn whole_engines_allocate_nothing_per_message() {
     if way::skip_without_ring() {
         return;
     }
+    whole_engines_allocate_nothing(Setup::asleep);
+}
+
+#[test]
+fn whole_engines_by_readiness_allocate_nothing_per_message() {
+    let _alone = ONE_AT_A_TIME.lock();
+    whole_engines_allocate_nothing(|framing| Setup::asleep(framing).by_readiness());
+}
+
+fn whole_engines_allocate_nothing(setup: impl Fn(Framing) -> Setup) {
     for framing in FRAMINGS {
         for (bytes, counted) in IN_ENGINES {
-            let allocated = carried_by_engines(framing, bytes, counted);
+            let allocated = carried_by_engines(setup(framing), bytes, counted);
             let what =
                 format!("{allocated} allocations for {counted} of {bytes} bytes, {framing:?}");
             eprintln!("{what}");

@@ -80,8 +80,8 @@ pub struct ShardStatus {
     pub reactors: Vec<(String, Vec<(&'static str, u64)>)>,
     /// Its peers and how their connections are.
     pub peers: Vec<(PeerInfo, ConnectionStatus)>,
-    /// System calls its ring has made: one carries all that a turn of the shard has to do, so few
-    /// per message mean full turns.
+    /// System calls that moved its bytes or waited for some. Of a ring one carries all that a turn of
+    /// the shard has to do, so few per message mean full turns; without one each read and write is one.
     pub system_calls: u64,
     /// Those of them that the kernel refused for want of memory or room. They are made again, after
     /// pauses; a shard whose calls are refused for half a minute fails.
