@@ -87,6 +87,10 @@ impl FeedsNode {
                     context.send(link, FeedsMessage::new(bytes, lane));
                 }
                 Output::Deliver(delivery) => context.deliver(payload_id(&delivery.payload)),
+                Output::Close { slot, .. } => {
+                    let link = self.links[slot.index()].expect("the slot has a link");
+                    context.close(link);
+                }
                 other => unreachable!("nothing is checked here: {other:?}"),
             }
         }

@@ -125,6 +125,7 @@ pub trait Machine {
 pub struct Context<'a, M> {
     network: &'a mut Network<M>,
     deliveries: &'a mut Vec<u32>,
+    closing: &'a mut Vec<LinkId>,
     node: NodeIndex,
 }
 
@@ -132,11 +133,13 @@ impl<'a, M: Message> Context<'a, M> {
     pub(crate) fn new(
         network: &'a mut Network<M>,
         deliveries: &'a mut Vec<u32>,
+        closing: &'a mut Vec<LinkId>,
         node: NodeIndex,
     ) -> Self {
         Context {
             network,
             deliveries,
+            closing,
             node,
         }
     }
@@ -185,6 +188,11 @@ impl<'a, M: Message> Context<'a, M> {
     /// Gives a payload to the application.
     pub fn deliver(&mut self, payload_id: u32) {
         self.deliveries.push(payload_id);
+    }
+
+    /// Hangs up. Both ends are told of it with [`Machine::handle_link_down`].
+    pub fn close(&mut self, link: LinkId) {
+        self.closing.push(link);
     }
 
     /// Asks for [`Machine::handle_timer`] at `at`, or as soon as it can be where that is past. The

@@ -61,6 +61,7 @@ struct World<'a, M: Machine, F, P> {
     /// Bytes of headers at the moment when the measured part began.
     header_bytes_before: u64,
     deliveries: Vec<u32>,
+    closing: Vec<LinkId>,
     trace: blake3::Hasher,
     rng: fastrand::Rng,
 }
@@ -98,6 +99,7 @@ where
             sends: 0,
             header_bytes_before: 0,
             deliveries: Vec::new(),
+            closing: Vec::new(),
             trace: blake3::Hasher::new(),
             rng,
         }
@@ -254,12 +256,36 @@ where
     }
 
     fn tell(&mut self, node: NodeIndex, what: impl FnOnce(&mut M, &mut Context<'_, M::Message>)) {
-        let mut context = Context::new(&mut self.network, &mut self.deliveries, node);
+        let (deliveries, closing) = (&mut self.deliveries, &mut self.closing);
+        let mut context = Context::new(&mut self.network, deliveries, closing, node);
         what(&mut self.machines[node.0 as usize], &mut context);
         let now = self.network.now();
         for id in std::mem::take(&mut self.deliveries) {
             self.note(&[u64::from(node.0), u64::from(id), now.as_nanos() as u64]);
             self.ledger.handle_delivered(now, node, id);
+        }
+        for link in std::mem::take(&mut self.closing) {
+            self.close(node, link);
+        }
+    }
+
+    /// A machine hangs up. Of a silent one nobody hears that.
+    fn close(&mut self, node: NodeIndex, link: LinkId) {
+        if self.is_silent[node.0 as usize] {
+            return;
+        }
+        let links = &mut self.links[node.0 as usize];
+        let Some(at) = links.iter().position(|other| *other == link) else {
+            return;
+        };
+        links.swap_remove(at);
+        let (peer, end) = self.network.other_end(link);
+        self.network.disconnect(link);
+        self.links[peer.0 as usize].retain(|other| *other != end);
+        for (node, link) in [(node, link), (peer, end)] {
+            self.tell(node, |machine, context| {
+                machine.handle_link_down(context, link);
+            });
         }
     }
 

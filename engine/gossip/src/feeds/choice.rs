@@ -17,7 +17,7 @@
 use std::time::Duration;
 
 use super::message::Part;
-use super::slot::Slot;
+use super::slot::{Slot, Slots};
 
 /// Links that announce an origin's messages beside its feed.
 pub const BACKUPS_MAX: usize = 2;
@@ -99,14 +99,20 @@ impl FeedChoice {
 
     /// Takes in who spoke of a message, in the order of time. The message is one whose origin was checked,
     /// else anybody could move our feeds. Returns what to tell which link. `now` counts from any fixed
-    /// moment.
-    pub fn handle_heard(&mut self, now: Duration, heard: &[Heard]) -> Vec<Change> {
+    /// moment. `barred` are links that
+    /// do not become the feed, as long as others spoke.
+    pub fn handle_heard(&mut self, now: Duration, heard: &[Heard], barred: Slots) -> Vec<Change> {
         let before = self.clone();
-        let awake: Vec<Heard> = heard
+        let mut awake: Vec<Heard> = heard
             .iter()
             .filter(|heard| !self.rests(now, heard.slot))
             .copied()
             .collect();
+        let may_play =
+            |heard: &Heard| !barred.contains(heard.slot) || self.feed == Some(heard.slot);
+        if awake.iter().any(may_play) {
+            awake.retain(may_play);
+        }
         if self.is_learning() {
             self.learn(&awake);
         } else {
@@ -298,6 +304,203 @@ fn vacate<T>(places: &mut [Option<T>], goes: impl Fn(&T) -> bool) {
     for place in places {
         if place.as_ref().is_some_and(&goes) {
             *place = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1000);
+    const NOBODY: Slots = Slots::NONE;
+
+    fn slot(number: usize) -> Slot {
+        Slot::new(number).unwrap()
+    }
+
+    /// Links that spoke after so many milliseconds. The first sent the message, the others announced it.
+    fn heard(links: &[(usize, u64)]) -> Vec<Heard> {
+        let heard = |(at, (link, millis)): (usize, &(usize, u64))| Heard {
+            slot: slot(*link),
+            after: Duration::from_millis(*millis),
+            sent: at == 0,
+        };
+        links.iter().enumerate().map(heard).collect()
+    }
+
+    fn hear(choice: &mut FeedChoice, links: &[(usize, u64)]) -> Vec<(usize, Part)> {
+        let changes = choice.handle_heard(NOW, &heard(links), NOBODY);
+        numbers(&changes)
+    }
+
+    fn numbers(changes: &[Change]) -> Vec<(usize, Part)> {
+        let number = |(slot, part): &Change| (slot.index(), *part);
+        changes.iter().map(number).collect()
+    }
+
+    /// Link 1 is the feed; 2 and 3 are the backups.
+    fn settled() -> FeedChoice {
+        let mut choice = FeedChoice::default();
+        for _ in 0..LEARNING {
+            hear(&mut choice, &[(1, 0), (2, 5), (3, 6), (4, 7)]);
+        }
+        choice
+    }
+
+    fn links(choice: &FeedChoice) -> Vec<usize> {
+        choice.links().map(Slot::index).collect()
+    }
+
+    #[test]
+    fn while_it_learns_who_was_first_with_the_last_message_feeds_and_all_others_announce() {
+        let mut choice = FeedChoice::default();
+        assert_eq!(hear(&mut choice, &[(4, 0), (9, 1)]), [(4, Part::Feed)]);
+        assert_eq!(choice.part(slot(60)), Part::Backup);
+        let changes = hear(&mut choice, &[(9, 0), (4, 1)]);
+        assert_eq!(changes, [(9, Part::Feed), (4, Part::Backup)]);
+        hear(&mut choice, &[(9, 0), (4, 1)]);
+        assert!(choice.is_learning());
+        hear(&mut choice, &[(9, 0), (4, 1), (2, 2), (3, 3)]);
+        assert!(!choice.is_learning());
+        assert_eq!(links(&choice), [9, 4, 2]);
+        assert_eq!(choice.part(slot(60)), Part::Quiet);
+    }
+
+    #[test]
+    fn who_speaks_and_should_not_is_told_so_with_each_message() {
+        let mut choice = settled();
+        for _ in 0..3 {
+            let changes = hear(&mut choice, &[(1, 0), (2, 5), (3, 6), (7, 7)]);
+            assert_eq!(changes, [(7, Part::Quiet)]);
+        }
+        let backup_sends = Heard {
+            sent: true,
+            ..heard(&[(1, 0), (2, 5)])[1]
+        };
+        let changes = choice.handle_heard(NOW, &[heard(&[(1, 0)])[0], backup_sends], NOBODY);
+        assert_eq!(numbers(&changes), [(2, Part::Backup)]);
+    }
+
+    #[test]
+    fn a_backup_that_is_earlier_with_three_of_four_messages_becomes_the_feed() {
+        let mut choice = settled();
+        let earlier = [(3, 0), (1, 3), (2, 9)];
+        let same = [(1, 0), (2, 5), (3, 6)];
+        for message in [&earlier, &earlier, &same] {
+            hear(&mut choice, message);
+            assert_eq!(choice.feed(), Some(slot(1)));
+        }
+        hear(&mut choice, &earlier);
+        assert_eq!(links(&choice), [3, 2, 1]);
+    }
+
+    #[test]
+    fn a_backup_that_is_earlier_by_the_margin_and_no_more_stays_a_backup() {
+        let mut choice = settled();
+        for _ in 0..9 {
+            hear(&mut choice, &[(2, 0), (1, 2), (3, 2)]);
+        }
+        assert_eq!(links(&choice), [1, 2, 3]);
+        for _ in 0..3 {
+            hear(&mut choice, &[(2, 0), (1, 3), (3, 3)]);
+        }
+        assert_eq!(links(&choice)[0], 2);
+    }
+
+    #[test]
+    fn a_feed_that_misses_rests_twice_as_long_each_time() {
+        let mut choice = settled();
+        let changes = choice.handle_missed(NOW);
+        assert_eq!(numbers(&changes), [(2, Part::Feed), (1, Part::Quiet)]);
+        let first = heard(&[(1, 0)]);
+        let nanosecond = Duration::from_nanos(1);
+        choice.handle_heard(NOW + REST * 2 - nanosecond, &first, NOBODY);
+        assert_eq!(links(&choice), [2, 3]);
+        choice.handle_heard(NOW + REST * 2, &first, NOBODY);
+        assert_eq!(links(&choice), [2, 1, 3], "the place that link 2 left");
+        for link in [2, 3] {
+            choice.handle_link_down(slot(link));
+        }
+        assert_eq!(links(&choice), [1]);
+        choice.handle_missed(NOW);
+        choice.handle_heard(NOW + REST * 4 - nanosecond, &first, NOBODY);
+        assert_eq!(links(&choice), []);
+        choice.handle_heard(NOW + REST * 4, &first, NOBODY);
+        assert_eq!(links(&choice), [1]);
+    }
+
+    #[test]
+    fn a_barred_link_becomes_the_feed_only_where_no_other_speaks() {
+        let mut barred = NOBODY;
+        barred.insert(slot(1));
+        let mut choice = FeedChoice::default();
+        choice.handle_heard(NOW, &heard(&[(1, 0), (2, 5)]), barred);
+        assert_eq!(choice.feed(), Some(slot(2)));
+        let mut choice = FeedChoice::default();
+        choice.handle_heard(NOW, &heard(&[(1, 0)]), barred);
+        assert_eq!(choice.feed(), Some(slot(1)));
+        // Who is the feed already stays it.
+        choice.handle_heard(NOW, &heard(&[(1, 0), (2, 5)]), barred);
+        assert_eq!(choice.feed(), Some(slot(1)));
+    }
+
+    #[test]
+    fn a_link_that_goes_is_replaced_and_told_nothing() {
+        let mut choice = settled();
+        let changes = choice.handle_link_down(slot(1));
+        assert_eq!(numbers(&changes), [(2, Part::Feed)]);
+        assert_eq!(choice.handle_link_down(slot(3)), []);
+        assert_eq!(choice.handle_link_down(slot(2)), []);
+        assert_eq!(choice.feed(), None);
+    }
+
+    proptest! {
+        /// Links do what they were told last. Each step is (what happens, which link, a seed of who speaks
+        /// when they all hear of a message).
+        #[test]
+        fn links_come_to_do_what_is_chosen(
+            steps in proptest::collection::vec((0_u8..8, 0_usize..8, any::<u8>()), 0..100),
+        ) {
+            let mut choice = FeedChoice::default();
+            let mut does: BTreeMap<usize, Part> = (0..8).map(|link| (link, Part::Backup)).collect();
+            let mut now = NOW;
+            // The rounds after the last step change nothing but what links do.
+            let rounds = std::iter::repeat_n((7, 0, u8::MAX), 8);
+            for (what, link, seed) in steps.into_iter().chain(rounds) {
+                now += Duration::from_secs(u64::from(seed));
+                let changes = match what {
+                    0 => choice.handle_missed(now),
+                    1 => {
+                        does.insert(link, Part::Backup);
+                        choice.handle_link_down(slot(link))
+                    }
+                    _ => {
+                        let order = (0..8).map(|at| (at + link) % 8);
+                        let speak = order.filter(|at| seed & (1 << at) != 0 && does[at] != Part::Quiet);
+                        let heard: Vec<Heard> = speak.zip(0..).map(|(at, millis)| Heard {
+                            slot: slot(at),
+                            after: Duration::from_millis(millis),
+                            sent: does[&at] == Part::Feed,
+                        }).collect();
+                        choice.handle_heard(now, &heard, NOBODY)
+                    }
+                };
+                does.extend(numbers(&changes));
+                let chosen = links(&choice);
+                let distinct: std::collections::BTreeSet<_> = chosen.iter().collect();
+                prop_assert_eq!(chosen.len(), distinct.len(), "one part for each link");
+                prop_assert!(choice.feed().is_some() || chosen.is_empty());
+            }
+            for (link, part) in does {
+                if part != Part::Quiet {
+                    prop_assert_eq!(part, choice.part(slot(link)), "link {}", link);
+                }
+            }
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::allowance::Rate;
+
 /// What can be set. [`Default`] fits a chain of some thousands of nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -12,6 +14,16 @@ pub struct FeedsConfig {
     pub keep_bytes_max: usize,
     /// Whether the owner checks each message before it is delivered and passed on. No.
     pub check: bool,
+    /// Bytes of messages that wait for the owner's verdict at most; what comes beyond is asked for later.
+    /// 16 MiB.
+    pub unchecked_bytes_max: usize,
+    /// What one origin may publish. What is more is neither delivered nor passed on. A burst is what the rate
+    /// gives in the time for which messages are remembered, because who comes later gets these at once. 5,000
+    /// messages and 16 MiB a second: more than a link of 100 Mbit/s carries.
+    pub origin_rate: Rate,
+    /// What one neighbour may send of messages. What is more is not heard. 20,000 messages and 128 MiB a
+    /// second: as much as a link of 1 Gbit/s carries.
+    pub link_rate: Rate,
 }
 
 impl Default for FeedsConfig {
@@ -20,6 +32,15 @@ impl Default for FeedsConfig {
             keep: Duration::from_secs(30),
             keep_bytes_max: 64 * 1024 * 1024,
             check: false,
+            unchecked_bytes_max: 16 * 1024 * 1024,
+            origin_rate: Rate {
+                messages: 5_000,
+                bytes: 16 * 1024 * 1024,
+            },
+            link_rate: Rate {
+                messages: 20_000,
+                bytes: 128 * 1024 * 1024,
+            },
         }
     }
 }
@@ -42,10 +63,20 @@ pub struct Counters {
     pub unanswered: u64,
     /// Messages that a feed never sent.
     pub missed: u64,
-    /// Messages that came because a digest named them.
+    /// Messages that a digest named first.
     pub found_by_digest: u64,
     /// Announcements that were not heard, because the neighbour had announced too much.
     pub promises_refused: u64,
-    /// Messages of new origins that found no place.
+    /// New origins that found no place.
     pub origins_refused: u64,
+    /// Bodies and announcements of origins that have no place.
+    pub unplaced: u64,
+    /// Messages that were not passed on, because their origin publishes too much.
+    pub over_origin_rate: u64,
+    /// Bodies that were not heard, because the neighbour sends too much.
+    pub over_link_rate: u64,
+    /// Bodies that were not kept for the owner to check, because too many wait.
+    pub unchecked_refused: u64,
+    /// Links that the owner was told to close.
+    pub closed: u64,
 }

@@ -8,14 +8,14 @@ use bytes::Bytes;
 use super::choice::Change;
 use super::config::{Counters, FeedsConfig};
 use super::held::{HeldMessages, Key};
-use super::link::Link;
+use super::link::{Link, Named};
 use super::message::{
     Alias, Body, DIGEST_ENTRIES_MAX, DigestEntry, FeedMessage, List, Name, Part, Which,
     encode_digest, encode_have, encode_want,
 };
 use super::open::{OpenMessages, Stage};
-use super::origins::{OriginIndex, OriginTable};
-use super::output::{Delivery, Lane, Output, Verdict};
+use super::origins::{OriginIndex, OriginState, OriginTable};
+use super::output::{CloseReason, Delivery, Lane, Output, Verdict};
 use super::refusal::Refusal;
 use super::slot::{LINKS_MAX, Slot, Slots};
 use crate::coded::Origin;
@@ -37,8 +37,11 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// two neighbours.
 const CLOSE: Duration = Duration::from_millis(400);
 
-/// A link that sends bytes, but not the answer, is waited for at most so many times its answer time.
+/// A link that sends bytes, but not the answer, is waited for at most so many times its answer time, within
+/// these bounds: else drops would buy it any time.
 const ANSWER_TIMES_MAX: u32 = 4;
+const DRIP_MIN: Duration = Duration::from_millis(200);
+const DRIP_MAX: Duration = Duration::from_secs(1);
 
 /// When all who announced a message were asked in vain, they are asked again after this.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -53,6 +56,10 @@ const GRACE_DIGEST: Duration = Duration::from_millis(500);
 /// it as a feed, and who has chosen it finds another that is earlier.
 const BACKLOG_MAX: Duration = Duration::from_millis(20);
 
+/// From so many origins with feeds on, no link becomes the feed of more than half of them: if it falls silent,
+/// the others still arrive on time.
+const SHARED_MIN: u16 = 8;
+
 /// How often digests go out, to how many links, and how old a message is of which they tell.
 const DIGEST_EVERY: Duration = Duration::from_secs(1);
 const DIGEST_LINKS: usize = 2;
@@ -63,10 +70,15 @@ const DIGEST_AGE: Duration = Duration::from_secs(4);
 const DEFAULT_FEEDS: usize = 2;
 const DEFAULT_FEEDS_INBOUND: usize = 1;
 
-/// A message that waits for its verdict, and who sent it.
+/// What keeping a message for its check takes beside its payload: about what its entries in tables do.
+const UNCHECKED_BYTES: usize = 256;
+
+/// A message that came, and who sent it: it may wait for its verdict.
 #[derive(Debug)]
 struct Unchecked {
-    slot: Slot,
+    /// `None` when the link is gone.
+    slot: Option<Slot>,
+    came_at: Duration,
     left_ms: u32,
     delivery: Delivery,
 }
@@ -86,6 +98,9 @@ pub struct Feeds {
     open: OpenMessages,
     held: HeldMessages,
     unchecked: BTreeMap<Key, Unchecked>,
+    unchecked_bytes: usize,
+    /// Origins that have a feed.
+    fed: u16,
     outputs: VecDeque<Output>,
     next_seq: u64,
     digest_at: Duration,
@@ -109,6 +124,8 @@ impl Feeds {
             open: OpenMessages::default(),
             held: HeldMessages::new(config.keep, config.keep_bytes_max),
             unchecked: BTreeMap::new(),
+            unchecked_bytes: 0,
+            fed: 0,
             outputs: VecDeque::new(),
             next_seq: first_seq,
             digest_at: DIGEST_EVERY,
@@ -122,7 +139,7 @@ impl Feeds {
     /// it is one too many, and takes no part.
     pub fn handle_link_up(
         &mut self,
-        _now: Duration,
+        now: Duration,
         outbound: bool,
         rtt: Option<Duration>,
     ) -> Option<Slot> {
@@ -134,11 +151,11 @@ impl Feeds {
         }
         self.links[slot.index()] = Some(Link::new(outbound, rtt));
         self.choose_default_feeds();
-        self.send_digest(slot, Duration::ZERO);
+        self.send_digest(now, slot, Duration::ZERO);
         Some(slot)
     }
 
-    /// The neighbour is gone. Its slot may be given to another.
+    /// The neighbour is gone. Its slot may be given to another. What was to be sent to it is dropped.
     pub fn handle_link_down(&mut self, now: Duration, slot: Slot) {
         if self
             .links
@@ -149,13 +166,17 @@ impl Feeds {
             return;
         }
         self.taken.remove(slot);
+        // The next link in this place shall not get what was meant for this one.
+        self.outputs.retain(|output| !output.is_for(slot));
         self.held.handle_link_down(slot);
         for key in self.open.keys() {
             self.forget_word(now, key, slot);
         }
+        for unchecked in self.unchecked.values_mut() {
+            unchecked.slot.take_if(|from| *from == slot);
+        }
         for origin in self.origins.indices() {
-            let changes = self.origins.state_mut(origin).handle_link_down(now, slot);
-            self.tell(origin, &changes);
+            self.choose(origin, |state| state.handle_link_down(now, slot));
         }
         self.choose_default_feeds();
     }
@@ -174,12 +195,17 @@ impl Feeds {
         let Some(link) = self.link_mut(slot) else {
             return Ok(());
         };
+        if link.is_closing() {
+            return Ok(());
+        }
         link.handle_received(bytes.len());
         match FeedMessage::decode(bytes)? {
             FeedMessage::Body(body) => self.handle_body(now, slot, &body, bytes),
             FeedMessage::Have(names) => self.handle_have(now, slot, names),
-            FeedMessage::Want(names) => self.handle_want(slot, names),
-            FeedMessage::Part(part, which, _stripe) => self.handle_part(slot, part, which),
+            FeedMessage::Want(names) => self.handle_want(now, slot, names),
+            FeedMessage::Part(part, which, 0) => self.handle_part(slot, part, which),
+            // Stripes are of large payloads.
+            FeedMessage::Part(..) => Ok(()),
             FeedMessage::Alias(alias, origin) => {
                 self.handle_alias(now, slot, alias, &origin);
                 Ok(())
@@ -211,7 +237,7 @@ impl Feeds {
         self.origins
             .state_mut(OriginIndex::OWN)
             .handle_accepted(now, seq);
-        self.held.insert(now, key, bytes.clone());
+        self.held.insert(now, key, left_ms, bytes.clone());
         // Who has said nothing of this node's messages yet gets them: the first hop is never the one that
         // waits for a request.
         let state = self.origins.state(OriginIndex::OWN);
@@ -231,36 +257,17 @@ impl Feeds {
 
     /// What the owner has found of a message that [`Output::Check`] gave it. Does nothing for another.
     pub fn handle_verdict(&mut self, now: Duration, origin: &Origin, seq: u64, verdict: Verdict) {
-        let Some((origin, _)) = self.origins.find_or_add(now, origin) else {
+        let Some(origin) = self.origins.find(origin) else {
             return;
         };
         let key = (origin, seq);
-        let Some(unchecked) = self.unchecked.remove(&key) else {
+        let Some(unchecked) = self.take_unchecked(key) else {
             return;
         };
-        let Unchecked {
-            slot,
-            left_ms,
-            delivery,
-        } = unchecked;
         match verdict {
-            Verdict::PassOn => self.accept(now, slot, key, left_ms, delivery),
-            Verdict::Ignore => {
-                self.end_promise(key);
-                self.open.remove(key);
-                self.origins.state_mut(origin).handle_accepted(now, seq);
-            }
-            // Another link may send the true one.
-            Verdict::Blame => {
-                if let Some(link) = self.link_mut(slot) {
-                    link.strike();
-                }
-                if let Some(open) = self.open.get_mut(key) {
-                    open.wait_again();
-                    open.forget_link(slot);
-                }
-                self.open.set_due(key, now);
-            }
+            Verdict::PassOn => self.accept(now, key, unchecked),
+            Verdict::Ignore => self.settle(now, key),
+            Verdict::Blame => self.blame(now, key, unchecked.slot),
         }
     }
 
@@ -272,7 +279,7 @@ impl Feeds {
 
     /// Does what is due by now.
     pub fn handle_timeout(&mut self, now: Duration) {
-        while let Some(key) = self.open.pop_due(now) {
+        while let Some(key) = self.open.first_due(now) {
             self.handle_due(now, key);
         }
         if self.digest_at <= now {
@@ -299,15 +306,20 @@ impl Feeds {
 
     /// The link that sends the messages of an origin, if one does.
     pub fn feed_of(&self, origin: &Origin) -> Option<Slot> {
-        let mut all = self.origins.indices();
-        let index = all.find(|index| self.origins.state(*index).key() == origin)?;
+        let index = self.origins.find(origin)?;
         self.origins.state(index).choice().feed()
+    }
+
+    /// Messages of which something was heard and that are not over yet.
+    pub fn open_len(&self) -> usize {
+        self.open.len()
     }
 
     /// Bytes that are kept of origins, links and messages, without the messages' own.
     pub fn state_bytes(&self) -> usize {
         let links: usize = self.links.iter().flatten().map(Link::bytes).sum();
-        self.origins.bytes() + links + self.open.bytes() + self.held.index_bytes()
+        let unchecked = self.unchecked.len() * UNCHECKED_BYTES;
+        self.origins.bytes() + links + self.open.bytes() + self.held.index_bytes() + unchecked
     }
 
     /// Bytes of messages that are remembered.
@@ -322,10 +334,24 @@ impl Feeds {
         body: &Body<'_>,
         bytes: &Bytes,
     ) -> Result<(), Refusal> {
-        let origin = self.origin_of(slot, body.alias)?;
+        let Some(origin) = self.origin_of(slot, body.alias)? else {
+            self.counters.unplaced += 1;
+            return Ok(());
+        };
         let key = (origin, body.seq);
+        let (rate, burst, len) = (self.config.link_rate, self.config.keep, body.payload.len());
         if let Some(link) = self.link_mut(slot) {
+            if !link.try_receive(now, rate, burst, len) {
+                self.counters.over_link_rate += 1;
+                return Ok(());
+            }
             link.handle_sent();
+        }
+        if origin == OriginIndex::OWN {
+            // It is ours, of a former life perhaps, or somebody says so. We know what we have published.
+            self.counters.duplicates += 1;
+            self.tell(origin, &[(slot, Part::Quiet)]);
+            return Ok(());
         }
         let stage = self.open.get_mut(key).map(|open| open.stage());
         let was_asked = matches!(stage, Some(Stage::Asked { slot: asked, .. }) if asked == slot);
@@ -356,29 +382,93 @@ impl Feeds {
             signature: body.signature.copied(),
             payload: bytes.slice_ref(body.payload),
         };
-        if !self.config.check {
-            self.accept(now, slot, key, body.left_ms, delivery);
-            return Ok(());
+        let unchecked = Unchecked {
+            slot: Some(slot),
+            came_at: now,
+            left_ms: body.left_ms,
+            delivery,
+        };
+        if self.config.check {
+            self.check(now, key, unchecked);
+        } else {
+            self.accept(now, key, unchecked);
         }
-        if let Some(open) = self.open.get_mut(key) {
-            open.handle_checking();
-        }
-        self.outputs.push_back(Output::Check(delivery.clone()));
-        let left_ms = body.left_ms;
-        self.unchecked.insert(
-            key,
-            Unchecked {
-                slot,
-                left_ms,
-                delivery,
-            },
-        );
         Ok(())
     }
 
-    /// The message is good: it is delivered and passed on.
-    fn accept(&mut self, now: Duration, from: Slot, key: Key, left_ms: u32, delivery: Delivery) {
+    /// The owner shall check the message, unless too many wait for that: then it is asked for later.
+    fn check(&mut self, now: Duration, key: Key, unchecked: Unchecked) {
+        let bytes = self.unchecked_bytes + UNCHECKED_BYTES + unchecked.delivery.payload.len();
+        let Some(open) = self.open.get_mut(key) else {
+            return;
+        };
+        if bytes > self.config.unchecked_bytes_max {
+            self.counters.unchecked_refused += 1;
+            open.wait_again();
+            return self.open.set_due(key, now + ASK_AGAIN);
+        }
+        open.handle_checking();
+        self.unchecked_bytes = bytes;
+        let delivery = unchecked.delivery.clone();
+        self.unchecked.insert(key, unchecked);
+        self.outputs.push_back(Output::Check(delivery));
+    }
+
+    fn take_unchecked(&mut self, key: Key) -> Option<Unchecked> {
+        let unchecked = self.unchecked.remove(&key)?;
+        self.unchecked_bytes -= UNCHECKED_BYTES + unchecked.delivery.payload.len();
+        Some(unchecked)
+    }
+
+    /// The message is neither delivered nor passed on, nor heard again.
+    fn settle(&mut self, now: Duration, key: Key) {
         let (origin, seq) = key;
+        self.end_promise(key);
+        self.open.remove(key);
+        self.origins.state_mut(origin).handle_accepted(now, seq);
+    }
+
+    /// Who sent the message is to blame. Another link may send the true one.
+    fn blame(&mut self, now: Duration, key: Key, slot: Option<Slot>) {
+        if let Some(open) = self.open.get_mut(key) {
+            open.wait_again();
+            if let Some(slot) = slot {
+                open.forget_link(slot);
+            }
+        }
+        self.open.set_due(key, now);
+        if let Some(slot) = slot
+            && let Some(link) = self.link_mut(slot)
+            && link.handle_blamed(now)
+        {
+            self.close_link(slot, CloseReason::Messages);
+        }
+    }
+
+    fn close_link(&mut self, slot: Slot, reason: CloseReason) {
+        self.counters.closed += 1;
+        self.outputs.push_back(Output::Close { slot, reason });
+    }
+
+    /// The message is good: it is delivered and passed on.
+    fn accept(&mut self, now: Duration, key: Key, message: Unchecked) {
+        let (origin, seq) = key;
+        let Unchecked {
+            slot: from,
+            came_at,
+            left_ms,
+            delivery,
+        } = message;
+        let (rate, burst, len) = (
+            self.config.origin_rate,
+            self.config.keep,
+            delivery.payload.len(),
+        );
+        let state = self.origins.state_mut(origin);
+        if !state.try_pass_on(now, rate, burst, len) {
+            self.counters.over_origin_rate += 1;
+            return self.settle(now, key);
+        }
         self.counters.accepted += 1;
         self.end_promise(key);
         self.origins.state_mut(origin).handle_accepted(now, seq);
@@ -388,10 +478,11 @@ impl Feeds {
             open.handle_held();
             (spoke, first_at) = (open.spoke(), open.first_at());
         }
-        spoke.insert(from);
+        from.map(|from| spoke.insert(from));
         self.open.set_due(key, (first_at + CLOSE).max(now));
-        let one_way = self.links[from.index()].as_ref().map(Link::one_way);
-        let passed_ms = one_way.unwrap_or_default().as_millis() as u32;
+        let link = from.and_then(|from| self.links[from.index()].as_ref());
+        let passed = link.map(Link::one_way).unwrap_or_default() + now.saturating_sub(came_at);
+        let passed_ms = u32::try_from(passed.as_millis()).unwrap_or(u32::MAX);
         let is_over = left_ms > 0 && left_ms <= passed_ms.max(1);
         let urgent = delivery.urgent;
         if !is_over {
@@ -400,7 +491,7 @@ impl Feeds {
             let bytes = FeedMessage::Body(body)
                 .encode()
                 .expect("it was read with its bounds");
-            self.held.insert(now, key, bytes.clone());
+            self.held.insert(now, key, left_ms, bytes.clone());
             let state = self.origins.state(origin);
             let part = |slot: Slot| {
                 let default = || {
@@ -447,14 +538,17 @@ impl Feeds {
         names: List<'_, Name>,
     ) -> Result<(), Refusal> {
         for name in names.iter() {
-            let origin = self.origin_of(slot, name.alias)?;
+            let Some(origin) = self.origin_of(slot, name.alias)? else {
+                self.counters.unplaced += 1;
+                continue;
+            };
             let grace = self.grace(origin, slot);
             self.handle_announced(now, slot, (origin, name.seq), name.alias, grace);
         }
         Ok(())
     }
 
-    /// A neighbour has a message.
+    /// A neighbour has a message. Returns whether nothing was heard of it before.
     fn handle_announced(
         &mut self,
         now: Duration,
@@ -462,7 +556,7 @@ impl Feeds {
         key: Key,
         alias: Alias,
         grace: Duration,
-    ) {
+    ) -> bool {
         let (origin, seq) = key;
         if self.open.get_mut(key).is_some() {
             self.note_word(now, key, slot, alias, false);
@@ -472,20 +566,27 @@ impl Feeds {
         } else if !self.origins.state(origin).window().contains(seq) {
             if !self.link_mut(slot).is_some_and(Link::try_promise) {
                 self.counters.promises_refused += 1;
-                return;
+                return false;
             }
             let feed_bytes = self.feed_bytes(origin);
             let open = self
                 .open
                 .insert(now, key, now + grace, feed_bytes, Some(slot));
             open.note(now, slot, alias, false);
+            return true;
         }
+        false
     }
 
-    fn handle_want(&mut self, slot: Slot, names: List<'_, Name>) -> Result<(), Refusal> {
+    fn handle_want(
+        &mut self,
+        now: Duration,
+        slot: Slot,
+        names: List<'_, Name>,
+    ) -> Result<(), Refusal> {
         for name in names.iter() {
-            let origin = self.our_origin(slot, name.alias)?;
-            if let Some(bytes) = self.held.answer((origin, name.seq), slot) {
+            let origin = self.our_origin(name.alias)?;
+            if let Some(bytes) = self.held.answer(now, (origin, name.seq), slot) {
                 self.name_origin(slot, Lane::Bodies, origin);
                 self.send(slot, Lane::Bodies, bytes);
             }
@@ -496,7 +597,7 @@ impl Feeds {
     fn handle_part(&mut self, slot: Slot, part: Part, which: Which) -> Result<(), Refusal> {
         match which {
             Which::One(alias) => {
-                let origin = self.our_origin(slot, alias)?;
+                let origin = self.our_origin(alias)?;
                 self.origins.state_mut(origin).set_wanted(slot, part);
             }
             Which::All => {
@@ -509,18 +610,40 @@ impl Feeds {
     }
 
     fn handle_alias(&mut self, now: Duration, slot: Slot, alias: Alias, origin: &Origin) {
-        let Some((origin, displaces)) = self.origins.find_or_add(now, origin) else {
-            self.counters.origins_refused += 1;
-            return;
-        };
-        if displaces {
-            for link in self.links.iter_mut().flatten() {
-                link.forget_origin(origin);
-            }
-        }
+        let place = self.place_of(now, slot, origin);
+        self.counters.origins_refused += u64::from(place.is_none());
         if let Some(link) = self.link_mut(slot) {
-            link.set_alias(alias, origin);
+            link.set_alias(alias, place);
         }
+    }
+
+    /// The place of an origin that a neighbour names. `None` if there is none, or the neighbour names too many.
+    fn place_of(&mut self, now: Duration, slot: Slot, key: &Origin) -> Option<OriginIndex> {
+        if let Some(known) = self.origins.find(key) {
+            return Some(known);
+        }
+        if !self.link_mut(slot)?.try_name(now) {
+            return None;
+        }
+        let (origin, displaced) = self.origins.find_or_add(now, key)?;
+        if let Some(displaced) = displaced {
+            self.forget_origin(origin, displaced.choice().feed());
+        }
+        Some(origin)
+    }
+
+    /// Another origin has the place: nothing may be left that means the old one, whose feed that was.
+    fn forget_origin(&mut self, origin: OriginIndex, feed: Option<Slot>) {
+        for link in self.links.iter_mut().flatten() {
+            link.forget_origin(origin);
+        }
+        for key in self.open.keys_of(origin) {
+            self.end_promise(key);
+            self.open.remove(key);
+            self.take_unchecked(key);
+        }
+        self.held.forget_origin(origin);
+        self.count_feeds(feed, None);
     }
 
     fn handle_digest(
@@ -530,12 +653,16 @@ impl Feeds {
         entries: List<'_, DigestEntry>,
     ) -> Result<(), Refusal> {
         for entry in entries.iter() {
-            let origin = self.origin_of(slot, entry.alias)?;
+            let Some(origin) = self.origin_of(slot, entry.alias)? else {
+                self.counters.unplaced += 1;
+                continue;
+            };
             for seq in entry.seqs() {
                 let is_had = self.origins.state(origin).window().contains(seq);
                 if !is_had && origin != OriginIndex::OWN {
-                    self.counters.found_by_digest += 1;
-                    self.handle_announced(now, slot, (origin, seq), entry.alias, GRACE_DIGEST);
+                    let key = (origin, seq);
+                    let is_new = self.handle_announced(now, slot, key, entry.alias, GRACE_DIGEST);
+                    self.counters.found_by_digest += u64::from(is_new);
                 }
             }
         }
@@ -576,16 +703,23 @@ impl Feeds {
                 };
                 let is_busy = link.received_bytes() > received_bytes;
                 let time = link.answer_time();
-                if is_busy && now < at + time * ANSWER_TIMES_MAX {
+                let patience = (time * ANSWER_TIMES_MAX).clamp(DRIP_MIN, DRIP_MAX);
+                if is_busy && now < at + patience {
                     self.open.set_due(key, now + time);
                 } else {
-                    self.counters.unanswered += 1;
-                    if let Some(link) = self.link_mut(slot) {
-                        link.strike();
-                    }
+                    self.handle_unanswered(now, slot);
                     self.ask(now, key);
                 }
             }
+        }
+    }
+
+    /// A neighbour did not send in time what it had announced.
+    fn handle_unanswered(&mut self, now: Duration, slot: Slot) {
+        self.counters.unanswered += 1;
+        let link = self.link_mut(slot);
+        if link.is_some_and(|link| link.handle_unanswered(now)) {
+            self.close_link(slot, CloseReason::Promises);
         }
     }
 
@@ -644,23 +778,64 @@ impl Feeds {
             && !sent(feed)
         {
             self.counters.missed += 1;
-            let changes = self.origins.state_mut(origin).handle_missed(now);
-            self.tell(origin, &changes);
-            if self.link_mut(feed).is_some_and(Link::handle_missed) {
+            self.choose(origin, |state| state.handle_missed(now));
+            let link = self.link_mut(feed);
+            if link.is_some_and(|link| link.handle_missed(now, origin)) {
                 self.replace_feed(now, feed);
             }
         }
+        let barred = self.barred();
+        self.choose(origin, |state| {
+            state.handle_heard(now, open.first_at(), &heard, barred)
+        });
+    }
+
+    /// Links that are not to become the feed of one more origin.
+    fn barred(&self) -> Slots {
+        let mut barred = Slots::default();
+        for slot in self.taken.iter() {
+            let link = self.links[slot.index()].as_ref();
+            let is_full =
+                |link: &Link| self.fed >= SHARED_MIN && link.feeds() >= self.fed.div_ceil(2);
+            if link.is_some_and(|link| link.is_barred() || link.is_closing() || is_full(link)) {
+                barred.insert(slot);
+            }
+        }
+        barred
+    }
+
+    /// Changes what is chosen of an origin, and tells neighbours so.
+    fn choose(
+        &mut self,
+        origin: OriginIndex,
+        change: impl FnOnce(&mut OriginState) -> Vec<Change>,
+    ) {
         let state = self.origins.state_mut(origin);
-        let changes = state.handle_heard(now, open.first_at(), &heard);
+        let before = state.choice().feed();
+        let changes = change(state);
+        let after = state.choice().feed();
+        self.count_feeds(before, after);
         self.tell(origin, &changes);
+    }
+
+    /// An origin has another feed.
+    fn count_feeds(&mut self, before: Option<Slot>, after: Option<Slot>) {
+        if before == after {
+            return;
+        }
+        self.fed = self.fed + u16::from(after.is_some()) - u16::from(before.is_some());
+        for (slot, is_feed) in [(before, false), (after, true)] {
+            if let Some(link) = slot.and_then(|slot| self.link_mut(slot)) {
+                link.count_feed(is_feed);
+            }
+        }
     }
 
     /// The link feeds no origin any more.
     fn replace_feed(&mut self, now: Duration, feed: Slot) {
         for origin in self.origins.indices() {
             if self.origins.state(origin).choice().feed() == Some(feed) {
-                let changes = self.origins.state_mut(origin).handle_missed(now);
-                self.tell(origin, &changes);
+                self.choose(origin, |state| state.handle_missed(now));
             }
         }
     }
@@ -709,16 +884,16 @@ impl Feeds {
                 return;
             };
             self.digest_next = slot.index() + 1;
-            self.send_digest(slot, since);
+            self.send_digest(now, slot, since);
         }
     }
 
     /// Tells a neighbour which messages are remembered, of the origins of which one came since.
-    fn send_digest(&mut self, slot: Slot, since: Duration) {
+    fn send_digest(&mut self, now: Duration, slot: Slot, since: Duration) {
         let mut entries = Vec::new();
         for origin in self.held.origins_since(since) {
             self.name_origin(slot, Lane::Control, origin);
-            entries.extend(self.held.digest(origin));
+            entries.extend(self.held.digest(now, origin));
         }
         for some in entries.chunks(DIGEST_ENTRIES_MAX) {
             self.send(slot, Lane::Control, encode_digest(some));
@@ -747,7 +922,12 @@ impl Feeds {
             return;
         };
         open.forget_link(slot);
-        if matches!(open.stage(), Stage::Asked { slot: asked, .. } if asked == slot) {
+        // The link is gone, and its promises with it.
+        open.take_promise_of(slot);
+        if open.is_lost() {
+            self.end_promise(key);
+            self.open.remove(key);
+        } else if matches!(open.stage(), Stage::Asked { slot: asked, .. } if asked == slot) {
             self.open.set_due(key, now);
         }
     }
@@ -789,22 +969,25 @@ impl Feeds {
         link.map_or(0, Link::received_bytes)
     }
 
-    /// The origin that the neighbour calls so.
-    fn origin_of(&self, slot: Slot, alias: Alias) -> Result<OriginIndex, Refusal> {
+    /// The origin that the neighbour calls so. `None` for one that has no place here.
+    fn origin_of(&self, slot: Slot, alias: Alias) -> Result<Option<OriginIndex>, Refusal> {
         let link = self.links[slot.index()].as_ref();
         let got = alias.number();
-        link.and_then(|link| link.origin_of(alias))
-            .ok_or(Refusal::UnknownAlias { got })
+        match link.and_then(|link| link.named(alias)) {
+            Some(Named::Origin(origin)) => Ok(Some(origin)),
+            Some(Named::Unplaced) => Ok(None),
+            None => Err(Refusal::UnknownAlias { got }),
+        }
     }
 
-    /// The origin that we call so, if the neighbour can know that.
-    fn our_origin(&self, slot: Slot, alias: Alias) -> Result<OriginIndex, Refusal> {
+    /// The origin that we call so. The neighbour may mean the one that had the place before: it is told the new
+    /// name before it hears of the new one, and what it says of the old one does no harm to this.
+    fn our_origin(&self, alias: Alias) -> Result<OriginIndex, Refusal> {
         let origin = OriginIndex::from(alias);
-        let state = self.origins.get(origin);
         let got = alias.number();
-        match state {
-            Some(state) if state.is_named(slot) => Ok(origin),
-            _ => Err(Refusal::UnknownAlias { got }),
+        match self.origins.get(origin) {
+            Some(_) => Ok(origin),
+            None => Err(Refusal::UnknownAlias { got }),
         }
     }
 

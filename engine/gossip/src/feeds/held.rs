@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::message::DigestEntry;
+use super::message::{DigestEntry, with_left_ms};
 use super::origins::OriginIndex;
 use super::slot::{Slot, Slots};
 
@@ -18,6 +18,14 @@ struct Held {
     bytes: Bytes,
     /// Who asked for it and got it: nobody gets it twice.
     answered: Slots,
+    /// When nobody needs it any more, if that comes.
+    ends_at: Option<Duration>,
+}
+
+impl Held {
+    fn is_over(&self, now: Duration) -> bool {
+        self.ends_at.is_some_and(|ends_at| ends_at <= now)
+    }
 }
 
 /// The messages of the last while, within a number of bytes.
@@ -42,20 +50,45 @@ impl HeldMessages {
         }
     }
 
-    /// Remembers a message.
-    pub(super) fn insert(&mut self, now: Duration, key: Key, bytes: Bytes) {
+    /// Remembers a message, which `left_ms` milliseconds are left to; 0 for ever.
+    pub(super) fn insert(&mut self, now: Duration, key: Key, left_ms: u32, bytes: Bytes) {
         self.bytes += bytes.len();
-        let answered = Slots::default();
-        self.held.insert(key, Held { bytes, answered });
+        let left = Duration::from_millis(u64::from(left_ms));
+        let held = Held {
+            bytes,
+            answered: Slots::default(),
+            ends_at: (left_ms > 0).then(|| now.saturating_add(left)),
+        };
+        let before = self.held.insert(key, held);
+        debug_assert!(before.is_none(), "a message is accepted once");
         self.order.push_back((now, key));
         self.expire(now);
     }
 
-    /// The message for a neighbour that asks for it. `None` if it is not there any more, or was given to that
-    /// neighbour before.
-    pub(super) fn answer(&mut self, key: Key, slot: Slot) -> Option<Bytes> {
+    /// The message for a neighbour that asks for it, with the time that is left to it now. `None` if it is not
+    /// there any more, if its time is over, or if it was given to that neighbour before.
+    pub(super) fn answer(&mut self, now: Duration, key: Key, slot: Slot) -> Option<Bytes> {
         let held = self.held.get_mut(&key)?;
-        held.answered.insert(slot).then(|| held.bytes.clone())
+        if held.is_over(now) || !held.answered.insert(slot) {
+            return None;
+        }
+        let Some(ends_at) = held.ends_at else {
+            return Some(held.bytes.clone());
+        };
+        let left_ms = ends_at.saturating_sub(now).as_millis().max(1);
+        let left_ms = u32::try_from(left_ms).unwrap_or(u32::MAX);
+        Some(with_left_ms(&held.bytes, left_ms))
+    }
+
+    /// Forgets an origin's messages: another has its place.
+    pub(super) fn forget_origin(&mut self, origin: OriginIndex) {
+        let bytes = &mut self.bytes;
+        self.held.retain(|(of, _), held| {
+            let stays = *of != origin;
+            *bytes -= if stays { 0 } else { held.bytes.len() };
+            stays
+        });
+        self.order.retain(|(_, (of, _))| *of != origin);
     }
 
     /// Another link may get this place.
@@ -89,11 +122,12 @@ impl HeldMessages {
         origins
     }
 
-    /// Which of an origin's messages are remembered, from the newest on, as entries of a digest.
-    pub(super) fn digest(&self, origin: OriginIndex) -> Vec<DigestEntry> {
+    /// Which of an origin's messages are remembered and still needed, from the newest on, as entries of a
+    /// digest.
+    pub(super) fn digest(&self, now: Duration, origin: OriginIndex) -> Vec<DigestEntry> {
         let mut entries: Vec<DigestEntry> = Vec::new();
         let of_origin = self.held.range((origin, 0)..=(origin, u64::MAX));
-        for ((_, seq), _) in of_origin.rev() {
+        for ((_, seq), _) in of_origin.rev().filter(|(_, held)| !held.is_over(now)) {
             match entries.last_mut() {
                 Some(entry) if entry.last - seq < u64::from(u64::BITS) => {
                     entry.bits |= 1 << (entry.last - seq);
@@ -122,5 +156,126 @@ impl HeldMessages {
     pub(super) fn index_bytes(&self) -> usize {
         let entry = size_of::<Key>() + size_of::<Held>();
         self.held.len() * entry + self.order.capacity() * size_of::<(Duration, Key)>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::{Alias, Body, FeedMessage};
+    use super::*;
+
+    const KEEP: Duration = Duration::from_secs(30);
+    const BYTES_MAX: usize = 1000;
+
+    fn slot(number: usize) -> Slot {
+        Slot::new(number).unwrap()
+    }
+
+    fn origin(number: u16) -> OriginIndex {
+        Alias::new(number).unwrap().into()
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    fn body(left_ms: u32, payload: &[u8]) -> Bytes {
+        let body = Body {
+            alias: origin(1).alias(),
+            seq: 0,
+            urgent: false,
+            priority: 3,
+            left_ms,
+            signature: None,
+            payload,
+        };
+        FeedMessage::Body(body).encode().unwrap()
+    }
+
+    fn held() -> HeldMessages {
+        HeldMessages::new(KEEP, BYTES_MAX)
+    }
+
+    #[test]
+    fn nobody_gets_a_message_twice_but_who_comes_later_gets_it() {
+        let (mut held, key, bytes) = (held(), (origin(1), 5), body(0, b"x"));
+        held.insert(seconds(1), key, 0, bytes.clone());
+        assert_eq!(held.answer(seconds(1), (origin(1), 6), slot(3)), None);
+        for other in [3, 4] {
+            assert_eq!(
+                held.answer(seconds(1), key, slot(other)),
+                Some(bytes.clone())
+            );
+            assert_eq!(held.answer(seconds(1), key, slot(other)), None);
+        }
+        held.handle_link_down(slot(3));
+        assert_eq!(held.answer(seconds(1), key, slot(3)), Some(bytes));
+        assert_eq!(held.answer(seconds(1), key, slot(4)), None);
+    }
+
+    #[test]
+    fn messages_are_remembered_for_a_while_and_within_their_bytes() {
+        let mut held = held();
+        held.insert(seconds(1), (origin(1), 5), 0, body(0, b"x"));
+        held.expire(seconds(1) + KEEP - Duration::from_nanos(1));
+        assert_eq!(held.len(), 1);
+        held.expire(seconds(1) + KEEP);
+        assert_eq!((held.len(), held.bytes()), (0, 0));
+        let half = body(0, &[0; 483]);
+        assert_eq!(half.len() * 2, BYTES_MAX);
+        (0..2).for_each(|seq| held.insert(seconds(40), (origin(1), seq), 0, half.clone()));
+        assert_eq!((held.len(), held.bytes()), (2, BYTES_MAX));
+        held.insert(seconds(40), (origin(2), 0), 0, body(0, b""));
+        assert_eq!(held.len(), 2);
+        assert_eq!(
+            held.answer(seconds(40), (origin(1), 0), slot(0)),
+            None,
+            "the oldest went"
+        );
+    }
+
+    #[test]
+    fn an_answer_says_how_much_time_is_left() {
+        let (mut held, key) = (held(), (origin(1), 5));
+        held.insert(seconds(1), key, 2000, body(2000, b"payload"));
+        let answer = held.answer(seconds(2), key, slot(0));
+        assert_eq!(answer, Some(body(1000, b"payload")));
+        let over = seconds(3);
+        let last = over - Duration::from_nanos(1);
+        assert_eq!(held.answer(last, key, slot(1)), Some(body(1, b"payload")));
+        assert_eq!(held.digest(last, origin(1)).len(), 1);
+        assert_eq!(held.answer(over, key, slot(2)), None);
+        assert_eq!(held.digest(over, origin(1)), []);
+    }
+
+    #[test]
+    fn a_digest_has_a_bit_for_each_message_of_the_origin() {
+        let mut held = held();
+        for seq in [0, 36, 37, 100] {
+            held.insert(seconds(1), (origin(1), seq), 0, body(0, b""));
+        }
+        held.insert(seconds(2), (origin(2), 9), 0, body(0, b""));
+        let entry = |last, bits| DigestEntry {
+            alias: origin(1).alias(),
+            last,
+            bits,
+        };
+        // 100 - 63 = 37 is the last that the first entry covers.
+        let expected = [entry(100, 1 | 1 << 63), entry(36, 1 | 1 << 36)];
+        assert_eq!(held.digest(seconds(2), origin(1)), expected);
+        assert_eq!(held.origins_since(seconds(1)), [origin(2), origin(1)]);
+        assert_eq!(held.origins_since(seconds(2)), [origin(2)]);
+    }
+
+    #[test]
+    fn an_origin_that_loses_its_place_leaves_nothing() {
+        let mut held = held();
+        held.insert(seconds(1), (origin(1), 5), 0, body(0, b"x"));
+        held.insert(seconds(1), (origin(2), 5), 0, body(0, b"x"));
+        held.forget_origin(origin(1));
+        assert_eq!(held.origins_since(Duration::ZERO), [origin(2)]);
+        assert_eq!(held.bytes(), body(0, b"x").len());
+        held.expire(seconds(1) + KEEP);
+        assert_eq!((held.len(), held.bytes()), (0, 0));
     }
 }

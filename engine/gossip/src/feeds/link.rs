@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::message::{Alias, Part};
-use super::origins::OriginIndex;
+use super::allowance::{Allowance, Rate};
+use super::message::{ALIASES_MAX, Alias, Part};
+use super::origins::{OriginIndex, seconds};
 use super::smoothed::Smoothed;
 
 /// An answer that came within this is never late.
@@ -20,10 +21,45 @@ pub const PROMISES_MAX: usize = 1024;
 /// origins.
 const MISSES_MAX: u8 = 3;
 
-/// Broken promises after which a neighbour is asked last.
-const STRIKES_MAX: u8 = 3;
+/// A broken promise weighs as much as two that were kept.
+const BROKEN: u8 = 2;
+
+/// A message for which the owner blames the neighbour. No honest node sends one, but owners err.
+const BLAMED: u8 = 8;
+
+/// From three broken promises on, a neighbour is asked last.
+const DISTRUSTED: u8 = 3 * BROKEN;
+
+/// From twelve of them on, or three messages with blame, it is hung up on.
+const CLOSED: u8 = 12 * BROKEN;
+
+/// Strikes are forgotten so long after the last one.
+const STRIKES_LAST: Duration = Duration::from_secs(600);
+
+/// A link that missed messages of so many origins within [`STRIKES_LAST`] is not chosen as a feed any more.
+const MISSED_ORIGINS_MAX: usize = 3;
+
+/// New origins that a neighbour may name: all that there can be at once, as to one that has just come, and then
+/// as many as really appear.
+const NEW_ORIGINS: Rate = Rate {
+    messages: 64,
+    bytes: u32::MAX,
+};
+const NEW_ORIGINS_BURST: Duration = Duration::from_secs(ALIASES_MAX as u64 / 64);
 
 const NONE: u16 = u16::MAX;
+
+/// An origin that had no place, or has none any more: not the neighbour's fault.
+const UNPLACED: u16 = u16::MAX - 1;
+
+/// What a neighbour's alias stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Named {
+    /// This origin.
+    Origin(OriginIndex),
+    /// One that has no place here.
+    Unplaced,
+}
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -40,7 +76,16 @@ pub(super) struct Link {
     is_suspect: bool,
     misses: u8,
     strikes: u8,
+    struck_s: u32,
+    /// The last origins whose messages it missed, and when, in seconds.
+    missed: [Option<(OriginIndex, u32)>; MISSED_ORIGINS_MAX],
+    is_barred: bool,
+    is_closing: bool,
     promises: usize,
+    /// Origins whose feed it is.
+    feeds: u16,
+    allowance: Allowance,
+    new_origins: Allowance,
 }
 
 impl Link {
@@ -61,7 +106,14 @@ impl Link {
             is_suspect: false,
             misses: 0,
             strikes: 0,
+            struck_s: 0,
+            missed: [None; MISSED_ORIGINS_MAX],
+            is_barred: false,
+            is_closing: false,
             promises: 0,
+            feeds: 0,
+            allowance: Allowance::default(),
+            new_origins: Allowance::default(),
         }
     }
 
@@ -70,10 +122,16 @@ impl Link {
         self.outbound
     }
 
-    /// The origin that they call so.
-    pub(super) fn origin_of(&self, alias: Alias) -> Option<OriginIndex> {
-        let index = *self.aliases.get(usize::from(alias.number()))?;
-        (index != NONE).then(|| Alias::new(index).expect("places have aliases").into())
+    /// What they call so. `None` for an alias that they never gave.
+    pub(super) fn named(&self, alias: Alias) -> Option<Named> {
+        match *self.aliases.get(usize::from(alias.number()))? {
+            NONE => None,
+            UNPLACED => Some(Named::Unplaced),
+            index => {
+                let place = Alias::new(index).expect("places have aliases");
+                Some(Named::Origin(place.into()))
+            }
+        }
     }
 
     /// What they call the origin, if they have ever named it.
@@ -83,13 +141,13 @@ impl Link {
         Some(Alias::new(at as u16).expect("aliases were read with their bound"))
     }
 
-    /// They call the origin so from now on.
-    pub(super) fn set_alias(&mut self, alias: Alias, origin: OriginIndex) {
+    /// They call the origin so from now on; `None` for one that finds no place.
+    pub(super) fn set_alias(&mut self, alias: Alias, origin: Option<OriginIndex>) {
         let at = usize::from(alias.number());
         if self.aliases.len() <= at {
             self.aliases.resize(at + 1, NONE);
         }
-        self.aliases[at] = origin.alias().number();
+        self.aliases[at] = origin.map_or(UNPLACED, |origin| origin.alias().number());
     }
 
     /// The origin is not known any more: another has its place.
@@ -97,8 +155,11 @@ impl Link {
         let number = origin.alias().number();
         for index in &mut self.aliases {
             if *index == number {
-                *index = NONE;
+                *index = UNPLACED;
             }
+        }
+        for missed in &mut self.missed {
+            missed.take_if(|(missed, _)| *missed == origin);
         }
     }
 
@@ -148,26 +209,94 @@ impl Link {
         self.is_suspect
     }
 
-    /// It never sent a message that it should have. Returns whether it shall feed nothing any more.
-    pub(super) fn handle_missed(&mut self) -> bool {
+    /// It never sent a message of this origin that it should have. Returns whether it shall feed nothing any
+    /// more: it sent nothing for some messages, or missed those of several origins.
+    pub(super) fn handle_missed(&mut self, now: Duration, origin: OriginIndex) -> bool {
         self.misses = self.misses.saturating_add(1);
-        self.misses == MISSES_MAX
+        let now_s = seconds(now);
+        let known = |missed: &&mut Option<_>| missed.is_some_and(|(missed, _)| missed == origin);
+        let place = match self.missed.iter_mut().find(known) {
+            Some(place) => place,
+            None => {
+                let oldest = self.missed.iter_mut().min_by_key(|at| at.map(|(_, at)| at));
+                oldest.expect("there are places")
+            }
+        };
+        *place = Some((origin, now_s));
+        let is_recent = |missed: &Option<(_, u32)>| {
+            missed.is_some_and(|(_, at)| u64::from(now_s - at) <= STRIKES_LAST.as_secs())
+        };
+        let was_barred = self.is_barred;
+        self.is_barred |= self.missed.iter().all(is_recent);
+        self.misses == MISSES_MAX || (self.is_barred && !was_barred)
+    }
+
+    /// Whether it is not chosen as a feed any more, as long as there is another.
+    pub(super) fn is_barred(&self) -> bool {
+        self.is_barred
+    }
+
+    /// Origins whose feed it is.
+    pub(super) fn feeds(&self) -> u16 {
+        self.feeds
+    }
+
+    /// It became the feed of one origin more, or less.
+    pub(super) fn count_feed(&mut self, is_feed: bool) {
+        self.feeds = if is_feed {
+            self.feeds + 1
+        } else {
+            self.feeds - 1
+        };
+    }
+
+    /// A body came. Returns false when it is more than the neighbour may send.
+    pub(super) fn try_receive(
+        &mut self,
+        now: Duration,
+        rate: Rate,
+        burst: Duration,
+        bytes: usize,
+    ) -> bool {
+        self.allowance.try_spend(now, rate, burst, bytes)
     }
 
     /// It answered a request after so long.
     pub(super) fn handle_answered(&mut self, after: Duration) {
         self.answers.add(after);
-        self.strikes = 0;
+        self.strikes = self.strikes.saturating_sub(1);
     }
 
-    /// It did not answer in time.
-    pub(super) fn strike(&mut self) {
-        self.strikes = self.strikes.saturating_add(1);
+    /// It did not answer in time. Returns whether it is to be hung up on.
+    pub(super) fn handle_unanswered(&mut self, now: Duration) -> bool {
+        self.strike(now, BROKEN)
+    }
+
+    /// It sent a message for which the owner blames it. Returns whether it is to be hung up on.
+    pub(super) fn handle_blamed(&mut self, now: Duration) -> bool {
+        self.strike(now, BLAMED)
+    }
+
+    fn strike(&mut self, now: Duration, weight: u8) -> bool {
+        let now_s = seconds(now);
+        if u64::from(now_s.saturating_sub(self.struck_s)) > STRIKES_LAST.as_secs() {
+            self.strikes = 0;
+        }
+        self.struck_s = now_s;
+        self.strikes = self.strikes.saturating_add(weight);
+        let closes = self.strikes >= CLOSED && !self.is_closing;
+        self.is_closing |= closes;
+        closes
+    }
+
+    /// Whether it is to be hung up on: nothing of it is heard any more.
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing
     }
 
     /// Whether it keeps what it announces.
     pub(super) fn is_trusted(&self) -> bool {
-        self.strikes < STRIKES_MAX && !self.is_suspect
+        self.strikes < DISTRUSTED && !self.is_suspect && !self.is_closing
     }
 
     /// How long it may take to answer.
@@ -178,6 +307,12 @@ impl Link {
     /// Half a round trip.
     pub(super) fn one_way(&self) -> Duration {
         self.answers.mean() / 2
+    }
+
+    /// It named an origin that is not known. Returns false when it does so too often.
+    pub(super) fn try_name(&mut self, now: Duration) -> bool {
+        self.new_origins
+            .try_spend(now, NEW_ORIGINS, NEW_ORIGINS_BURST, 0)
     }
 
     /// It announced something that is not there yet. Returns false when it has announced too much.
@@ -195,5 +330,127 @@ impl Link {
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>() + self.aliases.capacity() * size_of::<u16>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1000);
+
+    fn link() -> Link {
+        Link::new(true, Some(Duration::from_millis(100)))
+    }
+
+    fn alias(number: u16) -> Alias {
+        Alias::new(number).unwrap()
+    }
+
+    fn origin(number: u16) -> OriginIndex {
+        alias(number).into()
+    }
+
+    #[test]
+    fn an_alias_stands_for_what_it_was_given_to_last() {
+        let mut link = link();
+        assert_eq!(link.named(alias(7)), None);
+        link.set_alias(alias(7), Some(origin(2)));
+        assert_eq!(link.named(alias(6)), None, "it was not given");
+        assert_eq!(link.named(alias(7)), Some(Named::Origin(origin(2))));
+        assert_eq!(link.alias_of(origin(2)), Some(alias(7)));
+        link.set_alias(alias(7), None);
+        assert_eq!(link.named(alias(7)), Some(Named::Unplaced));
+        assert_eq!(link.alias_of(origin(2)), None);
+        let last = alias(ALIASES_MAX - 1);
+        link.set_alias(last, Some(origin(ALIASES_MAX - 1)));
+        link.forget_origin(origin(ALIASES_MAX - 1));
+        assert_eq!(link.named(last), Some(Named::Unplaced));
+    }
+
+    #[test]
+    fn three_broken_promises_cost_trust_and_kept_ones_win_it_back() {
+        let mut link = link();
+        for _ in 0..2 {
+            assert!(!link.handle_unanswered(NOW) && link.is_trusted());
+        }
+        link.handle_unanswered(NOW);
+        assert!(!link.is_trusted());
+        link.handle_answered(Duration::from_millis(100));
+        assert!(link.is_trusted());
+        // Who keeps every second promise loses.
+        while link.is_trusted() {
+            link.handle_unanswered(NOW);
+            link.handle_answered(Duration::from_millis(100));
+        }
+    }
+
+    #[test]
+    fn strikes_are_forgotten_after_ten_minutes_and_not_before() {
+        for (pause, closes) in [(STRIKES_LAST, true), (STRIKES_LAST + NOW, false)] {
+            let mut link = link();
+            for _ in 0..11 {
+                assert!(!link.handle_unanswered(NOW));
+            }
+            assert_eq!(link.handle_unanswered(NOW + pause), closes);
+            assert_eq!(link.is_closing(), closes);
+            assert!(
+                !closes || !link.handle_unanswered(NOW + pause),
+                "it is said once"
+            );
+        }
+    }
+
+    #[test]
+    fn a_link_that_misses_three_origins_in_ten_minutes_is_barred() {
+        let mut missing = link();
+        for _ in 0..9 {
+            missing.handle_missed(NOW, origin(1));
+            missing.handle_missed(NOW, origin(2));
+        }
+        assert!(!missing.is_barred(), "two origins");
+        let late = NOW + STRIKES_LAST + Duration::from_secs(1);
+        missing.handle_missed(late, origin(3));
+        assert!(!missing.is_barred(), "the others were missed long ago");
+        missing.handle_missed(late, origin(4));
+        assert!(missing.handle_missed(late, origin(5)), "said once");
+        assert!(missing.is_barred());
+    }
+
+    #[test]
+    fn a_link_that_sends_nothing_at_all_feeds_nothing_after_three_messages() {
+        let mut link = link();
+        assert!(!link.handle_missed(NOW, origin(1)) && !link.handle_missed(NOW, origin(1)));
+        link.handle_sent();
+        assert!(!link.handle_missed(NOW, origin(1)) && !link.handle_missed(NOW, origin(1)));
+        assert!(link.handle_missed(NOW, origin(1)));
+    }
+
+    #[test]
+    fn who_is_suspected_is_asked_last_until_it_sends_something() {
+        let mut link = link();
+        link.suspect();
+        assert!(link.is_suspect() && !link.is_trusted());
+        link.handle_sent();
+        assert!(!link.is_suspect() && link.is_trusted());
+    }
+
+    #[test]
+    fn so_much_is_promised_and_one_more_is_not() {
+        let mut link = link();
+        assert!((0..PROMISES_MAX).all(|_| link.try_promise()));
+        assert!(!link.try_promise());
+        link.end_promise();
+        assert!(link.try_promise() && !link.try_promise());
+    }
+
+    #[test]
+    fn an_answer_may_take_as_long_as_answers_do_within_bounds() {
+        let answer_time = |rtt| Link::new(true, rtt).answer_time();
+        assert_eq!(answer_time(Some(Duration::ZERO)), ANSWER_MIN);
+        assert_eq!(answer_time(Some(Duration::from_secs(9))), ANSWER_MAX);
+        let unknown = answer_time(None);
+        assert!(unknown > Duration::from_millis(250) && unknown < ANSWER_MAX);
+        assert_eq!(link().one_way(), Duration::from_millis(50));
     }
 }

@@ -58,6 +58,9 @@ const PART: u8 = 4;
 const ALIAS: u8 = 5;
 const DIGEST: u8 = 6;
 
+// The last field of a body's header.
+const LEFT_MS_AT: usize = BODY_HEADER_BYTES - size_of::<u32>();
+
 const URGENT: u8 = 1;
 const SIGNED: u8 = 2;
 
@@ -459,6 +462,17 @@ fn put_body(bytes: &mut BytesMut, body: &Body<'_>) -> Result<(), Refusal> {
     }
     bytes.put_slice(body.payload);
     Ok(())
+}
+
+/// The bytes of a body with another time left.
+///
+/// # Panics
+/// For bytes that are no body.
+pub(super) fn with_left_ms(body: &Bytes, left_ms: u32) -> Bytes {
+    assert_eq!(body.first(), Some(&BODY), "only a body has time left");
+    let mut bytes = BytesMut::from(&body[..]);
+    bytes[LEFT_MS_AT..BODY_HEADER_BYTES].copy_from_slice(&left_ms.to_le_bytes());
+    bytes.freeze()
 }
 
 fn check_payload(body: &Body<'_>) -> Result<(), Refusal> {

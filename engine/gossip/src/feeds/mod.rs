@@ -13,10 +13,14 @@
 //! [`Feeds`] is the whole of it as a value. Its parts: the messages byte by byte ([`FeedMessage`]), the choice of
 //! an origin's links ([`FeedChoice`]), and what was had of an origin's messages ([`SeqWindow`]).
 
+mod allowance;
 mod choice;
 mod config;
 #[expect(clippy::module_inception, reason = "the protocol is the room's noun")]
 mod feeds;
+#[cfg(test)]
+mod feeds_tests;
+mod fuzz;
 mod held;
 mod id;
 mod link;
@@ -31,11 +35,13 @@ mod smoothed;
 mod tests;
 mod window;
 
+pub use allowance::Rate;
 pub use choice::{
     BACKUPS_MAX, Change, EARLIER_BY, FeedChoice, Heard, LEARNING, MISSES_MAX, REST, RESTING_MAX,
 };
 pub use config::{Counters, FeedsConfig};
 pub use feeds::Feeds;
+pub use fuzz::fuzz_feeds;
 pub use id::MessageId;
 pub use link::PROMISES_MAX;
 pub use message::{
@@ -45,7 +51,7 @@ pub use message::{
     fuzz_feed_message,
 };
 pub use origins::{IDLE_MIN, ORIGINS_MAX};
-pub use output::{Delivery, Lane, Output, Verdict};
+pub use output::{CloseReason, Delivery, Lane, Output, Verdict};
 pub use refusal::Refusal;
 pub use slot::{LINKS_MAX, Slot, Slots};
 pub use window::{SeqWindow, WINDOW_MAX};

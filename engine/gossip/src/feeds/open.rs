@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::choice::Heard;
 use super::held::Key;
 use super::message::Alias;
+use super::origins::OriginIndex;
 use super::slot::{Slot, Slots};
 
 /// How far a message is.
@@ -135,6 +136,11 @@ impl Open {
         self.promised_by.take()
     }
 
+    /// The link promised it first, and is gone: nobody's promise is kept by its coming.
+    pub(super) fn take_promise_of(&mut self, slot: Slot) {
+        self.promised_by.take_if(|by| *by == slot);
+    }
+
     /// Somebody checks it.
     pub(super) fn handle_checking(&mut self) {
         self.stage = Stage::Checking;
@@ -149,6 +155,13 @@ impl Open {
     pub(super) fn forget_link(&mut self, slot: Slot) {
         self.words.retain(|word| word.heard.slot != slot);
         self.spoke.remove(slot);
+        self.asked.remove(slot);
+    }
+
+    /// Whether nobody is left who could send it.
+    pub(super) fn is_lost(&self) -> bool {
+        let is_missing = matches!(self.stage, Stage::Waiting | Stage::Asked { .. });
+        is_missing && self.words.is_empty()
     }
 }
 
@@ -169,6 +182,7 @@ impl OpenMessages {
         feed_bytes: u64,
         promised_by: Option<Slot>,
     ) -> &mut Open {
+        debug_assert!(!self.open.contains_key(&key), "it is the first time");
         self.due.insert((due, key));
         self.open.entry(key).or_insert(Open {
             first_at: now,
@@ -202,8 +216,8 @@ impl OpenMessages {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// A message of which something is due by now.
-    pub(super) fn pop_due(&mut self, now: Duration) -> Option<Key> {
+    /// A message of which something is due by now. Whoever asks sets another moment, or removes it.
+    pub(super) fn first_due(&mut self, now: Duration) -> Option<Key> {
         let (due, key) = *self.due.first()?;
         (due <= now).then_some(key)
     }
@@ -215,14 +229,128 @@ impl OpenMessages {
         Some(open)
     }
 
-    /// All that have not come.
+    /// All of them.
     pub(super) fn keys(&self) -> Vec<Key> {
         self.open.keys().copied().collect()
+    }
+
+    /// Those of an origin.
+    pub(super) fn keys_of(&self, origin: OriginIndex) -> Vec<Key> {
+        let all = (origin, 0)..=(origin, u64::MAX);
+        self.open.range(all).map(|(key, _)| *key).collect()
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
     }
 
     /// Bytes that they take.
     pub(super) fn bytes(&self) -> usize {
         let words: usize = self.open.values().map(|open| open.words.capacity()).sum();
         self.open.len() * (size_of::<Key>() * 3 + size_of::<Open>()) + words * size_of::<Word>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Key = (OriginIndex::OWN, 5);
+
+    fn slot(number: usize) -> Slot {
+        Slot::new(number).unwrap()
+    }
+
+    fn alias(number: u16) -> Alias {
+        Alias::new(number).unwrap()
+    }
+
+    fn millis(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    /// A message of which links 1, 2 and 3 spoke.
+    fn spoken_of(messages: &mut OpenMessages) -> &mut Open {
+        let open = messages.insert(millis(100), KEY, millis(140), 0, Some(slot(1)));
+        for number in 1..4 {
+            open.note(millis(100 + number), slot(number as usize), alias(9), false);
+        }
+        open
+    }
+
+    #[test]
+    fn links_are_asked_in_the_order_in_which_they_spoke_and_trusted_ones_first() {
+        let mut messages = OpenMessages::default();
+        let open = spoken_of(&mut messages);
+        let mut asked = Vec::new();
+        while let Some((next, _)) = open.next_to_ask(|slot| slot.index() != 1) {
+            asked.push(next.index());
+            open.handle_asked(millis(150), next, 0);
+        }
+        assert_eq!(asked, [2, 3, 1]);
+        assert!(open.was_asked());
+        open.wait_again();
+        assert_eq!(open.next_to_ask(|_| true), Some((slot(1), alias(9))));
+    }
+
+    #[test]
+    fn what_a_link_says_twice_counts_once() {
+        let mut messages = OpenMessages::default();
+        let open = spoken_of(&mut messages);
+        open.note(millis(190), slot(2), alias(9), true);
+        let heard = open.heard();
+        let times: Vec<u64> = heard
+            .iter()
+            .map(|heard| heard.after.as_millis() as u64)
+            .collect();
+        assert_eq!(times, [1, 2, 3]);
+        assert!(heard.iter().all(|heard| !heard.sent));
+    }
+
+    #[test]
+    fn a_message_is_lost_when_the_last_who_spoke_of_it_is_gone_and_it_is_not_there() {
+        let mut messages = OpenMessages::default();
+        let open = spoken_of(&mut messages);
+        for number in 1..4 {
+            assert!(!open.is_lost());
+            open.forget_link(slot(number));
+        }
+        assert!(open.is_lost());
+        open.handle_checking();
+        assert!(!open.is_lost());
+        open.handle_held();
+        assert!(!open.is_lost());
+    }
+
+    #[test]
+    fn a_promise_ends_once_and_not_by_the_next_link_in_the_place() {
+        let mut messages = OpenMessages::default();
+        let open = spoken_of(&mut messages);
+        open.take_promise_of(slot(2));
+        assert_eq!(open.take_promise(), Some(slot(1)));
+        assert_eq!(open.take_promise(), None);
+        let mut messages = OpenMessages::default();
+        let open = spoken_of(&mut messages);
+        open.take_promise_of(slot(1));
+        assert_eq!(open.take_promise(), None);
+    }
+
+    #[test]
+    fn each_message_is_due_at_one_moment() {
+        let mut messages = OpenMessages::default();
+        spoken_of(&mut messages);
+        messages.set_due(KEY, millis(120));
+        assert_eq!(messages.first_due(millis(119)), None);
+        assert_eq!(messages.first_due(millis(120)), Some(KEY));
+        messages.set_due(KEY, millis(500));
+        assert_eq!(messages.next_due(), Some(millis(500)));
+        assert_eq!(messages.keys_of(OriginIndex::OWN), [KEY]);
+        assert_eq!(messages.keys_of(alias(1).into()), []);
+        assert!(messages.remove(KEY).is_some() && messages.remove(KEY).is_none());
+        assert_eq!(
+            (messages.next_due(), messages.len(), messages.bytes()),
+            (None, 0, 0)
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
+use super::allowance::{Allowance, Rate};
 use super::choice::{Change, FeedChoice, Heard};
 use super::message::{ALIASES_MAX, Alias, Part};
 use super::output::{LANES, Lane};
@@ -22,6 +23,13 @@ pub const IDLE_MIN: Duration = Duration::from_secs(60);
 /// After a link was told its part, messages that began before this has passed say nothing of whether it
 /// does so: longer than a round trip round the world.
 const HEED: Duration = Duration::from_millis(400);
+
+/// An origin that was silent for so long is named again to each neighbour, who may have given its place to
+/// another: half of [`IDLE_MIN`], since neighbours hear it at different times.
+const NAME_AGAIN: Duration = Duration::from_secs(IDLE_MIN.as_secs() / 2);
+
+/// Moments are kept in these, so that a word lasts for two years.
+const TICK: Duration = Duration::from_millis(16);
 
 /// An origin's place in the table; it is also the alias by which this node calls it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -61,8 +69,9 @@ pub(super) struct OriginState {
     quiet: Slots,
     /// Who was told our alias for it, in each lane: what is in one may overtake what is in the other.
     named: [Slots; LANES],
-    told_ms: u32,
+    told_ticks: u32,
     heard_s: u32,
+    allowance: Allowance,
 }
 
 // 10,000 origins, with 32 bytes for their aliases on 16 links, stay below 2 MiB.
@@ -79,8 +88,9 @@ impl OriginState {
             backups: Slots::default(),
             quiet: Slots::default(),
             named: [Slots::default(); LANES],
-            told_ms: 0,
+            told_ticks: 0,
             heard_s: seconds(now),
+            allowance: Allowance::default(),
         }
     }
 
@@ -96,8 +106,28 @@ impl OriginState {
 
     /// A message of it was accepted.
     pub(super) fn handle_accepted(&mut self, now: Duration, seq: u64) {
+        let silent_s = seconds(now).saturating_sub(self.heard_s);
+        if u64::from(silent_s) >= NAME_AGAIN.as_secs() {
+            self.named = [Slots::default(); LANES];
+        }
         self.window.insert(seq);
         self.heard_s = seconds(now);
+    }
+
+    /// Whether a message of it was ever had.
+    fn was_heard(&self) -> bool {
+        self.window.last().is_some()
+    }
+
+    /// A message of it is to be passed on. Returns false when it publishes too much.
+    pub(super) fn try_pass_on(
+        &mut self,
+        now: Duration,
+        rate: Rate,
+        burst: Duration,
+        bytes: usize,
+    ) -> bool {
+        self.allowance.try_spend(now, rate, burst, bytes)
     }
 
     /// Who sends and who announces.
@@ -116,6 +146,7 @@ impl OriginState {
         now: Duration,
         first_at: Duration,
         heard: &[Heard],
+        barred: Slots,
     ) -> Vec<Change> {
         let feed = heard
             .iter()
@@ -125,11 +156,11 @@ impl OriginState {
         {
             self.lateness.add(feed.after);
         }
-        let heeded = Duration::from_millis(u64::from(self.told_ms)) + HEED;
-        if self.told_ms > 0 && first_at < heeded {
+        let heeded = TICK * self.told_ticks + HEED;
+        if self.told_ticks > 0 && first_at < heeded {
             return Vec::new();
         }
-        let changes = self.choice.handle_heard(now, heard);
+        let changes = self.choice.handle_heard(now, heard, barred);
         self.note_told(now, &changes);
         changes
     }
@@ -188,14 +219,11 @@ impl OriginState {
         self.named[lane as usize].insert(slot)
     }
 
-    /// Whether the neighbour may know our alias.
-    pub(super) fn is_named(&self, slot: Slot) -> bool {
-        self.named.iter().any(|named| named.contains(slot))
-    }
-
     fn note_told(&mut self, now: Duration, changes: &[Change]) {
         if !changes.is_empty() {
-            self.told_ms = u32::try_from(now.as_millis()).unwrap_or(u32::MAX).max(1);
+            // At least 1, since 0 stands for never.
+            let ticks = now.as_millis() / TICK.as_millis();
+            self.told_ticks = u32::try_from(ticks).unwrap_or(u32::MAX).max(1);
         }
     }
 }
@@ -220,23 +248,30 @@ impl OriginTable {
         table
     }
 
-    /// The origin of this key. One that is not known takes a free place, or that of the origin that was
-    /// silent for longest. `None` when no place is free: all origins said something in the last minute.
-    /// Also returns whether another origin had to go, which nothing may name any more.
+    /// The origin of this key, if it has a place.
+    pub(super) fn find(&self, key: &Origin) -> Option<OriginIndex> {
+        let is_it = |at: &u16| self.states[usize::from(*at)].key == *key;
+        let at = self.places.find(self.hash(key), is_it)?;
+        Some(OriginIndex(*at))
+    }
+
+    /// The origin of this key. One that is not known takes a free place, or that of an origin of which nothing
+    /// was ever had, or of the one that was silent for longest. `None` when no place is free: all origins said
+    /// something in the last minute.
+    /// Also returns the origin that had to go, which nothing may name any more.
     pub(super) fn find_or_add(
         &mut self,
         now: Duration,
         key: &Origin,
-    ) -> Option<(OriginIndex, bool)> {
-        let hash = self.hash(key);
-        let is_it = |at: &u16| self.states[usize::from(*at)].key == *key;
-        if let Some(at) = self.places.find(hash, is_it) {
-            return Some((OriginIndex(*at), false));
+    ) -> Option<(OriginIndex, Option<Box<OriginState>>)> {
+        if let Some(index) = self.find(key) {
+            return Some((index, None));
         }
+        let hash = self.hash(key);
         let state = OriginState::new(*key, now);
-        let (index, displaces) = if self.states.len() < ORIGINS_MAX {
+        let (index, displaced) = if self.states.len() < ORIGINS_MAX {
             self.states.push(state);
-            (OriginIndex((self.states.len() - 1) as u16), false)
+            (OriginIndex((self.states.len() - 1) as u16), None)
         } else {
             let index = self.longest_silent(now)?;
             let old = std::mem::replace(&mut self.states[index.at()], state);
@@ -244,13 +279,13 @@ impl OriginTable {
             if let Ok(place) = self.places.find_entry(old_hash, |at| *at == index.0) {
                 place.remove();
             }
-            (index, true)
+            (index, Some(Box::new(old)))
         };
         let (states, seed) = (&self.states, self.seed);
         self.places.insert_unique(hash, index.0, |at| {
             hash_of(&states[usize::from(*at)].key, seed)
         });
-        Some((index, displaces))
+        Some((index, displaced))
     }
 
     /// The origin at this place, if there is one.
@@ -287,11 +322,13 @@ impl OriginTable {
             + windows.sum::<usize>()
     }
 
+    /// The origin that goes first: one of which nothing was ever had, since anybody can name those without end,
+    /// and else the one that was silent for longest.
     fn longest_silent(&self, now: Duration) -> Option<OriginIndex> {
         let others = self.states.iter().enumerate().skip(1);
-        let (at, state) = others.min_by_key(|(_, state)| state.heard_s)?;
+        let (at, state) = others.min_by_key(|(_, state)| (state.was_heard(), state.heard_s))?;
         let is_idle = Duration::from_secs(u64::from(state.heard_s)) + IDLE_MIN <= now;
-        is_idle.then_some(OriginIndex(at as u16))
+        (is_idle || !state.was_heard()).then_some(OriginIndex(at as u16))
     }
 
     fn hash(&self, key: &Origin) -> u64 {
@@ -306,7 +343,7 @@ fn hash_of(key: &Origin, seed: u64) -> u64 {
     mixed ^ (mixed >> 32)
 }
 
-fn seconds(now: Duration) -> u32 {
+pub(super) fn seconds(now: Duration) -> u32 {
     u32::try_from(now.as_secs()).unwrap_or(u32::MAX)
 }
 
@@ -324,36 +361,37 @@ mod tests {
     fn an_origin_keeps_its_place_and_the_first_is_this_node() {
         let mut table = OriginTable::new(key(0), 7);
         let first = table.find_or_add(Duration::ZERO, &key(9));
-        assert_eq!(first, Some((OriginIndex(1), false)));
-        assert_eq!(table.find_or_add(Duration::ZERO, &key(9)), first);
-        assert_eq!(
-            table.find_or_add(Duration::ZERO, &key(0)),
-            Some((OriginIndex::OWN, false))
-        );
+        assert_eq!(first.map(|(index, _)| index), Some(OriginIndex(1)));
+        assert_eq!(table.find(&key(9)), Some(OriginIndex(1)));
+        let again = table.find_or_add(Duration::ZERO, &key(9));
+        assert!(matches!(again, Some((OriginIndex(1), None))));
+        assert_eq!(table.find(&key(0)), Some(OriginIndex::OWN));
     }
 
     #[test]
     fn a_full_table_takes_another_in_when_one_was_silent_for_a_minute() {
         let mut table = OriginTable::new(key(0), 7);
         for number in 1..ORIGINS_MAX as u32 {
-            table.find_or_add(Duration::from_secs(1), &key(number));
+            let (index, _) = table
+                .find_or_add(Duration::from_secs(1), &key(number))
+                .unwrap();
+            let state = table.state_mut(index);
+            state.handle_accepted(Duration::from_secs(1), 0);
         }
         let another = key(u32::MAX);
         let early = IDLE_MIN + Duration::from_secs(1);
-        table.state_mut(OriginIndex(1)).handle_accepted(early, 0);
-        assert_eq!(
-            table.find_or_add(early - Duration::from_nanos(1), &another),
-            None
-        );
-        assert_eq!(
-            table.find_or_add(early, &another),
-            Some((OriginIndex(2), true))
-        );
-        assert_eq!(
-            table.find_or_add(early, &key(2)),
-            Some((OriginIndex(3), true)),
-            "2 was forgotten"
-        );
+        table.state_mut(OriginIndex(1)).handle_accepted(early, 1);
+        let mut add = |now, key| {
+            let (index, displaced) = table.find_or_add(now, key)?;
+            Some((index.0, displaced.map(|old| old.key)))
+        };
+        assert_eq!(add(early - Duration::from_nanos(1), &another), None);
+        assert_eq!(add(early, &another), Some((2, Some(key(2)))));
+        let newest = key(u32::MAX - 1);
+        let reason = "nothing was had of the other yet";
+        assert_eq!(add(early, &newest), Some((2, Some(another))), "{reason}");
+        table.state_mut(OriginIndex(2)).handle_accepted(early, 0);
+        assert_eq!(table.find(&another), None, "it was forgotten");
         assert_eq!(table.indices().count(), ORIGINS_MAX);
     }
 
@@ -372,8 +410,19 @@ mod tests {
         state.handle_link_down(Duration::ZERO, slot);
         assert_eq!(state.wanted(slot), None);
         assert!(
-            !state.is_named(slot),
+            state.note_named(slot, Lane::Control),
             "the next link in this place does not know it"
         );
+    }
+
+    #[test]
+    fn an_origin_that_was_silent_for_half_a_minute_is_named_again() {
+        let mut state = OriginState::new(key(1), Duration::ZERO);
+        let slot = Slot::new(5).unwrap();
+        state.note_named(slot, Lane::Control);
+        state.handle_accepted(NAME_AGAIN - Duration::from_nanos(1), 0);
+        assert!(!state.note_named(slot, Lane::Control));
+        state.handle_accepted(NAME_AGAIN * 2, 1);
+        assert!(state.note_named(slot, Lane::Control));
     }
 }

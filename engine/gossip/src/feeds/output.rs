@@ -1,6 +1,7 @@
 //! [`Output`]: what the owner of a [`Feeds`](super::Feeds) shall do.
 
 use bytes::Bytes;
+use thiserror::Error;
 
 use super::message::SIGNATURE_BYTES;
 use super::slot::Slot;
@@ -53,6 +54,36 @@ pub enum Output {
     Deliver(Delivery),
     /// Say with [`Feeds::handle_verdict`](super::Feeds::handle_verdict) whether the message is good.
     Check(Delivery),
+    /// Hang up, and say so with [`Feeds::handle_link_down`](super::Feeds::handle_link_down). Until then nothing of
+    /// the link is heard.
+    Close {
+        /// Which link.
+        slot: Slot,
+        /// What the neighbour did.
+        reason: CloseReason,
+    },
+}
+
+impl Output {
+    /// Whether it is about this link.
+    pub(super) fn is_for(&self, link: Slot) -> bool {
+        match self {
+            Output::Send { slot, .. } | Output::Close { slot, .. } => *slot == link,
+            Output::Deliver(_) | Output::Check(_) => false,
+        }
+    }
+}
+
+/// Why a link is closed though each of its messages could be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// It announces messages and does not send them.
+    #[error("the neighbour announces messages and does not send them")]
+    Promises,
+    /// It sends messages that the owner blames it for.
+    #[error("the neighbour sends messages that no honest node passes on")]
+    Messages,
 }
 
 /// What a check has found.
@@ -60,7 +91,8 @@ pub enum Output {
 pub enum Verdict {
     /// It is good: deliver it and pass it on.
     PassOn,
-    /// It is good for nothing, and nobody's fault: too late, or known by another way.
+    /// It is good for nothing, and nobody's fault: too late, or known by another way. Its signature is right: from
+    /// now on its number counts as had.
     Ignore,
     /// Whoever sent it is to blame: no honest node passes such a message on.
     Blame,

@@ -27,6 +27,9 @@ pub struct Slots(u64);
 const _: () = assert!(LINKS_MAX == u64::BITS as usize);
 
 impl Slots {
+    /// None.
+    pub const NONE: Slots = Slots(0);
+
     /// Whether the slot is in it.
     pub fn contains(self, slot: Slot) -> bool {
         self.0 & bit(slot) != 0

@@ -393,7 +393,9 @@ mod tests {
 
         fn tell(&mut self, what: impl FnOnce(&mut Plumtree, &mut Context<'_, PlumtreeMessage>)) {
             let mut deliveries = Vec::new();
-            let mut context = Context::new(&mut self.network, &mut deliveries, NodeIndex(0));
+            let mut closing = Vec::new();
+            let (network, node) = (&mut self.network, NodeIndex(0));
+            let mut context = Context::new(network, &mut deliveries, &mut closing, node);
             what(&mut self.node, &mut context);
         }
 

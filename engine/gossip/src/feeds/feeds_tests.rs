@@ -1,0 +1,730 @@
+//! A node and scripted neighbours: what it says and does, both sides of each limit.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::message::{encode_digest, encode_have, encode_want};
+use super::*;
+use crate::coded::Origin;
+
+const OWN: Origin = [0; 32];
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A node, and what it said since it was last asked.
+struct Node {
+    feeds: Feeds,
+    now: Duration,
+    outputs: Vec<Output>,
+}
+
+impl Node {
+    fn new(config: FeedsConfig) -> Self {
+        Node {
+            feeds: Feeds::new(config, OWN, 100, 7),
+            now: SECOND,
+            outputs: Vec::new(),
+        }
+    }
+
+    fn with_links(count: usize) -> (Self, Vec<Slot>) {
+        let mut node = Node::new(FeedsConfig::default());
+        let slots = (0..count).map(|_| node.link()).collect();
+        node.outputs.clear();
+        (node, slots)
+    }
+
+    fn link(&mut self) -> Slot {
+        let slot = self.feeds.handle_link_up(self.now, true, Some(20 * MS));
+        self.drain();
+        slot.expect("there is room")
+    }
+
+    fn unlink(&mut self, slot: Slot) {
+        self.feeds.handle_link_down(self.now, slot);
+        self.drain();
+    }
+
+    fn hear(&mut self, slot: Slot, bytes: &Bytes) {
+        let read = self.feeds.handle_message(self.now, slot, bytes);
+        read.expect("the message keeps the rules");
+        self.drain();
+    }
+
+    fn say(&mut self, slot: Slot, message: FeedMessage<'_>) {
+        self.hear(slot, &message.encode().unwrap());
+    }
+
+    /// The neighbour calls origin `number` so.
+    fn name(&mut self, slot: Slot, number: u8) {
+        self.say(slot, FeedMessage::Alias(alias(number), [number; 32]));
+    }
+
+    fn announce(&mut self, slot: Slot, number: u8, seq: u64) {
+        self.hear(slot, &encode_have(&[name(number, seq)]));
+    }
+
+    fn body(&mut self, slot: Slot, number: u8, seq: u64) {
+        self.hear(slot, &body(number, seq, 0, b"payload"));
+    }
+
+    fn judge(&mut self, number: u8, seq: u64, verdict: Verdict) {
+        self.feeds
+            .handle_verdict(self.now, &[number; 32], seq, verdict);
+        self.drain();
+    }
+
+    fn publish(&mut self, left: Option<Duration>) -> u64 {
+        let message = Delivery {
+            origin: OWN,
+            seq: 0,
+            urgent: false,
+            priority: 0,
+            signature: None,
+            payload: Bytes::from_static(b"payload"),
+        };
+        let seq = self.feeds.publish(self.now, &message, left).unwrap();
+        self.drain();
+        seq
+    }
+
+    /// Lets time pass, and everything happen at its moment.
+    fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.feeds.next_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.feeds.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.feeds.poll_output() {
+            self.outputs.push(output);
+        }
+    }
+
+    fn take(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// Who was sent messages that `is_it`, in that order.
+    fn sent_to(&mut self, is_it: impl Fn(&FeedMessage<'_>) -> bool) -> Vec<Slot> {
+        let sent = |output: &Output| match output {
+            Output::Send { slot, bytes, .. } => {
+                is_it(&FeedMessage::decode(bytes).unwrap()).then_some(*slot)
+            }
+            _ => None,
+        };
+        self.take().iter().filter_map(sent).collect()
+    }
+
+    fn asked(&mut self) -> Vec<Slot> {
+        self.sent_to(|message| matches!(message, FeedMessage::Want(_)))
+    }
+
+    fn delivered(&mut self) -> usize {
+        let is_it = |output: &Output| matches!(output, Output::Deliver(_));
+        self.take().iter().filter(|output| is_it(output)).count()
+    }
+}
+
+fn alias(number: u8) -> Alias {
+    Alias::new(number.into()).unwrap()
+}
+
+fn name(number: u8, seq: u64) -> Name {
+    let alias = alias(number);
+    Name { alias, seq }
+}
+
+fn body(number: u8, seq: u64, left_ms: u32, payload: &[u8]) -> Bytes {
+    FeedMessage::Body(Body {
+        alias: alias(number),
+        seq,
+        urgent: false,
+        priority: 0,
+        left_ms,
+        signature: None,
+        payload,
+    })
+    .encode()
+    .unwrap()
+}
+
+fn is_body(message: &FeedMessage<'_>) -> bool {
+    matches!(message, FeedMessage::Body(_))
+}
+
+#[test]
+fn what_a_node_publishes_goes_to_all_who_have_not_refused_it() {
+    let (mut node, slots) = Node::with_links(3);
+    node.publish(None);
+    assert_eq!(node.sent_to(is_body), slots);
+    // Alias 0 is what the node calls itself.
+    for (slot, part) in slots.iter().zip([Part::Feed, Part::Backup, Part::Quiet]) {
+        node.say(*slot, FeedMessage::Part(part, Which::One(alias(0)), 0));
+    }
+    node.publish(None);
+    let outputs = node.take();
+    let sent = |output: &Output| match output {
+        Output::Send { slot, bytes, .. } => Some((*slot, bytes[0])),
+        _ => None,
+    };
+    let sent: Vec<_> = outputs.iter().filter_map(sent).collect();
+    // A body, and an announcement after the alias in that lane.
+    assert_eq!(sent[0], (slots[0], 1));
+    assert_eq!(sent.last(), Some(&(slots[1], 2)));
+    assert!(sent.iter().all(|(slot, _)| *slot != slots[2]));
+}
+
+#[test]
+fn a_stripe_of_large_payloads_moves_nothing_here() {
+    let (mut node, slots) = Node::with_links(1);
+    node.publish(None);
+    let quiet = |stripe| FeedMessage::Part(Part::Quiet, Which::One(alias(0)), stripe);
+    node.say(slots[0], quiet(1));
+    node.take();
+    node.publish(None);
+    assert_eq!(node.sent_to(is_body), slots);
+    node.say(slots[0], quiet(0));
+    node.publish(None);
+    assert_eq!(node.sent_to(is_body), []);
+}
+
+#[test]
+fn a_message_is_delivered_once_and_passed_on_to_who_wants_it() {
+    let (mut node, slots) = Node::with_links(3);
+    node.name(slots[0], 1);
+    node.say(slots[2], FeedMessage::Part(Part::Feed, Which::All, 0));
+    node.body(slots[0], 1, 5);
+    let outputs = node.take();
+    let is_delivery =
+        |output: &Output| matches!(output, Output::Deliver(message) if message.seq == 5);
+    assert_eq!(
+        outputs.iter().filter(|output| is_delivery(output)).count(),
+        1
+    );
+    node.outputs = outputs;
+    assert_eq!(node.sent_to(is_body), [slots[2]]);
+    node.body(slots[0], 1, 5);
+    assert_eq!(node.delivered(), 0);
+    assert_eq!(node.feeds.counters().duplicates, 1);
+}
+
+#[test]
+fn an_announced_message_is_asked_for_when_its_feed_is_late_and_not_before() {
+    let (mut node, slots) = Node::with_links(2);
+    node.name(slots[0], 1);
+    node.announce(slots[0], 1, 5);
+    node.wait(99 * MS);
+    assert_eq!(
+        node.asked(),
+        [],
+        "an origin without a feed comes by others' feeds"
+    );
+    node.wait(MS);
+    assert_eq!(node.asked(), [slots[0]]);
+    node.body(slots[0], 1, 5);
+    node.wait(SECOND);
+    assert_eq!(node.delivered(), 1);
+    assert_eq!(node.feeds.open_len(), 0);
+}
+
+#[test]
+fn a_second_announcer_is_asked_when_the_first_does_not_answer_or_goes() {
+    for goes in [false, true] {
+        let (mut node, slots) = Node::with_links(2);
+        for slot in &slots {
+            node.name(*slot, 1);
+            node.announce(*slot, 1, 5);
+        }
+        node.wait(100 * MS);
+        assert_eq!(node.asked(), [slots[0]]);
+        if goes {
+            node.unlink(slots[0]);
+            node.wait(Duration::ZERO);
+        } else {
+            node.wait(SECOND);
+        }
+        assert_eq!(node.asked(), [slots[1]]);
+        assert_eq!(node.feeds.counters().unanswered, u64::from(!goes) * 2);
+    }
+}
+
+#[test]
+fn a_link_that_drips_other_bytes_buys_two_tenths_of_a_second() {
+    let (mut node, slots) = Node::with_links(2);
+    for slot in &slots {
+        node.name(*slot, 1);
+        node.announce(*slot, 1, 5);
+    }
+    node.wait(100 * MS);
+    assert_eq!(node.asked(), [slots[0]]);
+    let begin = node.now;
+    while node.asked().is_empty() {
+        node.name(slots[0], 1);
+        node.wait(MS);
+    }
+    let patience = node.now - begin;
+    assert!((200 * MS..260 * MS).contains(&patience), "{patience:?}");
+}
+
+#[test]
+fn an_answer_is_given_once_and_to_a_new_neighbour_again() {
+    let (mut node, slots) = Node::with_links(2);
+    let seq = node.publish(None);
+    node.take();
+    let want = encode_want(&[name(0, seq)]);
+    for _ in 0..2 {
+        node.hear(slots[0], &want);
+    }
+    assert_eq!(node.sent_to(is_body), [slots[0]]);
+    node.unlink(slots[0]);
+    assert_eq!(node.link(), slots[0]);
+    node.take();
+    node.hear(slots[0], &want);
+    assert_eq!(node.sent_to(is_body), [slots[0]]);
+}
+
+#[test]
+fn who_comes_later_is_told_what_is_remembered_until_it_is_too_old() {
+    let (mut node, _) = Node::with_links(1);
+    node.publish(None);
+    node.wait(Duration::from_secs(29));
+    node.take();
+    let slot = node.link();
+    let is_digest = |message: &FeedMessage<'_>| matches!(message, FeedMessage::Digest(_));
+    assert_eq!(node.sent_to(is_digest), [slot]);
+    node.wait(Duration::from_secs(2));
+    node.take();
+    node.link();
+    assert_eq!(node.sent_to(is_digest), []);
+    assert_eq!(node.feeds.held_bytes(), 0);
+}
+
+#[test]
+fn a_digest_leads_to_what_was_missed() {
+    let (mut node, slots) = Node::with_links(1);
+    node.name(slots[0], 1);
+    node.body(slots[0], 1, 5);
+    let entry = DigestEntry {
+        alias: alias(1),
+        last: 6,
+        bits: 0b11,
+    };
+    for _ in 0..2 {
+        node.hear(slots[0], &encode_digest(&[entry]));
+    }
+    assert_eq!(node.feeds.counters().found_by_digest, 1, "5 is there");
+    node.wait(499 * MS);
+    assert_eq!(node.asked(), []);
+    node.wait(MS);
+    assert_eq!(node.asked(), slots);
+}
+
+#[test]
+fn a_message_whose_time_is_over_is_neither_passed_on_nor_remembered() {
+    // Half of a round trip of 20 ms has passed when a message comes.
+    for (left_ms, is_passed_on) in [(0, true), (11, true), (10, false), (1, false)] {
+        let (mut node, slots) = Node::with_links(2);
+        node.name(slots[0], 1);
+        node.say(slots[1], FeedMessage::Part(Part::Feed, Which::All, 0));
+        node.hear(slots[0], &body(1, 5, left_ms, b"payload"));
+        let sent = node.sent_to(is_body);
+        assert_eq!(!sent.is_empty(), is_passed_on, "{left_ms} ms");
+        assert_eq!(node.feeds.held_bytes() > 0, is_passed_on, "{left_ms} ms");
+    }
+}
+
+#[test]
+fn an_answer_has_the_time_that_is_left_then() {
+    let (mut node, slots) = Node::with_links(2);
+    let seq = node.publish(Some(SECOND));
+    node.wait(600 * MS);
+    node.take();
+    let want = encode_want(&[name(0, seq)]);
+    node.hear(slots[0], &want);
+    let left = |output: &Output| match output {
+        Output::Send { bytes, .. } => match FeedMessage::decode(bytes) {
+            Ok(FeedMessage::Body(body)) => Some(body.left_ms),
+            _ => None,
+        },
+        _ => None,
+    };
+    assert_eq!(node.take().iter().find_map(left), Some(400));
+    node.wait(400 * MS);
+    node.hear(slots[1], &want);
+    assert_eq!(node.sent_to(is_body), []);
+    node.link();
+    let digests = node.sent_to(|message| matches!(message, FeedMessage::Digest(_)));
+    assert_eq!(digests, [], "it is named no more");
+}
+
+/// A node that checks, and whose two neighbours call origin 1 so.
+fn checking() -> (Node, Vec<Slot>) {
+    let mut node = Node::new(FeedsConfig {
+        check: true,
+        unchecked_bytes_max: 1000,
+        ..FeedsConfig::default()
+    });
+    let slots: Vec<Slot> = (0..2).map(|_| node.link()).collect();
+    slots.iter().for_each(|slot| node.name(*slot, 1));
+    node.take();
+    (node, slots)
+}
+
+#[test]
+fn a_checked_message_is_delivered_when_it_is_good_and_not_before() {
+    let (mut node, slots) = checking();
+    node.body(slots[0], 1, 5);
+    node.body(slots[1], 1, 5);
+    let checks = node.take();
+    assert!(matches!(&checks[..], [Output::Check(_)]), "{checks:?}");
+    node.judge(1, 5, Verdict::PassOn);
+    assert_eq!(node.delivered(), 1);
+    node.judge(1, 5, Verdict::PassOn);
+    assert_eq!(node.delivered(), 0, "a verdict counts once");
+}
+
+#[test]
+fn an_ignored_message_is_not_heard_again() {
+    let (mut node, slots) = checking();
+    node.body(slots[0], 1, 5);
+    node.judge(1, 5, Verdict::Ignore);
+    node.take();
+    node.body(slots[1], 1, 5);
+    node.announce(slots[1], 1, 5);
+    node.wait(SECOND);
+    assert_eq!(node.take(), []);
+    assert_eq!((node.feeds.open_len(), node.feeds.held_bytes()), (0, 0));
+}
+
+#[test]
+fn a_forged_message_is_asked_for_elsewhere_and_moves_no_feed() {
+    let (mut node, slots) = checking();
+    node.body(slots[0], 1, u64::MAX);
+    node.judge(1, u64::MAX, Verdict::Blame);
+    node.body(slots[0], 1, 5);
+    node.announce(slots[1], 1, 5);
+    node.judge(1, 5, Verdict::Blame);
+    node.wait(Duration::ZERO);
+    assert_eq!(node.asked(), [slots[1]]);
+    node.body(slots[1], 1, 5);
+    node.judge(1, 5, Verdict::PassOn);
+    assert_eq!(
+        node.delivered(),
+        1,
+        "a forged number from far ahead closed no window"
+    );
+    node.wait(SECOND);
+    assert_eq!(node.feeds.feed_of(&[1; 32]), Some(slots[1]));
+}
+
+#[test]
+fn who_is_blamed_three_times_is_hung_up_on_and_not_heard() {
+    let (mut node, slots) = checking();
+    for seq in 0..3 {
+        assert_eq!(node.feeds.counters().closed, 0);
+        node.body(slots[0], 1, seq);
+        node.judge(1, seq, Verdict::Blame);
+    }
+    let (slot, reason) = (slots[0], CloseReason::Messages);
+    assert_eq!(node.take().last(), Some(&Output::Close { slot, reason }));
+    node.body(slots[0], 1, 9);
+    assert_eq!(node.take(), []);
+    node.unlink(slot);
+    node.link();
+    node.name(slot, 1);
+    node.body(slot, 1, 9);
+    assert!(matches!(node.take().last(), Some(Output::Check(_))));
+}
+
+#[test]
+fn who_came_to_a_place_later_is_not_blamed_for_who_had_it() {
+    let (mut node, slots) = checking();
+    for seq in 0..3 {
+        node.body(slots[0], 1, seq);
+    }
+    node.unlink(slots[0]);
+    assert_eq!(node.link(), slots[0]);
+    (0..3).for_each(|seq| node.judge(1, seq, Verdict::Blame));
+    assert_eq!(node.feeds.counters().closed, 0);
+}
+
+#[test]
+fn messages_that_wait_for_a_verdict_are_bounded_and_the_rest_is_asked_for_later() {
+    let (mut node, slots) = checking();
+    // Each counts as 256 bytes and its payload of 7.
+    (0..4).for_each(|seq| node.body(slots[0], 1, seq));
+    assert_eq!(node.feeds.counters().unchecked_refused, 1);
+    (0..3).for_each(|seq| node.judge(1, seq, Verdict::PassOn));
+    node.take();
+    node.wait(SECOND);
+    assert_eq!(node.asked(), [slots[0]]);
+    node.body(slots[0], 1, 3);
+    assert!(matches!(&node.take()[..], [Output::Check(_)]));
+}
+
+#[test]
+fn a_neighbour_announces_so_much_at_a_time_and_no_more() {
+    let (mut node, slots) = Node::with_links(1);
+    node.name(slots[0], 1);
+    let promise = |node: &mut Node, seqs: std::ops::Range<u64>| {
+        let names: Vec<Name> = seqs.map(|seq| name(1, seq)).collect();
+        for some in names.chunks(NAMES_MAX) {
+            node.hear(slots[0], &encode_have(some));
+        }
+        node.feeds.open_len()
+    };
+    let most = PROMISES_MAX as u64;
+    assert_eq!(promise(&mut node, 0..most), PROMISES_MAX);
+    assert_eq!(node.feeds.counters().promises_refused, 0);
+    assert_eq!(promise(&mut node, most..most + 1), PROMISES_MAX);
+    assert_eq!(node.feeds.counters().promises_refused, 1);
+    node.body(slots[0], 1, 0);
+    let open = promise(&mut node, most..most + 2);
+    assert_eq!(
+        open,
+        PROMISES_MAX + 1,
+        "one is there, and stays open a while"
+    );
+    node.unlink(slots[0]);
+    assert_eq!(node.feeds.open_len(), 1, "its promises went with it");
+    node.wait(SECOND);
+    assert_eq!(node.feeds.open_len(), 0);
+}
+
+#[test]
+fn who_breaks_twelve_promises_is_hung_up_on() {
+    let (mut node, slots) = Node::with_links(1);
+    node.name(slots[0], 1);
+    (0..12).for_each(|seq| node.announce(slots[0], 1, seq));
+    node.wait(2 * SECOND);
+    let (slot, reason) = (slots[0], CloseReason::Promises);
+    let closed = |output: &Output| *output == Output::Close { slot, reason };
+    assert_eq!(
+        node.take().iter().filter(|output| closed(output)).count(),
+        1
+    );
+
+    let (mut node, slots) = Node::with_links(1);
+    node.name(slots[0], 1);
+    (0..11).for_each(|seq| node.announce(slots[0], 1, seq));
+    node.wait(500 * MS);
+    assert_eq!(node.feeds.counters().unanswered, 11);
+    assert_eq!(node.feeds.counters().closed, 0);
+}
+
+#[test]
+fn a_message_that_nobody_sends_is_forgotten() {
+    let (mut node, slots) = Node::with_links(1);
+    node.name(slots[0], 1);
+    node.announce(slots[0], 1, 5);
+    node.wait(Duration::from_secs(12));
+    assert_eq!(node.feeds.open_len(), 0);
+    assert_eq!(node.feeds.next_timeout(), None);
+}
+
+#[test]
+fn a_message_in_this_nodes_name_is_none() {
+    let (mut node, slots) = Node::with_links(2);
+    node.say(slots[0], FeedMessage::Alias(alias(1), OWN));
+    let seq = node.feeds.next_seq();
+    node.body(slots[0], 1, seq);
+    assert_eq!(node.delivered(), 0);
+    assert_eq!(node.feeds.held_bytes(), 0);
+    assert_eq!(node.publish(None), seq);
+    assert_eq!(node.sent_to(is_body), slots);
+}
+
+#[test]
+fn an_origin_that_floods_is_not_passed_on_beyond_its_rate() {
+    let mut node = Node::new(FeedsConfig {
+        keep: SECOND,
+        origin_rate: Rate {
+            messages: 4,
+            bytes: 1000,
+        },
+        ..FeedsConfig::default()
+    });
+    let slot = node.link();
+    node.name(slot, 1);
+    node.name(slot, 2);
+    node.take();
+    (0..6).for_each(|seq| node.body(slot, 1, seq));
+    assert_eq!(node.delivered(), 4, "a second's messages at once");
+    assert_eq!(node.feeds.counters().over_origin_rate, 2);
+    node.body(slot, 2, 0);
+    assert_eq!(node.delivered(), 1, "other origins are not touched");
+    node.wait(250 * MS);
+    node.body(slot, 1, 5);
+    assert_eq!(node.delivered(), 0, "what was too much does not come again");
+    node.body(slot, 1, 6);
+    assert_eq!(node.delivered(), 1);
+}
+
+#[test]
+fn a_neighbour_that_floods_is_not_heard_beyond_its_rate_and_others_bring_the_rest() {
+    let mut node = Node::new(FeedsConfig {
+        keep: SECOND,
+        link_rate: Rate {
+            messages: 1000,
+            bytes: 14,
+        },
+        ..FeedsConfig::default()
+    });
+    let slots = [node.link(), node.link()];
+    slots.iter().for_each(|slot| node.name(*slot, 1));
+    node.take();
+    (0..3).for_each(|seq| node.body(slots[0], 1, seq));
+    assert_eq!(node.delivered(), 2, "14 bytes");
+    assert_eq!(node.feeds.counters().over_link_rate, 1);
+    node.body(slots[1], 1, 2);
+    assert_eq!(node.delivered(), 1);
+}
+
+#[test]
+fn no_link_feeds_more_than_half_of_many_origins() {
+    let (mut node, slots) = Node::with_links(2);
+    for number in 1..=20 {
+        slots.iter().for_each(|slot| node.name(*slot, number));
+        for seq in 0..6 {
+            node.body(slots[0], number, seq);
+            node.wait(5 * MS);
+            node.announce(slots[1], number, seq);
+            node.wait(SECOND);
+        }
+    }
+    let node = &node;
+    let feeds =
+        |slot| (1..=20).filter(move |number| node.feeds.feed_of(&[*number; 32]) == Some(slot));
+    assert_eq!(
+        feeds(slots[0]).count(),
+        10,
+        "link 0 is first with each message"
+    );
+    assert_eq!(feeds(slots[1]).count(), 10);
+}
+
+#[test]
+fn a_feed_that_misses_messages_of_three_origins_feeds_nothing_any_more() {
+    let (mut node, slots) = Node::with_links(3);
+    for number in 1..=5 {
+        slots.iter().for_each(|slot| node.name(*slot, number));
+        node.body(slots[0], number, 0);
+        node.wait(MS);
+        node.announce(slots[1], number, 0);
+        node.wait(SECOND);
+        assert_eq!(node.feeds.feed_of(&[number; 32]), Some(slots[0]));
+    }
+    // It sends other messages, so it is neither gone nor slow.
+    for number in 1..=3 {
+        assert_eq!(node.feeds.feed_of(&[5; 32]), Some(slots[0]));
+        node.body(slots[0], 4, u64::from(number));
+        node.announce(slots[1], number, 1);
+        node.wait(100 * MS);
+        node.body(slots[1], number, 1);
+        node.wait(SECOND);
+        assert_ne!(node.feeds.feed_of(&[number; 32]), Some(slots[0]));
+    }
+    assert_ne!(node.feeds.feed_of(&[4; 32]), Some(slots[0]));
+    assert_ne!(node.feeds.feed_of(&[5; 32]), Some(slots[0]));
+}
+
+#[test]
+fn the_sixty_fifth_link_takes_no_part() {
+    let (mut node, slots) = Node::with_links(LINKS_MAX);
+    assert_eq!(slots.len(), LINKS_MAX);
+    assert_eq!(node.feeds.handle_link_up(node.now, true, None), None);
+    node.unlink(slots[30]);
+    assert_eq!(node.link(), slots[30]);
+}
+
+#[test]
+fn what_breaks_the_rules_is_refused_and_what_was_never_named_is_unknown() {
+    let (mut node, slots) = Node::with_links(1);
+    let got = 9;
+    let unknown = Err(Refusal::UnknownAlias { got });
+    for bytes in [
+        body(9, 0, 0, b""),
+        encode_have(&[name(9, 0)]),
+        encode_want(&[name(9, 0)]),
+        FeedMessage::Part(Part::Feed, Which::One(alias(9)), 0)
+            .encode()
+            .unwrap(),
+    ] {
+        let read = node.feeds.handle_message(node.now, slots[0], &bytes);
+        assert_eq!(read, unknown, "{bytes:?}");
+    }
+    let read = node.feeds.handle_message(node.now, slots[0], &Bytes::new());
+    assert!(matches!(read, Err(Refusal::Truncated { .. })), "{read:?}");
+}
+
+/// Names `count` origins, from `first` on, each with one message.
+fn fill(node: &mut Node, slot: Slot, first: u32, count: u32) {
+    for number in first..first + count {
+        let mut origin = [9; 32];
+        origin[..4].copy_from_slice(&number.to_le_bytes());
+        let alias = Alias::new((number % u32::from(ALIASES_MAX)) as u16).unwrap();
+        node.say(slot, FeedMessage::Alias(alias, origin));
+        let body = Body {
+            alias,
+            seq: 0,
+            urgent: false,
+            priority: 0,
+            left_ms: 0,
+            signature: None,
+            payload: b"",
+        };
+        node.say(slot, FeedMessage::Body(body));
+    }
+}
+
+#[test]
+fn an_origin_without_a_place_is_nobodys_fault() {
+    let (mut node, slots) = Node::with_links(2);
+    // One place is this node's.
+    fill(&mut node, slots[0], 0, ORIGINS_MAX as u32 - 1);
+    node.take();
+    node.name(slots[1], 1);
+    assert_eq!(node.feeds.counters().origins_refused, 1);
+    node.body(slots[1], 1, 0);
+    node.announce(slots[1], 1, 0);
+    assert_eq!(node.delivered(), 0);
+    assert_eq!(node.feeds.counters().unplaced, 2);
+    // A minute later it takes a place, and who speaks of the origin that had it is not to blame.
+    node.wait(Duration::from_secs(61));
+    node.name(slots[1], 1);
+    node.body(slots[1], 1, 1);
+    assert_eq!(node.delivered(), 1);
+    let old = Alias::new(0).unwrap();
+    node.hear(slots[0], &encode_have(&[Name { alias: old, seq: 1 }]));
+    assert_eq!(node.feeds.counters().unplaced, 3);
+}
+
+#[test]
+fn a_neighbour_cannot_take_all_places_again_and_again() {
+    let (mut node, slots) = Node::with_links(2);
+    let mut number = 0_u32;
+    let mut name_one = |node: &mut Node| {
+        number += 1;
+        let mut origin = [9; 32];
+        origin[..4].copy_from_slice(&number.to_le_bytes());
+        node.say(slots[0], FeedMessage::Alias(alias(3), origin));
+    };
+    (0..ALIASES_MAX).for_each(|_| name_one(&mut node));
+    let refused = node.feeds.counters().origins_refused;
+    assert_eq!(refused, 0, "it may know as many as there can be");
+    (0..1000).for_each(|_| name_one(&mut node));
+    assert_eq!(node.feeds.counters().origins_refused, 1000);
+    node.name(slots[1], 1);
+    node.body(slots[1], 1, 0);
+    assert_eq!(
+        node.delivered(),
+        1,
+        "names without messages keep nobody out"
+    );
+}
