@@ -70,6 +70,12 @@ fn a_node_under_load_does_all_that_it_is_told() {
         said.contains("changed only by a restart: moniker"),
         "{said}"
     );
+    let of_peer = format!("peer{{id={} addr=127.0.0.1:", world.id);
+    let mut of_peer = said.lines().filter(|line| line.contains(&of_peer));
+    assert!(
+        of_peer.any(|line| line.contains("direction=outbound") && line.contains("closes")),
+        "{said}"
+    );
     let book = fs::read_to_string(homes[0].path().join("config/addrbook.json"));
     let book = book.expect("a book is kept at the end");
     assert!(book.contains(world.id), "{book}");
@@ -206,6 +212,16 @@ impl World<'_> {
     fn logs_more(&self) {
         let World { home, .. } = self;
         ctl(home, &["log", "inof"]).failed(1, "did you mean \"info\"?");
+        // Of one peer all is said, from its next connection on, and each line says whose it is.
+        let of_peer = format!("info,[peer{{id={}}}]=debug", self.id);
+        self.told(&["log", &of_peer]);
+        self.told(&["drop", self.id]);
+        self.peers(0);
+        self.told(&["dial", self.address]);
+        self.told(&["drop", self.id]);
+        self.peers(0);
+        self.told(&["dial", "--persistent", self.address]);
+        self.peers(1);
         self.told(&["log", "info"]);
         let log = in_force(home, "ringwire.log");
         assert_eq!(log, (String::from("\"info\""), String::from("order")));

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ringwire_codec::{NetAddress, NodeId};
+use tracing::debug;
 
 use crate::buffer::Buffer;
 use crate::config::Config;
@@ -241,6 +242,7 @@ impl Entrance {
         if let Some(handshake) = links.get_mut(key).and_then(Link::handshake_mut) {
             handshake.begin(begin);
         }
+        debug!(target: "ringwire::switch", "handshake begins");
         self.gate.handle_step(core.now(), key);
         links.send_handshake(core, key);
         links.set_read(core, key, ReadMode::Once);
@@ -280,6 +282,7 @@ impl Entrance {
             return Ok(());
         };
         if step.is_proof {
+            debug!(target: "ringwire::switch", "the remote has proven its key");
             self.gate.handle_step(core.now(), key);
             if let Some(attempt) = attempt {
                 core.tell_coordinator(ShardMessage::DialProven(attempt));
@@ -459,6 +462,9 @@ fn ask(
     }
     core.identity().filters().check_peer(&info)?;
     link.forget_attempt();
+    // A moniker is a stranger's: in quotes, so that no control character comes through.
+    let (id, moniker) = (info.id, &info.node_info.moniker);
+    debug!(target: "ringwire::switch", %id, ?moniker, "asks to be admitted");
     core.tell_coordinator(ShardMessage::Admit(candidate));
     links.schedule(core, key);
     Ok(())

@@ -11,6 +11,8 @@
 
 use std::time::Duration;
 
+use tracing::debug;
+
 use crate::buffer::Buffer;
 use crate::error::{CloseReason, Reject};
 use crate::peer::{PeerInfo, PeerKey};
@@ -61,6 +63,7 @@ pub(crate) fn close_peer(shard: &mut Shard, key: PeerKey, reason: CloseReason) {
     };
     // A peer that was asked to leave leaves for that reason, however its socket ends.
     let reason = peer.take_closing().unwrap_or(reason);
+    debug!(target: "ringwire::switch", %reason, "closes");
     let goodbye = goodbye_for(&reason).and_then(|goodbye| peer.seal_goodbye(&goodbye));
     let last = goodbye.into_iter().map(Buffer::from).collect();
     links.part(core, &link, last);
