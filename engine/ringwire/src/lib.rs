@@ -213,7 +213,8 @@ pub mod reactor {
 pub mod gossip {
     #[doc(inline)]
     pub use ringwire_core::gossip::{
-        Acceptance, Flood, FloodConfig, Large, LargeConfig, Publish, PublishRefused,
+        Acceptance, Feeds, FeedsConfig, Flood, FloodConfig, Large, LargeConfig, Publish,
+        PublishRefused,
     };
 }
 

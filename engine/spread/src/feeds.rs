@@ -86,7 +86,9 @@ impl FeedsNode {
                     let link = self.links[slot.index()].expect("the slot has a link");
                     context.send(link, FeedsMessage::new(bytes, lane));
                 }
-                Output::Deliver(delivery) => context.deliver(payload_id(&delivery.payload)),
+                Output::Deliver { delivery, .. } => {
+                    context.deliver(payload_id(&delivery.payload));
+                }
                 Output::Close { slot, .. } => {
                     let link = self.links[slot.index()].expect("the slot has a link");
                     context.close(link);

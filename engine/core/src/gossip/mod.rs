@@ -3,6 +3,9 @@
 //! [`Flood`] pushes each new message to every peer that speaks its channel. What makes that cheap
 //! enough to start with is [`Seen`]: a node answers a copy it knows with one lookup.
 //!
+//! [`Feeds`] brings each message of up to 128 KiB to every node about once: a node chooses which of its
+//! peers sends it the messages of an origin, and which announce them.
+//!
 //! [`Large`] brings payloads of more than 128 KiB to every node about once, in coded shards.
 //!
 //! ```text
@@ -17,8 +20,10 @@ mod acceptance;
 mod backlog;
 mod config;
 mod counters;
+mod feeds;
 mod known;
 mod large;
+mod outbox;
 mod reactor;
 mod retained;
 mod seen;
@@ -26,6 +31,7 @@ mod slow;
 
 pub use acceptance::Acceptance;
 pub use config::FloodConfig;
+pub use feeds::{Feeds, FeedsConfig};
 pub use large::{Large, LargeConfig, Publish, PublishRefused};
 pub use reactor::Flood;
 pub use seen::{Digest, Seen, Source};

@@ -33,8 +33,6 @@ const CIRCLES: &[&[&str]] = &[
         "gossip/reactor",
         "gossip/slow",
     ],
-    // The same, for large payloads.
-    &["gossip/large/large", "gossip/large/outbox"],
 ];
 
 /// A struct: its name, its file, and whether others may see a field of it.

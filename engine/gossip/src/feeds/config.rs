@@ -49,6 +49,10 @@ impl Default for FeedsConfig {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Counters {
+    /// Bodies that came, copies included.
+    pub bodies: u64,
+    /// Bytes of their payloads.
+    pub body_bytes: u64,
     /// Messages that were accepted from neighbours.
     pub accepted: u64,
     /// Bodies that came although the message was there.

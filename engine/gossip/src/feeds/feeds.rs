@@ -339,6 +339,8 @@ impl Feeds {
             return Ok(());
         };
         let key = (origin, body.seq);
+        self.counters.bodies += 1;
+        self.counters.body_bytes += body.payload.len() as u64;
         let (rate, burst, len) = (self.config.link_rate, self.config.keep, body.payload.len());
         if let Some(link) = self.link_mut(slot) {
             if !link.try_receive(now, rate, burst, len) {
@@ -409,9 +411,9 @@ impl Feeds {
         }
         open.handle_checking();
         self.unchecked_bytes = bytes;
-        let delivery = unchecked.delivery.clone();
+        let (from, delivery) = (unchecked.slot, unchecked.delivery.clone());
         self.unchecked.insert(key, unchecked);
-        self.outputs.push_back(Output::Check(delivery));
+        self.outputs.push_back(Output::Check { from, delivery });
     }
 
     fn take_unchecked(&mut self, key: Key) -> Option<Unchecked> {
@@ -504,7 +506,7 @@ impl Feeds {
             let to = self.taken.without(spoke).iter().map(part).collect();
             self.pass_on(to, key, body_lane(urgent), &bytes);
         }
-        self.outputs.push_back(Output::Deliver(delivery));
+        self.outputs.push_back(Output::Deliver { from, delivery });
     }
 
     /// Sends a message to neighbours, or announces it, as their parts say.

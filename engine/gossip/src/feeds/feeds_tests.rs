@@ -126,7 +126,7 @@ impl Node {
     }
 
     fn delivered(&mut self) -> usize {
-        let is_it = |output: &Output| matches!(output, Output::Deliver(_));
+        let is_it = |output: &Output| matches!(output, Output::Deliver { .. });
         self.take().iter().filter(|output| is_it(output)).count()
     }
 }
@@ -202,7 +202,7 @@ fn a_message_is_delivered_once_and_passed_on_to_who_wants_it() {
     node.body(slots[0], 1, 5);
     let outputs = node.take();
     let is_delivery =
-        |output: &Output| matches!(output, Output::Deliver(message) if message.seq == 5);
+        |output: &Output| matches!(output, Output::Deliver { delivery, .. } if delivery.seq == 5);
     assert_eq!(
         outputs.iter().filter(|output| is_delivery(output)).count(),
         1
@@ -382,7 +382,7 @@ fn a_checked_message_is_delivered_when_it_is_good_and_not_before() {
     node.body(slots[0], 1, 5);
     node.body(slots[1], 1, 5);
     let checks = node.take();
-    assert!(matches!(&checks[..], [Output::Check(_)]), "{checks:?}");
+    assert!(matches!(&checks[..], [Output::Check { .. }]), "{checks:?}");
     node.judge(1, 5, Verdict::PassOn);
     assert_eq!(node.delivered(), 1);
     node.judge(1, 5, Verdict::PassOn);
@@ -439,7 +439,7 @@ fn who_is_blamed_three_times_is_hung_up_on_and_not_heard() {
     node.link();
     node.name(slot, 1);
     node.body(slot, 1, 9);
-    assert!(matches!(node.take().last(), Some(Output::Check(_))));
+    assert!(matches!(node.take().last(), Some(Output::Check { .. })));
 }
 
 #[test]
@@ -465,7 +465,7 @@ fn messages_that_wait_for_a_verdict_are_bounded_and_the_rest_is_asked_for_later(
     node.wait(SECOND);
     assert_eq!(node.asked(), [slots[0]]);
     node.body(slots[0], 1, 3);
-    assert!(matches!(&node.take()[..], [Output::Check(_)]));
+    assert!(matches!(&node.take()[..], [Output::Check { .. }]));
 }
 
 #[test]

@@ -210,11 +210,14 @@ impl Stage {
                     assert!(self.up.contains(&slot), "nobody is at {slot:?}");
                     FeedMessage::decode(&bytes).expect("what is sent can be read");
                 }
-                Output::Deliver(Delivery { origin, seq, .. }) => {
+                Output::Deliver {
+                    delivery: Delivery { origin, seq, .. },
+                    ..
+                } => {
                     let is_new = self.delivered.insert((origin, seq));
                     assert!(is_new, "message {seq} of {origin:?} came twice");
                 }
-                Output::Check(delivery) => self.checks.push_back(delivery),
+                Output::Check { delivery, .. } => self.checks.push_back(delivery),
                 Output::Close { slot, .. } => {
                     self.up.remove(&slot);
                     self.feeds.handle_link_down(self.now, slot);

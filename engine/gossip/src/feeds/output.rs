@@ -51,9 +51,19 @@ pub enum Output {
         bytes: Bytes,
     },
     /// Give the message to the application: each once.
-    Deliver(Delivery),
+    Deliver {
+        /// Who brought it. `None` once that link is gone.
+        from: Option<Slot>,
+        /// The message.
+        delivery: Delivery,
+    },
     /// Say with [`Feeds::handle_verdict`](super::Feeds::handle_verdict) whether the message is good.
-    Check(Delivery),
+    Check {
+        /// Who brought it. `None` once that link is gone.
+        from: Option<Slot>,
+        /// The message.
+        delivery: Delivery,
+    },
     /// Hang up, and say so with [`Feeds::handle_link_down`](super::Feeds::handle_link_down). Until then nothing of
     /// the link is heard.
     Close {
@@ -69,7 +79,7 @@ impl Output {
     pub(super) fn is_for(&self, link: Slot) -> bool {
         match self {
             Output::Send { slot, .. } | Output::Close { slot, .. } => *slot == link,
-            Output::Deliver(_) | Output::Check(_) => false,
+            Output::Deliver { .. } | Output::Check { .. } => false,
         }
     }
 }

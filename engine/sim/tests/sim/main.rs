@@ -12,6 +12,7 @@ mod admission;
 mod change;
 mod churn;
 mod faults;
+mod feeds;
 mod goodbye;
 mod gossip;
 mod gossip_attacks;

@@ -11,10 +11,18 @@ use thiserror::Error;
 
 use super::config::LargeConfig;
 use super::encodings::{ENCODINGS_MAX, Encodings};
-use super::outbox::Outbox;
 use crate::error::CloseReason;
+use crate::gossip::outbox::{LineConfig, Outbox, Which};
 use crate::peer::{PeerInfo, PeerKey, ShardId};
 use crate::reactor::{Answers, ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+
+/// Messages about shards that wait for one peer before it is stopped as too slow: some 400 KiB. None
+/// of them may be left out.
+const CONTROL_WAITING_MAX: usize = 4096;
+
+/// Shards that wait for one peer; more are left out, and it asks again. A peer asks each shard of the
+/// engine for 16 at a time.
+const SHARDS_WAITING_MAX: usize = 128;
 
 /// A peer of the node, on whichever shard.
 type Link = (ShardId, PeerKey);
@@ -205,7 +213,7 @@ impl Large {
         let Some(outbox) = self.outboxes.get_mut(&to) else {
             return;
         };
-        if !outbox.send_control(cx, message) {
+        if !outbox.send(cx, Which::Control, message) {
             self.counters.slow_peers += 1;
             outbox.stop();
             let reason = "slow peer: too many messages about shards wait for it";
@@ -217,7 +225,7 @@ impl Large {
         if shard != cx.shard() {
             cx.send_note(shard, LargeNote::SendShard(to, message));
         } else if let Some(outbox) = self.outboxes.get_mut(&to) {
-            let is_taken = outbox.send_shard(cx, message);
+            let is_taken = outbox.send(cx, Which::Bodies, message);
             self.counters.left_out += u64::from(!is_taken);
         }
     }
@@ -235,7 +243,14 @@ impl Large {
         if self.outboxes.contains_key(&peer.key) || !self.speaks(peer) {
             return;
         }
-        let outbox = Outbox::new(peer.key, self.config.control.id, self.config.shards.id);
+        let line = |channel, messages_max| LineConfig {
+            channel,
+            messages_max,
+            bytes_max: usize::MAX,
+        };
+        let control = line(self.config.control.id, CONTROL_WAITING_MAX);
+        let shards = line(self.config.shards.id, SHARDS_WAITING_MAX);
+        let outbox = Outbox::new(peer.key, control, shards);
         self.outboxes.insert(peer.key, outbox);
         for shard in others(cx) {
             cx.send_note(shard, LargeNote::Add(peer.key, peer.id));

@@ -19,7 +19,6 @@ mod encodings;
     reason = "the reactor is the room's namesake"
 )]
 mod large;
-mod outbox;
 
 pub use config::LargeConfig;
 pub use large::{Large, Publish, PublishRefused};

@@ -1,0 +1,51 @@
+//! How the gossip by feeds behaves: its channels, and the bounds of its memory.
+
+use std::time::Duration;
+
+use ringwire_codec::ChannelId;
+use ringwire_gossip::feeds::FEED_MESSAGE_BYTES_MAX;
+
+use crate::reactor::ChannelDescriptor;
+
+/// Messages that wait in a connection before they wait in the reactor.
+const CONTROL_QUEUE: usize = 256;
+const BODIES_QUEUE: usize = 256;
+
+/// How a [`super::Feeds`] behaves.
+#[derive(Clone, Debug)]
+pub struct FeedsConfig {
+    /// The channel of what is said about messages, and of urgent messages. Its weight should be above
+    /// that of the others.
+    pub control: ChannelDescriptor,
+    /// The channel of the messages. What comes is delivered under its id.
+    pub bodies: ChannelDescriptor,
+    /// How long a message is remembered for peers that lack it, or come later.
+    pub kept_span: Duration,
+    /// Bytes of messages that are remembered at most.
+    pub kept_bytes_max: usize,
+    /// Bytes of messages that may wait for all peers of one shard of the engine before those who bring more
+    /// are held back. A message that waits for several peers is kept once and counts for each.
+    pub waiting_bytes_max: usize,
+}
+
+impl FeedsConfig {
+    /// The defaults for a pair of channels: 64 MiB remembered for 30 s at most, 64 MiB waiting. What is said
+    /// about messages weighs 8, messages 4.
+    pub fn new(control: ChannelId, bodies: ChannelId) -> Self {
+        FeedsConfig {
+            control: ChannelDescriptor {
+                send_queue_capacity: CONTROL_QUEUE,
+                recv_message_capacity: FEED_MESSAGE_BYTES_MAX,
+                ..ChannelDescriptor::new(control, 8)
+            },
+            bodies: ChannelDescriptor {
+                send_queue_capacity: BODIES_QUEUE,
+                recv_message_capacity: FEED_MESSAGE_BYTES_MAX,
+                ..ChannelDescriptor::new(bodies, 4)
+            },
+            kept_span: Duration::from_secs(30),
+            kept_bytes_max: 64 * 1024 * 1024,
+            waiting_bytes_max: 64 * 1024 * 1024,
+        }
+    }
+}

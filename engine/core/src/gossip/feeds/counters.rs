@@ -1,0 +1,59 @@
+//! What a feeds reactor counts itself. Every figure only grows.
+
+use ringwire_gossip::feeds;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    /// Messages of the application.
+    pub(super) published: u64,
+    /// Of these, refused: too long.
+    pub(super) too_long: u64,
+    /// Messages delivered to the application.
+    pub(super) delivered: u64,
+    /// Messages that the validator ignored.
+    pub(super) ignored: u64,
+    /// Messages that the validator blamed on who sent them, and messages that break the protocol.
+    pub(super) blamed: u64,
+    /// Bytes received that are no payload.
+    pub(super) control_bytes: u64,
+    /// Bytes of payloads received, copies included.
+    pub(super) body_bytes: u64,
+    /// Bodies sent to peers.
+    pub(super) sent: u64,
+    /// Bodies not sent, because too much waited for the peer: it asks for them.
+    pub(super) left_out: u64,
+    /// Times that those who bring messages were held back.
+    pub(super) held_back: u64,
+    /// Peers stopped as too slow.
+    pub(super) slow_peers: u64,
+    /// Peers that take no part, because there are too many.
+    pub(super) too_many_peers: u64,
+}
+
+impl Counters {
+    /// All figures by name, with the protocol's.
+    pub(super) fn figures(&self, protocol: feeds::Counters) -> Vec<(&'static str, u64)> {
+        vec![
+            ("feeds_published", self.published),
+            ("feeds_too_long", self.too_long),
+            ("feeds_delivered", self.delivered),
+            ("feeds_duplicates", protocol.duplicates),
+            ("feeds_ignored", self.ignored),
+            ("feeds_blamed", self.blamed),
+            ("feeds_control_bytes", self.control_bytes),
+            ("feeds_body_bytes", self.body_bytes),
+            ("feeds_sent", self.sent),
+            ("feeds_left_out", self.left_out),
+            ("feeds_announced", protocol.announced),
+            ("feeds_asked", protocol.asked),
+            ("feeds_unanswered", protocol.unanswered),
+            ("feeds_missed", protocol.missed),
+            ("feeds_found_by_digest", protocol.found_by_digest),
+            ("feeds_origins_refused", protocol.origins_refused),
+            ("feeds_promises_refused", protocol.promises_refused),
+            ("feeds_held_back", self.held_back),
+            ("feeds_slow_peers", self.slow_peers),
+            ("feeds_too_many_peers", self.too_many_peers),
+        ]
+    }
+}

@@ -1,0 +1,166 @@
+//! Gossip by feeds in the engine: every other node gets each message exactly once. The ledger of the world
+//! fails at once when one comes twice or to its origin; these tests ask whether all have come, and at what
+//! price.
+
+use std::time::Duration;
+
+use ringwire_codec::ChannelId;
+use ringwire_core::gossip::{Acceptance, Feeds, FeedsConfig};
+use ringwire_core::reactor::{Instance, erase};
+use ringwire_core::switch::AppChannels;
+use ringwire_sim::{LinkProfile, Scenario, World};
+
+use crate::gossip::{connect, counter, publish};
+use crate::support::{CHAT, GOSSIP, SOON, channel, connect_all, for_seeds, ring_and_chords};
+
+const CONTROL: ChannelId = ChannelId(0x73);
+
+/// Messages of 128 KiB, the longest.
+const LONGEST: usize = 128 * 1024;
+
+fn feeding(seed: u64, nodes: u32) -> Scenario {
+    let make = |_, _| -> Box<dyn Instance> { erase(Feeds::new(FeedsConfig::new(CONTROL, GOSSIP))) };
+    Scenario::new(seed).nodes(nodes).reactor("feeds", make)
+}
+
+fn assert_reached_all(world: &World, origins: impl Iterator<Item = u32>) {
+    let others = world.node_count() - 1;
+    for origin in origins {
+        let spread = world.ledger().spread(origin, GOSSIP);
+        assert!(!spread.is_empty());
+        assert!(spread.iter().all(|nodes| *nodes == others), "{spread:?}");
+    }
+}
+
+fn sum(world: &World, name: &str) -> u64 {
+    let nodes = 0..world.node_count();
+    nodes.map(|node| counter(world, node, name)).sum()
+}
+
+#[test]
+fn a_ring_of_eight_with_chords_gets_each_message_exactly_once_and_most_of_them_in_one_copy() {
+    let name =
+        "a_ring_of_eight_with_chords_gets_each_message_exactly_once_and_most_of_them_in_one_copy";
+    for_seeds(name, 20, |seed| {
+        let mut world = feeding(seed, 8).shards_up_to(4).ring().chords(3).build();
+        connect_all(&mut world, &ring_and_chords(8, 3));
+        for round in 0..20 {
+            for node in 0..8 {
+                world.publish(node, GOSSIP, 200 + 997 * round);
+            }
+            world.run_for(Duration::from_secs(1));
+        }
+        world.run_for(SOON);
+        assert_reached_all(&world, 0..8);
+        assert_eq!(sum(&world, "feeds_delivered"), 20 * 8 * 7);
+        let duplicates = sum(&world, "feeds_duplicates");
+        assert!(
+            duplicates < 20 * 8 * 7 / 4,
+            "{duplicates} of {}",
+            20 * 8 * 7
+        );
+    });
+}
+
+#[test]
+fn messages_of_every_length_cross_slow_links() {
+    for_seeds("messages_of_every_length_cross_slow_links", 3, |seed| {
+        let slow = LinkProfile::wan().at_speed(2_000_000);
+        let mut world = feeding(seed, 5).shards_up_to(3).link(slow).ring().build();
+        connect_all(&mut world, &ring_and_chords(5, 1));
+        // A message carries its number.
+        for bytes in [20, 1024, 1025, 65_536, LONGEST] {
+            (0..5).for_each(|node| world.publish(node, GOSSIP, bytes));
+        }
+        world.run_for(SOON);
+        assert_reached_all(&world, 0..5);
+    });
+}
+
+#[test]
+fn a_node_that_comes_later_gets_what_is_remembered_once() {
+    let mut world = feeding(5, 3).build();
+    connect(&mut world, &[(0, 1)]);
+    for number in 0..100_u32 {
+        publish(&mut world, 0, 0, number.to_le_bytes().to_vec());
+    }
+    world.run_for(Duration::from_secs(2));
+    assert_eq!(world.received(1).len(), 100);
+    connect(&mut world, &[(1, 2)]);
+    world.run_for(SOON);
+    assert_eq!(world.received(2).len(), 100);
+}
+
+#[test]
+fn a_link_that_falls_silent_is_replaced() {
+    let mut world = feeding(9, 4).build();
+    connect(&mut world, &[(0, 1), (1, 2), (0, 3), (3, 2)]);
+    let mut number = 0_u32;
+    let mut say = |world: &mut World, count: u32| {
+        for _ in 0..count {
+            number += 1;
+            publish(world, 0, 0, number.to_le_bytes().to_vec());
+            world.run_for(Duration::from_millis(600));
+        }
+    };
+    say(&mut world, 10);
+    world.partition(&[vec![1], vec![2]]);
+    say(&mut world, 10);
+    world.run_for(SOON);
+    assert_eq!(world.received(2).len(), 20);
+}
+
+#[test]
+fn what_the_validator_refuses_goes_no_further_and_its_bringer_is_stopped() {
+    let make = |node, _| -> Box<dyn Instance> {
+        let feeds = Feeds::new(FeedsConfig::new(CONTROL, GOSSIP));
+        if node != 1 {
+            return erase(feeds);
+        }
+        erase(feeds.with_validator(|_, message| match message.first() {
+            Some(b'l') => Acceptance::Blame(String::from("a lie")),
+            Some(b'o') => Acceptance::Ignore,
+            _ => Acceptance::Accept,
+        }))
+    };
+    let mut world = Scenario::new(3).nodes(3).reactor("feeds", make).build();
+    connect(&mut world, &[(0, 1), (1, 2)]);
+    for message in ["truth", "old", "more truth"] {
+        publish(&mut world, 0, 0, message);
+        world.run_for(Duration::from_secs(1));
+    }
+    assert_eq!(world.received(2).len(), 2);
+    assert!(world.are_connected(0, 1));
+    publish(&mut world, 0, 0, "lie");
+    world.run_for(Duration::from_secs(1));
+    assert!(!world.are_connected(0, 1));
+    assert_eq!(world.received(2).len(), 2);
+    assert_eq!(counter(&world, 1, "feeds_blamed"), 1);
+}
+
+#[test]
+fn a_message_that_is_too_long_is_counted_and_not_sent() {
+    let mut world = feeding(4, 2).build();
+    connect(&mut world, &[(0, 1)]);
+    publish(&mut world, 0, 0, vec![0; LONGEST + 1]);
+    world.run_for(SOON);
+    assert_eq!(counter(&world, 0, "feeds_too_long"), 1);
+    assert_eq!(world.received(1).len(), 0);
+}
+
+#[test]
+fn a_peer_without_the_channels_is_left_alone() {
+    let make = |node, _| -> Box<dyn Instance> {
+        match node {
+            0 => erase(Feeds::new(FeedsConfig::new(CONTROL, GOSSIP))),
+            _ => erase(AppChannels::new(Vec::new())),
+        }
+    };
+    let scenario = Scenario::new(8).channel(channel(CHAT, 1));
+    let mut world = scenario.reactor("feeds", make).build();
+    connect(&mut world, &[(0, 1)]);
+    publish(&mut world, 0, 0, "news");
+    world.run_for(SOON);
+    assert!(world.are_connected(0, 1));
+    assert_eq!(counter(&world, 0, "feeds_sent"), 0);
+}
