@@ -28,6 +28,7 @@ mod ctl;
 mod doctor;
 mod failure;
 mod genesis;
+mod gossip;
 mod home;
 mod home_dir;
 mod init;

@@ -7,28 +7,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire::error::StartError;
 use ringwire::error::TransportError;
-use ringwire::gossip::{Flood, FloodConfig};
 use ringwire::metrics::ConnectionStatus;
 use ringwire::metrics::ShardStatus;
-use ringwire::reactor::ChannelDescriptor;
 use ringwire::{Engine, Handle};
 use ringwire_codec::net_address::Host;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
 
 use crate::config::NodeConfig;
 use crate::failure::Failure;
-
-/// The channel of the program's gossip: none of those that CometBFT uses.
-const GOSSIP: ChannelId = ChannelId(0x70);
-
-/// Bytes of the largest message: a content of 1 MiB with room for what stands before it.
-const MESSAGE_BYTES_MAX: usize = (1 << 20) + 64;
-
-/// Messages that may wait on the channel of one peer; what is beyond waits in the reactor.
-const SEND_QUEUE: usize = 64;
-
-/// The gossip reactor's counter of copies that it knew already.
-const DUPLICATES: &str = "gossip_duplicates";
+use crate::gossip::Gossip;
 
 /// The gossip reactor's figure of peers for which messages wait beside their channel's queue.
 const PEERS_BEHIND: &str = "gossip_peers_behind";
@@ -37,6 +24,7 @@ const PEERS_BEHIND: &str = "gossip_peers_behind";
 pub(crate) struct Node {
     engine: Engine,
     config: NodeConfig,
+    gossip: Gossip,
 }
 
 /// What a node still has to send, as of one look at it.
@@ -49,7 +37,7 @@ pub(crate) struct Backlog {
 }
 
 /// Publishes at a node, from a thread of its own.
-pub(crate) struct Publisher(Handle);
+pub(crate) struct Publisher(Handle, Gossip);
 
 /// The messages that come to a node, each once; it ends with the node.
 pub(crate) struct Subscription(ringwire::Subscription);
@@ -63,18 +51,19 @@ impl Node {
         config: NodeConfig,
         key: NodeKey,
         addr_book_file: Option<&Path>,
+        gossip: Gossip,
     ) -> Result<Node, Failure> {
         let mut builder = Engine::builder(config.engine.clone()).node_key(key);
         if let Some(file) = addr_book_file {
             builder = builder.addr_book_file(file);
         }
         if !config.engine.discovery.seed_mode {
-            let gossip = gossip(&config);
-            builder = builder.reactor("gossip", move |_shard| Flood::new(gossip.clone()));
+            builder = gossip.add_to(builder, &config);
         }
         Ok(Node {
             engine: builder.start().map_err(cannot_start)?,
             config,
+            gossip,
         })
     }
 
@@ -129,7 +118,13 @@ impl Node {
 
     /// Further copies of messages that came and were refused.
     pub(crate) fn duplicates(&self) -> u64 {
-        figure(self.engine.handle(), DUPLICATES)
+        figure(self.engine.handle(), self.gossip.duplicates())
+    }
+
+    /// Bytes that came for the sake of messages and are none, if they are counted.
+    pub(crate) fn control_bytes(&self) -> Option<u64> {
+        let name = self.gossip.control_bytes()?;
+        Some(figure(self.engine.handle(), name))
     }
 
     /// What waits to be sent; none while the node ends.
@@ -140,8 +135,8 @@ impl Node {
         }
         let peers = shards.iter().flat_map(|shard| &shard.peers);
         let queues: Vec<_> = peers
-            .filter(|(info, _)| info.has_channel(GOSSIP))
-            .map(|(_, link)| queued(link))
+            .filter(|(info, _)| info.has_channel(self.gossip.delivers()[0]))
+            .map(|(_, link)| queued(link, self.gossip))
             .collect();
         Some(Backlog {
             peers: queues.len(),
@@ -154,14 +149,18 @@ impl Node {
         !self.engine.handle().is_stopping()
     }
 
-    /// The messages that come from now on.
-    pub(crate) fn subscribe(&self) -> Result<Subscription, Failure> {
-        Ok(Subscription(self.engine.handle().subscribe(GOSSIP)?))
+    /// The messages that come from now on, those of each channel by themselves.
+    pub(crate) fn subscribe(&self) -> Result<Vec<Subscription>, Failure> {
+        let subscribe = |channel: &ChannelId| {
+            let subscription = self.engine.handle().subscribe(*channel)?;
+            Ok(Subscription(subscription))
+        };
+        self.gossip.delivers().iter().map(subscribe).collect()
     }
 
     /// The node's publisher.
     pub(crate) fn publisher(&self) -> Publisher {
-        Publisher(self.engine.handle().clone())
+        Publisher(self.engine.handle().clone(), self.gossip)
     }
 
     /// Stops the node: what was published is sent, at most for `within`.
@@ -173,7 +172,8 @@ impl Node {
 impl Publisher {
     /// Spreads a message; waits while the node is busy.
     pub(crate) fn publish(&self, message: Bytes) -> Result<(), Failure> {
-        Ok(self.0.publish_blocking(GOSSIP, message)?)
+        let channel = self.1.channel_for(message.len());
+        Ok(self.0.publish_blocking(channel, message)?)
     }
 
     /// Whether anybody is connected. An error when the node is at its end.
@@ -235,28 +235,10 @@ pub(crate) fn figure_of(shards: &[ShardStatus], name: &str) -> u64 {
 }
 
 /// Messages in the gossip queue of a connection.
-fn queued(link: &ConnectionStatus) -> u64 {
+fn queued(link: &ConnectionStatus, gossip: Gossip) -> u64 {
     let channels = link.channels.iter();
     channels
-        .filter(|channel| channel.id == GOSSIP)
+        .filter(|channel| gossip.delivers().contains(&channel.id))
         .map(|channel| channel.send_queue_size as u64)
         .sum()
-}
-
-fn gossip(config: &NodeConfig) -> FloodConfig {
-    FloodConfig {
-        backlog_bytes_max: config.gossip_backlog_bytes_max,
-        budget_bytes: config.gossip_budget_bytes,
-        seen_max: config.gossip_seen_max,
-        seen_span: config.gossip_seen_span,
-        ..FloodConfig::new(channel())
-    }
-}
-
-fn channel() -> ChannelDescriptor {
-    ChannelDescriptor {
-        send_queue_capacity: SEND_QUEUE,
-        recv_message_capacity: MESSAGE_BYTES_MAX,
-        ..ChannelDescriptor::new(GOSSIP, 10)
-    }
 }

@@ -12,7 +12,9 @@ use ringwire_core::config::{SHARDS_MAX, duration};
 
 use super::graph::Graph;
 use super::source::{CONTENT_BYTES_MAX, Source, Stream};
+use super::stamp::STAMP_BYTES;
 use crate::failure::Failure;
+use crate::gossip::Gossip;
 
 /// Nodes of a local network at most; each needs a thread per shard and a socket per peer.
 const NODES_MAX: u64 = 64;
@@ -48,6 +50,9 @@ pub(crate) struct LocalnetArgs {
     /// How bytes are moved: auto, io_uring or readiness.
     #[arg(long, value_name = "WAY", default_value_t)]
     pub(super) transport: TransportChoice,
+    /// How messages spread.
+    #[arg(long, value_enum, default_value_t = Gossip::Feeds)]
+    pub(super) gossip: Gossip,
     /// How the nodes come to know each other.
     #[arg(long, value_enum, default_value_t = TopologyArg::Seed)]
     pub(super) topology: TopologyArg,
@@ -137,8 +142,18 @@ impl LocalnetArgs {
     /// What the nodes are to be told.
     ///
     /// # Errors
-    /// A flag is meant for another topology.
+    /// A flag is meant for another topology, or messages are longer than can be spread so.
     pub(super) fn plan(&self) -> Result<Plan, Failure> {
+        let (flag, bytes) = match self.input {
+            Some(_) => ("--chunk", self.chunk),
+            None => ("--size", self.size),
+        };
+        let max = self.gossip.bytes_max() - STAMP_BYTES;
+        if bytes > max {
+            return Err(Failure::new(format!(
+                "{flag} {bytes}: {max} bytes at most are flooded; take --gossip feeds, or less"
+            )));
+        }
         let foreign = match self.topology {
             TopologyArg::Seed => self.chords.map(|_| ("--chords", "ring")),
             TopologyArg::Ring => self.outbound_peers.map(|_| ("--outbound-peers", "seed")),

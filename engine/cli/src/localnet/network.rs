@@ -9,6 +9,7 @@ use ringwire_codec::NodeKey;
 use super::args::{FramingArg, LocalnetArgs, Plan};
 use crate::config::NodeConfig;
 use crate::failure::Failure;
+use crate::gossip::Gossip;
 use crate::node::Node;
 
 /// Time for goodbyes.
@@ -31,7 +32,7 @@ impl Network {
     pub(super) fn start(args: &LocalnetArgs, plan: &Plan) -> Result<Network, Failure> {
         let began = Instant::now();
         let seed = match plan {
-            Plan::Seed { .. } => Some(start(seed_config(args))?),
+            Plan::Seed { .. } => Some(start(seed_config(args), args.gossip)?),
             Plan::Wired(_) => None,
         };
         let mut nodes: Vec<Node> = Vec::with_capacity(args.nodes);
@@ -48,7 +49,7 @@ impl Network {
                     config.discovery.pex = false;
                 }
             }
-            nodes.push(start(config)?);
+            nodes.push(start(config, args.gossip)?);
         }
         Ok(Network { began, seed, nodes })
     }
@@ -85,7 +86,7 @@ impl Network {
     }
 }
 
-fn start(config: Config) -> Result<Node, Failure> {
+fn start(config: Config, gossip: Gossip) -> Result<Node, Failure> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)
         .map_err(|error| Failure::new(format!("no entropy for a key: {error}")))?;
@@ -93,6 +94,7 @@ fn start(config: Config) -> Result<Node, Failure> {
         NodeConfig::with_engine(config),
         NodeKey::from_seed(seed),
         None,
+        gossip,
     )
 }
 

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use clap::ValueEnum as _;
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::args::TopologyArg;
 use super::ledger::Holding;
+use crate::gossip::Gossip;
 use crate::table::{Align, Table, number_of};
 
 /// Hex digits of an id in the table; forty do not fit.
@@ -23,6 +24,8 @@ pub(super) struct Report {
     pub(super) has_input: bool,
     /// From the first message published to the last one held by all.
     pub(super) elapsed: Duration,
+    /// How messages spread.
+    pub(super) gossip: Gossip,
     /// How the nodes came to know each other.
     pub(super) topology: TopologyArg,
     /// From the start of the first node until messages reached everybody.
@@ -57,6 +60,8 @@ pub(super) struct NodeReport {
     pub(super) received_bytes: u64,
     /// Further copies that were refused.
     pub(super) duplicates: u64,
+    /// Bytes that came for the sake of messages and are none, if they are counted.
+    pub(super) control_bytes: Option<u64>,
     /// From publishing to delivery: the median, the slowest of a hundred, the slowest.
     pub(super) delay: Delay,
 }
@@ -81,6 +86,7 @@ impl Report {
                 "received": node.received,
                 "received_bytes": node.received_bytes,
                 "duplicates_refused": node.duplicates,
+                "control_bytes": node.control_bytes,
                 "bytes_per_second": self.per_second(node.received_bytes),
                 "delay_p50_seconds": node.delay.p50.as_secs_f64(),
                 "delay_p99_seconds": node.delay.p99.as_secs_f64(),
@@ -91,7 +97,9 @@ impl Report {
             "messages": self.holding.messages,
             "content_bytes": self.holding.content_bytes,
             "seconds": self.elapsed.as_secs_f64(),
-            "topology": self.topology(),
+            "gossip": name_of(self.gossip),
+            "copies_per_message": self.copies(),
+            "topology": name_of(self.topology),
             "formed_seconds": self.formed.as_secs_f64(),
             "connections": self.connections,
             "hops_max": self.hops_max,
@@ -136,10 +144,18 @@ impl Report {
         table
     }
 
-    /// The topology's name, as it is given.
-    fn topology(&self) -> String {
-        let value = self.topology.to_possible_value();
-        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    /// Copies of a message that came to a node, on average.
+    fn copies(&self) -> f64 {
+        let received: u64 = self.nodes.iter().map(|node| node.received).sum();
+        let duplicates: u64 = self.nodes.iter().map(|node| node.duplicates).sum();
+        (received + duplicates) as f64 / received.max(1) as f64
+    }
+
+    /// Bytes beside each hundred bytes of messages, if they were counted.
+    fn control_percent(&self) -> Option<f64> {
+        let counted: Option<u64> = self.nodes.iter().map(|node| node.control_bytes).sum();
+        let received: u64 = self.nodes.iter().map(|node| node.received_bytes).sum();
+        Some(counted? as f64 * 100.0 / received.max(1) as f64)
     }
 
     /// Bytes per second over the whole run.
@@ -179,6 +195,11 @@ impl fmt::Display for Report {
             holding.content_bytes,
             short(self.elapsed)
         )?;
+        write!(f, "each message came to a node {:.2} times", self.copies())?;
+        match self.control_percent() {
+            Some(percent) => writeln!(f, ", with {percent:.1} % of bytes beside")?,
+            None => writeln!(f)?,
+        }
         if self.has_input {
             let hash = holding.stream.to_hex();
             writeln!(f, "input rebuilt by all, blake3 {}", hash.as_str())?;
@@ -190,6 +211,12 @@ impl fmt::Display for Report {
             holding.set.hex(16)
         )
     }
+}
+
+/// A value's name, as it is given.
+fn name_of<T: ValueEnum>(value: T) -> String {
+    let value = value.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 /// A duration in at most nine columns: three digits and a unit.
@@ -225,6 +252,7 @@ mod tests {
             received: 123_456_789,
             received_bytes: 7_000_000,
             duplicates: 123_456_789,
+            control_bytes: Some(350_000),
             delay: delay(),
         };
         Report {
@@ -232,6 +260,7 @@ mod tests {
             holding: ledger.holding(),
             has_input: true,
             elapsed: Duration::from_secs(2),
+            gossip: Gossip::Feeds,
             topology: TopologyArg::Seed,
             formed: Duration::from_millis(1_500),
             connections: 2016,
@@ -252,6 +281,8 @@ mod tests {
             "{table}"
         );
         assert!(table.contains("001122334455  "), "{table}");
+        let copies = "each message came to a node 2.00 times, with 5.0 % of bytes beside";
+        assert!(table.contains(copies), "{table}");
         assert!(table.ends_with(&format!(
             "all 2 nodes hold the same 1 messages, digest {}",
             report().holding.set.hex(16)
@@ -264,6 +295,8 @@ mod tests {
         assert_eq!(object["messages"], 1);
         assert_eq!(object["nodes"][1]["bytes_per_second"], 3_500_000.0);
         assert_eq!(object["topology"], "seed");
+        assert_eq!(object["gossip"], "feeds");
+        assert_eq!(object["copies_per_message"], 2.0);
         assert_eq!(object["seed"]["requests"], 1_000);
         assert_eq!(object["nodes"][1]["id"].as_str().map(str::len), Some(40));
     }

@@ -54,6 +54,7 @@ struct NodeEnd {
     id: NodeId,
     peers: usize,
     duplicates: u64,
+    control_bytes: Option<u64>,
 }
 
 /// Everything between start and verdict. The receivers end when the engines do, so a copy that
@@ -68,10 +69,11 @@ fn spread(
 ) -> Result<Spread, Failure> {
     thread::scope(|scope| {
         for (number, node) in network.nodes().iter().enumerate() {
-            let subscription = node.subscribe()?;
-            scope.spawn(move || {
-                subscription.for_each(|message| tally.receive(number, message));
-            });
+            for subscription in node.subscribe()? {
+                scope.spawn(move || {
+                    subscription.for_each(|message| tally.receive(number, message));
+                });
+            }
         }
         let mut progress = Progress::new(args.quiet);
         let mut publisher = Publisher::new(args, network.nodes(), tally, stop);
@@ -87,6 +89,7 @@ fn spread(
                 id: node.address().id,
                 peers: node.peer_ids().len(),
                 duplicates: node.duplicates(),
+                control_bytes: node.control_bytes(),
             })
             .collect();
         let seed = network.seed().map(seed_report);
@@ -119,6 +122,7 @@ fn check(args: &LocalnetArgs, tally: &Tally, spread: Spread) -> Result<Report, F
         has_input: args.has_input(),
         elapsed: spread.elapsed,
         topology: args.topology,
+        gossip: args.gossip,
         formed: spread.formed.elapsed,
         connections: spread.formed.graph.pairs(),
         hops_max: spread.formed.graph.hops_max(),
@@ -157,6 +161,7 @@ fn node_report(end: &NodeEnd, receipt: &Receipt) -> NodeReport {
         received: receipt.received,
         received_bytes: receipt.received_bytes,
         duplicates: end.duplicates,
+        control_bytes: end.control_bytes,
         delay: Delay {
             p50: nanos(receipt.delays.value_at_quantile(0.50)),
             p99: nanos(receipt.delays.value_at_quantile(0.99)),

@@ -6,8 +6,13 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-/// Bytes of content of the largest message.
-pub(super) const CONTENT_BYTES_MAX: usize = 1 << 20;
+use super::stamp::STAMP_BYTES;
+
+/// Bytes of content of the largest message: 128 MiB with what stands before it.
+pub(super) const CONTENT_BYTES_MAX: usize = (128 << 20) - STAMP_BYTES;
+
+/// Bytes of the longest line.
+const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// The contents of a run, one after the other.
 pub(super) enum Source {
@@ -38,7 +43,7 @@ impl Source {
     /// The next content; none at the end. Waits for the stream if it must.
     ///
     /// # Errors
-    /// What the stream says, and `InvalidData` for a line over [`CONTENT_BYTES_MAX`].
+    /// What the stream says, and `InvalidData` for a line over 1 MiB.
     pub(super) fn next(&mut self) -> io::Result<Option<Bytes>> {
         match self {
             Source::Chunks { input, chunk_bytes } => read_chunk(input, *chunk_bytes),
@@ -93,10 +98,10 @@ fn read_chunk(input: &mut dyn BufRead, chunk_bytes: usize) -> io::Result<Option<
 fn read_line(input: &mut dyn BufRead) -> io::Result<Option<Bytes>> {
     let mut line = Vec::new();
     input
-        .take(CONTENT_BYTES_MAX as u64 + 1)
+        .take(LINE_BYTES_MAX as u64 + 1)
         .read_until(b'\n', &mut line)?;
-    if line.len() > CONTENT_BYTES_MAX {
-        let rule = format!("a line is longer than {CONTENT_BYTES_MAX} bytes; leave --lines out");
+    if line.len() > LINE_BYTES_MAX {
+        let rule = format!("a line is longer than {LINE_BYTES_MAX} bytes; leave --lines out");
         return Err(io::Error::new(io::ErrorKind::InvalidData, rule));
     }
     Ok(Some(line).filter(|line| !line.is_empty()).map(Bytes::from))
@@ -148,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_line_up_to_the_limit_passes_and_one_byte_more_does_not() {
-        for (len, passes) in [(CONTENT_BYTES_MAX, true), (CONTENT_BYTES_MAX + 1, false)] {
+        for (len, passes) in [(LINE_BYTES_MAX, true), (LINE_BYTES_MAX + 1, false)] {
             let input = Box::new(io::Cursor::new(vec![b'x'; len]));
             assert_eq!(Source::Lines { input }.next().is_ok(), passes, "{len}");
         }

@@ -15,6 +15,7 @@ use crate::console;
 use crate::control::{Control, Lock};
 use crate::failure::Failure;
 use crate::genesis;
+use crate::gossip::Gossip;
 use crate::home::Home;
 use crate::init;
 use crate::metrics::{MetricsArgs, MetricsServer, Settings};
@@ -74,7 +75,12 @@ pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
     let metrics = Settings::new(&args.metrics, &args.home)?;
     let lock = Lock::take(&args.home)?;
     let addr_book = args.home.addr_book(&loaded.config)?;
-    let node = Node::start(loaded.config.clone(), made.key, Some(&addr_book))?;
+    let node = Node::start(
+        loaded.config.clone(),
+        made.key,
+        Some(&addr_book),
+        Gossip::Flood,
+    )?;
     stop.begin();
     let load = args.clone();
     let read = Read {

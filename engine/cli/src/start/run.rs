@@ -12,6 +12,7 @@ use super::output::{self, Style};
 use crate::console;
 use crate::control::{Control, Lock};
 use crate::failure::Failure;
+use crate::gossip::Gossip;
 use crate::metrics::{MetricsServer, Settings};
 use crate::node::Node;
 use crate::reload::{Read, Reloader};
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     let key = args.home.load_node_key(&loaded.config)?;
     let lock = Lock::take(&args.home)?;
     let addr_book = args.home.addr_book(&loaded.config)?;
-    let node = Node::start(loaded.config.clone(), key, Some(&addr_book))?;
+    let node = Node::start(loaded.config.clone(), key, Some(&addr_book), Gossip::Flood)?;
     stop.begin();
     let load = args.clone();
     let read = Read {
@@ -65,18 +66,19 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     // Dropped by the thread that writes, when all is written.
     let (writing, written) = channel::<()>();
     if args.stdout {
-        let (subscription, tell) = (node.subscribe()?, tell.clone());
         let style = Style::of_stdout(args.raw);
-        threads::spawn("rw-stdout", move || {
-            let _writing = writing;
-            if let Err(failure) = output::write_lines(subscription, style) {
-                // Nobody listens any more if the node is ending already.
-                let _ = tell.send(End::Failed(failure));
-            }
-        })?;
-    } else {
-        drop(writing);
+        for subscription in node.subscribe()? {
+            let (writing, tell) = (writing.clone(), tell.clone());
+            threads::spawn("rw-stdout", move || {
+                let _writing = writing;
+                if let Err(failure) = output::write_lines(subscription, style) {
+                    // Nobody listens any more if the node is ending already.
+                    let _ = tell.send(End::Failed(failure));
+                }
+            })?;
+        }
     }
+    drop(writing);
     if !args.stdout && !node.config().engine.discovery.seed_mode {
         // Messages wait for a first subscriber, and with them the peers: one that leaves at once
         // says that nobody here wants them, so that the node goes on passing them on.
