@@ -1,17 +1,17 @@
 //! `gossip`: eight nodes with four neighbours each; what one of them publishes, all others get.
 //! Time until all have all; throughput is summed over the receivers.
 //!
-//! Ours floods: whoever has not got a message yet gets it from every neighbour, less those that
-//! were faster. Each message differs, as a message is its content.
+//! Ours by flooding: whoever has not got a message yet gets it from every neighbour, less those that
+//! were faster. Each message differs, as a message is its content. Ours by feeds: one neighbour sends, two
+//! announce.
 
 use std::thread;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use ringwire::Engine;
-use ringwire::Subscription;
-use ringwire::gossip::{Flood, FloodConfig};
+use ringwire::gossip::{Feeds, FeedsConfig, Flood, FloodConfig};
 use ringwire::peer::Framing;
+use ringwire::{ChannelId, Engine, Subscription};
 
 use super::rivals;
 use crate::case::{Case, FRAMINGS, Plan, Ran};
@@ -24,6 +24,8 @@ const NODES: u32 = 8;
 const DIALED: u32 = 2;
 /// Messages that may wait for a neighbour in its channel.
 const QUEUE: usize = 64;
+/// The channel of what feeds say about messages.
+const CONTROL: ChannelId = ChannelId(TX.0 + 1);
 /// Bytes of the number that makes messages differ.
 const NUMBER_BYTES: usize = 8;
 
@@ -42,12 +44,34 @@ fn case(plan: &Plan, framing: Framing, message_bytes: usize) -> Case {
     let count = published / message_bytes;
     let name = format!("{NODES} nodes {} KiB", message_bytes >> 10);
     let case = Case::new("gossip", framing, name)
-        .with("ringwire", move || run(framing, message_bytes, count));
+        .with("ringwire", move || {
+            run(Spreading::Flood, framing, message_bytes, count)
+        })
+        .with("ringwire (feeds)", move || {
+            run(Spreading::Feeds, framing, message_bytes, count)
+        });
     rivals::gossip(plan, case, framing, message_bytes, count, NODES - 1)
 }
 
-fn run(framing: Framing, message_bytes: usize, count: usize) -> Ran {
-    let nodes = network(framing)?;
+/// How ours gossips.
+#[derive(Clone, Copy)]
+enum Spreading {
+    Flood,
+    Feeds,
+}
+
+impl Spreading {
+    /// The figures of bodies that came and were there already, and of those that were not.
+    fn figures(self) -> [&'static str; 2] {
+        match self {
+            Spreading::Flood => ["gossip_duplicates", "gossip_delivered"],
+            Spreading::Feeds => ["feeds_duplicates", "feeds_delivered"],
+        }
+    }
+}
+
+fn run(spreading: Spreading, framing: Framing, message_bytes: usize, count: usize) -> Ran {
+    let nodes = network(spreading, framing)?;
     let inboxes = nodes[1..].iter().map(|node| node.handle().subscribe(TX));
     let inboxes: Vec<Subscription> = inboxes.collect::<Result<_, _>>()?;
     let stopwatch = Stopwatch::start();
@@ -64,26 +88,37 @@ fn run(framing: Framing, message_bytes: usize, count: usize) -> Ran {
         receiver.join().expect("a receiver does not panic")?;
     }
     let sample = stopwatch.stop();
-    let copies = figure(&nodes, "gossip_copies_received") as f64;
-    let delivered = figure(&nodes, "gossip_delivered") as f64;
+    let [duplicates, delivered] = spreading.figures().map(|name| figure(&nodes, name) as f64);
     stop(nodes)?;
     let messages = count as u64 * u64::from(NODES - 1);
     Ok(Outcome {
-        others: vec![Named::new("copies per message", "", copies / delivered)],
+        others: vec![Named::new(
+            "copies per message",
+            "",
+            (duplicates + delivered) / delivered,
+        )],
         ..Outcome::moved(&sample, messages, message_bytes as u64)
     })
 }
 
-fn network(framing: Framing) -> Result<Vec<Engine>, Failure> {
+fn network(spreading: Spreading, framing: Framing) -> Result<Vec<Engine>, Failure> {
     let setup = Setup::polled(framing);
     let start = |number| {
-        let flood = FloodConfig::new(channel(TX, 5, QUEUE));
-        Engine::builder(config(framing))
+        let builder = Engine::builder(config(framing))
             .node_key(node_key(number))
             .shards(1)
-            .busy_poll(setup.busy_poll)
-            .reactor("gossip", move |_| Flood::new(flood.clone()))
-            .start()
+            .busy_poll(setup.busy_poll);
+        let builder = match spreading {
+            Spreading::Flood => {
+                let flood = FloodConfig::new(channel(TX, 5, QUEUE));
+                builder.reactor("gossip", move |_| Flood::new(flood.clone()))
+            }
+            Spreading::Feeds => {
+                let feeds = FeedsConfig::new(CONTROL, TX);
+                builder.reactor("gossip", move |_| Feeds::new(feeds.clone()))
+            }
+        };
+        builder.start()
     };
     let nodes: Vec<Engine> = (0..NODES).map(start).collect::<Result<_, _>>()?;
     for (number, node) in (0..).zip(&nodes) {

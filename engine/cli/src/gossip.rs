@@ -1,11 +1,19 @@
 //! [`Gossip`]: how the program's own messages spread, and the channels for that.
 
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
 use clap::ValueEnum;
-use ringwire::gossip::{Feeds, FeedsConfig, Flood, FloodConfig, Large, LargeConfig};
+use ringwire::gossip::{
+    Feeds, FeedsConfig, Flood, FloodConfig, Large, LargeConfig, Publish, PublishRefused,
+};
+use ringwire::peer::ShardId;
 use ringwire::reactor::ChannelDescriptor;
-use ringwire::{Builder, ChannelId};
+use ringwire::{Builder, ChannelId, Handle};
 
 use crate::config::NodeConfig;
+use crate::failure::Failure;
 
 /// The channels of the program's gossip: none of those that CometBFT uses.
 const FLOOD: ChannelId = ChannelId(0x70);
@@ -22,6 +30,12 @@ const FEEDS_BYTES_MAX: usize = 128 * 1024;
 
 /// Messages that may wait on the channel of one peer; what is beyond waits in the reactor.
 const SEND_QUEUE: usize = 64;
+
+/// How long a shard of the engine takes to answer at most.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Pause while as many payloads are encoded as can be at a time.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// How messages spread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -67,12 +81,14 @@ impl Gossip {
         }
     }
 
-    /// The channel on which a message of so many bytes is published.
-    pub(crate) fn channel_for(self, bytes: usize) -> ChannelId {
+    /// Spreads a message; waits while the node is busy.
+    pub(crate) fn publish(self, handle: &Handle, message: Bytes) -> Result<(), Failure> {
         match self {
-            Gossip::Flood => FLOOD,
-            Gossip::Feeds if bytes <= FEEDS_BYTES_MAX => FEEDS,
-            Gossip::Feeds => LARGE,
+            Gossip::Flood => Ok(handle.publish_blocking(FLOOD, message)?),
+            Gossip::Feeds if message.len() <= FEEDS_BYTES_MAX => {
+                Ok(handle.publish_blocking(FEEDS, message)?)
+            }
+            Gossip::Feeds => publish_large(handle, message),
         }
     }
 
@@ -89,6 +105,20 @@ impl Gossip {
         match self {
             Gossip::Feeds => Some("feeds_control_bytes"),
             Gossip::Flood => None,
+        }
+    }
+}
+
+/// Asks the reactor until it takes the payload: it encodes a few at a time.
+fn publish_large(handle: &Handle, payload: Bytes) -> Result<(), Failure> {
+    let large = handle.reactor::<Large>();
+    loop {
+        let answer = large.ask_blocking(ShardId(0), Publish(payload.clone()), ANSWER_WITHIN);
+        let answer = answer.map_err(|error| Failure::new(error.to_string()))?;
+        match answer {
+            Ok(()) => return Ok(()),
+            Err(PublishRefused::Busy) => thread::sleep(BUSY_PAUSE),
+            Err(refused) => return Err(Failure::new(refused.to_string())),
         }
     }
 }

@@ -172,8 +172,7 @@ impl Node {
 impl Publisher {
     /// Spreads a message; waits while the node is busy.
     pub(crate) fn publish(&self, message: Bytes) -> Result<(), Failure> {
-        let channel = self.1.channel_for(message.len());
-        Ok(self.0.publish_blocking(channel, message)?)
+        self.1.publish(&self.0, message)
     }
 
     /// Whether anybody is connected. An error when the node is at its end.

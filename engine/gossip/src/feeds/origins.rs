@@ -31,6 +31,10 @@ const NAME_AGAIN: Duration = Duration::from_secs(IDLE_MIN.as_secs() / 2);
 /// Moments are kept in these, so that a word lasts for two years.
 const TICK: Duration = Duration::from_millis(16);
 
+/// Between two messages from which the choice learns lies this at least: a burst is one sample, however many
+/// messages it has.
+const SAMPLE: Duration = Duration::from_millis(100);
+
 /// An origin's place in the table; it is also the alias by which this node calls it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct OriginIndex(u16);
@@ -69,7 +73,8 @@ pub(super) struct OriginState {
     quiet: Slots,
     /// Who was told our alias for it, in each lane: what is in one may overtake what is in the other.
     named: [Slots; LANES],
-    told_ticks: u32,
+    /// Messages that began before this teach nothing.
+    sample_from_ticks: u32,
     heard_s: u32,
     allowance: Allowance,
 }
@@ -88,7 +93,7 @@ impl OriginState {
             backups: Slots::default(),
             quiet: Slots::default(),
             named: [Slots::default(); LANES],
-            told_ticks: 0,
+            sample_from_ticks: 0,
             heard_s: seconds(now),
             allowance: Allowance::default(),
         }
@@ -156,11 +161,17 @@ impl OriginState {
         {
             self.lateness.add(feed.after);
         }
-        let heeded = TICK * self.told_ticks + HEED;
-        if self.told_ticks > 0 && first_at < heeded {
+        if ticks(first_at) < self.sample_from_ticks {
             return Vec::new();
         }
-        let changes = self.choice.handle_heard(now, heard, barred);
+        self.sample_from_ticks = ticks(first_at + SAMPLE);
+        // Who has us as a feed gets the messages from us: it cannot be the feed of its feed.
+        let others: Vec<Heard> = heard
+            .iter()
+            .filter(|heard| !self.feeds.contains(heard.slot))
+            .copied()
+            .collect();
+        let changes = self.choice.handle_heard(now, &others, barred);
         self.note_told(now, &changes);
         changes
     }
@@ -221,9 +232,7 @@ impl OriginState {
 
     fn note_told(&mut self, now: Duration, changes: &[Change]) {
         if !changes.is_empty() {
-            // At least 1, since 0 stands for never.
-            let ticks = now.as_millis() / TICK.as_millis();
-            self.told_ticks = u32::try_from(ticks).unwrap_or(u32::MAX).max(1);
+            self.sample_from_ticks = ticks(now + HEED);
         }
     }
 }
@@ -341,6 +350,10 @@ fn hash_of(key: &Origin, seed: u64) -> u64 {
     let first = key.first_chunk().expect("a key has 32 bytes");
     let mixed = (u64::from_le_bytes(*first) ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     mixed ^ (mixed >> 32)
+}
+
+fn ticks(at: Duration) -> u32 {
+    u32::try_from(at.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX)
 }
 
 pub(super) fn seconds(now: Duration) -> u32 {

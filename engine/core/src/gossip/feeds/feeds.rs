@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 use ringwire_gossip::feeds::{
-    Delivery, Lane, MEDIUM_BYTES_MAX, Output, SMALL_BYTES_MAX, Slot, Verdict,
+    Delivery, Lane, MEDIUM_BYTES_MAX, Output, Rate, SMALL_BYTES_MAX, Slot, Verdict,
 };
 use ringwire_gossip::{coded, feeds as protocol};
 
@@ -28,6 +28,11 @@ const PEER_WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Who is held back for so long that nothing moves gets help: what waits for the slowest peer is left out.
 const STUCK: Duration = Duration::from_secs(2);
+
+const NO_RATE: Rate = Rate {
+    messages: u32::MAX,
+    bytes: u32::MAX,
+};
 
 /// Whether a message is good: see [`Feeds::with_validator`].
 type Validator = Box<dyn FnMut(NodeId, &Bytes) -> Acceptance>;
@@ -184,16 +189,21 @@ impl Feeds {
                 }
                 Output::Deliver { from, delivery } => self.deliver_from(cx, from, delivery.payload),
                 Output::Check { from, delivery } => self.check(cx, from, &delivery),
+                Output::Close { slot, reason } => {
+                    if let Some((link, _)) = self.neighbours.at(slot) {
+                        self.counters.blamed += 1;
+                        self.stop(cx, link, reason.to_string());
+                    }
+                }
                 _ => (),
             }
         }
         self.plan(cx);
     }
 
-    fn check(&mut self, cx: &mut Context<'_, Self>, from: Slot, delivery: &Delivery) {
-        let Some((link, id)) = self.neighbours.at(from) else {
-            return;
-        };
+    fn check(&mut self, cx: &mut Context<'_, Self>, from: Option<Slot>, delivery: &Delivery) {
+        let bringer = from.and_then(|from| self.neighbours.at(from));
+        let id = bringer.map_or_else(|| cx.node_id(), |(_, id)| id);
         let acceptance = match &mut self.validator {
             Some(validator) => validator(id, &delivery.payload),
             None => Acceptance::Accept,
@@ -206,7 +216,9 @@ impl Feeds {
             }
             Acceptance::Blame(reason) => {
                 self.counters.blamed += 1;
-                self.stop(cx, link, reason);
+                if let Some((link, _)) = bringer {
+                    self.stop(cx, link, reason);
+                }
                 Verdict::Blame
             }
         };
@@ -216,8 +228,9 @@ impl Feeds {
     }
 
     /// Lets the message be delivered where it came in: so a slow application holds up who brings it.
-    fn deliver_from(&mut self, cx: &mut Context<'_, Self>, from: Slot, payload: Bytes) {
-        let Some(((shard, _), id)) = self.neighbours.at(from) else {
+    fn deliver_from(&mut self, cx: &mut Context<'_, Self>, from: Option<Slot>, payload: Bytes) {
+        let bringer = from.and_then(|from| self.neighbours.at(from));
+        let Some(((shard, _), id)) = bringer else {
             // Who brought it is gone; the message is here all the same.
             let own = cx.node_id();
             return self.deliver(cx, own, payload);
@@ -380,6 +393,9 @@ impl Reactor for Feeds {
         config.keep = self.config.kept_span;
         config.keep_bytes_max = self.config.kept_bytes_max;
         config.check = self.validator.is_some();
+        // The engine has rates of its own, and holds back who brings more than can be passed on.
+        config.origin_rate = NO_RATE;
+        config.link_rate = NO_RATE;
         let random = cx.random();
         let seed = u64::from_le_bytes(*random.first_chunk().expect("there are 32 bytes"));
         // A node that starts again is another origin: so its numbers begin anew, whatever clock it has.
