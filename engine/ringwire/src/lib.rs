@@ -121,7 +121,7 @@
 //!
 //! # Platforms
 //!
-//! Linux 6.1 or newer with io_uring, for the full speed. Where io_uring is missing or forbidden, an engine
+//! Linux, best 6.1 or newer with io_uring. Where io_uring is missing or forbidden, an engine
 //! moves its bytes by readiness (epoll) and says so once; [`Config::transport`] chooses, and
 //! [`machine::check`] says what is missing and how to mend it. `ringwire-core` and `ringwire-sim`, the protocol and its simulator, build
 //! anywhere.

@@ -131,8 +131,8 @@ const SECTIONS: &[Setting] = settings! {
     RINGWIRE shards: count in engine =>
         "Threads that carry the traffic. 0: one per usable core.";
     RINGWIRE transport: way in engine =>
-        "How the bytes of connections are moved: \"io_uring\", \"readiness\" (epoll: slower, and allowed"
-        "everywhere), or \"auto\": io_uring where this machine lets us, readiness where it does not.";
+        "How the bytes of connections are moved: \"io_uring\", \"readiness\" (epoll, which is"
+        "allowed everywhere), or \"auto\": io_uring where this machine lets us, readiness where it does not.";
     RINGWIRE pin_shards: pin in engine =>
         "Whether each shard stays on a core of its own: \"auto\" only when there are as many shards as"
         "usable cores, \"on\" also when there are fewer (for a machine or cpuset of this node alone),"

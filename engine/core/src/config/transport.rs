@@ -11,7 +11,7 @@ pub enum TransportChoice {
     Auto,
     /// io_uring; an engine does not start without it.
     IoUring,
-    /// Readiness of sockets, as epoll tells it: slower, and allowed everywhere.
+    /// Readiness of sockets, as epoll tells it: allowed everywhere.
     Readiness,
 }
 

@@ -208,7 +208,7 @@ fn way(choice: TransportChoice) -> Way {
     if let Some(reason) = refusal {
         // What is refused to one engine is refused to all of the process.
         TOLD.call_once(|| {
-            tracing::warn!(%reason, "io_uring cannot be used here: bytes are moved by readiness, more slowly");
+            tracing::warn!(%reason, "io_uring cannot be used here: bytes are moved by readiness");
         });
     }
     way

@@ -74,7 +74,7 @@ fn judge_transport(choice: TransportChoice, (way, refusal): (Way, Option<String>
         Some(_) => Finding::not_ok(
             WHAT,
             Verdict::Warn,
-            format!("{way}: a node runs, slower than with io_uring"),
+            format!("{way}: a node runs, with more system calls than io_uring takes"),
             "let io_uring be used, as said above; or set transport = \"readiness\" in config.toml, to \
              be told no more",
         ),
