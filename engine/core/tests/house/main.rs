@@ -277,7 +277,7 @@ fn names_given(text: &str) -> Vec<String> {
 /// What a stranger finds under `ringwire::` fits on one page.
 #[test]
 fn the_library_gives_no_more_names_than_a_page_holds() {
-    const NAMES_MAX: usize = 122;
+    const NAMES_MAX: usize = 124;
     let read = |path: &str| fs::read_to_string(root().join(path)).expect("a source");
     let mut names = names_given(&read("engine/ringwire/src/lib.rs"));
     for file in ["mod", "channels", "messages"] {
