@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_gossip::feeds::{
-    Delivery, FeedMessage, Feeds, FeedsConfig, Lane, Output, SIGNATURE_BYTES, SMALL_BYTES_MAX, Slot,
+    Counters, Delivery, FeedMessage, Feeds, FeedsConfig, Lane, Output, SIGNATURE_BYTES,
+    SMALL_BYTES_MAX, Slot, Verdict,
 };
 
+use crate::liars::{JUNK, Liar};
 use crate::machine::{Context, LinkId, Machine, Message, NodeIndex, Payload, Priority, Size};
 
 /// A message of the protocol as it is on the wire.
@@ -26,6 +28,7 @@ impl FeedsMessage {
             }
             _ => None,
         };
+        let payload = payload.filter(|(id, _)| *id != JUNK);
         FeedsMessage {
             bytes,
             lane,
@@ -59,18 +62,46 @@ pub struct FeedsNode {
     links: Vec<Option<LinkId>>,
     /// All of them, in no order.
     up: Vec<LinkId>,
+    /// What it says instead of the truth, if it lies.
+    liar: Option<Liar>,
+    /// Whether a message that breaks the rules is somebody's lie, and no fault of this code.
+    is_among_liars: bool,
 }
 
 impl FeedsNode {
     /// The node of this number, with a seed of its own.
     pub fn new(node: NodeIndex, seed: u64) -> Self {
-        let mut origin = [0; 32];
-        origin[..4].copy_from_slice(&node.0.to_le_bytes());
         FeedsNode {
-            feeds: Feeds::new(FeedsConfig::default(), origin, 0, seed),
+            feeds: Feeds::new(FeedsConfig::default(), origin_of(node), 0, seed),
             links: Vec::new(),
             up: Vec::new(),
+            liar: None,
+            is_among_liars: false,
         }
+    }
+
+    /// A node in a network in which some lie. It checks what it gets, as an application does with signatures.
+    pub fn among_liars(node: NodeIndex, seed: u64, mut config: FeedsConfig) -> Self {
+        config.check = true;
+        FeedsNode {
+            feeds: Feeds::new(config, origin_of(node), 0, seed),
+            is_among_liars: true,
+            ..FeedsNode::new(node, seed)
+        }
+    }
+
+    /// The same as a liar. No payload is due to it.
+    #[must_use]
+    pub fn lying(self, liar: Liar) -> Self {
+        FeedsNode {
+            liar: Some(liar),
+            ..self
+        }
+    }
+
+    /// What the protocol counted.
+    pub fn counters(&self) -> Counters {
+        self.feeds.counters()
     }
 
     fn slot(&self, link: LinkId) -> Option<Slot> {
@@ -84,10 +115,19 @@ impl FeedsNode {
             match output {
                 Output::Send { slot, lane, bytes } => {
                     let link = self.links[slot.index()].expect("the slot has a link");
-                    context.send(link, FeedsMessage::new(bytes, lane));
+                    self.say(context, link, lane, bytes);
                 }
                 Output::Deliver { delivery, .. } => {
-                    context.deliver(payload_id(&delivery.payload));
+                    let id = payload_id(&delivery.payload);
+                    if id != JUNK {
+                        context.deliver(id);
+                    }
+                }
+                Output::Check { delivery, .. } => {
+                    let Delivery { origin, seq, .. } = delivery;
+                    let verdict = verdict(&delivery.payload);
+                    self.feeds
+                        .handle_verdict(context.now(), &origin, seq, verdict);
                 }
                 Output::Close { slot, .. } => {
                     let link = self.links[slot.index()].expect("the slot has a link");
@@ -98,6 +138,46 @@ impl FeedsNode {
         }
         if let Some(at) = self.feeds.next_timeout() {
             context.wake_at(at);
+        }
+    }
+}
+
+impl FeedsNode {
+    /// Sends what the protocol says, or what a liar makes of it.
+    fn say(
+        &mut self,
+        context: &mut Context<'_, FeedsMessage>,
+        link: LinkId,
+        lane: Lane,
+        bytes: Bytes,
+    ) {
+        let Some(liar) = &mut self.liar else {
+            return context.send(link, FeedsMessage::new(bytes, lane));
+        };
+        let (words, to_all) = liar.say(context.now(), lane, bytes);
+        for (lane, bytes) in words {
+            context.send(link, FeedsMessage::new(bytes, lane));
+        }
+        for (lane, bytes) in to_all {
+            for link in &self.up {
+                context.send(*link, FeedsMessage::new(bytes.clone(), lane));
+            }
+        }
+    }
+
+    /// Publishes what a flooding node does.
+    fn flood(&mut self, now: Duration) {
+        if self.liar.as_mut().is_some_and(|liar| liar.floods(now)) {
+            let message = Delivery {
+                origin: [0; 32],
+                seq: 0,
+                urgent: false,
+                priority: 0,
+                signature: None,
+                payload: JUNK.to_le_bytes().to_vec().into(),
+            };
+            let published = self.feeds.publish(now, &message, None);
+            published.expect("the payload is small");
         }
     }
 }
@@ -144,7 +224,12 @@ impl Machine for FeedsNode {
         self.feeds.set_backlog(context.backlog(&self.up));
         let now = context.now();
         let read = self.feeds.handle_message(now, slot, &message.bytes);
-        read.expect("an honest node's messages are read");
+        if self.is_among_liars && read.is_err() {
+            context.close(link);
+        } else {
+            read.expect("an honest node's messages are read");
+        }
+        self.flood(now);
         self.drain(context);
     }
 
@@ -170,8 +255,27 @@ impl Machine for FeedsNode {
         self.drain(context);
     }
 
+    fn is_counted(&self) -> bool {
+        self.liar.is_none()
+    }
+
     fn state_bytes(&self) -> usize {
         self.feeds.state_bytes()
+    }
+}
+
+fn origin_of(node: NodeIndex) -> [u8; 32] {
+    let mut origin = [0; 32];
+    origin[..4].copy_from_slice(&node.0.to_le_bytes());
+    origin
+}
+
+/// Whether a payload is as its origin made it: its number, and zeros.
+fn verdict(payload: &[u8]) -> Verdict {
+    if payload.len() >= ID_BYTES && payload[ID_BYTES..].iter().all(|byte| *byte == 0) {
+        Verdict::PassOn
+    } else {
+        Verdict::Blame
     }
 }
 

@@ -12,6 +12,7 @@
 pub mod contenders;
 pub mod feeds;
 mod ledger;
+pub mod liars;
 pub mod machine;
 pub mod network;
 pub mod overlay;

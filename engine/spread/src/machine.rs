@@ -117,6 +117,11 @@ pub trait Machine {
     /// The moment for which [`Context::wake_at`] asked has come.
     fn handle_timer(&mut self, context: &mut Context<'_, Self::Message>);
 
+    /// Whether payloads are due to this node.
+    fn is_counted(&self) -> bool {
+        true
+    }
+
     /// Bytes that the machine keeps: what grows with links, origins and messages. Payloads do not count.
     fn state_bytes(&self) -> usize;
 }

@@ -309,11 +309,14 @@ where
 
     fn report(mut self) -> Report {
         for node in 0..self.scenario.nodes {
-            self.keep_state_bytes(NodeIndex(node));
+            if self.machines[node as usize].is_counted() {
+                self.keep_state_bytes(NodeIndex(node));
+            }
         }
         let account = self.ledger.account(|node, published_at| {
             let node = node.0 as usize;
-            !self.is_silent[node] && self.since[node] <= published_at
+            let is_there = !self.is_silent[node] && self.since[node] <= published_at;
+            is_there && self.machines[node].is_counted()
         });
         // What each node should have received once; the origin of a payload is one node of many.
         let due_bytes = account.payload_bytes as f64 * f64::from(self.scenario.nodes - 1);

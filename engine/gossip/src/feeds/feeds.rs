@@ -481,7 +481,10 @@ impl Feeds {
             (spoke, first_at) = (open.spoke(), open.first_at());
         }
         from.map(|from| spoke.insert(from));
-        self.open.set_due(key, (first_at + CLOSE).max(now));
+        // Who announced it long before it came may have foretold it: then the others still have to speak.
+        let is_fresh = now <= first_at + CLOSE;
+        let since = if is_fresh { first_at } else { now };
+        self.open.set_due(key, since + CLOSE);
         let link = from.and_then(|from| self.links[from.index()].as_ref());
         let passed = link.map(Link::one_way).unwrap_or_default() + now.saturating_sub(came_at);
         let passed_ms = u32::try_from(passed.as_millis()).unwrap_or(u32::MAX);
@@ -560,8 +563,12 @@ impl Feeds {
         grace: Duration,
     ) -> bool {
         let (origin, seq) = key;
-        if self.open.get_mut(key).is_some() {
-            self.note_word(now, key, slot, alias, false);
+        if let Some(open) = self.open.get_mut(key) {
+            let is_new = open.note(now, slot, alias, false);
+            // Those who spoke before may all have been asked in vain: this one is not made to wait for them.
+            if is_new && open.stage() == Stage::Waiting && open.due() > now + grace {
+                self.open.set_due(key, now + grace);
+            }
         } else if origin == OriginIndex::OWN {
             // We know what we have published.
             self.tell(origin, &[(slot, Part::Quiet)]);
@@ -709,6 +716,7 @@ impl Feeds {
                 if is_busy && now < at + patience {
                     self.open.set_due(key, now + time);
                 } else {
+                    open.handle_unanswered(slot);
                     self.handle_unanswered(now, slot);
                     self.ask(now, key);
                 }
@@ -782,7 +790,7 @@ impl Feeds {
             self.counters.missed += 1;
             self.choose(origin, |state| state.handle_missed(now));
             let link = self.link_mut(feed);
-            if link.is_some_and(|link| link.handle_missed(now, origin)) {
+            if link.is_some_and(Link::handle_missed) {
                 self.replace_feed(now, feed);
             }
         }
@@ -799,7 +807,7 @@ impl Feeds {
             let link = self.links[slot.index()].as_ref();
             let is_full =
                 |link: &Link| self.fed >= SHARED_MIN && link.feeds() >= self.fed.div_ceil(2);
-            if link.is_some_and(|link| link.is_barred() || link.is_closing() || is_full(link)) {
+            if link.is_some_and(|link| link.is_closing() || is_full(link)) {
                 barred.insert(slot);
             }
         }

@@ -36,9 +36,6 @@ const CLOSED: u8 = 12 * BROKEN;
 /// Strikes are forgotten so long after the last one.
 const STRIKES_LAST: Duration = Duration::from_secs(600);
 
-/// A link that missed messages of so many origins within [`STRIKES_LAST`] is not chosen as a feed any more.
-const MISSED_ORIGINS_MAX: usize = 3;
-
 /// New origins that a neighbour may name: all that there can be at once, as to one that has just come, and then
 /// as many as really appear.
 const NEW_ORIGINS: Rate = Rate {
@@ -74,12 +71,11 @@ pub(super) struct Link {
     answers: Smoothed,
     /// Whether the last message that it should have sent had to be asked for elsewhere.
     is_suspect: bool,
+    /// Messages that it missed since anything came of it, and bytes that had come until then.
     misses: u8,
+    missed_bytes: u64,
     strikes: u8,
     struck_s: u32,
-    /// The last origins whose messages it missed, and when, in seconds.
-    missed: [Option<(OriginIndex, u32)>; MISSED_ORIGINS_MAX],
-    is_barred: bool,
     is_closing: bool,
     promises: usize,
     /// Origins whose feed it is.
@@ -105,10 +101,9 @@ impl Link {
             answers,
             is_suspect: false,
             misses: 0,
+            missed_bytes: 0,
             strikes: 0,
             struck_s: 0,
-            missed: [None; MISSED_ORIGINS_MAX],
-            is_barred: false,
             is_closing: false,
             promises: 0,
             feeds: 0,
@@ -158,9 +153,6 @@ impl Link {
                 *index = UNPLACED;
             }
         }
-        for missed in &mut self.missed {
-            missed.take_if(|(missed, _)| *missed == origin);
-        }
     }
 
     /// What they want of us for an origin of which they said nothing.
@@ -196,7 +188,6 @@ impl Link {
     /// A body came unasked: it does its work.
     pub(super) fn handle_sent(&mut self) {
         self.is_suspect = false;
-        self.misses = 0;
     }
 
     /// A message that it should have sent was asked for elsewhere.
@@ -209,31 +200,17 @@ impl Link {
         self.is_suspect
     }
 
-    /// It never sent a message of this origin that it should have. Returns whether it shall feed nothing any
-    /// more: it sent nothing for some messages, or missed those of several origins.
-    pub(super) fn handle_missed(&mut self, now: Duration, origin: OriginIndex) -> bool {
+    /// It never sent a message that it should have. Returns whether it shall feed nothing any more.
+    ///
+    /// Only a link that sends nothing at all is given up for all origins. Else an origin that gives its messages
+    /// to some of its neighbours only would bring honest links down: theirs is a feed that misses some.
+    pub(super) fn handle_missed(&mut self) -> bool {
+        if self.received_bytes != self.missed_bytes {
+            self.missed_bytes = self.received_bytes;
+            self.misses = 0;
+        }
         self.misses = self.misses.saturating_add(1);
-        let now_s = seconds(now);
-        let known = |missed: &&mut Option<_>| missed.is_some_and(|(missed, _)| missed == origin);
-        let place = match self.missed.iter_mut().find(known) {
-            Some(place) => place,
-            None => {
-                let oldest = self.missed.iter_mut().min_by_key(|at| at.map(|(_, at)| at));
-                oldest.expect("there are places")
-            }
-        };
-        *place = Some((origin, now_s));
-        let is_recent = |missed: &Option<(_, u32)>| {
-            missed.is_some_and(|(_, at)| u64::from(now_s - at) <= STRIKES_LAST.as_secs())
-        };
-        let was_barred = self.is_barred;
-        self.is_barred |= self.missed.iter().all(is_recent);
-        self.misses == MISSES_MAX || (self.is_barred && !was_barred)
-    }
-
-    /// Whether it is not chosen as a feed any more, as long as there is another.
-    pub(super) fn is_barred(&self) -> bool {
-        self.is_barred
+        self.misses == MISSES_MAX
     }
 
     /// Origins whose feed it is.
@@ -402,28 +379,12 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_misses_three_origins_in_ten_minutes_is_barred() {
-        let mut missing = link();
-        for _ in 0..9 {
-            missing.handle_missed(NOW, origin(1));
-            missing.handle_missed(NOW, origin(2));
-        }
-        assert!(!missing.is_barred(), "two origins");
-        let late = NOW + STRIKES_LAST + Duration::from_secs(1);
-        missing.handle_missed(late, origin(3));
-        assert!(!missing.is_barred(), "the others were missed long ago");
-        missing.handle_missed(late, origin(4));
-        assert!(missing.handle_missed(late, origin(5)), "said once");
-        assert!(missing.is_barred());
-    }
-
-    #[test]
     fn a_link_that_sends_nothing_at_all_feeds_nothing_after_three_messages() {
         let mut link = link();
-        assert!(!link.handle_missed(NOW, origin(1)) && !link.handle_missed(NOW, origin(1)));
-        link.handle_sent();
-        assert!(!link.handle_missed(NOW, origin(1)) && !link.handle_missed(NOW, origin(1)));
-        assert!(link.handle_missed(NOW, origin(1)));
+        assert!(!link.handle_missed() && !link.handle_missed());
+        link.handle_received(1);
+        assert!(!link.handle_missed() && !link.handle_missed());
+        assert!(link.handle_missed());
     }
 
     #[test]

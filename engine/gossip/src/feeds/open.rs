@@ -55,6 +55,8 @@ pub(super) struct Open {
     spoke: Slots,
     /// Who was asked, and did not answer.
     asked: Slots,
+    /// Who did not have it when it was asked: its word says nothing of when it had it.
+    failed: Slots,
     was_asked: bool,
     /// Bytes that had come from the feed when it was announced.
     feed_bytes: u64,
@@ -83,13 +85,27 @@ impl Open {
         self.feed_bytes
     }
 
-    /// A link spoke of it, for the first time or again.
-    pub(super) fn note(&mut self, now: Duration, slot: Slot, alias: Alias, sent: bool) {
-        if self.spoke.insert(slot) {
-            let after = now.saturating_sub(self.first_at);
-            let heard = Heard { slot, after, sent };
-            self.words.push(Word { heard, alias });
+    /// A link spoke of it. Returns whether that was the first time. A message that it sends counts more than that
+    /// it said it would: else a feed that announces early could send as late as it likes.
+    pub(super) fn note(&mut self, now: Duration, slot: Slot, alias: Alias, sent: bool) -> bool {
+        let is_new = self.spoke.insert(slot);
+        if !is_new {
+            let said = |word: &Word| word.heard.slot == slot && !word.heard.sent;
+            let Some(at) = self.words.iter().position(said).filter(|_| sent) else {
+                return false;
+            };
+            // It goes to the end, since words are in the order of time.
+            self.words.remove(at);
         }
+        let after = now.saturating_sub(self.first_at);
+        let heard = Heard { slot, after, sent };
+        self.words.push(Word { heard, alias });
+        is_new
+    }
+
+    /// When something is done about it.
+    pub(super) fn due(&self) -> Duration {
+        self.due
     }
 
     /// Who spoke of it.
@@ -97,20 +113,25 @@ impl Open {
         self.spoke
     }
 
-    /// Who spoke of it when, in order.
+    /// Who spoke of it when, in order; without those who did not send it when they were asked.
     pub(super) fn heard(&self) -> Vec<Heard> {
-        self.words.iter().map(|word| word.heard).collect()
+        let heard = self.words.iter().map(|word| word.heard);
+        heard
+            .filter(|heard| !self.failed.contains(heard.slot))
+            .collect()
     }
 
     /// Who shall be asked next, and what they call the origin: in the order in which they spoke, first those
-    /// that are trusted. `None` when all were asked.
+    /// that are trusted and did not fail before. `None` when all were asked.
     pub(super) fn next_to_ask(&self, is_trusted: impl Fn(Slot) -> bool) -> Option<(Slot, Alias)> {
         let left = || {
             let words = self.words.iter().map(|word| (word.heard.slot, word.alias));
             words.filter(|(slot, _)| !self.asked.contains(*slot))
         };
+        let failed = |slot: Slot| self.failed.contains(slot);
         left()
-            .find(|(slot, _)| is_trusted(*slot))
+            .find(|(slot, _)| is_trusted(*slot) && !failed(*slot))
+            .or_else(|| left().find(|(slot, _)| is_trusted(*slot)))
             .or_else(|| left().next())
     }
 
@@ -123,6 +144,11 @@ impl Open {
             at: now,
             received_bytes,
         };
+    }
+
+    /// The link that was asked did not send it in time.
+    pub(super) fn handle_unanswered(&mut self, slot: Slot) {
+        self.failed.insert(slot);
     }
 
     /// All were asked in vain: they may be asked again.
@@ -156,6 +182,7 @@ impl Open {
         self.words.retain(|word| word.heard.slot != slot);
         self.spoke.remove(slot);
         self.asked.remove(slot);
+        self.failed.remove(slot);
     }
 
     /// Whether nobody is left who could send it.
@@ -191,6 +218,7 @@ impl OpenMessages {
             words: Vec::new(),
             spoke: Slots::default(),
             asked: Slots::default(),
+            failed: Slots::default(),
             was_asked: false,
             feed_bytes,
             promised_by,
@@ -295,17 +323,43 @@ mod tests {
     }
 
     #[test]
-    fn what_a_link_says_twice_counts_once() {
+    fn what_a_link_says_twice_counts_once_but_a_message_counts_more_than_its_announcement() {
         let mut messages = OpenMessages::default();
         let open = spoken_of(&mut messages);
-        open.note(millis(190), slot(2), alias(9), true);
-        let heard = open.heard();
-        let times: Vec<u64> = heard
+        open.note(millis(190), slot(2), alias(9), false);
+        open.note(millis(195), slot(1), alias(9), true);
+        open.note(millis(199), slot(1), alias(9), true);
+        let heard = |(number, after, sent)| Heard {
+            slot: slot(number),
+            after: millis(after),
+            sent,
+        };
+        let expected = [(2, 2, false), (3, 3, false), (1, 95, true)];
+        assert_eq!(open.heard(), expected.map(heard));
+    }
+
+    #[test]
+    fn the_word_of_a_link_that_did_not_answer_says_nothing_of_time() {
+        let mut messages = OpenMessages::default();
+        let open = spoken_of(&mut messages);
+        open.handle_unanswered(slot(1));
+        let slots: Vec<usize> = open
+            .heard()
             .iter()
-            .map(|heard| heard.after.as_millis() as u64)
+            .map(|heard| heard.slot.index())
             .collect();
-        assert_eq!(times, [1, 2, 3]);
-        assert!(heard.iter().all(|heard| !heard.sent));
+        assert_eq!(slots, [2, 3]);
+        open.wait_again();
+        assert_eq!(open.heard().len(), 2);
+        assert_eq!(open.next_to_ask(|_| true), Some((slot(2), alias(9))));
+        for number in [2, 3] {
+            open.handle_asked(millis(200), slot(number), 0);
+        }
+        assert_eq!(
+            open.next_to_ask(|_| true),
+            Some((slot(1), alias(9))),
+            "it may have it now"
+        );
     }
 
     #[test]
