@@ -6,6 +6,7 @@ use ringwire::peer::Framing;
 use super::fan_out::{Spread, limit, spread};
 use super::rivals;
 use crate::case::{Case, FRAMINGS, Plan};
+use crate::engine::{BY_READINESS, Setup};
 
 /// Receivers.
 const RECEIVERS: u32 = 7;
@@ -32,6 +33,9 @@ fn case(plan: &Plan, framing: Framing, message_bytes: usize) -> Case {
     let name = format!("1 → {RECEIVERS} {} KiB", message_bytes >> 10);
     let case = Case::new("broadcast-drain", framing, name)
         .with_some("limit", limit(plan, framing, work))
-        .with("ringwire", move || spread(framing, work));
+        .with("ringwire", move || spread(Setup::polled(framing), work))
+        .with(BY_READINESS, move || {
+            spread(Setup::polled(framing).by_readiness(), work)
+        });
     rivals::broadcast(plan, case, framing, message_bytes, each, RECEIVERS)
 }

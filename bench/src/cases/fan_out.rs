@@ -12,7 +12,7 @@ use ringwire::reactor::ChannelDescriptor;
 
 use crate::case::{Case, FRAMINGS, Plan, Ran};
 use crate::engine::reactors::{Sink, Source};
-use crate::engine::{DATA, Setup, Star, channel, wait_for};
+use crate::engine::{BY_READINESS, DATA, Setup, Star, channel, wait_for};
 use crate::limit;
 use crate::measure::Stopwatch;
 use crate::outcome::Outcome;
@@ -61,7 +61,10 @@ fn case(plan: &Plan, framing: Framing, receivers: u32, message_bytes: usize) -> 
     let name = format!("1 → {receivers} {} KiB", message_bytes >> 10);
     Case::new("fan-out", framing, name)
         .with_some("limit", limit(plan, framing, work))
-        .with("ringwire", move || spread(framing, work))
+        .with("ringwire", move || spread(Setup::polled(framing), work))
+        .with(BY_READINESS, move || {
+            spread(Setup::polled(framing).by_readiness(), work)
+        })
 }
 
 /// The same work twice, the first receiver slow or not; both times only the others are counted.
@@ -74,8 +77,8 @@ fn slow_case(plan: &Plan, framing: Framing) -> Case {
     };
     let (fast, slow) = (with(Duration::ZERO), with(SLOW));
     Case::new("fan-out", framing, "1 → 50 64 KiB one slow")
-        .with("all fast", move || spread(framing, fast))
-        .with("ringwire", move || spread(framing, slow))
+        .with("all fast", move || spread(Setup::polled(framing), fast))
+        .with("ringwire", move || spread(Setup::polled(framing), slow))
 }
 
 pub(super) fn limit(
@@ -98,12 +101,12 @@ fn channels() -> Vec<ChannelDescriptor> {
     vec![channel(DATA, 5, QUEUE)]
 }
 
-pub(super) fn spread(framing: Framing, work: Spread) -> Ran {
+pub(super) fn spread(setup: Setup, work: Spread) -> Ran {
     let (done, finished) = mpsc::channel();
     let (ignored, _unread) = mpsc::channel();
     let message = Bytes::from(vec![0x5a; work.message_bytes]);
     let star = Star::connect(
-        Setup::polled(framing),
+        setup,
         work.receivers,
         move || Source::new(channels(), message.clone(), work.each),
         move |number| {
