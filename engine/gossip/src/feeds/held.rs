@@ -108,6 +108,10 @@ impl HeldMessages {
                 self.bytes -= held.bytes.len();
             }
         }
+        // A burst is over: its room is not kept for ever.
+        if self.order.capacity() > 4 * self.order.len() + 1024 {
+            self.order.shrink_to(2 * self.order.len());
+        }
     }
 
     /// Origins of the messages that came since, each once, the newest first.

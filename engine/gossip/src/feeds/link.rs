@@ -44,6 +44,9 @@ const NEW_ORIGINS: Rate = Rate {
 };
 const NEW_ORIGINS_BURST: Duration = Duration::from_secs(ALIASES_MAX as u64 / 64);
 
+/// Aliases for which a full table makes room.
+const GROW_BY: usize = 512;
+
 const NONE: u16 = u16::MAX;
 
 /// An origin that had no place, or has none any more: not the neighbour's fault.
@@ -140,7 +143,9 @@ impl Link {
     pub(super) fn set_alias(&mut self, alias: Alias, origin: Option<OriginIndex>) {
         let at = usize::from(alias.number());
         if self.aliases.len() <= at {
-            self.aliases.resize(at + 1, NONE);
+            let len = (at + 1).next_multiple_of(GROW_BY);
+            self.aliases.reserve_exact(len - self.aliases.len());
+            self.aliases.resize(len, NONE);
         }
         self.aliases[at] = origin.map_or(UNPLACED, |origin| origin.alias().number());
     }

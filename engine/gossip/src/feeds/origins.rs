@@ -35,6 +35,9 @@ const TICK: Duration = Duration::from_millis(16);
 /// messages it has.
 const SAMPLE: Duration = Duration::from_millis(100);
 
+/// Origins for which a full table makes room: twice as many as there are would be megabytes for nothing.
+const GROW_BY: usize = 512;
+
 /// An origin's place in the table; it is also the alias by which this node calls it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct OriginIndex(u16);
@@ -59,6 +62,37 @@ impl From<Alias> for OriginIndex {
     }
 }
 
+/// What neighbours want of us of an origin: two bits for each.
+#[derive(Clone, Copy, Default, Debug)]
+struct WantedParts {
+    /// Alone: be quiet. With the other: send.
+    low: Slots,
+    /// Alone: announce.
+    high: Slots,
+}
+
+impl WantedParts {
+    fn of(self, slot: Slot) -> Option<Part> {
+        match (self.high.contains(slot), self.low.contains(slot)) {
+            (false, false) => None,
+            (false, true) => Some(Part::Quiet),
+            (true, false) => Some(Part::Backup),
+            (true, true) => Some(Part::Feed),
+        }
+    }
+
+    fn set(&mut self, slot: Slot, part: Option<Part>) {
+        let is_low = matches!(part, Some(Part::Quiet | Part::Feed));
+        let is_high = matches!(part, Some(Part::Backup | Part::Feed));
+        for (slots, is_in) in [(&mut self.low, is_low), (&mut self.high, is_high)] {
+            slots.remove(slot);
+            if is_in {
+                slots.insert(slot);
+            }
+        }
+    }
+}
+
 /// What a node keeps of an origin.
 #[derive(Clone, Debug)]
 pub(super) struct OriginState {
@@ -68,9 +102,7 @@ pub(super) struct OriginState {
     /// By how much the feed's messages come after the first word of them.
     lateness: Smoothed,
     /// What neighbours want of us: who told us something of this origin, and what.
-    feeds: Slots,
-    backups: Slots,
-    quiet: Slots,
+    wanted: WantedParts,
     /// Who was told our alias for it, in each lane: what is in one may overtake what is in the other.
     named: [Slots; LANES],
     /// Messages that began before this teach nothing.
@@ -80,7 +112,7 @@ pub(super) struct OriginState {
 }
 
 // 10,000 origins, with 32 bytes for their aliases on 16 links, stay below 2 MiB.
-const _: () = assert!(size_of::<OriginState>() <= 168);
+const _: () = assert!(size_of::<OriginState>() <= 160);
 
 impl OriginState {
     fn new(key: Origin, now: Duration) -> Self {
@@ -89,9 +121,7 @@ impl OriginState {
             window: SeqWindow::default(),
             choice: FeedChoice::default(),
             lateness: Smoothed::default(),
-            feeds: Slots::default(),
-            backups: Slots::default(),
-            quiet: Slots::default(),
+            wanted: WantedParts::default(),
             named: [Slots::default(); LANES],
             sample_from_ticks: 0,
             heard_s: seconds(now),
@@ -168,7 +198,7 @@ impl OriginState {
         // Who has us as a feed gets the messages from us: it cannot be the feed of its feed.
         let others: Vec<Heard> = heard
             .iter()
-            .filter(|heard| !self.feeds.contains(heard.slot))
+            .filter(|heard| self.wanted.of(heard.slot) != Some(Part::Feed))
             .copied()
             .collect();
         let changes = self.choice.handle_heard(now, &others, barred);
@@ -185,15 +215,9 @@ impl OriginState {
 
     /// A link is gone. Returns what to tell whom.
     pub(super) fn handle_link_down(&mut self, now: Duration, slot: Slot) -> Vec<Change> {
-        let [control, bodies] = &mut self.named;
-        for slots in [
-            &mut self.feeds,
-            &mut self.backups,
-            &mut self.quiet,
-            control,
-            bodies,
-        ] {
-            slots.remove(slot);
+        self.wanted.set(slot, None);
+        for named in &mut self.named {
+            named.remove(slot);
         }
         let changes = self.choice.handle_link_down(slot);
         self.note_told(now, &changes);
@@ -202,27 +226,12 @@ impl OriginState {
 
     /// What the neighbour wants of us; `None` while it has said nothing of this origin.
     pub(super) fn wanted(&self, slot: Slot) -> Option<Part> {
-        if self.feeds.contains(slot) {
-            Some(Part::Feed)
-        } else if self.backups.contains(slot) {
-            Some(Part::Backup)
-        } else {
-            self.quiet.contains(slot).then_some(Part::Quiet)
-        }
+        self.wanted.of(slot)
     }
 
     /// The neighbour wants this of us.
     pub(super) fn set_wanted(&mut self, slot: Slot, part: Part) {
-        for (slots, this) in [
-            (&mut self.feeds, Part::Feed),
-            (&mut self.backups, Part::Backup),
-            (&mut self.quiet, Part::Quiet),
-        ] {
-            slots.remove(slot);
-            if part == this {
-                slots.insert(slot);
-            }
-        }
+        self.wanted.set(slot, Some(part));
     }
 
     /// Notes that the neighbour is told our alias in this lane. Returns whether it was not before.
@@ -279,6 +288,9 @@ impl OriginTable {
         let hash = self.hash(key);
         let state = OriginState::new(*key, now);
         let (index, displaced) = if self.states.len() < ORIGINS_MAX {
+            if self.states.len() == self.states.capacity() {
+                self.states.reserve_exact(GROW_BY);
+            }
             self.states.push(state);
             (OriginIndex((self.states.len() - 1) as u16), None)
         } else {
