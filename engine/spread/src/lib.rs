@@ -11,6 +11,7 @@
 
 pub mod contenders;
 pub mod feeds;
+pub mod large;
 mod ledger;
 pub mod liars;
 pub mod machine;

@@ -1,9 +1,11 @@
 //! The protocols that can be run, by name. One more is one line more in [`ALL`].
 
+use ringwire_gossip::coded::PAYLOAD_BYTES_MIN;
 use ringwire_spread::contenders::{
     Cat, Crds, Dog, Flood, Gossipsub, GossipsubConfig, Pbbt, Plumtree,
 };
 use ringwire_spread::feeds::FeedsNode;
+use ringwire_spread::large::LargeNode;
 use ringwire_spread::scenario::ScenarioError;
 use ringwire_spread::{NodeIndex, Report, Scenario, run};
 
@@ -36,11 +38,17 @@ macro_rules! contender {
 
 /// All of them. The first is run when none is named.
 pub(crate) const ALL: &[Contender] = &[
-    contender!(
-        "feeds",
-        "one link sends and two announce, as each receiver chooses: Ringwire's own",
-        |node, seed| FeedsNode::new(node, seed)
-    ),
+    Contender {
+        name: "feeds",
+        what: "one link sends and two announce, as each receiver chooses: Ringwire's own",
+        play: |scenario, told| {
+            if is_large(scenario) {
+                run(scenario, LargeNode::new, |_, _| told())
+            } else {
+                run(scenario, FeedsNode::new, |_, _| told())
+            }
+        },
+    },
     contender!(
         "flood",
         "sends on to everybody what is new, as released CometBFT",
@@ -82,6 +90,11 @@ pub(crate) const ALL: &[Contender] = &[
         |_, _| Pbbt::default()
     ),
 ];
+
+/// Whether payloads travel in coded shards.
+fn is_large(scenario: &Scenario) -> bool {
+    scenario.payload_bytes as usize >= PAYLOAD_BYTES_MIN
+}
 
 /// What the others are measured by, with free links: nothing is faster on the same overlay.
 pub(crate) const BASELINE: &str = "flood";

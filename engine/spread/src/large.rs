@@ -1,0 +1,223 @@
+//! [`LargeNode`]: Ringwire's own gossip of large payloads, the same code that the engine runs, in the harness.
+//!
+//! Payloads are real bytes: they are encoded, checked and decoded at each node, so a run takes as long as
+//! that does.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ringwire_gossip::coded::{Account, Encoder, ManifestId, SHARD_BYTES, Shard};
+use ringwire_gossip::exchange::{Control, Exchange, ExchangeLimits, Figures, Output, TICK};
+
+use crate::machine::{Context, LinkId, Machine, Message, NodeIndex, Payload, Priority, Size};
+
+/// Whole payloads and their repair shards that a node keeps for those who ask: two of 1 MiB. A thousand nodes keep a
+/// thousand times as much.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
+/// Shards leave one after the other: the next one is given to its link when what waits on all links takes no longer
+/// than this to leave. Side by side they would all be late.
+const AHEAD_OF_LINE: Duration = Duration::from_millis(2);
+
+/// Payloads whose numbers are remembered, for the account of who was sent what.
+const NUMBERS_MAX: usize = 64;
+
+/// A message of the protocol.
+#[derive(Clone, Debug)]
+pub enum LargeMessage {
+    /// About shards.
+    Control(Control),
+    /// A shard, and the number of the payload that it is of.
+    Shard(Shard, u32),
+}
+
+impl Message for LargeMessage {
+    fn size(&self) -> Size {
+        match self {
+            LargeMessage::Control(message) => Size::control(message.encode().len() as u32),
+            LargeMessage::Shard(shard, id) => {
+                let (data, wire) = (shard.data().len(), shard.wire().len());
+                Size {
+                    payload: Some((*id, data as u32)),
+                    control_bytes: (wire - data) as u32,
+                }
+            }
+        }
+    }
+
+    fn priority(&self) -> Priority {
+        match self {
+            LargeMessage::Control(_) => Priority::High,
+            LargeMessage::Shard(..) => Priority::Low,
+        }
+    }
+}
+
+/// A node that gossips large payloads as Ringwire does.
+#[derive(Debug)]
+pub struct LargeNode {
+    own: Account,
+    exchange: Exchange<LinkId>,
+    /// What the run calls payloads, the oldest first.
+    numbers: Vec<(ManifestId, u32)>,
+    ticks_at: Option<Duration>,
+    up: Vec<LinkId>,
+    /// Shards that wait for the uplink.
+    waiting: VecDeque<(LinkId, Shard)>,
+}
+
+impl LargeNode {
+    /// The node of this number, with a seed of its own.
+    pub fn new(node: NodeIndex, seed: u64) -> Self {
+        let limits = ExchangeLimits {
+            kept_bytes_max: KEPT_BYTES_MAX,
+            ..ExchangeLimits::default()
+        };
+        LargeNode {
+            own: account(node),
+            exchange: Exchange::new(limits, account(node), seed as u16),
+            numbers: Vec::new(),
+            ticks_at: None,
+            up: Vec::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// What the node's exchange has counted.
+    pub fn figures(&self) -> Figures {
+        self.exchange.figures()
+    }
+
+    /// Does what the protocol says.
+    fn drain(&mut self, context: &mut Context<'_, LargeMessage>) {
+        self.exchange.announce();
+        while let Some(output) = self.exchange.poll_output() {
+            match output {
+                Output::Control { to, message } => {
+                    context.send(to, LargeMessage::Control(message));
+                }
+                Output::Shard { to, shard } => self.waiting.push_back((to, shard)),
+                Output::Deliver { manifest, .. } => context.deliver(manifest.seq() as u32),
+                Output::Blame { fault, .. } => unreachable!("all nodes are honest: {fault}"),
+            }
+        }
+        self.send_waiting(context);
+        if self.ticks_at.is_none() && !self.exchange.is_idle() {
+            let at = context.now() + TICK;
+            self.ticks_at = Some(at);
+            context.wake_at(at);
+        }
+    }
+
+    /// Gives shards to their links, as many as can leave soon.
+    fn send_waiting(&mut self, context: &mut Context<'_, LargeMessage>) {
+        while !self.waiting.is_empty() {
+            let backlog = context.backlog(&self.up);
+            if backlog > AHEAD_OF_LINE {
+                context.wake_at(context.now() + backlog - AHEAD_OF_LINE);
+                return;
+            }
+            let (to, shard) = self.waiting.pop_front().expect("it is not empty");
+            let number = self.number_of(shard.manifest());
+            context.send(to, LargeMessage::Shard(shard, number));
+        }
+    }
+
+    fn note_number(&mut self, id: ManifestId, number: u32) {
+        if self.numbers.iter().any(|(known, _)| *known == id) {
+            return;
+        }
+        if self.numbers.len() == NUMBERS_MAX {
+            self.numbers.remove(0);
+        }
+        self.numbers.push((id, number));
+    }
+
+    fn number_of(&self, id: ManifestId) -> u32 {
+        let known = self.numbers.iter().find(|(known, _)| *known == id);
+        known.expect("what is sent was offered before").1
+    }
+}
+
+impl Machine for LargeNode {
+    type Message = LargeMessage;
+
+    fn handle_link_up(
+        &mut self,
+        context: &mut Context<'_, LargeMessage>,
+        link: LinkId,
+        peer: NodeIndex,
+        _outbound: bool,
+        _rtt: Duration,
+    ) {
+        self.up.push(link);
+        self.exchange.add_link(link, account(peer));
+        self.drain(context);
+    }
+
+    fn handle_link_down(&mut self, context: &mut Context<'_, LargeMessage>, link: LinkId) {
+        self.up.retain(|other| *other != link);
+        self.waiting.retain(|(to, _)| *to != link);
+        self.exchange.remove_link(link);
+        self.drain(context);
+    }
+
+    fn handle_message(
+        &mut self,
+        context: &mut Context<'_, LargeMessage>,
+        link: LinkId,
+        message: LargeMessage,
+    ) {
+        match message {
+            LargeMessage::Control(message) => {
+                if let Control::Offer(manifest) = &message {
+                    self.note_number(manifest.id(), manifest.seq() as u32);
+                }
+                self.exchange.handle_control(link, message);
+            }
+            LargeMessage::Shard(shard, _) => {
+                self.exchange.handle_shard(link, shard);
+            }
+        }
+        self.drain(context);
+    }
+
+    fn publish(&mut self, context: &mut Context<'_, LargeMessage>, payload: Payload) {
+        let (bytes, seq) = (payload_bytes(payload), u64::from(payload.id));
+        let encoder = Encoder::new(self.own, seq, bytes, SHARD_BYTES);
+        let encoder = encoder.expect("the payload is large");
+        self.note_number(encoder.id(), payload.id);
+        self.exchange.publish(encoder);
+        self.drain(context);
+    }
+
+    fn handle_timer(&mut self, context: &mut Context<'_, LargeMessage>) {
+        if self.ticks_at.take_if(|at| *at <= context.now()).is_some() {
+            self.exchange.tick();
+        }
+        self.drain(context);
+        if let Some(at) = self.ticks_at {
+            context.wake_at(at);
+        }
+    }
+
+    /// Only what stands here: the exchange counts payloads, not what it keeps of links.
+    fn state_bytes(&self) -> usize {
+        self.numbers.capacity() * size_of::<(ManifestId, u32)>()
+    }
+}
+
+/// Who is charged for what a node brings.
+fn account(node: NodeIndex) -> Account {
+    let mut account = [0; 32];
+    account[..4].copy_from_slice(&node.0.to_le_bytes());
+    account
+}
+
+/// Bytes that differ from payload to payload and from shard to shard.
+fn payload_bytes(payload: Payload) -> Bytes {
+    let mut bytes = vec![0; payload.bytes as usize];
+    fastrand::Rng::with_seed(payload.id.into()).fill(&mut bytes);
+    bytes.into()
+}
