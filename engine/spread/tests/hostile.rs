@@ -132,8 +132,9 @@ fn origins_that_flood_hold_nobody_up() {
         messages: 4,
         bytes: 1 << 20,
     };
-    // Twenty more origins, whose messages take turns.
-    assert_harmless(Lie::Flood, config, 16 * STATE_BYTES_MAX);
+    // Twenty origins that send a hundred messages a second: a thousand are open at a time, each of some 400 bytes
+    // with the words of ten links about it.
+    assert_harmless(Lie::Flood, config, 400 * 1000 + 2 * STATE_BYTES_MAX);
 }
 
 #[test]

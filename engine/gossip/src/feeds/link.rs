@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::allowance::{Allowance, Rate};
 use super::message::{ALIASES_MAX, Alias, Part};
-use super::origins::{OriginIndex, seconds};
+use super::origins::{OriginIndex, room_for_more, seconds};
 use super::smoothed::Smoothed;
 
 /// An answer that came within this is never late.
@@ -43,9 +43,6 @@ const NEW_ORIGINS: Rate = Rate {
     bytes: u32::MAX,
 };
 const NEW_ORIGINS_BURST: Duration = Duration::from_secs(ALIASES_MAX as u64 / 64);
-
-/// Aliases for which a full table makes room.
-const GROW_BY: usize = 512;
 
 const NONE: u16 = u16::MAX;
 
@@ -143,8 +140,11 @@ impl Link {
     pub(super) fn set_alias(&mut self, alias: Alias, origin: Option<OriginIndex>) {
         let at = usize::from(alias.number());
         if self.aliases.len() <= at {
-            let len = (at + 1).next_multiple_of(GROW_BY);
-            self.aliases.reserve_exact(len - self.aliases.len());
+            let len = at + 1;
+            if len > self.aliases.capacity() {
+                let more = len - self.aliases.len() + room_for_more(len);
+                self.aliases.reserve_exact(more);
+            }
             self.aliases.resize(len, NONE);
         }
         self.aliases[at] = origin.map_or(UNPLACED, |origin| origin.alias().number());

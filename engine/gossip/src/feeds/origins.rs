@@ -35,8 +35,10 @@ const TICK: Duration = Duration::from_millis(16);
 /// messages it has.
 const SAMPLE: Duration = Duration::from_millis(100);
 
-/// Origins for which a full table makes room: twice as many as there are would be megabytes for nothing.
-const GROW_BY: usize = 512;
+/// How many more a full table of so many makes room for: as many again would be megabytes for nothing.
+pub(super) fn room_for_more(len: usize) -> usize {
+    (len / 32).max(16)
+}
 
 /// An origin's place in the table; it is also the alias by which this node calls it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -289,7 +291,7 @@ impl OriginTable {
         let state = OriginState::new(*key, now);
         let (index, displaced) = if self.states.len() < ORIGINS_MAX {
             if self.states.len() == self.states.capacity() {
-                self.states.reserve_exact(GROW_BY);
+                self.states.reserve_exact(room_for_more(self.states.len()));
             }
             self.states.push(state);
             (OriginIndex((self.states.len() - 1) as u16), None)
