@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ringwire_codec::ChannelId;
 use ringwire_core::gossip::{Acceptance, Feeds, FeedsConfig};
+use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::{Instance, erase};
 use ringwire_core::switch::AppChannels;
 use ringwire_sim::{LinkProfile, Scenario, World};
@@ -89,6 +90,26 @@ fn a_node_that_comes_later_gets_what_is_remembered_once() {
     connect(&mut world, &[(1, 2)]);
     world.run_for(SOON);
     assert_eq!(world.received(2).len(), 100);
+}
+
+#[test]
+fn a_publisher_waits_rather_than_outrun_what_receivers_remember() {
+    let mut world = feeding(6, 3).build();
+    connect(&mut world, &[(0, 1), (1, 2)]);
+    let has_room = |world: &World| world.switch(0, ShardId(0)).has_room_to_publish(GOSSIP);
+    let mut number = 0_u32;
+    for round in 0..10 {
+        assert!(has_room(&world), "round {round}");
+        while has_room(&world) {
+            publish(&mut world, 0, 0, number.to_le_bytes().to_vec());
+            number += 1;
+            assert!(number < 100_000, "it must wait");
+        }
+        world.run_for(Duration::from_millis(260));
+    }
+    world.run_for(SOON);
+    assert_eq!(number, 10 * 1024);
+    assert_eq!(world.received(2).len(), number as usize);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 use ringwire_gossip::feeds::{
-    Delivery, Lane, MEDIUM_BYTES_MAX, Output, Rate, SMALL_BYTES_MAX, Slot, Verdict,
+    Delivery, Lane, MEDIUM_BYTES_MAX, Output, Rate, SMALL_BYTES_MAX, Slot, Verdict, WINDOW_MAX,
 };
 use ringwire_gossip::{coded, feeds as protocol};
 
@@ -28,6 +28,11 @@ const PEER_WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Who is held back for so long that nothing moves gets help: what waits for the slowest peer is left out.
 const STUCK: Duration = Duration::from_secs(2);
+
+/// What a node publishes in a quarter of a second at most, on all its shards: a receiver remembers of an origin which
+/// of its last 4,096 messages it had, and what it lacks must be asked for before that is over.
+const PACE_MAX: usize = WINDOW_MAX as usize / 4;
+const PACE: Duration = Duration::from_millis(250);
 
 const NO_RATE: Rate = Rate {
     messages: u32::MAX,
@@ -63,6 +68,8 @@ pub enum FeedsTimer {
     Due,
     /// Nothing has moved for a while.
     Stuck,
+    /// There is room to publish again.
+    Pace,
 }
 
 /// Gossip by feeds. One instance per shard, all with the same configuration.
@@ -82,6 +89,9 @@ pub struct Feeds {
     timer: Option<(Duration, TimerKey)>,
     /// Whether those who bring messages are held back, and what was sent then.
     stuck_since: Option<u64>,
+    /// What was published here since the last [`FeedsTimer::Pace`], and what may be.
+    paced: usize,
+    pace_max: usize,
     counters: Counters,
 }
 
@@ -96,6 +106,8 @@ impl Feeds {
             outboxes: BTreeMap::new(),
             timer: None,
             stuck_since: None,
+            paced: 0,
+            pace_max: PACE_MAX,
             counters: Counters::default(),
         }
     }
@@ -396,6 +408,7 @@ impl Reactor for Feeds {
         // The engine has rates of its own, and holds back who brings more than can be passed on.
         config.origin_rate = NO_RATE;
         config.link_rate = NO_RATE;
+        self.pace_max = (PACE_MAX / usize::from(cx.shard_count().max(1))).max(1);
         let random = cx.random();
         let seed = u64::from_le_bytes(*random.first_chunk().expect("there are 32 bytes"));
         // A node that starts again is another origin: so its numbers begin anew, whatever clock it has.
@@ -447,11 +460,17 @@ impl Reactor for Feeds {
     }
 
     fn has_room(&self, _channel: ChannelId) -> bool {
-        self.stuck_since.is_none() && self.waiting_bytes() < self.config.waiting_bytes_max / 2
+        let is_slow_enough = self.paced < self.pace_max;
+        let max = self.config.waiting_bytes_max / 2;
+        is_slow_enough && self.stuck_since.is_none() && self.waiting_bytes() < max
     }
 
     fn publish(&mut self, cx: &mut Context<'_, Self>, _channel: ChannelId, message: Bytes) {
         let home = self.home(cx);
+        if self.paced == 0 {
+            cx.set_timer(PACE, FeedsTimer::Pace);
+        }
+        self.paced += 1;
         if message.len() > MEDIUM_BYTES_MAX {
             self.counters.too_long += 1;
         } else if home == cx.shard() {
@@ -491,6 +510,7 @@ impl Reactor for Feeds {
                 self.act(cx);
             }
             FeedsTimer::Stuck => self.handle_stuck(cx),
+            FeedsTimer::Pace => self.paced = 0,
         }
     }
 
