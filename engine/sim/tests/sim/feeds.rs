@@ -108,7 +108,7 @@ fn a_publisher_waits_rather_than_outrun_what_receivers_remember() {
         world.run_for(Duration::from_millis(260));
     }
     world.run_for(SOON);
-    assert_eq!(number, 10 * 1024);
+    assert_eq!(number, 10 * 256);
     assert_eq!(world.received(2).len(), number as usize);
 }
 

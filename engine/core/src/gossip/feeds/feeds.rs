@@ -30,8 +30,9 @@ const PEER_WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 const STUCK: Duration = Duration::from_secs(2);
 
 /// What a node publishes in a quarter of a second at most, on all its shards: a receiver remembers of an origin which
-/// of its last 4,096 messages it had, and what it lacks must be asked for before that is over.
-const PACE_MAX: usize = WINDOW_MAX as usize / 4;
+/// of its last 4,096 messages it had. So it has four seconds to learn of one that it lacks, by a digest at the
+/// latest, and to ask for it.
+const PACE_MAX: usize = WINDOW_MAX as usize / 16;
 const PACE: Duration = Duration::from_millis(250);
 
 const NO_RATE: Rate = Rate {
