@@ -113,6 +113,19 @@ fn a_publisher_waits_rather_than_outrun_what_receivers_remember() {
 }
 
 #[test]
+fn what_is_published_faster_than_may_be_waits_and_reaches_everybody() {
+    let mut world = feeding(6, 4).build();
+    connect(&mut world, &[(0, 1), (1, 2), (2, 3), (3, 0)]);
+    for number in 0..10_000_u32 {
+        publish(&mut world, 0, 0, number.to_le_bytes().to_vec());
+    }
+    world.run_for(Duration::from_secs(15));
+    for node in 1..4 {
+        assert_eq!(world.received(node).len(), 10_000);
+    }
+}
+
+#[test]
 fn a_link_that_falls_silent_is_replaced() {
     let mut world = feeding(9, 4).build();
     connect(&mut world, &[(0, 1), (1, 2), (0, 3), (3, 2)]);

@@ -1,6 +1,6 @@
 //! [`Feeds`]: the reactor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -93,6 +93,8 @@ pub struct Feeds {
     /// What was published here since the last [`FeedsTimer::Pace`], and what may be.
     paced: usize,
     pace_max: usize,
+    /// What publishers gave beyond that: they learn only once a turn that there is no room.
+    unpublished: VecDeque<Bytes>,
     counters: Counters,
 }
 
@@ -109,6 +111,7 @@ impl Feeds {
             stuck_since: None,
             paced: 0,
             pace_max: PACE_MAX,
+            unpublished: VecDeque::new(),
             counters: Counters::default(),
         }
     }
@@ -189,6 +192,24 @@ impl Feeds {
             self.counters.too_long += 1;
         }
         self.act(cx);
+    }
+
+    /// Publishes what waits, as much as may be now.
+    fn publish_some(&mut self, cx: &mut Context<'_, Self>) {
+        while self.paced < self.pace_max
+            && let Some(message) = self.unpublished.pop_front()
+        {
+            if self.paced == 0 {
+                cx.set_timer(PACE, FeedsTimer::Pace);
+            }
+            self.paced += 1;
+            let home = self.home(cx);
+            if home == cx.shard() {
+                self.begin(cx, message);
+            } else {
+                cx.send_note(home, FeedsNote::Publish(message));
+            }
+        }
     }
 
     /// Does what the conversation wants done.
@@ -457,7 +478,7 @@ impl Reactor for Feeds {
 
     fn has_pending(&self, peer: PeerKey, (): &()) -> bool {
         let outbox = self.outboxes.get(&peer);
-        outbox.is_some_and(|outbox| !outbox.is_empty())
+        !self.unpublished.is_empty() || outbox.is_some_and(|outbox| !outbox.is_empty())
     }
 
     fn has_room(&self, _channel: ChannelId) -> bool {
@@ -467,17 +488,11 @@ impl Reactor for Feeds {
     }
 
     fn publish(&mut self, cx: &mut Context<'_, Self>, _channel: ChannelId, message: Bytes) {
-        let home = self.home(cx);
-        if self.paced == 0 {
-            cx.set_timer(PACE, FeedsTimer::Pace);
-        }
-        self.paced += 1;
         if message.len() > MEDIUM_BYTES_MAX {
             self.counters.too_long += 1;
-        } else if home == cx.shard() {
-            self.begin(cx, message);
         } else {
-            cx.send_note(home, FeedsNote::Publish(message));
+            self.unpublished.push_back(message);
+            self.publish_some(cx);
         }
     }
 
@@ -511,7 +526,10 @@ impl Reactor for Feeds {
                 self.act(cx);
             }
             FeedsTimer::Stuck => self.handle_stuck(cx),
-            FeedsTimer::Pace => self.paced = 0,
+            FeedsTimer::Pace => {
+                self.paced = 0;
+                self.publish_some(cx);
+            }
         }
     }
 
