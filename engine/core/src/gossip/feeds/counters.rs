@@ -14,10 +14,8 @@ pub(super) struct Counters {
     pub(super) ignored: u64,
     /// Messages that the validator blamed on who sent them, and messages that break the protocol.
     pub(super) blamed: u64,
-    /// Bytes received that are no payload.
-    pub(super) control_bytes: u64,
-    /// Bytes of payloads received, copies included.
-    pub(super) body_bytes: u64,
+    /// Bytes received, of payloads and of all else.
+    pub(super) received_bytes: u64,
     /// Bodies sent to peers.
     pub(super) sent: u64,
     /// Bodies not sent, because too much waited for the peer: it asks for them.
@@ -40,8 +38,11 @@ impl Counters {
             ("feeds_duplicates", protocol.duplicates),
             ("feeds_ignored", self.ignored),
             ("feeds_blamed", self.blamed),
-            ("feeds_control_bytes", self.control_bytes),
-            ("feeds_body_bytes", self.body_bytes),
+            (
+                "feeds_control_bytes",
+                self.received_bytes - protocol.body_bytes,
+            ),
+            ("feeds_body_bytes", protocol.body_bytes),
             ("feeds_sent", self.sent),
             ("feeds_left_out", self.left_out),
             ("feeds_announced", protocol.announced),

@@ -160,17 +160,8 @@ impl Feeds {
         let Some(slot) = self.neighbours.slot(link) else {
             return;
         };
-        let before = self.conversation.counters();
+        self.counters.received_bytes += message.len() as u64;
         let read = self.conversation.handle_message(now(cx), slot, message);
-        let after = self.conversation.counters();
-        let is_body = after.bodies > before.bodies;
-        let body_bytes = if is_body {
-            after.body_bytes - before.body_bytes
-        } else {
-            0
-        };
-        self.counters.body_bytes += body_bytes;
-        self.counters.control_bytes += message.len() as u64 - body_bytes;
         if let Err(refusal) = read {
             self.counters.blamed += 1;
             self.stop(cx, link, refusal.to_string());
