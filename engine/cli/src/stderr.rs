@@ -288,6 +288,8 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::Mutex;
 
+    use tracing::subscriber::NoSubscriber;
+
     use super::*;
 
     /// What a write answers, one after the other; then everything is taken.
@@ -382,6 +384,9 @@ mod tests {
             .with_writer(move || Collect(Arc::clone(&sink)))
             .with_ansi(false)
             .finish();
+        // With one subscriber alone, `tracing` may ask another test's thread, which has none,
+        // whether this line is wanted, and hold to its answer.
+        let _second = tracing::Dispatch::new(NoSubscriber::default());
         let left = tracing::subscriber::with_default(subscriber, || {
             written(&device, &["lost\n", "first\n", "second\n"])
         });

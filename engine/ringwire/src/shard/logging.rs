@@ -126,7 +126,8 @@ mod tests {
 
     use ringwire_core::error::NetworkError;
     use tracing::field::{Field, Visit};
-    use tracing::span;
+    use tracing::subscriber::NoSubscriber;
+    use tracing::{Dispatch, span};
 
     use super::*;
 
@@ -159,6 +160,9 @@ mod tests {
 
     fn logged(event: &Event) -> Vec<(String, String)> {
         let fields = Fields::default();
+        // With one subscriber alone, `tracing` may ask another test's thread, which has none,
+        // whether these lines are wanted, and hold to its answer.
+        let _second = Dispatch::new(NoSubscriber::default());
         tracing::subscriber::with_default(fields.clone(), || record(1, ShardId(0), event));
         let logged = fields.0.lock().expect("no panic holds it");
         logged.clone()
