@@ -1,87 +1,34 @@
 //! [`Feeds`]: the protocol of small and medium messages.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::choice::Change;
+use super::asking::{self, ASK_AGAIN, Due, GIVE_UP, GRACE_DIGEST};
 use super::config::{Counters, FeedsConfig};
+use super::digests::{DIGEST_AGE, DigestRounds};
 use super::held::{HeldMessages, Key};
-use super::link::{Link, Named};
+use super::link::Link;
 use super::message::{
-    Alias, Body, DIGEST_ENTRIES_MAX, DigestEntry, FeedMessage, List, Name, Part, Which,
-    encode_digest, encode_have, encode_want,
+    Alias, Body, DIGEST_ENTRIES_MAX, DigestEntry, FeedMessage, List, Name, Part, encode_digest,
+    encode_have, encode_want,
 };
 use super::open::{OpenMessages, Stage};
-use super::origins::{OriginIndex, OriginState, OriginTable};
+use super::origins::OriginIndex;
 use super::output::{CloseReason, Delivery, Lane, Output, Verdict};
 use super::refusal::Refusal;
-use super::slot::{LINKS_MAX, Slot, Slots};
+use super::routes::Routes;
+use super::slot::{Slot, Slots};
+use super::unchecked::{Unchecked, UncheckedMessages};
 use crate::coded::Origin;
-
-/// An announced message is waited for at least so long: on gossipsub 60 % of the requests leave less than
-/// 10 ms before the message comes unasked (go-libp2p-pubsub #619).
-const GRACE_MIN: Duration = Duration::from_millis(5);
-
-/// And at most so long, while nothing comes from the feed.
-const GRACE_MAX: Duration = Duration::from_millis(40);
-
-/// So long for a message of an origin that has no feed yet: it comes by others' feeds.
-const GRACE_COLD: Duration = Duration::from_millis(100);
-
-/// A feed that is busy with other messages is waited for until then.
-const PATIENCE: Duration = Duration::from_millis(250);
 
 /// When all that will speak of a message soon have done so: longer than a message is under way between any
 /// two neighbours.
 const CLOSE: Duration = Duration::from_millis(400);
 
-/// A link that sends bytes, but not the answer, is waited for at most so many times its answer time, within
-/// these bounds: else drops would buy it any time.
-const ANSWER_TIMES_MAX: u32 = 4;
-const DRIP_MIN: Duration = Duration::from_millis(200);
-const DRIP_MAX: Duration = Duration::from_secs(1);
-
-/// When all who announced a message were asked in vain, they are asked again after this.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// A message that nobody sends is forgotten after this.
-const GIVE_UP: Duration = Duration::from_secs(10);
-
-/// A message that a digest names is likely under way.
-const GRACE_DIGEST: Duration = Duration::from_millis(500);
-
 /// A node whose uplink is behind by more than this announces nothing: who hears no announcement does not choose
 /// it as a feed, and who has chosen it finds another that is earlier.
 const BACKLOG_MAX: Duration = Duration::from_millis(20);
-
-/// From so many origins with feeds on, no link becomes the feed of more than half of them: if it falls silent,
-/// the others still arrive on time.
-const SHARED_MIN: u16 = 8;
-
-/// How often digests go out, to how many links, and how old a message is of which they tell.
-const DIGEST_EVERY: Duration = Duration::from_secs(1);
-const DIGEST_LINKS: usize = 2;
-const DIGEST_AGE: Duration = Duration::from_secs(4);
-
-/// Links that send what comes from an origin of which nothing was said, and how many of them may be links
-/// that others made.
-const DEFAULT_FEEDS: usize = 2;
-const DEFAULT_FEEDS_INBOUND: usize = 1;
-
-/// What keeping a message for its check takes beside its payload: about what its entries in tables do.
-const UNCHECKED_BYTES: usize = 256;
-
-/// A message that came, and who sent it: it may wait for its verdict.
-#[derive(Debug)]
-struct Unchecked {
-    /// `None` when the link is gone.
-    slot: Option<Slot>,
-    came_at: Duration,
-    left_ms: u32,
-    delivery: Delivery,
-}
 
 /// What a node says and hears of small and medium messages.
 ///
@@ -92,20 +39,12 @@ struct Unchecked {
 #[derive(Debug)]
 pub struct Feeds {
     config: FeedsConfig,
-    origins: OriginTable,
-    links: Vec<Option<Link>>,
-    taken: Slots,
+    routes: Routes,
     open: OpenMessages,
     held: HeldMessages,
-    unchecked: BTreeMap<Key, Unchecked>,
-    unchecked_bytes: usize,
-    /// Origins that have a feed.
-    fed: u16,
-    outputs: VecDeque<Output>,
+    unchecked: UncheckedMessages,
     next_seq: u64,
-    digest_at: Duration,
-    /// The link that gets the next digest.
-    digest_next: usize,
+    digests: DigestRounds,
     backlog: Duration,
     counters: Counters,
 }
@@ -118,18 +57,12 @@ impl Feeds {
     pub fn new(config: FeedsConfig, own: Origin, first_seq: u64, seed: u64) -> Self {
         Feeds {
             config,
-            origins: OriginTable::new(own, seed),
-            links: Vec::new(),
-            taken: Slots::default(),
+            routes: Routes::new(own, seed),
             open: OpenMessages::default(),
             held: HeldMessages::new(config.keep, config.keep_bytes_max),
-            unchecked: BTreeMap::new(),
-            unchecked_bytes: 0,
-            fed: 0,
-            outputs: VecDeque::new(),
+            unchecked: UncheckedMessages::default(),
             next_seq: first_seq,
-            digest_at: DIGEST_EVERY,
-            digest_next: 0,
+            digests: DigestRounds::default(),
             backlog: Duration::ZERO,
             counters: Counters::default(),
         }
@@ -143,42 +76,21 @@ impl Feeds {
         outbound: bool,
         rtt: Option<Duration>,
     ) -> Option<Slot> {
-        let slot = self.taken.first_free()?;
-        self.taken.insert(slot);
-        if self.links.len() <= slot.index() {
-            self.links
-                .resize_with(LINKS_MAX.min(slot.index() + 1), || None);
-        }
-        self.links[slot.index()] = Some(Link::new(outbound, rtt));
-        self.choose_default_feeds();
+        let slot = self.routes.add_link(Link::new(outbound, rtt))?;
         self.send_digest(now, slot, Duration::ZERO);
         Some(slot)
     }
 
     /// The neighbour is gone. Its slot may be given to another. What was to be sent to it is dropped.
     pub fn handle_link_down(&mut self, now: Duration, slot: Slot) {
-        if self
-            .links
-            .get_mut(slot.index())
-            .and_then(Option::take)
-            .is_none()
-        {
+        if !self.routes.remove_link(now, slot) {
             return;
         }
-        self.taken.remove(slot);
-        // The next link in this place shall not get what was meant for this one.
-        self.outputs.retain(|output| !output.is_for(slot));
         self.held.handle_link_down(slot);
         for key in self.open.keys() {
             self.forget_word(now, key, slot);
         }
-        for unchecked in self.unchecked.values_mut() {
-            unchecked.slot.take_if(|from| *from == slot);
-        }
-        for origin in self.origins.indices() {
-            self.choose(origin, |state| state.handle_link_down(now, slot));
-        }
-        self.choose_default_feeds();
+        self.unchecked.handle_link_down(slot);
     }
 
     /// A neighbour's message.
@@ -192,7 +104,7 @@ impl Feeds {
         slot: Slot,
         bytes: &Bytes,
     ) -> Result<(), Refusal> {
-        let Some(link) = self.link_mut(slot) else {
+        let Some(link) = self.routes.link_mut(slot) else {
             return Ok(());
         };
         if link.is_closing() {
@@ -203,7 +115,7 @@ impl Feeds {
             FeedMessage::Body(body) => self.handle_body(now, slot, &body, bytes),
             FeedMessage::Have(names) => self.handle_have(now, slot, names),
             FeedMessage::Want(names) => self.handle_want(now, slot, names),
-            FeedMessage::Part(part, which, 0) => self.handle_part(slot, part, which),
+            FeedMessage::Part(part, which, 0) => self.routes.handle_part(slot, part, which),
             // Stripes are of large payloads.
             FeedMessage::Part(..) => Ok(()),
             FeedMessage::Alias(alias, origin) => {
@@ -234,15 +146,17 @@ impl Feeds {
         let bytes = FeedMessage::Body(body).encode()?;
         self.next_seq += 1;
         let key = (OriginIndex::OWN, seq);
-        self.origins
-            .state_mut(OriginIndex::OWN)
+        self.routes
+            .origin_mut(OriginIndex::OWN)
             .handle_accepted(now, seq);
         self.held.insert(now, key, left_ms, bytes.clone());
         // Who has said nothing of this node's messages yet gets them: the first hop is never the one that
         // waits for a request.
-        let state = self.origins.state(OriginIndex::OWN);
+        let state = self.routes.origin(OriginIndex::OWN);
         let to = self
-            .taken
+            .routes
+            .links()
+            .slots()
             .iter()
             .map(|slot| (slot, state.wanted(slot).unwrap_or(Part::Feed)));
         let to = to.collect();
@@ -257,11 +171,11 @@ impl Feeds {
 
     /// What the owner has found of a message that [`Output::Check`] gave it. Does nothing for another.
     pub fn handle_verdict(&mut self, now: Duration, origin: &Origin, seq: u64, verdict: Verdict) {
-        let Some(origin) = self.origins.find(origin) else {
+        let Some(origin) = self.routes.find(origin) else {
             return;
         };
         let key = (origin, seq);
-        let Some(unchecked) = self.take_unchecked(key) else {
+        let Some(unchecked) = self.unchecked.remove(key) else {
             return;
         };
         match verdict {
@@ -273,7 +187,7 @@ impl Feeds {
 
     /// When [`handle_timeout`](Feeds::handle_timeout) has something to do.
     pub fn next_timeout(&self) -> Option<Duration> {
-        let digest = (self.held.len() > 0).then_some(self.digest_at);
+        let digest = (self.held.len() > 0).then_some(self.digests.at());
         self.open.next_due().into_iter().chain(digest).min()
     }
 
@@ -282,8 +196,7 @@ impl Feeds {
         while let Some(key) = self.open.first_due(now) {
             self.handle_due(now, key);
         }
-        if self.digest_at <= now {
-            self.digest_at = now + DIGEST_EVERY;
+        if self.digests.begin(now) {
             self.held.expire(now);
             self.send_digests(now);
         }
@@ -291,7 +204,7 @@ impl Feeds {
 
     /// What to do next, in this order. `None` when all is done.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.routes.poll_output()
     }
 
     /// How long a message that is sent now waits until it leaves, as far as the owner can tell.
@@ -306,8 +219,8 @@ impl Feeds {
 
     /// The link that sends the messages of an origin, if one does.
     pub fn feed_of(&self, origin: &Origin) -> Option<Slot> {
-        let index = self.origins.find(origin)?;
-        self.origins.state(index).choice().feed()
+        let index = self.routes.find(origin)?;
+        self.routes.origin(index).choice().feed()
     }
 
     /// Messages of which something was heard and that are not over yet.
@@ -317,9 +230,10 @@ impl Feeds {
 
     /// Bytes that are kept of origins, links and messages, without the messages' own.
     pub fn state_bytes(&self) -> usize {
-        let links: usize = self.links.iter().flatten().map(Link::bytes).sum();
-        let unchecked = self.unchecked.len() * UNCHECKED_BYTES;
-        self.origins.bytes() + links + self.open.bytes() + self.held.index_bytes() + unchecked
+        self.routes.bytes()
+            + self.open.bytes()
+            + self.held.index_bytes()
+            + self.unchecked.index_bytes()
     }
 
     /// Bytes of messages that are remembered.
@@ -334,7 +248,7 @@ impl Feeds {
         body: &Body<'_>,
         bytes: &Bytes,
     ) -> Result<(), Refusal> {
-        let Some(origin) = self.origin_of(slot, body.alias)? else {
+        let Some(origin) = self.routes.links().origin_of(slot, body.alias)? else {
             self.counters.unplaced += 1;
             return Ok(());
         };
@@ -342,7 +256,7 @@ impl Feeds {
         self.counters.bodies += 1;
         self.counters.body_bytes += body.payload.len() as u64;
         let (rate, burst, len) = (self.config.link_rate, self.config.keep, body.payload.len());
-        if let Some(link) = self.link_mut(slot) {
+        if let Some(link) = self.routes.link_mut(slot) {
             if !link.try_receive(now, rate, burst, len) {
                 self.counters.over_link_rate += 1;
                 return Ok(());
@@ -352,7 +266,7 @@ impl Feeds {
         if origin == OriginIndex::OWN {
             // It is ours, of a former life perhaps, or somebody says so. We know what we have published.
             self.counters.duplicates += 1;
-            self.tell(origin, &[(slot, Part::Quiet)]);
+            self.routes.tell(origin, &[(slot, Part::Quiet)]);
             return Ok(());
         }
         let stage = self.open.get_mut(key).map(|open| open.stage());
@@ -361,23 +275,23 @@ impl Feeds {
             slot: asked, at, ..
         }) = stage
             && asked == slot
-            && let Some(link) = self.link_mut(slot)
+            && let Some(link) = self.routes.link_mut(slot)
         {
             link.handle_answered(now.saturating_sub(at));
         }
-        let is_had = self.origins.state(origin).window().contains(body.seq);
+        let is_had = self.routes.origin(origin).window().contains(body.seq);
         if is_had || stage == Some(Stage::Checking) {
             self.counters.duplicates += 1;
             self.note_word(now, key, slot, body.alias, !was_asked);
             return Ok(());
         }
         if stage.is_none() {
-            let feed_bytes = self.feed_bytes(origin);
+            let feed_bytes = self.routes.feed_bytes(origin);
             self.open.insert(now, key, now + CLOSE, feed_bytes, None);
         }
         self.note_word(now, key, slot, body.alias, !was_asked);
         let delivery = Delivery {
-            origin: *self.origins.state(origin).key(),
+            origin: *self.routes.origin(origin).key(),
             seq: body.seq,
             urgent: body.urgent,
             priority: body.priority,
@@ -400,26 +314,19 @@ impl Feeds {
 
     /// The owner shall check the message, unless too many wait for that: then it is asked for later.
     fn check(&mut self, now: Duration, key: Key, unchecked: Unchecked) {
-        let bytes = self.unchecked_bytes + UNCHECKED_BYTES + unchecked.delivery.payload.len();
         let Some(open) = self.open.get_mut(key) else {
             return;
         };
-        if bytes > self.config.unchecked_bytes_max {
+        let bytes_max = self.config.unchecked_bytes_max;
+        if !self.unchecked.has_room(&unchecked, bytes_max) {
             self.counters.unchecked_refused += 1;
             open.wait_again();
             return self.open.set_due(key, now + ASK_AGAIN);
         }
         open.handle_checking();
-        self.unchecked_bytes = bytes;
         let (from, delivery) = (unchecked.slot, unchecked.delivery.clone());
         self.unchecked.insert(key, unchecked);
-        self.outputs.push_back(Output::Check { from, delivery });
-    }
-
-    fn take_unchecked(&mut self, key: Key) -> Option<Unchecked> {
-        let unchecked = self.unchecked.remove(&key)?;
-        self.unchecked_bytes -= UNCHECKED_BYTES + unchecked.delivery.payload.len();
-        Some(unchecked)
+        self.routes.push(Output::Check { from, delivery });
     }
 
     /// The message is neither delivered nor passed on, nor heard again.
@@ -427,7 +334,7 @@ impl Feeds {
         let (origin, seq) = key;
         self.end_promise(key);
         self.open.remove(key);
-        self.origins.state_mut(origin).handle_accepted(now, seq);
+        self.routes.origin_mut(origin).handle_accepted(now, seq);
     }
 
     /// Who sent the message is to blame. Another link may send the true one.
@@ -440,7 +347,7 @@ impl Feeds {
         }
         self.open.set_due(key, now);
         if let Some(slot) = slot
-            && let Some(link) = self.link_mut(slot)
+            && let Some(link) = self.routes.link_mut(slot)
             && link.handle_blamed(now)
         {
             self.close_link(slot, CloseReason::Messages);
@@ -449,7 +356,7 @@ impl Feeds {
 
     fn close_link(&mut self, slot: Slot, reason: CloseReason) {
         self.counters.closed += 1;
-        self.outputs.push_back(Output::Close { slot, reason });
+        self.routes.push(Output::Close { slot, reason });
     }
 
     /// The message is good: it is delivered and passed on.
@@ -466,14 +373,14 @@ impl Feeds {
             self.config.keep,
             delivery.payload.len(),
         );
-        let state = self.origins.state_mut(origin);
+        let state = self.routes.origin_mut(origin);
         if !state.try_pass_on(now, rate, burst, len) {
             self.counters.over_origin_rate += 1;
             return self.settle(now, key);
         }
         self.counters.accepted += 1;
         self.end_promise(key);
-        self.origins.state_mut(origin).handle_accepted(now, seq);
+        self.routes.origin_mut(origin).handle_accepted(now, seq);
         let mut spoke = Slots::default();
         let mut first_at = now;
         if let Some(open) = self.open.get_mut(key) {
@@ -485,8 +392,7 @@ impl Feeds {
         let is_fresh = now <= first_at + CLOSE;
         let since = if is_fresh { first_at } else { now };
         self.open.set_due(key, since + CLOSE);
-        let link = from.and_then(|from| self.links[from.index()].as_ref());
-        let passed = link.map(Link::one_way).unwrap_or_default() + now.saturating_sub(came_at);
+        let passed = self.routes.links().one_way(from) + now.saturating_sub(came_at);
         let passed_ms = u32::try_from(passed.as_millis()).unwrap_or(u32::MAX);
         let is_over = left_ms > 0 && left_ms <= passed_ms.max(1);
         let urgent = delivery.urgent;
@@ -497,19 +403,13 @@ impl Feeds {
                 .encode()
                 .expect("it was read with its bounds");
             self.held.insert(now, key, left_ms, bytes.clone());
-            let state = self.origins.state(origin);
-            let part = |slot: Slot| {
-                let default = || {
-                    self.links[slot.index()]
-                        .as_ref()
-                        .map_or(Part::Quiet, Link::wanted)
-                };
-                (slot, state.wanted(slot).unwrap_or_else(default))
-            };
-            let to = self.taken.without(spoke).iter().map(part).collect();
+            let state = self.routes.origin(origin);
+            let others = self.routes.links().slots().without(spoke);
+            let part = |slot| (slot, self.routes.links().wanted(slot, state));
+            let to = others.iter().map(part).collect();
             self.pass_on(to, key, body_lane(urgent), &bytes);
         }
-        self.outputs.push_back(Output::Deliver { from, delivery });
+        self.routes.push(Output::Deliver { from, delivery });
     }
 
     /// Sends a message to neighbours, or announces it, as their parts say.
@@ -517,20 +417,21 @@ impl Feeds {
     /// Bodies leave one after the other, and to the nearest first: so others help as soon as they can.
     fn pass_on(&mut self, mut to: Vec<(Slot, Part)>, key: Key, lane: Lane, body: &Bytes) {
         let (origin, seq) = key;
-        to.sort_by_key(|(slot, _)| self.links[slot.index()].as_ref().map(Link::one_way));
+        to.sort_by_key(|(slot, _)| self.routes.links().one_way(Some(*slot)));
         for (slot, part) in to {
             match part {
                 Part::Quiet => (),
                 Part::Backup if self.backlog > BACKLOG_MAX => self.counters.kept_back += 1,
                 Part::Backup => {
-                    self.name_origin(slot, Lane::Control, origin);
+                    self.routes.name_origin(slot, Lane::Control, origin);
                     let alias = origin.alias();
                     self.counters.announced += 1;
-                    self.send(slot, Lane::Control, encode_have(&[Name { alias, seq }]));
+                    self.routes
+                        .send(slot, Lane::Control, encode_have(&[Name { alias, seq }]));
                 }
                 Part::Feed => {
-                    self.name_origin(slot, lane, origin);
-                    self.send(slot, lane, body.clone());
+                    self.routes.name_origin(slot, lane, origin);
+                    self.routes.send(slot, lane, body.clone());
                 }
             }
         }
@@ -543,11 +444,11 @@ impl Feeds {
         names: List<'_, Name>,
     ) -> Result<(), Refusal> {
         for name in names.iter() {
-            let Some(origin) = self.origin_of(slot, name.alias)? else {
+            let Some(origin) = self.routes.links().origin_of(slot, name.alias)? else {
                 self.counters.unplaced += 1;
                 continue;
             };
-            let grace = self.grace(origin, slot);
+            let grace = asking::grace(self.routes.origin(origin), self.routes.links(), slot);
             self.handle_announced(now, slot, (origin, name.seq), name.alias, grace);
         }
         Ok(())
@@ -571,13 +472,13 @@ impl Feeds {
             }
         } else if origin == OriginIndex::OWN {
             // We know what we have published.
-            self.tell(origin, &[(slot, Part::Quiet)]);
-        } else if !self.origins.state(origin).window().contains(seq) {
-            if !self.link_mut(slot).is_some_and(Link::try_promise) {
+            self.routes.tell(origin, &[(slot, Part::Quiet)]);
+        } else if !self.routes.origin(origin).window().contains(seq) {
+            if !self.routes.link_mut(slot).is_some_and(Link::try_promise) {
                 self.counters.promises_refused += 1;
                 return false;
             }
-            let feed_bytes = self.feed_bytes(origin);
+            let feed_bytes = self.routes.feed_bytes(origin);
             let open = self
                 .open
                 .insert(now, key, now + grace, feed_bytes, Some(slot));
@@ -594,65 +495,35 @@ impl Feeds {
         names: List<'_, Name>,
     ) -> Result<(), Refusal> {
         for name in names.iter() {
-            let origin = self.our_origin(name.alias)?;
+            let origin = self.routes.our_origin(name.alias)?;
             if let Some(bytes) = self.held.answer(now, (origin, name.seq), slot) {
-                self.name_origin(slot, Lane::Bodies, origin);
-                self.send(slot, Lane::Bodies, bytes);
-            }
-        }
-        Ok(())
-    }
-
-    fn handle_part(&mut self, slot: Slot, part: Part, which: Which) -> Result<(), Refusal> {
-        match which {
-            Which::One(alias) => {
-                let origin = self.our_origin(alias)?;
-                self.origins.state_mut(origin).set_wanted(slot, part);
-            }
-            Which::All => {
-                if let Some(link) = self.link_mut(slot) {
-                    link.set_wanted(part);
-                }
+                self.routes.name_origin(slot, Lane::Bodies, origin);
+                self.routes.send(slot, Lane::Bodies, bytes);
             }
         }
         Ok(())
     }
 
     fn handle_alias(&mut self, now: Duration, slot: Slot, alias: Alias, origin: &Origin) {
-        let place = self.place_of(now, slot, origin);
+        let place = self.routes.place_of(now, slot, origin);
+        if let Some((place, true)) = place {
+            self.forget_origin(place);
+        }
+        let place = place.map(|(place, _)| place);
         self.counters.origins_refused += u64::from(place.is_none());
-        if let Some(link) = self.link_mut(slot) {
+        if let Some(link) = self.routes.link_mut(slot) {
             link.set_alias(alias, place);
         }
     }
 
-    /// The place of an origin that a neighbour names. `None` if there is none, or the neighbour names too many.
-    fn place_of(&mut self, now: Duration, slot: Slot, key: &Origin) -> Option<OriginIndex> {
-        if let Some(known) = self.origins.find(key) {
-            return Some(known);
-        }
-        if !self.link_mut(slot)?.try_name(now) {
-            return None;
-        }
-        let (origin, displaced) = self.origins.find_or_add(now, key)?;
-        if let Some(displaced) = displaced {
-            self.forget_origin(origin, displaced.choice().feed());
-        }
-        Some(origin)
-    }
-
-    /// Another origin has the place: nothing may be left that means the old one, whose feed that was.
-    fn forget_origin(&mut self, origin: OriginIndex, feed: Option<Slot>) {
-        for link in self.links.iter_mut().flatten() {
-            link.forget_origin(origin);
-        }
+    /// Another origin has the place: nothing may be left that means the old one.
+    fn forget_origin(&mut self, origin: OriginIndex) {
         for key in self.open.keys_of(origin) {
             self.end_promise(key);
             self.open.remove(key);
-            self.take_unchecked(key);
+            self.unchecked.remove(key);
         }
         self.held.forget_origin(origin);
-        self.count_feeds(feed, None);
     }
 
     fn handle_digest(
@@ -662,12 +533,12 @@ impl Feeds {
         entries: List<'_, DigestEntry>,
     ) -> Result<(), Refusal> {
         for entry in entries.iter() {
-            let Some(origin) = self.origin_of(slot, entry.alias)? else {
+            let Some(origin) = self.routes.links().origin_of(slot, entry.alias)? else {
                 self.counters.unplaced += 1;
                 continue;
             };
             for seq in entry.seqs() {
-                let is_had = self.origins.state(origin).window().contains(seq);
+                let is_had = self.routes.origin(origin).window().contains(seq);
                 if !is_had && origin != OriginIndex::OWN {
                     let key = (origin, seq);
                     let is_new = self.handle_announced(now, slot, key, entry.alias, GRACE_DIGEST);
@@ -684,42 +555,15 @@ impl Feeds {
         let Some(open) = self.open.get_mut(key) else {
             return;
         };
-        let (first_at, feed_bytes) = (open.first_at(), open.feed_bytes());
-        match open.stage() {
-            Stage::Held => self.close(now, key),
-            // The verdict says what is next.
-            Stage::Checking => self.open.set_due(key, now + GIVE_UP),
-            Stage::Waiting => {
-                let feed = self.origins.state(origin).choice().feed();
-                let feed = feed.and_then(|feed| self.links[feed.index()].as_ref());
-                let is_busy = feed
-                    .is_some_and(|feed| feed.received_bytes() > feed_bytes && !feed.is_suspect());
-                if is_busy && now < first_at + PATIENCE {
-                    let grace = self.origins.state(origin).lateness().bound();
-                    self.open
-                        .set_due(key, now + grace.clamp(GRACE_MIN, GRACE_MAX));
-                } else {
-                    self.ask(now, key);
-                }
-            }
-            Stage::Asked {
-                slot,
-                at,
-                received_bytes,
-            } => {
-                let Some(link) = self.links[slot.index()].as_ref() else {
-                    return self.ask(now, key);
-                };
-                let is_busy = link.received_bytes() > received_bytes;
-                let time = link.answer_time();
-                let patience = (time * ANSWER_TIMES_MAX).clamp(DRIP_MIN, DRIP_MAX);
-                if is_busy && now < at + patience {
-                    self.open.set_due(key, now + time);
-                } else {
+        match asking::due(now, open, self.routes.origin(origin), self.routes.links()) {
+            Due::Close => self.close(now, key),
+            Due::Wait(until) => self.open.set_due(key, until),
+            Due::Ask { failed } => {
+                if let Some(slot) = failed {
                     open.handle_unanswered(slot);
                     self.handle_unanswered(now, slot);
-                    self.ask(now, key);
                 }
+                self.ask(now, key);
             }
         }
     }
@@ -727,7 +571,7 @@ impl Feeds {
     /// A neighbour did not send in time what it had announced.
     fn handle_unanswered(&mut self, now: Duration, slot: Slot) {
         self.counters.unanswered += 1;
-        let link = self.link_mut(slot);
+        let link = self.routes.link_mut(slot);
         if link.is_some_and(|link| link.handle_unanswered(now)) {
             self.close_link(slot, CloseReason::Promises);
         }
@@ -736,8 +580,8 @@ impl Feeds {
     /// Asks the next link that has announced the message.
     fn ask(&mut self, now: Duration, key: Key) {
         let (origin, seq) = key;
-        let links = &self.links;
-        let is_trusted = |slot: Slot| links[slot.index()].as_ref().is_some_and(Link::is_trusted);
+        let links = self.routes.links();
+        let is_trusted = |slot: Slot| links.get(slot).is_some_and(Link::is_trusted);
         let Some(open) = self.open.get_mut(key) else {
             return;
         };
@@ -751,7 +595,7 @@ impl Feeds {
             }
             return;
         };
-        let Some(link) = links[slot.index()].as_ref() else {
+        let Some(link) = links.get(slot) else {
             open.forget_link(slot);
             return self.open.set_due(key, now);
         };
@@ -761,13 +605,14 @@ impl Feeds {
         open.handle_asked(now, slot, link.received_bytes());
         self.open.set_due(key, due);
         self.counters.asked += 1;
-        self.send(slot, Lane::Control, encode_want(&[Name { alias, seq }]));
+        self.routes
+            .send(slot, Lane::Control, encode_want(&[Name { alias, seq }]));
         // A feed that sends nothing at all does not hold up the next message.
-        let feed = self.origins.state(origin).choice().feed();
+        let feed = self.routes.origin(origin).choice().feed();
         if let Some(feed) = feed
             && !was_asked
             && feed != slot
-            && let Some(link) = self.link_mut(feed)
+            && let Some(link) = self.routes.link_mut(feed)
             && link.received_bytes() == feed_bytes
         {
             link.suspect();
@@ -781,119 +626,28 @@ impl Feeds {
             return;
         };
         let heard = open.heard();
-        let feed = self.origins.state(origin).choice().feed();
+        let feed = self.routes.origin(origin).choice().feed();
         let sent = |slot| heard.iter().any(|heard| heard.slot == slot && heard.sent);
         if let Some(feed) = feed
             && open.was_asked()
             && !sent(feed)
         {
             self.counters.missed += 1;
-            self.choose(origin, |state| state.handle_missed(now));
-            let link = self.link_mut(feed);
+            self.routes.choose(origin, |state| state.handle_missed(now));
+            let link = self.routes.link_mut(feed);
             if link.is_some_and(Link::handle_missed) {
-                self.replace_feed(now, feed);
+                self.routes.replace_feed(now, feed);
             }
         }
-        let barred = self.barred();
-        self.choose(origin, |state| {
+        let barred = self.routes.links().barred();
+        self.routes.choose(origin, |state| {
             state.handle_heard(now, open.first_at(), &heard, barred)
         });
     }
 
-    /// Links that are not to become the feed of one more origin.
-    fn barred(&self) -> Slots {
-        let mut barred = Slots::default();
-        for slot in self.taken.iter() {
-            let link = self.links[slot.index()].as_ref();
-            let is_full =
-                |link: &Link| self.fed >= SHARED_MIN && link.feeds() >= self.fed.div_ceil(2);
-            if link.is_some_and(|link| link.is_closing() || is_full(link)) {
-                barred.insert(slot);
-            }
-        }
-        barred
-    }
-
-    /// Changes what is chosen of an origin, and tells neighbours so.
-    fn choose(
-        &mut self,
-        origin: OriginIndex,
-        change: impl FnOnce(&mut OriginState) -> Vec<Change>,
-    ) {
-        let state = self.origins.state_mut(origin);
-        let before = state.choice().feed();
-        let changes = change(state);
-        let after = state.choice().feed();
-        self.count_feeds(before, after);
-        self.tell(origin, &changes);
-    }
-
-    /// An origin has another feed.
-    fn count_feeds(&mut self, before: Option<Slot>, after: Option<Slot>) {
-        if before == after {
-            return;
-        }
-        self.fed = self.fed + u16::from(after.is_some()) - u16::from(before.is_some());
-        for (slot, is_feed) in [(before, false), (after, true)] {
-            if let Some(link) = slot.and_then(|slot| self.link_mut(slot)) {
-                link.count_feed(is_feed);
-            }
-        }
-    }
-
-    /// The link feeds no origin any more.
-    fn replace_feed(&mut self, now: Duration, feed: Slot) {
-        for origin in self.origins.indices() {
-            if self.origins.state(origin).choice().feed() == Some(feed) {
-                self.choose(origin, |state| state.handle_missed(now));
-            }
-        }
-    }
-
-    /// Tells neighbours their parts, as far as they have a name for the origin.
-    fn tell(&mut self, origin: OriginIndex, changes: &[Change]) {
-        for (slot, part) in changes {
-            let link = self.links[slot.index()].as_ref();
-            let Some(alias) = link.and_then(|link| link.alias_of(origin)) else {
-                continue;
-            };
-            let message = FeedMessage::Part(*part, Which::One(alias), 0);
-            self.send_message(*slot, &message);
-        }
-    }
-
-    /// Sees to it that some links send what comes from origins of which nothing was said.
-    fn choose_default_feeds(&mut self) {
-        let is_feed = |link: &&Link| link.told() == Part::Feed;
-        let feeds = self.links.iter().flatten().filter(is_feed).count();
-        let inbound = self.links.iter().flatten().filter(is_feed);
-        let inbound = inbound.filter(|link| !link.is_outbound()).count();
-        let mut room = DEFAULT_FEEDS.saturating_sub(feeds);
-        let mut room_inbound = DEFAULT_FEEDS_INBOUND.saturating_sub(inbound);
-        for slot in self.taken.iter() {
-            let Some(link) = self.links[slot.index()].as_mut() else {
-                continue;
-            };
-            if room == 0 || link.told() == Part::Feed || (!link.is_outbound() && room_inbound == 0)
-            {
-                continue;
-            }
-            room -= 1;
-            room_inbound -= usize::from(!link.is_outbound());
-            link.set_told(Part::Feed);
-            self.send_message(slot, &FeedMessage::Part(Part::Feed, Which::All, 0));
-        }
-    }
-
     fn send_digests(&mut self, now: Duration) {
         let since = now.saturating_sub(DIGEST_AGE);
-        for _ in 0..DIGEST_LINKS.min(self.taken.len()) {
-            let from_here = (0..LINKS_MAX).map(|ahead| (self.digest_next + ahead) % LINKS_MAX);
-            let mut slots = from_here.filter_map(Slot::new);
-            let Some(slot) = slots.find(|slot| self.taken.contains(*slot)) else {
-                return;
-            };
-            self.digest_next = slot.index() + 1;
+        for slot in self.digests.links(self.routes.links().slots()) {
             self.send_digest(now, slot, since);
         }
     }
@@ -902,21 +656,11 @@ impl Feeds {
     fn send_digest(&mut self, now: Duration, slot: Slot, since: Duration) {
         let mut entries = Vec::new();
         for origin in self.held.origins_since(since) {
-            self.name_origin(slot, Lane::Control, origin);
+            self.routes.name_origin(slot, Lane::Control, origin);
             entries.extend(self.held.digest(now, origin));
         }
         for some in entries.chunks(DIGEST_ENTRIES_MAX) {
-            self.send(slot, Lane::Control, encode_digest(some));
-        }
-    }
-
-    /// Sees to it that the neighbour knows our alias for the origin when it reads what this lane brings next.
-    fn name_origin(&mut self, slot: Slot, lane: Lane, origin: OriginIndex) {
-        let state = self.origins.state_mut(origin);
-        if state.note_named(slot, lane) {
-            let message = FeedMessage::Alias(origin.alias(), *state.key());
-            let bytes = message.encode().expect("an alias has its bounds");
-            self.send(slot, lane, bytes);
+            self.routes.send(slot, Lane::Control, encode_digest(some));
         }
     }
 
@@ -945,75 +689,10 @@ impl Feeds {
     fn end_promise(&mut self, key: Key) {
         let slot = self.open.get_mut(key).and_then(|open| open.take_promise());
         if let Some(slot) = slot
-            && let Some(link) = self.link_mut(slot)
+            && let Some(link) = self.routes.link_mut(slot)
         {
             link.end_promise();
         }
-    }
-
-    /// How long to wait for a message that this link has announced.
-    fn grace(&self, origin: OriginIndex, announcer: Slot) -> Duration {
-        let state = self.origins.state(origin);
-        match state.choice().feed() {
-            None => GRACE_COLD,
-            Some(feed) if feed == announcer => GRACE_MAX,
-            Some(feed) => {
-                let link = self.links[feed.index()].as_ref();
-                if link.is_none_or(Link::is_suspect) {
-                    return Duration::ZERO;
-                }
-                let least = if state.choice().is_learning() {
-                    GRACE_MAX
-                } else {
-                    GRACE_MIN
-                };
-                state.lateness().bound().clamp(least, GRACE_MAX)
-            }
-        }
-    }
-
-    /// Bytes that have come from the origin's feed so far.
-    fn feed_bytes(&self, origin: OriginIndex) -> u64 {
-        let feed = self.origins.state(origin).choice().feed();
-        let link = feed.and_then(|feed| self.links[feed.index()].as_ref());
-        link.map_or(0, Link::received_bytes)
-    }
-
-    /// The origin that the neighbour calls so. `None` for one that has no place here.
-    fn origin_of(&self, slot: Slot, alias: Alias) -> Result<Option<OriginIndex>, Refusal> {
-        let link = self.links[slot.index()].as_ref();
-        let got = alias.number();
-        match link.and_then(|link| link.named(alias)) {
-            Some(Named::Origin(origin)) => Ok(Some(origin)),
-            Some(Named::Unplaced) => Ok(None),
-            None => Err(Refusal::UnknownAlias { got }),
-        }
-    }
-
-    /// The origin that we call so. The neighbour may mean the one that had the place before: it is told the new
-    /// name before it hears of the new one, and what it says of the old one does no harm to this.
-    fn our_origin(&self, alias: Alias) -> Result<OriginIndex, Refusal> {
-        let origin = OriginIndex::from(alias);
-        let got = alias.number();
-        match self.origins.get(origin) {
-            Some(_) => Ok(origin),
-            None => Err(Refusal::UnknownAlias { got }),
-        }
-    }
-
-    fn link_mut(&mut self, slot: Slot) -> Option<&mut Link> {
-        self.links.get_mut(slot.index()).and_then(Option::as_mut)
-    }
-
-    fn send_message(&mut self, slot: Slot, message: &FeedMessage<'_>) {
-        let bytes = message
-            .encode()
-            .expect("what is said of messages has its bounds");
-        self.send(slot, Lane::Control, bytes);
-    }
-
-    fn send(&mut self, slot: Slot, lane: Lane, bytes: Bytes) {
-        self.outputs.push_back(Output::Send { slot, lane, bytes });
     }
 }
 

@@ -14,8 +14,10 @@
 //! an origin's links ([`FeedChoice`]), and what was had of an origin's messages ([`SeqWindow`]).
 
 mod allowance;
+mod asking;
 mod choice;
 mod config;
+mod digests;
 #[expect(clippy::module_inception, reason = "the protocol is the room's noun")]
 mod feeds;
 #[cfg(test)]
@@ -24,15 +26,18 @@ mod fuzz;
 mod held;
 mod id;
 mod link;
+mod links;
 mod message;
 mod open;
 mod origins;
 mod output;
 mod refusal;
+mod routes;
 mod slot;
 mod smoothed;
 #[cfg(test)]
 mod tests;
+mod unchecked;
 mod window;
 
 pub use allowance::Rate;
