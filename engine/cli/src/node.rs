@@ -7,15 +7,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire::error::StartError;
 use ringwire::error::TransportError;
-use ringwire::metrics::ConnectionStatus;
+use ringwire::gossip::{GossipHandle, GossipSubscription};
 use ringwire::metrics::ShardStatus;
 use ringwire::{Engine, Handle};
 use ringwire_codec::net_address::Host;
-use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeKey};
+use ringwire_codec::{NetAddress, NodeId, NodeKey};
 
 use crate::config::NodeConfig;
 use crate::failure::Failure;
-use crate::gossip::Gossip;
+use crate::gossip::{Chosen, Gossip};
 
 /// The gossip reactor's figure of peers for which messages wait beside their channel's queue.
 const PEERS_BEHIND: &str = "gossip_peers_behind";
@@ -24,7 +24,7 @@ const PEERS_BEHIND: &str = "gossip_peers_behind";
 pub(crate) struct Node {
     engine: Engine,
     config: NodeConfig,
-    gossip: Gossip,
+    gossip: Chosen,
 }
 
 /// What a node still has to send, as of one look at it.
@@ -37,10 +37,13 @@ pub(crate) struct Backlog {
 }
 
 /// Publishes at a node, from a thread of its own.
-pub(crate) struct Publisher(Handle, Gossip);
+pub(crate) struct Publisher {
+    handle: Handle,
+    gossip: GossipHandle,
+}
 
 /// The messages that come to a node, each once; it ends with the node.
-pub(crate) struct Subscription(ringwire::Subscription);
+pub(crate) struct Subscription(GossipSubscription);
 
 impl Node {
     /// Starts a node; it listens when this returns. Its address book is kept in `addr_book_file`,
@@ -57,8 +60,9 @@ impl Node {
         if let Some(file) = addr_book_file {
             builder = builder.addr_book_file(file);
         }
+        let gossip = gossip.of(&config)?;
         if !config.engine.discovery.seed_mode {
-            builder = gossip.add_to(builder, &config);
+            builder = gossip.add_to(builder);
         }
         Ok(Node {
             engine: builder.start().map_err(cannot_start)?,
@@ -135,8 +139,8 @@ impl Node {
         }
         let peers = shards.iter().flat_map(|shard| &shard.peers);
         let queues: Vec<_> = peers
-            .filter(|(info, _)| info.has_channel(self.gossip.delivers()[0]))
-            .map(|(_, link)| queued(link, self.gossip))
+            .filter(|(info, _)| self.gossip.is_spoken_by(info))
+            .map(|(_, link)| self.gossip.queued(link))
             .collect();
         Some(Backlog {
             peers: queues.len(),
@@ -149,18 +153,18 @@ impl Node {
         !self.engine.handle().is_stopping()
     }
 
-    /// The messages that come from now on, those of each channel by themselves.
-    pub(crate) fn subscribe(&self) -> Result<Vec<Subscription>, Failure> {
-        let subscribe = |channel: &ChannelId| {
-            let subscription = self.engine.handle().subscribe(*channel)?;
-            Ok(Subscription(subscription))
-        };
-        self.gossip.delivers().iter().map(subscribe).collect()
+    /// The messages that come from now on.
+    pub(crate) fn subscribe(&self) -> Result<Subscription, Failure> {
+        let gossip = self.gossip.handle(self.engine.handle())?;
+        Ok(Subscription(gossip.subscribe()?))
     }
 
     /// The node's publisher.
-    pub(crate) fn publisher(&self) -> Publisher {
-        Publisher(self.engine.handle().clone(), self.gossip)
+    pub(crate) fn publisher(&self) -> Result<Publisher, Failure> {
+        Ok(Publisher {
+            handle: self.handle(),
+            gossip: self.gossip.handle(self.engine.handle())?,
+        })
     }
 
     /// Stops the node: what was published is sent, at most for `within`.
@@ -172,15 +176,15 @@ impl Node {
 impl Publisher {
     /// Spreads a message; waits while the node is busy.
     pub(crate) fn publish(&self, message: Bytes) -> Result<(), Failure> {
-        self.1.publish(&self.0, message)
+        Ok(self.gossip.publish_blocking(message)?)
     }
 
     /// Whether anybody is connected. An error when the node is at its end.
     pub(crate) fn has_peer(&self) -> Result<bool, Failure> {
-        if self.0.is_stopping() {
+        if self.handle.is_stopping() {
             return Err(Failure::new("the node is stopping"));
         }
-        Ok(self.0.peer_count() > 0)
+        Ok(self.handle.peer_count() > 0)
     }
 }
 
@@ -230,14 +234,5 @@ pub(crate) fn figure_of(shards: &[ShardStatus], name: &str) -> u64 {
     figures
         .filter(|(figure, _)| *figure == name)
         .map(|(_, value)| value)
-        .sum()
-}
-
-/// Messages in the gossip queue of a connection.
-fn queued(link: &ConnectionStatus, gossip: Gossip) -> u64 {
-    let channels = link.channels.iter();
-    channels
-        .filter(|channel| gossip.delivers().contains(&channel.id))
-        .map(|channel| channel.send_queue_size as u64)
         .sum()
 }

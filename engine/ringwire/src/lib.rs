@@ -63,18 +63,22 @@
 //!
 //! # Spread messages over a network
 //!
-//! [`gossip::Flood`] brings each message that is published to every node, once:
+//! A [`gossip::Gossip`] brings each message that is published, of 1 byte to 128 MiB, to every node, once:
 //!
 //! ```
-//! use ringwire::gossip::{Flood, FloodConfig};
-//! use ringwire::reactor::ChannelDescriptor;
+//! use ringwire::gossip::Gossip;
 //! use ringwire::{ChannelId, Config, Engine};
 //!
-//! let gossip = |_shard| Flood::new(FloodConfig::new(ChannelDescriptor::new(ChannelId(0x55), 5)));
-//! let builder = Engine::builder(Config::default()).reactor("gossip", gossip);
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let config = Config { listen_addr: ([127, 0, 0, 1], 0).into(), ..Config::default() };
+//! let txs = Gossip::builder().channels(ChannelId(0x60)).build()?;
+//! let engine = Engine::builder(config).shards(1).gossip("txs", &txs).start()?;
+//! let txs = engine.handle().gossip(&txs)?;
+//! let _from_others = txs.subscribe()?;
+//! txs.publish_blocking("a transaction".into())?;
+//! # Ok(())
+//! # }
 //! ```
-//!
-//! [`gossip::Large`] does that for payloads of more than 128 KiB, up to 128 MiB, in coded shards.
 //!
 //! # Write a protocol
 //!
@@ -140,6 +144,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod gossip;
 mod handle;
 mod shard;
 mod transport;
@@ -207,15 +212,6 @@ pub mod reactor {
     };
     #[doc(inline)]
     pub use ringwire_core::time::Instant;
-}
-
-/// Gossip: each message to every node, once.
-pub mod gossip {
-    #[doc(inline)]
-    pub use ringwire_core::gossip::{
-        Acceptance, Feeds, FeedsConfig, Flood, FloodConfig, Large, LargeConfig, Publish,
-        PublishRefused,
-    };
 }
 
 /// What an engine did so far.

@@ -18,7 +18,9 @@ use ringwire_core::config::Config;
 use ringwire_core::document::Document;
 use ringwire_core::error::CloseReason;
 use ringwire_core::peer::{PeerInfo, PeerKey, ShardId};
-use ringwire_core::reactor::{ChannelDescriptor, Envelope, Host, Instance, Note, ReactorError};
+use ringwire_core::reactor::{
+    ChannelDescriptor, Envelope, Host, Instance, Note, PublishOptions, ReactorError,
+};
 
 /// How far a peer has come with one reactor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,8 +170,14 @@ impl Instance for Watched {
         self.reactor.has_room(channel)
     }
 
-    fn publish(&mut self, host: &mut dyn Host, channel: ChannelId, message: Bytes) {
-        self.reactor.publish(host, channel, message);
+    fn publish(
+        &mut self,
+        host: &mut dyn Host,
+        channel: ChannelId,
+        message: Bytes,
+        options: PublishOptions,
+    ) {
+        self.reactor.publish(host, channel, message, options);
     }
 
     fn handle_note(&mut self, host: &mut dyn Host, from: ShardId, note: Note) {

@@ -18,7 +18,7 @@ use ringwire_codec::{ChannelId, NodeId};
 use ringwire_core::config::{Change, ConfigError};
 use ringwire_core::document::Document;
 use ringwire_core::peer::ShardId;
-use ringwire_core::reactor::{Answers, Ask, AskError};
+use ringwire_core::reactor::{Answers, Ask, AskError, PublishOptions};
 use ringwire_core::switch::{Changed, Command, LinkId, Reply, ReplyToken, Switch};
 use ringwire_core::time::Instant;
 
@@ -209,16 +209,34 @@ impl World {
         let message = ledger.stamp(now, (from, None), channel, bytes);
         let shards = u64::from(self.nodes[from as usize].spec.shards);
         let shard = ShardId(self.rng.below(shards) as u16);
-        self.command(from, shard, Command::Publish { channel, message });
+        let options = PublishOptions::default();
+        let publish = Command::Publish {
+            channel,
+            message,
+            options,
+        };
+        self.command(from, shard, publish);
     }
 
     /// Publishes bytes of the test's own, from the coordinator shard.
     pub fn publish_bytes(&mut self, from: u32, channel: ChannelId, message: Bytes) {
-        self.command(
-            from,
-            ShardId::COORDINATOR,
-            Command::Publish { channel, message },
-        );
+        self.publish_with(from, channel, message, PublishOptions::default());
+    }
+
+    /// As [`World::publish_bytes`], with what the application asks for of the message.
+    pub fn publish_with(
+        &mut self,
+        from: u32,
+        channel: ChannelId,
+        message: Bytes,
+        options: PublishOptions,
+    ) {
+        let publish = Command::Publish {
+            channel,
+            message,
+            options,
+        };
+        self.command(from, ShardId::COORDINATOR, publish);
     }
 
     /// What a reactor of a node shows of its state on the coordinator's shard. Takes a moment.

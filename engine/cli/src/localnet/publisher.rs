@@ -71,17 +71,17 @@ impl<'a> Publisher<'a> {
         nodes: &[Node],
         tally: &'a Tally,
         stop: &'a Stop,
-    ) -> Self {
+    ) -> Result<Self, Failure> {
         let sent = Ledger::default();
-        let nodes = nodes.iter().map(Node::publisher).collect();
-        Publisher {
-            nodes,
+        let nodes = nodes.iter().map(Node::publisher);
+        Ok(Publisher {
+            nodes: nodes.collect::<Result<_, _>>()?,
             tally,
             stop,
             window: args.window,
             timeout: args.timeout,
             sent,
-        }
+        })
     }
 
     /// Publishes all of the input and waits until every node holds it. Returns how long it took.

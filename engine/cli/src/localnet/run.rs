@@ -69,14 +69,13 @@ fn spread(
 ) -> Result<Spread, Failure> {
     thread::scope(|scope| {
         for (number, node) in network.nodes().iter().enumerate() {
-            for subscription in node.subscribe()? {
-                scope.spawn(move || {
-                    subscription.for_each(|message| tally.receive(number, message));
-                });
-            }
+            let subscription = node.subscribe()?;
+            scope.spawn(move || {
+                subscription.for_each(|message| tally.receive(number, message));
+            });
         }
         let mut progress = Progress::new(args.quiet);
-        let mut publisher = Publisher::new(args, network.nodes(), tally, stop);
+        let mut publisher = Publisher::new(args, network.nodes(), tally, stop)?;
         let published =
             formation::wait_until_formed(&network, plan, args.timeout, &mut progress, stop)
                 .and_then(|formed| Ok((formed, publisher.publish_all(input, &mut progress)?)));

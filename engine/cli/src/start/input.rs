@@ -82,7 +82,7 @@ impl Input {
                 let _ = telling.send(End::Failed(failure));
             }
         })?;
-        let (publisher, publishing) = (node.publisher(), Arc::clone(&counts));
+        let (publisher, publishing) = (node.publisher()?, Arc::clone(&counts));
         threads::spawn("rw-publish", move || {
             if let Err(failure) = publish_lines(&waiting, &publisher, &publishing) {
                 let _ = tell.send(End::Failed(failure));

@@ -67,18 +67,17 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     let (writing, written) = channel::<()>();
     if args.stdout {
         let style = Style::of_stdout(args.raw);
-        for subscription in node.subscribe()? {
-            let (writing, tell) = (writing.clone(), tell.clone());
-            threads::spawn("rw-stdout", move || {
-                let _writing = writing;
-                if let Err(failure) = output::write_lines(subscription, style) {
-                    // Nobody listens any more if the node is ending already.
-                    let _ = tell.send(End::Failed(failure));
-                }
-            })?;
-        }
+        let (subscription, tell) = (node.subscribe()?, tell.clone());
+        threads::spawn("rw-stdout", move || {
+            let _writing = writing;
+            if let Err(failure) = output::write_lines(subscription, style) {
+                // Nobody listens any more if the node is ending already.
+                let _ = tell.send(End::Failed(failure));
+            }
+        })?;
+    } else {
+        drop(writing);
     }
-    drop(writing);
     if !args.stdout && !node.config().engine.discovery.seed_mode {
         // Messages wait for a first subscriber, and with them the peers: one that leaves at once
         // says that nobody here wants them, so that the node goes on passing them on.

@@ -15,6 +15,9 @@ pub struct ChannelDescriptor {
     pub recv_queue_capacity: usize,
     /// Bytes of the largest message accepted; a longer one closes the peer.
     pub recv_message_capacity: usize,
+    /// Bytes of the largest message that the application may publish on it, where that is not the same:
+    /// the reactor may cut what is published, or need room for what it puts before it.
+    pub publish_capacity: Option<usize>,
 }
 
 impl ChannelDescriptor {
@@ -26,6 +29,12 @@ impl ChannelDescriptor {
             send_queue_capacity: 1,
             recv_queue_capacity: 64,
             recv_message_capacity: 22_020_096,
+            publish_capacity: None,
         }
+    }
+
+    /// Bytes of the largest message that the application may publish.
+    pub fn longest_to_publish(&self) -> usize {
+        self.publish_capacity.unwrap_or(self.recv_message_capacity)
     }
 }

@@ -34,4 +34,8 @@ pub use config::FloodConfig;
 pub use feeds::{Feeds, FeedsConfig};
 pub use large::{Large, LargeConfig, Publish, PublishRefused};
 pub use reactor::Flood;
+pub use ringwire_gossip::coded::PAYLOAD_BYTES_MAX as LARGE_BYTES_MAX;
+pub use ringwire_gossip::feeds::{
+    MEDIUM_BYTES_MAX as FEEDS_BYTES_MAX, SMALL_BYTES_MAX as URGENT_BYTES_MAX,
+};
 pub use seen::{Digest, Seen, Source};

@@ -6,6 +6,7 @@
 use std::any::{Any, type_name};
 use std::fmt;
 
+use ringwire_codec::ChannelId;
 use thiserror::Error;
 
 use super::context::Context;
@@ -95,6 +96,8 @@ type Call = Box<dyn FnOnce(&mut dyn Instance, &mut dyn Host) -> Option<Answer> +
 /// A question on its way to an instance.
 pub struct Ask {
     reactor: &'static str,
+    /// The channel by which it is found, where a node may have several of the type.
+    channel: Option<ChannelId>,
     is_for: fn(&dyn Instance) -> bool,
     call: Call,
 }
@@ -108,12 +111,25 @@ impl Ask {
     {
         Ask {
             reactor: type_name::<R>(),
+            channel: None,
             is_for: |instance| instance.as_any().is::<Erased<R>>(),
             call: Box::new(|instance, host| {
                 let erased: &mut Erased<R> = instance.as_any_mut().downcast_mut()?;
                 Some(Answer(Box::new(erased.answer(host, question))))
             }),
         }
+    }
+
+    /// Asks the one that owns this channel, of several reactors of the type.
+    #[must_use]
+    pub fn on(mut self, channel: ChannelId) -> Self {
+        self.channel = Some(channel);
+        self
+    }
+
+    /// The channel of whom is asked; without one it is the first reactor of the type.
+    pub fn channel(&self) -> Option<ChannelId> {
+        self.channel
     }
 
     /// Whether the question is for this instance.

@@ -9,6 +9,7 @@ use ringwire_codec::{ChannelId, NetAddress};
 use super::ask::Answers;
 use super::context::{Context, Own};
 use super::host::{Host, Note};
+use super::publishing::PublishOptions;
 use super::reactor::{Envelope, Reactor};
 use crate::config::Config;
 use crate::conn::ChannelDescriptor;
@@ -37,7 +38,13 @@ pub trait Instance: 'static {
     fn handle_room(&mut self, host: &mut dyn Host, peer: PeerKey, channel: ChannelId);
     fn has_pending(&self, peer: PeerKey) -> bool;
     fn has_room(&self, channel: ChannelId) -> bool;
-    fn publish(&mut self, host: &mut dyn Host, channel: ChannelId, message: Bytes);
+    fn publish(
+        &mut self,
+        host: &mut dyn Host,
+        channel: ChannelId,
+        message: Bytes,
+        options: PublishOptions,
+    );
     fn handle_note(&mut self, host: &mut dyn Host, from: ShardId, note: Note);
     /// The timer of a token that [`Host::set_timer`] was given is due.
     fn handle_timeout(&mut self, host: &mut dyn Host, token: u64);
@@ -173,9 +180,15 @@ impl<R: Reactor> Instance for Erased<R> {
         self.reactor.has_room(channel)
     }
 
-    fn publish(&mut self, host: &mut dyn Host, channel: ChannelId, message: Bytes) {
+    fn publish(
+        &mut self,
+        host: &mut dyn Host,
+        channel: ChannelId,
+        message: Bytes,
+        options: PublishOptions,
+    ) {
         let cx = &mut Context::new(host, &mut self.own);
-        self.reactor.publish(cx, channel, message);
+        self.reactor.publish_with(cx, channel, message, options);
     }
 
     fn handle_note(&mut self, host: &mut dyn Host, from: ShardId, note: Note) {

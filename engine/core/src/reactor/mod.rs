@@ -36,6 +36,7 @@ mod context;
 mod host;
 mod instance;
 mod peers;
+mod publishing;
 #[allow(clippy::module_inception, reason = "the trait is the room's namesake")]
 mod reactor;
 mod requests;
@@ -48,6 +49,7 @@ pub(crate) use context::Own;
 pub use context::{Context, NodeContext};
 pub use host::{Host, Note, TimerId};
 pub use instance::{Instance, erase};
+pub use publishing::PublishOptions;
 pub use reactor::{Envelope, Reactor};
 pub use requests::{RequestRefused, Requests};
 pub use timers::TimerKey;

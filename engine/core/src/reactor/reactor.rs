@@ -4,6 +4,7 @@ use bytes::Bytes;
 use ringwire_codec::{ChannelId, NetAddress};
 
 use super::context::Context;
+use super::publishing::PublishOptions;
 use crate::config::Config;
 use crate::conn::ChannelDescriptor;
 use crate::document::Document;
@@ -93,6 +94,18 @@ pub trait Reactor: Sized + 'static {
     /// The default sends it to every peer that has room.
     fn publish(&mut self, cx: &mut Context<'_, Self>, channel: ChannelId, message: Bytes) {
         cx.try_broadcast(channel, message);
+    }
+
+    /// As [`Reactor::publish`], and how the engine calls it: with what the application asks for of the
+    /// message. The default heeds none of that.
+    fn publish_with(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        channel: ChannelId,
+        message: Bytes,
+        options: PublishOptions,
+    ) {
+        self.publish(cx, channel, message);
     }
 
     /// A note from an instance on another shard, or from this one.

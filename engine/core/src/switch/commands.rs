@@ -5,6 +5,7 @@ use ringwire_codec::{ChannelId, NodeId};
 
 use crate::error::{CloseReason, SendError, TrySendError};
 use crate::peer::BanOrigin;
+use crate::reactor::PublishOptions;
 use crate::switch::io::{Command, Reply, ReplyToken};
 use crate::switch::node::ending::shut_down;
 use crate::switch::peer::closing::GRACE;
@@ -39,7 +40,11 @@ pub(crate) fn carry_out(shard: &mut Shard, command: Command) {
                 sends.broadcast_here(core, links, channel, &message);
             }
         }
-        Command::Publish { channel, message } => publish(shard, channel, message),
+        Command::Publish {
+            channel,
+            message,
+            options,
+        } => publish(shard, channel, message, options),
         Command::StopPeer { peer } => {
             let Parts { core, links, .. } = shard.parts();
             if let Some(key) = links.key_of_peer(&peer) {
@@ -120,14 +125,14 @@ fn send(shard: &mut Shard, to: NodeId, send: WaitingSend) {
 }
 
 /// Hands a message to the reactor of its channel.
-fn publish(shard: &mut Shard, channel: ChannelId, message: Bytes) {
+fn publish(shard: &mut Shard, channel: ChannelId, message: Bytes, options: PublishOptions) {
     let Some(index) = shard.core().channels().owner(channel) else {
         return;
     };
     if !shard.core().is_stopping() {
         // A panic here is counted; there is no peer at hand that it could cost.
         let _ = call(shard, index, |reactor, cx| {
-            reactor.publish(cx, channel, message)
+            reactor.publish(cx, channel, message, options)
         });
     }
 }

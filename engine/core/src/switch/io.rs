@@ -24,7 +24,7 @@ use crate::config::{Change, Config, ConfigError, Difference, Effect};
 use crate::document::Document;
 use crate::error::{CloseReason, NetworkError, SendError};
 use crate::peer::{Ban, BanTarget, Census, PeerInfo, PeerKey, ShardId};
-use crate::reactor::{Answer, Ask, AskError};
+use crate::reactor::{Answer, Ask, AskError, PublishOptions};
 use crate::switch::message::{Parcel, ShardMessage};
 use crate::switch::node::named::{NamedAs, NamedPeer};
 
@@ -203,6 +203,8 @@ pub enum Command {
         channel: ChannelId,
         /// Payload.
         message: Bytes,
+        /// What the application asks for of it.
+        options: PublishOptions,
     },
     /// Dial an address once (coordinator only); `persistent` keeps it connected for good.
     Dial {

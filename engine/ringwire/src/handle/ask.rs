@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use ringwire_codec::NodeId;
+use ringwire_codec::{ChannelId, NodeId};
 use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::{Answer, Answers, Ask, AskError, Reactor};
 use ringwire_core::switch::{Command, Reply};
@@ -25,6 +25,7 @@ use crate::shard::request::Request;
 #[derive(Debug)]
 pub struct ReactorHandle<R> {
     handle: Handle,
+    channel: Option<ChannelId>,
     reactor: PhantomData<fn() -> R>,
 }
 
@@ -32,6 +33,7 @@ impl<R> Clone for ReactorHandle<R> {
     fn clone(&self) -> Self {
         ReactorHandle {
             handle: self.handle.clone(),
+            channel: self.channel,
             reactor: PhantomData,
         }
     }
@@ -43,6 +45,16 @@ impl Handle {
     pub fn reactor<R: Reactor>(&self) -> ReactorHandle<R> {
         ReactorHandle {
             handle: self.clone(),
+            channel: None,
+            reactor: PhantomData,
+        }
+    }
+
+    /// As [`Handle::reactor`]; of several reactors of one type it is the one that owns the channel.
+    pub fn reactor_on<R: Reactor>(&self, channel: ChannelId) -> ReactorHandle<R> {
+        ReactorHandle {
+            handle: self.clone(),
+            channel: Some(channel),
             reactor: PhantomData,
         }
     }
@@ -182,9 +194,13 @@ impl<R: Reactor> ReactorHandle<R> {
         });
         let slot = slot.await.ok_or_else(over)?;
         let (sender, mut answer) = reply();
+        let ask = Ask::new::<R, Q>(question);
         slot.fill(Request {
             command: Command::Ask {
-                ask: Ask::new::<R, Q>(question),
+                ask: match self.channel {
+                    Some(channel) => ask.on(channel),
+                    None => ask,
+                },
                 token: None,
             },
             reservation: None,

@@ -17,6 +17,7 @@ use ringwire_core::pex::{AddrBook, BookSecret, Pex};
 use ringwire_core::reactor::{ChannelDescriptor, Reactor, erase};
 use ringwire_core::switch::{AppChannels, Filters, ReactorFactory};
 
+use crate::gossip::Gossip;
 use crate::handle::address_book;
 use crate::handle::engine::Engine;
 use crate::handle::handle::Handle;
@@ -77,6 +78,12 @@ impl Builder {
         let factory: ReactorFactory = Box::new(move |shard| erase(make(shard)));
         self.reactors.push((name.into(), factory));
         self
+    }
+
+    /// Registers what brings the messages of `gossip` to every node, under `name` and, for long payloads,
+    /// `name-large`. [`Handle::gossip`] publishes and subscribes.
+    pub fn gossip(self, name: &str, gossip: &Gossip) -> Self {
+        gossip.add_to(self, name)
     }
 
     /// Declares a channel of the application: its messages go to subscriptions, and it is sent to

@@ -295,17 +295,23 @@ impl Handle {
         channel: ChannelId,
         capacity: usize,
     ) -> Result<Subscription, SubscribeError> {
+        self.knows(channel)?;
+        let (lanes, intake) = lanes(self.node.shard_wakers(), capacity, Payload::payload_bytes);
+        for (mailbox, lane) in self.node.mailboxes.iter().zip(lanes) {
+            mailbox.ask(Control::Subscribe(channel, lane));
+        }
+        Ok(Subscription::new(intake))
+    }
+
+    /// Whether a channel is there to be subscribed to.
+    pub(crate) fn knows(&self, channel: ChannelId) -> Result<(), SubscribeError> {
         if self.node.channel(channel).is_none() {
             return Err(SubscribeError::UnknownChannel(channel));
         }
         if self.node.is_stopping() {
             return Err(SubscribeError::Stopping);
         }
-        let (lanes, intake) = lanes(self.node.shard_wakers(), capacity, Payload::payload_bytes);
-        for (mailbox, lane) in self.node.mailboxes.iter().zip(lanes) {
-            mailbox.ask(Control::Subscribe(channel, lane));
-        }
-        Ok(Subscription::new(intake))
+        Ok(())
     }
 
     /// Observes what happens to peers from now on.

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 use ringwire_core::error::{PublishError, SendError, TrySendError};
 use ringwire_core::peer::ShardId;
+use ringwire_core::reactor::{ChannelDescriptor, PublishOptions};
 use ringwire_core::switch::{Command, Reply};
 use ringwire_sync::{block_on, reply};
 
@@ -157,19 +158,40 @@ impl Handle {
     /// Hands a message to the reactor that owns the channel, or says at once why not. `Full` means
     /// that the reactor's peers are behind, or the shard's inbox is full.
     pub fn try_publish(&self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
-        self.check(channel, &message)?;
+        self.try_publish_with(channel, message, PublishOptions::default())
+    }
+
+    /// [`Handle::try_publish`] with what is asked for of the message, as far as the reactor heeds it.
+    pub fn try_publish_with(
+        &self,
+        channel: ChannelId,
+        message: Bytes,
+        options: PublishOptions,
+    ) -> Result<(), TrySendError> {
+        self.check_published(channel, &message)?;
         let mailbox = self.publish_mailbox(channel);
         let Some(slot) = mailbox.reserve_to_publish(channel.0, message.len()) else {
             return Err(TrySendError::Full(message));
         };
-        fill(mailbox, slot, Command::Publish { channel, message });
+        fill(mailbox, slot, publish(channel, message, options));
         Ok(())
     }
 
     /// Hands a message to the reactor that owns the channel; waits while the reactor says that its
     /// peers are behind, or the shard's inbox is full.
     pub async fn publish(&self, channel: ChannelId, message: Bytes) -> Result<(), PublishError> {
-        self.check(channel, &message)?;
+        self.publish_with(channel, message, PublishOptions::default())
+            .await
+    }
+
+    /// [`Handle::publish`] with what is asked for of the message, as far as the reactor heeds it.
+    pub async fn publish_with(
+        &self,
+        channel: ChannelId,
+        message: Bytes,
+        options: PublishOptions,
+    ) -> Result<(), PublishError> {
+        self.check_published(channel, &message)?;
         let mailbox = self.publish_mailbox(channel);
         let slot = wait_for(&self.node, mailbox, None, |cx| {
             take_or_wait(mailbox, cx, |mailbox| {
@@ -179,7 +201,7 @@ impl Handle {
         let Some(slot) = slot.await else {
             return Err(PublishError::Stopping(message));
         };
-        fill(mailbox, slot, Command::Publish { channel, message });
+        fill(mailbox, slot, publish(channel, message, options));
         Ok(())
     }
 
@@ -224,18 +246,40 @@ impl Handle {
 
     /// What holds for every message, whoever gets it.
     fn check(&self, channel: ChannelId, message: &Bytes) -> Result<(), PublishError> {
+        self.check_len(channel, message, |channel| channel.recv_message_capacity)
+    }
+
+    /// As [`Handle::check`], of a message that a reactor may cut.
+    fn check_published(&self, channel: ChannelId, message: &Bytes) -> Result<(), PublishError> {
+        self.check_len(channel, message, ChannelDescriptor::longest_to_publish)
+    }
+
+    fn check_len(
+        &self,
+        channel: ChannelId,
+        message: &Bytes,
+        longest: impl Fn(&ChannelDescriptor) -> usize,
+    ) -> Result<(), PublishError> {
         if self.node.is_stopping() {
             return Err(PublishError::Stopping(message.clone()));
         }
         let Some(descriptor) = self.node.channel(channel) else {
             return Err(PublishError::UnknownChannel(channel));
         };
-        let (len, max) = (message.len(), descriptor.recv_message_capacity);
+        let (len, max) = (message.len(), longest(descriptor));
         if len > max {
             Err(PublishError::TooLong { len, max })
         } else {
             Ok(())
         }
+    }
+}
+
+fn publish(channel: ChannelId, message: Bytes, options: PublishOptions) -> Command {
+    Command::Publish {
+        channel,
+        message,
+        options,
     }
 }
 

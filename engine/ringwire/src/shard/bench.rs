@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use ringwire_codec::ChannelId;
 use ringwire_core::peer::ShardId;
+use ringwire_core::reactor::PublishOptions;
 use ringwire_core::switch::{Command, ShardMessage};
 
 use crate::shard::mesh::{self, Letter, Mesh};
@@ -73,7 +74,11 @@ impl Inbox {
             return false;
         };
         slot.fill(Request {
-            command: Command::Publish { channel, message },
+            command: Command::Publish {
+                channel,
+                message,
+                options: PublishOptions::default(),
+            },
             reservation: None,
             reply: None,
         });

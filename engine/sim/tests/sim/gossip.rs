@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ringwire_core::error::CloseReason;
 use ringwire_core::gossip::{Flood, FloodConfig};
 use ringwire_core::peer::ShardId;
-use ringwire_core::reactor::{ChannelDescriptor, Instance, erase};
+use ringwire_core::reactor::{ChannelDescriptor, Instance, PublishOptions, erase};
 use ringwire_core::switch::{AppChannels, Command, Switch};
 use ringwire_sim::{LinkProfile, Scenario, World};
 
@@ -55,6 +55,7 @@ pub(crate) fn publish(world: &mut World, node: u32, shard: u16, message: impl In
     let publish = Command::Publish {
         channel: GOSSIP,
         message: message.into(),
+        options: PublishOptions::default(),
     };
     world.command(node, ShardId(shard), publish);
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ringwire_core::config::Config;
 use ringwire_core::error::{SendError, TrySendError};
 use ringwire_core::peer::ShardId;
-use ringwire_core::reactor::ChannelDescriptor;
+use ringwire_core::reactor::{ChannelDescriptor, PublishOptions};
 use ringwire_core::switch::{
     Command, DELIVERY_MESSAGES_MAX, Event, Reply, ReplyToken, WAITING_SENDS_MAX,
 };
@@ -315,6 +315,7 @@ fn publishing_on_a_plain_channel_reaches_the_peers_of_all_shards() {
     let publish = Command::Publish {
         channel: CHAT,
         message: Bytes::from_static(b"to all"),
+        options: PublishOptions::default(),
     };
     world.command(0, ShardId(1), publish);
     world.run_for(MOMENT);

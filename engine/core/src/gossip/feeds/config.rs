@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringwire_codec::ChannelId;
-use ringwire_gossip::feeds::FEED_MESSAGE_BYTES_MAX;
+use ringwire_gossip::feeds::{FEED_MESSAGE_BYTES_MAX, MEDIUM_BYTES_MAX};
 
 use crate::reactor::ChannelDescriptor;
 
@@ -41,6 +41,7 @@ impl FeedsConfig {
             bodies: ChannelDescriptor {
                 send_queue_capacity: BODIES_QUEUE,
                 recv_message_capacity: FEED_MESSAGE_BYTES_MAX,
+                publish_capacity: Some(MEDIUM_BYTES_MAX),
                 ..ChannelDescriptor::new(bodies, 4)
             },
             kept_span: Duration::from_secs(30),

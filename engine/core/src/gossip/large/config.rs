@@ -1,7 +1,9 @@
 //! How the gossip of large payloads behaves: its channels, and the bounds of its memory.
 
 use ringwire_codec::ChannelId;
-use ringwire_gossip::coded::{Limits, PROOF_MAX, SHARD_BYTES, SHARD_BYTES_MAX, SHARD_HEADER_BYTES};
+use ringwire_gossip::coded::{
+    Limits, PAYLOAD_BYTES_MAX, PROOF_MAX, SHARD_BYTES, SHARD_BYTES_MAX, SHARD_HEADER_BYTES,
+};
 use ringwire_gossip::exchange::{CONTROL_BYTES_MAX, ExchangeLimits};
 
 use crate::reactor::ChannelDescriptor;
@@ -47,6 +49,7 @@ impl LargeConfig {
             shards: ChannelDescriptor {
                 send_queue_capacity: SHARD_QUEUE,
                 recv_message_capacity: SHARD_HEADER_BYTES + 32 * PROOF_MAX + SHARD_BYTES_MAX,
+                publish_capacity: Some(PAYLOAD_BYTES_MAX),
                 ..ChannelDescriptor::new(shards, 2)
             },
             shard_bytes: SHARD_BYTES,

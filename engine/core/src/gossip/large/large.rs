@@ -1,6 +1,6 @@
 //! [`Large`]: the reactor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -101,6 +101,8 @@ pub struct Large {
     /// Those of this shard.
     outboxes: BTreeMap<PeerKey, Outbox>,
     encodings: Encodings,
+    /// What publishers gave beyond that: they learn only once a turn that there is no room.
+    unpublished: VecDeque<Bytes>,
     /// The next number of a payload of this instance.
     next_seq: u64,
     is_announcement_planned: bool,
@@ -117,6 +119,7 @@ impl Large {
             links: BTreeMap::new(),
             outboxes: BTreeMap::new(),
             encodings: Encodings::default(),
+            unpublished: VecDeque::new(),
             next_seq: 0,
             is_announcement_planned: false,
             is_tick_planned: false,
@@ -158,6 +161,17 @@ impl Large {
         }
         if !self.encodings.is_empty() {
             cx.set_timer(Duration::ZERO, LargeTimer::Encode);
+        }
+        while !self.encodings.is_full()
+            && let Some(payload) = self.unpublished.pop_front()
+        {
+            self.begin_or_count(cx, payload);
+        }
+    }
+
+    fn begin_or_count(&mut self, cx: &mut Context<'_, Self>, payload: Bytes) {
+        if self.begin(cx, payload).is_err() {
+            self.counters.refused += 1;
         }
     }
 
@@ -347,12 +361,14 @@ impl Reactor for Large {
     }
 
     fn has_room(&self, _channel: ChannelId) -> bool {
-        !self.encodings.is_full()
+        !self.encodings.is_full() && self.unpublished.is_empty()
     }
 
     fn publish(&mut self, cx: &mut Context<'_, Self>, _channel: ChannelId, message: Bytes) {
-        if self.begin(cx, message).is_err() {
-            self.counters.refused += 1;
+        if self.encodings.is_full() {
+            self.unpublished.push_back(message);
+        } else {
+            self.begin_or_count(cx, message);
         }
     }
 

@@ -61,7 +61,14 @@ fn call_one<R>(
 /// Puts a question to the reactor it is for.
 pub(crate) fn ask(shard: &mut Shard, ask: Ask) -> Result<Answer, AskError> {
     let reactors = shard.reactors();
-    let Some(index) = reactors.position(|instance| ask.is_for(instance)) else {
+    let owner = ask
+        .channel()
+        .map(|channel| shard.core().channels().owner(channel));
+    let index = match owner {
+        Some(owner) => owner.filter(|index| reactors.is(*index, |instance| ask.is_for(instance))),
+        None => reactors.position(|instance| ask.is_for(instance)),
+    };
+    let Some(index) = index else {
         // A reactor that is being called cannot be looked at: it may be the one.
         return Err(match reactors.is_calling() {
             true => AskError::Busy,

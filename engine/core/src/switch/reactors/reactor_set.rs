@@ -86,6 +86,11 @@ impl ReactorSet {
             .position(|entry| entry.instance.as_deref().is_some_and(&is_it))
     }
 
+    /// Whether the reactor in a place is not being called, and `is_it` says yes to it.
+    pub(crate) fn is(&self, index: usize, is_it: impl Fn(&dyn Instance) -> bool) -> bool {
+        self.entries[index].instance.as_deref().is_some_and(is_it)
+    }
+
     /// Whether a reactor is being called.
     pub(crate) fn is_calling(&self) -> bool {
         self.entries.iter().any(|entry| entry.instance.is_none())

@@ -1,0 +1,110 @@
+//! [`GossipHandle`]: publishing and subscribing, from any thread.
+
+use bytes::Bytes;
+use ringwire_core::error::{PublishError, TrySendError};
+use ringwire_core::reactor::PublishOptions;
+use ringwire_sync::block_on;
+
+use super::gossip::Gossip;
+use super::subscription::GossipSubscription;
+use crate::handle::{Handle, SubscribeError};
+
+/// The gossip of a running engine. Cheap to clone, usable from any thread and any runtime.
+#[derive(Clone, Debug)]
+pub struct GossipHandle {
+    handle: Handle,
+    gossip: Gossip,
+}
+
+impl Handle {
+    /// A gossip that the engine was built with, by [`Builder::gossip`](crate::Builder::gossip).
+    ///
+    /// # Errors
+    /// [`SubscribeError::UnknownChannel`] if the engine was built without it; [`SubscribeError::Stopping`]
+    /// when it is at its end.
+    pub fn gossip(&self, gossip: &Gossip) -> Result<GossipHandle, SubscribeError> {
+        gossip
+            .channels()
+            .into_iter()
+            .try_for_each(|channel| self.knows(channel))?;
+        Ok(GossipHandle {
+            handle: self.clone(),
+            gossip: gossip.clone(),
+        })
+    }
+}
+
+impl GossipHandle {
+    /// Publishes a message of 1 byte up to what the class allows. It is delivered once to the application of every
+    /// other node. Waits while the node has more to send than its neighbours take, or publishes faster than others
+    /// can remember; that it returns says that the message is on its way, not that it has arrived.
+    ///
+    /// Messages of up to 128 KiB by one thread are sent in order, and so are longer ones, but the ones may overtake
+    /// the others; on their way all may.
+    ///
+    /// # Errors
+    /// [`PublishError::TooLong`] for one that is longer than the class allows, [`PublishError::Stopping`] when
+    /// the engine is at its end.
+    pub async fn publish(&self, message: Bytes) -> Result<(), PublishError> {
+        self.publish_with(message, PublishOptions::default()).await
+    }
+
+    /// [`GossipHandle::publish`] for plain threads.
+    ///
+    /// # Errors
+    /// As [`GossipHandle::publish`].
+    pub fn publish_blocking(&self, message: Bytes) -> Result<(), PublishError> {
+        block_on(self.publish(message))
+    }
+
+    /// [`GossipHandle::publish`] with what is asked for of this message. Payloads of more than 128 KiB and
+    /// messages of hidden origin have neither priority nor expiry.
+    ///
+    /// # Errors
+    /// As [`GossipHandle::publish`].
+    pub async fn publish_with(
+        &self,
+        message: Bytes,
+        options: PublishOptions,
+    ) -> Result<(), PublishError> {
+        let channel = self.gossip.channel_for(message.len());
+        self.handle.publish_with(channel, message, options).await
+    }
+
+    /// [`GossipHandle::publish_with`] for plain threads.
+    ///
+    /// # Errors
+    /// As [`GossipHandle::publish`].
+    pub fn publish_with_blocking(
+        &self,
+        message: Bytes,
+        options: PublishOptions,
+    ) -> Result<(), PublishError> {
+        block_on(self.publish_with(message, options))
+    }
+
+    /// [`GossipHandle::publish_with`], but says at once when there is no room.
+    ///
+    /// # Errors
+    /// As [`GossipHandle::publish`]; [`TrySendError::Full`] gives the message back.
+    pub fn try_publish_with(
+        &self,
+        message: Bytes,
+        options: PublishOptions,
+    ) -> Result<(), TrySendError> {
+        let channel = self.gossip.channel_for(message.len());
+        self.handle.try_publish_with(channel, message, options)
+    }
+
+    /// Subscribes to the messages of all lengths. The first subscription gets what came before it.
+    ///
+    /// # Errors
+    /// [`SubscribeError::Stopping`] when the engine is at its end.
+    pub fn subscribe(&self) -> Result<GossipSubscription, SubscribeError> {
+        let channels = self.gossip.delivered_on().into_iter();
+        let subscriptions = channels.map(|channel| self.handle.subscribe(channel));
+        Ok(GossipSubscription::new(
+            subscriptions.collect::<Result<_, _>>()?,
+        ))
+    }
+}

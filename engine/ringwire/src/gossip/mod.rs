@@ -1,0 +1,27 @@
+//! Gossip as an application takes it: one thing that brings messages of any length to every node.
+//!
+//! An application says which channels may be used, how long its messages get and who may know their
+//! origin; which of the reactors carries a message follows from that. They can be taken by themselves as
+//! well, where an application wants just one of them:
+//!
+//! ```text
+//!   Gossip ─── up to 128 KiB ──▶ Feeds    about one copy for each node, by the shortest way
+//!      │ └──── longer ─────────▶ Large    about one copy, in coded shards
+//!      └────── origin hidden ──▶ Flood    every neighbour sends everything
+//! ```
+
+#[allow(clippy::module_inception, reason = "the thing is the room's namesake")]
+mod gossip;
+mod handle;
+mod subscription;
+
+#[doc(inline)]
+pub use ringwire_core::gossip::{
+    Acceptance, Feeds, FeedsConfig, Flood, FloodConfig, Large, LargeConfig, Publish, PublishRefused,
+};
+#[doc(inline)]
+pub use ringwire_core::reactor::PublishOptions;
+
+pub use self::gossip::{Class, Gossip, GossipBuilder, OriginMode};
+pub use self::handle::GossipHandle;
+pub use self::subscription::GossipSubscription;
