@@ -2,16 +2,18 @@
 //!
 //! `cargo bench -p ringwire-bench --bench system -- --help`
 
+use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use ringwire_bench::alloc::Counting;
 use ringwire_bench::case::{Case, Figure, Plan, Row};
 use ringwire_bench::machine::{Machine, Report, try_to_write};
+use ringwire_bench::revision::Revision;
 use ringwire_bench::rivals::{Built, RIVALS};
 use ringwire_bench::selection::{check_alone, check_cpus, select};
 use ringwire_bench::{cases, child, measure, noise};
@@ -36,13 +38,14 @@ struct Options {
     /// a case
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
-    /// Who runs beside Ringwire, separated by commas. Rivals are built on demand
+    /// Who runs beside Ringwire, separated by commas; any other word is a commit, as git names it:
+    /// what Ringwire was there is built and stands beside what it is here. Rivals are built on demand
     #[arg(
         long,
         value_name = "LIST",
         value_delimiter = ',',
         default_value = LIMIT,
-        value_parser = contenders()
+        value_parser = Contenders
     )]
     against: Vec<String>,
     /// Also write the figures to a file, which the program `report` makes a page of. It is tried
@@ -85,8 +88,29 @@ const TRIES_MAX: u32 = 3;
 /// Exit code of a call that makes no sense; clap uses the same.
 const MISUSED: u8 = 2;
 
-/// Who may run beside Ringwire.
-fn contenders() -> PossibleValuesParser {
+/// Reads who runs beside Ringwire; what is not in its list may be a commit.
+#[derive(Clone)]
+struct Contenders;
+
+impl TypedValueParser for Contenders {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(contenders()))
+    }
+}
+
+/// Who may run beside Ringwire, commits aside.
+fn contenders() -> impl Iterator<Item = PossibleValue> {
     let own = [
         PossibleValue::new(LIMIT).help("the least code that moves the same sealed bytes"),
         PossibleValue::new(ALL).help("the limit and every rival"),
@@ -94,7 +118,7 @@ fn contenders() -> PossibleValuesParser {
     ];
     let rivals = RIVALS.iter();
     let rivals = rivals.map(|rival| PossibleValue::new(rival.name).help(rival.about));
-    PossibleValuesParser::new(own.into_iter().chain(rivals))
+    own.into_iter().chain(rivals)
 }
 
 impl Options {
@@ -112,8 +136,28 @@ impl Options {
 
     /// What the command line asks for and cannot have, found before anything is built or run.
     fn check(&self) -> Result<(), String> {
+        self.revision()?;
         check_alone("--against", &self.against, &[NONE, ALL])?;
         check_cpus(&self.cpus, &measure::usable_cpus())
+    }
+
+    /// The commit that stands beside this one, if one is asked for.
+    fn revision(&self) -> Result<Option<Revision>, String> {
+        let is_commit = |word: &&String| contenders().all(|known| known.get_name() != *word);
+        let words: Vec<&String> = self.against.iter().filter(is_commit).collect();
+        match words[..] {
+            [] => Ok(None),
+            [word] => Revision::find(word).map(Some).map_err(|problem| {
+                let known: Vec<String> = contenders()
+                    .map(|known| known.get_name().to_owned())
+                    .collect();
+                let known = known.join(", ");
+                format!("--against {word}: not one of {known}, and {problem}")
+            }),
+            [one, another, ..] => Err(format!(
+                "--against {one},{another}: one commit at a time can stand beside this one"
+            )),
+        }
     }
 
     /// The CPUs of the limit's sender and receiver; the same twice where there is one alone.
@@ -178,7 +222,10 @@ fn main() -> ExitCode {
     plan.rivals = rivals(&options, &mut complaints);
     let cases = cases::all(&plan).into_iter().zip(selected);
     let cases = cases.filter_map(|(case, is_selected)| is_selected.then_some(case));
-    let cases = cases.collect();
+    let cases = match beside_revision(&options, &plan, cases.collect()) {
+        Ok(cases) => cases,
+        Err(problem) => return misused(&problem),
+    };
     measure::raise_open_files();
     run(&options, cases, &mut complaints);
     for complaint in &complaints {
@@ -207,11 +254,12 @@ fn misused(problem: &str) -> ExitCode {
 
 fn run(options: &Options, cases: Vec<Case>, complaints: &mut Vec<String>) {
     let mut report = Report {
-        machine: Machine::here(),
+        machine: Machine::measured(options.cpus()[0]),
         runs: usize::from(options.runs()),
         quick: options.quick,
         rows: Vec::new(),
     };
+    println!("{}", report.machine.speeds_sentence());
     let (all, began) = (cases.len(), Instant::now());
     for (number, mut case) in (1..).zip(cases) {
         let name = case.name();
@@ -306,6 +354,31 @@ fn short(value: f64) -> String {
         0.1.. => format!("{value:.2}"),
         _ => format!("{value:.4}"),
     }
+}
+
+/// The cases with what Ringwire was at the commit that is asked for, if one is.
+fn beside_revision(options: &Options, plan: &Plan, cases: Vec<Case>) -> Result<Vec<Case>, String> {
+    let Some(revision) = options.revision()? else {
+        return Ok(cases);
+    };
+    progress(&format!("building Ringwire at {}", revision.commit));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("revisions");
+    let earlier = revision.build(&folder)?;
+    progress("");
+    let alone = Plan {
+        limit: false,
+        rivals: Vec::new(),
+        ..plan.clone()
+    };
+    let ours = cases::all(&alone);
+    let add = |case: Case| {
+        let name = case.name();
+        let ours = ours.iter().find(|ours| ours.name() == name);
+        let ours = ours.into_iter().flat_map(|ours| &ours.contenders);
+        let ours: Vec<String> = ours.map(|ours| ours.name.clone()).collect();
+        earlier.stand_beside(case, &ours, plan)
+    };
+    cases.into_iter().map(add).collect()
 }
 
 /// Builds the rivals that are asked for. One that does not build is named loudly, and its rows are

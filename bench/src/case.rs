@@ -38,6 +38,8 @@ impl Plan {
 pub struct Contender {
     /// Its name: `limit`, `ringwire`, `comet maxed`.
     pub name: String,
+    /// The contender of the same case that its figures are compared with, by its place.
+    pub beside: usize,
     /// Does the work once.
     pub run: Box<dyn FnMut() -> Ran>,
 }
@@ -55,7 +57,7 @@ pub struct Case {
     pub case: String,
     /// Runs at most, for cases whose figure hardly varies and takes long.
     pub runs_max: usize,
-    /// Those who do it; the first is what the others are compared with.
+    /// Those who do it; the first is what most others are compared with.
     pub contenders: Vec<Contender>,
 }
 
@@ -91,7 +93,8 @@ pub struct Figure {
     /// Over the runs.
     #[serde(flatten)]
     pub spread: Spread,
-    /// Over the same figure of the case's first contender, pair by pair. Absent for the first.
+    /// Over the same figure of the contender that it is compared with, which is the case's first unless
+    /// another commit stands beside it; pair by pair. Absent for that contender itself.
     pub ratio: Option<Spread>,
 }
 
@@ -112,6 +115,7 @@ impl Case {
     pub fn with(mut self, name: impl Into<String>, run: impl FnMut() -> Ran + 'static) -> Self {
         self.contenders.push(Contender {
             name: name.into(),
+            beside: 0,
             run: Box::new(run),
         });
         self
@@ -163,11 +167,12 @@ impl Case {
                 }
             }
         }
-        let baseline = (!failed[0]).then(|| outcomes[0].clone());
         let rows = (0..self.contenders.len())
             .filter(|index| !failed[*index])
             .map(|index| {
-                let baseline = baseline.as_deref().filter(|_| index > 0);
+                let beside = self.contenders[index].beside;
+                let is_comparable = beside != index && !failed[beside];
+                let baseline = is_comparable.then(|| &outcomes[beside][..]);
                 self.row(index, &outcomes[index], baseline)
             });
         (rows.collect(), failures)

@@ -11,6 +11,7 @@ mod mixed;
 mod ping_pong;
 mod rivals;
 mod scaling;
+mod subscribe;
 mod timeframe;
 
 use crate::case::{Case, Plan};
@@ -19,6 +20,7 @@ use crate::case::{Case, Plan};
 pub fn all(plan: &Plan) -> Vec<Case> {
     let suites = [
         drain::cases,
+        subscribe::cases,
         timeframe::cases,
         delay::cases,
         ping_pong::cases,

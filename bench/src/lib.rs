@@ -4,8 +4,8 @@
 //! [`engine`] by complete Ringwire nodes, and [`rivals`] in programs of their own. [`cases`] says what
 //! is done; the contenders of a [`case`] run in turn, and every figure is compared with the limit
 //! of the same run (docs/benchmarks.md). [`child`] holds what must be another process, [`crowd`]
-//! thousands of peers that cost little, [`report`] the page made of the figures. [`noise`] says which
-//! case is measured again, [`selection`] finds the cases that a run is asked for. [`pair`] is a
+//! thousands of peers that cost little, [`revision`] Ringwire at another commit, [`report`] the page made of the figures. [`noise`] says which
+//! case is measured again, [`selection`] finds the cases that a run is asked for. [`speeds`] is what the machine itself gives. [`pair`] is a
 //! connection without a kernel, for what is measured in nanoseconds.
 
 pub mod alloc;
@@ -21,5 +21,7 @@ pub mod noise;
 pub mod outcome;
 pub mod pair;
 pub mod report;
+pub mod revision;
 pub mod rivals;
 pub mod selection;
+pub mod speeds;

@@ -12,6 +12,7 @@ use ringwire_codec::file;
 use serde::{Deserialize, Serialize};
 
 use crate::case::Row;
+use crate::speeds::Speeds;
 
 /// A whole run: what the JSON file holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -70,6 +71,9 @@ pub struct Machine {
     pub command: String,
     /// The day, as in 2026-11-22.
     pub date: String,
+    /// What one core gives; files of older runs lack it.
+    #[serde(default)]
+    pub speeds: Option<Speeds>,
 }
 
 impl Machine {
@@ -85,7 +89,23 @@ impl Machine {
             commit: commit(),
             command: arguments().fold(command, |command, argument| command + " " + &argument),
             date: today(),
+            speeds: None,
         }
+    }
+
+    /// This machine, and what its CPU of this number gives now.
+    pub fn measured(cpu: usize) -> Self {
+        Machine {
+            speeds: Some(Speeds::of(cpu)),
+            ..Machine::here()
+        }
+    }
+
+    /// What one core gives, in a sentence; empty if it was not measured.
+    pub fn speeds_sentence(&self) -> String {
+        self.speeds
+            .as_ref()
+            .map_or_else(String::new, Speeds::sentence)
     }
 }
 

@@ -38,7 +38,7 @@ fn head(report: &Report) -> String {
     let machine = &report.machine;
     let mut head = format!(
         "# Measured {}\n\n{}, {} cores, Linux {}, loopback. {}, commit {}. Medians of {} runs, contenders in \
-         turn; after\na comma the ratio to the case's first contender, taken pair by pair.\n\n```sh\n{}\n```\n",
+         turn; after\na comma the ratio to the case's first contender, taken pair by pair.\n{}\n\n```sh\n{}\n```\n",
         machine.date,
         machine.cpu,
         machine.cores,
@@ -46,6 +46,7 @@ fn head(report: &Report) -> String {
         machine.rustc,
         machine.commit.as_deref().unwrap_or("unknown"),
         report.runs,
+        machine.speeds_sentence(),
         machine.command,
     );
     if report.quick {

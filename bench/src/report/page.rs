@@ -17,7 +17,7 @@ pub fn html(report: &Report) -> String {
          <p>{1}, {2} cores, Linux {3}, loopback. {4}, commit {5}. Medians of {6} runs, contenders in \
          turn; whiskers reach from the smallest run to the largest. <a href=\"#terms\">What the words \
          mean</a>.</p>\
-         <p class=\"dim\"><code>{7}</code></p>",
+         <p>{8}</p><p class=\"dim\"><code>{7}</code></p>",
         escape(&machine.date),
         escape(&machine.cpu),
         machine.cores,
@@ -26,6 +26,7 @@ pub fn html(report: &Report) -> String {
         escape(machine.commit.as_deref().unwrap_or("unknown")),
         report.runs,
         escape(&machine.command),
+        escape(&machine.speeds_sentence()),
     );
     if report.quick {
         html += "<p class=\"warn\">A quick run: it shows that everything works, and its figures \

@@ -30,11 +30,22 @@ impl Wake for Unpark {
     }
 }
 
+thread_local! {
+    /// Wakes this thread. One for all its waits: a wait per message shall not cost an allocation each.
+    static UNPARK: Waker = unpark_this_thread();
+}
+
+fn unpark_this_thread() -> Waker {
+    Waker::from(Arc::new(Unpark(thread::current())))
+}
+
 /// Runs `future` to its end on this thread, but gives up at `deadline`: then `None`. Not for use inside an
 /// asynchronous task: it would block the runtime's thread.
 pub fn block_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
     let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    // The thread's own is gone when the thread ends and something that is dropped then waits.
+    let waker = UNPARK.try_with(Waker::clone);
+    let waker = waker.unwrap_or_else(|_| unpark_this_thread());
     let mut cx = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
