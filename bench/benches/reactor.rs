@@ -18,6 +18,8 @@ use ringwire::reactor::{
     ChannelDescriptor, Context, Document, Envelope, Instant, Reactor, ReactorError,
 };
 use ringwire::{ChannelId, NetAddress, NodeId, NodeInfo};
+use ringwire_codec::PublicKey;
+use ringwire_codec::key::SIGNATURE_BYTES;
 use ringwire_core::document::SaveError;
 use ringwire_core::reactor::{Answer, Ask, AskError, Host, Instance, Note, TimerId, erase};
 
@@ -82,6 +84,22 @@ impl Host for Nobody {
 
     fn node_id(&self) -> NodeId {
         NodeId::from_bytes([0; 20])
+    }
+
+    fn public_key(&self) -> PublicKey {
+        PublicKey::from_bytes([0; 32])
+    }
+
+    fn sign(&self, _: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        [0; SIGNATURE_BYTES]
+    }
+
+    fn network(&self) -> &str {
+        ""
+    }
+
+    fn unix_time(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn peers(&self) -> Vec<PeerKey> {

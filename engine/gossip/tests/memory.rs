@@ -36,6 +36,7 @@ fn ten_thousand_origins_on_sixteen_links_fit_into_two_mebibytes() {
             alias,
             seq: 0,
             urgent: true,
+            is_bundle: false,
             priority: 0,
             left_ms: 0,
             signature: None,

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringwire_codec::{ChannelId, Host, NetAddress, NodeId, NodeKey};
 use ringwire_core::config::{Config, ConfigError};
@@ -157,6 +158,7 @@ impl Node {
                 node_key: node_key(seed, number),
                 shard,
                 shard_count: self.spec.shards,
+                unix_time_at_zero: Duration::from_nanos(BEGINNING.as_unix_nanos()),
                 seed: rng.bytes32(),
                 filters: self.spec.filters.clone(),
                 kept: Kept::All,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_gossip::feeds::{
-    Counters, Delivery, FeedMessage, Feeds, FeedsConfig, Lane, Output, SIGNATURE_BYTES,
-    SMALL_BYTES_MAX, Slot, Verdict,
+    BundleWriter, Counters, Delivery, FeedMessage, Feeds, FeedsConfig, Lane, Output,
+    SIGNATURE_BYTES, SMALL_BYTES_MAX, Slot, Verdict,
 };
 
 use crate::liars::{JUNK, Liar};
@@ -24,7 +24,9 @@ impl FeedsMessage {
     fn new(bytes: Bytes, lane: Lane) -> Self {
         let payload = match FeedMessage::decode(&bytes) {
             Ok(FeedMessage::Body(body)) => {
-                Some((payload_id(body.payload), body.payload.len() as u32))
+                // What stands with a payload in a bundle is header.
+                let payload = body.messages().next().expect("a body has a message");
+                Some((payload_id(payload), payload.len() as u32))
             }
             _ => None,
         };
@@ -62,6 +64,10 @@ pub struct FeedsNode {
     links: Vec<Option<LinkId>>,
     /// All of them, in no order.
     up: Vec<LinkId>,
+    /// Whether it publishes each payload in a bundle with a message that repeats its number.
+    bundles: bool,
+    /// The payload that was delivered last: its origin, number and id.
+    delivered: Option<([u8; 32], u64, u32)>,
     /// What it says instead of the truth, if it lies.
     liar: Option<Liar>,
     /// Whether a message that breaks the rules is somebody's lie, and no fault of this code.
@@ -75,8 +81,18 @@ impl FeedsNode {
             feeds: Feeds::new(FeedsConfig::default(), origin_of(node), 0, seed),
             links: Vec::new(),
             up: Vec::new(),
+            bundles: false,
+            delivered: None,
             liar: None,
             is_among_liars: false,
+        }
+    }
+
+    /// A node that publishes each payload in a bundle with another message.
+    pub fn bundling(node: NodeIndex, seed: u64) -> Self {
+        FeedsNode {
+            bundles: true,
+            ..FeedsNode::new(node, seed)
         }
     }
 
@@ -117,17 +133,15 @@ impl FeedsNode {
                     let link = self.links[slot.index()].expect("the slot has a link");
                     self.say(context, link, lane, bytes);
                 }
-                Output::Deliver { delivery, .. } => {
-                    let id = payload_id(&delivery.payload);
-                    if id != JUNK {
-                        context.deliver(id);
-                    }
-                }
+                Output::Deliver { delivery, .. } => self.deliver(context, &delivery),
                 Output::Check { delivery, .. } => {
+                    let verdicts: Vec<Verdict> = delivery
+                        .messages()
+                        .map(|message| verdict(&message))
+                        .collect();
                     let Delivery { origin, seq, .. } = delivery;
-                    let verdict = verdict(&delivery.payload);
                     self.feeds
-                        .handle_verdict(context.now(), &origin, seq, verdict);
+                        .handle_verdicts(context.now(), &origin, seq, &verdicts);
                 }
                 Output::Close { slot, .. } => {
                     let link = self.links[slot.index()].expect("the slot has a link");
@@ -143,6 +157,18 @@ impl FeedsNode {
 }
 
 impl FeedsNode {
+    /// Gives a payload to the application. A message that came with it repeats its number, right behind it.
+    fn deliver(&mut self, context: &mut Context<'_, FeedsMessage>, delivery: &Delivery) {
+        let id = payload_id(&delivery.payload);
+        let delivered = (delivery.origin, delivery.seq, id);
+        if delivery.index > 0 {
+            assert_eq!(self.delivered, Some(delivered), "a bundle has an order");
+        } else if id != JUNK {
+            self.delivered = Some(delivered);
+            context.deliver(id);
+        }
+    }
+
     /// Sends what the protocol says, or what a liar makes of it.
     fn say(
         &mut self,
@@ -171,8 +197,11 @@ impl FeedsNode {
             let message = Delivery {
                 origin: [0; 32],
                 seq: 0,
+                index: 0,
                 urgent: false,
+                is_bundle: false,
                 priority: 0,
+                ends: false,
                 signature: None,
                 payload: JUNK.to_le_bytes().to_vec().into(),
             };
@@ -234,16 +263,24 @@ impl Machine for FeedsNode {
     }
 
     fn publish(&mut self, context: &mut Context<'_, FeedsMessage>, payload: Payload) {
-        let signature = [0; SIGNATURE_BYTES];
-        let is_small = payload.bytes as usize <= SMALL_BYTES_MAX;
+        let urgent = payload.bytes as usize <= SMALL_BYTES_MAX;
+        let mut writer = BundleWriter::new(urgent);
+        writer.push(payload_bytes(payload));
+        if self.bundles {
+            writer.push(payload.id.to_le_bytes().to_vec().into());
+        }
+        let put_together = writer.finish().expect("there is one");
         let message = Delivery {
             origin: [0; 32],
             seq: 0,
-            urgent: is_small,
+            index: 0,
+            urgent,
+            is_bundle: put_together.is_bundle,
             priority: 0,
-            // Votes are signed by what is in them.
-            signature: (!is_small).then_some(signature),
-            payload: payload_bytes(payload),
+            ends: false,
+            // Its bytes count; nobody checks it here.
+            signature: Some([0; SIGNATURE_BYTES]),
+            payload: put_together.bytes,
         };
         let published = self.feeds.publish(context.now(), &message, None);
         published.expect("the payload is small or medium");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringwire_spread::feeds::FeedsNode;
 use ringwire_spread::network::Model;
 use ringwire_spread::scenario::Origins;
-use ringwire_spread::{Scenario, run};
+use ringwire_spread::{NodeIndex, Scenario, run};
 
 /// More than any of these networks needs; what is kept grows with links and origins, not with the length of a
 /// run.
@@ -41,10 +41,18 @@ fn small(seed: u64) -> Scenario {
     }
 }
 
+/// Every second node publishes bundles.
+fn node(node: NodeIndex, seed: u64) -> FeedsNode {
+    match node.0 % 2 {
+        0 => FeedsNode::new(node, seed),
+        _ => FeedsNode::bundling(node, seed),
+    }
+}
+
 fn assert_whole(first_seed: u64, scenario: impl Fn(Scenario) -> Scenario) {
     for seed in first_seed..first_seed + seeds() {
         let scenario = scenario(small(seed));
-        let report = run(&scenario, FeedsNode::new, |_, _| ()).expect("the scenario is sound");
+        let report = run(&scenario, node, |_, _| ()).expect("the scenario is sound");
         let case = format!("{scenario:?}: {} of {}", report.delivered, report.due);
         assert!(report.is_whole(), "{case}, {} doubled", report.doubled);
         assert!(

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_codec::{ChannelId, NetAddress, NodeId};
+use ringwire_codec::key::SIGNATURE_BYTES;
+use ringwire_codec::{ChannelId, NetAddress, NodeId, PublicKey};
 
 use super::ask::{Answers, Ask, AskError};
 use super::host::{Host, Note};
@@ -73,6 +74,32 @@ impl<'a, R: Reactor> Context<'a, R> {
     /// This node's id.
     pub fn node_id(&self) -> NodeId {
         self.host.node_id()
+    }
+
+    /// This node's public key, from which its id comes.
+    pub fn public_key(&self) -> PublicKey {
+        self.host.public_key()
+    }
+
+    /// Signs for this node, with the key of [`Context::public_key`]; takes some 20 µs.
+    ///
+    /// What reactors sign begins with a text that says what for: so no signature means anything else.
+    ///
+    /// # Panics
+    /// For 32 bytes, which only the handshake signs.
+    pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        assert_ne!(message.len(), 32, "a handshake's challenge is 32 bytes");
+        self.host.sign(message)
+    }
+
+    /// The network that this node and all of its peers are of.
+    pub fn network(&self) -> &str {
+        self.host.network()
+    }
+
+    /// Time since 1970: what the machine's clock showed when the engine started, and what has passed since.
+    pub fn unix_time(&self) -> Duration {
+        self.host.unix_time()
     }
 
     /// 32 bytes that nobody else has and nobody can guess.

@@ -8,7 +8,8 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_codec::{ChannelId, NetAddress, NodeId};
+use ringwire_codec::key::SIGNATURE_BYTES;
+use ringwire_codec::{ChannelId, NetAddress, NodeId, PublicKey};
 
 use super::ask::{Answer, Ask, AskError};
 use super::instance::Instance;
@@ -65,6 +66,10 @@ pub trait Host {
     fn shard(&self) -> ShardId;
     fn shard_count(&self) -> u16;
     fn node_id(&self) -> NodeId;
+    fn public_key(&self) -> PublicKey;
+    fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES];
+    fn network(&self) -> &str;
+    fn unix_time(&self) -> Duration;
     fn peers(&self) -> Vec<PeerKey>;
     fn peer(&self, key: PeerKey) -> Option<&PeerInfo>;
     fn find_peer(&self, id: &NodeId) -> Option<PeerKey>;

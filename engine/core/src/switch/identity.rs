@@ -3,6 +3,7 @@
 //! while the node runs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringwire_codec::extension::EXTENSION_VERSION;
 use ringwire_codec::{Extension, NodeId, NodeInfo, NodeInfoOther, NodeKey, ProtocolVersion};
@@ -25,6 +26,8 @@ pub struct SwitchConfig {
     pub shard: ShardId,
     /// Shards of the node.
     pub shard_count: u16,
+    /// Time since 1970 at which a clock that shows the switch's time stood at zero.
+    pub unix_time_at_zero: Duration,
     /// Source of all chance on this shard: ephemeral keys, jitter. Never the same twice.
     pub seed: [u8; 32],
     /// The application's say in who may connect.
@@ -40,6 +43,7 @@ pub(crate) struct Identity {
     config: Arc<Config>,
     conn_config: MConnectionConfig,
     node_key: NodeKey,
+    unix_time_at_zero: Duration,
     node_info: NodeInfo,
     filters: Filters,
     kept: Kept,
@@ -58,6 +62,7 @@ impl Identity {
             node_key,
             shard,
             shard_count,
+            unix_time_at_zero,
             seed: _,
             filters,
             kept,
@@ -73,6 +78,7 @@ impl Identity {
             node_info: node_info_of(&config, node_key.id(), channels.descriptors())?,
             config,
             node_key,
+            unix_time_at_zero,
             filters,
             kept,
             channels,
@@ -119,6 +125,11 @@ impl Identity {
     /// The node's key.
     pub(crate) fn node_key(&self) -> &NodeKey {
         &self.node_key
+    }
+
+    /// Time since 1970 when the switch's time was zero.
+    pub(crate) fn unix_time_at_zero(&self) -> Duration {
+        self.unix_time_at_zero
     }
 
     /// The node's id.

@@ -106,6 +106,7 @@ impl House {
             node_key: NodeKey::from_seed([0; 32]),
             shard,
             shard_count,
+            unix_time_at_zero: Duration::ZERO,
             seed: [7; 32],
             filters: Filters::default(),
             kept: Kept::All,

@@ -19,14 +19,14 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Microseconds of this rate that a message takes. A rate of 0 lets nothing through.
-    fn cost_us(self, bytes: usize) -> u64 {
+    /// Microseconds of this rate that so many messages take. A rate of 0 lets nothing through.
+    fn cost_us(self, messages: usize, bytes: usize) -> u64 {
         let of = |amount: u64, rate: u32| {
             (amount * 1_000_000)
                 .checked_div(u64::from(rate))
                 .unwrap_or(u64::MAX)
         };
-        of(1, self.messages).max(of(bytes as u64, self.bytes))
+        of(messages as u64, self.messages).max(of(bytes as u64, self.bytes))
     }
 }
 
@@ -38,18 +38,18 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// Spends a message's cost. Returns false, and spends nothing, where that is more than the rate gives in
+    /// Spends what messages of so many bytes together cost. Returns false, and spends nothing, where that is more than the rate gives in
     /// `burst`.
     pub(super) fn try_spend(
         &mut self,
         now: Duration,
         rate: Rate,
         burst: Duration,
-        bytes: usize,
+        (messages, bytes): (usize, usize),
     ) -> bool {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let begin_us = self.spent_until_us.max(micros(now));
-        let spent_us = begin_us.saturating_add(rate.cost_us(bytes));
+        let spent_us = begin_us.saturating_add(rate.cost_us(messages, bytes));
         let is_within = spent_us <= micros(now.saturating_add(burst)) && spent_us < u64::MAX;
         if is_within {
             self.spent_until_us = spent_us;
@@ -70,7 +70,7 @@ mod tests {
 
     fn spend(allowance: &mut Allowance, now: Duration, bytes: usize) -> usize {
         (0..100)
-            .take_while(|_| allowance.try_spend(now, RATE, BURST, bytes))
+            .take_while(|_| allowance.try_spend(now, RATE, BURST, (1, bytes)))
             .count()
     }
 
@@ -81,7 +81,9 @@ mod tests {
         assert_eq!(spend(&mut allowance, now, 1), 20, "messages are the limit");
         let later = now + Duration::from_millis(100);
         assert_eq!(spend(&mut allowance, later, 1), 1, "a tenth of a second");
-        let rested = later + Duration::from_secs(60);
+        let together = (0..100).take_while(|_| allowance.try_spend(later * 2, RATE, BURST, (5, 1)));
+        assert_eq!(together.count(), 4, "messages of a bundle count each");
+        let rested = later * 2 + Duration::from_secs(60);
         assert_eq!(spend(&mut allowance, rested, 500), 4, "bytes are the limit");
     }
 
@@ -92,6 +94,6 @@ mod tests {
             bytes: 1000,
         };
         let mut allowance = Allowance::default();
-        assert!(!allowance.try_spend(Duration::ZERO, rate, Duration::MAX, 1));
+        assert!(!allowance.try_spend(Duration::ZERO, rate, Duration::MAX, (1, 1)));
     }
 }

@@ -53,9 +53,9 @@ pub struct Counters {
     pub bodies: u64,
     /// Bytes of their payloads.
     pub body_bytes: u64,
-    /// Messages that were accepted from neighbours.
+    /// Bodies that were accepted from neighbours.
     pub accepted: u64,
-    /// Bodies that came although the message was there.
+    /// Messages, in bodies, that were there already.
     pub duplicates: u64,
     /// Messages that were announced to a neighbour.
     pub announced: u64,
@@ -79,6 +79,8 @@ pub struct Counters {
     pub over_origin_rate: u64,
     /// Bodies that were not heard, because the neighbour sends too much.
     pub over_link_rate: u64,
+    /// Bodies for which the owner blamed who sent them.
+    pub blamed: u64,
     /// Bodies that were not kept for the owner to check, because too many wait.
     pub unchecked_refused: u64,
     /// Links that the owner was told to close.

@@ -126,18 +126,19 @@ impl Feeds {
         }
     }
 
-    /// Publishes a message of this node; it is not delivered here. `signature` is this node's of the
+    /// Publishes a message of this node, or a bundle of them; it is not delivered here. Its signature is this node's of the
     /// [`MessageId`](super::MessageId) under [`next_seq`](Feeds::next_seq); `left` is how long anybody needs the message, if
-    /// that ends. Returns the number that it got.
+    /// that ends, as [`Delivery::ends`] has it. Returns the number that it got.
     ///
     /// # Errors
-    /// [`Refusal::TooLong`] and [`Refusal::Urgent`] for a payload that no message can have.
+    /// [`Refusal`] for a payload that no body can have: too long, or no right bundle.
     pub fn publish(
         &mut self,
         now: Duration,
         message: &Delivery,
         left: Option<Duration>,
     ) -> Result<u64, Refusal> {
+        debug_assert_eq!(message.ends, left.is_some(), "what is signed is so");
         let seq = self.next_seq;
         let left_ms = left.map_or(0, |left| {
             u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1)
@@ -169,8 +170,33 @@ impl Feeds {
         self.next_seq
     }
 
-    /// What the owner has found of a message that [`Output::Check`] gave it. Does nothing for another.
+    /// What the owner has found of a message, or of a bundle as a whole, that [`Output::Check`] gave it. Does nothing
+    /// for another.
     pub fn handle_verdict(&mut self, now: Duration, origin: &Origin, seq: u64, verdict: Verdict) {
+        self.judge(now, origin, seq, verdict, |_| true);
+    }
+
+    /// What the owner has found of each message of a bundle, in its order. [`Verdict::of_bundle`] says what becomes of
+    /// the bundle; if it is passed on, those messages of it are delivered that are good.
+    pub fn handle_verdicts(
+        &mut self,
+        now: Duration,
+        origin: &Origin,
+        seq: u64,
+        verdicts: &[Verdict],
+    ) {
+        let is_good = |index: usize| verdicts.get(index) == Some(&Verdict::PassOn);
+        self.judge(now, origin, seq, Verdict::of_bundle(verdicts), is_good);
+    }
+
+    fn judge(
+        &mut self,
+        now: Duration,
+        origin: &Origin,
+        seq: u64,
+        verdict: Verdict,
+        is_good: impl Fn(usize) -> bool,
+    ) {
         let Some(origin) = self.routes.find(origin) else {
             return;
         };
@@ -179,7 +205,7 @@ impl Feeds {
             return;
         };
         match verdict {
-            Verdict::PassOn => self.accept(now, key, unchecked),
+            Verdict::PassOn => self.accept(now, key, unchecked, is_good),
             Verdict::Ignore => self.settle(now, key),
             Verdict::Blame => self.blame(now, key, unchecked.slot),
         }
@@ -255,33 +281,32 @@ impl Feeds {
         let key = (origin, body.seq);
         self.counters.bodies += 1;
         self.counters.body_bytes += body.payload.len() as u64;
-        let (rate, burst, len) = (self.config.link_rate, self.config.keep, body.payload.len());
-        if let Some(link) = self.routes.link_mut(slot) {
-            if !link.try_receive(now, rate, burst, len) {
-                self.counters.over_link_rate += 1;
-                return Ok(());
-            }
-            link.handle_sent();
+        let (rate, burst) = (self.config.link_rate, self.config.keep);
+        let amount = (body.messages().count(), body.payload.len());
+        if let Some(link) = self.routes.link_mut(slot)
+            && !link.try_receive(now, rate, burst, amount)
+        {
+            self.counters.over_link_rate += 1;
+            return Ok(());
         }
         if origin == OriginIndex::OWN {
             // It is ours, of a former life perhaps, or somebody says so. We know what we have published.
-            self.counters.duplicates += 1;
+            self.counters.duplicates += amount.0 as u64;
             self.routes.tell(origin, &[(slot, Part::Quiet)]);
             return Ok(());
         }
         let stage = self.open.get_mut(key).map(|open| open.stage());
-        let was_asked = matches!(stage, Some(Stage::Asked { slot: asked, .. }) if asked == slot);
-        if let Some(Stage::Asked {
-            slot: asked, at, ..
-        }) = stage
-            && asked == slot
-            && let Some(link) = self.routes.link_mut(slot)
-        {
-            link.handle_answered(now.saturating_sub(at));
-        }
+        let asked_at = match stage {
+            Some(Stage::Asked {
+                slot: asked, at, ..
+            }) if asked == slot => Some(at),
+            _ => None,
+        };
+        let was_asked = asked_at.is_some();
         let is_had = self.routes.origin(origin).window().contains(body.seq);
         if is_had || stage == Some(Stage::Checking) {
-            self.counters.duplicates += 1;
+            self.counters.duplicates += amount.0 as u64;
+            self.note_sent(slot, None);
             self.note_word(now, key, slot, body.alias, !was_asked);
             return Ok(());
         }
@@ -293,21 +318,25 @@ impl Feeds {
         let delivery = Delivery {
             origin: *self.routes.origin(origin).key(),
             seq: body.seq,
+            index: 0,
             urgent: body.urgent,
+            is_bundle: body.is_bundle,
             priority: body.priority,
+            ends: body.left_ms > 0,
             signature: body.signature.copied(),
             payload: bytes.slice_ref(body.payload),
         };
         let unchecked = Unchecked {
             slot: Some(slot),
             came_at: now,
+            asked_at,
             left_ms: body.left_ms,
             delivery,
         };
         if self.config.check {
             self.check(now, key, unchecked);
         } else {
-            self.accept(now, key, unchecked);
+            self.accept(now, key, unchecked, |_| true);
         }
         Ok(())
     }
@@ -329,23 +358,57 @@ impl Feeds {
         self.routes.push(Output::Check { from, delivery });
     }
 
+    /// A link has sent a message that is good, or one that is known: after so long, if it was asked for.
+    fn note_sent(&mut self, slot: Slot, answered_after: Option<Duration>) {
+        let Some(link) = self.routes.link_mut(slot) else {
+            return;
+        };
+        link.handle_sent();
+        if let Some(after) = answered_after {
+            link.handle_answered(after);
+        }
+    }
+
     /// The message is neither delivered nor passed on, nor heard again.
     fn settle(&mut self, now: Duration, key: Key) {
-        let (origin, seq) = key;
+        self.forget_message(key);
+        self.note_had(now, key);
+    }
+
+    /// Nothing is to be done about the message any more.
+    fn forget_message(&mut self, key: Key) {
         self.end_promise(key);
         self.open.remove(key);
+    }
+
+    /// From now on the message was had. Returns false for one of an origin that finds no room among those that are
+    /// heard.
+    fn note_had(&mut self, now: Duration, (origin, seq): Key) -> bool {
+        let Ok(silent) = self.routes.hear(now, origin) else {
+            self.counters.origins_refused += 1;
+            return false;
+        };
+        if let Some(silent) = silent {
+            self.forget_origin(silent);
+        }
         self.routes.origin_mut(origin).handle_accepted(now, seq);
+        true
     }
 
     /// Who sent the message is to blame. Another link may send the true one.
     fn blame(&mut self, now: Duration, key: Key, slot: Option<Slot>) {
+        self.counters.blamed += 1;
         if let Some(open) = self.open.get_mut(key) {
             open.wait_again();
             if let Some(slot) = slot {
                 open.forget_link(slot);
             }
+            if open.is_lost() {
+                self.forget_message(key);
+            } else {
+                self.open.set_due(key, now);
+            }
         }
-        self.open.set_due(key, now);
         if let Some(slot) = slot
             && let Some(link) = self.routes.link_mut(slot)
             && link.handle_blamed(now)
@@ -359,28 +422,38 @@ impl Feeds {
         self.routes.push(Output::Close { slot, reason });
     }
 
-    /// The message is good: it is delivered and passed on.
-    fn accept(&mut self, now: Duration, key: Key, message: Unchecked) {
+    /// The message is good: it is delivered and passed on. Of a bundle those messages are delivered that are good.
+    fn accept(
+        &mut self,
+        now: Duration,
+        key: Key,
+        message: Unchecked,
+        is_good: impl Fn(usize) -> bool,
+    ) {
         let (origin, seq) = key;
         let Unchecked {
             slot: from,
             came_at,
+            asked_at,
             left_ms,
             delivery,
         } = message;
-        let (rate, burst, len) = (
-            self.config.origin_rate,
-            self.config.keep,
-            delivery.payload.len(),
-        );
+        if let Some(from) = from {
+            let answered_after = asked_at.map(|asked_at| came_at.saturating_sub(asked_at));
+            self.note_sent(from, answered_after);
+        }
+        if !self.note_had(now, key) {
+            return self.forget_message(key);
+        }
+        let (rate, burst) = (self.config.origin_rate, self.config.keep);
+        let amount = (delivery.messages().count(), delivery.payload.len());
         let state = self.routes.origin_mut(origin);
-        if !state.try_pass_on(now, rate, burst, len) {
+        if !state.try_pass_on(now, rate, burst, amount) {
             self.counters.over_origin_rate += 1;
-            return self.settle(now, key);
+            return self.forget_message(key);
         }
         self.counters.accepted += 1;
         self.end_promise(key);
-        self.routes.origin_mut(origin).handle_accepted(now, seq);
         let mut spoke = Slots::default();
         let mut first_at = now;
         if let Some(open) = self.open.get_mut(key) {
@@ -409,7 +482,26 @@ impl Feeds {
             let to = others.iter().map(part).collect();
             self.pass_on(to, key, body_lane(urgent), &bytes);
         }
-        self.routes.push(Output::Deliver { from, delivery });
+        self.deliver(from, delivery, is_good);
+    }
+
+    /// Gives the messages of a body to the application, one by one.
+    fn deliver(&mut self, from: Option<Slot>, delivery: Delivery, is_good: impl Fn(usize) -> bool) {
+        if !delivery.is_bundle {
+            return self.routes.push(Output::Deliver { from, delivery });
+        }
+        for (index, payload) in delivery.messages().enumerate() {
+            if !is_good(index) {
+                continue;
+            }
+            let delivery = Delivery {
+                index: u16::try_from(index).expect("a bundle has its bound"),
+                is_bundle: false,
+                payload,
+                ..delivery
+            };
+            self.routes.push(Output::Deliver { from, delivery });
+        }
     }
 
     /// Sends a message to neighbours, or announces it, as their parts say.
@@ -705,6 +797,7 @@ fn body_of(message: &Delivery, alias: Alias, seq: u64, left_ms: u32) -> Body<'_>
         alias,
         seq,
         urgent: message.urgent,
+        is_bundle: message.is_bundle,
         priority: message.priority,
         left_ms,
         signature: message.signature.as_ref(),

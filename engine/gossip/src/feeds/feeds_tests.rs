@@ -79,8 +79,11 @@ impl Node {
         let message = Delivery {
             origin: OWN,
             seq: 0,
+            index: 0,
             urgent: false,
+            is_bundle: false,
             priority: 0,
+            ends: left.is_some(),
             signature: None,
             payload: Bytes::from_static(b"payload"),
         };
@@ -145,6 +148,7 @@ fn body(number: u8, seq: u64, left_ms: u32, payload: &[u8]) -> Bytes {
         alias: alias(number),
         seq,
         urgent: false,
+        is_bundle: false,
         priority: 0,
         left_ms,
         signature: None,
@@ -701,6 +705,7 @@ fn fill(node: &mut Node, slot: Slot, first: u32, count: u32) {
             alias,
             seq: 0,
             urgent: false,
+            is_bundle: false,
             priority: 0,
             left_ms: 0,
             signature: None,
@@ -711,25 +716,178 @@ fn fill(node: &mut Node, slot: Slot, first: u32, count: u32) {
 }
 
 #[test]
-fn an_origin_without_a_place_is_nobodys_fault() {
+fn an_origin_that_finds_no_place_is_nobodys_fault() {
     let (mut node, slots) = Node::with_links(2);
-    // One place is this node's.
-    fill(&mut node, slots[0], 0, ORIGINS_MAX as u32 - 1);
+    fill(&mut node, slots[0], 0, HEARD_MAX as u32);
     node.take();
+    // It is named, and there is no room among those that are heard.
     node.name(slots[1], 1);
-    assert_eq!(node.feeds.counters().origins_refused, 1);
     node.body(slots[1], 1, 0);
-    node.announce(slots[1], 1, 0);
     assert_eq!(node.delivered(), 0);
-    assert_eq!(node.feeds.counters().unplaced, 2);
-    // A minute later it takes a place, and who speaks of the origin that had it is not to blame.
+    assert_eq!(node.feeds.counters().origins_refused, 1);
+    assert_eq!(node.feeds.open_len(), HEARD_MAX, "nothing of it is left");
+    // A minute later it takes the place of the first, and who speaks of that one is not to blame.
     node.wait(Duration::from_secs(61));
-    node.name(slots[1], 1);
     node.body(slots[1], 1, 1);
     assert_eq!(node.delivered(), 1);
     let old = Alias::new(0).unwrap();
     node.hear(slots[0], &encode_have(&[Name { alias: old, seq: 1 }]));
-    assert_eq!(node.feeds.counters().unplaced, 3);
+}
+
+#[test]
+fn names_without_messages_push_out_nobody_who_was_heard() {
+    let (mut node, slots) = Node::with_links(2);
+    node.name(slots[1], 200);
+    node.body(slots[1], 200, 7);
+    node.wait(Duration::from_secs(100));
+    let (count, taken) = (u32::from(ALIASES_MAX), node.feeds.counters().accepted);
+    for number in 0..count {
+        let mut origin = [9; 32];
+        origin[..4].copy_from_slice(&number.to_le_bytes());
+        node.say(slots[0], FeedMessage::Alias(alias(3), origin));
+    }
+    assert_eq!(taken, 1);
+    node.take();
+    node.body(slots[1], 200, 7);
+    assert_eq!(node.delivered(), 0, "it is known that it was had");
+    assert_eq!(node.feeds.counters().duplicates, 1);
+}
+
+/// A bundle of origin `number`.
+fn bundle(number: u8, seq: u64, messages: &[&'static str]) -> Bytes {
+    let mut writer = BundleWriter::new(false);
+    for message in messages {
+        writer.push(Bytes::from_static(message.as_bytes()));
+    }
+    let payload = writer.finish().unwrap();
+    let body = Body {
+        alias: alias(number),
+        seq,
+        urgent: false,
+        is_bundle: payload.is_bundle,
+        priority: 0,
+        left_ms: 0,
+        signature: None,
+        payload: &payload.bytes,
+    };
+    FeedMessage::Body(body).encode().unwrap()
+}
+
+/// The payloads of deliveries, with their places.
+fn payloads(outputs: &[Output]) -> Vec<(u16, String)> {
+    let payload = |output: &Output| match output {
+        Output::Deliver { delivery, .. } => {
+            let text = String::from_utf8(delivery.payload.to_vec()).unwrap();
+            Some((delivery.index, text))
+        }
+        _ => None,
+    };
+    outputs.iter().filter_map(payload).collect()
+}
+
+#[test]
+fn messages_of_a_bundle_are_delivered_one_by_one_and_it_is_passed_on_as_it_is() {
+    let (mut node, slots) = Node::with_links(2);
+    node.name(slots[0], 1);
+    node.say(slots[1], FeedMessage::Part(Part::Feed, Which::All, 0));
+    node.take();
+    let bytes = bundle(1, 0, &["one", "", "three"]);
+    node.hear(slots[0], &bytes);
+    let outputs = node.take();
+    let expected = [(0, "one"), (1, ""), (2, "three")];
+    let expected = expected.map(|(index, text)| (index, String::from(text)));
+    assert_eq!(payloads(&outputs), expected);
+    let passed_on = outputs.iter().find_map(|output| match output {
+        Output::Send { slot, bytes, .. } if bytes[0] == 1 => Some((*slot, bytes.slice(12..))),
+        _ => None,
+    });
+    assert_eq!(passed_on, Some((slots[1], bytes.slice(12..))));
+    node.name(slots[1], 1);
+    node.hear(slots[1], &bytes);
+    assert_eq!(node.feeds.counters().duplicates, 3, "messages are counted");
+    assert_eq!(node.delivered(), 0);
+}
+
+#[test]
+fn of_a_checked_bundle_the_good_messages_are_delivered() {
+    use Verdict::{Blame, Ignore, PassOn};
+    let config = FeedsConfig {
+        check: true,
+        ..FeedsConfig::default()
+    };
+    let mut node = Node::new(config);
+    let slots = [node.link(), node.link()];
+    node.name(slots[0], 1);
+    node.say(slots[1], FeedMessage::Part(Part::Feed, Which::All, 0));
+    let mut judge = |seq, verdicts: &[Verdict]| {
+        node.hear(slots[0], &bundle(1, seq, &["one", "two", "three"]));
+        node.take();
+        node.feeds
+            .handle_verdicts(node.now, &[1; 32], seq, verdicts);
+        node.drain();
+        let outputs = node.take();
+        let is_body =
+            |output: &Output| matches!(output, Output::Send { bytes, .. } if bytes[0] == 1);
+        let places = payloads(&outputs).into_iter().map(|(index, _)| index);
+        (outputs.iter().any(is_body), places.collect::<Vec<_>>())
+    };
+    assert_eq!(judge(0, &[PassOn, Ignore, PassOn]), (true, vec![0, 2]));
+    assert_eq!(
+        judge(1, &[PassOn]),
+        (true, vec![0]),
+        "what has no verdict is ignored"
+    );
+    assert_eq!(judge(2, &[Ignore, Ignore, Ignore]), (false, vec![]));
+    assert_eq!(judge(3, &[PassOn, Blame, PassOn]), (false, vec![]));
+    assert_eq!(node.feeds.counters().blamed, 1);
+    // What was ignored was had; what was blamed may come from another.
+    for (seq, is_checked) in [(2, false), (3, true)] {
+        node.hear(slots[0], &bundle(1, seq, &["one", "two", "three"]));
+        let is_check = |output: &Output| matches!(output, Output::Check { .. });
+        assert_eq!(node.take().iter().any(is_check), is_checked, "{seq}");
+    }
+}
+
+#[test]
+fn a_message_that_is_blamed_moves_nothing_and_leaves_nothing() {
+    let config = FeedsConfig {
+        check: true,
+        ..FeedsConfig::default()
+    };
+    let mut node = Node::new(config);
+    let slot = node.link();
+    node.name(slot, 1);
+    node.body(slot, 1, 1_000_000);
+    node.judge(1, 1_000_000, Verdict::Blame);
+    assert_eq!(node.feeds.open_len(), 0);
+    node.take();
+    // The origin's true numbers are lower, and are taken.
+    node.body(slot, 1, 0);
+    node.judge(1, 0, Verdict::PassOn);
+    assert_eq!(node.delivered(), 1);
+    assert_eq!(node.feeds.feed_of(&[1; 32]), None);
+}
+
+#[test]
+fn an_oversized_or_wrong_bundle_is_not_published() {
+    let (mut node, _) = Node::with_links(1);
+    let message = |payload: &'static [u8]| Delivery {
+        origin: OWN,
+        seq: 0,
+        index: 0,
+        urgent: false,
+        is_bundle: true,
+        priority: 0,
+        ends: false,
+        signature: None,
+        payload: Bytes::from_static(payload),
+    };
+    let seq = node.feeds.next_seq();
+    let refused = node.feeds.publish(node.now, &message(b"vote"), None);
+    assert!(matches!(refused, Err(Refusal::Truncated { .. })));
+    assert_eq!(node.feeds.next_seq(), seq, "no number is lost");
+    let published = node.feeds.publish(node.now, &message(&[0; 8]), None);
+    assert_eq!(published, Ok(seq));
 }
 
 #[test]

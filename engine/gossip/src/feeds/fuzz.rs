@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::bundle::{BundleWriter, Payload};
 use super::config::FeedsConfig;
 use super::feeds::Feeds;
 use super::message::{
@@ -110,16 +111,27 @@ impl Script<'_> {
         (0..count).map(|_| name()).collect()
     }
 
+    /// A message, or a few together.
+    fn payload(&mut self, bytes_max: usize) -> Payload {
+        let mut writer = BundleWriter::new(true);
+        for _ in 0..=self.byte() % 3 {
+            writer.push(self.some(bytes_max).into());
+        }
+        writer.finish().expect("there is one")
+    }
+
     fn body(&mut self) -> Result<Bytes, super::Refusal> {
         let (alias, seq) = (self.alias(), self.seq());
+        let payload = self.payload(90);
         FeedMessage::Body(Body {
             alias,
             seq,
             urgent: self.byte().is_multiple_of(2),
+            is_bundle: payload.is_bundle,
             priority: 0,
             left_ms: u32::from(self.byte()) * 16,
             signature: None,
-            payload: &self.some(90),
+            payload: &payload.bytes,
         })
         .encode()
     }
@@ -130,7 +142,7 @@ struct Stage {
     feeds: Feeds,
     now: Duration,
     up: BTreeSet<Slot>,
-    delivered: BTreeSet<(Origin, u64)>,
+    delivered: BTreeSet<(Origin, u64, u16)>,
     checks: VecDeque<Delivery>,
 }
 
@@ -154,10 +166,11 @@ impl Stage {
             }
             1 => self.hang_up(usize::from(script.byte())),
             2 => self.wait(Duration::from_millis(u64::from(script.byte()) * 8)),
-            3 => self.publish(script.some(20)),
+            3 => self.publish(script.payload(20)),
             4 | 5 => {
                 let verdicts = [Verdict::PassOn, Verdict::Ignore, Verdict::Blame];
-                self.judge(verdicts[usize::from(script.byte()) % 3]);
+                let of_first = verdicts[usize::from(script.byte()) % 3];
+                self.judge(&[of_first, verdicts[usize::from(script.byte()) % 2]]);
             }
             _ => {
                 let slot = Slot::new(usize::from(script.byte()) % SLOTS).expect("it is one");
@@ -176,23 +189,36 @@ impl Stage {
         self.feeds.handle_link_down(self.now, slot);
     }
 
-    fn publish(&mut self, payload: Vec<u8>) {
+    fn publish(&mut self, payload: Payload) {
         let message = Delivery {
             origin: OWN,
             seq: 0,
+            index: 0,
             urgent: false,
+            is_bundle: payload.is_bundle,
             priority: 0,
+            ends: false,
             signature: None,
-            payload: payload.into(),
+            payload: payload.bytes,
         };
         let seq = self.feeds.publish(self.now, &message, None);
         let seq = seq.expect("the payload is small");
-        assert!(self.delivered.insert((OWN, seq)), "a number is given once");
+        assert!(
+            self.delivered.insert((OWN, seq, 0)),
+            "a number is given once"
+        );
     }
 
-    fn judge(&mut self, verdict: Verdict) {
-        if let Some(Delivery { origin, seq, .. }) = self.checks.pop_front() {
-            self.feeds.handle_verdict(self.now, &origin, seq, verdict);
+    fn judge(&mut self, verdicts: &[Verdict]) {
+        let Some(delivery) = self.checks.pop_front() else {
+            return;
+        };
+        let Delivery { origin, seq, .. } = delivery;
+        if delivery.is_bundle {
+            self.feeds.handle_verdicts(self.now, &origin, seq, verdicts);
+        } else {
+            self.feeds
+                .handle_verdict(self.now, &origin, seq, verdicts[0]);
         }
     }
 
@@ -210,12 +236,13 @@ impl Stage {
                     assert!(self.up.contains(&slot), "nobody is at {slot:?}");
                     FeedMessage::decode(&bytes).expect("what is sent can be read");
                 }
-                Output::Deliver {
-                    delivery: Delivery { origin, seq, .. },
-                    ..
-                } => {
-                    let is_new = self.delivered.insert((origin, seq));
-                    assert!(is_new, "message {seq} of {origin:?} came twice");
+                Output::Deliver { delivery, .. } => {
+                    assert!(!delivery.is_bundle, "messages are delivered one by one");
+                    let Delivery {
+                        origin, seq, index, ..
+                    } = delivery;
+                    let is_new = self.delivered.insert((origin, seq, index));
+                    assert!(is_new, "message {seq}, {index} of {origin:?} came twice");
                 }
                 Output::Check { delivery, .. } => self.checks.push_back(delivery),
                 Output::Close { slot, .. } => {
@@ -230,7 +257,7 @@ impl Stage {
     fn end(mut self) {
         (0..SLOTS).for_each(|number| self.hang_up(number));
         while !self.checks.is_empty() {
-            self.judge(Verdict::Ignore);
+            self.judge(&[Verdict::Ignore]);
             self.drain();
         }
         for _ in 0..40 {

@@ -188,6 +188,7 @@ mod tests {
             alias: origin(1).alias(),
             seq: 0,
             urgent: false,
+            is_bundle: false,
             priority: 3,
             left_ms,
             signature: None,

@@ -232,15 +232,15 @@ impl Link {
         };
     }
 
-    /// A body came. Returns false when it is more than the neighbour may send.
+    /// A body came, of so many messages and bytes. Returns false when it is more than the neighbour may send.
     pub(super) fn try_receive(
         &mut self,
         now: Duration,
         rate: Rate,
         burst: Duration,
-        bytes: usize,
+        amount: (usize, usize),
     ) -> bool {
-        self.allowance.try_spend(now, rate, burst, bytes)
+        self.allowance.try_spend(now, rate, burst, amount)
     }
 
     /// It answered a request after so long.
@@ -294,7 +294,7 @@ impl Link {
     /// It named an origin that is not known. Returns false when it does so too often.
     pub(super) fn try_name(&mut self, now: Duration) -> bool {
         self.new_origins
-            .try_spend(now, NEW_ORIGINS, NEW_ORIGINS_BURST, 0)
+            .try_spend(now, NEW_ORIGINS, NEW_ORIGINS_BURST, (1, 0))
     }
 
     /// It announced something that is not there yet. Returns false when it has announced too much.

@@ -11,12 +11,13 @@
 //! An alias is a name that the sender of a message gives an origin; in `want` and `part`, which are about what
 //! the reader sends, it is the reader's. Reading allocates nothing: payloads and lists stay where they lie, and
 //! their bounds are checked before they are looked at. Whether a body is small or medium follows from its
-//! length, so there is one form for each.
+//! length, so there is one form for each. A flag says that it is a [bundle](super::BundleWriter) of several messages.
 
 use std::marker::PhantomData;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::bundle::{self, BUNDLE_MESSAGES_MAX, check_payload};
 use super::refusal::Refusal;
 use crate::coded::{Origin, PAYLOAD_BYTES_MIN};
 
@@ -63,6 +64,7 @@ const LEFT_MS_AT: usize = BODY_HEADER_BYTES - size_of::<u32>();
 
 const URGENT: u8 = 1;
 const SIGNED: u8 = 2;
+const BUNDLE: u8 = 4;
 
 const ALL: u16 = u16::MAX;
 
@@ -110,15 +112,17 @@ pub enum Part {
     Feed,
 }
 
-/// A message of an origin, and what is said of it.
+/// A message of an origin, or a bundle of them, and what is said of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Body<'a> {
     /// Who made it, by the sender's name for them.
     pub alias: Alias,
     /// The origin's number of it.
     pub seq: u64,
-    /// Whether it goes before all that is not urgent; at most [`SMALL_BYTES_MAX`] are.
+    /// Whether it goes before all that is not urgent; messages of at most [`SMALL_BYTES_MAX`] are.
     pub urgent: bool,
+    /// Whether the payload is several messages, each behind its length.
+    pub is_bundle: bool,
     /// Which goes first among those that are equally urgent: the higher.
     pub priority: u8,
     /// Milliseconds after which nobody needs it; 0 for never. Each hop subtracts the time that it took.
@@ -198,6 +202,16 @@ pub enum FeedMessage<'a> {
     Digest(List<'a, DigestEntry>),
 }
 
+impl<'a> Body<'a> {
+    /// Its messages, in the origin's order: one, unless it is a bundle.
+    ///
+    /// # Panics
+    /// For a bundle that was not read from bytes and cannot be.
+    pub fn messages(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        bundle::messages(self.payload, self.is_bundle)
+    }
+}
+
 impl<'a> FeedMessage<'a> {
     /// Reads a message.
     ///
@@ -228,7 +242,8 @@ impl<'a> FeedMessage<'a> {
     /// Writes a message.
     ///
     /// # Errors
-    /// [`Refusal::TooLong`], [`Refusal::Urgent`] and [`Refusal::Stripe`] if a reader would refuse it.
+    /// [`Refusal::TooLong`], [`Refusal::Urgent`], [`Refusal::Bundle`], [`Refusal::Truncated`] and [`Refusal::Stripe`] if
+    /// a reader would refuse it.
     pub fn encode(&self) -> Result<Bytes, Refusal> {
         let mut bytes = BytesMut::with_capacity(self.len_hint());
         match self {
@@ -427,7 +442,7 @@ fn decode_body(mut fields: Fields<'_>) -> Result<Body<'_>, Refusal> {
     let alias = Alias::new(fields.u16("alias")?)?;
     let seq = fields.u64("seq")?;
     let [flags] = fields.take("flags")?;
-    if flags & !(URGENT | SIGNED) != 0 {
+    if flags & !(URGENT | SIGNED | BUNDLE) != 0 {
         return Err(Refusal::Flags { got: flags });
     }
     let [priority] = fields.take("priority")?;
@@ -440,22 +455,24 @@ fn decode_body(mut fields: Fields<'_>) -> Result<Body<'_>, Refusal> {
         alias,
         seq,
         urgent: flags & URGENT != 0,
+        is_bundle: flags & BUNDLE != 0,
         priority,
         left_ms,
         signature,
         payload: fields.bytes,
     };
-    check_payload(&body).map(|()| body)
+    check_payload(body.payload, body.is_bundle, body.urgent).map(|()| body)
 }
 
 fn put_body(bytes: &mut BytesMut, body: &Body<'_>) -> Result<(), Refusal> {
-    check_payload(body)?;
+    check_payload(body.payload, body.is_bundle, body.urgent)?;
     let urgent = if body.urgent { URGENT } else { 0 };
     let signed = if body.signature.is_some() { SIGNED } else { 0 };
+    let bundle = if body.is_bundle { BUNDLE } else { 0 };
     bytes.put_u8(BODY);
     bytes.put_u16_le(body.alias.0);
     bytes.put_u64_le(body.seq);
-    bytes.put_slice(&[urgent | signed, body.priority]);
+    bytes.put_slice(&[urgent | signed | bundle, body.priority]);
     bytes.put_u32_le(body.left_ms);
     if let Some(signature) = body.signature {
         bytes.put_slice(signature);
@@ -473,19 +490,6 @@ pub(super) fn with_left_ms(body: &Bytes, left_ms: u32) -> Bytes {
     let mut bytes = BytesMut::from(&body[..]);
     bytes[LEFT_MS_AT..BODY_HEADER_BYTES].copy_from_slice(&left_ms.to_le_bytes());
     bytes.freeze()
-}
-
-fn check_payload(body: &Body<'_>) -> Result<(), Refusal> {
-    let got = body.payload.len();
-    if got > MEDIUM_BYTES_MAX {
-        let max = MEDIUM_BYTES_MAX;
-        return Err(Refusal::TooLong { got, max });
-    }
-    if body.urgent && got > SMALL_BYTES_MAX {
-        let max = SMALL_BYTES_MAX;
-        return Err(Refusal::Urgent { got, max });
-    }
-    Ok(())
 }
 
 fn put_list<T>(bytes: &mut BytesMut, kind: u8, list: List<'_, T>) {
@@ -547,6 +551,14 @@ pub fn fuzz_feed_message(bytes: &[u8]) {
             }
             FeedMessage::Digest(entries) => {
                 assert!((1..=DIGEST_ENTRIES_MAX).contains(&entries.iter().count()));
+            }
+            FeedMessage::Body(body) => {
+                let bound = if body.is_bundle {
+                    2..=BUNDLE_MESSAGES_MAX
+                } else {
+                    1..=1
+                };
+                assert!(bound.contains(&body.messages().count()));
             }
             _ => (),
         }

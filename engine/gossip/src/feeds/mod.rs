@@ -15,6 +15,7 @@
 
 mod allowance;
 mod asking;
+mod bundle;
 mod choice;
 mod config;
 mod digests;
@@ -41,13 +42,16 @@ mod unchecked;
 mod window;
 
 pub use allowance::Rate;
+pub use bundle::{
+    BUNDLE_LENGTH_BYTES, BUNDLE_MESSAGES_MAX, BundleWriter, Payload, URGENT_BUNDLE_BYTES_MAX,
+};
 pub use choice::{
     BACKUPS_MAX, Change, EARLIER_BY, FeedChoice, Heard, LEARNING, MISSES_MAX, REST, RESTING_MAX,
 };
 pub use config::{Counters, FeedsConfig};
 pub use feeds::Feeds;
 pub use fuzz::fuzz_feeds;
-pub use id::MessageId;
+pub use id::{MessageId, SIGNED_BYTES, Scope};
 pub use link::PROMISES_MAX;
 pub use message::{
     ALIASES_MAX, Alias, BODY_HEADER_BYTES, Body, DIGEST_ENTRIES_MAX, DigestEntry, Entry,
@@ -55,7 +59,7 @@ pub use message::{
     SIGNATURE_BYTES, SMALL_BYTES_MAX, STRIPES_MAX, Which, encode_digest, encode_have, encode_want,
     fuzz_feed_message,
 };
-pub use origins::{IDLE_MIN, ORIGINS_MAX};
+pub use origins::{HEARD_MAX, IDLE_MIN, ORIGINS_MAX};
 pub use output::{CloseReason, Delivery, Lane, Output, Verdict};
 pub use refusal::Refusal;
 pub use slot::{LINKS_MAX, Slot, Slots};

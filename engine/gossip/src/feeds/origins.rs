@@ -16,6 +16,10 @@ use crate::coded::Origin;
 /// Origins that a node knows at most. Each has an alias, so there cannot be more.
 pub const ORIGINS_MAX: usize = ALIASES_MAX as usize;
 
+/// Origins of which messages were accepted, at most. There is always a place for one that is only named, and such a
+/// one never takes the place of one that was heard: anybody can name origins without end.
+pub const HEARD_MAX: usize = ORIGINS_MAX - 1024;
+
 /// An origin that was silent for so long may make room for another. Longer than anything that names it is
 /// under way or kept.
 pub const IDLE_MIN: Duration = Duration::from_secs(60);
@@ -156,15 +160,16 @@ impl OriginState {
         self.window.last().is_some()
     }
 
-    /// A message of it is to be passed on. Returns false when it publishes too much.
+    /// So many messages of it, of so many bytes together, are to be passed on. Returns false when it publishes too
+    /// much.
     pub(super) fn try_pass_on(
         &mut self,
         now: Duration,
         rate: Rate,
         burst: Duration,
-        bytes: usize,
+        amount: (usize, usize),
     ) -> bool {
-        self.allowance.try_spend(now, rate, burst, bytes)
+        self.allowance.try_spend(now, rate, burst, amount)
     }
 
     /// Who sends and who announces.
@@ -248,10 +253,16 @@ impl OriginState {
     }
 }
 
+/// So many origins were heard of late that there is no room for another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct NoRoom;
+
 /// All origins that a node knows. The first is the node itself.
 #[derive(Debug)]
 pub(super) struct OriginTable {
     states: Vec<OriginState>,
+    /// Other origins than this node of which a message was accepted.
+    heard: usize,
     /// By key. Whoever does not know the seed cannot choose keys that collide.
     places: HashTable<u16>,
     seed: u64,
@@ -261,6 +272,7 @@ impl OriginTable {
     pub(super) fn new(own: Origin, seed: u64) -> Self {
         let mut table = OriginTable {
             states: Vec::new(),
+            heard: 0,
             places: HashTable::new(),
             seed,
         };
@@ -275,10 +287,9 @@ impl OriginTable {
         Some(OriginIndex(*at))
     }
 
-    /// The origin of this key. One that is not known takes a free place, or that of an origin of which nothing
-    /// was ever had, or of the one that was silent for longest. `None` when no place is free: all origins said
-    /// something in the last minute.
-    /// Also returns the origin that had to go, which nothing may name any more.
+    /// The origin of this key. One that is not known takes a free place, or that of the origin that was named first
+    /// of those of which nothing was accepted; also returns that one, which nothing may name any more. `None` when
+    /// there is none of either: no more than [`HEARD_MAX`] places are others'.
     pub(super) fn find_or_add(
         &mut self,
         now: Duration,
@@ -296,7 +307,7 @@ impl OriginTable {
             self.states.push(state);
             (OriginIndex((self.states.len() - 1) as u16), None)
         } else {
-            let index = self.longest_silent(now)?;
+            let index = self.longest_silent(false)?;
             let old = std::mem::replace(&mut self.states[index.at()], state);
             let old_hash = self.hash(&old.key);
             if let Ok(place) = self.places.find_entry(old_hash, |at| *at == index.0) {
@@ -345,13 +356,39 @@ impl OriginTable {
             + windows.sum::<usize>()
     }
 
-    /// The origin that goes first: one of which nothing was ever had, since anybody can name those without end,
-    /// and else the one that was silent for longest.
-    fn longest_silent(&self, now: Duration) -> Option<OriginIndex> {
+    /// A message of the origin is accepted. Where [`HEARD_MAX`] others were heard, the one that was silent for longest
+    /// is forgotten, and returned as it was: it keeps its place as one that is only named.
+    ///
+    /// # Errors
+    /// [`NoRoom`] when none of them was silent for [`IDLE_MIN`].
+    pub(super) fn hear(
+        &mut self,
+        now: Duration,
+        index: OriginIndex,
+    ) -> Result<Option<(OriginIndex, Box<OriginState>)>, NoRoom> {
+        if index == OriginIndex::OWN || self.state(index).was_heard() {
+            return Ok(None);
+        }
+        if self.heard < HEARD_MAX {
+            self.heard += 1;
+            return Ok(None);
+        }
+        let silent = self.longest_silent(true).ok_or(NoRoom)?;
+        let heard_at = Duration::from_secs(u64::from(self.state(silent).heard_s));
+        if heard_at + IDLE_MIN > now {
+            return Err(NoRoom);
+        }
+        let forgotten = OriginState::new(self.state(silent).key, now);
+        let old = std::mem::replace(self.state_mut(silent), forgotten);
+        Ok(Some((silent, Box::new(old))))
+    }
+
+    /// The origin that was silent for longest, of those that were heard or of those that were only named.
+    fn longest_silent(&self, was_heard: bool) -> Option<OriginIndex> {
         let others = self.states.iter().enumerate().skip(1);
-        let (at, state) = others.min_by_key(|(_, state)| (state.was_heard(), state.heard_s))?;
-        let is_idle = Duration::from_secs(u64::from(state.heard_s)) + IDLE_MIN <= now;
-        (is_idle || !state.was_heard()).then_some(OriginIndex(at as u16))
+        let others = others.filter(|(_, state)| state.was_heard() == was_heard);
+        let (at, _) = others.min_by_key(|(_, state)| state.heard_s)?;
+        Some(OriginIndex(at as u16))
     }
 
     fn hash(&self, key: &Origin) -> u64 {
@@ -395,31 +432,67 @@ mod tests {
         assert_eq!(table.find(&key(0)), Some(OriginIndex::OWN));
     }
 
+    fn hear(table: &mut OriginTable, now: Duration, number: u32) -> Result<Option<Origin>, NoRoom> {
+        let (index, _) = table.find_or_add(now, &key(number)).expect("a place");
+        let old = table.hear(now, index)?;
+        table.state_mut(index).handle_accepted(now, 0);
+        Ok(old.map(|(_, old)| old.key))
+    }
+
     #[test]
-    fn a_full_table_takes_another_in_when_one_was_silent_for_a_minute() {
+    fn origins_that_are_only_named_never_take_the_place_of_one_that_was_heard() {
         let mut table = OriginTable::new(key(0), 7);
-        for number in 1..ORIGINS_MAX as u32 {
-            let (index, _) = table
-                .find_or_add(Duration::from_secs(1), &key(number))
-                .unwrap();
-            let state = table.state_mut(index);
-            state.handle_accepted(Duration::from_secs(1), 0);
+        let now = Duration::from_secs(1);
+        for number in 1..=HEARD_MAX as u32 {
+            assert_eq!(hear(&mut table, now, number), Ok(None));
         }
-        let another = key(u32::MAX);
-        let early = IDLE_MIN + Duration::from_secs(1);
-        table.state_mut(OriginIndex(1)).handle_accepted(early, 1);
-        let mut add = |now, key| {
-            let (index, displaced) = table.find_or_add(now, key)?;
-            Some((index.0, displaced.map(|old| old.key)))
-        };
-        assert_eq!(add(early - Duration::from_nanos(1), &another), None);
-        assert_eq!(add(early, &another), Some((2, Some(key(2)))));
-        let newest = key(u32::MAX - 1);
-        let reason = "nothing was had of the other yet";
-        assert_eq!(add(early, &newest), Some((2, Some(another))), "{reason}");
-        table.state_mut(OriginIndex(2)).handle_accepted(early, 0);
-        assert_eq!(table.find(&another), None, "it was forgotten");
+        let named = 1_000_000..1_000_000 + 2 * ORIGINS_MAX as u32;
+        let much_later = now + 10 * IDLE_MIN;
+        for number in named.clone() {
+            let displaced = table
+                .find_or_add(much_later, &key(number))
+                .expect("a place")
+                .1;
+            let displaced =
+                displaced.map(|old| u32::from_le_bytes(*old.key.first_chunk().unwrap()));
+            assert!(
+                displaced.is_none_or(|number| named.contains(&number)),
+                "{displaced:?}"
+            );
+        }
+        for number in 1..=HEARD_MAX as u32 {
+            assert!(table.find(&key(number)).is_some(), "{number}");
+        }
         assert_eq!(table.indices().count(), ORIGINS_MAX);
+    }
+
+    #[test]
+    fn a_message_of_another_origin_is_taken_when_one_that_was_heard_is_silent_for_a_minute() {
+        let mut table = OriginTable::new(key(0), 7);
+        let now = Duration::from_secs(1);
+        for number in 1..=HEARD_MAX as u32 {
+            assert_eq!(hear(&mut table, now, number), Ok(None));
+        }
+        let idle = now + IDLE_MIN;
+        assert_eq!(hear(&mut table, idle, 1), Ok(None), "it is known");
+        let early = idle - Duration::from_nanos(1);
+        assert_eq!(hear(&mut table, early, u32::MAX), Err(NoRoom));
+        assert_eq!(
+            hear(&mut table, idle, u32::MAX),
+            Ok(Some(key(2))),
+            "the first spoke"
+        );
+        assert!(table.find(&key(2)).is_some(), "its name is still known");
+        assert_eq!(
+            hear(&mut table, idle, 2),
+            Ok(Some(key(3))),
+            "but it comes as a new one"
+        );
+        assert_eq!(
+            hear(&mut table, early, 0),
+            Ok(None),
+            "this node has its place"
+        );
     }
 
     #[test]

@@ -64,13 +64,19 @@ pub enum Refusal {
         /// All flags of the body.
         got: u8,
     },
-    /// An urgent body that is longer than a small one.
+    /// An urgent message, or an urgent bundle, that is longer than such may be.
     #[error("urgent body: {got} bytes, at most {max}")]
     Urgent {
-        /// Bytes of the payload.
+        /// Bytes of the message or bundle.
         got: usize,
-        /// The most that an urgent body may have.
+        /// The most that it may have.
         max: usize,
+    },
+    /// A bundle of a message alone, of none, or of too many.
+    #[error("bundle: {got} messages, from 2 to {}", super::BUNDLE_MESSAGES_MAX)]
+    Bundle {
+        /// How many there are; what is beyond one too many is not counted.
+        got: usize,
     },
     /// A list whose bytes are no whole number of entries, or none.
     #[error("list: {got} bytes are no whole number of entries, or none")]

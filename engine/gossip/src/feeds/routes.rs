@@ -9,7 +9,7 @@ use super::choice::Change;
 use super::link::Link;
 use super::links::Links;
 use super::message::{Alias, FeedMessage, Part, Which};
-use super::origins::{OriginIndex, OriginState, OriginTable};
+use super::origins::{NoRoom, OriginIndex, OriginState, OriginTable};
 use super::output::{Lane, Output};
 use super::refusal::Refusal;
 use super::slot::Slot;
@@ -77,6 +77,23 @@ impl Routes {
     /// The same, to change.
     pub(super) fn origin_mut(&mut self, origin: OriginIndex) -> &mut OriginState {
         self.origins.state_mut(origin)
+    }
+
+    /// A message of the origin is accepted. Returns an origin that was known and is forgotten for that: nothing may
+    /// be left that means its messages.
+    ///
+    /// # Errors
+    /// [`NoRoom`] for an origin of which nothing was accepted before, while too many others were heard of late.
+    pub(super) fn hear(
+        &mut self,
+        now: Duration,
+        origin: OriginIndex,
+    ) -> Result<Option<OriginIndex>, NoRoom> {
+        let Some((silent, old)) = self.origins.hear(now, origin)? else {
+            return Ok(None);
+        };
+        self.links.count_feeds(old.choice().feed(), None);
+        Ok(Some(silent))
     }
 
     /// Bytes that have come from the origin's feed so far.

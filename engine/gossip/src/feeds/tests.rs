@@ -1,5 +1,6 @@
 //! Messages between neighbours: both sides of each limit.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
@@ -16,6 +17,7 @@ fn body(payload_bytes: usize) -> Body<'static> {
         alias: alias(ALIASES_MAX - 1),
         seq: 7,
         urgent: false,
+        is_bundle: false,
         priority: 5,
         left_ms: 30_000,
         signature: None,
@@ -118,6 +120,7 @@ fn an_urgent_body_is_a_small_one() {
     let urgent = |len| {
         FeedMessage::Body(Body {
             urgent: true,
+            is_bundle: false,
             ..body(len)
         })
     };
@@ -128,6 +131,41 @@ fn an_urgent_body_is_a_small_one() {
     let mut bytes = urgent(SMALL_BYTES_MAX).encode().unwrap().to_vec();
     bytes.push(0);
     assert_eq!(FeedMessage::decode(&bytes), Err(refusal));
+}
+
+#[test]
+fn a_bundle_is_read_as_it_was_written_and_a_wrong_one_is_refused() {
+    let mut writer = BundleWriter::new(false);
+    for len in [5, 0, 70_000] {
+        writer.push(Bytes::from(vec![len as u8; len]));
+    }
+    let payload = writer.finish().unwrap();
+    let bundle = |payload, signature| {
+        FeedMessage::Body(Body {
+            is_bundle: true,
+            signature,
+            payload,
+            ..body(0)
+        })
+    };
+    for signature in [None, Some(&SIGNATURE)] {
+        let message = bundle(&payload.bytes, signature);
+        assert_same_after_reading(message);
+        let mut bytes = message.encode().unwrap().to_vec();
+        bytes.pop();
+        let refused = FeedMessage::decode(&bytes);
+        assert!(
+            matches!(refused, Err(Refusal::Truncated { .. })),
+            "{refused:?}"
+        );
+    }
+    let refused = bundle(b"\x01\0\0\0v", None).encode();
+    assert_eq!(refused, Err(Refusal::Bundle { got: 1 }));
+    // The same bytes are a message like any other where the flag is not set.
+    let mut bytes = FeedMessage::Body(body(0)).encode().unwrap().to_vec();
+    assert!(FeedMessage::decode(&bytes).is_ok());
+    bytes[11] = 4;
+    assert_eq!(FeedMessage::decode(&bytes), Err(Refusal::Bundle { got: 0 }));
 }
 
 #[test]
@@ -231,8 +269,8 @@ fn what_has_no_meaning_is_refused() {
     let stripe = FeedMessage::Part(Part::Feed, Which::All, STRIPES_MAX).encode();
     assert!(matches!(stripe, Err(Refusal::Stripe { .. })));
     let mut bytes = FeedMessage::Body(body(0)).encode().unwrap().to_vec();
-    bytes[11] = 4;
-    assert_eq!(FeedMessage::decode(&bytes), Err(Refusal::Flags { got: 4 }));
+    bytes[11] = 8;
+    assert_eq!(FeedMessage::decode(&bytes), Err(Refusal::Flags { got: 8 }));
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub(super) struct Unchecked {
     /// `None` when the link is gone.
     pub(super) slot: Option<Slot>,
     pub(super) came_at: Duration,
+    /// When the link was asked for it, if it was.
+    pub(super) asked_at: Option<Duration>,
     pub(super) left_ms: u32,
     pub(super) delivery: Delivery,
 }
@@ -77,12 +79,16 @@ mod tests {
         Unchecked {
             slot: Slot::new(slot),
             came_at: Duration::ZERO,
+            asked_at: None,
             left_ms: 0,
             delivery: Delivery {
                 origin: [1; 32],
                 seq: 5,
+                index: 0,
                 urgent: false,
+                is_bundle: false,
                 priority: 0,
+                ends: false,
                 signature: None,
                 payload: Bytes::from_static(b"vote"),
             },

@@ -75,9 +75,13 @@ pub(super) fn pex_config(config: &Config, id: NodeId, now: Instant) -> PexConfig
 /// The wall-clock time at which a clock that shows `now` stood at zero. The address book's times
 /// follow the engine's clock from there, so they never run backwards.
 fn wall_clock_at_zero(now: Instant) -> Timestamp {
-    let nanos = unix_time().as_nanos();
-    let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
-    Timestamp::from_unix_nanos(nanos.saturating_sub(now.as_nanos()))
+    let nanos = unix_time_at_zero(now).as_nanos();
+    Timestamp::from_unix_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// The same as the time since 1970.
+pub(super) fn unix_time_at_zero(now: Instant) -> std::time::Duration {
+    unix_time().saturating_sub(std::time::Duration::from_nanos(now.as_nanos()))
 }
 
 /// Time since 1970; none on a machine whose clock stands before that.

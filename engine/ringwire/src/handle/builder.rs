@@ -179,6 +179,7 @@ impl Builder {
             busy_poll: self.config.busy_poll,
             config: Arc::new(self.config),
             node_key,
+            unix_time_at_zero: address_book::unix_time_at_zero(node.clock.now()),
             reactors: self.reactors,
             channels: self.channels,
             filters: self.filters,

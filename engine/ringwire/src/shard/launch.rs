@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) config: Arc<Config>,
     /// Identity of the node.
     pub(crate) node_key: ringwire_codec::NodeKey,
+    /// Time since 1970 when the node's clock stood at zero.
+    pub(crate) unix_time_at_zero: Duration,
     /// Reactors by name, in the order in which they were registered.
     pub(crate) reactors: Vec<(String, ReactorFactory)>,
     /// Channels of the application, without a reactor.
@@ -284,6 +286,7 @@ fn switch(plan: &Plan, node: &Node, shard: ShardId) -> Result<Switch, StartError
         node_key: plan.node_key.clone(),
         shard,
         shard_count: node.shard_count(),
+        unix_time_at_zero: plan.unix_time_at_zero,
         seed: plan.seeds[usize::from(shard.0)],
         filters: plan.filters.clone(),
         kept: Kept::Only(plan.files.keys().copied().collect()),

@@ -93,7 +93,67 @@ fn a_node_that_comes_later_gets_what_is_remembered_once() {
 }
 
 #[test]
-fn a_publisher_waits_rather_than_outrun_what_receivers_remember() {
+fn what_is_published_in_one_turn_goes_as_one_bundle_and_is_delivered_in_order() {
+    let mut world = feeding(6, 3).build();
+    connect(&mut world, &[(0, 1), (1, 2)]);
+    publish(&mut world, 0, 0, "alone");
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(counter(&world, 0, "feeds_bundles"), 1);
+    let texts: Vec<String> = (0..500).map(|number| format!("vote {number}")).collect();
+    for text in &texts {
+        publish(&mut world, 0, 0, text.clone());
+    }
+    world.run_for(SOON);
+    for node in [1, 2] {
+        let received = world.received(node);
+        let got = received[1..].iter().map(|received| received.digest);
+        let expected = texts
+            .iter()
+            .map(|text| *blake3::hash(text.as_bytes()).as_bytes());
+        assert!(got.eq(expected), "node {node}");
+        assert_eq!(counter(&world, node, "feeds_delivered"), 501);
+    }
+    let bundles = counter(&world, 0, "feeds_bundles");
+    assert!(bundles < 20, "{bundles}");
+}
+
+#[test]
+fn a_validator_sees_the_messages_of_a_bundle_one_by_one() {
+    let make = |node, _| -> Box<dyn Instance> {
+        let feeds = Feeds::new(FeedsConfig::new(CONTROL, GOSSIP));
+        if node != 1 {
+            return erase(feeds);
+        }
+        erase(feeds.with_validator(|_, message| match message.first() {
+            Some(b'l') => Acceptance::Blame(String::from("a lie")),
+            Some(b'o') => Acceptance::Ignore,
+            _ => Acceptance::Accept,
+        }))
+    };
+    let mut world = Scenario::new(3).nodes(3).reactor("feeds", make).build();
+    connect(&mut world, &[(0, 1), (1, 2)]);
+    for message in ["truth", "old", "more truth"] {
+        publish(&mut world, 0, 0, message);
+    }
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(counter(&world, 0, "feeds_bundles"), 1);
+    assert_eq!(counter(&world, 1, "feeds_ignored"), 1);
+    assert_eq!(world.received(1).len(), 2);
+    assert_eq!(
+        world.received(2).len(),
+        3,
+        "a signed bundle goes on as a whole"
+    );
+    for message in ["truth again", "lie"] {
+        publish(&mut world, 0, 0, message);
+    }
+    world.run_for(Duration::from_secs(1));
+    assert!(!world.are_connected(0, 1));
+    assert_eq!(world.received(1).len(), 2, "what came with a lie is none");
+}
+
+#[test]
+fn a_publisher_is_told_to_wait_while_what_it_gave_fills_two_bundles() {
     let mut world = feeding(6, 3).build();
     connect(&mut world, &[(0, 1), (1, 2)]);
     let has_room = |world: &World| world.switch(0, ShardId(0)).has_room_to_publish(GOSSIP);
@@ -101,14 +161,16 @@ fn a_publisher_waits_rather_than_outrun_what_receivers_remember() {
     for round in 0..10 {
         assert!(has_room(&world), "round {round}");
         while has_room(&world) {
-            publish(&mut world, 0, 0, number.to_le_bytes().to_vec());
+            let mut message = vec![0; 1000];
+            message[..4].copy_from_slice(&number.to_le_bytes());
+            publish(&mut world, 0, 0, message);
             number += 1;
             assert!(number < 100_000, "it must wait");
         }
-        world.run_for(Duration::from_millis(260));
+        world.run_for(Duration::from_millis(100));
     }
     world.run_for(SOON);
-    assert_eq!(number, 10 * 256);
+    assert_eq!(number, 10 * 263, "2,630 messages of 1,000 bytes");
     assert_eq!(world.received(2).len(), number as usize);
 }
 

@@ -13,6 +13,7 @@ mod change;
 mod churn;
 mod faults;
 mod feeds;
+mod feeds_forgers;
 mod goodbye;
 mod gossip;
 mod gossip_attacks;

@@ -8,12 +8,16 @@ pub(super) struct Counters {
     pub(super) published: u64,
     /// Of these, refused: too long.
     pub(super) too_long: u64,
+    /// Bundles in which the others went; a message that was alone counts as one.
+    pub(super) bundles: u64,
     /// Messages delivered to the application.
     pub(super) delivered: u64,
     /// Messages that the validator ignored.
     pub(super) ignored: u64,
     /// Messages that the validator blamed on who sent them, and messages that break the protocol.
     pub(super) blamed: u64,
+    /// Of these, messages and bundles that are not their origin's.
+    pub(super) unproven: u64,
     /// Bytes received, of payloads and of all else.
     pub(super) received_bytes: u64,
     /// Bodies sent to peers.
@@ -33,11 +37,13 @@ impl Counters {
     pub(super) fn figures(&self, protocol: feeds::Counters) -> Vec<(&'static str, u64)> {
         vec![
             ("feeds_published", self.published),
+            ("feeds_bundles", self.bundles),
             ("feeds_too_long", self.too_long),
             ("feeds_delivered", self.delivered),
             ("feeds_duplicates", protocol.duplicates),
             ("feeds_ignored", self.ignored),
             ("feeds_blamed", self.blamed),
+            ("feeds_unproven", self.unproven),
             (
                 "feeds_control_bytes",
                 self.received_bytes - protocol.body_bytes,

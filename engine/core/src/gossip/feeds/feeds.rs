@@ -1,18 +1,20 @@
 //! [`Feeds`]: the reactor.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 use ringwire_gossip::feeds::{
-    Delivery, Lane, MEDIUM_BYTES_MAX, Output, Rate, SMALL_BYTES_MAX, Slot, Verdict, WINDOW_MAX,
+    Delivery, Lane, MEDIUM_BYTES_MAX, Output, Payload, Rate, Slot, Verdict,
 };
 use ringwire_gossip::{coded, feeds as protocol};
 
+use super::author::Author;
 use super::config::FeedsConfig;
 use super::counters::Counters;
 use super::neighbours::{Link, Neighbours};
+use super::outboxes::Outboxes;
+use super::unpublished::{Class, Unpublished};
 use crate::error::CloseReason;
 use crate::gossip::acceptance::Acceptance;
 use crate::gossip::outbox::{LineConfig, Outbox, Which};
@@ -28,12 +30,6 @@ const PEER_WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Who is held back for so long that nothing moves gets help: what waits for the slowest peer is left out.
 const STUCK: Duration = Duration::from_secs(2);
-
-/// What a node publishes in a quarter of a second at most, on all its shards: a receiver remembers of an origin which
-/// of its last 4,096 messages it had. So it has four seconds to learn of one that it lacks, by a digest at the
-/// latest, and to ask for it.
-const PACE_MAX: usize = WINDOW_MAX as usize / 16;
-const PACE: Duration = Duration::from_millis(250);
 
 const NO_RATE: Rate = Rate {
     messages: u32::MAX,
@@ -59,7 +55,14 @@ pub enum FeedsNote {
     /// Stop a peer: no honest node says what it has said.
     Stop(PeerKey, String),
     /// Publish this.
-    Publish(Bytes),
+    Publish(Outgoing),
+}
+
+/// Messages of this node that go together.
+#[derive(Debug)]
+pub struct Outgoing {
+    class: Class,
+    payload: Payload,
 }
 
 /// What the reactor does later.
@@ -69,32 +72,40 @@ pub enum FeedsTimer {
     Due,
     /// Nothing has moved for a while.
     Stuck,
-    /// There is room to publish again.
-    Pace,
+    /// What was published is to be bundled: the turn's messages are there, or the pace lets the next ones go.
+    Publish,
 }
 
 /// Gossip by feeds. One instance per shard, all with the same configuration.
 ///
 /// Messages of up to 128 KiB are published on [`FeedsConfig::bodies`] and delivered to its subscriptions, each
 /// once per node, but not to the node that published it. The same bytes published twice are two messages. Peers
-/// that do not speak both channels are left alone. A message's origin is what it says: whoever must know
-/// it signs what is in the message, and lets a validator look at that.
+/// that do not speak both channels are left alone. A message's origin is the public key of the node that published
+/// it, and it is signed, unless [`FeedsConfig::signed`] is off: then the origin is a name that anybody can use, and
+/// whoever must know it lets a validator look at a signature in the message.
+///
+/// What is published in one turn of the shard, or while the pace holds it back, travels together as one bundle. A
+/// message is delivered as a slice of the bundle's bytes: who keeps a small one for long keeps up to 128 KiB alive,
+/// and copies it rather.
 pub struct Feeds {
     config: FeedsConfig,
     validator: Option<Validator>,
     /// On the shard of the conversation: what is said, and with whom.
     conversation: protocol::Feeds,
     neighbours: Neighbours,
+    /// This node, as an origin.
+    own: coded::Origin,
+    /// Signs and checks; `None` where messages are not signed.
+    author: Option<Author>,
     /// The peers of this shard.
-    outboxes: BTreeMap<PeerKey, Outbox>,
+    outboxes: Outboxes,
     timer: Option<(Duration, TimerKey)>,
     /// Whether those who bring messages are held back, and what was sent then.
     stuck_since: Option<u64>,
-    /// What was published here since the last [`FeedsTimer::Pace`], and what may be.
-    paced: usize,
-    pace_max: usize,
-    /// What publishers gave beyond that: they learn only once a turn that there is no room.
-    unpublished: VecDeque<Bytes>,
+    /// What was published here and has not gone yet.
+    unpublished: Unpublished,
+    /// Whether [`FeedsTimer::Publish`] is to come.
+    is_publishing: bool,
     counters: Counters,
 }
 
@@ -106,12 +117,13 @@ impl Feeds {
             validator: None,
             conversation: protocol::Feeds::new(protocol::FeedsConfig::default(), [0; 32], 0, 0),
             neighbours: Neighbours::default(),
-            outboxes: BTreeMap::new(),
+            own: [0; 32],
+            author: None,
+            outboxes: Outboxes::default(),
             timer: None,
             stuck_since: None,
-            paced: 0,
-            pace_max: PACE_MAX,
-            unpublished: VecDeque::new(),
+            unpublished: Unpublished::new(1),
+            is_publishing: false,
             counters: Counters::default(),
         }
     }
@@ -169,37 +181,42 @@ impl Feeds {
         self.act(cx);
     }
 
-    fn begin(&mut self, cx: &mut Context<'_, Self>, payload: Bytes) {
-        self.counters.published += 1;
-        let message = Delivery {
-            origin: [0; 32],
-            seq: 0,
-            urgent: payload.len() <= SMALL_BYTES_MAX,
-            priority: 0,
+    fn begin(&mut self, cx: &mut Context<'_, Self>, outgoing: Outgoing) {
+        let Outgoing { class, payload } = outgoing;
+        let mut message = Delivery {
+            origin: self.own,
+            seq: self.conversation.next_seq(),
+            index: 0,
+            urgent: class.urgent,
+            is_bundle: payload.is_bundle,
+            priority: class.priority,
+            ends: class.ends_at.is_some(),
             signature: None,
-            payload,
+            payload: payload.bytes,
         };
-        if self.conversation.publish(now(cx), &message, None).is_err() {
-            self.counters.too_long += 1;
+        if let Some(author) = &self.author {
+            author.sign(&mut message, |bytes| cx.sign(bytes));
         }
+        let left = class.ends_at.map(|ends_at| ends_at.saturating_sub(now(cx)));
+        let published = self.conversation.publish(now(cx), &message, left);
+        published.expect("messages were put together within their bounds");
+        self.counters.bundles += 1;
         self.act(cx);
     }
 
-    /// Publishes what waits, as much as may be now.
+    /// Publishes what waits, as much as may go now.
     fn publish_some(&mut self, cx: &mut Context<'_, Self>) {
-        while self.paced < self.pace_max
-            && let Some(message) = self.unpublished.pop_front()
-        {
-            if self.paced == 0 {
-                cx.set_timer(PACE, FeedsTimer::Pace);
-            }
-            self.paced += 1;
-            let home = self.home(cx);
+        while let Some((class, payload)) = self.unpublished.pop(now(cx)) {
+            let (outgoing, home) = (Outgoing { class, payload }, self.home(cx));
             if home == cx.shard() {
-                self.begin(cx, message);
+                self.begin(cx, outgoing);
             } else {
-                cx.send_note(home, FeedsNote::Publish(message));
+                cx.send_note(home, FeedsNote::Publish(outgoing));
             }
+        }
+        if let Some(wait) = self.unpublished.wait(now(cx)) {
+            self.is_publishing = true;
+            cx.set_timer(wait, FeedsTimer::Publish);
         }
     }
 
@@ -226,30 +243,63 @@ impl Feeds {
         self.plan(cx);
     }
 
+    /// Says whether a message, or which messages of a bundle, are good: first whether they are the origin's.
     fn check(&mut self, cx: &mut Context<'_, Self>, from: Option<Slot>, delivery: &Delivery) {
         let bringer = from.and_then(|from| self.neighbours.at(from));
-        let id = bringer.map_or_else(|| cx.node_id(), |(_, id)| id);
-        let acceptance = match &mut self.validator {
-            Some(validator) => validator(id, &delivery.payload),
-            None => Acceptance::Accept,
+        let proven = match &self.author {
+            Some(author) => author.check(delivery),
+            None => Ok(()),
         };
-        let verdict = match acceptance {
+        let mut verdicts = Vec::new();
+        match proven {
+            Ok(()) => {
+                for message in delivery.messages() {
+                    verdicts.push(self.validate(cx, bringer, &message));
+                }
+            }
+            Err(unproven) => {
+                self.counters.unproven += 1;
+                verdicts.push(self.blame(cx, bringer, unproven.to_string()));
+            }
+        }
+        let (origin, seq) = (&delivery.origin, delivery.seq);
+        self.conversation
+            .handle_verdicts(now(cx), origin, seq, &verdicts);
+    }
+
+    /// What the validator says of a message.
+    fn validate(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        bringer: Option<(Link, NodeId)>,
+        message: &Bytes,
+    ) -> Verdict {
+        let Some(validator) = &mut self.validator else {
+            return Verdict::PassOn;
+        };
+        let id = bringer.map_or_else(|| cx.node_id(), |(_, id)| id);
+        match validator(id, message) {
             Acceptance::Accept => Verdict::PassOn,
             Acceptance::Ignore => {
                 self.counters.ignored += 1;
                 Verdict::Ignore
             }
-            Acceptance::Blame(reason) => {
-                self.counters.blamed += 1;
-                if let Some((link, _)) = bringer {
-                    self.stop(cx, link, reason);
-                }
-                Verdict::Blame
-            }
-        };
-        let (origin, seq) = (&delivery.origin, delivery.seq);
-        self.conversation
-            .handle_verdict(now(cx), origin, seq, verdict);
+            Acceptance::Blame(reason) => self.blame(cx, bringer, reason),
+        }
+    }
+
+    /// No honest node sends what this one has sent.
+    fn blame(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        bringer: Option<(Link, NodeId)>,
+        reason: String,
+    ) -> Verdict {
+        self.counters.blamed += 1;
+        if let Some((link, _)) = bringer {
+            self.stop(cx, link, reason);
+        }
+        Verdict::Blame
     }
 
     /// Lets the message be delivered where it came in: so a slow application holds up who brings it.
@@ -310,7 +360,7 @@ impl Feeds {
 
     /// Takes a peer of this shard in, when it is up or says something: one may speak before it is up.
     fn welcome(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo) {
-        if self.outboxes.contains_key(&peer.key) || !self.speaks(peer) {
+        if self.outboxes.get(peer.key).is_some() || !self.speaks(peer) {
             return;
         }
         let line = |channel, messages_max, bytes_max| LineConfig {
@@ -334,20 +384,25 @@ impl Feeds {
     }
 
     fn send(&mut self, cx: &mut Context<'_, Self>, to: PeerKey, lane: Lane, bytes: Bytes) {
-        let Some(outbox) = self.outboxes.get_mut(&to) else {
+        let which = match lane {
+            Lane::Control => Which::Control,
+            Lane::Bodies => Which::Bodies,
+        };
+        let sent = self
+            .outboxes
+            .with(to, |outbox| outbox.send(cx, which, bytes));
+        let Some(is_taken) = sent else {
             return;
         };
         match lane {
+            Lane::Control if is_taken => (),
             Lane::Control => {
-                if !outbox.send(cx, Which::Control, bytes) {
-                    self.counters.slow_peers += 1;
-                    outbox.stop();
-                    let reason = "slow peer: too much that is said about messages waits for it";
-                    cx.stop_peer(to, ReactorError::new(reason));
-                }
+                self.counters.slow_peers += 1;
+                self.outboxes.with(to, Outbox::stop);
+                let reason = "slow peer: too much that is said about messages waits for it";
+                cx.stop_peer(to, ReactorError::new(reason));
             }
             Lane::Bodies => {
-                let is_taken = outbox.send(cx, Which::Bodies, bytes);
                 self.counters.sent += u64::from(is_taken);
                 self.counters.left_out += u64::from(!is_taken);
                 self.look(cx);
@@ -360,25 +415,21 @@ impl Feeds {
         cx.deliver(from, self.config.bodies.id, payload);
     }
 
-    fn waiting_bytes(&self) -> usize {
-        self.outboxes.values().map(Outbox::bodies_bytes).sum()
-    }
-
     /// Holds those back who bring messages while too much waits for others.
     fn look(&mut self, cx: &mut Context<'_, Self>) {
-        let waiting = self.waiting_bytes();
+        let waiting = self.outboxes.bodies_bytes();
         let max = self.config.waiting_bytes_max;
         if self.stuck_since.is_none() && waiting > max {
             self.counters.held_back += 1;
             self.stuck_since = Some(self.counters.sent);
-            for peer in self.outboxes.keys() {
-                cx.hold_back(*peer, self.config.bodies.id);
+            for peer in self.outboxes.peers() {
+                cx.hold_back(peer, self.config.bodies.id);
             }
             cx.set_timer(STUCK, FeedsTimer::Stuck);
         } else if self.stuck_since.is_some() && waiting <= max / 2 {
             self.stuck_since = None;
-            for peer in self.outboxes.keys() {
-                cx.release(*peer, self.config.bodies.id);
+            for peer in self.outboxes.peers() {
+                cx.release(peer, self.config.bodies.id);
             }
         }
     }
@@ -389,12 +440,9 @@ impl Feeds {
         if self.stuck_since.is_none() {
             return;
         }
-        let slowest = self
-            .outboxes
-            .values_mut()
-            .max_by_key(|outbox| outbox.bodies_bytes());
-        if let Some(outbox) = slowest {
-            self.counters.left_out += outbox.leave_bodies_out() as u64;
+        if let Some(slowest) = self.outboxes.slowest() {
+            let left_out = self.outboxes.with(slowest, Outbox::leave_bodies_out);
+            self.counters.left_out += left_out.unwrap_or_default() as u64;
         }
         self.look(cx);
         if self.stuck_since.is_some() {
@@ -417,24 +465,33 @@ impl Reactor for Feeds {
         let mut config = protocol::FeedsConfig::default();
         config.keep = self.config.kept_span;
         config.keep_bytes_max = self.config.kept_bytes_max;
-        config.check = self.validator.is_some();
+        config.check = self.validator.is_some() || self.config.signed;
         // The engine has rates of its own, and holds back who brings more than can be passed on.
         config.origin_rate = NO_RATE;
         config.link_rate = NO_RATE;
-        self.pace_max = (PACE_MAX / usize::from(cx.shard_count().max(1))).max(1);
+        self.unpublished = Unpublished::new(cx.shard_count());
         let random = cx.random();
         let seed = u64::from_le_bytes(*random.first_chunk().expect("there are 32 bytes"));
-        // A node that starts again is another origin: so its numbers begin anew, whatever clock it has.
-        let mut own: coded::Origin = random;
-        own[..20].copy_from_slice(cx.node_id().as_bytes());
-        self.conversation = protocol::Feeds::new(config, own, 0, seed);
+        let (own, first_seq) = if self.config.signed {
+            self.author = Some(Author::new(cx.network(), self.config.bodies.id.0));
+            // The same origin as before the node started again, with higher numbers: it gives far less than one in a
+            // microsecond.
+            let micros = cx.unix_time().as_micros();
+            let own = *cx.public_key().as_bytes();
+            (own, u64::try_from(micros).expect("half a million years"))
+        } else {
+            // Another origin, whose numbers begin anew: whatever clock the node has.
+            let mut own: coded::Origin = random;
+            own[..20].copy_from_slice(cx.node_id().as_bytes());
+            (own, 0)
+        };
+        self.own = own;
+        self.conversation = protocol::Feeds::new(config, own, first_seq, seed);
     }
 
     fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, (): &mut ()) {
         self.welcome(cx, peer);
-        if let Some(outbox) = self.outboxes.get_mut(&peer.key) {
-            outbox.open(cx);
-        }
+        self.outboxes.with(peer.key, |outbox| outbox.open(cx));
     }
 
     fn receive(
@@ -461,29 +518,32 @@ impl Reactor for Feeds {
         _: ChannelId,
         (): &mut (),
     ) {
-        if let Some(outbox) = self.outboxes.get_mut(&peer) {
-            outbox.drain(cx);
-            self.look(cx);
-        }
+        self.outboxes.with(peer, |outbox| outbox.drain(cx));
+        self.look(cx);
     }
 
     fn has_pending(&self, peer: PeerKey, (): &()) -> bool {
-        let outbox = self.outboxes.get(&peer);
+        let outbox = self.outboxes.get(peer);
         !self.unpublished.is_empty() || outbox.is_some_and(|outbox| !outbox.is_empty())
     }
 
     fn has_room(&self, _channel: ChannelId) -> bool {
-        let is_slow_enough = self.paced < self.pace_max;
         let max = self.config.waiting_bytes_max / 2;
-        is_slow_enough && self.stuck_since.is_none() && self.waiting_bytes() < max
+        let is_moving = self.stuck_since.is_none() && self.outboxes.bodies_bytes() < max;
+        is_moving && self.unpublished.has_room()
     }
 
     fn publish(&mut self, cx: &mut Context<'_, Self>, _channel: ChannelId, message: Bytes) {
+        self.counters.published += 1;
         if message.len() > MEDIUM_BYTES_MAX {
             self.counters.too_long += 1;
-        } else {
-            self.unpublished.push_back(message);
-            self.publish_some(cx);
+            return;
+        }
+        self.unpublished.push(Class::of_message(&message), message);
+        // After what else is published in this turn.
+        if !self.is_publishing {
+            self.is_publishing = true;
+            cx.set_timer(Duration::ZERO, FeedsTimer::Publish);
         }
     }
 
@@ -495,7 +555,7 @@ impl Reactor for Feeds {
             FeedsNote::Send(to, lane, bytes) => self.send(cx, to, lane, bytes),
             FeedsNote::Deliver(id, payload) => self.deliver(cx, id, payload),
             FeedsNote::Stop(peer, reason) => cx.stop_peer(peer, ReactorError::new(reason)),
-            FeedsNote::Publish(message) => self.begin(cx, message),
+            FeedsNote::Publish(outgoing) => self.begin(cx, outgoing),
         }
     }
 
@@ -503,8 +563,8 @@ impl Reactor for Feeds {
         match note {
             FeedsNote::Received(_, bytes)
             | FeedsNote::Send(_, _, bytes)
-            | FeedsNote::Deliver(_, bytes)
-            | FeedsNote::Publish(bytes) => bytes.len(),
+            | FeedsNote::Deliver(_, bytes) => bytes.len(),
+            FeedsNote::Publish(outgoing) => outgoing.payload.bytes.len(),
             FeedsNote::Add(..) | FeedsNote::Remove(_) | FeedsNote::Stop(..) => 0,
         }
     }
@@ -517,8 +577,8 @@ impl Reactor for Feeds {
                 self.act(cx);
             }
             FeedsTimer::Stuck => self.handle_stuck(cx),
-            FeedsTimer::Pace => {
-                self.paced = 0;
+            FeedsTimer::Publish => {
+                self.is_publishing = false;
                 self.publish_some(cx);
             }
         }
@@ -531,7 +591,7 @@ impl Reactor for Feeds {
         (): (),
         _: &CloseReason,
     ) {
-        if self.outboxes.remove(&peer.key).is_none() {
+        if !self.outboxes.remove(peer.key) {
             return;
         }
         let home = self.home(cx);

@@ -9,6 +9,7 @@
 //! ```
 //! Only references to bodies travel between shards of the engine.
 
+mod author;
 mod config;
 mod counters;
 #[allow(
@@ -17,6 +18,8 @@ mod counters;
 )]
 mod feeds;
 mod neighbours;
+mod outboxes;
+mod unpublished;
 
 pub use config::FeedsConfig;
 pub use feeds::Feeds;

@@ -4,8 +4,9 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ringwire_codec::key::SIGNATURE_BYTES;
 use ringwire_codec::secret::handshake::HandshakeError;
-use ringwire_codec::{ChannelId, NetAddress, NodeId};
+use ringwire_codec::{ChannelId, NetAddress, NodeId, PublicKey};
 
 use super::*;
 use crate::config::Config;
@@ -44,6 +45,22 @@ impl Host for Told {
 
     fn node_id(&self) -> NodeId {
         id(0)
+    }
+
+    fn public_key(&self) -> PublicKey {
+        PublicKey::from_bytes([0; 32])
+    }
+
+    fn sign(&self, _message: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        [0; SIGNATURE_BYTES]
+    }
+
+    fn network(&self) -> &str {
+        ""
+    }
+
+    fn unix_time(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn peers(&self) -> Vec<PeerKey> {

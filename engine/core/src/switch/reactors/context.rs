@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_codec::{ChannelId, NetAddress, NodeId};
+use ringwire_codec::key::SIGNATURE_BYTES;
+use ringwire_codec::{ChannelId, NetAddress, NodeId, PublicKey};
 
 use crate::document::{Document, SaveError};
 use crate::error::{CloseReason, TrySendError};
@@ -129,6 +130,24 @@ impl Host for ReactorContext<'_> {
 
     fn node_id(&self) -> NodeId {
         self.shard.core().identity().node_id()
+    }
+
+    fn public_key(&self) -> PublicKey {
+        self.shard.core().identity().node_key().public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        self.shard.core().identity().node_key().sign(message)
+    }
+
+    fn network(&self) -> &str {
+        &self.shard.core().identity().node_info().network
+    }
+
+    fn unix_time(&self) -> Duration {
+        let core = self.shard.core();
+        let since_zero = Duration::from_nanos(core.now().as_nanos());
+        core.identity().unix_time_at_zero() + since_zero
     }
 
     fn peers(&self) -> Vec<PeerKey> {
