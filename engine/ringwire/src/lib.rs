@@ -162,7 +162,8 @@ pub use ringwire_core::switch::{Changed, Delivery, Event};
 
 #[doc(inline)]
 pub use crate::handle::{
-    Builder, Engine, EventSubscription, Handle, PeerSender, PeerStatus, ReactorHandle, Subscription,
+    Broadcaster, Builder, Engine, EventSubscription, Handle, PeerSender, PeerStatus, Publisher,
+    ReactorHandle, Subscription,
 };
 
 /// Why something was refused, closed or not done.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use common::{CHANNEL, channel, config, connect, echo_builder, skip_without_ring};
 use ringwire::error::SaveError;
 use ringwire::error::{ChangeError, DialError, ShutdownError, SubscribeError};
-use ringwire::error::{CloseReason, TrySendError};
+use ringwire::error::{CloseReason, PublishError, TrySendError};
 use ringwire::peer::BanTarget;
 use ringwire::reactor::Document;
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
@@ -348,6 +348,104 @@ fn a_sender_of_its_own_says_what_is_full_too_long_and_gone() {
         }
     };
     assert_eq!(gone, TrySendError::NotConnected(message));
+}
+
+/// A message with its number in front, of a length of its own.
+fn numbered(number: u32) -> Bytes {
+    let mut message = vec![7; 4 + number as usize % 90];
+    message[..4].copy_from_slice(&number.to_be_bytes());
+    Bytes::from(message)
+}
+
+fn number_of(message: &Bytes) -> u32 {
+    u32::from_be_bytes(message[..4].try_into().expect("four bytes"))
+}
+
+#[test]
+fn a_broadcaster_reaches_all_peers_in_order_and_says_what_is_too_long_and_that_it_is_over() {
+    if skip_without_ring() {
+        return;
+    }
+    const COUNT: u32 = 300;
+    const BATCH: usize = 5;
+    let sender = app_builder(2, 1).start().expect("the sender");
+    let receivers = [2, 3, 4].map(|seed| app_builder(1, seed).start().expect("a receiver"));
+    let mut inboxes = receivers.each_ref().map(|receiver| {
+        let inbox = receiver.handle().subscribe(CHANNEL);
+        connect(sender.handle(), receiver.handle());
+        inbox.expect("a declared channel")
+    });
+    let mut all = sender
+        .handle()
+        .broadcaster(CHANNEL)
+        .expect("a declared channel");
+    let max = channel().recv_message_capacity;
+    let too_long = all.try_send(Bytes::from(vec![0; max + 1]));
+    assert_eq!(too_long, Err(TrySendError::TooLong { len: max + 1, max }));
+    for first in (0..COUNT).step_by(BATCH) {
+        // In a batch, and waiting: both ways are one order.
+        let mut batch: VecDeque<Bytes> = (first..).take(BATCH).map(numbered).collect();
+        let last = batch.pop_back().expect("not empty");
+        all.try_send_all(&mut batch).expect("it runs");
+        assert!(batch.is_empty(), "there was room");
+        all.send_blocking(last).expect("it runs");
+        // A peer without room would miss some: all have them before more is sent.
+        for inbox in &mut inboxes {
+            for expected in (first..).take(BATCH) {
+                let delivery = inbox.recv_timeout(WITHIN).expect("a message");
+                assert_eq!(number_of(&delivery.message), expected);
+            }
+        }
+    }
+    sender
+        .handle()
+        .shutdown_blocking(WITHIN)
+        .expect("an orderly end");
+    let last = numbered(0);
+    assert_eq!(
+        all.try_send(last.clone()),
+        Err(TrySendError::Stopping(last))
+    );
+}
+
+#[test]
+fn a_publisher_waits_for_its_reactor_and_keeps_its_order() {
+    if skip_without_ring() {
+        return;
+    }
+    const COUNT: u32 = 20_000;
+    let flood = || {
+        let config = ringwire::gossip::FloodConfig::new(channel());
+        move |_| ringwire::gossip::Flood::new(config.clone())
+    };
+    let node = |seed| {
+        let builder = Engine::builder(config())
+            .node_key(NodeKey::from_seed([seed; 32]))
+            .shards(1)
+            .reactor("flood", flood());
+        builder.start().expect("a node")
+    };
+    let [sender, receiver] = [node(1), node(2)];
+    let mut inbox = receiver
+        .handle()
+        .subscribe_with_capacity(CHANNEL, 4)
+        .expect("a declared channel");
+    connect(sender.handle(), receiver.handle());
+    let unknown = ChannelId(0x7f);
+    let refused = sender.handle().publisher(unknown).map(|_| ());
+    assert_eq!(refused, Err(PublishError::UnknownChannel(unknown)));
+    let mut own = sender
+        .handle()
+        .publisher(CHANNEL)
+        .expect("a declared channel");
+    let publishing = std::thread::spawn(move || {
+        (0..COUNT).try_for_each(|number| own.publish_blocking(numbered(number)))
+    });
+    for expected in 0..COUNT {
+        let delivery = inbox.recv_timeout(WITHIN).expect("a message");
+        assert_eq!(number_of(&delivery.message), expected);
+    }
+    publishing.join().expect("no panic").expect("it runs");
 }
 
 #[test]

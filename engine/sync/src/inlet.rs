@@ -92,20 +92,21 @@ impl<T> InletSender<T> {
 
     /// Ready when there is room, or nobody on the other side who could make any.
     pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.is_full() || self.is_abandoned() {
+        if self.has_room() || self.is_abandoned() {
             return Poll::Ready(());
         }
         self.ends.shared.bell.arm(cx.waker());
         self.ends.shared.blocked.swap(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        match !self.is_full() || self.is_abandoned() {
+        match self.has_room() || self.is_abandoned() {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.ring.is_full() || self.ring.bytes() >= self.bytes_max
+    /// Whether the next [`InletSender::push`] finds room: once there is some, only a push takes it.
+    pub fn has_room(&self) -> bool {
+        !self.ring.is_full() && self.ring.bytes() < self.bytes_max
     }
 }
 

@@ -49,7 +49,8 @@ pub use error::{ChangeError, DialError, PeersTimeout, ShutdownError, SubscribeEr
 pub use handle::Handle;
 #[cfg(feature = "openmetrics")]
 pub use open_metrics::OpenMetrics;
-pub use sender::PeerSender;
+pub(crate) use sender::Publication;
+pub use sender::{Broadcaster, PeerSender, Publisher};
 pub use status::PeerStatus;
 pub use subscription::{EventSubscription, Subscription};
 

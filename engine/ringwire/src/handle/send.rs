@@ -221,7 +221,7 @@ impl Handle {
 
     /// The shard whose reactor publishes a channel's messages: always the same, so that they stay
     /// in order.
-    fn publish_mailbox(&self, channel: ChannelId) -> &Arc<Mailbox> {
+    pub(super) fn publish_mailbox(&self, channel: ChannelId) -> &Arc<Mailbox> {
         self.node
             .mailbox(ShardId(u16::from(channel.0) % self.node.shard_count()))
     }
@@ -245,12 +245,16 @@ impl Handle {
     }
 
     /// What holds for every message, whoever gets it.
-    fn check(&self, channel: ChannelId, message: &Bytes) -> Result<(), PublishError> {
+    pub(super) fn check(&self, channel: ChannelId, message: &Bytes) -> Result<(), PublishError> {
         self.check_len(channel, message, |channel| channel.recv_message_capacity)
     }
 
     /// As [`Handle::check`], of a message that a reactor may cut.
-    fn check_published(&self, channel: ChannelId, message: &Bytes) -> Result<(), PublishError> {
+    pub(super) fn check_published(
+        &self,
+        channel: ChannelId,
+        message: &Bytes,
+    ) -> Result<(), PublishError> {
         self.check_len(channel, message, ChannelDescriptor::longest_to_publish)
     }
 

@@ -7,7 +7,7 @@ use ringwire_core::peer::{PeerInfo, ShardId};
 use ringwire_core::switch::{Command, Delivery, Event, Reply};
 use ringwire_sync::{InboxLimits, LaneSender, ReplySender};
 
-use crate::shard::inlets::PeerInlet;
+use crate::shard::inlets::NewInlet;
 use crate::shard::payload::Payload;
 use crate::shard::queue_room::Reservation;
 
@@ -54,8 +54,8 @@ pub(crate) enum Control {
     Subscribe(ChannelId, LaneSender<Delivery>),
     /// Tell an observer what happens.
     Observe(LaneSender<Event>),
-    /// Take what a thread sends to one of your peers by a way of its own.
-    Inlet(PeerInlet),
+    /// Take what a thread sends by a way of its own.
+    Inlet(NewInlet),
     /// How are you? With or without your peers, of which there may be thousands.
     Status(Detail, ReplySender<ShardStatus>),
 }
