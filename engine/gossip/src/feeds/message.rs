@@ -17,7 +17,7 @@ use std::marker::PhantomData;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::bundle::{self, BUNDLE_MESSAGES_MAX, check_payload};
+use super::bundle::{self, BUNDLE_LENGTH_BYTES, BUNDLE_MESSAGES_MAX, check_payload};
 use super::refusal::Refusal;
 use crate::coded::{Origin, PAYLOAD_BYTES_MIN};
 
@@ -33,8 +33,11 @@ pub const BODY_HEADER_BYTES: usize = 1 + 2 + 8 + 1 + 1 + 4;
 /// Bytes of an origin's signature (Ed25519).
 pub const SIGNATURE_BYTES: usize = 64;
 
-/// The longest message, in bytes: a signed body of the longest payload.
-pub const FEED_MESSAGE_BYTES_MAX: usize = BODY_HEADER_BYTES + SIGNATURE_BYTES + MEDIUM_BYTES_MAX;
+/// The longest message, in bytes: a signed bundle of as many messages and bytes as there may be.
+pub const FEED_MESSAGE_BYTES_MAX: usize = BODY_HEADER_BYTES
+    + SIGNATURE_BYTES
+    + MEDIUM_BYTES_MAX
+    + BUNDLE_MESSAGES_MAX * BUNDLE_LENGTH_BYTES;
 
 /// Names in one `have` or `want` at most, 4 KiB of them. More go into the next.
 pub const NAMES_MAX: usize = 409;
@@ -129,7 +132,7 @@ pub struct Body<'a> {
     pub left_ms: u32,
     /// The origin's signature of the message's id.
     pub signature: Option<&'a [u8; SIGNATURE_BYTES]>,
-    /// The payload: at most [`MEDIUM_BYTES_MAX`] bytes.
+    /// The payload: messages of at most [`MEDIUM_BYTES_MAX`] bytes together.
     pub payload: &'a [u8],
 }
 

@@ -89,10 +89,19 @@ fn a_body_that_ends_before_its_payload_is_refused() {
 
 #[test]
 fn the_longest_body_is_read_and_one_byte_more_is_refused() {
+    let mut writer = BundleWriter::new(false);
+    let part = MEDIUM_BYTES_MAX / BUNDLE_MESSAGES_MAX;
+    for _ in 0..BUNDLE_MESSAGES_MAX {
+        writer.push(Bytes::from_static(&PAYLOAD[..part]));
+    }
+    let payload = writer.finish().unwrap().bytes;
     let longest = Body {
         signature: Some(&SIGNATURE),
-        ..body(MEDIUM_BYTES_MAX)
+        is_bundle: true,
+        payload: &payload,
+        ..body(0)
     };
+    assert_same_after_reading(FeedMessage::Body(longest));
     let mut bytes = FeedMessage::Body(longest).encode().unwrap().to_vec();
     assert_eq!(bytes.len(), FEED_MESSAGE_BYTES_MAX);
     bytes.push(0);

@@ -317,7 +317,7 @@ mod tests {
         while let Some((_, payload)) = unpublished.pop(NOW) {
             sizes.push(payload.bytes.len());
         }
-        assert_eq!(sizes, [MEDIUM_BYTES_MAX, MEDIUM_BYTES_MAX - 1, 1]);
+        assert_eq!(sizes, [MEDIUM_BYTES_MAX, MEDIUM_BYTES_MAX + 2 * 4]);
         assert!(unpublished.has_room());
         for _ in 0..WAITING_MESSAGES_MAX {
             assert!(unpublished.has_room());
