@@ -1,5 +1,5 @@
 //! `scaling`: what a node takes in over many links with one shard, two, and so on up to one per
-//! CPU.
+//! CPU, with `--full` up to sixteen in any case.
 //!
 //! The load comes from another process. Where there are fewer CPUs than twice the shards, the two
 //! share them, and the figure to read is the node's CPU per GiB: it says what a shard more costs,
@@ -18,6 +18,8 @@ use crate::outcome::{Named, Outcome};
 /// Peers that send.
 const LINKS: usize = 16;
 const MESSAGE_BYTES: usize = 65_536;
+/// Shards of a full run at most, also where they have to share the CPUs.
+const SHARDS_MAX: usize = 16;
 /// Time before the measured window.
 const WARM_UP: Duration = Duration::from_millis(300);
 
@@ -25,7 +27,12 @@ pub(super) fn cases(plan: &Plan) -> Vec<Case> {
     let span = plan.amount(Duration::from_millis(500), Duration::from_secs(4));
     let cpus = thread::available_parallelism().map_or(1, |cpus| cpus.get());
     let powers = std::iter::successors(Some(1), |shards| Some(shards * 2));
-    let shards: Vec<usize> = powers.take_while(|shards| *shards <= cpus).collect();
+    let most = if plan.full {
+        cpus.max(SHARDS_MAX)
+    } else {
+        cpus
+    };
+    let shards: Vec<usize> = powers.take_while(|shards| *shards <= most).collect();
     let case = |framing| {
         let name = format!("{LINKS} links 64 KiB");
         let case = Case::new("scaling", framing, name);
