@@ -260,7 +260,7 @@ const fn msg_len(channel: ChannelId, eof: bool, data_len: usize) -> usize {
 
 /// Reads a `PacketMsg` whose fields lie in ascending order without anything else beside them.
 /// `None` says only that it is something else; the general reader decides what.
-#[inline]
+#[inline(always)]
 fn decode_canonical(body: &[u8]) -> Option<PacketMsg<'_>> {
     let msg = strip_rest(body.strip_prefix(&[TAG_MSG])?)?;
     let (channel, msg) = match *msg {
@@ -285,8 +285,21 @@ fn decode_canonical(body: &[u8]) -> Option<PacketMsg<'_>> {
 }
 
 /// The bytes behind a length that covers all the rest of the input.
-#[inline]
+#[inline(always)]
 fn strip_rest(bytes: &[u8]) -> Option<&[u8]> {
+    // Lengths of one byte or two, which are nearly all: without the ways that reading a number may fail.
+    match *bytes {
+        [len, ref rest @ ..] if len < 0x80 => (usize::from(len) == rest.len()).then_some(rest),
+        [low, high, ref rest @ ..] if high < 0x80 => {
+            let len = usize::from(low & 0x7f) | usize::from(high) << 7;
+            (len == rest.len()).then_some(rest)
+        }
+        _ => strip_rest_behind_long(bytes),
+    }
+}
+
+#[cold]
+fn strip_rest_behind_long(bytes: &[u8]) -> Option<&[u8]> {
     let (len, len_len) = varint::decode(bytes).ok().flatten()?;
     let rest = &bytes[len_len..];
     (len == rest.len() as u64).then_some(rest)

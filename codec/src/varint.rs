@@ -46,7 +46,24 @@ pub fn encode(value: u64, buf: &mut impl BufMut) {
 /// # Panics
 ///
 /// If `out` is shorter than [`encoded_len`] of the value.
-pub fn write(mut value: u64, out: &mut [u8]) -> usize {
+#[inline]
+pub fn write(value: u64, out: &mut [u8]) -> usize {
+    // As in `decode`: one byte or two without a loop.
+    match (value, &mut *out) {
+        (0..0x80, [byte, ..]) => {
+            *byte = value as u8;
+            1
+        }
+        (0x80..0x4000, [low, high, ..]) => {
+            *low = (value & 0xff) as u8 | MORE;
+            *high = (value >> BITS_PER_BYTE) as u8;
+            2
+        }
+        _ => write_long(value, out),
+    }
+}
+
+fn write_long(mut value: u64, out: &mut [u8]) -> usize {
     let mut at = 0;
     while value >= u64::from(MORE) {
         // The mask keeps the low byte only, so nothing is lost by the cast.

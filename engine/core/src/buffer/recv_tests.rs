@@ -260,6 +260,37 @@ fn a_send_buffer_takes_what_it_has_room_for_and_not_a_byte_more() {
     }
 }
 
+/// Whatever lies before it, and across the bounds of frames and records.
+#[test]
+fn a_header_and_its_data_lie_as_if_one_was_put_behind_the_other() {
+    const HEADER: [u8; 5] = [1, 2, 3, 4, 5];
+    for wide in [false, true] {
+        let (mut sealer, opener) = layer(wide);
+        let mut pool = pool();
+        let mut recv = RecvBuf::new(opener);
+        let room = SendBuf::new(pool.take_send(), &sealer).room();
+        let unit = if wide { room } else { 1024 };
+        for before in [0, 1, unit - 40, unit - 13, unit - 8, unit - 7] {
+            let data = plain_bytes((room - before - HEADER.len()).min(8));
+            let mut buf = SendBuf::new(pool.take_send(), &sealer);
+            buf.put(&plain_bytes(before));
+            let header = |out: &mut [u8; 12]| {
+                out[..HEADER.len()].copy_from_slice(&HEADER);
+                HEADER.len()
+            };
+            assert_eq!(buf.put_behind_header(header, &data), HEADER.len());
+            let expected = [plain_bytes(before), HEADER.to_vec(), data].concat();
+            assert_eq!(buf.written(), expected.len());
+            let sealed = buf.seal(&mut sealer).expect("nonces are left");
+            recv.push(chunk(&sealed, &mut pool), &mut pool);
+            open_all(&mut recv, &mut pool);
+            assert!(recv.plain() == expected, "{wide} {before}");
+            recv.consume(expected.len());
+            pool.give_back_send(sealed);
+        }
+    }
+}
+
 /// A connection of which the shard has received half a record behind a whole one.
 struct Busy {
     sealer: Sealer,

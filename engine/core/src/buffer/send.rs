@@ -137,6 +137,38 @@ impl SendBuf {
         self.invariants();
     }
 
+    /// Puts a header of at most `N` bytes, which `header` writes and tells the length of, and `data` behind it.
+    /// Returns the header's length.
+    ///
+    /// # Panics
+    /// If they do not fit in [`SendBuf::room`].
+    #[inline]
+    pub fn put_behind_header<const N: usize>(
+        &mut self,
+        header: impl FnOnce(&mut [u8; N]) -> usize,
+        data: &[u8],
+    ) -> usize {
+        // In one piece and with room for the longest header it is written where it stays.
+        if let Some(space) = self.bytes[self.at..].get_mut(..N + data.len())
+            && N + data.len() <= self.unit_left
+        {
+            let (head, _) = space.split_first_chunk_mut().expect("N bytes and more");
+            let header_len = header(head);
+            space[header_len..header_len + data.len()].copy_from_slice(data);
+            let len = header_len + data.len();
+            self.at += len;
+            self.unit_left -= len;
+            self.written += len;
+            self.invariants();
+            return header_len;
+        }
+        let mut head = [0; N];
+        let header_len = header(&mut head);
+        self.put(&head[..header_len]);
+        self.put(data);
+        header_len
+    }
+
     /// Seals all that was put and cuts the buffer to it.
     ///
     /// # Errors

@@ -122,10 +122,10 @@ impl Channel {
         if !eof && buf.room() < PACKET_ROOM_MIN {
             return None;
         }
-        let mut header = [0; PACKET_HEADER_MAX];
-        let header_len = PacketHeader::encode(self.descriptor.id, eof, len, &mut header);
-        buf.put(&header[..header_len]);
-        buf.put(&message[self.sent..self.sent + len]);
+        let header = |out: &mut [u8; PACKET_HEADER_MAX]| {
+            PacketHeader::encode(self.descriptor.id, eof, len, out)
+        };
+        let header_len = buf.put_behind_header(header, &message[self.sent..self.sent + len]);
         if eof {
             self.queued_bytes -= memory_cost(message.len());
             self.queue.pop_front();

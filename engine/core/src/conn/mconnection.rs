@@ -71,6 +71,8 @@ pub struct MConnection {
     recv_bucket: TokenBucket,
     /// Bytes came that nobody has tried to open yet, or the next message has no place to go.
     unread: bool,
+    /// The message at the start of the opened plaintext, which was read and found no room.
+    waiting: Option<Single>,
     failure: Option<ConnError>,
     flushing: bool,
     since: Instant,
@@ -109,6 +111,7 @@ impl MConnection {
             send_bucket: TokenBucket::new(config.send_rate),
             recv_bucket: TokenBucket::new(config.recv_rate),
             unread,
+            waiting: None,
             failure: None,
             flushing: false,
             since: now,
@@ -465,7 +468,7 @@ impl MConnection {
                     self.recv.consume(used);
                     self.heartbeat.handle_pong();
                 }
-                Read::Single { index, used, len } => {
+                Read::Single(Single { index, used, len }) => {
                     let message = self.recv.take(used, len, pool);
                     self.channels.file(index, message);
                 }
@@ -485,6 +488,16 @@ impl MConnection {
     /// is consumed yet.
     #[inline]
     fn read_packet(&mut self, pool: &mut BufferPool) -> Result<Read, ConnError> {
+        // A queue of one message, the default, is full whenever the next one is looked at: what was read of
+        // it then still holds.
+        if let Some(single) = self.waiting {
+            if !self.channels.at(single.index).has_room() {
+                return Ok(Read::Full);
+            }
+            self.waiting = None;
+            self.counters.received_packets += 1;
+            return Ok(Read::Single(single));
+        }
         let plain = self.recv.plain();
         let body_max = self.limits.packet_body_max;
         let other = || packet::decode_delimited(plain, body_max).map_err(ConnError::from_packet);
@@ -509,15 +522,18 @@ impl MConnection {
         let channel = self.channels.at(index);
         let len = msg.data.len();
         channel.check_len(len)?;
-        if msg.eof && !channel.has_room() {
-            return Ok(Read::Full);
-        }
-        self.counters.received_packets += 1;
         // The data is the tail of the packet in every known encoder; where it is not, it is
         // gathered, which costs a copy and nothing else.
         let at_tail = len == 0 || std::ptr::eq(&plain[used - len..used], msg.data);
-        if msg.eof && at_tail && !channel.is_gathering() {
-            return Ok(Read::Single { index, used, len });
+        let single = msg.eof && at_tail && !channel.is_gathering();
+        let single = single.then_some(Single { index, used, len });
+        if msg.eof && !channel.has_room() {
+            self.waiting = single;
+            return Ok(Read::Full);
+        }
+        self.counters.received_packets += 1;
+        if let Some(single) = single {
+            return Ok(Read::Single(single));
         }
         channel.gather(msg.data, pool);
         Ok(Read::Part {
@@ -526,6 +542,14 @@ impl MConnection {
             eof: msg.eof,
         })
     }
+}
+
+/// A message of the channel at `index` that is one packet: the last `len` of its `used` bytes.
+#[derive(Clone, Copy, Debug)]
+struct Single {
+    index: usize,
+    used: usize,
+    len: usize,
 }
 
 /// What lies at the start of the opened plaintext. Holds no borrow, so that acting on it is free to
@@ -539,12 +563,8 @@ enum Read {
     Ping { used: usize },
     /// A pong.
     Pong { used: usize },
-    /// A message in one packet: the last `len` of `used` bytes.
-    Single {
-        index: usize,
-        used: usize,
-        len: usize,
-    },
+    /// A message in one packet.
+    Single(Single),
     /// A part of a message, gathered already.
     Part {
         index: usize,
