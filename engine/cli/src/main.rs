@@ -29,6 +29,7 @@ mod doctor;
 mod failure;
 mod genesis;
 mod gossip;
+mod gossip_way;
 mod home;
 mod home_dir;
 mod init;

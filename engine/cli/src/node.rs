@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire::error::StartError;
 use ringwire::error::TransportError;
-use ringwire::gossip::{GossipHandle, GossipSubscription};
+use ringwire::gossip::{Feeder, GossipHandle, GossipSubscription, MessageReach};
 use ringwire::metrics::ShardStatus;
 use ringwire::{Engine, Handle};
 use ringwire_codec::net_address::Host;
@@ -17,8 +17,8 @@ use crate::config::NodeConfig;
 use crate::failure::Failure;
 use crate::gossip::{Chosen, Gossip};
 
-/// The gossip reactor's figure of peers for which messages wait beside their channel's queue.
-const PEERS_BEHIND: &str = "gossip_peers_behind";
+/// How long a shard of the engine takes to answer at most.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running node. Dropped without [`Node::shutdown`] it stops all the same, with a short goodbye.
 pub(crate) struct Node {
@@ -34,6 +34,15 @@ pub(crate) struct Backlog {
     pub(crate) peers: usize,
     /// Messages that wait for them, or fewer; zero only if none does.
     pub(crate) waiting: u64,
+}
+
+/// What a node knows of the way of messages.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spread {
+    /// How far its own last messages have come among its neighbours.
+    pub(crate) reaches: Vec<MessageReach>,
+    /// Which neighbour sends the messages of which origin.
+    pub(crate) feeders: Vec<Feeder>,
 }
 
 /// Publishes at a node, from a thread of its own.
@@ -60,7 +69,7 @@ impl Node {
         if let Some(file) = addr_book_file {
             builder = builder.addr_book_file(file);
         }
-        let gossip = gossip.of(&config)?;
+        let gossip = Chosen::new(gossip, &config)?;
         if !config.engine.discovery.seed_mode {
             builder = gossip.add_to(builder);
         }
@@ -131,6 +140,19 @@ impl Node {
         Some(figure(self.engine.handle(), name))
     }
 
+    /// How far its last messages have come among its neighbours, and which of them sends the messages of whom; nothing
+    /// where messages are flooded.
+    pub(crate) fn spread(&self) -> Result<Spread, Failure> {
+        let gossip = self.gossip.handle(self.engine.handle())?;
+        if self.gossip.is_flood() {
+            return Ok(Spread::default());
+        }
+        Ok(Spread {
+            reaches: gossip.reaches_blocking(ANSWER_WITHIN)?,
+            feeders: gossip.feeders_blocking(ANSWER_WITHIN)?,
+        })
+    }
+
     /// What waits to be sent; none while the node ends.
     pub(crate) fn backlog(&self) -> Option<Backlog> {
         let shards = self.engine.handle().status_blocking();
@@ -142,9 +164,11 @@ impl Node {
             .filter(|(info, _)| self.gossip.is_spoken_by(info))
             .map(|(_, link)| self.gossip.queued(link))
             .collect();
+        let names = self.gossip.peers_behind().iter();
+        let behind = names.map(|name| figure_of(&shards, name));
         Some(Backlog {
             peers: queues.len(),
-            waiting: queues.iter().sum::<u64>() + figure_of(&shards, PEERS_BEHIND),
+            waiting: queues.iter().sum::<u64>() + behind.sum::<u64>(),
         })
     }
 

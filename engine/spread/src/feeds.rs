@@ -129,7 +129,9 @@ impl FeedsNode {
     fn drain(&mut self, context: &mut Context<'_, FeedsMessage>) {
         while let Some(output) = self.feeds.poll_output() {
             match output {
-                Output::Send { slot, lane, bytes } => {
+                Output::Send {
+                    slot, lane, bytes, ..
+                } => {
                     let link = self.links[slot.index()].expect("the slot has a link");
                     self.say(context, link, lane, bytes);
                 }

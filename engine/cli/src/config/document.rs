@@ -50,6 +50,7 @@ mod tests {
 
     use super::*;
     use crate::config::unused::UNUSED;
+    use crate::gossip_way::Gossip;
 
     /// The page for readers.
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
@@ -163,6 +164,7 @@ mod tests {
             genesis_file: "/etc/genesis.json".into(),
             node_key_file: "key.json".into(),
             addr_book_file: "book.json".into(),
+            gossip: Gossip::Flood,
             gossip_budget_bytes: 190_000_000,
             gossip_backlog_bytes_max: 20_000_000,
             gossip_seen_max: 21_000,

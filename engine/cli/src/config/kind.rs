@@ -9,6 +9,7 @@ use toml::de::DeValue;
 
 use super::lists;
 use super::weak::{self, Read};
+use crate::gossip_way::Gossip;
 
 /// `text` as a TOML string.
 pub(super) fn quoted(text: &str) -> String {
@@ -95,6 +96,13 @@ kind!(
 kind!(
     way,
     TransportChoice,
+    |value| weak::text(value)?.and_then(|text| text.parse().map(Read::plain)),
+    |choice| quoted(&choice.to_string())
+);
+
+kind!(
+    spread,
+    Gossip,
     |value| weak::text(value)?.and_then(|text| text.parse().map(Read::plain)),
     |choice| quoted(&choice.to_string())
 );

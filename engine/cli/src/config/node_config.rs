@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ringwire::{Config, PinShards};
 
+use crate::gossip_way::Gossip;
+
 /// The whole of a `config.toml`. Units are in the names or types.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NodeConfig {
@@ -16,6 +18,8 @@ pub(crate) struct NodeConfig {
     pub(crate) node_key_file: String,
     /// File of the address book, relative to the node's home.
     pub(crate) addr_book_file: String,
+    /// How the program's own messages spread.
+    pub(crate) gossip: Gossip,
     /// Bytes of memory that all messages of the program's gossip which wait for peers may take, on all
     /// shards together.
     pub(crate) gossip_budget_bytes: usize,
@@ -49,6 +53,7 @@ impl NodeConfig {
             genesis_file: String::from("config/genesis.json"),
             node_key_file: String::from("config/node_key.json"),
             addr_book_file: String::from("config/addrbook.json"),
+            gossip: Gossip::Feeds,
             gossip_budget_bytes: 256 * 1024 * 1024,
             gossip_backlog_bytes_max: 64 * 1024 * 1024,
             gossip_seen_max: 1 << 18,

@@ -6,8 +6,8 @@ use toml::de::DeValue;
 
 use super::NodeConfig;
 use super::kind::{
-    addresses, count, flag, ids, optional_text, payload, pin, private_ids, quoted, rate, text,
-    time, way,
+    addresses, count, flag, ids, optional_text, payload, pin, private_ids, quoted, rate, spread,
+    text, time, way,
 };
 use super::weak::{self, Read};
 
@@ -164,10 +164,14 @@ const SECTIONS: &[Setting] = settings! {
         "Pause between two looks at whether there are enough outbound peers.";
     RINGWIRE seed_disconnect_wait: time in engine.discovery =>
         "How long a seed stays connected to a peer that does not ask for addresses.";
+    RINGWIRE gossip: spread =>
+        "How the lines of `ringwire start` spread: \"feeds\", by which each comes to a node about once, or"
+        "\"flood\", by which every peer sends it; that is how Ringwire did it before it had feeds. All"
+        "nodes of a network do the same, but for \"mixed\": feeds, with a bridge to peers that only flood. This and the next keys are for the program's own gossip;"
+        "an application that embeds the engine brings its own.";
     RINGWIRE gossip_budget_bytes: count =>
-        "Memory for gossip that waits for peers, all of them together, bytes. A peer that brings more"
-        "than its share of it is read less. This and the next keys are for the program's own gossip;"
-        "an application that embeds the engine brings its budgets.";
+        "With \"flood\": memory for gossip that waits for peers, all of them together, bytes. A peer that brings more"
+        "than its share of it is read less.";
     RINGWIRE gossip_backlog_bytes_max: count =>
         "Gossip that may wait for one peer, bytes; a peer that falls further behind, while others keep"
         "up, is stopped.";

@@ -18,6 +18,7 @@ mod ledger;
 mod network;
 mod progress;
 mod publisher;
+mod reach;
 mod report;
 mod run;
 mod source;

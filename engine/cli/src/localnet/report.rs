@@ -8,8 +8,12 @@ use serde_json::{Value, json};
 
 use super::args::TopologyArg;
 use super::ledger::Holding;
+use super::reach::Reach;
 use crate::gossip::Gossip;
 use crate::table::{Align, Table, number_of};
+
+/// Nodes up to which the table says who feeds whom; the JSON object always does.
+const FEEDS_SHOWN_MAX: usize = 16;
 
 /// Hex digits of an id in the table; forty do not fit.
 const ID_DIGITS: usize = 12;
@@ -62,6 +66,10 @@ pub(super) struct NodeReport {
     pub(super) duplicates: u64,
     /// Bytes that came for the sake of messages and are none, if they are counted.
     pub(super) control_bytes: Option<u64>,
+    /// What its neighbours have said of its own messages.
+    pub(super) reach: Reach,
+    /// Which node sends it the messages of each, by number; none of its own, and of those that it has no feed for.
+    pub(super) fed_by: Vec<Option<usize>>,
     /// From publishing to delivery: the median, the slowest of a hundred, the slowest.
     pub(super) delay: Delay,
 }
@@ -87,6 +95,8 @@ impl Report {
                 "received_bytes": node.received_bytes,
                 "duplicates_refused": node.duplicates,
                 "control_bytes": node.control_bytes,
+                "reach": node.reach.to_json(),
+                "fed_by": node.fed_by,
                 "bytes_per_second": self.per_second(node.received_bytes),
                 "delay_p50_seconds": node.delay.p50.as_secs_f64(),
                 "delay_p99_seconds": node.delay.p99.as_secs_f64(),
@@ -164,6 +174,39 @@ impl Report {
     }
 }
 
+impl Report {
+    /// What feeds are: who sends whose messages to whom, and what neighbours have said.
+    fn write_spread(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reach = Reach::sum(self.nodes.iter().map(|node| node.reach));
+        if reach.pairs > 0 {
+            let percent = reach.told as f64 * 100.0 / reach.pairs as f64;
+            write!(
+                f,
+                "neighbours have announced {percent:.0} % of each node's last messages"
+            )?;
+            match reach.oldest_missing {
+                Some(age) => writeln!(f, "; oldest unannounced: {} ago", short(age))?,
+                None => writeln!(f)?,
+            }
+        }
+        let has_feeds = self
+            .nodes
+            .iter()
+            .any(|node| node.fed_by.iter().any(Option::is_some));
+        if has_feeds && self.nodes.len() <= FEEDS_SHOWN_MAX {
+            writeln!(f, "who sends the messages of each node, by receiver:")?;
+            for (number, node) in self.nodes.iter().enumerate() {
+                let fed_by = node.fed_by.iter().map(|feeder| match feeder {
+                    Some(feeder) => format!("{feeder:>3}"),
+                    None => String::from("  -"),
+                });
+                writeln!(f, "{number:>4} <-{}", fed_by.collect::<String>())?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in self.table().lines() {
@@ -200,6 +243,7 @@ impl fmt::Display for Report {
             Some(percent) => writeln!(f, ", with {percent:.1} % of bytes beside")?,
             None => writeln!(f)?,
         }
+        self.write_spread(f)?;
         if self.has_input {
             let hash = holding.stream.to_hex();
             writeln!(f, "input rebuilt by all, blake3 {}", hash.as_str())?;
@@ -253,6 +297,12 @@ mod tests {
             received_bytes: 7_000_000,
             duplicates: 123_456_789,
             control_bytes: Some(350_000),
+            reach: Reach {
+                pairs: 400,
+                told: 300,
+                oldest_missing: Some(Duration::from_millis(1_500)),
+            },
+            fed_by: vec![None, Some(1)],
             delay: delay(),
         };
         Report {
@@ -283,6 +333,12 @@ mod tests {
         assert!(table.contains("001122334455  "), "{table}");
         let copies = "each message came to a node 2.00 times, with 5.0 % of bytes beside";
         assert!(table.contains(copies), "{table}");
+        let reach = "75 % of each node's last messages; oldest unannounced: 1.50 s ago\n";
+        assert!(table.contains(reach), "{table}");
+        assert!(
+            table.contains("\n   0 <-  -  1\n   1 <-  -  1\n"),
+            "{table}"
+        );
         assert!(table.ends_with(&format!(
             "all 2 nodes hold the same 1 messages, digest {}",
             report().holding.set.hex(16)
@@ -297,6 +353,8 @@ mod tests {
         assert_eq!(object["topology"], "seed");
         assert_eq!(object["gossip"], "feeds");
         assert_eq!(object["copies_per_message"], 2.0);
+        assert_eq!(object["nodes"][0]["fed_by"], json!([null, 1]));
+        assert_eq!(object["nodes"][0]["reach"]["pairs_told"], 300);
         assert_eq!(object["seed"]["requests"], 1_000);
         assert_eq!(object["nodes"][1]["id"].as_str().map(str::len), Some(40));
     }

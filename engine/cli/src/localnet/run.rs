@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use ringwire::gossip::Feeder;
 use ringwire_codec::NodeId;
 
 use super::args::{LocalnetArgs, Plan};
@@ -11,6 +12,7 @@ use super::ledger::Holding;
 use super::network::Network;
 use super::progress::Progress;
 use super::publisher::{Input, Publisher};
+use super::reach::Reach;
 use super::report::{Delay, NodeReport, Report, SeedReport};
 use super::tally::{Receipt, Tally};
 use crate::console;
@@ -55,6 +57,7 @@ struct NodeEnd {
     peers: usize,
     duplicates: u64,
     control_bytes: Option<u64>,
+    spread: node::Spread,
 }
 
 /// Everything between start and verdict. The receivers end when the engines do, so a copy that
@@ -81,19 +84,11 @@ fn spread(
                 .and_then(|formed| Ok((formed, publisher.publish_all(input, &mut progress)?)));
         progress.finish();
         let sent = publisher.sent();
-        let ends = network
-            .nodes()
-            .iter()
-            .map(|node| NodeEnd {
-                id: node.address().id,
-                peers: node.peer_ids().len(),
-                duplicates: node.duplicates(),
-                control_bytes: node.control_bytes(),
-            })
-            .collect();
+        let ends = network.nodes().iter().map(node_end).collect::<Vec<_>>();
         let seed = network.seed().map(seed_report);
         let stopped = network.shutdown();
         let (formed, elapsed) = published?;
+        let ends = ends.into_iter().collect::<Result<_, _>>()?;
         stopped.map(|()| Spread {
             formed,
             sent,
@@ -104,13 +99,24 @@ fn spread(
     })
 }
 
+fn node_end(node: &Node) -> Result<NodeEnd, Failure> {
+    Ok(NodeEnd {
+        id: node.address().id,
+        peers: node.peer_ids().len(),
+        duplicates: node.duplicates(),
+        control_bytes: node.control_bytes(),
+        spread: node.spread()?,
+    })
+}
+
 /// The verdict: a report if every node holds what was sent, else the first that does not.
 fn check(args: &LocalnetArgs, tally: &Tally, spread: Spread) -> Result<Report, Failure> {
     let mut nodes = Vec::with_capacity(spread.ends.len());
+    let ids: Vec<NodeId> = spread.ends.iter().map(|end| end.id).collect();
     for (number, end) in spread.ends.iter().enumerate() {
         let receipt = tally.receipt(number);
         compare(number, &receipt.holding, &spread.sent)?;
-        nodes.push(node_report(end, &receipt));
+        nodes.push(node_report(end, &receipt, &ids));
     }
     if let Some(fault) = tally.fault() {
         return Err(Failure::new(fault));
@@ -152,7 +158,7 @@ fn compare(number: usize, held: &Holding, sent: &Holding) -> Result<(), Failure>
     Err(Failure::new(format!("node {number}: {fault}")))
 }
 
-fn node_report(end: &NodeEnd, receipt: &Receipt) -> NodeReport {
+fn node_report(end: &NodeEnd, receipt: &Receipt, ids: &[NodeId]) -> NodeReport {
     let nanos = Duration::from_nanos;
     NodeReport {
         id: end.id.to_string(),
@@ -161,12 +167,23 @@ fn node_report(end: &NodeEnd, receipt: &Receipt) -> NodeReport {
         received_bytes: receipt.received_bytes,
         duplicates: end.duplicates,
         control_bytes: end.control_bytes,
+        reach: Reach::of(&end.spread.reaches),
+        fed_by: fed_by(&end.spread.feeders, ids),
         delay: Delay {
             p50: nanos(receipt.delays.value_at_quantile(0.50)),
             p99: nanos(receipt.delays.value_at_quantile(0.99)),
             max: nanos(receipt.delays.max()),
         },
     }
+}
+
+/// Which node sends the messages of each, by number.
+fn fed_by(feeders: &[Feeder], ids: &[NodeId]) -> Vec<Option<usize>> {
+    let of = |id: &NodeId| {
+        let feeder = feeders.iter().find(|feeder| feeder.origin == *id)?.feeder;
+        ids.iter().position(|id| *id == feeder)
+    };
+    ids.iter().map(of).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use ringwire_core::config::duration;
 
 use crate::config::{LoadedConfig, Source};
 use crate::failure::Failure;
+use crate::gossip::Gossip;
 use crate::home::Home;
 use crate::metrics::MetricsArgs;
 use crate::overrides::Overrides;
@@ -32,6 +33,9 @@ pub(crate) struct StartArgs {
     /// Whether to be a seed, instead of p2p.seed_mode; `ringwire seed` does more for that.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     seed_mode: Option<bool>,
+    /// How lines spread, instead of ringwire.gossip.
+    #[arg(long, value_enum)]
+    gossip: Option<Gossip>,
     /// Publish each line of standard input, as soon as there is a peer to hear it.
     #[arg(long)]
     pub(super) stdin: bool,
@@ -68,6 +72,13 @@ impl StartArgs {
                 .sources
                 .note("p2p.seed_mode", Source::Flag("--seed-mode"));
         }
+        if let Some(gossip) = self.gossip {
+            loaded.config.gossip = gossip;
+            loaded
+                .sources
+                .note("ringwire.gossip", Source::Flag("--gossip"));
+        }
+        let discovery = &mut loaded.config.engine.discovery;
         if discovery.seed_mode {
             loaded.fit_for_seed();
         }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tracing::error;
 
 use super::args::StartArgs;
-use super::line::{self, LINE_BYTES_MAX, LineSealer, Read};
+use super::line::{self, LineSealer, Read};
 use super::unsent::Unsent;
 use crate::failure::Failure;
 use crate::node::{Node, Publisher};
@@ -35,7 +35,7 @@ pub(super) enum End {
     Failed(Failure),
 }
 
-/// Lines read ahead of the publisher; each has up to 1 MiB.
+/// Lines read ahead of the publisher; each has up to 1 MiB, or 128 KiB by feeds.
 const READ_AHEAD: usize = 16;
 
 /// Pause between two looks for somebody to hear a line.
@@ -44,6 +44,7 @@ const PEER_PAUSE: Duration = Duration::from_millis(10);
 /// What becomes of standard input, as the main thread sees it.
 pub(super) struct Input {
     counts: Arc<Counts>,
+    line_bytes_max: usize,
     unsent: Unsent,
     /// How long to wait for a peer when the input can go no further without one; none waits for ever.
     peer_timeout: Option<Duration>,
@@ -73,10 +74,11 @@ impl Input {
         tell: Sender<End>,
     ) -> Result<Input, Failure> {
         let counts = Arc::new(Counts::default());
+        let line_bytes_max = node.config().gossip.line_bytes_max();
         let (lines, waiting) = sync_channel(READ_AHEAD);
         let (reading, telling) = (Arc::clone(&counts), tell.clone());
         threads::spawn("rw-stdin", move || {
-            if let Err(error) = read_lines(&lines, &reading) {
+            if let Err(error) = read_lines(&lines, &reading, line_bytes_max) {
                 let failure = Failure::new(format!("cannot read standard input: {error}"));
                 // Nobody listens any more if the node is ending already.
                 let _ = telling.send(End::Failed(failure));
@@ -90,6 +92,7 @@ impl Input {
         })?;
         Ok(Input {
             counts,
+            line_bytes_max,
             unsent: Unsent::default(),
             peer_timeout: args.exit_on_eof.then_some(args.peer_timeout),
             waiting_since: None,
@@ -164,15 +167,11 @@ impl Input {
 
     /// What is to be said of lines that were taken.
     fn faults(&self) -> impl Iterator<Item = String> {
+        let too_long = format!("skipped: longer than {} bytes", self.line_bytes_max);
+        let lost = "may be lost: the last peer left before they were surely sent";
         let faults = [
-            (
-                self.unsent.lost(),
-                "may be lost: the last peer left before they were surely sent",
-            ),
-            (
-                self.counts.too_long.load(Ordering::Acquire),
-                "skipped: longer than 1 MiB",
-            ),
+            (self.unsent.lost(), String::from(lost)),
+            (self.counts.too_long.load(Ordering::Acquire), too_long),
         ];
         let faults = faults.into_iter().filter(|(lines, _)| *lines > 0);
         faults.map(|(lines, words)| format!("{} {words}", number_of(lines as usize, "line")))
@@ -180,16 +179,20 @@ impl Input {
 }
 
 /// Reads line after line to the end of standard input.
-fn read_lines(lines: &SyncSender<Vec<u8>>, counts: &Counts) -> io::Result<()> {
+fn read_lines(
+    lines: &SyncSender<Vec<u8>>,
+    counts: &Counts,
+    line_bytes_max: usize,
+) -> io::Result<()> {
     let (mut input, mut number) = (io::stdin().lock(), 0_u64);
     loop {
         let mut line = Vec::new();
         number += 1;
-        match line::read(&mut input, &mut line)? {
+        match line::read(&mut input, &mut line, line_bytes_max)? {
             Read::End => break,
             Read::TooLong => {
                 counts.too_long.fetch_add(1, Ordering::AcqRel);
-                error!("line {number} of standard input is skipped: over {LINE_BYTES_MAX} bytes");
+                error!("line {number} of standard input is skipped: over {line_bytes_max} bytes");
             }
             Read::Line => {
                 counts.read.fetch_add(1, Ordering::AcqRel);

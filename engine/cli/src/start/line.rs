@@ -14,9 +14,6 @@ use bytes::{Bytes, BytesMut};
 /// Bytes before the line.
 const HEAD_BYTES: usize = 16;
 
-/// Bytes of the longest line.
-pub(super) const LINE_BYTES_MAX: usize = 1 << 20;
-
 /// Makes messages of lines.
 pub(super) struct LineSealer {
     mark: [u8; 8],
@@ -50,21 +47,25 @@ pub(super) fn open(message: &[u8]) -> Option<&[u8]> {
 pub(super) enum Read {
     /// A line, now in the buffer, without what ends it.
     Line,
-    /// A line over [`LINE_BYTES_MAX`], which was skipped.
+    /// A line that is too long, which was skipped.
     TooLong,
     /// The end of the input.
     End,
 }
 
-/// Reads a line into `line`.
+/// Reads a line of at most `bytes_max` into `line`.
 ///
 /// # Errors
 /// What the input says.
-pub(super) fn read(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<Read> {
+pub(super) fn read(
+    input: &mut dyn BufRead,
+    line: &mut Vec<u8>,
+    bytes_max: usize,
+) -> io::Result<Read> {
     line.clear();
     // One byte for the newline, and one that tells a line that is too long.
     let read = (&mut *input)
-        .take(LINE_BYTES_MAX as u64 + 2)
+        .take(bytes_max as u64 + 2)
         .read_until(b'\n', line)?;
     if read == 0 {
         return Ok(Read::End);
@@ -73,7 +74,7 @@ pub(super) fn read(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<Re
     if is_whole {
         line.pop();
     }
-    if line.len() <= LINE_BYTES_MAX {
+    if line.len() <= bytes_max {
         return Ok(Read::Line);
     }
     line.clear();
@@ -103,6 +104,8 @@ fn skip_to_newline(input: &mut dyn BufRead) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    const LINE_BYTES_MAX: usize = 1000;
+
     #[test]
     fn a_line_said_twice_is_two_messages() {
         let mut sealer = LineSealer::new([7; 8]);
@@ -122,7 +125,7 @@ mod tests {
     #[test]
     fn lines_are_read_with_and_without_a_last_newline() {
         let (mut input, mut line, mut lines) = (&b"one\n\ntwo"[..], Vec::new(), Vec::new());
-        while read(&mut input, &mut line).expect("a sound input") == Read::Line {
+        while read(&mut input, &mut line, LINE_BYTES_MAX).expect("a sound input") == Read::Line {
             lines.push(line.clone());
         }
         assert_eq!(lines, [&b"one"[..], b"", b"two"]);
@@ -139,13 +142,27 @@ mod tests {
             let (text, mut line) = ("x".repeat(len), Vec::new());
             let ended = text.clone() + "\nnext";
             let mut input = ended.as_bytes();
-            assert_eq!(read(&mut input, &mut line).expect("sound"), found, "{len}");
+            assert_eq!(
+                read(&mut input, &mut line, LINE_BYTES_MAX).expect("sound"),
+                found,
+                "{len}"
+            );
             assert_eq!(line.len(), if found == Read::Line { len } else { 0 });
-            assert_eq!(read(&mut input, &mut line).expect("sound"), Read::Line);
+            assert_eq!(
+                read(&mut input, &mut line, LINE_BYTES_MAX).expect("sound"),
+                Read::Line
+            );
             assert_eq!(line, b"next");
             let mut input = text.as_bytes();
-            assert_eq!(read(&mut input, &mut line).expect("sound"), found, "{len}");
-            assert_eq!(read(&mut input, &mut line).expect("sound"), Read::End);
+            assert_eq!(
+                read(&mut input, &mut line, LINE_BYTES_MAX).expect("sound"),
+                found,
+                "{len}"
+            );
+            assert_eq!(
+                read(&mut input, &mut line, LINE_BYTES_MAX).expect("sound"),
+                Read::End
+            );
         }
     }
 }

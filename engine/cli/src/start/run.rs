@@ -12,7 +12,6 @@ use super::output::{self, Style};
 use crate::console;
 use crate::control::{Control, Lock};
 use crate::failure::Failure;
-use crate::gossip::Gossip;
 use crate::metrics::{MetricsServer, Settings};
 use crate::node::Node;
 use crate::reload::{Read, Reloader};
@@ -42,7 +41,8 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     let key = args.home.load_node_key(&loaded.config)?;
     let lock = Lock::take(&args.home)?;
     let addr_book = args.home.addr_book(&loaded.config)?;
-    let node = Node::start(loaded.config.clone(), key, Some(&addr_book), Gossip::Flood)?;
+    let gossip = loaded.config.gossip;
+    let node = Node::start(loaded.config.clone(), key, Some(&addr_book), gossip)?;
     stop.begin();
     let load = args.clone();
     let read = Read {

@@ -295,7 +295,7 @@ fn lines_accepted_for_a_peer_that_went_away_are_not_taken_for_sent() {
         let _ = stdin.write_all(line.repeat(400).as_bytes());
     });
     report_when(speaker.home.path(), |report| {
-        report["peers"][0]["queued_messages"]["0x70"].as_u64() > Some(0)
+        report["peers"][0]["queued_messages"]["0x72"].as_u64() > Some(0)
     });
     listener.child.kill().expect("it runs");
     let (code, said) = speaker.ended();
@@ -326,7 +326,10 @@ fn a_line_that_is_too_long_is_skipped_and_told_and_the_others_are_sent() {
         said.contains("line 2 of standard input is skipped"),
         "{said}"
     );
-    assert!(said.contains("1 line skipped: longer than 1 MiB"), "{said}");
+    assert!(
+        said.contains("1 line skipped: longer than 131008 bytes"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -18,11 +18,14 @@
 
 mod acceptance;
 mod backlog;
+mod bridge;
 mod config;
 mod counters;
 mod feeds;
+mod joined;
 mod known;
 mod large;
+mod line;
 mod outbox;
 mod reactor;
 mod retained;
@@ -31,7 +34,10 @@ mod slow;
 
 pub use acceptance::Acceptance;
 pub use config::FloodConfig;
-pub use feeds::{Feeds, FeedsConfig};
+pub use feeds::{
+    Check, CheckAnswer, CheckId, Feeder, Feeds, FeedsConfig, HowFar, MessageReach, WhoFeeds,
+};
+pub use joined::{bridge_to_feeds, bridge_to_flood};
 pub use large::{Large, LargeConfig, Publish, PublishRefused};
 pub use reactor::Flood;
 pub use ringwire_gossip::coded::PAYLOAD_BYTES_MAX as LARGE_BYTES_MAX;

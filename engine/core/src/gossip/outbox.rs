@@ -1,71 +1,24 @@
-//! [`Outbox`]: what waits for room in a peer's two channels.
+//! [`Outbox`]: what waits for room in a peer's two channels, the most urgent first.
 
-use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::ChannelId;
+use ringwire_gossip::feeds::{Order, with_left};
 
+use super::line::{Line, Waiting};
 use crate::error::TrySendError;
 use crate::peer::PeerKey;
 use crate::reactor::{Context, Reactor};
+use crate::time::Instant;
+
+pub(super) use super::line::LineLimits;
 
 /// A channel, and how much may wait for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LineConfig {
     pub(super) channel: ChannelId,
-    pub(super) messages_max: usize,
-    pub(super) bytes_max: usize,
-}
-
-/// What waits for one channel of one peer.
-#[derive(Debug)]
-struct Line {
-    config: LineConfig,
-    waiting: VecDeque<Bytes>,
-    bytes: usize,
-}
-
-impl Line {
-    fn new(config: LineConfig) -> Self {
-        Line {
-            config,
-            waiting: VecDeque::new(),
-            bytes: 0,
-        }
-    }
-
-    /// Lets a message wait; false if too much waits.
-    fn push(&mut self, message: Bytes) -> bool {
-        let LineConfig {
-            messages_max,
-            bytes_max,
-            ..
-        } = self.config;
-        let has_room = self.waiting.len() < messages_max && self.bytes < bytes_max;
-        if has_room {
-            self.bytes += message.len();
-            self.waiting.push_back(message);
-        }
-        has_room
-    }
-
-    fn drain<R: Reactor>(&mut self, cx: &mut Context<'_, R>, to: PeerKey) {
-        while let Some(message) = self.waiting.pop_front() {
-            let len = message.len();
-            if let Err(TrySendError::Full(message)) = cx.try_send(to, self.config.channel, message)
-            {
-                self.waiting.push_front(message);
-                return;
-            }
-            // Any other refusal is of a peer that is about to be removed.
-            self.bytes -= len;
-        }
-    }
-
-    fn clear(&mut self) {
-        self.waiting.clear();
-        self.bytes = 0;
-    }
+    pub(super) limits: LineLimits,
 }
 
 /// Whether a peer can be sent to.
@@ -92,17 +45,24 @@ pub(super) enum Which {
 pub(super) struct Outbox {
     state: State,
     peer: PeerKey,
-    control: Line,
-    bodies: Line,
+    control: (ChannelId, Line),
+    bodies: (ChannelId, Line),
+    /// Messages that were dropped because their time was over, since somebody asked.
+    expired: u64,
+    /// Whether it was told that bodies wait.
+    is_behind: bool,
 }
 
 impl Outbox {
     pub(super) fn new(peer: PeerKey, control: LineConfig, bodies: LineConfig) -> Self {
+        let line = |config: LineConfig| (config.channel, Line::new(config.limits));
         Outbox {
             state: State::Early,
             peer,
-            control: Line::new(control),
-            bodies: Line::new(bodies),
+            control: line(control),
+            bodies: line(bodies),
+            expired: 0,
+            is_behind: false,
         }
     }
 
@@ -115,49 +75,95 @@ impl Outbox {
     /// The peer is being stopped.
     pub(super) fn stop(&mut self) {
         self.state = State::Stopped;
-        self.control.clear();
-        self.bodies.clear();
+        self.control.1.clear();
+        self.bodies.1.clear();
     }
 
-    /// Sends a message; false if it is left out, because too much waits for the peer.
+    /// Sends a message, in its order among those that wait. Returns how many were left out, because too much
+    /// waits for the peer: this one, or some of a lower priority.
     pub(super) fn send<R: Reactor>(
         &mut self,
         cx: &mut Context<'_, R>,
         which: Which,
+        order: Order,
         message: Bytes,
-    ) -> bool {
-        let line = match which {
+    ) -> usize {
+        if self.state == State::Stopped {
+            return 0;
+        }
+        let (_, line) = match which {
             Which::Control => &mut self.control,
             Which::Bodies => &mut self.bodies,
         };
-        let is_taken = self.state == State::Stopped || line.push(message);
-        if self.state == State::Up {
-            line.drain(cx, self.peer);
-        }
-        is_taken
+        let left_out = line.push(now(cx), order, message);
+        self.drain_one(cx, which);
+        left_out
     }
 
     /// Sends what there is room for.
     pub(super) fn drain<R: Reactor>(&mut self, cx: &mut Context<'_, R>) {
-        if self.state == State::Up {
-            self.control.drain(cx, self.peer);
-            self.bodies.drain(cx, self.peer);
+        self.drain_one(cx, Which::Control);
+        self.drain_one(cx, Which::Bodies);
+    }
+
+    fn drain_one<R: Reactor>(&mut self, cx: &mut Context<'_, R>, which: Which) {
+        if self.state != State::Up {
+            return;
+        }
+        let (channel, line) = match which {
+            Which::Control => &mut self.control,
+            Which::Bodies => &mut self.bodies,
+        };
+        let now = now(cx);
+        while let Some((place, waiting)) = line.pop() {
+            if waiting.ends_at.is_some_and(|ends_at| ends_at <= now) {
+                self.expired += 1;
+                continue;
+            }
+            let message = on_the_wire(&waiting, now);
+            if let Err(TrySendError::Full(_)) = cx.try_send(self.peer, *channel, message) {
+                line.put_back(place, waiting);
+                return;
+            }
+            // Any other refusal is of a peer that is about to be removed.
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.control.waiting.is_empty() && self.bodies.waiting.is_empty()
+        self.control.1.is_empty() && self.bodies.1.is_empty()
     }
 
     /// Bytes of bodies that wait.
     pub(super) fn bodies_bytes(&self) -> usize {
-        self.bodies.bytes
+        self.bodies.1.bytes()
     }
 
     /// Drops the bodies that wait. Returns how many there were.
     pub(super) fn leave_bodies_out(&mut self) -> usize {
-        let count = self.bodies.waiting.len();
-        self.bodies.clear();
-        count
+        self.bodies.1.leave_bodies_out()
     }
+
+    /// Whether bodies wait, if that has changed since the last call.
+    pub(super) fn take_behind(&mut self) -> Option<bool> {
+        let is_behind = !self.bodies.1.is_empty();
+        let was_behind = std::mem::replace(&mut self.is_behind, is_behind);
+        (is_behind != was_behind).then_some(is_behind)
+    }
+
+    /// Messages that were dropped because their time was over, since the last call.
+    pub(super) fn take_expired(&mut self) -> u64 {
+        std::mem::take(&mut self.expired)
+    }
+}
+
+/// The message with the time that is left to it now: it may have waited.
+fn on_the_wire(waiting: &Waiting, now: Duration) -> Bytes {
+    match waiting.ends_at {
+        Some(ends_at) => with_left(&waiting.message, ends_at.saturating_sub(now)),
+        None => waiting.message.clone(),
+    }
+}
+
+fn now<R: Reactor>(cx: &Context<'_, R>) -> Duration {
+    cx.now() - Instant::ZERO
 }

@@ -29,12 +29,14 @@
 //! spreads them once: a message is its content.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::ChannelId;
 
 use super::acceptance::{Acceptance, Validator};
 use super::backlog::{Backlog, Fresh};
+use super::bridge::{Bridge, FromFeeds, FromFlood};
 use super::config::FloodConfig;
 use super::counters::Counters;
 use super::retained::{Change, Retained};
@@ -43,7 +45,7 @@ use super::slow::{LOOK_PERIOD, Standing};
 use crate::document::Document;
 use crate::error::CloseReason;
 use crate::peer::{PeerInfo, PeerKey, ShardId};
-use crate::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+use crate::reactor::{Answers, ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
 
 /// What shards tell each other.
 #[derive(Clone, Debug)]
@@ -66,6 +68,8 @@ pub enum FloodNote {
         /// Whether it is.
         is_held_back: bool,
     },
+    /// The feeds take no more, so that all who flood are held back; or they do again.
+    HoldBackAll(bool),
 }
 
 /// A message between shards.
@@ -73,12 +77,30 @@ pub enum FloodNote {
 pub struct Gossip {
     digest: Digest,
     source: Source,
+    way: Way,
     body: Bytes,
 }
 
-/// The one timer of the reactor: look for slow peers.
-#[derive(Debug)]
-pub struct Look;
+/// How a message came to the node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    /// By flooding, or from the node's publishers.
+    Flood,
+    /// By feeds: see [`super::bridge`].
+    Feeds,
+}
+
+/// What the reactor does later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FloodTimer {
+    /// Look for slow peers.
+    Look,
+    /// Ask whether the feeds take more.
+    Bridge,
+}
+
+/// Who floods is held back for so long until the feeds are asked again whether they take more.
+const BRIDGE_PAUSE: Duration = Duration::from_millis(50);
 
 /// A shard's part of the budget is no smaller, however many shards there are: one turn of a shard
 /// takes so much from publishers and peers before these hear that they are held back.
@@ -86,15 +108,20 @@ const SHARD_BUDGET_MIN: usize = 16 * 1024 * 1024;
 /// A source has at most one in so many of the bytes that may wait for one peer.
 const SOURCE_SHARE: usize = 4;
 
+type ToFeeds = Bridge<Flood, FromFlood, bool>;
+
 /// The flooding gossip reactor. One instance per shard, all with the same configuration.
 pub struct Flood {
     config: FloodConfig,
     validator: Option<Validator>,
+    bridge: Option<ToFeeds>,
     seen: Seen,
     peers: BTreeMap<PeerKey, Backlog>,
     retained: Retained,
     /// Who is held back, and on the word of which shards.
     held_back: BTreeMap<Source, BTreeSet<ShardId>>,
+    /// The shards whose feeds take no more.
+    full_feeds: BTreeSet<ShardId>,
     is_look_planned: bool,
     counters: Counters,
 }
@@ -105,6 +132,8 @@ impl Flood {
         let source_max = config.backlog_bytes_max / SOURCE_SHARE;
         Flood {
             validator: None,
+            bridge: None,
+            full_feeds: BTreeSet::new(),
             seen: Seen::new(config.seen_max, config.seen_span),
             peers: BTreeMap::new(),
             retained: Retained::new(config.budget_bytes, source_max),
@@ -131,8 +160,19 @@ impl Flood {
         self
     }
 
+    pub(super) fn with_bridge(mut self, bridge: ToFeeds) -> Self {
+        self.bridge = Some(bridge);
+        self
+    }
+
     fn channel(&self) -> ChannelId {
         self.config.channel.id
+    }
+
+    /// Whether a peer gets what is flooded: not if it gets the same by feeds.
+    fn floods_to(&self, peer: &PeerInfo) -> bool {
+        let by_feeds = |bridge: &ToFeeds| peer.has_channel(bridge.channel());
+        peer.has_channel(self.channel()) && !self.bridge.as_ref().is_some_and(by_feeds)
     }
 
     /// Peers for which messages wait beside their channel's queue.
@@ -162,19 +202,26 @@ impl Flood {
         {
             return Ok(());
         }
-        let source = source.map(|peer| peer.id);
-        let owner = owner_of(&digest, cx.shard_count());
-        if owner == cx.shard() {
-            self.decide(cx, owner, digest, source, body);
-        } else {
-            let gossip = Gossip {
+        self.claim(
+            cx,
+            Gossip {
                 digest,
-                source,
+                source: source.map(|peer| peer.id),
+                way: Way::Flood,
                 body,
-            };
+            },
+        );
+        Ok(())
+    }
+
+    /// Has the owner of the message's id decide whether it is new.
+    fn claim(&mut self, cx: &mut Context<'_, Self>, gossip: Gossip) {
+        let owner = owner_of(&gossip.digest, cx.shard_count());
+        if owner == cx.shard() {
+            self.decide(cx, owner, gossip);
+        } else {
             cx.send_note(owner, FloodNote::Claim(gossip));
         }
-        Ok(())
     }
 
     /// Remembers that the peer has the message, if it could be sent to it otherwise: it may wait
@@ -221,29 +268,80 @@ impl Flood {
     }
 
     /// Decides, as the owner of the id, about a message that shard `origin` got or published.
-    fn decide(
-        &mut self,
-        cx: &mut Context<'_, Self>,
-        origin: ShardId,
-        digest: Digest,
-        source: Source,
-        body: Bytes,
-    ) {
-        if !self.seen.insert(cx.now(), source, digest) {
+    fn decide(&mut self, cx: &mut Context<'_, Self>, origin: ShardId, gossip: Gossip) {
+        if !self.seen.insert(cx.now(), gossip.source, gossip.digest) {
             self.counters.duplicates += 1;
             return;
         }
+        if gossip.way == Way::Flood
+            && let Some(bridge) = &self.bridge
+            && !bridge.ask(cx, FromFlood(Some(gossip.body.clone())))
+        {
+            self.hold_back_all(cx);
+        }
         for shard in (0..cx.shard_count()).map(ShardId) {
-            let delivers = shard == origin && source.is_some();
+            let delivers = shard == origin && gossip.source.is_some();
             if shard == cx.shard() {
-                self.spread(cx, digest, source, delivers, body.clone());
-            } else {
-                let gossip = Gossip {
+                let Gossip {
                     digest,
                     source,
-                    body: body.clone(),
-                };
+                    body,
+                    ..
+                } = gossip.clone();
+                self.spread(cx, digest, source, delivers, body);
+            } else {
+                let gossip = gossip.clone();
                 cx.send_note(shard, FloodNote::Spread { gossip, delivers });
+            }
+        }
+    }
+
+    // ---- the bridge ---------------------------------------------------------------------------
+
+    /// The feeds of this shard take no more: whoever floods waits.
+    fn hold_back_all(&mut self, cx: &mut Context<'_, Self>) {
+        let here = cx.shard();
+        if self.full_feeds.contains(&here) {
+            return;
+        }
+        cx.set_timer(BRIDGE_PAUSE, FloodTimer::Bridge);
+        self.set_full(cx, here, true);
+        cx.send_note_to_others(&FloodNote::HoldBackAll(true));
+    }
+
+    /// Asks whether the feeds of this shard take more again.
+    fn look_at_feeds(&mut self, cx: &mut Context<'_, Self>) {
+        let has_room = self
+            .bridge
+            .as_ref()
+            .is_none_or(|bridge| bridge.ask(cx, FromFlood(None)));
+        if has_room {
+            let here = cx.shard();
+            self.set_full(cx, here, false);
+            cx.send_note_to_others(&FloodNote::HoldBackAll(false));
+        } else {
+            cx.set_timer(BRIDGE_PAUSE, FloodTimer::Bridge);
+        }
+    }
+
+    /// The feeds of a shard take no more, or do again.
+    fn set_full(&mut self, cx: &mut Context<'_, Self>, shard: ShardId, is_full: bool) {
+        let was_full = !self.full_feeds.is_empty();
+        match is_full {
+            true => self.full_feeds.insert(shard),
+            false => self.full_feeds.remove(&shard),
+        };
+        let is_full = !self.full_feeds.is_empty();
+        if is_full == was_full {
+            return;
+        }
+        let channel = self.channel();
+        for backlog in self.peers.values() {
+            let held_back_too = self.held_back.contains_key(&Some(backlog.id()));
+            match is_full {
+                true => cx.hold_back(backlog.key(), channel),
+                false if held_back_too => {}
+                false => cx.release(backlog.key(), channel),
             }
         }
     }
@@ -294,7 +392,7 @@ impl Flood {
         }
         if self.retained.total() > 0 && !self.is_look_planned {
             self.is_look_planned = true;
-            cx.set_timer(LOOK_PERIOD, Look);
+            cx.set_timer(LOOK_PERIOD, FloodTimer::Look);
         }
     }
 
@@ -324,6 +422,7 @@ impl Flood {
             let (key, channel) = (backlog.key(), self.channel());
             match is_held_back {
                 true => cx.hold_back(key, channel),
+                false if !self.full_feeds.is_empty() => {}
                 false => cx.release(key, channel),
             }
         }
@@ -392,7 +491,7 @@ impl Reactor for Flood {
     /// included.
     type Peer = ();
     type Note = FloodNote;
-    type Timer = Look;
+    type Timer = FloodTimer;
 
     fn channels(&self) -> Vec<ChannelDescriptor> {
         vec![self.config.channel.clone()]
@@ -406,13 +505,13 @@ impl Reactor for Flood {
     }
 
     fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, _: &mut ()) {
-        if !peer.has_channel(self.channel()) {
+        if !self.floods_to(peer) {
             return;
         }
         let backlog = Backlog::new(peer.key, peer.id, self.channel());
         self.peers.insert(peer.key, backlog);
         // What it brought in a former life may still wait.
-        if self.held_back.contains_key(&Some(peer.id)) {
+        if self.held_back.contains_key(&Some(peer.id)) || !self.full_feeds.is_empty() {
             cx.hold_back(peer.key, self.channel());
         }
     }
@@ -449,7 +548,7 @@ impl Reactor for Flood {
     }
 
     fn has_room(&self, _channel: ChannelId) -> bool {
-        !self.held_back.contains_key(&None)
+        !self.held_back.contains_key(&None) && self.full_feeds.is_empty()
     }
 
     fn publish(&mut self, cx: &mut Context<'_, Self>, channel: ChannelId, message: Bytes) {
@@ -466,16 +565,14 @@ impl Reactor for Flood {
 
     fn handle_note(&mut self, cx: &mut Context<'_, Self>, from: ShardId, note: FloodNote) {
         match note {
-            FloodNote::Claim(Gossip {
-                digest,
-                source,
-                body,
-            }) => self.decide(cx, from, digest, source, body),
+            FloodNote::Claim(gossip) => self.decide(cx, from, gossip),
+            FloodNote::HoldBackAll(is_full) => self.set_full(cx, from, is_full),
             FloodNote::Spread { gossip, delivers } => {
                 let Gossip {
                     digest,
                     source,
                     body,
+                    ..
                 } = gossip;
                 // The owner has decided: from now on this shard knows the message by itself.
                 self.seen.insert(cx.now(), source, digest);
@@ -491,13 +588,18 @@ impl Reactor for Flood {
     fn note_bytes(note: &FloodNote) -> usize {
         match note {
             FloodNote::Claim(gossip) | FloodNote::Spread { gossip, .. } => gossip.body.len(),
-            FloodNote::HoldBack { .. } => 0,
+            FloodNote::HoldBack { .. } | FloodNote::HoldBackAll(_) => 0,
         }
     }
 
-    fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, _: Look) {
-        self.is_look_planned = false;
-        self.look(cx);
+    fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, timer: FloodTimer) {
+        match timer {
+            FloodTimer::Look => {
+                self.is_look_planned = false;
+                self.look(cx);
+            }
+            FloodTimer::Bridge => self.look_at_feeds(cx),
+        }
     }
 
     fn remove_peer(
@@ -532,6 +634,28 @@ impl Reactor for Flood {
         let mut figures = self.counters.figures(self.retained.highest());
         figures.push(("gossip_peers_behind", self.peers_behind()));
         figures
+    }
+}
+
+impl Answers<FromFeeds> for Flood {
+    type Answer = ();
+
+    /// Takes what is good by feeds, unless it is known by its content.
+    fn answer(&mut self, cx: &mut Context<'_, Self>, FromFeeds { from, message }: FromFeeds) {
+        let digest = *blake3::hash(&message).as_bytes();
+        if self.seen.contains(&digest) {
+            self.counters.duplicates += 1;
+            return;
+        }
+        self.claim(
+            cx,
+            Gossip {
+                digest,
+                source: from,
+                way: Way::Feeds,
+                body: message,
+            },
+        );
     }
 }
 

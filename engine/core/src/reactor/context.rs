@@ -251,6 +251,23 @@ impl<'a, R: Reactor> Context<'a, R> {
         self.host.ask(Ask::new::<Other, Q>(question))?.into_value()
     }
 
+    /// As [`Context::ask`]; of several reactors of the type it is the one that owns the channel.
+    ///
+    /// # Errors
+    /// As [`Context::ask`].
+    pub fn ask_on<Other, Q>(
+        &mut self,
+        channel: ChannelId,
+        question: Q,
+    ) -> Result<Other::Answer, AskError>
+    where
+        Other: Answers<Q>,
+        Q: Send + 'static,
+    {
+        let ask = Ask::new::<Other, Q>(question).on(channel);
+        self.host.ask(ask)?.into_value()
+    }
+
     /// Has a document kept, in place of an earlier one of the same name. It is written behind the
     /// shard's back, and again when the disk refuses it. Names belong to the whole node: of two
     /// instances or reactors that save one, the last has its way.

@@ -48,8 +48,16 @@ pub(super) enum Due {
     Ask {
         /// `None` if nobody was asked, or who was is gone.
         failed: Option<Slot>,
+        /// Whether that link sends other messages meanwhile.
+        is_at_work: bool,
     },
 }
+
+/// Nobody has failed.
+const ASK: Due = Due::Ask {
+    failed: None,
+    is_at_work: false,
+};
 
 /// What is to be done about a message of the origin.
 pub(super) fn due(now: Duration, open: &Open, state: &OriginState, links: &Links) -> Due {
@@ -64,7 +72,7 @@ pub(super) fn due(now: Duration, open: &Open, state: &OriginState, links: &Links
             received_bytes,
         } => {
             let Some(link) = links.get(slot) else {
-                return Due::Ask { failed: None };
+                return ASK;
             };
             let is_busy = link.received_bytes() > received_bytes;
             let time = link.answer_time();
@@ -72,8 +80,10 @@ pub(super) fn due(now: Duration, open: &Open, state: &OriginState, links: &Links
             if is_busy && now < at + patience {
                 Due::Wait(now + time)
             } else {
-                let failed = Some(slot);
-                Due::Ask { failed }
+                Due::Ask {
+                    failed: Some(slot),
+                    is_at_work: link.is_at_work(at),
+                }
             }
         }
     }
@@ -85,7 +95,7 @@ fn due_from_feed(now: Duration, open: &Open, feed: Option<&Link>, lateness: Smoo
     if is_busy && now < open.first_at() + PATIENCE {
         Due::Wait(now + lateness.bound().clamp(GRACE_MIN, GRACE_MAX))
     } else {
-        Due::Ask { failed: None }
+        ASK
     }
 }
 

@@ -83,6 +83,8 @@ pub struct Counters {
     pub blamed: u64,
     /// Bodies that were not kept for the owner to check, because too many wait.
     pub unchecked_refused: u64,
+    /// Messages that came, or were good, when their time was over: they went no further.
+    pub expired: u64,
     /// Links that the owner was told to close.
     pub closed: u64,
 }

@@ -11,11 +11,12 @@ use super::held::{HeldMessages, Key};
 use super::link::Link;
 use super::message::{
     Alias, Body, DIGEST_ENTRIES_MAX, DigestEntry, FeedMessage, List, Name, Part, encode_digest,
-    encode_have, encode_want,
+    encode_have, encode_over, encode_want,
 };
 use super::open::{OpenMessages, Stage};
 use super::origins::OriginIndex;
 use super::output::{CloseReason, Delivery, Lane, Output, Verdict};
+use super::reach::{Reach, Reaches};
 use super::refusal::Refusal;
 use super::routes::Routes;
 use super::slot::{Slot, Slots};
@@ -43,6 +44,7 @@ pub struct Feeds {
     open: OpenMessages,
     held: HeldMessages,
     unchecked: UncheckedMessages,
+    reaches: Reaches,
     next_seq: u64,
     digests: DigestRounds,
     backlog: Duration,
@@ -61,6 +63,7 @@ impl Feeds {
             open: OpenMessages::default(),
             held: HeldMessages::new(config.keep, config.keep_bytes_max),
             unchecked: UncheckedMessages::default(),
+            reaches: Reaches::default(),
             next_seq: first_seq,
             digests: DigestRounds::default(),
             backlog: Duration::ZERO,
@@ -91,6 +94,7 @@ impl Feeds {
             self.forget_word(now, key, slot);
         }
         self.unchecked.handle_link_down(slot);
+        self.reaches.handle_link_down(slot);
     }
 
     /// A neighbour's message.
@@ -123,6 +127,7 @@ impl Feeds {
                 Ok(())
             }
             FeedMessage::Digest(entries) => self.handle_digest(now, slot, entries),
+            FeedMessage::Over(names) => self.handle_over(now, slot, names),
         }
     }
 
@@ -150,6 +155,7 @@ impl Feeds {
         self.routes
             .origin_mut(OriginIndex::OWN)
             .handle_accepted(now, seq);
+        self.reaches.insert(now, seq);
         self.held.insert(now, key, left_ms, bytes.clone());
         // Who has said nothing of this node's messages yet gets them: the first hop is never the one that
         // waits for a request.
@@ -238,6 +244,14 @@ impl Feeds {
         self.backlog = backlog;
     }
 
+    /// Bodies wait for the link, or do not any more. As long as they do it is told of no messages: it would ask for what
+    /// waits for it already.
+    pub fn set_behind(&mut self, slot: Slot, is_behind: bool) {
+        if let Some(link) = self.routes.link_mut(slot) {
+            link.set_behind(is_behind);
+        }
+    }
+
     /// What was counted since the start.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -247,6 +261,21 @@ impl Feeds {
     pub fn feed_of(&self, origin: &Origin) -> Option<Slot> {
         let index = self.routes.find(origin)?;
         self.routes.origin(index).choice().feed()
+    }
+
+    /// How far this node's last messages have come among its neighbours, the oldest first.
+    pub fn reaches(&self) -> impl Iterator<Item = Reach> + '_ {
+        self.reaches.iter()
+    }
+
+    /// The links.
+    pub fn slots(&self) -> Slots {
+        self.routes.links().slots()
+    }
+
+    /// The origins that have a feed, and which link that is.
+    pub fn feeds(&self) -> impl Iterator<Item = (Origin, Slot)> + '_ {
+        self.routes.feeds()
     }
 
     /// Messages of which something was heard and that are not over yet.
@@ -260,6 +289,7 @@ impl Feeds {
             + self.open.bytes()
             + self.held.index_bytes()
             + self.unchecked.index_bytes()
+            + self.reaches.bytes()
     }
 
     /// Bytes of messages that are remembered.
@@ -292,6 +322,7 @@ impl Feeds {
         if origin == OriginIndex::OWN {
             // It is ours, of a former life perhaps, or somebody says so. We know what we have published.
             self.counters.duplicates += amount.0 as u64;
+            self.reaches.note(body.seq, slot);
             self.routes.tell(origin, &[(slot, Part::Quiet)]);
             return Ok(());
         }
@@ -398,17 +429,7 @@ impl Feeds {
     /// Who sent the message is to blame. Another link may send the true one.
     fn blame(&mut self, now: Duration, key: Key, slot: Option<Slot>) {
         self.counters.blamed += 1;
-        if let Some(open) = self.open.get_mut(key) {
-            open.wait_again();
-            if let Some(slot) = slot {
-                open.forget_link(slot);
-            }
-            if open.is_lost() {
-                self.forget_message(key);
-            } else {
-                self.open.set_due(key, now);
-            }
-        }
+        self.forget_word_of(now, key, slot);
         if let Some(slot) = slot
             && let Some(link) = self.routes.link_mut(slot)
             && link.handle_blamed(now)
@@ -442,6 +463,10 @@ impl Feeds {
             let answered_after = asked_at.map(|asked_at| came_at.saturating_sub(asked_at));
             self.note_sent(from, answered_after);
         }
+        let Some(left_ms) = self.left_after(now, from, came_at, left_ms) else {
+            self.counters.expired += 1;
+            return self.forget_word_of(now, key, from);
+        };
         if !self.note_had(now, key) {
             return self.forget_message(key);
         }
@@ -453,6 +478,9 @@ impl Feeds {
             return self.forget_message(key);
         }
         self.counters.accepted += 1;
+        if let Some(link) = from.and_then(|from| self.routes.link_mut(from)) {
+            link.handle_good(now);
+        }
         self.end_promise(key);
         let mut spoke = Slots::default();
         let mut first_at = now;
@@ -465,24 +493,53 @@ impl Feeds {
         let is_fresh = now <= first_at + CLOSE;
         let since = if is_fresh { first_at } else { now };
         self.open.set_due(key, since + CLOSE);
-        let passed = self.routes.links().one_way(from) + now.saturating_sub(came_at);
-        let passed_ms = u32::try_from(passed.as_millis()).unwrap_or(u32::MAX);
-        let is_over = left_ms > 0 && left_ms <= passed_ms.max(1);
-        let urgent = delivery.urgent;
-        if !is_over {
-            let left_ms = left_ms.saturating_sub(passed_ms.max(1));
-            let body = body_of(&delivery, origin.alias(), seq, left_ms);
-            let bytes = FeedMessage::Body(body)
-                .encode()
-                .expect("it was read with its bounds");
-            self.held.insert(now, key, left_ms, bytes.clone());
-            let state = self.routes.origin(origin);
-            let others = self.routes.links().slots().without(spoke);
-            let part = |slot| (slot, self.routes.links().wanted(slot, state));
-            let to = others.iter().map(part).collect();
-            self.pass_on(to, key, body_lane(urgent), &bytes);
-        }
+        let body = body_of(&delivery, origin.alias(), seq, left_ms);
+        let bytes = FeedMessage::Body(body)
+            .encode()
+            .expect("it was read with its bounds");
+        self.held.insert(now, key, left_ms, bytes.clone());
+        let state = self.routes.origin(origin);
+        let others = self.routes.links().slots().without(spoke);
+        let part = |slot| (slot, self.routes.links().wanted(slot, state));
+        let to = others.iter().map(part).collect();
+        self.pass_on(to, key, body_lane(delivery.urgent), &bytes);
         self.deliver(from, delivery, is_good);
+    }
+
+    /// What this link sent does not count. Another may have the message with time left: whoever sends it says what is
+    /// left, and nobody signs that, so one that says too little must not silence the others.
+    fn forget_word_of(&mut self, now: Duration, key: Key, slot: Option<Slot>) {
+        let Some(open) = self.open.get_mut(key) else {
+            return;
+        };
+        open.wait_again();
+        if let Some(slot) = slot {
+            open.forget_link(slot);
+        }
+        if open.is_lost() {
+            self.forget_message(key);
+        } else {
+            self.open.set_due(key, now);
+        }
+    }
+
+    /// What is left now of a message's time, in milliseconds, 0 for ever: less what it took on the way here, and
+    /// since it came. `None` when its time is over.
+    fn left_after(
+        &self,
+        now: Duration,
+        from: Option<Slot>,
+        came_at: Duration,
+        left_ms: u32,
+    ) -> Option<u32> {
+        if left_ms == 0 {
+            return Some(0);
+        }
+        let passed = self.routes.links().one_way(from) + now.saturating_sub(came_at);
+        let passed_ms = u32::try_from(passed.as_millis()).unwrap_or(u32::MAX).max(1);
+        left_ms
+            .checked_sub(passed_ms)
+            .filter(|left_ms| *left_ms > 0)
     }
 
     /// Gives the messages of a body to the application, one by one.
@@ -513,7 +570,11 @@ impl Feeds {
         for (slot, part) in to {
             match part {
                 Part::Quiet => (),
-                Part::Backup if self.backlog > BACKLOG_MAX => self.counters.kept_back += 1,
+                Part::Backup
+                    if self.backlog > BACKLOG_MAX || self.routes.links().is_behind(slot) =>
+                {
+                    self.counters.kept_back += 1;
+                }
                 Part::Backup => {
                     self.routes.name_origin(slot, Lane::Control, origin);
                     let alias = origin.alias();
@@ -564,6 +625,7 @@ impl Feeds {
             }
         } else if origin == OriginIndex::OWN {
             // We know what we have published.
+            self.reaches.note(seq, slot);
             self.routes.tell(origin, &[(slot, Part::Quiet)]);
         } else if !self.routes.origin(origin).window().contains(seq) {
             if !self.routes.link_mut(slot).is_some_and(Link::try_promise) {
@@ -591,6 +653,47 @@ impl Feeds {
             if let Some(bytes) = self.held.answer(now, (origin, name.seq), slot) {
                 self.routes.name_origin(slot, Lane::Bodies, origin);
                 self.routes.send(slot, Lane::Bodies, bytes);
+            } else if self.held.is_over(now, (origin, name.seq)) {
+                // It was announced, so it is owed a word.
+                self.routes.name_origin(slot, Lane::Control, origin);
+                let over = encode_over(&[Name {
+                    alias: origin.alias(),
+                    seq: name.seq,
+                }]);
+                self.routes.send(slot, Lane::Control, over);
+            }
+        }
+        Ok(())
+    }
+
+    /// A neighbour has announced messages and does not send them, because their time is over.
+    fn handle_over(
+        &mut self,
+        now: Duration,
+        slot: Slot,
+        names: List<'_, Name>,
+    ) -> Result<(), Refusal> {
+        for name in names.iter() {
+            let Some(origin) = self.routes.links().origin_of(slot, name.alias)? else {
+                continue;
+            };
+            let key = (origin, name.seq);
+            let Some(open) = self.open.get_mut(key) else {
+                continue;
+            };
+            if !matches!(open.stage(), Stage::Asked { slot: asked, .. } if asked == slot) {
+                continue;
+            }
+            open.forget_link(slot);
+            let is_lost = open.is_lost();
+            if let Some(link) = self.routes.link_mut(slot) {
+                link.handle_excused();
+            }
+            if is_lost {
+                self.counters.expired += 1;
+                self.forget_message(key);
+            } else {
+                self.ask(now, key);
             }
         }
         Ok(())
@@ -630,6 +733,9 @@ impl Feeds {
                 continue;
             };
             for seq in entry.seqs() {
+                if origin == OriginIndex::OWN {
+                    self.reaches.note(seq, slot);
+                }
                 let is_had = self.routes.origin(origin).window().contains(seq);
                 if !is_had && origin != OriginIndex::OWN {
                     let key = (origin, seq);
@@ -650,23 +756,43 @@ impl Feeds {
         match asking::due(now, open, self.routes.origin(origin), self.routes.links()) {
             Due::Close => self.close(now, key),
             Due::Wait(until) => self.open.set_due(key, until),
-            Due::Ask { failed } => {
+            Due::Ask { failed, is_at_work } => {
+                let is_fresh = now < open.first_at() + GIVE_UP;
                 if let Some(slot) = failed {
                     open.handle_unanswered(slot);
-                    self.handle_unanswered(now, slot);
+                    self.handle_unanswered(now, slot, is_at_work);
                 }
-                self.ask(now, key);
+                // What comes when there is no room to keep it for its check has come in vain, and nobody sends it
+                // twice.
+                if is_fresh && self.unchecked.is_half_full(self.config.unchecked_bytes_max) {
+                    self.wait_again(now, key);
+                } else {
+                    self.ask(now, key);
+                }
             }
         }
     }
 
-    /// A neighbour did not send in time what it had announced.
-    fn handle_unanswered(&mut self, now: Duration, slot: Slot) {
+    /// A neighbour did not send in time what it had announced. One that sends other messages meanwhile has a line
+    /// that is too slow for them all, and is no liar.
+    fn handle_unanswered(&mut self, now: Duration, slot: Slot, is_at_work: bool) {
         self.counters.unanswered += 1;
-        let link = self.routes.link_mut(slot);
-        if link.is_some_and(|link| link.handle_unanswered(now)) {
+        let Some(link) = self.routes.link_mut(slot) else {
+            return;
+        };
+        if is_at_work {
+            link.handle_excused();
+        } else if link.handle_unanswered(now) {
             self.close_link(slot, CloseReason::Promises);
         }
+    }
+
+    /// Nobody is asked for the message for a while.
+    fn wait_again(&mut self, now: Duration, key: Key) {
+        if let Some(open) = self.open.get_mut(key) {
+            open.wait_again();
+        }
+        self.open.set_due(key, now + ASK_AGAIN);
     }
 
     /// Asks the next link that has announced the message.
@@ -739,7 +865,12 @@ impl Feeds {
 
     fn send_digests(&mut self, now: Duration) {
         let since = now.saturating_sub(DIGEST_AGE);
-        for slot in self.digests.links(self.routes.links().slots()) {
+        let links = self.routes.links();
+        let mut ready = links.slots();
+        for slot in links.slots().iter().filter(|slot| links.is_behind(*slot)) {
+            ready.remove(slot);
+        }
+        for slot in self.digests.links(ready) {
             self.send_digest(now, slot, since);
         }
     }

@@ -330,17 +330,118 @@ fn a_digest_leads_to_what_was_missed() {
 }
 
 #[test]
-fn a_message_whose_time_is_over_is_neither_passed_on_nor_remembered() {
+fn a_message_whose_time_is_over_is_neither_delivered_nor_passed_on_nor_remembered() {
     // Half of a round trip of 20 ms has passed when a message comes.
     for (left_ms, is_passed_on) in [(0, true), (11, true), (10, false), (1, false)] {
         let (mut node, slots) = Node::with_links(2);
         node.name(slots[0], 1);
         node.say(slots[1], FeedMessage::Part(Part::Feed, Which::All, 0));
         node.hear(slots[0], &body(1, 5, left_ms, b"payload"));
+        let delivered = |output: &&Output| matches!(output, Output::Deliver { .. });
+        let delivered = node.outputs.iter().filter(delivered).count();
+        assert_eq!(delivered, usize::from(is_passed_on), "{left_ms} ms");
         let sent = node.sent_to(is_body);
         assert_eq!(!sent.is_empty(), is_passed_on, "{left_ms} ms");
         assert_eq!(node.feeds.held_bytes() > 0, is_passed_on, "{left_ms} ms");
     }
+}
+
+#[test]
+fn what_the_owner_finds_good_when_its_time_is_over_goes_no_further() {
+    let (mut node, slots) = checking();
+    node.name(slots[0], 1);
+    node.hear(slots[0], &body(1, 5, 100, b"payload"));
+    node.wait(95 * MS);
+    node.judge(1, 5, Verdict::PassOn);
+    assert_eq!(node.delivered(), 0);
+    assert_eq!(node.feeds.counters().expired, 1);
+    // Another may have it with time left: what is left is what a link says, and no signature.
+    node.name(slots[1], 1);
+    node.hear(slots[1], &body(1, 5, 100, b"payload"));
+    node.judge(1, 5, Verdict::PassOn);
+    assert_eq!(node.delivered(), 1);
+}
+
+#[test]
+fn who_announced_a_message_says_when_its_time_is_over_and_another_is_asked_at_once() {
+    let (mut node, slots) = Node::with_links(1);
+    let seq = node.publish(Some(SECOND));
+    node.wait(SECOND);
+    node.take();
+    node.hear(slots[0], &encode_want(&[name(0, seq)]));
+    let over = |message: &FeedMessage<'_>| matches!(message, FeedMessage::Over(_));
+    assert_eq!(node.sent_to(over), slots);
+
+    let (mut node, slots) = Node::with_links(2);
+    for slot in &slots {
+        node.name(*slot, 1);
+        node.announce(*slot, 1, 5);
+    }
+    node.wait(SECOND / 10);
+    assert_eq!(node.asked(), [slots[0]]);
+    node.hear(slots[1], &encode_over(&[name(1, 5)]));
+    assert_eq!(node.asked(), [], "nobody has asked it");
+    node.hear(slots[0], &encode_over(&[name(1, 5)]));
+    assert_eq!(node.asked(), [slots[1]]);
+    node.hear(slots[1], &encode_over(&[name(1, 5)]));
+    assert_eq!(
+        (node.feeds.open_len(), node.feeds.counters().unanswered),
+        (0, 0)
+    );
+}
+
+#[test]
+fn a_link_for_which_bodies_wait_is_told_of_no_messages_until_they_do_not() {
+    let (mut node, slots) = Node::with_links(2);
+    let is_word = |message: &FeedMessage<'_>| {
+        matches!(message, FeedMessage::Have(_) | FeedMessage::Digest(_))
+    };
+    node.feeds.set_behind(slots[1], true);
+    node.name(slots[0], 1);
+    node.body(slots[0], 1, 5);
+    node.wait(3 * SECOND);
+    let told = node.sent_to(is_word);
+    assert!(!told.is_empty() && !told.contains(&slots[1]), "{told:?}");
+    node.feeds.set_behind(slots[1], false);
+    node.wait(SECOND);
+    assert!(node.sent_to(is_word).contains(&slots[1]));
+}
+
+#[test]
+fn a_link_that_sends_other_messages_is_not_hung_up_on_for_those_that_are_late() {
+    for is_at_work in [true, false] {
+        let (mut node, slots) = Node::with_links(1);
+        node.name(slots[0], 1);
+        for seq in 0..40 {
+            node.announce(slots[0], 1, 1000 + seq);
+        }
+        for seq in 0..200 {
+            if is_at_work {
+                node.body(slots[0], 1, seq);
+            }
+            node.wait(SECOND / 10);
+        }
+        let closes = |output: &Output| matches!(output, Output::Close { .. });
+        assert_eq!(node.take().iter().any(closes), !is_at_work);
+        assert!(node.feeds.counters().unanswered > 12);
+    }
+}
+
+#[test]
+fn bodies_go_by_their_priority_and_names_before_them() {
+    let (mut node, slots) = Node::with_links(2);
+    node.say(slots[1], FeedMessage::Part(Part::Feed, Which::All, 0));
+    node.name(slots[0], 1);
+    node.hear(slots[0], &body(1, 5, 500, b"payload"));
+    let orders: Vec<Order> = (node.take().iter())
+        .filter_map(|output| match output {
+            Output::Send { slot, order, .. } if *slot == slots[1] => Some(*order),
+            _ => None,
+        })
+        .collect();
+    let left = Some(490 * MS);
+    let body = Order::Body { priority: 0, left };
+    assert_eq!(orders, [Order::First, body]);
 }
 
 #[test]

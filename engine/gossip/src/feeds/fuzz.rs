@@ -10,7 +10,7 @@ use super::config::FeedsConfig;
 use super::feeds::Feeds;
 use super::message::{
     Alias, Body, DigestEntry, FeedMessage, Name, Part, Which, encode_digest, encode_have,
-    encode_want,
+    encode_over, encode_want,
 };
 use super::output::{Delivery, Output, Verdict};
 use super::slot::Slot;
@@ -76,11 +76,12 @@ impl Script<'_> {
 
     /// Bytes of a message, mostly such as can be read.
     fn message(&mut self) -> Bytes {
-        let encoded = match self.byte() % 8 {
+        let encoded = match self.byte() % 9 {
             0 => return self.some(60).into(),
             1 | 2 => self.body(),
             3 => return encode_have(&self.names()),
             4 => return encode_want(&self.names()),
+            8 => return encode_over(&self.names()),
             5 => {
                 let parts = [Part::Quiet, Part::Backup, Part::Feed];
                 let part = parts[usize::from(self.byte()) % 3];

@@ -80,6 +80,11 @@ impl HeldMessages {
         Some(with_left_ms(&held.bytes, left_ms))
     }
 
+    /// Whether the message is remembered and its time is over.
+    pub(super) fn is_over(&self, now: Duration, key: Key) -> bool {
+        self.held.get(&key).is_some_and(|held| held.is_over(now))
+    }
+
     /// Forgets an origin's messages: another has its place.
     pub(super) fn forget_origin(&mut self, origin: OriginIndex) {
         let bytes = &mut self.bytes;

@@ -44,6 +44,9 @@ const NEW_ORIGINS: Rate = Rate {
 };
 const NEW_ORIGINS_BURST: Duration = Duration::from_secs(ALIASES_MAX as u64 / 64);
 
+/// A link that has sent a good message within this time works, if slowly: 128 KiB take a second at 1 Mbit/s.
+const AT_WORK: Duration = Duration::from_secs(1);
+
 const NONE: u16 = u16::MAX;
 
 /// An origin that had no place, or has none any more: not the neighbour's fault.
@@ -77,6 +80,10 @@ pub(super) struct Link {
     strikes: u8,
     struck_s: u32,
     is_closing: bool,
+    /// When a good message that was new came over it last.
+    good_at: Option<Duration>,
+    /// Whether bodies wait for it.
+    is_behind: bool,
     promises: usize,
     /// Origins whose feed it is.
     feeds: u16,
@@ -105,6 +112,8 @@ impl Link {
             strikes: 0,
             struck_s: 0,
             is_closing: false,
+            good_at: None,
+            is_behind: false,
             promises: 0,
             feeds: 0,
             allowance: Allowance::default(),
@@ -254,6 +263,34 @@ impl Link {
         self.strike(now, BROKEN)
     }
 
+    /// A good message that was new came over it.
+    pub(super) fn handle_good(&mut self, now: Duration) {
+        self.good_at = Some(now);
+    }
+
+    /// Whether good messages that were new came over it about then, or have come since.
+    pub(super) fn is_at_work(&self, then: Duration) -> bool {
+        self.good_at.is_some_and(|good_at| good_at + AT_WORK > then)
+    }
+
+    /// Bodies wait for it, or do not any more.
+    pub(super) fn set_behind(&mut self, is_behind: bool) {
+        self.is_behind = is_behind;
+    }
+
+    /// Whether bodies wait for it: what it would ask for waits already, most likely.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// It announced a message and did not send it for a reason that an honest link may have: the message's time is
+    /// over, or others go before it. A link that always has one is asked last, but not hung up on.
+    pub(super) fn handle_excused(&mut self) {
+        if self.strikes < DISTRUSTED {
+            self.strikes += 1;
+        }
+    }
+
     /// It sent a message for which the owner blames it. Returns whether it is to be hung up on.
     pub(super) fn handle_blamed(&mut self, now: Duration) -> bool {
         self.strike(now, BLAMED)
@@ -365,6 +402,15 @@ mod tests {
             link.handle_unanswered(NOW);
             link.handle_answered(Duration::from_millis(100));
         }
+    }
+
+    #[test]
+    fn who_always_has_an_excuse_is_asked_last_and_never_hung_up_on() {
+        let mut link = link();
+        (0..100).for_each(|_| link.handle_excused());
+        assert!(!link.is_trusted() && !link.is_closing());
+        link.handle_answered(Duration::from_millis(100));
+        assert!(link.is_trusted());
     }
 
     #[test]

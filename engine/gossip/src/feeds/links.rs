@@ -61,6 +61,11 @@ impl Links {
         self.taken
     }
 
+    /// Whether bodies wait for the link.
+    pub(super) fn is_behind(&self, slot: Slot) -> bool {
+        self.get(slot).is_some_and(Link::is_behind)
+    }
+
     /// How long a message takes to the neighbour; nothing for one that is gone.
     pub(super) fn one_way(&self, slot: Option<Slot>) -> Duration {
         let link = slot.and_then(|slot| self.get(slot));

@@ -7,6 +7,7 @@
 //!  part    4 │ part 1 │ alias 2, or ffff for all │ stripe 1
 //!  alias   5 │ alias 2 │ origin 32
 //!  digest  6 │ alias 2 │ last seq 8 │ bits 8 │ …
+//!  over    7 │ alias 2 │ seq 8 │ …
 //! ```
 //! An alias is a name that the sender of a message gives an origin; in `want` and `part`, which are about what
 //! the reader sends, it is the reader's. Reading allocates nothing: payloads and lists stay where they lie, and
@@ -14,10 +15,12 @@
 //! length, so there is one form for each. A flag says that it is a [bundle](super::BundleWriter) of several messages.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::bundle::{self, BUNDLE_LENGTH_BYTES, BUNDLE_MESSAGES_MAX, check_payload};
+use super::order::Order;
 use super::refusal::Refusal;
 use crate::coded::{Origin, PAYLOAD_BYTES_MIN};
 
@@ -61,8 +64,10 @@ const WANT: u8 = 3;
 const PART: u8 = 4;
 const ALIAS: u8 = 5;
 const DIGEST: u8 = 6;
+const OVER: u8 = 7;
 
-// The last field of a body's header.
+// The last fields of a body's header.
+const PRIORITY_AT: usize = LEFT_MS_AT - 1;
 const LEFT_MS_AT: usize = BODY_HEADER_BYTES - size_of::<u32>();
 
 const URGENT: u8 = 1;
@@ -203,6 +208,8 @@ pub enum FeedMessage<'a> {
     Alias(Alias, Origin),
     /// What the sender still has of some origins' messages.
     Digest(List<'a, DigestEntry>),
+    /// The sender has announced these messages, and was asked for them: their time is over, so it sends them not.
+    Over(List<'a, Name>),
 }
 
 impl<'a> Body<'a> {
@@ -237,6 +244,7 @@ impl<'a> FeedMessage<'a> {
                 FeedMessage::Alias(alias, fields.take("origin")?)
             }
             DIGEST => return List::decode(fields.bytes).map(FeedMessage::Digest),
+            OVER => return List::decode(fields.bytes).map(FeedMessage::Over),
             got => return Err(Refusal::Kind { got }),
         };
         fields.end(message)
@@ -264,6 +272,7 @@ impl<'a> FeedMessage<'a> {
                 bytes.put_slice(origin);
             }
             FeedMessage::Digest(entries) => put_list(&mut bytes, DIGEST, *entries),
+            FeedMessage::Over(names) => put_list(&mut bytes, OVER, *names),
         }
         Ok(bytes.freeze())
     }
@@ -272,7 +281,9 @@ impl<'a> FeedMessage<'a> {
     fn len_hint(&self) -> usize {
         match self {
             FeedMessage::Body(body) => BODY_HEADER_BYTES + SIGNATURE_BYTES + body.payload.len(),
-            FeedMessage::Have(names) | FeedMessage::Want(names) => 1 + names.bytes.len(),
+            FeedMessage::Have(names) | FeedMessage::Want(names) | FeedMessage::Over(names) => {
+                1 + names.bytes.len()
+            }
             FeedMessage::Digest(entries) => 1 + entries.bytes.len(),
             FeedMessage::Part(..) | FeedMessage::Alias(..) => 48,
         }
@@ -368,6 +379,14 @@ pub fn encode_have(names: &[Name]) -> Bytes {
 /// For none, and for more than [`NAMES_MAX`].
 pub fn encode_want(names: &[Name]) -> Bytes {
     encode_list(WANT, names)
+}
+
+/// The bytes of a [`FeedMessage::Over`].
+///
+/// # Panics
+/// For none, and for more than [`NAMES_MAX`].
+pub fn encode_over(names: &[Name]) -> Bytes {
+    encode_list(OVER, names)
 }
 
 /// The bytes of a [`FeedMessage::Digest`].
@@ -495,6 +514,35 @@ pub(super) fn with_left_ms(body: &Bytes, left_ms: u32) -> Bytes {
     bytes.freeze()
 }
 
+/// A body as it goes when this is left of its time: what waits, loses time. As it is, if the time stays the same.
+///
+/// # Panics
+/// For bytes that are no body.
+pub fn with_left(body: &Bytes, left: Duration) -> Bytes {
+    let left_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);
+    match left_ms_of(body) == left_ms {
+        true => body.clone(),
+        false => with_left_ms(body, left_ms),
+    }
+}
+
+fn left_ms_of(body: &[u8]) -> u32 {
+    let left_ms = &body[LEFT_MS_AT..BODY_HEADER_BYTES];
+    u32::from_le_bytes(left_ms.try_into().expect("a field of four bytes"))
+}
+
+/// Where what these bytes say stands among what waits for the same link.
+pub(super) fn order_of(bytes: &[u8]) -> Order {
+    if bytes.first() != Some(&BODY) {
+        return Order::First;
+    }
+    let left_ms = left_ms_of(bytes);
+    Order::Body {
+        priority: bytes[PRIORITY_AT],
+        left: (left_ms > 0).then(|| Duration::from_millis(left_ms.into())),
+    }
+}
+
 fn put_list<T>(bytes: &mut BytesMut, kind: u8, list: List<'_, T>) {
     bytes.put_u8(kind);
     bytes.put_slice(list.bytes);
@@ -549,7 +597,7 @@ pub fn fuzz_feed_message(bytes: &[u8]) {
         let encoded = message.encode().expect("what was read can be written");
         assert_eq!(encoded, bytes, "one form for each message");
         match message {
-            FeedMessage::Have(names) | FeedMessage::Want(names) => {
+            FeedMessage::Have(names) | FeedMessage::Want(names) | FeedMessage::Over(names) => {
                 assert!((1..=NAMES_MAX).contains(&names.iter().count()));
             }
             FeedMessage::Digest(entries) => {

@@ -30,8 +30,10 @@ mod link;
 mod links;
 mod message;
 mod open;
+mod order;
 mod origins;
 mod output;
+mod reach;
 mod refusal;
 mod routes;
 mod slot;
@@ -56,11 +58,13 @@ pub use link::PROMISES_MAX;
 pub use message::{
     ALIASES_MAX, Alias, BODY_HEADER_BYTES, Body, DIGEST_ENTRIES_MAX, DigestEntry, Entry,
     FEED_MESSAGE_BYTES_MAX, FeedMessage, List, MEDIUM_BYTES_MAX, NAMES_MAX, Name, Part,
-    SIGNATURE_BYTES, SMALL_BYTES_MAX, STRIPES_MAX, Which, encode_digest, encode_have, encode_want,
-    fuzz_feed_message,
+    SIGNATURE_BYTES, SMALL_BYTES_MAX, STRIPES_MAX, Which, encode_digest, encode_have, encode_over,
+    encode_want, fuzz_feed_message, with_left,
 };
+pub use order::Order;
 pub use origins::{HEARD_MAX, IDLE_MIN, ORIGINS_MAX};
 pub use output::{CloseReason, Delivery, Lane, Output, Verdict};
+pub use reach::{REACHES_MAX, Reach};
 pub use refusal::Refusal;
 pub use slot::{LINKS_MAX, Slot, Slots};
 pub use window::{SeqWindow, WINDOW_MAX};

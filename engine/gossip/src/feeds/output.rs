@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use super::bundle;
 use super::message::SIGNATURE_BYTES;
+use super::order::Order;
 use super::slot::Slot;
 use crate::coded::Origin;
 
@@ -59,13 +60,14 @@ impl Delivery {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Output {
-    /// Send these bytes. What is sent to a link in one lane arrives in that order; lanes may overtake each
-    /// other.
+    /// Send these bytes. What is sent to a link in one lane arrives by its order; lanes may overtake each other.
     Send {
         /// To whom.
         slot: Slot,
         /// Which goes first.
         lane: Lane,
+        /// Where it stands in the lane.
+        order: Order,
         /// A [`FeedMessage`](super::FeedMessage).
         bytes: Bytes,
     },

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::choice::Change;
 use super::link::Link;
 use super::links::Links;
-use super::message::{Alias, FeedMessage, Part, Which};
+use super::message::{Alias, FeedMessage, Part, Which, order_of};
+use super::order::Order;
 use super::origins::{NoRoom, OriginIndex, OriginState, OriginTable};
 use super::output::{Lane, Output};
 use super::refusal::Refusal;
@@ -21,6 +22,8 @@ pub(super) struct Routes {
     origins: OriginTable,
     links: Links,
     outputs: VecDeque<Output>,
+    /// Whether a name was ever given to another origin.
+    has_renamed: bool,
 }
 
 impl Routes {
@@ -30,6 +33,7 @@ impl Routes {
             origins: OriginTable::new(own, seed),
             links: Links::default(),
             outputs: VecDeque::new(),
+            has_renamed: false,
         }
     }
 
@@ -101,6 +105,13 @@ impl Routes {
         self.links.feed_bytes(self.origins.state(origin))
     }
 
+    /// The origins that have a feed.
+    pub(super) fn feeds(&self) -> impl Iterator<Item = (Origin, Slot)> + '_ {
+        let states = self.origins.indices();
+        let states = states.map(|index| self.origins.state(index));
+        states.filter_map(|state| Some((*state.key(), state.choice().feed()?)))
+    }
+
     /// Bytes that all this takes, without what is to be said.
     pub(super) fn bytes(&self) -> usize {
         self.origins.bytes() + self.links.bytes()
@@ -155,6 +166,7 @@ impl Routes {
             return None;
         }
         let (origin, displaced) = self.origins.find_or_add(now, key)?;
+        self.has_renamed |= displaced.is_some();
         if let Some(displaced) = &displaced {
             self.links.forget_origin(origin);
             self.links.count_feeds(displaced.choice().feed(), None);
@@ -210,7 +222,17 @@ impl Routes {
         if state.note_named(slot, lane) {
             let message = FeedMessage::Alias(origin.alias(), *state.key());
             let bytes = message.encode().expect("an alias has its bounds");
-            self.send(slot, lane, bytes);
+            // What waits under a name that is another's now would be taken for the new one's.
+            let order = match self.has_renamed {
+                true => Order::Fence,
+                false => Order::First,
+            };
+            self.push(Output::Send {
+                slot,
+                lane,
+                order,
+                bytes,
+            });
         }
     }
 
@@ -235,6 +257,12 @@ impl Routes {
 
     /// Sends these bytes to a neighbour.
     pub(super) fn send(&mut self, slot: Slot, lane: Lane, bytes: Bytes) {
-        self.outputs.push_back(Output::Send { slot, lane, bytes });
+        let order = order_of(&bytes);
+        self.push(Output::Send {
+            slot,
+            lane,
+            order,
+            bytes,
+        });
     }
 }

@@ -183,11 +183,16 @@ fn entries_are_counted_before_they_are_read() {
         alias: alias(seq as u16 % ALIASES_MAX),
         seq,
     };
-    for (kind, encode) in [(2, encode_have as fn(&[Name]) -> _), (3, encode_want)] {
+    let kinds = [
+        (2, encode_have as fn(&[Name]) -> _),
+        (3, encode_want),
+        (7, encode_over),
+    ];
+    for (kind, encode) in kinds {
         for count in [1, NAMES_MAX as u64] {
             let names: Vec<Name> = (0..count).map(name).collect();
             let bytes: bytes::Bytes = encode(&names);
-            let (FeedMessage::Have(list) | FeedMessage::Want(list)) =
+            let (FeedMessage::Have(list) | FeedMessage::Want(list) | FeedMessage::Over(list)) =
                 FeedMessage::decode(&bytes).unwrap()
             else {
                 panic!("kind {kind} has names");
@@ -255,7 +260,7 @@ fn numbers_before_the_first_are_none() {
 fn what_has_no_meaning_is_refused() {
     let refusals = [
         (vec![0], Refusal::Kind { got: 0 }),
-        (vec![7], Refusal::Kind { got: 7 }),
+        (vec![8], Refusal::Kind { got: 8 }),
         (vec![4, 3, 0, 0, 0], Refusal::Part { got: 3 }),
         (
             vec![4, 2, 0, 0, STRIPES_MAX],

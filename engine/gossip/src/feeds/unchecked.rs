@@ -41,6 +41,11 @@ impl UncheckedMessages {
         self.bytes + message.bytes() <= bytes_max
     }
 
+    /// Whether half of so many bytes are taken.
+    pub(super) fn is_half_full(&self, bytes_max: usize) -> bool {
+        self.bytes >= bytes_max / 2 && self.bytes > 0
+    }
+
     /// A message waits.
     pub(super) fn insert(&mut self, key: Key, message: Unchecked) {
         self.bytes += message.bytes();

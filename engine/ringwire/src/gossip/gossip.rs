@@ -1,18 +1,22 @@
 //! [`Gossip`]: what an application chooses of gossip, and the reactors that follow from it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 use ringwire_core::config::ConfigError;
 use ringwire_core::gossip::{
     Acceptance, FEEDS_BYTES_MAX, Feeds, FeedsConfig, Flood, FloodConfig, LARGE_BYTES_MAX, Large,
-    LargeConfig, URGENT_BYTES_MAX,
+    LargeConfig, URGENT_BYTES_MAX, bridge_to_feeds, bridge_to_flood,
 };
-use ringwire_core::reactor::ChannelDescriptor;
+use ringwire_core::peer::ShardId;
+use ringwire_core::reactor::{ChannelDescriptor, erase};
+use ringwire_core::switch::ReactorFactory;
 
-use crate::handle::Builder;
+use super::check::{Check, Desk};
+use crate::shard::node::Node;
 
 /// Weight of the channel of a flood.
 const FLOOD_PRIORITY: u16 = 5;
@@ -53,9 +57,36 @@ pub enum OriginMode {
 }
 
 type Validator = Arc<dyn Fn(NodeId, &Bytes) -> Acceptance + Send + Sync>;
+type Checker = Arc<dyn Fn(Check) + Send + Sync>;
 type Tune<C> = Arc<dyn Fn(&mut C) + Send + Sync>;
 
-/// How an application's messages spread: given to [`Builder::gossip`] before the start, and to
+/// Who says whether a message is good.
+#[derive(Clone)]
+enum Judge {
+    None,
+    AtOnce(Validator),
+    Later(Checker, CheckLimits),
+}
+
+/// How long a message waits for what the application finds of it, and how much waits at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CheckLimits {
+    /// A message that has no answer by then is ignored. 10 s.
+    pub within: Duration,
+    /// Bytes of messages that wait at most. What comes beyond is not kept, and asked for later. 16 MiB.
+    pub bytes_max: usize,
+}
+
+impl Default for CheckLimits {
+    fn default() -> Self {
+        CheckLimits {
+            within: Duration::from_secs(10),
+            bytes_max: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// How an application's messages spread: given to [`Builder::gossip`](crate::Builder::gossip) before the start, and to
 /// [`Handle::gossip`](crate::Handle::gossip) for publishing and subscribing after it. Every node of a network
 /// chooses the same channels, class and origin mode.
 ///
@@ -85,7 +116,8 @@ pub struct GossipBuilder {
     first: ChannelId,
     class: Class,
     origin: OriginMode,
-    validator: Option<Validator>,
+    judge: Judge,
+    bridge: Option<ChannelId>,
     feeds: Option<Tune<FeedsConfig>>,
     large: Option<Tune<LargeConfig>>,
     flood: Option<Tune<FloodConfig>>,
@@ -98,7 +130,8 @@ impl Gossip {
             first: ChannelId(0x60),
             class: Class::Large,
             origin: OriginMode::Named,
-            validator: None,
+            judge: Judge::None,
+            bridge: None,
             feeds: None,
             large: None,
             flood: None,
@@ -107,7 +140,8 @@ impl Gossip {
 
     /// The channels that it takes, of the sixteen that a node has.
     pub fn channels(&self) -> Vec<ChannelId> {
-        self.plan.channels_of().map(ChannelId).collect()
+        let channels = self.plan.channels_of().map(ChannelId);
+        channels.chain(self.plan.bridge).collect()
     }
 
     /// Bytes of the longest message.
@@ -128,23 +162,37 @@ impl Gossip {
 
     /// The channels on which messages are delivered.
     pub(super) fn delivered_on(&self) -> Vec<ChannelId> {
-        let mut channels = vec![self.channel_for(0), self.channel_for(usize::MAX)];
-        channels.dedup();
+        let short = self.plan.bridge.unwrap_or_else(|| self.channel_for(0));
+        let long = self.channel_for(usize::MAX);
+        let mut channels = vec![short];
+        channels.extend((long != self.channel_for(0)).then_some(long));
         channels
     }
 
-    /// Adds the reactors to an engine.
-    pub(crate) fn add_to(&self, builder: Builder, name: &str) -> Builder {
-        let plan = self.plan.clone();
-        if plan.origin == OriginMode::Hidden {
-            return builder.reactor(name, move |_| plan.flood());
+    /// What brings the messages to every node of an engine, under names that begin with this one.
+    pub(crate) fn reactors(&self, name: &str, node: &Weak<Node>) -> Vec<(String, ReactorFactory)> {
+        let plan = || self.plan.clone();
+        let (short, first) = (plan(), self.plan.first);
+        if self.plan.origin == OriginMode::Hidden {
+            let factory: ReactorFactory = Box::new(move |_| erase(short.flood(first)));
+            return vec![(String::from(name), factory)];
         }
-        let long = (plan.class == Class::Large).then(|| plan.clone());
-        let builder = builder.reactor(name, move |_| plan.feeds());
-        match long {
-            Some(long) => builder.reactor(format!("{name}-large"), move |_| long.large()),
-            None => builder,
+        let node = node.clone();
+        let factory: ReactorFactory = Box::new(move |shard| erase(short.feeds(&node, shard)));
+        let mut reactors = vec![(String::from(name), factory)];
+        if let Some(channel) = self.plan.bridge {
+            let plan = plan();
+            let flood = move || bridge_to_feeds(plan.flood(channel), plan.bodies());
+            reactors.push((format!("{name}-flood"), Box::new(move |_| erase(flood()))));
         }
+        if self.plan.class == Class::Large {
+            let plan = plan();
+            reactors.push((
+                format!("{name}-large"),
+                Box::new(move |_| erase(plan.large())),
+            ));
+        }
+        reactors
     }
 }
 
@@ -175,7 +223,56 @@ impl GossipBuilder {
         mut self,
         validator: impl Fn(NodeId, &Bytes) -> Acceptance + Send + Sync + 'static,
     ) -> Self {
-        self.validator = Some(Arc::new(validator));
+        self.judge = Judge::AtOnce(Arc::new(validator));
+        self
+    }
+
+    /// As [`validator`](GossipBuilder::validator), for an application that takes its time: `checker` is called on a
+    /// shard's thread with each message, hands it on at once, and the application answers from any thread. Until then
+    /// the message is neither delivered nor passed on, so each hop takes as long as the check. For messages
+    /// that name their origin.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use std::thread;
+    ///
+    /// use ringwire::gossip::{Check, CheckLimits, Gossip};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (to_mempool, checks) = mpsc::channel::<Check>();
+    /// let hand_on = move |check| {
+    ///     // Without a mempool the message comes back, is dropped, and so ignored.
+    ///     let _ = to_mempool.send(check);
+    /// };
+    /// let txs = Gossip::builder().checker(CheckLimits::default(), hand_on).build()?;
+    /// thread::spawn(move || {
+    ///     for check in checks {
+    ///         match check.message().first() {
+    ///             Some(1) => check.accept(),
+    ///             Some(_) => check.ignore(),
+    ///             None => check.blame("an empty transaction"),
+    ///         }
+    ///     }
+    /// });
+    /// # let _ = txs;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn checker(
+        mut self,
+        limits: CheckLimits,
+        checker: impl Fn(Check) + Send + Sync + 'static,
+    ) -> Self {
+        self.judge = Judge::Later(Arc::new(checker), limits);
+        self
+    }
+
+    /// Gossips with neighbours as well that only flood on this channel, as nodes did before there were feeds: what they
+    /// publish comes to all, and what all publish to them, each once. A message is its content then, as in flooding, so the
+    /// same bytes published twice are one. Every node of the network that does not only flood has the bridge. For messages
+    /// of up to 128 KiB; a longer one that is flooded goes no further than flooding takes it.
+    pub fn bridge(mut self, flood: ChannelId) -> Self {
+        self.bridge = Some(flood);
         self
     }
 
@@ -191,7 +288,7 @@ impl GossipBuilder {
         self
     }
 
-    /// Changes how messages of hidden origin are carried. What it makes of the channel's id is not heeded.
+    /// Changes how messages of hidden origin are carried, or those over a bridge. What it makes of the channel's id is not heeded.
     pub fn tune_flood(mut self, tune: impl Fn(&mut FloodConfig) + Send + Sync + 'static) -> Self {
         self.flood = Some(Arc::new(tune));
         self
@@ -211,6 +308,14 @@ impl GossipBuilder {
         };
         if self.origin == OriginMode::Hidden && self.class == Class::Large {
             let problem = "payloads of more than 128 KiB name their origin: take Class::Medium, or OriginMode::Named";
+            return refuse(String::from(problem));
+        }
+        if self.origin == OriginMode::Hidden && matches!(self.judge, Judge::Later(..)) {
+            let problem = "messages of hidden origin are checked at once: take `validator`, or OriginMode::Named";
+            return refuse(String::from(problem));
+        }
+        if self.origin == OriginMode::Hidden && self.bridge.is_some() {
+            let problem = "messages of hidden origin are flooded anyway: take `channels` for the channel of the flood";
             return refuse(String::from(problem));
         }
         let (first, count) = (self.first, self.count());
@@ -247,7 +352,7 @@ impl GossipBuilder {
         ChannelId(self.first.0 + 3)
     }
 
-    fn feeds(&self) -> Feeds {
+    fn feeds(&self, node: &Weak<Node>, shard: ShardId) -> Feeds {
         let (control, bodies) = (self.first, self.bodies());
         let mut config = FeedsConfig::new(control, bodies);
         config.bodies.publish_capacity = Some(self.bytes_max().min(FEEDS_BYTES_MAX));
@@ -255,10 +360,22 @@ impl GossipBuilder {
             tune(&mut config);
         }
         (config.control.id, config.bodies.id) = (control, bodies);
-        let feeds = Feeds::new(config);
-        match self.validator.clone() {
-            Some(validator) => feeds.with_validator(move |peer, message| validator(peer, message)),
-            None => feeds,
+        if let Judge::Later(_, limits) = self.judge {
+            (config.check_within, config.unchecked_bytes_max) = (limits.within, limits.bytes_max);
+        }
+        let mut feeds = Feeds::new(config);
+        if let Some(flood) = self.bridge {
+            feeds = bridge_to_flood(feeds, flood);
+        }
+        match self.judge.clone() {
+            Judge::None => feeds,
+            Judge::AtOnce(validator) => {
+                feeds.with_validator(move |peer, message| validator(peer, message))
+            }
+            Judge::Later(checker, _) => {
+                let desk = Desk::new(node.clone(), shard, bodies);
+                feeds.with_checker(move |check| checker(Check::new(check, desk.clone())))
+            }
         }
     }
 
@@ -272,23 +389,23 @@ impl GossipBuilder {
         Large::new(config)
     }
 
-    fn flood(&self) -> Flood {
-        let channel = ChannelDescriptor {
+    fn flood(&self, channel: ChannelId) -> Flood {
+        let descriptor = ChannelDescriptor {
             send_queue_capacity: FLOOD_QUEUE,
-            recv_message_capacity: self.bytes_max(),
-            ..ChannelDescriptor::new(self.first, FLOOD_PRIORITY)
+            recv_message_capacity: self.bytes_max().min(FEEDS_BYTES_MAX),
+            ..ChannelDescriptor::new(channel, FLOOD_PRIORITY)
         };
-        let mut config = FloodConfig::new(channel);
+        let mut config = FloodConfig::new(descriptor);
         if let Some(tune) = &self.flood {
             tune(&mut config);
         }
-        config.channel.id = self.first;
+        config.channel.id = channel;
         let flood = Flood::new(config);
-        match self.validator.clone() {
-            Some(validator) => {
+        match self.judge.clone() {
+            Judge::AtOnce(validator) => {
                 flood.with_validator(move |peer, message| validator(peer.id, message))
             }
-            None => flood,
+            Judge::None | Judge::Later(..) => flood,
         }
     }
 }
@@ -305,7 +422,8 @@ impl fmt::Debug for GossipBuilder {
             .field("channels", &self.channels_of())
             .field("class", &self.class)
             .field("origin", &self.origin)
-            .field("has_validator", &self.validator.is_some())
+            .field("bridge", &self.bridge)
+            .field("is_checked", &!matches!(self.judge, Judge::None))
             .finish_non_exhaustive()
     }
 }
@@ -327,6 +445,29 @@ mod tests {
         assert_eq!(channels(gossip()), [0x20, 0x21, 0x22, 0x23]);
         let hidden = gossip().class(Class::Medium).origin(OriginMode::Hidden);
         assert_eq!(channels(hidden), [0x20]);
+    }
+
+    #[test]
+    fn with_a_bridge_short_messages_are_delivered_by_the_flood() {
+        let bridged = Gossip::builder().bridge(ChannelId(0x70)).build();
+        let bridged = bridged.expect("a gossip that can be");
+        let ids = bridged
+            .channels()
+            .iter()
+            .map(|channel| channel.0)
+            .collect::<Vec<_>>();
+        assert_eq!(ids, [0x60, 0x61, 0x62, 0x63, 0x70]);
+        assert_eq!(bridged.channel_for(100), ChannelId(0x61));
+        assert_eq!(bridged.delivered_on(), [ChannelId(0x70), ChannelId(0x63)]);
+        let small = Gossip::builder()
+            .bridge(ChannelId(0x70))
+            .class(Class::Small)
+            .build();
+        assert_eq!(small.expect("it can be").delivered_on(), [ChannelId(0x70)]);
+        let hidden = Gossip::builder()
+            .origin(OriginMode::Hidden)
+            .class(Class::Small);
+        assert!(hidden.bridge(ChannelId(0x70)).build().is_err());
     }
 
     #[test]

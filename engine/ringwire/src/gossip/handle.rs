@@ -1,13 +1,17 @@
 //! [`GossipHandle`]: publishing and subscribing, from any thread.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use ringwire_core::error::{PublishError, TrySendError};
-use ringwire_core::reactor::PublishOptions;
+use ringwire_core::gossip::{Feeder, Feeds, HowFar, MessageReach, WhoFeeds};
+use ringwire_core::peer::ShardId;
+use ringwire_core::reactor::{AskError, PublishOptions};
 use ringwire_sync::block_on;
 
 use super::gossip::Gossip;
 use super::subscription::GossipSubscription;
-use crate::handle::{Handle, SubscribeError};
+use crate::handle::{Handle, ReactorHandle, SubscribeError};
 
 /// The gossip of a running engine. Cheap to clone, usable from any thread and any runtime.
 #[derive(Clone, Debug)]
@@ -106,5 +110,48 @@ impl GossipHandle {
         Ok(GossipSubscription::new(
             subscriptions.collect::<Result<_, _>>()?,
         ))
+    }
+
+    /// How far the last messages that this node published have come among its neighbours, the oldest first: at most
+    /// 1,024, of up to 128 KiB each. Asked rarely it costs next to nothing. Messages of hidden origin and longer payloads
+    /// are not told of. `timeout` bounds the answer.
+    ///
+    /// # Errors
+    /// [`AskError::NoSuchReactor`] where origins are hidden; else as [`ReactorHandle::ask`].
+    pub async fn reaches(&self, timeout: Duration) -> Result<Vec<MessageReach>, AskError> {
+        let (feeds, home) = self.feeds();
+        feeds.ask(home, HowFar, timeout).await
+    }
+
+    /// [`GossipHandle::reaches`] for plain threads.
+    ///
+    /// # Errors
+    /// As [`GossipHandle::reaches`].
+    pub fn reaches_blocking(&self, timeout: Duration) -> Result<Vec<MessageReach>, AskError> {
+        block_on(self.reaches(timeout))
+    }
+
+    /// Which neighbour sends the messages of which origin now: at most 256 origins. `timeout` bounds the answer.
+    ///
+    /// # Errors
+    /// As [`GossipHandle::reaches`].
+    pub async fn feeders(&self, timeout: Duration) -> Result<Vec<Feeder>, AskError> {
+        let (feeds, home) = self.feeds();
+        feeds.ask(home, WhoFeeds, timeout).await
+    }
+
+    /// [`GossipHandle::feeders`] for plain threads.
+    ///
+    /// # Errors
+    /// As [`GossipHandle::reaches`].
+    pub fn feeders_blocking(&self, timeout: Duration) -> Result<Vec<Feeder>, AskError> {
+        block_on(self.feeders(timeout))
+    }
+
+    /// The reactor of messages of up to 128 KiB, and the shard that has its conversation.
+    fn feeds(&self) -> (ReactorHandle<Feeds>, ShardId) {
+        let channel = self.gossip.channel_for(0);
+        let home = Feeds::home_of(channel, self.handle.shard_count());
+        (self.handle.reactor_on(channel), home)
     }
 }

@@ -10,6 +10,7 @@
 //!      └────── origin hidden ──▶ Flood    every neighbour sends everything
 //! ```
 
+mod check;
 #[allow(clippy::module_inception, reason = "the thing is the room's namesake")]
 mod gossip;
 mod handle;
@@ -17,11 +18,13 @@ mod subscription;
 
 #[doc(inline)]
 pub use ringwire_core::gossip::{
-    Acceptance, Feeds, FeedsConfig, Flood, FloodConfig, Large, LargeConfig, Publish, PublishRefused,
+    Acceptance, Feeder, Feeds, FeedsConfig, Flood, FloodConfig, Large, LargeConfig, MessageReach,
+    Publish, PublishRefused,
 };
 #[doc(inline)]
 pub use ringwire_core::reactor::PublishOptions;
 
-pub use self::gossip::{Class, Gossip, GossipBuilder, OriginMode};
+pub use self::check::Check;
+pub use self::gossip::{CheckLimits, Class, Gossip, GossipBuilder, OriginMode};
 pub use self::handle::GossipHandle;
 pub use self::subscription::GossipSubscription;

@@ -36,6 +36,7 @@ pub struct Builder {
     node_key: Option<NodeKey>,
     reactors: Vec<(String, ReactorFactory)>,
     channels: Vec<ChannelDescriptor>,
+    gossips: Vec<(String, Gossip)>,
     filters: Filters,
     addr_book_file: Option<PathBuf>,
     files: Files,
@@ -48,6 +49,7 @@ impl Builder {
             node_key: None,
             reactors: Vec::new(),
             channels: Vec::new(),
+            gossips: Vec::new(),
             filters: Filters::default(),
             addr_book_file: None,
             files: Files::new(),
@@ -82,8 +84,9 @@ impl Builder {
 
     /// Registers what brings the messages of `gossip` to every node, under `name` and, for long payloads,
     /// `name-large`. [`Handle::gossip`] publishes and subscribes.
-    pub fn gossip(self, name: &str, gossip: &Gossip) -> Self {
-        gossip.add_to(self, name)
+    pub fn gossip(mut self, name: impl Into<String>, gossip: &Gossip) -> Self {
+        self.gossips.push((name.into(), gossip.clone()));
+        self
     }
 
     /// Declares a channel of the application: its messages go to subscriptions, and it is sent to
@@ -169,6 +172,11 @@ impl Builder {
         let number = NEXT_ENGINE.fetch_add(1, Ordering::Relaxed);
         let way = way(self.config.transport);
         let node = Arc::new(Node::new(number, node_key.id(), listen_addr, shards));
+        for (name, gossip) in std::mem::take(&mut self.gossips) {
+            let reactors = gossip.reactors(&name, &Arc::downgrade(&node));
+            self.reactors.extend(reactors);
+        }
+        check_names(&self.reactors)?;
         if self.config.discovery.pex {
             self.add_pex(&node, &BookSecret::of_node(&node_key))?;
         }

@@ -9,11 +9,14 @@
 )]
 
 mod admission;
+mod bridge;
 mod change;
+mod checks;
 mod churn;
 mod faults;
 mod feeds;
 mod feeds_forgers;
+mod feeds_order;
 mod goodbye;
 mod gossip;
 mod gossip_attacks;
@@ -22,6 +25,7 @@ mod life;
 mod logs;
 mod peers;
 mod pex;
+mod reach;
 mod reactors;
 mod reconnect;
 mod replay;

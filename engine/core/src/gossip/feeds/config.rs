@@ -7,9 +7,10 @@ use ringwire_gossip::feeds::{FEED_MESSAGE_BYTES_MAX, MEDIUM_BYTES_MAX};
 
 use crate::reactor::ChannelDescriptor;
 
-/// Messages that wait in a connection before they wait in the reactor.
+/// Messages that wait in a connection before they wait in the reactor. What is there cannot be overtaken within its
+/// channel: so it is as little as keeps a link busy for a turn.
 const CONTROL_QUEUE: usize = 256;
-const BODIES_QUEUE: usize = 256;
+const BODIES_QUEUE: usize = 8;
 
 /// How a [`super::Feeds`] behaves.
 #[derive(Clone, Debug)]
@@ -31,13 +32,19 @@ pub struct FeedsConfig {
     pub kept_span: Duration,
     /// Bytes of messages that are remembered at most.
     pub kept_bytes_max: usize,
+    /// How long the application may check a message, where it takes its time: what has no answer by then is
+    /// ignored.
+    pub check_within: Duration,
+    /// Bytes of messages that wait for such answers at most. What comes beyond is not kept, and asked for later.
+    pub unchecked_bytes_max: usize,
     /// Bytes of messages that may wait for all peers of one shard of the engine before those who bring more
     /// are held back. A message that waits for several peers is kept once and counts for each.
     pub waiting_bytes_max: usize,
 }
 
 impl FeedsConfig {
-    /// The defaults for a pair of channels: 64 MiB remembered for 30 s at most, 64 MiB waiting. What is said
+    /// The defaults for a pair of channels: 64 MiB remembered for 30 s at most, 64 MiB waiting, and
+    /// 10 s and 16 MiB for an application that checks messages. What is said
     /// about messages weighs 8, messages 4.
     pub fn new(control: ChannelId, bodies: ChannelId) -> Self {
         FeedsConfig {
@@ -55,6 +62,8 @@ impl FeedsConfig {
             signed: true,
             kept_span: Duration::from_secs(30),
             kept_bytes_max: 64 * 1024 * 1024,
+            check_within: Duration::from_secs(10),
+            unchecked_bytes_max: 16 * 1024 * 1024,
             waiting_bytes_max: 64 * 1024 * 1024,
         }
     }

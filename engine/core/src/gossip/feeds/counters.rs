@@ -18,12 +18,16 @@ pub(super) struct Counters {
     pub(super) blamed: u64,
     /// Of these, messages and bundles that are not their origin's.
     pub(super) unproven: u64,
+    /// Messages that the application did not answer for in time.
+    pub(super) unanswered_checks: u64,
     /// Bytes received, of payloads and of all else.
     pub(super) received_bytes: u64,
     /// Bodies sent to peers.
     pub(super) sent: u64,
     /// Bodies not sent, because too much waited for the peer: it asks for them.
     pub(super) left_out: u64,
+    /// Messages that were dropped because their time was over while they waited here.
+    pub(super) expired: u64,
     /// Times that those who bring messages were held back.
     pub(super) held_back: u64,
     /// Peers stopped as too slow.
@@ -44,6 +48,8 @@ impl Counters {
             ("feeds_ignored", self.ignored),
             ("feeds_blamed", self.blamed),
             ("feeds_unproven", self.unproven),
+            ("feeds_checks_late", self.unanswered_checks),
+            ("feeds_checks_refused", protocol.unchecked_refused),
             (
                 "feeds_control_bytes",
                 self.received_bytes - protocol.body_bytes,
@@ -51,6 +57,7 @@ impl Counters {
             ("feeds_body_bytes", protocol.body_bytes),
             ("feeds_sent", self.sent),
             ("feeds_left_out", self.left_out),
+            ("feeds_expired", self.expired + protocol.expired),
             ("feeds_announced", protocol.announced),
             ("feeds_asked", protocol.asked),
             ("feeds_unanswered", protocol.unanswered),

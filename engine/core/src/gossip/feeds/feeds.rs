@@ -5,21 +5,26 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 use ringwire_gossip::feeds::{
-    Delivery, Lane, MEDIUM_BYTES_MAX, Output, Payload, Rate, Slot, Verdict,
+    Delivery, Lane, MEDIUM_BYTES_MAX, Order, Output, Payload, Rate, Slot, Verdict,
 };
 use ringwire_gossip::{coded, feeds as protocol};
 
 use super::author::Author;
+use super::checks::{Check, CheckAnswer, Checks, Judged};
 use super::config::FeedsConfig;
 use super::counters::Counters;
 use super::neighbours::{Link, Neighbours};
 use super::outboxes::Outboxes;
 use super::unpublished::{Class, Unpublished};
+use super::views::{Feeder, HowFar, MessageReach, Tags, WhoFeeds, feeders};
 use crate::error::CloseReason;
 use crate::gossip::acceptance::Acceptance;
-use crate::gossip::outbox::{LineConfig, Outbox, Which};
+use crate::gossip::bridge::{Bridge, FromFeeds, FromFlood};
+use crate::gossip::outbox::{LineConfig, LineLimits, Outbox, Which};
 use crate::peer::{Direction, PeerInfo, PeerKey, ShardId};
-use crate::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError, TimerKey};
+use crate::reactor::{
+    Answers, ChannelDescriptor, Context, Envelope, PublishOptions, Reactor, ReactorError, TimerKey,
+};
 
 /// What is said about messages waits for a peer up to this; beyond it the peer is stopped as too slow. None
 /// of it may be left out.
@@ -36,8 +41,19 @@ const NO_RATE: Rate = Rate {
     bytes: u32::MAX,
 };
 
-/// Whether a message is good: see [`Feeds::with_validator`].
+type ToFlood = Bridge<Feeds, FromFeeds, ()>;
+
 type Validator = Box<dyn FnMut(NodeId, &Bytes) -> Acceptance>;
+
+/// Who says whether a message is good.
+enum Judge {
+    /// All are.
+    Nobody,
+    /// See [`Feeds::with_validator`].
+    AtOnce(Validator),
+    /// See [`Feeds::with_checker`].
+    Later(Box<dyn FnMut(Check)>),
+}
 
 /// What shards tell each other.
 #[derive(Debug)]
@@ -49,7 +65,9 @@ pub enum FeedsNote {
     /// A peer of the sending shard said something.
     Received(PeerKey, Bytes),
     /// Send this to a peer.
-    Send(PeerKey, Lane, Bytes),
+    Send(PeerKey, Lane, Order, Bytes),
+    /// Bodies wait for a peer of the sending shard, or do not any more.
+    Behind(PeerKey, bool),
     /// Deliver this message; the peer brought it.
     Deliver(NodeId, Bytes),
     /// Stop a peer: no honest node says what it has said.
@@ -63,6 +81,8 @@ pub enum FeedsNote {
 pub struct Outgoing {
     class: Class,
     payload: Payload,
+    /// What the application calls them.
+    tags: Vec<u64>,
 }
 
 /// What the reactor does later.
@@ -74,6 +94,8 @@ pub enum FeedsTimer {
     Stuck,
     /// What was published is to be bundled: the turn's messages are there, or the pace lets the next ones go.
     Publish,
+    /// The application may have let the time pass in which it checks a message.
+    Checks,
 }
 
 /// Gossip by feeds. One instance per shard, all with the same configuration.
@@ -89,10 +111,15 @@ pub enum FeedsTimer {
 /// and copies it rather.
 pub struct Feeds {
     config: FeedsConfig,
-    validator: Option<Validator>,
+    judge: Judge,
+    bridge: Option<ToFlood>,
     /// On the shard of the conversation: what is said, and with whom.
     conversation: protocol::Feeds,
     neighbours: Neighbours,
+    tags: Tags,
+    /// What the application is checking.
+    checks: Checks,
+    is_look_at_checks_planned: bool,
     /// This node, as an origin.
     own: coded::Origin,
     /// Signs and checks; `None` where messages are not signed.
@@ -114,9 +141,13 @@ impl Feeds {
     pub fn new(config: FeedsConfig) -> Self {
         Feeds {
             config,
-            validator: None,
+            judge: Judge::Nobody,
+            bridge: None,
             conversation: protocol::Feeds::new(protocol::FeedsConfig::default(), [0; 32], 0, 0),
             neighbours: Neighbours::default(),
+            tags: Tags::default(),
+            checks: Checks::default(),
+            is_look_at_checks_planned: false,
             own: [0; 32],
             author: None,
             outboxes: Outboxes::default(),
@@ -136,7 +167,22 @@ impl Feeds {
         mut self,
         validator: impl FnMut(NodeId, &Bytes) -> Acceptance + 'static,
     ) -> Self {
-        self.validator = Some(Box::new(validator));
+        self.judge = Judge::AtOnce(Box::new(validator));
+        self
+    }
+
+    /// As [`Feeds::with_validator`], for an application that takes its time: `checker` hands the message on, and the
+    /// answer comes as a [`CheckAnswer`] to the instance on this shard, which is asked by channel where there are
+    /// several reactors of this type. Until then the message is neither delivered nor passed on.
+    /// [`FeedsConfig::check_within`] and [`FeedsConfig::unchecked_bytes_max`] bound what waits.
+    #[must_use]
+    pub fn with_checker(mut self, checker: impl FnMut(Check) + 'static) -> Self {
+        self.judge = Judge::Later(Box::new(checker));
+        self
+    }
+
+    pub(in crate::gossip) fn with_bridge(mut self, bridge: ToFlood) -> Self {
+        self.bridge = Some(bridge);
         self
     }
 
@@ -147,7 +193,13 @@ impl Feeds {
     /// The shard that has the conversation: another for another channel, so that several kinds of gossip
     /// share the work.
     fn home(&self, cx: &Context<'_, Self>) -> ShardId {
-        ShardId(u16::from(self.config.bodies.id.0) % cx.shard_count().max(1))
+        Self::home_of(self.config.bodies.id, cx.shard_count())
+    }
+
+    /// The shard of a node that has the conversation about the messages of this channel: it alone answers
+    /// [`HowFar`], [`WhoFeeds`] and [`CheckAnswer`].
+    pub fn home_of(bodies: ChannelId, shard_count: u16) -> ShardId {
+        ShardId(u16::from(bodies.0) % shard_count.max(1))
     }
 
     // ---- the conversation, on its shard -------------------------------------------------------
@@ -182,7 +234,11 @@ impl Feeds {
     }
 
     fn begin(&mut self, cx: &mut Context<'_, Self>, outgoing: Outgoing) {
-        let Outgoing { class, payload } = outgoing;
+        let Outgoing {
+            class,
+            payload,
+            tags,
+        } = outgoing;
         let mut message = Delivery {
             origin: self.own,
             seq: self.conversation.next_seq(),
@@ -199,15 +255,42 @@ impl Feeds {
         }
         let left = class.ends_at.map(|ends_at| ends_at.saturating_sub(now(cx)));
         let published = self.conversation.publish(now(cx), &message, left);
-        published.expect("messages were put together within their bounds");
+        let seq = published.expect("messages were put together within their bounds");
+        self.tags.insert(seq, &tags);
         self.counters.bundles += 1;
         self.act(cx);
     }
 
+    /// Lets a message be published, with what else is published in this turn.
+    fn take_to_publish(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        message: Bytes,
+        options: &PublishOptions,
+    ) {
+        self.counters.published += 1;
+        if message.len() > MEDIUM_BYTES_MAX {
+            self.counters.too_long += 1;
+            return;
+        }
+        let class = Class::of_message(now(cx), &message, options);
+        self.unpublished.push(class, options.tag, message);
+        if !self.is_publishing {
+            self.is_publishing = true;
+            cx.set_timer(Duration::ZERO, FeedsTimer::Publish);
+        }
+    }
+
     /// Publishes what waits, as much as may go now.
     fn publish_some(&mut self, cx: &mut Context<'_, Self>) {
-        while let Some((class, payload)) = self.unpublished.pop(now(cx)) {
-            let (outgoing, home) = (Outgoing { class, payload }, self.home(cx));
+        self.counters.expired += self.unpublished.expire(now(cx));
+        while let Some((class, payload, tags)) = self.unpublished.pop(now(cx)) {
+            let outgoing = Outgoing {
+                class,
+                payload,
+                tags,
+            };
+            let home = self.home(cx);
             if home == cx.shard() {
                 self.begin(cx, outgoing);
             } else {
@@ -224,9 +307,14 @@ impl Feeds {
     fn act(&mut self, cx: &mut Context<'_, Self>) {
         while let Some(output) = self.conversation.poll_output() {
             match output {
-                Output::Send { slot, lane, bytes } => {
-                    if let Some(((shard, peer), _)) = self.neighbours.at(slot) {
-                        self.send_from(cx, shard, peer, lane, bytes);
+                Output::Send {
+                    slot,
+                    lane,
+                    order,
+                    bytes,
+                } => {
+                    if let Some((link, _)) = self.neighbours.at(slot) {
+                        self.send_from(cx, link, (lane, order), bytes);
                     }
                 }
                 Output::Deliver { from, delivery } => self.deliver_from(cx, from, delivery.payload),
@@ -246,60 +334,84 @@ impl Feeds {
     /// Says whether a message, or which messages of a bundle, are good: first whether they are the origin's.
     fn check(&mut self, cx: &mut Context<'_, Self>, from: Option<Slot>, delivery: &Delivery) {
         let bringer = from.and_then(|from| self.neighbours.at(from));
-        let proven = match &self.author {
-            Some(author) => author.check(delivery),
-            None => Ok(()),
-        };
-        let mut verdicts = Vec::new();
-        match proven {
-            Ok(()) => {
-                for message in delivery.messages() {
-                    verdicts.push(self.validate(cx, bringer, &message));
-                }
-            }
-            Err(unproven) => {
-                self.counters.unproven += 1;
-                verdicts.push(self.blame(cx, bringer, unproven.to_string()));
-            }
-        }
+        let link = bringer.map(|(link, _)| link);
         let (origin, seq) = (&delivery.origin, delivery.seq);
-        self.conversation
-            .handle_verdicts(now(cx), origin, seq, &verdicts);
+        if let Some(author) = &self.author
+            && let Err(unproven) = author.check(delivery)
+        {
+            self.counters.unproven += 1;
+            self.blame(cx, link, unproven.to_string());
+            let verdicts = [Verdict::Blame];
+            return self
+                .conversation
+                .handle_verdicts(now(cx), origin, seq, &verdicts);
+        }
+        if matches!(self.judge, Judge::Nobody) {
+            return self
+                .conversation
+                .handle_verdict(now(cx), origin, seq, Verdict::PassOn);
+        }
+        let id = bringer.map_or_else(|| cx.node_id(), |(_, id)| id);
+        let due = now(cx) + self.config.check_within;
+        for check in self.checks.begin(due, id, link, delivery) {
+            let acceptance = match &mut self.judge {
+                Judge::Nobody => Acceptance::Accept,
+                Judge::AtOnce(validator) => validator(check.from, &check.message),
+                Judge::Later(checker) => {
+                    checker(check);
+                    continue;
+                }
+            };
+            let id = check.id;
+            self.handle_checked(cx, CheckAnswer { id, acceptance });
+        }
+        self.plan_look_at_checks(cx);
     }
 
-    /// What the validator says of a message.
-    fn validate(
-        &mut self,
-        cx: &mut Context<'_, Self>,
-        bringer: Option<(Link, NodeId)>,
-        message: &Bytes,
-    ) -> Verdict {
-        let Some(validator) = &mut self.validator else {
-            return Verdict::PassOn;
-        };
-        let id = bringer.map_or_else(|| cx.node_id(), |(_, id)| id);
-        match validator(id, message) {
-            Acceptance::Accept => Verdict::PassOn,
-            Acceptance::Ignore => {
-                self.counters.ignored += 1;
-                Verdict::Ignore
-            }
-            Acceptance::Blame(reason) => self.blame(cx, bringer, reason),
+    /// What a message was found to be, sooner or later.
+    fn handle_checked(&mut self, cx: &mut Context<'_, Self>, answer: CheckAnswer) {
+        if let Some(judged) = self.checks.answer(answer) {
+            self.conclude(cx, judged);
         }
+    }
+
+    fn conclude(&mut self, cx: &mut Context<'_, Self>, judged: Judged) {
+        self.counters.ignored += judged.ignored;
+        self.counters.unanswered_checks += judged.late;
+        if let Some((bringer, reason)) = judged.blamed {
+            self.blame(cx, bringer, reason);
+        }
+        let Judged { origin, seq, .. } = judged;
+        self.conversation
+            .handle_verdicts(now(cx), &origin, seq, &judged.verdicts);
     }
 
     /// No honest node sends what this one has sent.
-    fn blame(
-        &mut self,
-        cx: &mut Context<'_, Self>,
-        bringer: Option<(Link, NodeId)>,
-        reason: String,
-    ) -> Verdict {
+    fn blame(&mut self, cx: &mut Context<'_, Self>, bringer: Option<Link>, reason: String) {
         self.counters.blamed += 1;
-        if let Some((link, _)) = bringer {
+        if let Some(link) = bringer {
             self.stop(cx, link, reason);
         }
-        Verdict::Blame
+    }
+
+    /// Sees to it that what has no answer in time waits no longer.
+    fn plan_look_at_checks(&mut self, cx: &mut Context<'_, Self>) {
+        if self.is_look_at_checks_planned {
+            return;
+        }
+        if let Some(due) = self.checks.next_due() {
+            self.is_look_at_checks_planned = true;
+            cx.set_timer(due.saturating_sub(now(cx)), FeedsTimer::Checks);
+        }
+    }
+
+    fn look_at_checks(&mut self, cx: &mut Context<'_, Self>) {
+        self.is_look_at_checks_planned = false;
+        while let Some(judged) = self.checks.expire_one(now(cx)) {
+            self.conclude(cx, judged);
+        }
+        self.plan_look_at_checks(cx);
+        self.act(cx);
     }
 
     /// Lets the message be delivered where it came in: so a slow application holds up who brings it.
@@ -320,15 +432,14 @@ impl Feeds {
     fn send_from(
         &mut self,
         cx: &mut Context<'_, Self>,
-        shard: ShardId,
-        to: PeerKey,
-        lane: Lane,
+        (shard, to): Link,
+        (lane, order): (Lane, Order),
         bytes: Bytes,
     ) {
         if shard == cx.shard() {
-            self.send(cx, to, lane, bytes);
+            self.send(cx, to, (lane, order), bytes);
         } else {
-            cx.send_note(shard, FeedsNote::Send(to, lane, bytes));
+            cx.send_note(shard, FeedsNote::Send(to, lane, order, bytes));
         }
     }
 
@@ -365,8 +476,10 @@ impl Feeds {
         }
         let line = |channel, messages_max, bytes_max| LineConfig {
             channel,
-            messages_max,
-            bytes_max,
+            limits: LineLimits {
+                messages_max,
+                bytes_max,
+            },
         };
         let control = line(self.config.control.id, CONTROL_WAITING_MAX, usize::MAX);
         let bodies = line(self.config.bodies.id, usize::MAX, PEER_WAITING_BYTES_MAX);
@@ -383,36 +496,74 @@ impl Feeds {
         }
     }
 
-    fn send(&mut self, cx: &mut Context<'_, Self>, to: PeerKey, lane: Lane, bytes: Bytes) {
+    fn send(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        to: PeerKey,
+        (lane, order): (Lane, Order),
+        bytes: Bytes,
+    ) {
         let which = match lane {
             Lane::Control => Which::Control,
             Lane::Bodies => Which::Bodies,
         };
         let sent = self
             .outboxes
-            .with(to, |outbox| outbox.send(cx, which, bytes));
-        let Some(is_taken) = sent else {
+            .with(to, |outbox| outbox.send(cx, which, order, bytes));
+        let Some(left_out) = sent else {
             return;
         };
-        match lane {
-            Lane::Control if is_taken => (),
-            Lane::Control => {
-                self.counters.slow_peers += 1;
-                self.outboxes.with(to, Outbox::stop);
-                let reason = "slow peer: too much that is said about messages waits for it";
-                cx.stop_peer(to, ReactorError::new(reason));
-            }
-            Lane::Bodies => {
-                self.counters.sent += u64::from(is_taken);
-                self.counters.left_out += u64::from(!is_taken);
-                self.look(cx);
-            }
+        let is_body = matches!(order, Order::Body { .. });
+        if !is_body && left_out > 0 {
+            self.counters.slow_peers += 1;
+            self.outboxes.with(to, Outbox::stop);
+            let reason = "slow peer: too much that is said about messages waits for it";
+            cx.stop_peer(to, ReactorError::new(reason));
+            return;
+        }
+        // Who lacks what is left out asks for it.
+        self.counters.left_out += left_out as u64;
+        self.counters.sent += u64::from(is_body);
+        self.note_outbox(cx, to);
+        if which == Which::Bodies {
+            self.look(cx);
+        }
+    }
+
+    /// Counts what a peer's outbox has dropped, and tells the conversation whether bodies wait for the peer, when that
+    /// has changed.
+    fn note_outbox(&mut self, cx: &mut Context<'_, Self>, peer: PeerKey) {
+        let seen = self.outboxes.with(peer, |outbox| {
+            self.counters.expired += outbox.take_expired();
+            outbox.take_behind()
+        });
+        let Some(Some(is_behind)) = seen else {
+            return;
+        };
+        let home = self.home(cx);
+        if home == cx.shard() {
+            self.set_behind((home, peer), is_behind);
+        } else {
+            cx.send_note(home, FeedsNote::Behind(peer, is_behind));
+        }
+    }
+
+    fn set_behind(&mut self, link: Link, is_behind: bool) {
+        if let Some(slot) = self.neighbours.slot(link) {
+            self.conversation.set_behind(slot, is_behind);
         }
     }
 
     fn deliver(&mut self, cx: &mut Context<'_, Self>, from: NodeId, payload: Bytes) {
         self.counters.delivered += 1;
-        cx.deliver(from, self.config.bodies.id, payload);
+        match &self.bridge {
+            // The flood knows whether the same came another way.
+            Some(bridge) => {
+                let (from, message) = (Some(from), payload);
+                bridge.ask(cx, FromFeeds { from, message });
+            }
+            None => cx.deliver(from, self.config.bodies.id, payload),
+        }
     }
 
     /// Holds those back who bring messages while too much waits for others.
@@ -443,6 +594,7 @@ impl Feeds {
         if let Some(slowest) = self.outboxes.slowest() {
             let left_out = self.outboxes.with(slowest, Outbox::leave_bodies_out);
             self.counters.left_out += left_out.unwrap_or_default() as u64;
+            self.note_outbox(cx, slowest);
         }
         self.look(cx);
         if self.stuck_since.is_some() {
@@ -465,7 +617,8 @@ impl Reactor for Feeds {
         let mut config = protocol::FeedsConfig::default();
         config.keep = self.config.kept_span;
         config.keep_bytes_max = self.config.kept_bytes_max;
-        config.check = self.validator.is_some() || self.config.signed;
+        config.check = !matches!(self.judge, Judge::Nobody) || self.config.signed;
+        config.unchecked_bytes_max = self.config.unchecked_bytes_max;
         // The engine has rates of its own, and holds back who brings more than can be passed on.
         config.origin_rate = NO_RATE;
         config.link_rate = NO_RATE;
@@ -519,6 +672,7 @@ impl Reactor for Feeds {
         (): &mut (),
     ) {
         self.outboxes.with(peer, |outbox| outbox.drain(cx));
+        self.note_outbox(cx, peer);
         self.look(cx);
     }
 
@@ -533,18 +687,23 @@ impl Reactor for Feeds {
         is_moving && self.unpublished.has_room()
     }
 
-    fn publish(&mut self, cx: &mut Context<'_, Self>, _channel: ChannelId, message: Bytes) {
-        self.counters.published += 1;
-        if message.len() > MEDIUM_BYTES_MAX {
-            self.counters.too_long += 1;
-            return;
+    fn publish(&mut self, cx: &mut Context<'_, Self>, channel: ChannelId, message: Bytes) {
+        self.publish_with(cx, channel, message, PublishOptions::default());
+    }
+
+    /// Heeds all that is asked for.
+    fn publish_with(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        _channel: ChannelId,
+        message: Bytes,
+        options: PublishOptions,
+    ) {
+        if let Some(bridge) = &self.bridge {
+            let (from, message) = (None, message.clone());
+            bridge.ask(cx, FromFeeds { from, message });
         }
-        self.unpublished.push(Class::of_message(&message), message);
-        // After what else is published in this turn.
-        if !self.is_publishing {
-            self.is_publishing = true;
-            cx.set_timer(Duration::ZERO, FeedsTimer::Publish);
-        }
+        self.take_to_publish(cx, message, &options);
     }
 
     fn handle_note(&mut self, cx: &mut Context<'_, Self>, from: ShardId, note: FeedsNote) {
@@ -552,7 +711,8 @@ impl Reactor for Feeds {
             FeedsNote::Add(peer, id, direction) => self.add(cx, (from, peer), id, direction),
             FeedsNote::Remove(peer) => self.remove(cx, (from, peer)),
             FeedsNote::Received(peer, message) => self.handle_received(cx, (from, peer), &message),
-            FeedsNote::Send(to, lane, bytes) => self.send(cx, to, lane, bytes),
+            FeedsNote::Send(to, lane, order, bytes) => self.send(cx, to, (lane, order), bytes),
+            FeedsNote::Behind(peer, is_behind) => self.set_behind((from, peer), is_behind),
             FeedsNote::Deliver(id, payload) => self.deliver(cx, id, payload),
             FeedsNote::Stop(peer, reason) => cx.stop_peer(peer, ReactorError::new(reason)),
             FeedsNote::Publish(outgoing) => self.begin(cx, outgoing),
@@ -562,10 +722,13 @@ impl Reactor for Feeds {
     fn note_bytes(note: &FeedsNote) -> usize {
         match note {
             FeedsNote::Received(_, bytes)
-            | FeedsNote::Send(_, _, bytes)
+            | FeedsNote::Send(_, _, _, bytes)
             | FeedsNote::Deliver(_, bytes) => bytes.len(),
             FeedsNote::Publish(outgoing) => outgoing.payload.bytes.len(),
-            FeedsNote::Add(..) | FeedsNote::Remove(_) | FeedsNote::Stop(..) => 0,
+            FeedsNote::Add(..)
+            | FeedsNote::Remove(_)
+            | FeedsNote::Behind(..)
+            | FeedsNote::Stop(..) => 0,
         }
     }
 
@@ -577,6 +740,7 @@ impl Reactor for Feeds {
                 self.act(cx);
             }
             FeedsTimer::Stuck => self.handle_stuck(cx),
+            FeedsTimer::Checks => self.look_at_checks(cx),
             FeedsTimer::Publish => {
                 self.is_publishing = false;
                 self.publish_some(cx);
@@ -604,7 +768,51 @@ impl Reactor for Feeds {
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        self.counters.figures(self.conversation.counters())
+        let mut figures = self.counters.figures(self.conversation.counters());
+        // Whoever waits for this node's messages waits for all of them.
+        let unpublished = usize::from(!self.unpublished.is_empty());
+        let behind = (self.outboxes.behind() + unpublished) as u64;
+        figures.push(("feeds_peers_behind", behind));
+        figures
+    }
+}
+
+impl Answers<CheckAnswer> for Feeds {
+    type Answer = ();
+
+    /// An answer that comes too late, or twice, says nothing.
+    fn answer(&mut self, cx: &mut Context<'_, Self>, answer: CheckAnswer) {
+        self.handle_checked(cx, answer);
+        self.act(cx);
+    }
+}
+
+impl Answers<FromFlood> for Feeds {
+    type Answer = bool;
+
+    /// Publishes what came by flooding. Whether more is taken now.
+    fn answer(&mut self, cx: &mut Context<'_, Self>, FromFlood(message): FromFlood) -> bool {
+        if let Some(message) = message {
+            self.take_to_publish(cx, message, &PublishOptions::default());
+        }
+        self.has_room(self.config.bodies.id)
+    }
+}
+
+impl Answers<HowFar> for Feeds {
+    type Answer = Vec<MessageReach>;
+
+    /// The oldest first; at most 1,024.
+    fn answer(&mut self, cx: &mut Context<'_, Self>, _: HowFar) -> Self::Answer {
+        self.tags.reaches(now(cx), &self.conversation)
+    }
+}
+
+impl Answers<WhoFeeds> for Feeds {
+    type Answer = Vec<Feeder>;
+
+    fn answer(&mut self, _: &mut Context<'_, Self>, _: WhoFeeds) -> Self::Answer {
+        feeders(&self.conversation, &self.neighbours, self.config.signed)
     }
 }
 

@@ -10,6 +10,7 @@
 //! Only references to bodies travel between shards of the engine.
 
 mod author;
+mod checks;
 mod config;
 mod counters;
 #[allow(
@@ -20,6 +21,9 @@ mod feeds;
 mod neighbours;
 mod outboxes;
 mod unpublished;
+mod views;
 
+pub use checks::{Check, CheckAnswer, CheckId};
 pub use config::FeedsConfig;
 pub use feeds::Feeds;
+pub use views::{Feeder, HowFar, MessageReach, WhoFeeds};

@@ -54,6 +54,12 @@ impl Outboxes {
             .map(|(peer, _)| *peer)
     }
 
+    /// How many peers there are for which something waits.
+    pub(super) fn behind(&self) -> usize {
+        let outboxes = self.outboxes.values();
+        outboxes.filter(|outbox| !outbox.is_empty()).count()
+    }
+
     /// The peers that take part.
     pub(super) fn peers(&self) -> impl Iterator<Item = PeerKey> {
         self.outboxes.keys().copied()

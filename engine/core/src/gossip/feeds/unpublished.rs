@@ -16,6 +16,8 @@ use ringwire_gossip::feeds::{
     BundleWriter, MEDIUM_BYTES_MAX, Payload, SMALL_BYTES_MAX, URGENT_BUNDLE_BYTES_MAX, WINDOW_MAX,
 };
 
+use crate::reactor::PublishOptions;
+
 /// Bundles that a node publishes in a second at most, on all its shards. A receiver remembers of an origin which of
 /// its last 4,096 numbers it had: so it has four seconds to learn of one that it lacks, by a digest at the latest, and
 /// to ask for it.
@@ -41,13 +43,18 @@ pub(super) struct Class {
 }
 
 impl Class {
-    /// Of a message of which nothing was said: one that is small goes first.
-    pub(super) fn of_message(message: &[u8]) -> Self {
+    /// Of a message that is published now: one that is small goes first.
+    pub(super) fn of_message(now: Duration, message: &[u8], options: &PublishOptions) -> Self {
         Class {
             urgent: message.len() <= SMALL_BYTES_MAX,
-            priority: 0,
-            ends_at: None,
+            priority: options.priority,
+            ends_at: options.expires_in.map(|span| now.saturating_add(span)),
         }
+    }
+
+    /// Whether nobody needs them any more.
+    pub(super) fn is_over(&self, now: Duration) -> bool {
+        self.ends_at.is_some_and(|ends_at| ends_at <= now)
     }
 
     /// In which order classes are served: the urgent ones first, then by priority, then those that end first.
@@ -67,10 +74,10 @@ impl Class {
 
 type Order = (Reverse<(bool, u8)>, Duration);
 
-/// Messages of one class.
+/// Messages of one class, and what the application calls them.
 #[derive(Debug, Default)]
 struct Queue {
-    messages: VecDeque<Bytes>,
+    messages: VecDeque<(u64, Bytes)>,
     bytes: usize,
 }
 
@@ -126,19 +133,19 @@ impl Unpublished {
     }
 
     /// The application published a message: of at most [`MEDIUM_BYTES_MAX`], and of [`SMALL_BYTES_MAX`] if it is urgent.
-    pub(super) fn push(&mut self, class: Class, message: Bytes) {
+    pub(super) fn push(&mut self, class: Class, tag: u64, message: Bytes) {
         let queue = self.queues.entry(class.order()).or_default();
         queue.bytes += message.len();
         self.bytes += message.len();
         self.messages += 1;
-        queue.messages.push_back(message);
+        queue.messages.push_back((tag, message));
     }
 
     /// The next bundle, if one is there and may go now.
     ///
     /// Urgent messages of which more waits than one urgent bundle carries are a flood: they go together as messages
     /// that are not urgent, since others' votes shall not wait behind them.
-    pub(super) fn pop(&mut self, now: Duration) -> Option<(Class, Payload)> {
+    pub(super) fn pop(&mut self, now: Duration) -> Option<(Class, Payload, Vec<u64>)> {
         if self.pace.next_at() > now {
             return None;
         }
@@ -147,10 +154,12 @@ impl Unpublished {
         let queue = first.get_mut();
         class.urgent &= queue.bytes <= URGENT_BUNDLE_BYTES_MAX;
         let mut writer = BundleWriter::new(class.urgent);
-        while let Some(message) = queue.messages.front()
+        let mut tags = Vec::new();
+        while let Some((_, message)) = queue.messages.front()
             && writer.has_room(message.len())
         {
-            let message = queue.messages.pop_front().expect("it was looked at");
+            let (tag, message) = queue.messages.pop_front().expect("it was looked at");
+            tags.push(tag);
             queue.bytes -= message.len();
             self.bytes -= message.len();
             self.messages -= 1;
@@ -160,7 +169,22 @@ impl Unpublished {
             first.remove();
         }
         self.pace.spend(now);
-        Some((class, writer.finish()?))
+        Some((class, writer.finish()?, tags))
+    }
+
+    /// Drops messages whose time is over. Returns how many there were.
+    pub(super) fn expire(&mut self, now: Duration) -> u64 {
+        let mut expired = 0;
+        self.queues.retain(|order, queue| {
+            let stays = !Class::of_order(*order).is_over(now);
+            if !stays {
+                expired += queue.messages.len();
+                self.bytes -= queue.bytes;
+            }
+            stays
+        });
+        self.messages -= expired;
+        expired as u64
     }
 
     /// How long until the next bundle may go. `None` when nothing waits.
@@ -204,13 +228,13 @@ mod tests {
         let mut unpublished = Unpublished::new(1);
         assert_eq!(unpublished.pop(NOW), None);
         let plain = class(false, 0, None);
-        unpublished.push(plain, message(2000));
-        let (got, payload) = unpublished.pop(NOW).unwrap();
+        unpublished.push(plain, 0, message(2000));
+        let (got, payload, _) = unpublished.pop(NOW).unwrap();
         assert_eq!((got, payload.is_bundle), (plain, false));
         for _ in 0..3 {
-            unpublished.push(plain, message(2000));
+            unpublished.push(plain, 0, message(2000));
         }
-        let (_, payload) = unpublished.pop(NOW).unwrap();
+        let (_, payload, _) = unpublished.pop(NOW).unwrap();
         assert_eq!((payload.is_bundle, payload.bytes.len()), (true, 3 * 2004));
         assert!(unpublished.is_empty() && unpublished.pop(NOW).is_none());
     }
@@ -227,14 +251,26 @@ mod tests {
             class(false, 0, None),
         ];
         for class in in_order.iter().rev() {
-            unpublished.push(*class, message(10));
-            unpublished.push(*class, message(10));
+            unpublished.push(*class, 0, message(10));
+            unpublished.push(*class, 0, message(10));
         }
         for class in in_order {
-            let (got, payload) = unpublished.pop(NOW).unwrap();
+            let (got, payload, _) = unpublished.pop(NOW).unwrap();
             assert_eq!((got, payload.bytes.len()), (class, 2 * 14));
         }
         assert!(unpublished.is_empty());
+    }
+
+    #[test]
+    fn what_is_over_before_it_may_go_is_dropped() {
+        let mut unpublished = Unpublished::new(1);
+        for (tag, ends_at) in [(1, None), (2, Some(9001)), (3, Some(9000))] {
+            unpublished.push(class(false, 0, ends_at), tag, message(100));
+        }
+        assert_eq!(unpublished.expire(NOW), 1);
+        let tags = std::iter::from_fn(|| unpublished.pop(NOW).map(|(_, _, tags)| tags));
+        assert_eq!(tags.collect::<Vec<_>>(), [[2], [1]]);
+        assert!(unpublished.is_empty() && unpublished.has_room());
     }
 
     #[test]
@@ -242,13 +278,13 @@ mod tests {
         let mut unpublished = Unpublished::new(1);
         let urgent = class(true, 2, None);
         for _ in 0..16 {
-            unpublished.push(urgent, message(1000));
+            unpublished.push(urgent, 0, message(1000));
         }
         assert!(unpublished.pop(NOW).unwrap().0.urgent);
         for _ in 0..17 {
-            unpublished.push(urgent, message(1000));
+            unpublished.push(urgent, 0, message(1000));
         }
-        let (class, payload) = unpublished.pop(NOW).unwrap();
+        let (class, payload, _) = unpublished.pop(NOW).unwrap();
         assert_eq!((class.urgent, class.priority), (false, 2));
         assert_eq!(payload.bytes.len(), 17 * 1004);
         assert!(unpublished.is_empty());
@@ -263,8 +299,8 @@ mod tests {
         let (turn, turns) = (unpublished.pace.every / 10, 20_480);
         let mut got = 0;
         for _ in 0..turns {
-            unpublished.push(plain, message(2000));
-            while let Some((_, payload)) = unpublished.pop(now) {
+            unpublished.push(plain, 0, message(2000));
+            while let Some((_, payload, _)) = unpublished.pop(now) {
                 bundles += 1;
                 got += if payload.is_bundle {
                     payload.bytes.len() / 2004
@@ -277,7 +313,7 @@ mod tests {
         let expected = BURST + 2 * BUNDLES_PER_SECOND;
         assert!(bundles <= expected && bundles > expected - 3, "{bundles}");
         now += unpublished.wait(now).unwrap_or_default();
-        if let Some((_, payload)) = unpublished.pop(now) {
+        if let Some((_, payload, _)) = unpublished.pop(now) {
             got += payload.bytes.len().div_ceil(2004);
         }
         assert_eq!(got, turns);
@@ -291,7 +327,7 @@ mod tests {
             let plain = class(false, 0, None);
             let mut count = 0;
             loop {
-                unpublished.push(plain, message(2000));
+                unpublished.push(plain, 0, message(2000));
                 if unpublished.pop(NOW).is_none() {
                     return (count, unpublished.wait(NOW).unwrap());
                 }
@@ -308,20 +344,20 @@ mod tests {
     fn publishers_wait_when_two_of_the_longest_bundles_do() {
         let mut unpublished = Unpublished::new(1);
         let plain = class(false, 0, None);
-        unpublished.push(plain, message(MEDIUM_BYTES_MAX));
-        unpublished.push(plain, message(MEDIUM_BYTES_MAX - 1));
+        unpublished.push(plain, 0, message(MEDIUM_BYTES_MAX));
+        unpublished.push(plain, 0, message(MEDIUM_BYTES_MAX - 1));
         assert!(unpublished.has_room());
-        unpublished.push(plain, message(1));
+        unpublished.push(plain, 0, message(1));
         assert!(!unpublished.has_room());
         let mut sizes = Vec::new();
-        while let Some((_, payload)) = unpublished.pop(NOW) {
+        while let Some((_, payload, _)) = unpublished.pop(NOW) {
             sizes.push(payload.bytes.len());
         }
         assert_eq!(sizes, [MEDIUM_BYTES_MAX, MEDIUM_BYTES_MAX + 2 * 4]);
         assert!(unpublished.has_room());
         for _ in 0..WAITING_MESSAGES_MAX {
             assert!(unpublished.has_room());
-            unpublished.push(plain, Bytes::new());
+            unpublished.push(plain, 0, Bytes::new());
         }
         assert!(!unpublished.has_room());
         let mut bundles = 0;

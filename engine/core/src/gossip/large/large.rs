@@ -7,12 +7,13 @@ use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 use ringwire_gossip::coded::{Account, Encoder, Encoding, Fault, ManifestId, Shard};
 use ringwire_gossip::exchange::{Control, Exchange, Output, TICK};
+use ringwire_gossip::feeds::Order;
 use thiserror::Error;
 
 use super::config::LargeConfig;
 use super::encodings::{ENCODINGS_MAX, Encodings};
 use crate::error::CloseReason;
-use crate::gossip::outbox::{LineConfig, Outbox, Which};
+use crate::gossip::outbox::{LineConfig, LineLimits, Outbox, Which};
 use crate::peer::{PeerInfo, PeerKey, ShardId};
 use crate::reactor::{Answers, ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
 
@@ -23,6 +24,12 @@ const CONTROL_WAITING_MAX: usize = 4096;
 /// Shards that wait for one peer; more are left out, and it asks again. A peer asks each shard of the
 /// engine for 16 at a time.
 const SHARDS_WAITING_MAX: usize = 128;
+
+/// Shards go in the order in which they were asked for.
+const SHARD_ORDER: Order = Order::Body {
+    priority: 0,
+    left: None,
+};
 
 /// A peer of the node, on whichever shard.
 type Link = (ShardId, PeerKey);
@@ -227,7 +234,7 @@ impl Large {
         let Some(outbox) = self.outboxes.get_mut(&to) else {
             return;
         };
-        if !outbox.send(cx, Which::Control, message) {
+        if outbox.send(cx, Which::Control, Order::First, message) > 0 {
             self.counters.slow_peers += 1;
             outbox.stop();
             let reason = "slow peer: too many messages about shards wait for it";
@@ -239,8 +246,8 @@ impl Large {
         if shard != cx.shard() {
             cx.send_note(shard, LargeNote::SendShard(to, message));
         } else if let Some(outbox) = self.outboxes.get_mut(&to) {
-            let is_taken = outbox.send(cx, Which::Bodies, message);
-            self.counters.left_out += u64::from(!is_taken);
+            let left_out = outbox.send(cx, Which::Bodies, SHARD_ORDER, message);
+            self.counters.left_out += left_out as u64;
         }
     }
 
@@ -259,8 +266,10 @@ impl Large {
         }
         let line = |channel, messages_max| LineConfig {
             channel,
-            messages_max,
-            bytes_max: usize::MAX,
+            limits: LineLimits {
+                messages_max,
+                bytes_max: usize::MAX,
+            },
         };
         let control = line(self.config.control.id, CONTROL_WAITING_MAX);
         let shards = line(self.config.shards.id, SHARDS_WAITING_MAX);
