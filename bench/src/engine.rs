@@ -82,7 +82,7 @@ pub type Failure = Box<dyn std::error::Error>;
 pub fn config(framing: Framing) -> Config {
     Config {
         network: String::from("bench"),
-        listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen_addrs: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         allow_duplicate_ip: true,
         max_num_inbound_peers: 20_000,
         max_num_handshakes: 1024,

@@ -3,7 +3,13 @@
 //! ```text
 //! tcp://deadbeefdeadbeefdeadbeefdeadbeefdeadbeef@[2001:db8::7]:26656
 //! └ (1)┘└───────────────── id ─────────────────┘ └── host ───┘└port┘    (1) optional, ignored
+//!
+//!       deadbeefdeadbeefdeadbeefdeadbeefdeadbeef@unix:///run/node/p2p.sock
 //! ```
+//!
+//! The second form is a Unix socket of this machine. It means something to this machine alone, so only the
+//! operator writes one: what peers say is read by [`parse_listen_address`] and as PEX messages, and
+//! neither has a place for it.
 //!
 //! A host may be a name. Names are **never resolved here**: the reference looks up whatever name a
 //! peer claims, while it handles that peer. Resolving is for the dialer, with addresses that the
@@ -21,7 +27,10 @@ mod nets;
 mod text;
 
 use text::HostPort;
-pub use text::{HOST_NAME_MAX, NET_ADDRESS_TEXT_MAX, NetAddressError, parse_listen_address};
+pub use text::{
+    HOST_NAME_MAX, NET_ADDRESS_TEXT_MAX, NetAddressError, UNIX_PATH_MAX, UNIX_SCHEME,
+    check_unix_path, parse_listen_address,
+};
 
 /// The host part of an address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +39,8 @@ pub enum Host {
     Ip(IpAddr),
     /// A name, lowercase, as it was given; not resolved.
     Name(Box<str>),
+    /// The path of a Unix socket of this machine, by the rules of [`check_unix_path`].
+    Unix(Box<str>),
 }
 
 /// A node's id together with the host and port where it listens for connections.
@@ -39,7 +50,7 @@ pub struct NetAddress {
     pub id: NodeId,
     /// Where it listens.
     pub host: Host,
-    /// The TCP port.
+    /// The TCP port; zero for a Unix socket.
     pub port: u16,
 }
 
@@ -69,12 +80,12 @@ impl Host {
         Self::Ip(ip.to_canonical())
     }
 
-    /// The IP, unless the host is a name.
+    /// The IP, if it is one.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Ip(ip) => Some(*ip),
-            Self::Name(_) => None,
+            Self::Name(_) | Self::Unix(_) => None,
         }
     }
 }
@@ -87,6 +98,17 @@ impl NetAddress {
             id,
             host: Host::from_ip(ip),
             port,
+        }
+    }
+
+    /// The address of `id` at a Unix socket of this machine. The path keeps the rules of
+    /// [`check_unix_path`].
+    #[must_use]
+    pub fn from_unix(id: NodeId, path: &str) -> Self {
+        Self {
+            id,
+            host: Host::Unix(path.into()),
+            port: 0,
         }
     }
 
@@ -105,7 +127,13 @@ impl NetAddress {
         (good, bad)
     }
 
-    /// `host:port` without the id: what a socket dials.
+    /// Whether a socket can be told to connect there: it has a port, or needs none.
+    #[must_use]
+    pub fn can_be_dialed(&self) -> bool {
+        self.port != 0 || matches!(self.host, Host::Unix(_))
+    }
+
+    /// `host:port`, or `unix://path`, without the id: what a socket dials.
     #[must_use]
     pub fn dial_text(&self) -> String {
         HostPort(&self.host, self.port).to_string()
@@ -117,19 +145,24 @@ impl NetAddress {
         self.id == other.id || (self.port == other.port && self.host == other.host)
     }
 
-    /// Whether the host can be the address of a node at all: a name, or an IP that is neither
-    /// unspecified, nor broadcast or multicast, nor 2001:db8::/32 (RFC 3849).
+    /// Whether the host can be the address of a node to others: a name, or an IP that is neither
+    /// unspecified, nor broadcast or multicast, nor 2001:db8::/32 (RFC 3849). A Unix socket is none.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        self.host.ip().is_none_or(nets::is_valid)
+        match &self.host {
+            Host::Ip(ip) => nets::is_valid(*ip),
+            Host::Name(_) => true,
+            Host::Unix(_) => false,
+        }
     }
 
-    /// Whether the host is this machine: loopback, 0.0.0.0/8, or the name `localhost`.
+    /// Whether the host is this machine: loopback, 0.0.0.0/8, the name `localhost`, or a Unix socket.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match &self.host {
             Host::Ip(ip) => nets::is_local(*ip),
             Host::Name(name) => is_localhost(name),
+            Host::Unix(_) => true,
         }
     }
 
@@ -141,6 +174,7 @@ impl NetAddress {
         match &self.host {
             Host::Ip(ip) => nets::is_routable(*ip),
             Host::Name(name) => !is_localhost(name),
+            Host::Unix(_) => false,
         }
     }
 

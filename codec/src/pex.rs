@@ -105,7 +105,7 @@ impl PexMessage {
             Self::Addrs(addresses) => {
                 let with_ip = addresses.iter().filter_map(|address| match address.host {
                     Host::Ip(ip) => Some((address.id, ip, address.port)),
-                    Host::Name(_) => None,
+                    Host::Name(_) | Host::Unix(_) => None,
                 });
                 let mut addrs = Vec::new();
                 for (id, ip, port) in with_ip.take(PEX_ADDRESSES_MAX) {

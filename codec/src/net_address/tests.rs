@@ -259,3 +259,45 @@ proptest! {
         fuzz_net_address(format!("{ID}@{host_port}").as_bytes());
     }
 }
+
+#[test]
+fn the_address_of_a_unix_socket_is_read_as_it_is_shown_and_is_nobody_elses_affair() {
+    let at = address("unix:///run/node/p2p.sock");
+    assert_eq!(at, NetAddress::from_unix(at.id, "/run/node/p2p.sock"));
+    assert_eq!(at.to_string(), format!("{ID}@unix:///run/node/p2p.sock"));
+    assert_eq!(at.dial_text(), "unix:///run/node/p2p.sock");
+    assert_eq!((at.port, at.host.ip()), (0, None));
+    assert!(at.can_be_dialed() && at.is_local());
+    assert!(!at.is_valid() && !at.is_routable());
+    assert!(!address("127.0.0.1:0").can_be_dialed());
+}
+
+#[test]
+fn a_path_that_no_list_or_kernel_takes_is_refused() {
+    use NetAddressError::*;
+    let path_of = |len: usize| format!("/{}", "p".repeat(len - 1));
+    for (path, expected) in [
+        (path_of(UNIX_PATH_MAX), Ok(())),
+        (path_of(UNIX_PATH_MAX + 1), Err(UnixPathTooLong)),
+        (String::from("/p"), Ok(())),
+        (String::from("p"), Err(InvalidUnixPath)),
+        (String::new(), Err(InvalidUnixPath)),
+        (String::from("/"), Err(InvalidUnixPath)),
+        (String::from("/run/"), Err(InvalidUnixPath)),
+        (String::from("/a,b"), Err(InvalidUnixPath)),
+        (String::from("/a b"), Err(InvalidUnixPath)),
+        (String::from("/a\0b"), Err(InvalidUnixPath)),
+        (String::from("/a\x1b[2J"), Err(InvalidUnixPath)),
+    ] {
+        let read = format!("{ID}@unix://{path}").parse::<NetAddress>();
+        assert_eq!(read.map(drop), expected, "{path:?}");
+    }
+    assert_eq!("@unix:///p".parse::<NetAddress>(), Err(NoId));
+    assert_eq!("x@unix:///p".parse::<NetAddress>(), Err(InvalidId));
+}
+
+#[test]
+fn a_peer_cannot_announce_a_unix_socket() {
+    assert!(parse_listen_address("unix:///run/p2p.sock").is_err());
+    assert!(parse_listen_address("unix:///run/p2p.sock:1").is_err());
+}

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
 use super::{Host, NetAddress};
+use crate::id::NodeId;
 
 /// The longest address text that is read, in bytes: an id, a host name of [`HOST_NAME_MAX`], and
 /// room for protocol, brackets and port.
@@ -22,6 +23,13 @@ pub const HOST_NAME_MAX: usize = 253;
 
 /// The longest label of a host name, in bytes (RFC 1035, section 2.3.4).
 pub(super) const HOST_LABEL_MAX: usize = 63;
+
+/// What stands before the path of a Unix socket.
+pub const UNIX_SCHEME: &str = "unix://";
+
+/// The longest path of a Unix socket, in bytes: what `sun_path` holds on Linux beside the final zero
+/// (unix(7)). Other systems hold less, and say so when the socket is bound.
+pub const UNIX_PATH_MAX: usize = 107;
 
 /// Why a text is not a [`NetAddress`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -51,6 +59,18 @@ pub enum NetAddressError {
     /// The text is longer than [`NET_ADDRESS_TEXT_MAX`] bytes.
     #[error("address is longer than 320 bytes")]
     TooLong,
+    /// The path of a Unix socket does not begin at the root, ends with `/`, or has a character that would
+    /// not survive in a list or on a terminal.
+    #[error(
+        "the path of a Unix socket must begin with '/', must not end with one, and has no comma, blank or control \
+         character"
+    )]
+    InvalidUnixPath,
+    /// The path of a Unix socket is longer than [`UNIX_PATH_MAX`] bytes.
+    #[error(
+        "the path of a Unix socket is longer than 107 bytes: choose a directory nearer to the root, such as /run"
+    )]
+    UnixPathTooLong,
 }
 
 impl FromStr for NetAddress {
@@ -60,13 +80,17 @@ impl FromStr for NetAddress {
         if text.len() > NET_ADDRESS_TEXT_MAX {
             return Err(NetAddressError::TooLong);
         }
+        if let Some((id, path)) = text.split_once('@')
+            && let Some(path) = path.strip_prefix(UNIX_SCHEME)
+        {
+            let id = parse_id(id)?;
+            check_unix_path(path)?;
+            return Ok(Self::from_unix(id, path));
+        }
         let (id, host_port) = strip_protocol(text)?
             .split_once('@')
             .ok_or(NetAddressError::NoId)?;
-        if id.trim().is_empty() {
-            return Err(NetAddressError::NoId);
-        }
-        let id = id.parse().map_err(|_| NetAddressError::InvalidId)?;
+        let id = parse_id(id)?;
         let (host, port) = parse_host_port(host_port)?;
         Ok(Self { id, host, port })
     }
@@ -96,17 +120,19 @@ impl fmt::Display for Host {
         match self {
             Self::Ip(ip) => ip.fmt(f),
             Self::Name(name) => name.fmt(f),
+            Self::Unix(path) => write!(f, "{UNIX_SCHEME}{path}"),
         }
     }
 }
 
-/// `host:port`, with brackets around IPv6.
+/// `host:port`, with brackets around IPv6; a Unix socket has no port.
 pub(super) struct HostPort<'a>(pub(super) &'a Host, pub(super) u16);
 
 impl fmt::Display for HostPort<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self(Host::Ip(IpAddr::V6(ip)), port) => write!(f, "[{ip}]:{port}"),
+            Self(host @ Host::Unix(_), _) => host.fmt(f),
             Self(host, port) => write!(f, "{host}:{port}"),
         }
     }
@@ -122,6 +148,30 @@ pub fn parse_listen_address(text: &str) -> Result<(Host, u16), NetAddressError> 
         return Err(NetAddressError::TooLong);
     }
     parse_host_port(strip_protocol(text)?)
+}
+
+/// Checks the path of a Unix socket: from the root, of at most [`UNIX_PATH_MAX`] bytes, and without what
+/// would cut a list in two or move a terminal's cursor.
+///
+/// # Errors
+///
+/// [`NetAddressError::InvalidUnixPath`] and [`NetAddressError::UnixPathTooLong`].
+pub fn check_unix_path(path: &str) -> Result<(), NetAddressError> {
+    let is_unfit = |c: char| c == ',' || c.is_whitespace() || c.is_control();
+    if !path.starts_with('/') || path.ends_with('/') || path.contains(is_unfit) {
+        return Err(NetAddressError::InvalidUnixPath);
+    }
+    if path.len() > UNIX_PATH_MAX {
+        return Err(NetAddressError::UnixPathTooLong);
+    }
+    Ok(())
+}
+
+fn parse_id(id: &str) -> Result<NodeId, NetAddressError> {
+    if id.trim().is_empty() {
+        return Err(NetAddressError::NoId);
+    }
+    id.parse().map_err(|_| NetAddressError::InvalidId)
 }
 
 /// What stands behind the protocol, if there is one. Which one it is means nothing here; but the

@@ -9,7 +9,7 @@ use ringwire::error::StartError;
 use ringwire::error::TransportError;
 use ringwire::gossip::{Feeder, GossipHandle, GossipSubscription, MessageReach};
 use ringwire::metrics::ShardStatus;
-use ringwire::{Engine, Handle};
+use ringwire::{Engine, Handle, ListenAddr};
 use ringwire_codec::net_address::Host;
 use ringwire_codec::{NetAddress, NodeId, NodeKey};
 
@@ -92,7 +92,11 @@ impl Node {
 
     /// Where this machine reaches the node.
     pub(crate) fn address(&self) -> NetAddress {
-        let mut listen = self.engine.handle().listen_addr();
+        let (handle, id) = (self.engine.handle(), self.engine.handle().node_id());
+        let mut listen = handle.listen_addr();
+        if let (0, [ListenAddr::Unix(path), ..]) = (listen.port(), handle.listen_addrs()) {
+            return NetAddress::from_unix(id, path);
+        }
         if listen.ip().is_unspecified() {
             listen.set_ip(match listen.ip() {
                 std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
@@ -100,7 +104,7 @@ impl Node {
             });
         }
         NetAddress {
-            id: self.engine.handle().node_id(),
+            id,
             host: Host::Ip(listen.ip()),
             port: listen.port(),
         }

@@ -18,8 +18,8 @@ use crate::home::Home;
 #[derive(Args, Clone)]
 pub(crate) struct Overrides {
     /// Listen here instead of p2p.laddr; port 0 takes any free port.
-    #[arg(long, value_name = "tcp://HOST:PORT", value_parser = parse_listen_addr)]
-    laddr: Option<ListenAddr>,
+    #[arg(long, value_name = "tcp://HOST:PORT|unix:///PATH,...", value_delimiter = ',', value_parser = parse_listen_addr)]
+    laddr: Vec<ListenAddr>,
     /// Tell others to dial this address instead of p2p.external_address.
     #[arg(long, value_name = "HOST:PORT")]
     external_address: Option<String>,
@@ -66,7 +66,7 @@ impl Overrides {
     fn given(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let strict = "p2p.addr_book_strict";
         let flags = [
-            (self.laddr.is_some(), "p2p.laddr", "--laddr"),
+            (!self.laddr.is_empty(), "p2p.laddr", "--laddr"),
             (
                 self.external_address.is_some(),
                 "p2p.external_address",
@@ -95,8 +95,8 @@ impl Overrides {
     /// What the flags say, over what `config` says.
     pub(crate) fn apply(&self, config: &mut NodeConfig) {
         let config = &mut config.engine;
-        if let Some(laddr) = &self.laddr {
-            config.set_listen_addr(laddr.clone());
+        if !self.laddr.is_empty() {
+            config.listen_addrs.clone_from(&self.laddr);
         }
         config.shards = self.shards.unwrap_or(config.shards);
         config.transport = self.transport.unwrap_or(config.transport);

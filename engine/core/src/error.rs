@@ -126,6 +126,9 @@ pub enum Reject {
         /// Handshakes its host may have in progress on one shard.
         limit: usize,
     },
+    /// Too many handshakes are in progress over the Unix sockets of this machine, which count as one host.
+    #[error("too many handshakes in progress over Unix sockets (limit {0})")]
+    HandshakesOverUnix(usize),
     /// Too many handshakes are in progress.
     #[error("too many handshakes in progress (limit {0})")]
     HandshakesFull(usize),

@@ -174,7 +174,8 @@ impl RefusalMetrics {
                 | Reject::SlowHandshake => &mut self.full,
                 Reject::PeersFromIp { .. }
                 | Reject::PeersFromSubnet { .. }
-                | Reject::HandshakesFromIp { .. } => &mut self.crowded,
+                | Reject::HandshakesFromIp { .. }
+                | Reject::HandshakesOverUnix(_) => &mut self.crowded,
                 Reject::Banned => &mut self.banned,
                 Reject::Stopping => &mut self.other,
             },

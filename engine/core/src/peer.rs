@@ -2,12 +2,16 @@
 //! which one shard finds them again.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringwire_codec::net_address::parse_listen_address;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo};
+
+mod remote_addr;
+
+pub use remote_addr::RemoteAddr;
 
 pub use crate::buffer::Framing;
 use crate::time::Instant;
@@ -48,8 +52,8 @@ pub struct PeerInfo {
     pub id: NodeId,
     /// What the peer said of itself, validated.
     pub node_info: Arc<NodeInfo>,
-    /// The socket's remote address.
-    pub remote_addr: SocketAddr,
+    /// Where the other end of the socket is.
+    pub remote_addr: RemoteAddr,
     /// Who opened the connection.
     pub direction: Direction,
     /// Whether the operator listed the peer as persistent (matched by id).
@@ -143,8 +147,8 @@ impl PeerInfo {
     /// Where others may dial the peer: the address it announced, under its proven id.
     ///
     /// A peer that listens on all its addresses announces none of them (`0.0.0.0` or `::`); then it
-    /// is the address it came from, with the port it announced. Nothing for a host name, which is
-    /// never looked up because a peer said it (docs/quirks.md, quirk 16), and for port 0. Whether
+    /// is the address it came from, with the port it announced; nothing if it came by a Unix socket.
+    /// Nothing for a host name, which is never looked up because a peer said it (docs/quirks.md, quirk 16), and for port 0. Whether
     /// the address is of any use to others is for the address book to judge. The rule and its risk
     /// are those of docs/decisions/0014-peer-life.md.
     #[must_use]
@@ -155,7 +159,7 @@ impl PeerInfo {
             return None;
         }
         let ip = match announced.is_unspecified() {
-            true => self.remote_addr.ip(),
+            true => self.remote_addr.ip()?,
             false => announced,
         };
         Some(NetAddress::from_ip(self.id, ip, port))
@@ -164,6 +168,8 @@ impl PeerInfo {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use ringwire_codec::{NodeInfoOther, ProtocolVersion};
 
     use super::*;
@@ -188,7 +194,9 @@ mod tests {
             },
             id,
             node_info: Arc::new(node_info),
-            remote_addr: remote_addr.parse().expect("a socket address"),
+            remote_addr: RemoteAddr::from(
+                remote_addr.parse::<SocketAddr>().expect("a socket address"),
+            ),
             direction: Direction::Inbound,
             persistent: false,
             framing: Framing::Comet,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_codec::ChannelId;
 use ringwire_codec::pex::PEX_CHANNEL;
-use ringwire_core::config::{parse_listen_addr, parse_peer_addresses};
+use ringwire_core::config::{parse_listen_addrs, parse_peer_addresses};
 use ringwire_core::gossip::{Flood, FloodConfig};
 use ringwire_core::reactor::{
     ChannelDescriptor, Context, Envelope, Instance, Reactor, ReactorError, erase,
@@ -32,7 +32,7 @@ pub fn fuzz_address_list(bytes: &[u8]) {
         return;
     };
     // Read or refused: both are fine, and neither panics.
-    let _ = parse_listen_addr(text);
+    let _ = parse_listen_addrs(text);
     let Ok(list) = parse_peer_addresses(text) else {
         return;
     };

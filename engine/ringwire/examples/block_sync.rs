@@ -274,7 +274,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let node = |chain: Vec<Bytes>| -> Result<Engine, Box<dyn std::error::Error>> {
         let config = Config {
             network: "block-sync".into(),
-            listen_addr: "127.0.0.1:0".parse()?,
+            listen_addrs: vec!["127.0.0.1:0".parse()?],
             ..Config::default()
         };
         let verify = |block: &[u8]| std::str::from_utf8(block).ok()?.trim().parse().ok();

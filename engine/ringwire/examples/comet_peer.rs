@@ -307,7 +307,7 @@ pub(crate) fn follow(
     let config = Config {
         network: network.to_owned(),
         moniker: "follower".into(),
-        listen_addr: "127.0.0.1:0".parse()?,
+        listen_addrs: vec!["127.0.0.1:0".parse()?],
         persistent_peers: vec![node],
         // It meets nobody but the node.
         discovery: DiscoveryConfig::off(),

@@ -107,7 +107,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn start(throws: &Arc<AtomicU64>) -> Result<Engine, Box<dyn Error>> {
     // The rates of the reference, 5 MB/s each way, would be what we measure.
     let config = Config {
-        listen_addr: "127.0.0.1:0".parse()?,
+        listen_addrs: vec!["127.0.0.1:0".parse()?],
         send_rate: 0,
         recv_rate: 0,
         ..Config::default()

@@ -276,7 +276,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let node = || -> Result<Engine, Box<dyn std::error::Error>> {
         let config = Config {
             network: "mempool".into(),
-            listen_addr: "127.0.0.1:0".parse()?,
+            listen_addrs: vec!["127.0.0.1:0".parse()?],
             ..Config::default()
         };
         let builder = Engine::builder(config).shards(2);

@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn start(moniker: &str) -> Result<Engine, Box<dyn Error>> {
     let config = Config {
         moniker: moniker.to_string(),
-        listen_addr: "127.0.0.1:0".parse()?,
+        listen_addrs: vec!["127.0.0.1:0".parse()?],
         ..Config::default()
     };
     Ok(Engine::builder(config)

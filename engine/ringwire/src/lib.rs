@@ -42,7 +42,7 @@
 //! let node = || {
 //!     let config = Config {
 //!         network: "my-chain".into(),
-//!         listen_addr: ([127, 0, 0, 1], 0).into(),
+//!         listen_addrs: vec!["127.0.0.1:0".parse()?],
 //!         ..Config::default()
 //!     };
 //!     Engine::builder(config).shards(1).channel(ChannelDescriptor::new(VOTES, 7)).start()
@@ -156,7 +156,9 @@ pub use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
 #[doc(inline)]
 pub use ringwire_core::comet;
 #[doc(inline)]
-pub use ringwire_core::config::{Change, Config, DiscoveryConfig, PinShards, TransportChoice};
+pub use ringwire_core::config::{
+    Change, Config, DiscoveryConfig, ListenAddr, PinShards, TransportChoice,
+};
 #[doc(inline)]
 pub use ringwire_core::switch::{Changed, Delivery, Event};
 
@@ -193,7 +195,8 @@ pub mod error {
 pub mod peer {
     #[doc(inline)]
     pub use ringwire_core::peer::{
-        Ban, BanOrigin, BanTarget, Census, Direction, Framing, PeerInfo, PeerKey, ShardId,
+        Ban, BanOrigin, BanTarget, Census, Direction, Framing, PeerInfo, PeerKey, RemoteAddr,
+        ShardId,
     };
     #[doc(inline)]
     pub use ringwire_core::switch::{NamedAs, NamedPeer};
@@ -235,6 +238,8 @@ pub mod machine {
     pub use crate::transport::check::{available_cpus, check};
     #[doc(inline)]
     pub use crate::transport::finding::{Finding, Verdict, verdict};
+    #[doc(inline)]
+    pub use crate::transport::listener::try_listen;
 }
 
 /// The ways between threads, for the criterion suites; no interface to build on.

@@ -769,7 +769,7 @@ fn an_address_in_use_is_named_and_nothing_is_left_running() {
     let first = app_builder(1, 1).start().expect("the first engine");
     let taken = first.handle().listen_addr();
     let mut config = config();
-    config.listen_addr = taken;
+    config.listen_addrs = vec![taken.into()];
     let Err(error) = Engine::builder(config).shards(2).start() else {
         panic!("two engines on one port");
     };

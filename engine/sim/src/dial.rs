@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ringwire_codec::Host;
 use ringwire_core::error::NetworkError;
+use ringwire_core::peer::RemoteAddr;
 use ringwire_core::switch::{DialId, LinkId};
 
 use crate::node::PORT;
@@ -36,6 +37,8 @@ impl World {
         }
         let target = match host {
             Host::Ip(ip) => self.geography.number_at(ip),
+            // No two nodes of a world share a machine.
+            Host::Unix(_) => None,
             Host::Name(name) => match self.geography.number_named(name) {
                 Some(number) => Some(number),
                 None => {
@@ -127,10 +130,10 @@ impl World {
         (ends[0], ends[1])
     }
 
-    fn link_of(&self, at: EndRef) -> (LinkId, SocketAddr) {
+    fn link_of(&self, at: EndRef) -> (LinkId, RemoteAddr) {
         let wire = self.wires.get(at.wire).expect("it was made just now");
         let end = &wire.ends[at.side];
-        (end.link, end.remote)
+        (end.link, end.remote.into())
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringwire_codec::{ChannelId, Host, NetAddress, NodeId, NodeKey};
-use ringwire_core::config::{Config, ConfigError};
+use ringwire_core::config::{Config, ConfigError, ListenAddr};
 use ringwire_core::document::{Document, Kept};
 use ringwire_core::peer::{Direction, PeerKey, ShardId};
 use ringwire_core::pex::{AddrBook, BookSecret, Pex, PexConfig, Timestamp};
@@ -171,9 +171,11 @@ impl Node {
 
     /// The peer exchange of a shard; on the coordinator's with the book that the node had kept.
     fn pex(&mut self, shard: ShardId, secret: &BookSecret, rng: &mut Rng) -> Pex {
-        let at = self.spec.config.listen_addr;
-        let us = NetAddress::from_ip(self.id, at.ip(), at.port());
-        let config = Arc::new(PexConfig::new(&self.spec.config, BEGINNING, vec![us]));
+        let listens = self.spec.config.listen_addrs.iter();
+        let us = listens
+            .filter_map(ListenAddr::socket_addr)
+            .map(|at| NetAddress::from_ip(self.id, at.ip(), at.port()));
+        let config = Arc::new(PexConfig::new(&self.spec.config, BEGINNING, us.collect()));
         let book = (shard == ShardId::COORDINATOR).then(|| {
             let (config, chance) = (config.book(), rng.bytes32());
             match self.saved.get_mut(AddrBook::DOCUMENT_NAME) {

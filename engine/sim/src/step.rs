@@ -134,7 +134,7 @@ impl World {
         let end = &mut wire.ends[at.side];
         debug_assert_eq!(end.state, EndState::Moving);
         (end.place, end.link, end.state) = (to, link, EndState::Open);
-        let remote = end.remote;
+        let remote = end.remote.into();
         if let Some(shard) = self.shard(to) {
             shard.links.insert(link, at);
         }

@@ -121,7 +121,7 @@ impl World {
     /// When another node has its address.
     pub fn add_node(&mut self, mut spec: NodeSpec) -> Result<u32, ConfigError> {
         let number = self.nodes.len() as u32;
-        spec.config.listen_addr = self.socket_addr_of(number);
+        spec.config.listen_addrs = vec![self.socket_addr_of(number).into()];
         let node = Node::new(self.seed, number, spec);
         self.geography.add(number, node.id);
         self.nodes.push(node);

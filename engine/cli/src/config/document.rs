@@ -46,7 +46,7 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::Index;
     use ringwire::{Config, DiscoveryConfig, PinShards, TransportChoice};
-    use ringwire_core::config::{Effect, ListenAddr, effect_of};
+    use ringwire_core::config::{Effect, ListenAddr, effect_of, parse_listen_addrs};
 
     use super::*;
     use crate::config::unused::UNUSED;
@@ -123,8 +123,8 @@ mod tests {
             app_version: 0,
             tx_index: String::new(),
             rpc_address: String::new(),
-            listen_addr: "[::1]:7".parse().expect("an address"),
-            listen_name: None,
+            listen_addrs: parse_listen_addrs("[::1]:7,10.0.0.1:8,unix:///run/p2p.sock")
+                .expect("three addresses"),
             external_address: Some("example.org:1".into()),
             persistent_peers: vec![
                 format!("{id}@10.0.0.1:26656").parse().expect("an address"),
@@ -173,9 +173,7 @@ mod tests {
         };
         assert_eq!(read_back(&config), config);
         let mut named = config.clone();
-        named
-            .engine
-            .set_listen_addr(ListenAddr::Name("node1".into(), 7));
+        named.engine.listen_addrs = vec![ListenAddr::Name("node1".into(), 7)];
         assert_eq!(read_back(&named), named);
         let mut seed = config;
         (seed.engine.discovery.pex, seed.engine.discovery.seed_mode) = (true, true);

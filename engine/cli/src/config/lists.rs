@@ -1,9 +1,24 @@
-//! Lists in a file: of addresses that are dialed, and of ids.
+//! Lists in a file: of addresses to listen on, of addresses that are dialed, and of ids.
 
 use ringwire_codec::{NetAddress, NodeId};
-use ringwire_core::config::parse_peer_addresses;
+use ringwire_core::config::{ListenAddr, parse_listen_addrs, parse_peer_addresses};
+use toml::de::DeValue;
 
-use super::weak::Read;
+use super::weak::{self, Read};
+
+/// Addresses to listen on: a text with commas, or a list of such texts.
+pub(super) fn listen_addrs(value: &DeValue<'_>) -> Result<Read<Vec<ListenAddr>>, String> {
+    let DeValue::Array(items) = value else {
+        return weak::text(value)?.and_then(|text| parse_listen_addrs(&text).map(Read::plain));
+    };
+    let mut read = Read::plain(Vec::new());
+    for item in items {
+        let one = listen_addrs(item.get_ref())?;
+        read.value.extend(one.value);
+        read.notes.extend(one.notes);
+    }
+    Ok(read)
+}
 
 /// A list of addresses out of a file.
 pub(super) fn addresses(text: &str) -> Result<Read<Vec<NetAddress>>, String> {

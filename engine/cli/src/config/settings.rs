@@ -1,7 +1,6 @@
 //! The keys of `config.toml`, one row each: where it stands, what it means, how it is read and how
 //! it is written. The file reader and the documented default file both walk this table.
 
-use ringwire_core::config::parse_listen_addr;
 use toml::de::DeValue;
 
 use super::NodeConfig;
@@ -9,7 +8,8 @@ use super::kind::{
     addresses, count, flag, ids, optional_text, payload, pin, private_ids, quoted, rate, spread,
     text, time, way,
 };
-use super::weak::{self, Read};
+use super::lists;
+use super::weak::Read;
 
 /// The section of a key: the top of the file.
 pub(super) const TOP: &str = "";
@@ -82,15 +82,15 @@ static LADDR: Setting = Setting {
     section: P2P,
     key: "laddr",
     about: &[
-        "Address to listen on, tcp://IP:PORT or tcp://NAME:PORT; a name is looked up at the start.",
-        "Port 0 takes any free port.",
+        "Addresses to listen on, comma-separated or a list: tcp://IP:PORT, tcp://NAME:PORT or unix:///PATH.",
+        "A name is looked up at the start; port 0 takes any free port.",
     ],
     read: |config, value| {
-        let Read { value, notes } = weak::text(value)?;
-        config.engine.set_listen_addr(parse_listen_addr(&value)?);
+        let Read { value, notes } = lists::listen_addrs(value)?;
+        config.engine.listen_addrs = value;
         Ok(notes)
     },
-    show: |config| quoted(&format!("tcp://{}", config.engine.listen_text())),
+    show: |config| quoted(&config.engine.listen_text()),
 };
 
 const SECTIONS: &[Setting] = settings! {

@@ -47,12 +47,18 @@ impl Reporter {
     /// A reporter of `node`, which has just started.
     pub(super) fn new(node: &Node) -> Self {
         let (handle, config) = (node.handle(), node.config());
+        let listens: Vec<_> = handle
+            .listen_addrs()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let facts = [
             ("id", json!(handle.node_id().to_string())),
             ("moniker", json!(config.engine.moniker)),
             ("network", json!(config.engine.network)),
             ("version", json!(config.engine.version)),
             ("listen_addr", json!(handle.listen_addr().to_string())),
+            ("listen_addrs", json!(listens)),
             ("address", json!(node.public_address())),
             ("pex", json!(config.engine.discovery.pex)),
             ("seed_mode", json!(config.engine.discovery.seed_mode)),

@@ -2,13 +2,15 @@
 //! operator named, room on the disk, and the clock.
 
 use std::fs;
-use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::io;
+use std::net::ToSocketAddrs as _;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use ringwire::machine::{Finding, Verdict};
+use ringwire::ListenAddr;
+use ringwire::error::TransportError;
+use ringwire::machine::{Finding, Verdict, try_listen};
 use ringwire_codec::Host;
 use ringwire_core::pex::Timestamp;
 
@@ -33,30 +35,36 @@ const CLOCK_MIN: Duration = Duration::from_secs(1_767_225_600);
 pub(super) fn check(home: &Home) -> Vec<Finding> {
     let config = home.load_config_or_default().unwrap_or_default();
     let is_running = control::is_answered(home);
-    let listened = TcpListener::bind(config.engine.listen_addr).map(drop);
-    let mut findings = vec![
-        judge_port(config.engine.listen_addr, is_running, listened),
+    let listens = config.engine.listen_addrs.iter();
+    let mut findings: Vec<_> = listens
+        .map(|address| judge_listening(address, is_running, try_listen(address)))
+        .collect();
+    findings.extend([
         judge_room(room(home.root())),
         judge_clock(SystemTime::now(), newest(home, &config)),
         judge_names(&names(&config)),
-    ];
+    ]);
     findings.extend(nodes(&config));
     findings
 }
 
-fn judge_port(addr: SocketAddr, is_running: bool, listened: io::Result<()>) -> Finding {
-    const WHAT: &str = "port can be listened on";
-    match listened {
-        Ok(()) => Finding::ok(WHAT, format!("{addr}")),
-        Err(error) if error.kind() == ErrorKind::AddrInUse && is_running => {
-            Finding::ok(WHAT, format!("{addr}, by the node that runs on this home"))
-        }
-        Err(error) => Finding::not_ok(
+fn judge_listening(
+    address: &ListenAddr,
+    is_running: bool,
+    listened: Result<(), TransportError>,
+) -> Finding {
+    const WHAT: &str = "address can be listened on";
+    let (source, mend) = match listened {
+        Ok(()) => return Finding::ok(WHAT, address),
+        Err(TransportError::Listen { source, mend, .. }) => (source.to_string(), mend),
+        Err(error) => (error.to_string(), String::from("change p2p.laddr")),
+    };
+    match is_running {
+        true => Finding::ok(
             WHAT,
-            Verdict::Fail,
-            format!("{addr}: {error}"),
-            "end what listens there (`ss -ltnp` names it), or change p2p.laddr",
+            format!("{address}, by the node that runs on this home"),
         ),
+        false => Finding::not_ok(WHAT, Verdict::Fail, format!("{address}: {source}"), mend),
     }
 }
 
@@ -134,7 +142,7 @@ fn names(config: &NodeConfig) -> Vec<(String, io::Result<()>)> {
     let mut names: Vec<String> = named
         .filter_map(|address| match &address.host {
             Host::Name(name) => Some(name.to_string()),
-            Host::Ip(_) => None,
+            Host::Ip(_) | Host::Unix(_) => None,
         })
         .collect();
     names.sort();
@@ -166,7 +174,8 @@ fn judge_names(names: &[(String, io::Result<()>)]) -> Finding {
     }
 }
 
-/// The seeds and persistent peers, asked who they are.
+/// The seeds and persistent peers, asked who they are; not those behind Unix sockets, where a visitor
+/// cannot come.
 fn nodes(config: &NodeConfig) -> Vec<Finding> {
     let lists = [
         ("seeds answer", &config.engine.discovery.seeds),
@@ -175,7 +184,8 @@ fn nodes(config: &NodeConfig) -> Vec<Finding> {
     let lists = lists.into_iter().filter(|(_, nodes)| !nodes.is_empty());
     lists
         .map(|(what, nodes)| {
-            let targets = nodes.iter().cloned().map(Target::from).collect();
+            let on_network = nodes.iter().filter(|node| node.port != 0).cloned();
+            let targets = on_network.map(Target::from).collect();
             match visits(targets) {
                 Ok(visits) => judge_nodes(what, &config.engine.network, &visits),
                 Err(error) => Finding::not_ok(
@@ -230,11 +240,15 @@ mod tests {
 
     #[test]
     fn a_port_that_our_own_node_has_is_no_fault() {
-        let addr = SocketAddr::from(([127, 0, 0, 1], 1));
-        let taken = || Err(io::Error::from(ErrorKind::AddrInUse));
-        assert_eq!(judge_port(addr, true, taken()).verdict, Verdict::Ok);
-        assert_eq!(judge_port(addr, false, taken()).verdict, Verdict::Fail);
-        assert_eq!(judge_port(addr, false, Ok(())).verdict, Verdict::Ok);
+        let owner = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let taken = ListenAddr::from(owner.local_addr().expect("bound"));
+        let judge = |is_running| judge_listening(&taken, is_running, try_listen(&taken));
+        assert_eq!(judge(true).verdict, Verdict::Ok);
+        let fault = judge(false);
+        assert_eq!(fault.verdict, Verdict::Fail);
+        assert!(fault.mend.contains("another program has the port"));
+        drop(owner);
+        assert_eq!(judge(false).verdict, Verdict::Ok);
     }
 
     #[test]
@@ -256,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_name_without_an_address_is_named() {
-        let lost = io::Error::from(ErrorKind::NotFound);
+        let lost = io::Error::from(io::ErrorKind::NotFound);
         let names = [
             (String::from("a.example"), Ok(())),
             (String::from("b.example"), Err(lost)),

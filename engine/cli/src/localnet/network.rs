@@ -119,7 +119,7 @@ fn config(args: &LocalnetArgs) -> Config {
     let everybody = args.nodes + 1;
     Config {
         network: String::from("localnet"),
-        listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen_addrs: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         discovery: DiscoveryConfig {
             pex_interval: PEX_INTERVAL,
             addr_book_strict: false,

@@ -192,9 +192,8 @@ fn say_address(address: &str, json: bool) -> Result<(), Failure> {
 
 fn hint_at_address(node: &Node) {
     let config = &node.config().engine;
-    let listens_everywhere =
-        config.listen_addr.ip().is_unspecified() && config.listen_name.is_none();
-    if listens_everywhere && config.external_address.is_none() {
+    let is_told_nowhere = node.handle().listen_addr().ip().is_unspecified();
+    if is_told_nowhere && config.external_address.is_none() {
         stderr::say("others need an address they can dial: give --external-address HOST:PORT");
     }
 }

@@ -87,6 +87,10 @@ impl Visitor {
 fn resolve(target: &Target) -> io::Result<Vec<SocketAddr>> {
     match &target.host {
         Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, target.port)]),
+        Host::Unix(_) => Err(io::Error::new(
+            ErrorKind::Unsupported,
+            "nodes are visited over TCP: `ringwire ctl dial` connects a node to a Unix socket",
+        )),
         Host::Name(name) => {
             let found = (&**name, target.port).to_socket_addrs()?;
             let found: Vec<_> = found.take(ADDRESSES_MAX).collect();

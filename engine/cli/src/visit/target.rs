@@ -50,6 +50,7 @@ impl fmt::Display for Target {
         }
         match &self.host {
             Host::Ip(ip) if ip.is_ipv6() => write!(f, "[{ip}]:{}", self.port),
+            host @ Host::Unix(_) => host.fmt(f),
             host => write!(f, "{host}:{}", self.port),
         }
     }

@@ -89,6 +89,7 @@ impl Config {
     }
 
     fn check_addresses(&self, problems: &mut Vec<ConfigError>) {
+        self.check_listen_addrs(problems);
         if let Some(address) = &self.external_address
             && let Err(error) = parse_listen_address(address)
         {
@@ -99,7 +100,7 @@ impl Config {
             ("p2p.seeds", &self.discovery.seeds),
             ("p2p.persistent_peers", &self.persistent_peers),
         ] {
-            for address in addresses.iter().filter(|address| address.port == 0) {
+            for address in addresses.iter().filter(|address| !address.can_be_dialed()) {
                 let rule = format!("{address} cannot be dialed: give the port it listens on");
                 refuse(problems, key, rule);
             }

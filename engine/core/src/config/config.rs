@@ -1,12 +1,13 @@
 //! What a node can be told: a plain struct with defaults.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use ringwire_codec::{NetAddress, NodeId};
 use thiserror::Error;
 
 use super::discovery::DiscoveryConfig;
+use super::listen::ListenAddr;
 use super::pin::PinShards;
 use super::transport::TransportChoice;
 
@@ -28,10 +29,9 @@ pub struct Config {
     pub tx_index: String,
     /// Address of the RPC server announced, or nothing: printable ASCII.
     pub rpc_address: String,
-    /// Address to listen on. Port 0 takes any free port.
-    pub listen_addr: SocketAddr,
-    /// Name that stands in place of the IP of `listen_addr`: looked up when the node starts.
-    pub listen_name: Option<String>,
+    /// Addresses to listen on, at least one and at most
+    /// [`LISTEN_ADDRS_MAX`](super::LISTEN_ADDRS_MAX). Peers are told the first TCP one.
+    pub listen_addrs: Vec<ListenAddr>,
     /// What NodeInfo advertises instead of the listen address, `host:port`.
     pub external_address: Option<String>,
     /// How the node finds its peers by itself.
@@ -120,8 +120,7 @@ impl Default for Config {
             app_version: 0,
             tx_index: String::new(),
             rpc_address: String::new(),
-            listen_addr: SocketAddr::from(([0, 0, 0, 0], 26_656)),
-            listen_name: None,
+            listen_addrs: vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 26_656)).into()],
             external_address: None,
             discovery: DiscoveryConfig::default(),
             persistent_peers: Vec::new(),

@@ -17,7 +17,7 @@ pub struct PeerAddresses {
     pub left_out: Vec<String>,
 }
 
-/// Reads a comma-separated list of `ID@host:port`; empty entries are skipped, and those that nobody
+/// Reads a comma-separated list of `ID@host:port` and `ID@unix:///path`; empty entries are skipped, and those that nobody
 /// could dial are left out: with an impossible host, or port 0.
 ///
 /// # Errors
@@ -26,7 +26,7 @@ pub fn parse_peer_addresses(text: &str) -> Result<PeerAddresses, String> {
     let mut list = PeerAddresses::default();
     for entry in entries(text) {
         match entry.parse::<NetAddress>() {
-            Ok(address) if address.port == 0 => {
+            Ok(address) if !address.can_be_dialed() => {
                 list.left_out
                     .push(left_out(entry, &"port 0 cannot be dialed"));
             }
@@ -59,11 +59,12 @@ mod tests {
     #[test]
     fn an_entry_that_cannot_be_dialed_costs_only_itself() {
         let text = format!(
-            "{ID}@127.0.0.1:1, ,{ID}@127.0.0.1.7:1,{ID}@node one:1,{ID}@10.0.0.1:0,{ID}@name:2"
+            "{ID}@127.0.0.1:1, ,{ID}@127.0.0.1.7:1,{ID}@node one:1,{ID}@10.0.0.1:0,{ID}@name:2,{ID}@unix:///p"
         );
         let list = parse_peer_addresses(&text).expect("a list");
         let kept: Vec<_> = list.addresses.iter().map(ToString::to_string).collect();
-        assert_eq!(kept, [format!("{ID}@127.0.0.1:1"), format!("{ID}@name:2")]);
+        let expected = ["127.0.0.1:1", "name:2", "unix:///p"].map(|at| format!("{ID}@{at}"));
+        assert_eq!(kept, expected);
         assert_eq!(list.left_out.len(), 3);
         for (note, host) in list.left_out.iter().zip(["127.0.0.1.7", "node one", ":0"]) {
             assert!(

@@ -52,8 +52,11 @@ pub enum AddAddressError {
     /// The host is a name. Only IPs are kept: what a name means can change after it was judged.
     #[error("the host is a name, and the book keeps only IP addresses")]
     Name,
-    /// The IP cannot be a node's address.
-    #[error("the IP is unspecified, broadcast, multicast or reserved for documentation")]
+    /// The address cannot be a node's to others: such an IP, or a Unix socket.
+    #[error(
+        "the address is a Unix socket, or its IP is unspecified, broadcast, multicast or reserved for \
+         documentation"
+    )]
     Invalid,
     /// Nobody listens on port 0.
     #[error("the port is 0")]
@@ -188,6 +191,7 @@ impl AddrBook {
     fn may_be_an_address(&self, address: &NetAddress) -> Result<(), AddAddressError> {
         match address.host {
             Host::Name(_) => Err(AddAddressError::Name),
+            Host::Unix(_) => Err(AddAddressError::Invalid),
             Host::Ip(_) if !address.is_valid() => Err(AddAddressError::Invalid),
             Host::Ip(_) if address.port == 0 => Err(AddAddressError::NoPort),
             Host::Ip(_) => Ok(()),
@@ -434,12 +438,12 @@ impl AddrBook {
     }
 }
 
-/// The source as it is kept. One with a name has no network that could be told; all of them count
-/// as one, and the reference's reader of the file wants an IP.
+/// The source as it is kept. One with a name, or behind a Unix socket, has no network that could be told;
+/// all of them count as one, and the reference's reader of the file wants an IP.
 fn without_name(source: &NetAddress) -> NetAddress {
     let ip = match source.host {
         Host::Ip(ip) => ip,
-        Host::Name(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Host::Name(_) | Host::Unix(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     };
     NetAddress::from_ip(source.id, ip, source.port)
 }

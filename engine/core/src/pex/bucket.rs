@@ -158,7 +158,7 @@ pub(super) fn ip_bytes(host: &Host) -> [u8; 16] {
     match host {
         Host::Ip(std::net::IpAddr::V4(ip)) => ip.to_ipv6_mapped().octets(),
         Host::Ip(std::net::IpAddr::V6(ip)) => ip.octets(),
-        Host::Name(_) => [0; 16],
+        Host::Name(_) | Host::Unix(_) => [0; 16],
     }
 }
 

@@ -70,7 +70,8 @@ pub struct Introduction {
     pub(super) is_kept: bool,
     /// Whether it has the channel of the peer exchange.
     pub(super) speaks_pex: bool,
-    /// Where it is: the socket's IP; the port it listens on, or failing that the socket's.
+    /// Where it is: the socket's IP, and the port it listens on, or failing that the socket's; or its Unix
+    /// socket.
     pub(super) place: NetAddress,
     /// Where it says that it listens.
     pub(super) listens_at: Option<NetAddress>,
@@ -80,15 +81,17 @@ impl Introduction {
     /// Introduces a peer that has its channel, or has not.
     pub(super) fn new(peer: &PeerInfo, is_kept: bool, speaks_pex: bool) -> Self {
         let listens_at = peer.listen_address();
-        let port = match (peer.direction, &listens_at) {
-            (Direction::Inbound, Some(address)) => address.port,
-            _ => peer.remote_addr.port(),
-        };
+        let mut place = peer.remote_addr.address_of(peer.id);
+        if let (Direction::Inbound, Some(address), Some(_)) =
+            (peer.direction, &listens_at, place.host.ip())
+        {
+            place.port = address.port;
+        }
         Introduction {
             direction: peer.direction,
             is_kept,
             speaks_pex,
-            place: NetAddress::from_ip(peer.id, peer.remote_addr.ip(), port),
+            place,
             listens_at,
         }
     }

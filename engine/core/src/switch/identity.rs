@@ -178,7 +178,7 @@ fn node_info_of(
     let listen_addr = config
         .external_address
         .clone()
-        .unwrap_or_else(|| config.listen_addr.to_string());
+        .unwrap_or_else(|| config.told_listen_addr().to_string());
     let info = NodeInfo {
         protocol_version: ProtocolVersion {
             app: config.app_version,

@@ -11,7 +11,6 @@
 //! ```
 
 use std::fmt::{self, Write as _};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ pub use crate::buffer::Transmit;
 use crate::config::{Change, Config, ConfigError, Difference, Effect};
 use crate::document::Document;
 use crate::error::{CloseReason, NetworkError, SendError};
-use crate::peer::{Ban, BanTarget, Census, PeerInfo, PeerKey, ShardId};
+use crate::peer::{Ban, BanTarget, Census, PeerInfo, PeerKey, RemoteAddr, ShardId};
 use crate::reactor::{Answer, Ask, AskError, PublishOptions};
 use crate::switch::message::{Parcel, ShardMessage};
 use crate::switch::node::named::{NamedAs, NamedPeer};
@@ -295,7 +294,7 @@ pub enum Event {
     /// A connection ended before it became a peer.
     ConnectionRefused {
         /// The socket's remote address.
-        remote_addr: SocketAddr,
+        remote_addr: RemoteAddr,
         /// Who it was, if that was known.
         id: Option<NodeId>,
         /// Why.
@@ -493,13 +492,15 @@ impl fmt::Write for OneLine<'_, '_> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::error::ReactorError;
 
     #[test]
     fn an_event_is_one_line_whatever_is_in_its_reason() {
         let id = NodeId::from_bytes([0xab; 20]);
-        let remote_addr = SocketAddr::from(([127, 0, 0, 1], 26_656));
+        let remote_addr = RemoteAddr::from(SocketAddr::from(([127, 0, 0, 1], 26_656)));
         let error = ReactorError::new("first\nsecond\u{1b}[31m");
         let refused = Event::ConnectionRefused {
             remote_addr,

@@ -14,7 +14,7 @@
 //!        │                         │ ◀──────── Left ─────── │ only now is the id free
 //! ```
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use ringwire_codec::{ChannelId, NetAddress, NodeId};
 use crate::config::Config;
 use crate::conn::Upgraded;
 use crate::error::{CloseReason, Reject};
-use crate::peer::{BanOrigin, Direction, PeerKey, ShardId};
+use crate::peer::{BanOrigin, Direction, PeerKey, RemoteAddr, ShardId};
 use crate::reactor::Note;
 use crate::time::Instant;
 
@@ -55,7 +55,7 @@ pub struct Candidate {
     /// Authenticated id of the remote.
     pub id: NodeId,
     /// The socket's remote address.
-    pub remote_addr: SocketAddr,
+    pub remote_addr: RemoteAddr,
     /// Who dialed.
     pub direction: Direction,
     /// Our attempt that made it, when we dialed.
@@ -91,7 +91,7 @@ pub enum GateUpdate {
 pub struct Parcel {
     pub(crate) upgraded: Box<Upgraded>,
     /// The socket's remote address, should it fail on its way.
-    pub(crate) remote: SocketAddr,
+    pub(crate) remote: RemoteAddr,
     pub(crate) direction: Direction,
     pub(crate) pass: Pass,
 }

@@ -3,8 +3,6 @@
 //! Each `handle_*` stores what it is told; [`Switch::run`] does the work, a bounded amount per turn;
 //! the `poll_*` are drained afterwards. What happens in a turn, and in which order, is told in `turn`.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 
@@ -13,7 +11,7 @@ use crate::config::{Config, ConfigError};
 use crate::conn::ConnectionStatus;
 use crate::error::NetworkError;
 use crate::metrics::Metrics;
-use crate::peer::{PeerInfo, ShardId};
+use crate::peer::{PeerInfo, RemoteAddr, ShardId};
 use crate::reactor::Instance;
 use crate::switch::commands::carry_out;
 use crate::switch::identity::SwitchConfig;
@@ -80,7 +78,7 @@ impl Switch {
     }
 
     /// A socket was accepted. The link starts paused.
-    pub fn handle_accepted(&mut self, now: Instant, link: LinkId, remote: SocketAddr) {
+    pub fn handle_accepted(&mut self, now: Instant, link: LinkId, remote: RemoteAddr) {
         let Parts {
             core,
             links,
@@ -96,7 +94,7 @@ impl Switch {
         now: Instant,
         dial: DialId,
         link: LinkId,
-        remote: SocketAddr,
+        remote: RemoteAddr,
     ) {
         let Parts {
             core,
@@ -177,7 +175,7 @@ impl Switch {
         &mut self,
         now: Instant,
         link: LinkId,
-        remote: SocketAddr,
+        remote: RemoteAddr,
         parcel: Box<Parcel>,
     ) {
         self.at(now);

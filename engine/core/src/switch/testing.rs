@@ -126,7 +126,7 @@ impl House {
 
     /// A connection comes in; the number is the link's name.
     pub(crate) fn accept(&mut self, number: u64) -> LinkId {
-        let remote = SocketAddr::from(([10, 0, 0, 1], 1000));
+        let remote = SocketAddr::from(([10, 0, 0, 1], 1000)).into();
         self.switch
             .handle_accepted(self.now, LinkId(number), remote);
         LinkId(number)

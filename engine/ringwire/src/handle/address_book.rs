@@ -17,7 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ringwire_codec::file::{self, FileKind};
 use ringwire_codec::net_address::parse_listen_address;
 use ringwire_codec::{NetAddress, NodeId};
-use ringwire_core::config::Config;
+use ringwire_core::config::{Config, ListenAddr};
 use ringwire_core::peer::ShardId;
 use ringwire_core::pex::{
     AddrBook, BOOK_FILE_BYTES_MAX, BookConfig, BookSecret, Pex, PexConfig, Timestamp,
@@ -63,8 +63,11 @@ fn take(book: &Mutex<Option<AddrBook>>) -> Option<AddrBook> {
 
 /// What the peer exchange needs to know of a node whose clock shows `now`.
 pub(super) fn pex_config(config: &Config, id: NodeId, now: Instant) -> PexConfig {
-    let listens = config.listen_addr;
-    let mut ours = vec![NetAddress::from_ip(id, listens.ip(), listens.port())];
+    let listens = config.listen_addrs.iter();
+    let mut ours: Vec<_> = listens
+        .filter_map(ListenAddr::socket_addr)
+        .map(|at| NetAddress::from_ip(id, at.ip(), at.port()))
+        .collect();
     let external = config.external_address.as_deref();
     if let Some(Ok((host, port))) = external.map(parse_listen_address) {
         ours.push(NetAddress { id, host, port });

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +11,7 @@ use std::time::Duration;
 use ringwire_codec::NodeKey;
 use ringwire_codec::file::FileKind;
 use ringwire_core::config::{Config, ConfigError, SHARDS_MAX, TransportChoice};
-use ringwire_core::peer::{PeerInfo, ShardId};
+use ringwire_core::peer::{PeerInfo, RemoteAddr, ShardId};
 use ringwire_core::pex::{AddrBook, BookSecret, Pex};
 use ringwire_core::reactor::{ChannelDescriptor, Reactor, erase};
 use ringwire_core::switch::{AppChannels, Filters, ReactorFactory};
@@ -100,7 +99,7 @@ impl Builder {
     /// it is refused. Called on the shards: it must answer at once.
     pub fn connection_filter(
         mut self,
-        filter: impl Fn(&SocketAddr) -> Result<(), String> + Send + Sync + 'static,
+        filter: impl Fn(&RemoteAddr) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
         self.filters.connection.push(Arc::new(filter));
         self
@@ -160,18 +159,14 @@ impl Builder {
             // Not fatal: the limit may do, and a ring that lacks descriptors says so.
             let _ = check::raise_open_files();
         }
-        let wanted =
-            listener::resolve(self.config.listen_name.as_deref(), self.config.listen_addr)?;
-        let listeners = listener::bind(wanted, usize::from(shards))?;
-        let listen_addr = listeners
-            .first()
-            .and_then(|listener| listener.local_addr().ok())
-            .unwrap_or(wanted);
-        // From here on everybody, peers included, is told the port that the kernel chose.
-        self.config.listen_addr = listen_addr;
+        let bound = listener::bind(&self.config.listen_addrs, usize::from(shards))?;
+        // From here on everybody, peers included, is told the ports that the kernel chose.
+        self.config.listen_addrs = bound.addresses;
+        let listen_text = self.config.listen_text();
         let number = NEXT_ENGINE.fetch_add(1, Ordering::Relaxed);
         let way = way(self.config.transport);
-        let node = Arc::new(Node::new(number, node_key.id(), listen_addr, shards));
+        let addresses = self.config.listen_addrs.clone();
+        let node = Arc::new(Node::new(number, node_key.id(), addresses, shards));
         for (name, gossip) in std::mem::take(&mut self.gossips) {
             let reactors = gossip.reactors(&name, &Arc::downgrade(&node));
             self.reactors.extend(reactors);
@@ -194,8 +189,8 @@ impl Builder {
             files,
             seeds: seeds(shards)?,
         };
-        launch(Arc::new(plan), &node, listeners)?;
-        tracing::info!(engine = number, node = %node.id, addr = %listen_addr, shards, transport = %way, "started");
+        launch(Arc::new(plan), &node, bound.of_shards)?;
+        tracing::info!(engine = number, node = %node.id, addr = %listen_text, shards, transport = %way, "started");
         Ok(Engine::new(Handle { node }))
     }
 

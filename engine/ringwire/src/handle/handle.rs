@@ -1,9 +1,11 @@
 //! The handle: everything an application asks of a running engine, but sending.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringwire_codec::{ChannelId, NetAddress, NodeId};
+use ringwire_core::config::{ListenAddr, told_listen_addr};
 use ringwire_core::document::Document;
 use ringwire_core::error::{CloseReason, Reject};
 use ringwire_core::peer::{Ban, ShardId};
@@ -38,9 +40,19 @@ impl Handle {
         self.node.id
     }
 
-    /// The address the node listens on, with the port the kernel chose if port 0 was configured.
-    pub fn listen_addr(&self) -> std::net::SocketAddr {
-        self.node.listen_addr
+    /// The addresses the node listens on, in the order of [`Config::listen_addrs`]: with the port the
+    /// kernel chose if port 0 was configured, and the IP that a name stood for. Each of them is what another
+    /// node of this machine writes behind `ID@` to dial this one, unless it is unspecified.
+    ///
+    /// [`Config::listen_addrs`]: crate::Config::listen_addrs
+    pub fn listen_addrs(&self) -> &[ListenAddr] {
+        &self.node.listen_addrs
+    }
+
+    /// The first TCP address of [`Handle::listen_addrs`], which is what peers are told. A node that listens on
+    /// Unix sockets alone says `0.0.0.0:0`, to them and here.
+    pub fn listen_addr(&self) -> SocketAddr {
+        told_listen_addr(&self.node.listen_addrs)
     }
 
     /// How many shards the node has.

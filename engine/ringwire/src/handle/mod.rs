@@ -12,7 +12,7 @@
 //! use ringwire::reactor::ChannelDescriptor;
 //! use ringwire::{ChannelId, NodeKey};
 //!
-//! let config = Config { listen_addr: "127.0.0.1:0".parse()?, ..Config::default() };
+//! let config = Config { listen_addrs: vec!["127.0.0.1:0".parse()?], ..Config::default() };
 //! let engine = Engine::builder(config)
 //!     .node_key(NodeKey::generate()?)
 //!     .channel(ChannelDescriptor::new(ChannelId(0x50), 1))

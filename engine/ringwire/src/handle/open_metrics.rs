@@ -194,7 +194,7 @@ const PEER: [Figure<ConnectionStatus>; 5] = [
 /// use ringwire::metrics::OpenMetrics;
 /// use ringwire::{Config, Engine};
 ///
-/// let config = Config { listen_addr: "127.0.0.1:0".parse()?, ..Config::default() };
+/// let config = Config { listen_addrs: vec!["127.0.0.1:0".parse()?], ..Config::default() };
 /// let engine = Engine::builder(config).shards(1).start()?;
 /// let text = OpenMetrics::new(engine.handle().clone()).text();
 /// assert!(text.contains("cometbft_p2p_peers 0\n"));

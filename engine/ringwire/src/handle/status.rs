@@ -1,11 +1,10 @@
 //! What a handle shows of peers.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringwire_codec::{ChannelId, NodeId, NodeInfo};
-use ringwire_core::peer::{Direction, Framing, ShardId};
+use ringwire_core::peer::{Direction, Framing, RemoteAddr, ShardId};
 use ringwire_core::time::Instant;
 
 use crate::shard::queue_room::PeerEntry;
@@ -21,8 +20,8 @@ pub struct PeerStatus {
     /// All that it says of itself, validated: software, network, where it listens, what else it
     /// serves.
     pub node_info: Arc<NodeInfo>,
-    /// The socket's remote address.
-    pub remote_addr: SocketAddr,
+    /// Where the other end of the socket is.
+    pub remote_addr: RemoteAddr,
     /// Who opened the connection.
     pub direction: Direction,
     /// Record layer in use.
@@ -49,7 +48,7 @@ impl PeerStatus {
             id: info.id,
             moniker: info.node_info.moniker.to_string(),
             node_info: Arc::clone(&info.node_info),
-            remote_addr: info.remote_addr,
+            remote_addr: info.remote_addr.clone(),
             direction: info.direction,
             framing: info.framing,
             persistent: info.persistent,

@@ -68,7 +68,6 @@ impl Drop for Alarm<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
     use std::pin::pin;
     use std::sync::Arc;
     use std::task::Wake;
@@ -86,8 +85,7 @@ mod tests {
     }
 
     fn node() -> Node {
-        let addr = SocketAddr::from(([127, 0, 0, 1], 1));
-        Node::new(0, NodeId::from_bytes([0; 20]), addr, 1)
+        Node::new(0, NodeId::from_bytes([0; 20]), Vec::new(), 1)
     }
 
     #[test]

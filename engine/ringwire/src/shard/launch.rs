@@ -8,7 +8,6 @@
 //!   shard:      └─▶ transport, listener, switch ─▶ report ─▶ wait ─▶ turn until stopped ─▶ gone
 //! ```
 
-use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::sync::{Arc, Once};
@@ -28,6 +27,7 @@ use crate::shard::mesh::Mesh;
 use crate::shard::node::Node;
 use crate::shard::shell::{Parts, Shell};
 use crate::shard::store::{Files, Store};
+use crate::transport::listener::Listener;
 use crate::transport::{Transport, Way, affinity, check};
 
 /// Time the shards of an engine that did not start get to go home; they have nothing to finish.
@@ -66,18 +66,18 @@ struct Berth {
     plan: Arc<Plan>,
     node: Arc<Node>,
     shard: ShardId,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     mesh: Mesh,
     cpu_place: CpuPlace,
 }
 
-/// Starts a thread per listener and returns when all shards turn, or none.
+/// Starts a thread per shard, each with its listeners, and returns when all shards turn, or none.
 pub(crate) fn launch(
     plan: Arc<Plan>,
     node: &Arc<Node>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Vec<Listener>>,
 ) -> Result<(), StartError> {
-    if let Some(listener) = listeners.first()
+    if let Some(listener) = listeners.iter().flatten().next()
         && let Err(error) = check::reserve_open_files(listener, files_wanted(&plan.config))
     {
         tracing::debug!(%error, "no room was made for open files, accepting may stall when it grows");
@@ -85,14 +85,14 @@ pub(crate) fn launch(
     let cpus = check::available_cpus();
     let meshes = Mesh::connect(node.shard_count());
     let mut starting = Vec::new();
-    for ((shard, listener), mesh) in (0..).map(ShardId).zip(listeners).zip(meshes) {
+    for ((shard, listeners), mesh) in (0..).map(ShardId).zip(listeners).zip(meshes) {
         let shards = usize::from(node.shard_count());
         let cpu_place = CpuPlace::take(&cpus, shards, plan.config.pin_shards);
         let berth = Berth {
             plan: plan.clone(),
             node: node.clone(),
             shard,
-            listener,
+            listeners,
             mesh,
             cpu_place,
         };
@@ -229,7 +229,7 @@ fn set_up(berth: Berth) -> Result<(Executor, Driver), StartError> {
         plan,
         node,
         shard,
-        listener,
+        listeners,
         mesh,
         cpu_place,
     } = berth;
@@ -238,7 +238,9 @@ fn set_up(berth: Berth) -> Result<(Executor, Driver), StartError> {
     }
     let executor = Executor::new(plan.way, shard)?;
     let mut transport = Transport::new(plan.way)?;
-    transport.listen(listener)?;
+    for listener in listeners {
+        transport.listen(listener)?;
+    }
     node.mailbox(shard).waker().attach(transport.waker());
     let switch = switch(&plan, &node, shard)?;
     let shell = Shell::new(Parts {
@@ -296,7 +298,6 @@ fn switch(plan: &Plan, node: &Node, shard: ShardId) -> Result<Switch, StartError
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
     use std::time::Instant;
 
     use ringwire_codec::NodeKey;
@@ -309,8 +310,7 @@ mod tests {
     #[test]
     fn a_thread_that_panics_outside_of_its_turns_ends_the_engine() {
         let id = NodeKey::from_seed([1; 32]).id();
-        let addr = SocketAddr::from(([127, 0, 0, 1], 1));
-        let node = Arc::new(Node::new(1, id, addr, 2));
+        let node = Arc::new(Node::new(1, id, Vec::new(), 2));
         let exit = Exit::new(node.clone(), ShardId(1));
         let thread = std::thread::spawn(move || {
             let _exit = exit;

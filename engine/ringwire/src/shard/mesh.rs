@@ -18,10 +18,9 @@
 //! Letters to oneself go into a local queue. A receiver that sleeps is woken, once per turn.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use ringwire_core::peer::ShardId;
+use ringwire_core::peer::{RemoteAddr, ShardId};
 use ringwire_core::switch::{Parcel, ShardMessage};
 use ringwire_sync::{RingReceiver, RingSender, weighed_ring};
 
@@ -44,7 +43,7 @@ pub(crate) enum Letter {
         /// The socket, with nothing in flight on it.
         socket: OwnedFd,
         /// Its remote address.
-        remote: SocketAddr,
+        remote: RemoteAddr,
         /// Session keys, bytes read so far, NodeInfo.
         parcel: Box<Parcel>,
     },

@@ -9,13 +9,13 @@
 //! A fault (a panic of the engine, a ring that fails) stops the whole engine: a node without one of
 //! its shards would keep promises it cannot hold.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ringwire_codec::{ChannelId, NodeId};
+use ringwire_core::config::ListenAddr;
 use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::ChannelDescriptor;
 use ringwire_core::switch::Command;
@@ -36,8 +36,8 @@ pub(crate) struct Node {
     pub(crate) number: u64,
     /// Who we are.
     pub(crate) id: NodeId,
-    /// Where we listen, with the port the kernel chose.
-    pub(crate) listen_addr: SocketAddr,
+    /// Where we listen, with the ports that the kernel chose.
+    pub(crate) listen_addrs: Vec<ListenAddr>,
     /// The engine's clock.
     pub(crate) clock: Clock,
     /// Known as soon as the reactors of the first shard exist, so before the engine has started.
@@ -74,11 +74,11 @@ pub(crate) struct Ending {
 
 impl Node {
     /// A node whose shards are about to start.
-    pub(crate) fn new(number: u64, id: NodeId, listen_addr: SocketAddr, shards: u16) -> Self {
+    pub(crate) fn new(number: u64, id: NodeId, listen_addrs: Vec<ListenAddr>, shards: u16) -> Self {
         Node {
             number,
             id,
-            listen_addr,
+            listen_addrs,
             clock: Clock::new(),
             channels: OnceLock::new(),
             mailboxes: (0..shards).map(|_| Arc::new(new_mailbox())).collect(),
@@ -225,8 +225,7 @@ mod tests {
 
     #[test]
     fn a_shard_that_fails_after_it_has_stopped_counts_once() {
-        let addr = SocketAddr::from(([127, 0, 0, 1], 1));
-        let node = Node::new(0, NodeId::from_bytes([0; 20]), addr, 2);
+        let node = Node::new(0, NodeId::from_bytes([0; 20]), Vec::new(), 2);
         node.handle_stopped(ShardId(1));
         node.handle_gone(ShardId(1), Some(String::from("its ring failed")));
         assert!(!node.is_stopped(), "the other shard has yet to stop");

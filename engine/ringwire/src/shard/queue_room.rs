@@ -168,7 +168,7 @@ pub(super) mod tests {
             },
             id,
             node_info: Arc::new(node_info),
-            remote_addr: SocketAddr::from(([127, 0, 0, 1], 1)),
+            remote_addr: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
             direction: Direction::Inbound,
             persistent: false,
             framing: Framing::Comet,

@@ -235,7 +235,7 @@ impl Shell {
                     remote,
                     parcel,
                 } => {
-                    let link = self.transport.adopt(socket, remote);
+                    let link = self.transport.adopt(socket, remote.clone());
                     self.switch.handle_adopted(self.now, link, remote, parcel);
                 }
             }

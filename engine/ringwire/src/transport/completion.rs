@@ -1,11 +1,11 @@
 //! What a turn of a transport is asked for, and what it reports.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringwire_core::buffer::{BufferPool, Chunk};
 use ringwire_core::error::NetworkError;
+use ringwire_core::peer::RemoteAddr;
 use ringwire_core::switch::io::{DialId, LinkId, Transmit};
 
 /// How long a turn may sleep when nothing has happened.
@@ -29,7 +29,7 @@ pub(crate) enum Completion {
         /// Its name from now on.
         link: LinkId,
         /// Who connected; an IPv4 address seen through an IPv6 socket is given as IPv4.
-        remote: SocketAddr,
+        remote: RemoteAddr,
     },
     /// Accepting fails (no descriptors, no memory). It is tried again every
     /// [`ACCEPT_PAUSE`](super::accepting::ACCEPT_PAUSE) and reported once until it works again.
@@ -44,7 +44,7 @@ pub(crate) enum Completion {
         /// The link's name from now on.
         link: LinkId,
         /// The address dialed.
-        remote: SocketAddr,
+        remote: RemoteAddr,
     },
     /// A dial failed, and is over.
     DialFailed {

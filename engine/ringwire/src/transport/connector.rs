@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use ringwire_codec::net_address::Host;
 use ringwire_core::error::NetworkError;
+use ringwire_core::peer::RemoteAddr;
 use ringwire_core::switch::io::DialId;
 use ringwire_core::time::Instant;
 
@@ -65,7 +66,8 @@ impl Connector {
             resolving: false,
         };
         match host {
-            Host::Ip(ip) => transport.dial(dial, SocketAddr::new(*ip, port), timeout),
+            Host::Ip(ip) => transport.dial(dial, SocketAddr::new(*ip, port).into(), timeout),
+            Host::Unix(path) => transport.dial(dial, RemoteAddr::Unix((**path).into()), timeout),
             Host::Name(name) => {
                 self.resolver.ask(dial, name, port)?;
                 attempt.resolving = true;
@@ -162,7 +164,7 @@ impl Connector {
         let Some(address) = attempt.rest.pop_front() else {
             return false;
         };
-        transport.dial(dial, address, share);
+        transport.dial(dial, address.into(), share);
         true
     }
 }
@@ -234,7 +236,7 @@ mod tests {
             match completion {
                 Completion::Connected { dial, remote, .. } => {
                     self.connector.handle_connected(dial);
-                    Some(Ok(remote))
+                    remote.socket_addr().map(Ok)
                 }
                 Completion::DialFailed { dial, error } => self
                     .connector

@@ -2,8 +2,8 @@
 //! [`ringwire_core::error::NetworkError`] in a completion instead.
 
 use std::io;
-use std::net::SocketAddr;
 
+use ringwire_core::config::ListenAddr;
 use thiserror::Error;
 
 /// Why the transport cannot work.
@@ -61,7 +61,7 @@ pub enum TransportError {
     #[error("cannot listen on {address}: {source}; {mend}")]
     Listen {
         /// Where.
-        address: SocketAddr,
+        address: ListenAddr,
         /// What the kernel said.
         source: io::Error,
         /// What the operator can do about it.
@@ -78,9 +78,6 @@ pub enum TransportError {
         /// What the resolver said.
         source: io::Error,
     },
-    /// The ring accepts from a listener already, or has not yet let go of the last one.
-    #[error("the ring listens already")]
-    AlreadyListening,
     /// A thread could not be started.
     #[error("cannot start the resolver thread: {0}")]
     Thread(#[source] io::Error),

@@ -17,9 +17,10 @@
 //! - [`readiness`]: epoll or kqueue, for machines that have no io_uring or forbid it.
 //! - [`way`]: which of the two a machine and a configuration take.
 //! - [`completion`], [`link_id`], `accepting`, `options`: what does not depend on how bytes are moved.
-//! - [`listener`]: sockets to accept from, one per shard on the same port.
+//! - [`listener`]: sockets to accept from: one per shard on the same port, and Unix sockets.
 //! - `resolver`: names to addresses, on a plain thread.
 //! - [`connector`]: from a name to a connection, one address after the other.
+//! - `waker`: one notice for both ways, each with a bell of its own.
 //! - `affinity`: threads on CPUs.
 //! - `process`: what the system lets the process have.
 //! - [`check`]: whether this machine can run the engine, and how to mend it if not.
@@ -45,6 +46,7 @@ pub(crate) mod ring_check;
 mod tests;
 #[allow(clippy::module_inception, reason = "the enum is the room's namesake")]
 pub(crate) mod transport;
+mod waker;
 pub(crate) mod way;
 #[cfg(all(test, target_os = "linux"))]
 #[path = "../../tests/common/without_ring.rs"]

@@ -3,16 +3,17 @@
 //! The ways are told and asked the same and report the same; only here it is decided which one hears
 //! it. An enum and no trait object: a shard has one way for life, so the branch costs nothing.
 
-use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::task::Waker;
 use std::time::Duration;
 
 use ringwire_core::buffer::BufferPool;
+use ringwire_core::peer::RemoteAddr;
 use ringwire_core::switch::io::{DialId, LinkId, ReadMode, Transmit};
 
 use super::completion::{Completion, Wait};
 use super::error::TransportError;
+use super::listener::Listener;
 use super::readiness::{Readiness, ReadinessConfig};
 #[cfg(target_os = "linux")]
 use super::ring::{Ring, RingConfig};
@@ -65,20 +66,20 @@ impl Transport {
 
     // ---- listening and dialing --------------------------------------------------------------
 
-    /// Accepts connections from `listener` until [`Transport::stop_listening`].
-    pub(crate) fn listen(&mut self, listener: TcpListener) -> Result<(), TransportError> {
+    /// Accepts connections from `listener`, beside others, until [`Transport::stop_listening`].
+    pub(crate) fn listen(&mut self, listener: Listener) -> Result<(), TransportError> {
         each!(self.listen(listener))
     }
 
-    /// Accepts no more and closes the listener, in one of the next turns. Connections in its
-    /// backlog are reset.
+    /// Accepts no more and closes all listeners, in one of the next turns. Connections in their
+    /// backlogs are reset.
     pub(crate) fn stop_listening(&mut self) {
         each!(self.stop_listening());
     }
 
     /// Connects to `remote` within `timeout`; answered by `Connected` or `DialFailed`. `dial` must
     /// not name another dial in progress.
-    pub(crate) fn dial(&mut self, dial: DialId, remote: SocketAddr, timeout: Duration) {
+    pub(crate) fn dial(&mut self, dial: DialId, remote: RemoteAddr, timeout: Duration) {
         each!(self.dial(dial, remote, timeout));
     }
 
@@ -93,13 +94,13 @@ impl Transport {
 
     /// Takes over a connected socket, for example from another shard's [`Transport::release`]. The
     /// link starts paused. Panics beyond 16 million links.
-    pub(crate) fn adopt(&mut self, socket: OwnedFd, remote: SocketAddr) -> LinkId {
+    pub(crate) fn adopt(&mut self, socket: OwnedFd, remote: RemoteAddr) -> LinkId {
         each!(self.adopt(socket, remote))
     }
 
     /// Gives up a paused link so that another transport can adopt it. `None` if the link is unknown
     /// or broken, or something is still in flight: then ask again after the next turn.
-    pub(crate) fn release(&mut self, link: LinkId) -> Option<(OwnedFd, SocketAddr)> {
+    pub(crate) fn release(&mut self, link: LinkId) -> Option<(OwnedFd, RemoteAddr)> {
         each!(self.release(link))
     }
 

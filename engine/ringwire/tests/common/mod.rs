@@ -19,7 +19,7 @@ pub(crate) use way::skip_without_ring;
 /// A configuration for loopback: any port, many peers from one address, no random pauses.
 pub(crate) fn config() -> Config {
     Config {
-        listen_addr: "127.0.0.1:0".parse().expect("a socket address"),
+        listen_addrs: vec!["127.0.0.1:0".parse().expect("an address")],
         allow_duplicate_ip: true,
         max_num_handshakes_per_ip: 0,
         dial_jitter: Duration::ZERO,

@@ -100,7 +100,7 @@ fn a_flood_of_connections_to_a_full_node_is_refused_at_accept_by_name() {
                 id,
                 reason,
             } = event
-                && waiting.remove(&remote_addr)
+                && waiting.remove(&remote_addr.socket_addr()?)
             {
                 let full = reason == CloseReason::Rejected(Reject::InboundFull(1));
                 // A shard hears by message that the node is full: what it accepted just before, it

@@ -122,12 +122,12 @@ impl Node {
 /// Which connection has ended, as a peer or before it was one, and why; `None` for other events.
 pub(crate) fn closed(event: Event) -> Option<(SocketAddr, CloseReason)> {
     match event {
-        Event::PeerRemoved { peer, reason } => Some((peer.remote_addr, reason)),
+        Event::PeerRemoved { peer, reason } => Some((peer.remote_addr.socket_addr()?, reason)),
         Event::ConnectionRefused {
             remote_addr,
             reason,
             ..
-        } => Some((remote_addr, reason)),
+        } => Some((remote_addr.socket_addr()?, reason)),
         _ => None,
     }
 }
@@ -146,7 +146,7 @@ fn config() -> Config {
     Config {
         network: String::from(NETWORK),
         moniker: String::from("under-test"),
-        listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen_addrs: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         // Its channel is one of those that echo here.
         discovery: DiscoveryConfig::off(),
         // Attackers open crowds of connections to it.

@@ -1,12 +1,12 @@
 //! Who may connect.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringwire_codec::NetAddress;
 use ringwire_core::error::{CloseReason, Reject};
-use ringwire_core::peer::{Ban, BanOrigin, PeerInfo, ShardId};
+use ringwire_core::peer::{Ban, BanOrigin, PeerInfo, RemoteAddr, ShardId};
 use ringwire_core::switch::{
     BanTarget, Command, ConnectionFilter, Event, Filters, PeerFilter, Reply, ReplyToken,
 };
@@ -369,8 +369,8 @@ fn assert_first_is_filtered(seed: u64, filters: Filters) {
 #[test]
 fn a_connection_filter_refuses_an_address_before_its_handshake() {
     let refused_ip = socket_addr(1).ip();
-    let connection: ConnectionFilter = Arc::new(move |remote: &SocketAddr| match remote.ip() {
-        ip if ip == refused_ip => Err(String::from("not that one")),
+    let connection: ConnectionFilter = Arc::new(move |remote: &RemoteAddr| match remote.ip() {
+        ip if ip == Some(refused_ip) => Err(String::from("not that one")),
         _ => Ok(()),
     });
     let filters = Filters {
@@ -398,8 +398,8 @@ fn a_peer_filter_refuses_an_authenticated_peer() {
 #[test]
 fn a_filter_that_panics_refuses_the_one_it_was_asked_about_and_costs_nobody_else() {
     let refused_ip = socket_addr(1).ip();
-    let connection: ConnectionFilter = Arc::new(move |remote: &SocketAddr| {
-        assert_ne!(remote.ip(), refused_ip, "not that one");
+    let connection: ConnectionFilter = Arc::new(move |remote: &RemoteAddr| {
+        assert_ne!(remote.ip(), Some(refused_ip), "not that one");
         Ok(())
     });
     let refused_id = net_address(54, 1).id;

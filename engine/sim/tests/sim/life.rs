@@ -83,7 +83,10 @@ impl Reactor for Caller {
         _: &mut (),
     ) -> Result<(), ReactorError> {
         let target = match &envelope.message[..] {
-            b"ban my address" => BanTarget::Ip(envelope.from.remote_addr.ip()),
+            b"ban my address" => {
+                let ip = envelope.from.remote_addr.ip();
+                BanTarget::Ip(ip.expect("a world has no Unix sockets"))
+            }
             _ => BanTarget::Id(envelope.from.id),
         };
         cx.send_note(ShardId::COORDINATOR, Errand::Ban(target));

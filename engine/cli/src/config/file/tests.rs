@@ -46,8 +46,8 @@ fn the_keys_of_cometbft_are_taken_over() {
     let config = load(&text).config;
     assert_eq!(config.engine.moniker, "alice");
     assert_eq!(
-        config.engine.listen_addr,
-        "127.0.0.1:36656".parse().expect("an address")
+        config.engine.listen_addrs,
+        ["127.0.0.1:36656".parse().expect("an address")]
     );
     assert_eq!(
         config.engine.external_address.as_deref(),
@@ -345,7 +345,7 @@ Network = \"n\"
     );
     assert!(loaded.names_network());
     assert_eq!(config.node_key_file, "key.json");
-    assert_eq!(config.engine.listen_addr.port(), 7);
+    assert_eq!(config.engine.told_listen_addr().port(), 7);
     assert_eq!(config.engine.max_num_inbound_peers, 3);
     let expected = [
         "line 1: Moniker is read as moniker",
@@ -436,13 +436,35 @@ fn a_peer_that_cannot_exist_costs_only_itself() {
 #[test]
 fn an_address_to_listen_on_may_be_a_name() {
     let config = load("[p2p]\nladdr = \"tcp://localhost:26656\"\n").config;
-    assert_eq!(config.engine.listen_name.as_deref(), Some("localhost"));
-    assert_eq!(config.engine.listen_addr.port(), 26656);
-    let mut config = config;
-    config
-        .engine
-        .set_listen_addr(ListenAddr::Ip(([127, 0, 0, 1], 7).into()));
-    assert_eq!(config.engine.listen_name, None);
+    let expected = ListenAddr::Name("localhost".into(), 26656);
+    assert_eq!(config.engine.listen_addrs, [expected]);
+}
+
+#[test]
+fn addresses_to_listen_on_are_a_text_with_commas_or_a_list() {
+    let listed = |laddr: &str| {
+        let config = load(&format!("[p2p]\nladdr = {laddr}\n")).config;
+        config.engine.listen_text()
+    };
+    let expected = "tcp://0.0.0.0:1,tcp://[::]:1,unix:///run/p2p.sock";
+    assert_eq!(listed(&format!("\"{expected}\"")), expected);
+    assert_eq!(
+        listed("[\"tcp://0.0.0.0:1\", \"[::]:1\", \"unix:///run/p2p.sock\"]"),
+        expected
+    );
+    for (laddr, words) in [
+        ("[]", "names no address"),
+        (
+            "[\"tcp://0.0.0.0:1\", \"0.0.0.0:1\"]",
+            "names 0.0.0.0:1 twice",
+        ),
+        ("[\"unix://p\"]", "must begin with '/'"),
+        ("[7]", "has no port"),
+        ("{ a = 1 }", "expected"),
+    ] {
+        let faults = refusal(&format!("[p2p]\nladdr = {laddr}\n"));
+        assert!(faults.contains(words), "{laddr}: {faults}");
+    }
 }
 
 #[test]

@@ -6,7 +6,6 @@
 //!                                └───────────── refuse, at any step ◀────────┘
 //! ```
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use crate::buffer::Buffer;
 use crate::config::Config;
 use crate::conn::{Upgrade, UpgradeConfig, Upgraded};
 use crate::error::{CloseReason, NetworkError, Reject};
-use crate::peer::{Direction, PeerInfo, PeerKey};
+use crate::peer::{Direction, PeerInfo, PeerKey, RemoteAddr};
 use crate::switch::core::Core;
 use crate::switch::identity::{Identity, share_of};
 use crate::switch::io::{DialId, Event, LinkId, Output, ReadMode, Transmit};
@@ -64,10 +63,10 @@ impl Entrance {
         core: &mut Core,
         links: &mut Links,
         link: LinkId,
-        remote: SocketAddr,
+        remote: RemoteAddr,
     ) {
         core.count().accepted += 1;
-        match self.check_accepted(core, links, remote) {
+        match self.check_accepted(core, links, &remote) {
             Ok(slowest) => {
                 if let Some(slowest) = slowest {
                     let reason = CloseReason::Rejected(Reject::SlowHandshake);
@@ -93,12 +92,12 @@ impl Entrance {
         &self,
         core: &Core,
         links: &Links,
-        remote: SocketAddr,
+        remote: &RemoteAddr,
     ) -> Result<Option<PeerKey>, Reject> {
         if core.is_stopping() {
             return Err(Reject::Stopping);
         }
-        core.identity().filters().check_connection(&remote)?;
+        core.identity().filters().check_connection(remote)?;
         let waits = |key| {
             let handshake = links.get(key).and_then(Link::handshake);
             handshake.is_some_and(Handshake::waits_for_remote)
@@ -121,13 +120,13 @@ impl Entrance {
         core: &mut Core,
         links: &mut Links,
         dial: DialId,
-        (link, remote): (LinkId, SocketAddr),
+        (link, remote): (LinkId, RemoteAddr),
     ) {
         let Some(Dialing { attempt, address }) = self.dials.take(dial) else {
             // It was cancelled while the word was on its way.
             return close(core, link);
         };
-        let checked = match self.gate.is_banned(core.now(), remote) {
+        let checked = match self.gate.is_banned(core.now(), &remote) {
             true => Err(Reject::Banned),
             false => core.identity().filters().check_connection(&remote),
         };
@@ -190,11 +189,11 @@ impl Entrance {
         names: Names,
         expected_id: Option<NodeId>,
     ) {
-        let (direction, remote) = (names.direction, names.remote);
+        let (direction, remote) = (names.direction, names.remote.clone());
         let handshake = Handshake::new(expected_id, deadline(core));
         let key = links.insert(names, Stage::Handshake(handshake));
         if direction == Direction::Inbound {
-            self.gate.begin_handshake(core.now(), key, remote);
+            self.gate.begin_handshake(core.now(), key, &remote);
         }
         links.schedule(core, key);
         links.mark(key);
@@ -376,7 +375,7 @@ impl Entrance {
             return None;
         }
         let (upgraded, pass) = link.take_handshake()?.into_luggage()?;
-        let (remote, direction) = (link.remote(), link.direction());
+        let (remote, direction) = (link.remote().clone(), link.direction());
         self.gate.end_handshake(key);
         if pass.home == core.identity().shard() {
             return Some((upgraded, pass));
@@ -418,7 +417,7 @@ impl Entrance {
             let reason = reason.clone();
             core.tell_coordinator(ShardMessage::DialEnded { attempt, reason });
         }
-        report_refusal(core, link.remote(), id, reason);
+        report_refusal(core, link.remote().clone(), id, reason);
     }
 
     /// Ends all handshakes and dials: the node stops.
@@ -450,7 +449,7 @@ fn ask(
     let candidate = Candidate {
         link: key,
         id: upgraded.remote_id,
-        remote_addr: link.remote(),
+        remote_addr: link.remote().clone(),
         direction: link.direction(),
         attempt: link.attempt(),
         breaks_ties: upgraded.node_info.extension.is_some(),
@@ -487,7 +486,12 @@ pub(crate) fn turn_away(
         ticket: pass.ticket,
         reason: reason.clone(),
     });
-    report_refusal(core, link.remote(), Some(upgraded.remote_id), reason);
+    report_refusal(
+        core,
+        link.remote().clone(),
+        Some(upgraded.remote_id),
+        reason,
+    );
 }
 
 /// A connection failed on its way to its home shard, where nobody has heard of it.
@@ -528,7 +532,7 @@ fn last_words(link: &mut Link, reason: &CloseReason) -> Transmit {
 
 fn report_refusal(
     core: &mut Core,
-    remote_addr: SocketAddr,
+    remote_addr: RemoteAddr,
     id: Option<NodeId>,
     reason: CloseReason,
 ) {
@@ -551,7 +555,7 @@ pub(crate) fn peer_info(
         key: link.key(),
         id: upgraded.remote_id,
         node_info: Arc::new(upgraded.node_info.clone()),
-        remote_addr: link.remote(),
+        remote_addr: link.remote().clone(),
         direction: link.direction(),
         persistent,
         framing: upgraded.layer.framing,

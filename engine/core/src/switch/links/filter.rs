@@ -9,16 +9,15 @@
 //! no state of ours, so `AssertUnwindSafe` hides none that could be left half done.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::error::Reject;
-use crate::peer::PeerInfo;
+use crate::peer::{PeerInfo, RemoteAddr};
 use crate::switch::reactors::reactor_set::text_of;
 
 /// Looks at an address before its handshake; `Err` says why it is refused.
-pub type ConnectionFilter = Arc<dyn Fn(&SocketAddr) -> Result<(), String> + Send + Sync>;
+pub type ConnectionFilter = Arc<dyn Fn(&RemoteAddr) -> Result<(), String> + Send + Sync>;
 /// Looks at an authenticated peer before it is admitted; `Err` says why it is refused.
 pub type PeerFilter = Arc<dyn Fn(&PeerInfo) -> Result<(), String> + Send + Sync>;
 
@@ -32,7 +31,7 @@ pub struct Filters {
 }
 
 impl Filters {
-    pub(crate) fn check_connection(&self, remote: &SocketAddr) -> Result<(), Reject> {
+    pub(crate) fn check_connection(&self, remote: &RemoteAddr) -> Result<(), Reject> {
         self.connection
             .iter()
             .try_for_each(|filter| ask("connection", || filter(remote)))

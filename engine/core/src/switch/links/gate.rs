@@ -28,11 +28,11 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::error::Reject;
-use crate::peer::{BanTarget, PeerKey};
+use crate::peer::{BanTarget, PeerKey, RemoteAddr};
 use crate::switch::message::GateUpdate;
 use crate::switch::node::bans::Bans;
 use crate::switch::node::budget::{Prefix, Tally};
@@ -45,6 +45,10 @@ pub(crate) const SIMULTANEOUS_WINDOW: Duration = Duration::from_secs(10);
 /// How long a handshake may wait for its remote without giving way. A step takes the remote two round
 /// trips at most; this is enough for half a second each, and a moment more.
 const HANDSHAKE_GRACE: Duration = Duration::from_secs(2);
+
+/// Who is counted together while they shake hands: a host of the network, or, without a prefix, all who
+/// come by the Unix sockets of this machine.
+type Host = Option<Prefix>;
 
 /// The limits of a gate.
 #[derive(Clone, Debug, Default)]
@@ -77,13 +81,13 @@ pub(crate) struct Gate {
     /// Inbound handshakes in progress here.
     handshakes: BTreeMap<PeerKey, Progress>,
     /// How many there are by host.
-    handshakes_of: Tally<Prefix>,
+    handshakes_of: Tally<Host>,
 }
 
 /// An inbound handshake in progress.
 #[derive(Clone, Copy, Debug)]
 struct Progress {
-    host: Prefix,
+    host: Host,
     /// Steps it has made, and when the last one was.
     steps: u32,
     step_at: Instant,
@@ -144,28 +148,33 @@ impl Gate {
     pub(crate) fn find_place(
         &self,
         now: Instant,
-        remote: SocketAddr,
+        remote: &RemoteAddr,
         waits: impl Fn(PeerKey) -> bool,
     ) -> Result<Option<PeerKey>, Reject> {
-        let ip = remote.ip().to_canonical();
-        self.check(now, ip)?;
-        let host = Prefix::host(ip);
+        match remote.ip() {
+            Some(ip) => self.check(now, ip)?,
+            None => self.check_room()?,
+        }
+        let host = host_of(remote);
         let limit = self.limits.handshakes_per_ip_max;
-        let refused = if self.handshakes_of.is_full(&host, limit) {
-            Reject::HandshakesFromIp { ip, limit }
+        let is_crowded = self.handshakes_of.is_full(&host, limit);
+        let refused = if is_crowded {
+            match remote.ip() {
+                Some(ip) => Reject::HandshakesFromIp { ip, limit },
+                None => Reject::HandshakesOverUnix(limit),
+            }
         } else if self.handshakes.len() >= self.limits.handshakes_max {
             Reject::HandshakesFull(self.limits.handshakes_max)
         } else {
             return Ok(None);
         };
-        let is_crowded = matches!(refused, Reject::HandshakesFromIp { .. });
         let slowest = self.slowest(now, host, is_crowded, waits);
         slowest.map(Some).ok_or(refused)
     }
 
     /// An inbound handshake begins, in a place that [`Gate::find_place`] found.
-    pub(crate) fn begin_handshake(&mut self, now: Instant, key: PeerKey, remote: SocketAddr) {
-        let host = Prefix::host(remote.ip());
+    pub(crate) fn begin_handshake(&mut self, now: Instant, key: PeerKey, remote: &RemoteAddr) {
+        let host = host_of(remote);
         let handshake = Progress {
             host,
             steps: 0,
@@ -191,8 +200,9 @@ impl Gate {
     }
 
     /// Whether an address is refused, for a dial that found it by a name.
-    pub(crate) fn is_banned(&self, now: Instant, remote: SocketAddr) -> bool {
-        self.banned.of_ip(remote.ip(), now).is_some()
+    pub(crate) fn is_banned(&self, now: Instant, remote: &RemoteAddr) -> bool {
+        let ip = remote.ip();
+        ip.is_some_and(|ip| self.banned.of_ip(ip, now).is_some())
     }
 
     fn check(&self, now: Instant, ip: IpAddr) -> Result<(), Reject> {
@@ -200,13 +210,11 @@ impl Gate {
             return Err(Reject::Banned);
         }
         // A peer that lives there may be back and its old connection dead.
-        let is_alone = self.handshakes_of.count(&Prefix::host(ip)) == 0;
+        let is_alone = self.handshakes_of.count(&Some(Prefix::host(ip))) == 0;
         if is_alone && self.occupied.contains_key(&ip) {
             return Ok(());
         }
-        if self.inbound_full && !self.limits.has_unconditional {
-            return Err(Reject::InboundFull(self.limits.inbound_max));
-        }
+        self.check_room()?;
         if !self.limits.allow_duplicate_ip && self.is_settled(now, ip, 1) {
             return Err(Reject::DuplicateIp(ip));
         }
@@ -217,16 +225,25 @@ impl Gate {
         Ok(())
     }
 
+    /// Whether there is room for anybody who comes.
+    fn check_room(&self) -> Result<(), Reject> {
+        match self.inbound_full && !self.limits.has_unconditional {
+            true => Err(Reject::InboundFull(self.limits.inbound_max)),
+            false => Ok(()),
+        }
+    }
+
     /// The handshake that gives way to one of `host`; `is_crowded` when it must be one of the same.
     fn slowest(
         &self,
         now: Instant,
-        host: Prefix,
+        host: Host,
         is_crowded: bool,
         waits: impl Fn(PeerKey) -> bool,
     ) -> Option<PeerKey> {
-        let count = |host: &Prefix| self.handshakes_of.count(host);
-        let is_named = |host: &Prefix| self.limits.named_hosts.contains(host);
+        let count = |host: &Host| self.handshakes_of.count(host);
+        let is_named =
+            |host: &Host| host.is_some_and(|host| self.limits.named_hosts.contains(&host));
         let is_stuck = |handshake: &Progress| now - handshake.step_at >= HANDSHAKE_GRACE;
         let may_give_way = |key: PeerKey, handshake: &Progress| {
             let is_eligible = match is_crowded {
@@ -259,6 +276,11 @@ impl Gate {
             .get(&ip)
             .is_some_and(|(peers, since)| *peers >= limit && now - *since > SIMULTANEOUS_WINDOW)
     }
+}
+
+/// See [`Host`].
+fn host_of(remote: &RemoteAddr) -> Host {
+    remote.ip().map(Prefix::host)
 }
 
 #[cfg(test)]

@@ -38,9 +38,10 @@ fn goodbye_for_reject(reject: &Reject) -> Option<Goodbye> {
             (GoodbyeCode::Full, "peers at one address")
         }
         Reject::PeersFromSubnet { .. } => (GoodbyeCode::Full, "peers of one subnet"),
-        Reject::HandshakesFull(_) | Reject::HandshakesFromIp { .. } | Reject::SlowHandshake => {
-            (GoodbyeCode::Full, "handshakes")
-        }
+        Reject::HandshakesFull(_)
+        | Reject::HandshakesFromIp { .. }
+        | Reject::HandshakesOverUnix(_)
+        | Reject::SlowHandshake => (GoodbyeCode::Full, "handshakes"),
         Reject::DuplicateId(_) | Reject::Superseded => (GoodbyeCode::Duplicate, ""),
         Reject::Banned => (GoodbyeCode::Banned, ""),
         Reject::Stopping => (GoodbyeCode::Shutdown, ""),

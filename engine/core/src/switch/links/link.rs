@@ -17,13 +17,11 @@
 //! A link that left (closed or moved) is removed from the table at once; its [`PeerKey`] then
 //! finds nobody, and neither does word about it that is still on its way.
 
-use std::net::SocketAddr;
-
 use tracing::{Span, debug_span};
 
 use crate::buffer::{BufferPool, Chunk};
 use crate::error::{EarlyStep, NetworkError};
-use crate::peer::{Direction, PeerKey};
+use crate::peer::{Direction, PeerKey, RemoteAddr};
 use crate::switch::io::{LinkId, ReadMode, Transmit};
 use crate::switch::links::handshake::{Handshake, Phase};
 use crate::switch::message::AttemptId;
@@ -37,7 +35,7 @@ pub(crate) struct Link {
     id: LinkId,
     /// Our name; also the peer's, once it is one.
     key: PeerKey,
-    remote: SocketAddr,
+    remote: RemoteAddr,
     direction: Direction,
     /// The attempt that made it, when we dialed.
     attempt: Option<AttemptId>,
@@ -63,7 +61,7 @@ pub(crate) struct Names {
     /// The shell's name.
     pub(crate) id: LinkId,
     /// The socket's remote address.
-    pub(crate) remote: SocketAddr,
+    pub(crate) remote: RemoteAddr,
     /// Who dialed.
     pub(crate) direction: Direction,
     /// The attempt that made it, when we dialed.
@@ -91,6 +89,8 @@ impl Link {
             direction,
             attempt,
         } = names;
+        let span =
+            debug_span!(target: "ringwire::switch", "connection", addr = %remote, %direction);
         Link {
             id,
             key,
@@ -104,7 +104,7 @@ impl Link {
             ended: None,
             marked: false,
             timers: Entries::default(),
-            span: debug_span!(target: "ringwire::switch", "connection", addr = %remote, %direction),
+            span,
         }
     }
 
@@ -112,7 +112,7 @@ impl Link {
     pub(crate) fn parting(&self, key: PeerKey, last: Transmit, deadline: Instant) -> Self {
         let names = Names {
             id: self.id,
-            remote: self.remote,
+            remote: self.remote.clone(),
             direction: self.direction,
             attempt: None,
         };
@@ -145,8 +145,8 @@ impl Link {
     }
 
     /// The socket's remote address.
-    pub(crate) fn remote(&self) -> SocketAddr {
-        self.remote
+    pub(crate) fn remote(&self) -> &RemoteAddr {
+        &self.remote
     }
 
     /// Who dialed.
@@ -222,7 +222,7 @@ impl Link {
     /// Gives it another stage.
     pub(crate) fn set_stage(&mut self, stage: Stage) {
         if let Stage::Established(peer) = &stage {
-            let (id, addr, direction) = (peer.info().id, self.remote, self.direction);
+            let (id, addr, direction) = (peer.info().id, &self.remote, self.direction);
             self.span = debug_span!(target: "ringwire::switch", "peer", %id, %addr, %direction);
         }
         self.stage = stage;

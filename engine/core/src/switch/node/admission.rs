@@ -107,16 +107,16 @@ pub(crate) struct Entry {
     pub(crate) home: ShardId,
     /// Who dialed.
     pub(crate) direction: Direction,
-    /// Where it is.
-    pub(crate) ip: IpAddr,
+    /// Where it is; nowhere on the network if it came by a Unix socket.
+    pub(crate) ip: Option<IpAddr>,
     /// When it was admitted.
     pub(crate) since: Instant,
     /// Whether its home has said that it is up.
     joined: bool,
     /// Whether it counts against the budget of its direction.
     counted: bool,
-    /// Whether it counts against the budget of its subnet.
-    in_subnet: bool,
+    /// The subnet against whose budget it counts, if it does.
+    subnet: Option<Prefix>,
 }
 
 /// A peer that left, and who had waited for that.
@@ -191,9 +191,10 @@ impl Admission {
         for (id, entry) in &mut entries {
             entry.counted = !self.is_unconditional(id);
             let is_inbound = entry.direction == Direction::Inbound;
-            entry.in_subnet = is_inbound && entry.counted && !is_persistent(id);
-            if entry.in_subnet {
-                self.subnets.add(Prefix::subnet(entry.ip));
+            let may_be_in_subnet = is_inbound && entry.counted && !is_persistent(id);
+            entry.subnet = entry.ip.filter(|_| may_be_in_subnet).map(Prefix::subnet);
+            if let Some(subnet) = entry.subnet {
+                self.subnets.add(subnet);
             }
             *self.counter(entry.direction) += usize::from(entry.counted);
         }
@@ -249,9 +250,11 @@ impl Admission {
     pub(crate) fn leave(&mut self, ticket: Ticket) -> Option<Departed> {
         let id = self.by_ticket.remove(&ticket)?;
         let entry = self.entries.remove(&id).expect("each ticket has an entry");
-        self.ips.take(&entry.ip);
-        if entry.in_subnet {
-            self.subnets.take(&Prefix::subnet(entry.ip));
+        if let Some(ip) = entry.ip {
+            self.ips.take(&ip);
+        }
+        if let Some(subnet) = entry.subnet {
+            self.subnets.take(&subnet);
         }
         self.loads[usize::from(entry.home.0)] -= 1;
         *self.counter(entry.direction) -= usize::from(entry.counted);
@@ -300,7 +303,7 @@ impl Admission {
         self.bans.insert(target, until, origin);
         let is_meant = |id: &NodeId, entry: &Entry| match target {
             BanTarget::Id(banned) => *id == banned,
-            BanTarget::Ip(ip) => Prefix::host(entry.ip) == Prefix::host(ip),
+            BanTarget::Ip(ip) => entry.ip.map(Prefix::host) == Some(Prefix::host(ip)),
         };
         let meant = self
             .entries
@@ -373,8 +376,8 @@ impl Admission {
         if candidate.id == self.local {
             return Err(Reject::IsSelf);
         }
-        let ip = candidate.remote_addr.ip().to_canonical();
-        if self.banned_until(now, &candidate.id, Some(ip)).is_some() {
+        let ip = candidate.remote_addr.ip();
+        if self.banned_until(now, &candidate.id, ip).is_some() {
             return Err(Reject::Banned);
         }
         Ok(())
@@ -401,13 +404,8 @@ impl Admission {
     }
 
     fn check_budgets(&self, candidate: &Candidate, plan: Plan) -> Result<(), Reject> {
-        let ip = candidate.remote_addr.ip().to_canonical();
-        if !self.limits.allow_duplicate_ip && self.ips.count(&ip) > 0 {
-            return Err(Reject::DuplicateIp(ip));
-        }
-        let limit = self.limits.per_ip_max;
-        if self.ips.is_full(&ip, limit) {
-            return Err(Reject::PeersFromIp { ip, limit });
+        if let Some(ip) = candidate.remote_addr.ip() {
+            self.check_ip(ip)?;
         }
         let counted = !self.is_unconditional(&candidate.id);
         let inbound = candidate.direction == Direction::Inbound;
@@ -418,19 +416,34 @@ impl Admission {
             return Err(Reject::OutboundFull(self.limits.outbound_max));
         }
         let limit = self.limits.per_subnet_max;
-        let in_subnet = self.counts_in_subnet(candidate, plan);
-        if in_subnet && self.subnets.is_full(&Prefix::subnet(ip), limit) {
+        if let Some(ip) = self.ip_in_subnet(candidate, plan)
+            && self.subnets.is_full(&Prefix::subnet(ip), limit)
+        {
             return Err(Reject::PeersFromSubnet { ip, limit });
         }
         Ok(())
     }
 
-    /// Whether a candidate counts against the budget of its subnet: strangers who come do. Whom we
-    /// dial was chosen by others who look at subnets, the operator or the address book.
-    fn counts_in_subnet(&self, candidate: &Candidate, plan: Plan) -> bool {
-        candidate.direction == Direction::Inbound
+    /// What an address may have.
+    fn check_ip(&self, ip: IpAddr) -> Result<(), Reject> {
+        if !self.limits.allow_duplicate_ip && self.ips.count(&ip) > 0 {
+            return Err(Reject::DuplicateIp(ip));
+        }
+        let limit = self.limits.per_ip_max;
+        match self.ips.is_full(&ip, limit) {
+            true => Err(Reject::PeersFromIp { ip, limit }),
+            false => Ok(()),
+        }
+    }
+
+    /// The address of a candidate that counts against the budget of its subnet: strangers who come over
+    /// the network do. Whom we dial was chosen by others who look at subnets, the operator or the
+    /// address book.
+    fn ip_in_subnet(&self, candidate: &Candidate, plan: Plan) -> Option<IpAddr> {
+        let is_stranger = candidate.direction == Direction::Inbound
             && !plan.persistent
-            && !self.is_unconditional(&candidate.id)
+            && !self.is_unconditional(&candidate.id);
+        candidate.remote_addr.ip().filter(|_| is_stranger)
     }
 
     fn counter(&mut self, direction: Direction) -> &mut usize {
@@ -444,9 +457,9 @@ impl Admission {
         let home = self.lightest(from, |_| 0);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        let ip = candidate.remote_addr.ip().to_canonical();
+        let ip = candidate.remote_addr.ip();
         let counted = !self.is_unconditional(&candidate.id);
-        let in_subnet = self.counts_in_subnet(candidate, plan);
+        let subnet = self.ip_in_subnet(candidate, plan).map(Prefix::subnet);
         let direction = candidate.direction;
         let entry = Entry {
             ticket,
@@ -456,13 +469,15 @@ impl Admission {
             since: now,
             joined: false,
             counted,
-            in_subnet,
+            subnet,
         };
         self.entries.insert(candidate.id, entry);
         self.by_ticket.insert(ticket, candidate.id);
-        self.ips.add(ip);
-        if in_subnet {
-            self.subnets.add(Prefix::subnet(ip));
+        if let Some(ip) = ip {
+            self.ips.add(ip);
+        }
+        if let Some(subnet) = subnet {
+            self.subnets.add(subnet);
         }
         self.loads[usize::from(home.0)] += 1;
         *self.counter(direction) += usize::from(counted);

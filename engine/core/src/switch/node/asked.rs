@@ -176,8 +176,7 @@ impl AskedLinks {
         if is_known || self.named.role_of(&candidate.id).is_none() {
             return;
         }
-        let (id, remote) = (candidate.id, candidate.remote_addr);
-        let address = NetAddress::from_ip(id, remote.ip().to_canonical(), remote.port());
+        let address = candidate.remote_addr.address_of(candidate.id);
         let outcome = Outcome {
             retry_in,
             ..Outcome::default()

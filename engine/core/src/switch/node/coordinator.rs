@@ -445,9 +445,10 @@ impl Coordinator {
     ) {
         match &verdict {
             Ok(_) => {
-                let ip = candidate.remote_addr.ip().to_canonical();
                 let now = desk.core.now();
-                self.tell_gates(desk, GateUpdate::Occupied(ip, now));
+                if let Some(ip) = candidate.remote_addr.ip() {
+                    self.tell_gates(desk, GateUpdate::Occupied(ip, now));
+                }
                 self.announce_budget(desk);
                 if candidate.direction == Direction::Inbound {
                     self.cancel_dial(desk, candidate.id);
@@ -511,7 +512,9 @@ impl Coordinator {
         let Some(departed) = self.admission.leave(ticket) else {
             return;
         };
-        self.tell_gates(desk, GateUpdate::Vacated(departed.entry.ip));
+        if let Some(ip) = departed.entry.ip {
+            self.tell_gates(desk, GateUpdate::Vacated(ip));
+        }
         self.announce_budget(desk);
         let id = departed.id;
         // Of one that was dialed just once this is the last chance to know where it was.

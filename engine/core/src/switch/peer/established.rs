@@ -4,7 +4,6 @@
 //! Order of calls, per peer and for every reactor in the order of registration:
 //! `init_peer`, `add_peer`, `receive`…, `remove_peer`.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use ringwire_codec::ChannelId;
 
 use crate::conn::{MConnection, Upgraded};
 use crate::error::CloseReason;
-use crate::peer::{PeerInfo, PeerKey};
+use crate::peer::{PeerInfo, PeerKey, RemoteAddr};
 use crate::reactor::Envelope;
 use crate::switch::core::Stop;
 use crate::switch::io::{Event, LinkId};
@@ -27,7 +26,7 @@ use crate::switch::shard::{Parts, Shard};
 use crate::time::Instant;
 
 /// A connection has moved in: it becomes a peer here.
-pub(crate) fn adopt(shard: &mut Shard, id: LinkId, remote: SocketAddr, parcel: Parcel) {
+pub(crate) fn adopt(shard: &mut Shard, id: LinkId, remote: RemoteAddr, parcel: Parcel) {
     let Parcel {
         upgraded,
         direction,

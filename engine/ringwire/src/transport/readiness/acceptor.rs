@@ -1,20 +1,22 @@
 //! Accepting until the backlog is empty, and a pause when the process is out of descriptors.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
+use std::os::fd::AsRawFd;
 use std::time::Instant;
 
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use ringwire_core::peer::RemoteAddr;
 use socket2::Socket;
 
 use super::super::accepting::{ACCEPT_PAUSE, is_of_one_connection};
+use super::super::listener::Listener;
 
 /// What a look into the backlog has found.
 #[derive(Debug)]
 pub(super) enum Found {
     /// A connection, which does not block.
-    Connection(Socket, SocketAddr),
+    Connection(Socket, RemoteAddr),
     /// A connection that broke before it was accepted.
     Broken,
     /// Nobody is there: the system tells of the next one.
@@ -25,7 +27,7 @@ pub(super) enum Found {
 
 /// A listener, and what is known of its backlog.
 pub(super) struct Acceptor {
-    listener: mio::net::TcpListener,
+    listener: Listener,
     /// The backlog was not seen empty since the system told of it.
     has_some: bool,
     /// Until then nothing is accepted.
@@ -36,14 +38,11 @@ pub(super) struct Acceptor {
 
 impl Acceptor {
     /// Accepts from `listener`, of which `registry` tells by `token`.
-    pub(super) fn new(
-        listener: TcpListener,
-        registry: &Registry,
-        token: Token,
-    ) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        let mut listener = mio::net::TcpListener::from_std(listener);
-        registry.register(&mut listener, token, Interest::READABLE)?;
+    pub(super) fn new(listener: Listener, registry: &Registry, token: Token) -> io::Result<Self> {
+        let socket = listener.socket();
+        socket.set_nonblocking(true)?;
+        let mut source = SourceFd(&socket.as_raw_fd());
+        registry.register(&mut source, token, Interest::READABLE)?;
         Ok(Acceptor {
             listener,
             has_some: false,
@@ -76,12 +75,16 @@ impl Acceptor {
 
     /// Looks once into the backlog.
     pub(super) fn accept(&mut self) -> Found {
-        match self.listener.accept() {
-            Ok((stream, remote)) => {
-                self.has_reported = false;
-                Found::Connection(Socket::from(OwnedFd::from(stream)), remote)
+        let (socket, address) = match self.listener.socket().accept() {
+            Ok(accepted) => accepted,
+            Err(error) => return self.failed(error),
+        };
+        self.has_reported = false;
+        match self.listener.remote_of(Ok(address)) {
+            Some(remote) if socket.set_nonblocking(true).is_ok() => {
+                Found::Connection(socket, remote)
             }
-            Err(error) => self.failed(error),
+            _ => Found::Broken,
         }
     }
 
@@ -101,7 +104,7 @@ impl Acceptor {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpStream;
+    use std::net::{TcpListener, TcpStream};
 
     use mio::{Events, Poll};
 
@@ -110,7 +113,8 @@ mod tests {
     fn acceptor() -> (Poll, Acceptor) {
         let poll = Poll::new().expect("a poll");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on the loopback");
-        let acceptor = Acceptor::new(listener, poll.registry(), Token(0)).expect("registers");
+        let acceptor = Acceptor::new(listener.into(), poll.registry(), Token(0));
+        let acceptor = acceptor.expect("registers");
         (poll, acceptor)
     }
 
@@ -131,7 +135,7 @@ mod tests {
         let Found::Connection(_, remote) = acceptor.accept() else {
             panic!("somebody is there")
         };
-        assert_eq!(remote, client.local_addr().expect("bound"));
+        assert_eq!(remote, client.local_addr().expect("bound").into());
         assert!(acceptor.is_due(), "there may be more");
         assert!(matches!(acceptor.accept(), Found::Nobody));
         assert!(!acceptor.is_due());

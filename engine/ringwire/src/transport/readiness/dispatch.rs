@@ -7,14 +7,14 @@ use mio::event::Event;
 use ringwire_core::buffer::pool::{RECV_BYTES, RECV_HEADROOM};
 use ringwire_core::buffer::{BufferPool, Chunk};
 use ringwire_core::error::NetworkError;
+use ringwire_core::peer::RemoteAddr;
 use socket2::Socket;
-use std::net::SocketAddr;
 
 use super::super::completion::{Completion, give_back, io_error};
 use super::super::link_id::LINKS_MAX;
 use super::super::options;
-use super::acceptor::Found;
-use super::readiness::{LISTENER, Readiness, WAKER};
+use super::acceptor::{Acceptor, Found};
+use super::readiness::{Readiness, WAKER};
 use super::socket::{Phase, ReadySocket, Received, Told};
 
 /// Bytes read in one turn, after which the other links wait for the next: what is read shall still be
@@ -22,7 +22,7 @@ use super::socket::{Phase, ReadySocket, Received, Told};
 const BYTES_PER_TURN: usize = 256 * 1024;
 /// Links read in one turn at most: each takes a chunk of the pool, however little has come.
 const READS_PER_TURN: usize = 64;
-/// Looks into the backlog in one turn at most.
+/// Looks into the backlog of one listener in one turn at most.
 const ACCEPTS_PER_TURN: usize = 64;
 /// Bytes that one read discards at most.
 const DISCARD_BYTES: usize = 64 * 1024;
@@ -36,13 +36,10 @@ impl Readiness {
         match event.token() {
             // It has ended the sleep, and says nothing that the notice does not say.
             WAKER => {}
-            LISTENER => {
-                if let Some(acceptor) = &mut self.acceptor {
-                    acceptor.handle_ready();
-                }
-            }
             token => {
-                if self.links.contains(token.0) {
+                if let Some(acceptor) = self.acceptor_named(token) {
+                    acceptor.handle_ready();
+                } else if self.links.contains(token.0) {
                     self.handle_told(token.0, event);
                 }
             }
@@ -62,7 +59,7 @@ impl Readiness {
                 Ok(false) => return,
                 Ok(true) => {
                     self.links[index].handle_connected();
-                    let (link, remote) = (self.id_of(index), self.links[index].remote());
+                    let (link, remote) = (self.id_of(index), self.links[index].remote().clone());
                     self.ready
                         .push(Completion::Connected { dial, link, remote });
                 }
@@ -77,15 +74,12 @@ impl Readiness {
 
     /// Ends what is at the end of its time.
     pub(super) fn end_times(&mut self) {
-        let is_accept_paused = |this: &Self| {
-            let acceptor = this.acceptor.as_ref();
-            acceptor.is_some_and(|acceptor| acceptor.paused_until().is_some())
-        };
-        if self.deadlines.next().is_none() && !is_accept_paused(self) {
+        let is_paused = |acceptor: &Acceptor| acceptor.paused_until().is_some();
+        if self.deadlines.next().is_none() && !self.acceptors.iter().any(is_paused) {
             return;
         }
         let now = Instant::now();
-        if let Some(acceptor) = &mut self.acceptor {
+        for acceptor in &mut self.acceptors {
             acceptor.handle_time(now);
         }
         while let Some((at, link)) = self.deadlines.pop_due(now) {
@@ -104,11 +98,17 @@ impl Readiness {
 
     // ---- accepted ---------------------------------------------------------------------------
 
+    /// Takes connections from each listener, as far as a turn goes.
     pub(super) fn accept_due(&mut self) {
+        (0..self.acceptors.len()).for_each(|place| self.accept_from(place));
+    }
+
+    fn accept_from(&mut self, place: usize) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(acceptor) = self.acceptor.as_mut().filter(|it| it.is_due()) else {
+            let acceptor = &mut self.acceptors[place];
+            if !acceptor.is_due() {
                 return;
-            };
+            }
             self.calls += 1;
             match acceptor.accept() {
                 Found::Connection(socket, remote) => self.welcome(socket, remote),
@@ -126,12 +126,11 @@ impl Readiness {
     }
 
     /// Makes a link of an accepted socket. One that broke already is closed without a word.
-    fn welcome(&mut self, socket: Socket, mut remote: SocketAddr) {
-        if self.links.len() >= LINKS_MAX || options::set(&socket).is_err() {
+    fn welcome(&mut self, socket: Socket, remote: RemoteAddr) {
+        if self.links.len() >= LINKS_MAX || options::set(&socket, &remote).is_err() {
             return;
         }
-        remote.set_ip(remote.ip().to_canonical());
-        let link = ReadySocket::open(socket, remote, self.next_generation());
+        let link = ReadySocket::open(socket, remote.clone(), self.next_generation());
         if let Ok(link) = self.insert(link) {
             self.ready.push(Completion::Accepted { link, remote });
         }

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -10,24 +9,31 @@ use std::time::{Duration, Instant};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use ringwire_core::buffer::BufferPool;
+use ringwire_core::config::LISTEN_ADDRS_MAX;
 use ringwire_core::error::NetworkError;
+use ringwire_core::peer::RemoteAddr;
 use ringwire_core::switch::io::{DialId, LinkId, ReadMode, Transmit};
 use slab::Slab;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 
 use super::super::completion::{Completion, Wait, io_error};
 use super::super::error::TransportError;
 use super::super::link_id::{self, LINKS_MAX};
+use super::super::listener::Listener;
 use super::super::options;
+use super::super::waker::WakeSource;
 use super::acceptor::Acceptor;
 use super::deadlines::Deadlines;
 use super::socket::{Phase, ReadySocket};
-use super::waker::WakeSource;
+use super::waker::wake_source;
 
-/// How the system names the listener; links are named by their places, which are fewer.
-pub(super) const LISTENER: Token = Token(usize::MAX - 1);
 /// How the system names the waker.
 pub(super) const WAKER: Token = Token(usize::MAX);
+/// How the system names the first listener; the next are below it. Links are named by their places, which are
+/// fewer.
+const LISTENERS: usize = usize::MAX - 1;
+/// The last name of a listener.
+const LISTENERS_LAST: usize = LISTENERS - LISTEN_ADDRS_MAX;
 /// Sockets that one look at the system can tell of; what is left comes with the next.
 const EVENTS_MAX: usize = 1024;
 /// Turns in a row that need not ask the system: they have something to do that they know of, or are
@@ -57,9 +63,9 @@ impl Default for ReadinessConfig {
 pub(crate) struct Readiness {
     poll: Poll,
     events: Events,
-    pub(super) wake: WakeSource,
+    pub(super) wake: WakeSource<mio::Waker>,
     pub(super) links: Slab<ReadySocket>,
-    pub(super) acceptor: Option<Acceptor>,
+    pub(super) acceptors: Vec<Acceptor>,
     /// Links that can be read, and are wanted to; ids of closed ones are skipped.
     pub(super) readers: VecDeque<LinkId>,
     /// Links that can be written, and have something; ids of closed ones are skipped.
@@ -86,13 +92,13 @@ impl Readiness {
     pub(crate) fn new(config: ReadinessConfig) -> Result<Readiness, TransportError> {
         let refused = |step| move |source| TransportError::Poll { step, source };
         let poll = Poll::new().map_err(refused("create"))?;
-        let wake = WakeSource::new(poll.registry(), WAKER).map_err(refused("waker"))?;
+        let wake = wake_source(poll.registry(), WAKER).map_err(refused("waker"))?;
         Ok(Readiness {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
             wake,
             links: Slab::new(),
-            acceptor: None,
+            acceptors: Vec::new(),
             readers: VecDeque::new(),
             writers: VecDeque::new(),
             is_starved: false,
@@ -110,29 +116,28 @@ impl Readiness {
     // ---- listening and dialing --------------------------------------------------------------
 
     /// See [`Transport::listen`](super::super::Transport::listen).
-    pub(crate) fn listen(&mut self, listener: TcpListener) -> Result<(), TransportError> {
-        if self.acceptor.is_some() {
-            return Err(TransportError::AlreadyListening);
-        }
-        let acceptor =
-            Acceptor::new(listener, self.poll.registry(), LISTENER).map_err(|source| {
-                TransportError::Poll {
-                    step: "listen",
-                    source,
-                }
-            })?;
-        self.acceptor = Some(acceptor);
+    pub(crate) fn listen(&mut self, listener: Listener) -> Result<(), TransportError> {
+        let name = Token(LISTENERS - self.acceptors.len());
+        assert!(
+            name.0 >= LISTENERS_LAST,
+            "a configuration names so many addresses at most"
+        );
+        let acceptor = Acceptor::new(listener, self.poll.registry(), name).map_err(|source| {
+            let step = "listen";
+            TransportError::Poll { step, source }
+        })?;
+        self.acceptors.push(acceptor);
         Ok(())
     }
 
     /// See [`Transport::stop_listening`](super::super::Transport::stop_listening).
     pub(crate) fn stop_listening(&mut self) {
-        self.acceptor = None;
+        self.acceptors.clear();
     }
 
     /// See [`Transport::dial`](super::super::Transport::dial).
-    pub(crate) fn dial(&mut self, dial: DialId, remote: SocketAddr, timeout: Duration) {
-        let socket = match self.begin_connect(remote) {
+    pub(crate) fn dial(&mut self, dial: DialId, remote: RemoteAddr, timeout: Duration) {
+        let socket = match self.begin_connect(&remote) {
             Ok(socket) => socket,
             Err(error) => return self.dial_failed(dial, io_error("connect", &error)),
         };
@@ -145,15 +150,13 @@ impl Readiness {
     }
 
     /// A socket on its way to `remote`.
-    fn begin_connect(&self, remote: SocketAddr) -> io::Result<Socket> {
+    fn begin_connect(&self, remote: &RemoteAddr) -> io::Result<Socket> {
         if self.links.len() >= LINKS_MAX {
             return Err(io::Error::other("the transport holds no more links"));
         }
-        let domain = Domain::for_address(remote);
-        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-        options::set(&socket)?;
+        let (socket, address) = options::socket_to(remote)?;
         socket.set_nonblocking(true)?;
-        match socket.connect(&remote.into()) {
+        match socket.connect(&address) {
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
             connected => connected.map(|()| socket),
         }
@@ -182,14 +185,14 @@ impl Readiness {
     // ---- links ------------------------------------------------------------------------------
 
     /// See [`Transport::adopt`](super::super::Transport::adopt).
-    pub(crate) fn adopt(&mut self, socket: OwnedFd, remote: SocketAddr) -> LinkId {
+    pub(crate) fn adopt(&mut self, socket: OwnedFd, remote: RemoteAddr) -> LinkId {
         assert!(
             self.links.len() < LINKS_MAX,
             "the index of a link has 24 bits"
         );
         let socket = Socket::from(socket);
         // What fails here fails again, and is reported, at the link's first read or write.
-        let _ = options::set(&socket);
+        let _ = options::set(&socket, &remote);
         let registered = socket
             .set_nonblocking(true)
             .and_then(|()| self.register(&socket, self.links.vacant_key()));
@@ -202,7 +205,7 @@ impl Readiness {
     }
 
     /// See [`Transport::release`](super::super::Transport::release).
-    pub(crate) fn release(&mut self, link: LinkId) -> Option<(OwnedFd, SocketAddr)> {
+    pub(crate) fn release(&mut self, link: LinkId) -> Option<(OwnedFd, RemoteAddr)> {
         let index = self.find(link)?;
         if !self.links[index].can_leave() {
             return None;
@@ -316,7 +319,7 @@ impl Readiness {
     /// Whether there is something to report, or a call to make that would not block.
     fn has_known(&self) -> bool {
         let has_readers = !self.readers.is_empty() && !self.is_starved;
-        let has_connections = self.acceptor.as_ref().is_some_and(Acceptor::is_due);
+        let has_connections = self.acceptors.iter().any(Acceptor::is_due);
         !self.ready.is_empty() || !self.writers.is_empty() || has_readers || has_connections
     }
 
@@ -345,9 +348,8 @@ impl Readiness {
 
     /// `sleep`, or less if a time limit or a starved link wants it.
     fn bounded(&self, sleep: Duration) -> Duration {
-        let pause = self.acceptor.as_ref().and_then(Acceptor::paused_until);
-        let limits = [self.deadlines.next(), pause];
-        let sleep = match limits.into_iter().flatten().min() {
+        let pauses = self.acceptors.iter().filter_map(Acceptor::paused_until);
+        let sleep = match pauses.chain(self.deadlines.next()).min() {
             Some(at) => sleep.min(at.saturating_duration_since(Instant::now())),
             None => sleep,
         };
@@ -375,6 +377,12 @@ impl Readiness {
         }
         self.events = events;
         Ok(())
+    }
+
+    /// The listener that the system names so.
+    pub(super) fn acceptor_named(&mut self, name: Token) -> Option<&mut Acceptor> {
+        let place = LISTENERS.checked_sub(name.0)?;
+        self.acceptors.get_mut(place)
     }
 
     // ---- within -----------------------------------------------------------------------------

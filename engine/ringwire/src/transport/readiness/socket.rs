@@ -22,9 +22,10 @@
 //! writers exactly while `is_in_write_queue`.
 
 use std::io::{self, Read};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::time::Instant;
 
+use ringwire_core::peer::RemoteAddr;
 use ringwire_core::switch::io::{DialId, ReadMode, Transmit};
 use socket2::Socket;
 
@@ -74,7 +75,7 @@ pub(super) enum Received {
 /// A socket that does not block.
 pub(super) struct ReadySocket {
     socket: Socket,
-    remote: SocketAddr,
+    remote: RemoteAddr,
     generation: u32,
     phase: Phase,
     mode: ReadMode,
@@ -97,7 +98,7 @@ pub(super) struct ReadySocket {
 
 impl ReadySocket {
     /// A connected socket, paused, that nobody has written to.
-    pub(super) fn open(socket: Socket, remote: SocketAddr, generation: u32) -> Self {
+    pub(super) fn open(socket: Socket, remote: RemoteAddr, generation: u32) -> Self {
         ReadySocket {
             socket,
             remote,
@@ -117,7 +118,7 @@ impl ReadySocket {
     }
 
     /// A connected socket, paused, that others have written to.
-    pub(super) fn adopted(socket: Socket, remote: SocketAddr, generation: u32) -> Self {
+    pub(super) fn adopted(socket: Socket, remote: RemoteAddr, generation: u32) -> Self {
         let mut link = Self::open(socket, remote, generation);
         link.has_written = true;
         link
@@ -126,7 +127,7 @@ impl ReadySocket {
     /// A socket that connects to `remote`, until `time_limit` at most.
     pub(super) fn dialing(
         socket: Socket,
-        remote: SocketAddr,
+        remote: RemoteAddr,
         generation: u32,
         dial: DialId,
         time_limit: Instant,
@@ -147,8 +148,8 @@ impl ReadySocket {
         self.phase
     }
 
-    pub(super) fn remote(&self) -> SocketAddr {
-        self.remote
+    pub(super) fn remote(&self) -> &RemoteAddr {
+        &self.remote
     }
 
     pub(super) fn generation(&self) -> u32 {
@@ -339,7 +340,7 @@ impl ReadySocket {
     }
 
     /// Gives up the socket, with what was not written.
-    pub(super) fn into_parts(mut self) -> (Socket, SocketAddr, Transmit) {
+    pub(super) fn into_parts(mut self) -> (Socket, RemoteAddr, Transmit) {
         let unsent = self.outgoing.end();
         (self.socket, self.remote, unsent)
     }

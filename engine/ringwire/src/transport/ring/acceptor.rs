@@ -2,7 +2,6 @@
 //!
 //! When to pause is told by [`super::super::accepting`].
 
-use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use io_uring::types::{CancelBuilder, Fd, Timespec};
 use io_uring::{opcode, squeue};
 
 use super::super::accepting::is_of_one_connection;
+use super::super::listener::Listener;
 use super::token::{Kind, Token};
 
 /// What the ring must start for the listener.
@@ -24,7 +24,9 @@ pub(super) enum Action {
 
 /// A listener and what is in flight for it.
 pub(super) struct Acceptor {
-    listener: TcpListener,
+    /// Its place among the ring's acceptors.
+    place: usize,
+    listener: Listener,
     accepting: bool,
     pausing: bool,
     /// A pause is due before the next accept.
@@ -39,8 +41,10 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(listener: TcpListener, pause: Duration) -> Self {
+    /// An acceptor at a place among the ring's.
+    pub(super) fn new(place: usize, listener: Listener, pause: Duration) -> Self {
         Acceptor {
+            place,
             listener,
             accepting: false,
             pausing: false,
@@ -55,6 +59,11 @@ impl Acceptor {
 
     pub(super) fn stop(&mut self) {
         self.stopping = true;
+    }
+
+    /// What it accepts from.
+    pub(super) fn listener(&self) -> &Listener {
+        &self.listener
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -124,14 +133,17 @@ impl Acceptor {
                 opcode::Timeout::new(&raw const *self.pause).build(),
                 Kind::AcceptPause,
             ),
-            Action::Cancel(target) => (cancel_entry(Token::of_ring(target)), Kind::AcceptCancel),
+            Action::Cancel(target) => {
+                let target = Token::of_acceptor(target, self.place);
+                (cancel_entry(target), Kind::AcceptCancel)
+            }
             Action::Free => return None,
         };
-        Some(entry.user_data(Token::of_ring(kind).pack()))
+        Some(entry.user_data(Token::of_acceptor(kind, self.place).pack()))
     }
 
     fn accept_entry(&self) -> squeue::Entry {
-        let listener = Fd(self.listener.as_raw_fd());
+        let listener = Fd(self.listener.socket().as_raw_fd());
         opcode::AcceptMulti::new(listener)
             .flags(libc::SOCK_CLOEXEC)
             .build()
@@ -145,11 +157,13 @@ pub(super) fn cancel_entry(target: Token) -> squeue::Entry {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     fn acceptor() -> Acceptor {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on the loopback");
-        Acceptor::new(listener, Duration::from_millis(1))
+        Acceptor::new(0, listener.into(), Duration::from_millis(1))
     }
 
     #[test]

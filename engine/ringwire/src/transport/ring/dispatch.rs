@@ -8,6 +8,7 @@ use io_uring::{cqueue, opcode};
 use ringwire_core::buffer::pool::RECV_HEADROOM;
 use ringwire_core::buffer::{BufferPool, Chunk};
 use ringwire_core::error::NetworkError;
+use ringwire_core::peer::RemoteAddr;
 use ringwire_core::switch::io::Transmit;
 use socket2::Socket;
 
@@ -28,10 +29,12 @@ impl Ring {
     pub(super) fn dispatch(&mut self, entry: cqueue::Entry, pool: &mut BufferPool) {
         let token = Token::unpack(entry.user_data());
         match token.kind {
-            Kind::Accept => return self.end_accept(&entry),
-            Kind::AcceptPause | Kind::AcceptCancel => return self.end_accept_step(token.kind),
+            Kind::Accept => return self.end_accept(token.acceptor(), &entry),
+            Kind::AcceptPause | Kind::AcceptCancel => return self.end_accept_step(token),
             // SAFETY: as in `Ring::new`; the read before it has completed.
-            Kind::Wake => return unsafe { self.kernel.push(self.wake.read_entry()) },
+            Kind::Wake => unsafe {
+                return self.kernel.push(self.wake_read.entry(self.wake.bell()));
+            },
             Kind::CancelAll => return,
             Kind::Receive | Kind::Send | Kind::Connect | Kind::Deadline | Kind::Cancel => {}
         }
@@ -48,11 +51,9 @@ impl Ring {
         self.settle(index);
     }
 
-    fn end_accept(&mut self, entry: &cqueue::Entry) {
+    fn end_accept(&mut self, place: usize, entry: &cqueue::Entry) {
         let last = !cqueue::more(entry.flags());
-        let Some(acceptor) = &mut self.acceptor else {
-            unreachable!("kept while in flight")
-        };
+        let acceptor = &mut self.acceptors[place];
         if entry.result() < 0 {
             let errno = -entry.result();
             if acceptor.failed(errno, last) {
@@ -64,41 +65,35 @@ impl Ring {
             acceptor.accepted(last);
             let stopping = acceptor.is_stopping();
             let socket = Socket::from(system::adopt(entry.result()));
-            if !stopping && self.links.len() < LINKS_MAX {
-                self.welcome(socket);
+            let remote = acceptor.listener().remote_of(socket.peer_addr());
+            if let Some(remote) = remote.filter(|_| !stopping && self.links.len() < LINKS_MAX) {
+                self.welcome(socket, remote);
             }
         }
-        self.settle_acceptor();
+        self.settle_acceptor(place);
     }
 
     /// Makes a link of an accepted socket. One that broke already is closed without a word.
-    fn welcome(&mut self, socket: Socket) {
-        let remote = socket
-            .peer_addr()
-            .ok()
-            .and_then(|address| address.as_socket());
-        let Some(mut remote) = remote else { return };
-        if socket::prepare(&socket).is_err() {
+    fn welcome(&mut self, socket: Socket, remote: RemoteAddr) {
+        if socket::prepare(&socket, &remote).is_err() {
             return;
         }
-        remote.set_ip(remote.ip().to_canonical());
         let generation = self.next_generation();
         let index = self
             .links
-            .insert(RingSocket::open(socket, remote, generation));
+            .insert(RingSocket::open(socket, remote.clone(), generation));
         let link = link_id::link_id(index, generation);
         self.ready.push(Completion::Accepted { link, remote });
     }
 
-    fn end_accept_step(&mut self, kind: Kind) {
-        let Some(acceptor) = &mut self.acceptor else {
-            unreachable!("kept while in flight")
-        };
-        match kind {
+    fn end_accept_step(&mut self, token: Token) {
+        let place = token.acceptor();
+        let acceptor = &mut self.acceptors[place];
+        match token.kind {
             Kind::AcceptPause => acceptor.paused(),
             _ => acceptor.end_cancel(),
         }
-        self.settle_acceptor();
+        self.settle_acceptor(place);
     }
 
     fn end_receive(&mut self, index: usize, entry: &cqueue::Entry, pool: &mut BufferPool) {
@@ -184,7 +179,7 @@ impl Ring {
             return;
         };
         if result == 0 {
-            let (link, remote) = (self.id_of(index), self.links[index].remote());
+            let (link, remote) = (self.id_of(index), self.links[index].remote().clone());
             self.ready
                 .push(Completion::Connected { dial, link, remote });
             return;
@@ -253,9 +248,10 @@ impl Drop for Ring {
             "the kernel keeps operations of a dropped ring; leaking the memory they may touch"
         );
         std::mem::forget(std::mem::take(&mut self.links));
-        std::mem::forget(self.acceptor.take());
+        std::mem::forget(std::mem::take(&mut self.acceptors));
+        self.sink.leak();
         self.provided.leak();
-        self.wake.leak();
+        self.wake_read.leak();
     }
 }
 

@@ -13,7 +13,7 @@
 //!   received bytes (kernel writes)      ProvidedBuffers::slots   when taken by its completion
 //!   bytes to send, msghdr, iovecs       RingSocket (boxed)             when the link is quiet
 //!   remote address, deadline            RingSocket (boxed)             when the link is quiet
-//!   counter of the eventfd              WakeSource (boxed)       after the ring is drained
+//!   counter of the eventfd              CounterRead (boxed)      after the ring is drained
 //! ```
 //!
 //! A link is *quiet* when each operation started for it, cancellations included, has had its last
@@ -40,6 +40,7 @@ mod provided;
 mod refusals;
 #[allow(clippy::module_inception, reason = "the ring is the room's namesake")]
 mod ring;
+mod sink;
 mod socket;
 mod system;
 mod token;

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
-use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::task::Waker;
 use std::time::Duration;
@@ -10,20 +9,25 @@ use std::time::Duration;
 use io_uring::cqueue;
 use ringwire_core::buffer::BufferPool;
 use ringwire_core::error::NetworkError;
+use ringwire_core::peer::RemoteAddr;
 use ringwire_core::switch::io::{DialId, LinkId, ReadMode, Transmit};
 use slab::Slab;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 
 use super::super::accepting::ACCEPT_PAUSE;
 use super::super::completion::{Completion, Wait};
 use super::super::error::TransportError;
 use super::super::link_id::{self, LINKS_MAX};
+use super::super::listener::Listener;
+use super::super::options;
+use super::super::waker::WakeSource;
 use super::acceptor::{self, Acceptor, cancel_entry};
 use super::kernel::Kernel;
 use super::provided::ProvidedBuffers;
+use super::sink::Sink;
 use super::socket::{self, Action, Phase, RingSocket, Target};
 use super::token::{Kind, Token};
-use super::waker::WakeSource;
+use super::waker::{CounterRead, EventCounter};
 
 /// How often a ring whose links wait for receive buffers looks whether the pool has some again:
 /// the last slice of a buffer may be dropped on a thread that knows nothing of this ring.
@@ -58,8 +62,11 @@ pub(crate) struct Ring {
     pub(super) kernel: Kernel,
     pub(super) provided: ProvidedBuffers,
     pub(super) links: Slab<RingSocket>,
-    pub(super) acceptor: Option<Acceptor>,
-    pub(super) wake: WakeSource,
+    /// One per listener, each at the place that its operations name.
+    pub(super) acceptors: Slab<Acceptor>,
+    pub(super) wake: WakeSource<EventCounter>,
+    pub(super) wake_read: CounterRead,
+    pub(super) sink: Sink,
     /// Links that wait for a receive buffer, longest first; ids of closed ones are skipped.
     pub(super) starved: VecDeque<LinkId>,
     /// What the next turn reports first.
@@ -79,19 +86,22 @@ impl Ring {
     pub(crate) fn new(config: RingConfig) -> Result<Ring, TransportError> {
         let mut kernel = Kernel::new(config.entries)?;
         let provided = ProvidedBuffers::new(&kernel, config.provided_buffers)?;
-        let wake = WakeSource::new().map_err(|source| TransportError::Setup {
+        let event = EventCounter::new().map_err(|source| TransportError::Setup {
             step: "eventfd",
             source,
             mend: "raise the limit of open files (ulimit -n)",
         })?;
-        // SAFETY: the entry points into a box of `wake`, which the ring keeps until it is drained.
-        unsafe { kernel.push(wake.read_entry()) };
+        let (wake, wake_read) = (WakeSource::new(event), CounterRead::default());
+        // SAFETY: the entry points into the box of `wake_read`, which the ring keeps until it is drained.
+        unsafe { kernel.push(wake_read.entry(wake.bell())) };
         Ok(Ring {
             kernel,
             provided,
             links: Slab::new(),
-            acceptor: None,
+            acceptors: Slab::new(),
             wake,
+            wake_read,
+            sink: Sink::default(),
             starved: VecDeque::new(),
             ready: Vec::new(),
             orphans: Transmit::new(),
@@ -104,50 +114,45 @@ impl Ring {
 
     // ---- listening and dialing --------------------------------------------------------------
 
-    /// Accepts connections from `listener` until [`Ring::stop_listening`].
-    pub(crate) fn listen(&mut self, listener: TcpListener) -> Result<(), TransportError> {
-        if self.acceptor.is_some() {
-            return Err(TransportError::AlreadyListening);
-        }
-        listener
+    /// Accepts connections from `listener`, beside others, until [`Ring::stop_listening`].
+    pub(crate) fn listen(&mut self, listener: Listener) -> Result<(), TransportError> {
+        let socket = listener.socket();
+        socket
             .set_nonblocking(false)
             .map_err(|source| TransportError::Setup {
                 step: "listen",
                 source,
-                mend: "give a listening TCP socket",
+                mend: "give a listening socket",
             })?;
-        self.acceptor = Some(Acceptor::new(listener, ACCEPT_PAUSE));
-        self.settle_acceptor();
+        let place = self.acceptors.vacant_key();
+        let acceptor = Acceptor::new(place, listener, ACCEPT_PAUSE);
+        self.acceptors.insert(acceptor);
+        self.settle_acceptor(place);
         Ok(())
     }
 
-    /// Accepts no more and closes the listener, in one of the next turns. Connections in its
-    /// backlog are reset.
+    /// Accepts no more and closes all listeners, in one of the next turns. Connections in their
+    /// backlogs are reset.
     pub(crate) fn stop_listening(&mut self) {
-        if let Some(acceptor) = &mut self.acceptor {
-            acceptor.stop();
-            self.settle_acceptor();
+        let places: Vec<_> = self.acceptors.iter().map(|(place, _)| place).collect();
+        for place in places {
+            self.acceptors[place].stop();
+            self.settle_acceptor(place);
         }
     }
 
     /// Connects to `remote` within `timeout`; answered by `Connected` or `DialFailed`. `dial` must
     /// not name another dial in progress.
-    pub(crate) fn dial(&mut self, dial: DialId, remote: SocketAddr, timeout: Duration) {
-        let socket = Socket::new(
-            Domain::for_address(remote),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )
-        .and_then(|socket| socket::prepare(&socket).map(|()| socket));
-        let socket = match socket {
-            Ok(socket) if self.links.len() < LINKS_MAX => socket,
+    pub(crate) fn dial(&mut self, dial: DialId, remote: RemoteAddr, timeout: Duration) {
+        let (socket, address) = match options::socket_to(&remote) {
+            Ok(made) if self.links.len() < LINKS_MAX => made,
             Ok(_) => {
                 return self.refuse_dial(dial, "the ring holds no more links");
             }
             Err(error) => return self.refuse_dial(dial, error),
         };
         let generation = self.next_generation();
-        let link = RingSocket::dialing(socket, remote, generation, dial, timeout);
+        let link = RingSocket::dialing(socket, (remote, address), generation, dial, timeout);
         let index = self.links.insert(link);
         let entry = self.links[index].connect_entry();
         self.start(index, Kind::Connect, entry);
@@ -184,14 +189,14 @@ impl Ring {
 
     /// Takes over a connected socket, for example from another shard's [`Ring::release`]. The link
     /// starts paused. Panics beyond 16 million links.
-    pub(crate) fn adopt(&mut self, socket: OwnedFd, remote: SocketAddr) -> LinkId {
+    pub(crate) fn adopt(&mut self, socket: OwnedFd, remote: RemoteAddr) -> LinkId {
         assert!(
             self.links.len() < LINKS_MAX,
             "the index of a link has 24 bits"
         );
         let socket = Socket::from(socket);
         // What fails here fails again, and is reported, at the link's first read or write.
-        let _ = socket::prepare(&socket);
+        let _ = socket::prepare(&socket, &remote);
         let generation = self.next_generation();
         let index = self
             .links
@@ -201,7 +206,7 @@ impl Ring {
 
     /// Gives up a paused link so that another ring can adopt it. `None` if the link is unknown or
     /// broken, or something is still in flight: then ask again after the next turn.
-    pub(crate) fn release(&mut self, link: LinkId) -> Option<(OwnedFd, SocketAddr)> {
+    pub(crate) fn release(&mut self, link: LinkId) -> Option<(OwnedFd, RemoteAddr)> {
         let index = self.find(link)?;
         if self.links[index].phase() != Phase::Open || !self.links[index].is_quiet() {
             return None;
@@ -383,7 +388,7 @@ impl Ring {
                     self.start(index, Kind::Receive, entry);
                 }
                 Action::Discard => {
-                    let entry = self.links[index].discard_entry();
+                    let entry = self.links[index].discard_entry(&mut self.sink);
                     self.start(index, Kind::Receive, entry);
                 }
                 Action::ShutDown => self.links[index].shut_down(),
@@ -412,13 +417,13 @@ impl Ring {
         unsafe { self.kernel.push(entry.user_data(token.pack())) };
     }
 
-    pub(super) fn settle_acceptor(&mut self) {
-        while let Some(acceptor) = &mut self.acceptor {
+    pub(super) fn settle_acceptor(&mut self, place: usize) {
+        while let Some(acceptor) = self.acceptors.get_mut(place) {
             let Some(action) = acceptor.next_action() else {
                 return;
             };
             if action == acceptor::Action::Free {
-                self.acceptor = None;
+                self.acceptors.remove(place);
                 return;
             }
             if let Some(entry) = acceptor.entry(action) {

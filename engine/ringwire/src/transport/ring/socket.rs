@@ -34,12 +34,13 @@ mod entries;
 mod outgoing;
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::time::Duration;
 
 use io_uring::types::Timespec;
 use socket2::{SockAddr, Socket};
 
+use ringwire_core::peer::RemoteAddr;
 use ringwire_core::switch::io::{DialId, ReadMode, Transmit};
 
 use super::super::options;
@@ -83,7 +84,7 @@ pub(super) enum Op {
 /// A socket with everything the kernel needs to know about it.
 pub(super) struct RingSocket {
     socket: Socket,
-    remote: SocketAddr,
+    remote: RemoteAddr,
     generation: u32,
     phase: Phase,
     mode: ReadMode,
@@ -111,40 +112,42 @@ pub(super) struct RingSocket {
 /// only when the link is quiet.
 struct Pinned {
     outgoing: Outgoing,
-    address: SockAddr,
+    /// What a dial connects to.
+    address: Option<SockAddr>,
     deadline: Timespec,
 }
 
 impl RingSocket {
     /// A connected socket, paused, that nobody has written to.
-    pub(super) fn open(socket: Socket, remote: SocketAddr, generation: u32) -> Self {
+    pub(super) fn open(socket: Socket, remote: RemoteAddr, generation: u32) -> Self {
         Self::new(socket, remote, generation, Phase::Open)
     }
 
     /// A connected socket, paused, that others have written to.
-    pub(super) fn adopted(socket: Socket, remote: SocketAddr, generation: u32) -> Self {
+    pub(super) fn adopted(socket: Socket, remote: RemoteAddr, generation: u32) -> Self {
         let mut link = Self::open(socket, remote, generation);
         link.has_written = true;
         link
     }
 
-    /// A socket to connect to `remote`; start [`RingSocket::connect_entry`] next.
+    /// A socket to connect to `remote` at its address; start [`RingSocket::connect_entry`] next.
     pub(super) fn dialing(
         socket: Socket,
-        remote: SocketAddr,
+        (remote, address): (RemoteAddr, SockAddr),
         generation: u32,
         dial: DialId,
         timeout: Duration,
     ) -> Self {
         let mut link = Self::new(socket, remote, generation, Phase::Connecting(dial));
         link.time_limit = timeout;
+        link.pinned.address = Some(address);
         link
     }
 
-    fn new(socket: Socket, remote: SocketAddr, generation: u32, phase: Phase) -> Self {
+    fn new(socket: Socket, remote: RemoteAddr, generation: u32, phase: Phase) -> Self {
         let pinned = Pinned {
             outgoing: Outgoing::new(),
-            address: SockAddr::from(remote),
+            address: None,
             deadline: Timespec::new(),
         };
         RingSocket {
@@ -174,8 +177,8 @@ impl RingSocket {
         self.phase
     }
 
-    pub(super) fn remote(&self) -> SocketAddr {
-        self.remote
+    pub(super) fn remote(&self) -> &RemoteAddr {
+        &self.remote
     }
 
     pub(super) fn generation(&self) -> u32 {
@@ -430,7 +433,7 @@ impl RingSocket {
     }
 
     /// Gives up the socket; only when quiet.
-    pub(super) fn into_socket(self) -> (Socket, SocketAddr) {
+    pub(super) fn into_socket(self) -> (Socket, RemoteAddr) {
         assert!(
             self.is_quiet(),
             "a socket is given up only when nothing is in flight"
@@ -440,8 +443,8 @@ impl RingSocket {
 }
 
 /// Sets the options every link has.
-pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
-    options::set(socket)?;
+pub(super) fn prepare(socket: &Socket, remote: &RemoteAddr) -> io::Result<()> {
+    options::set(socket, remote)?;
     // io_uring answers EAGAIN on a non-blocking socket instead of waiting for it.
     socket.set_nonblocking(false)
 }

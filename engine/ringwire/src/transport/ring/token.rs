@@ -5,7 +5,7 @@
 //!   [ kind ] [ link's index ] [ link's generation      ]
 //! ```
 //!
-//! The lower 56 bits are the [`LinkId`].
+//! The lower 56 bits are the [`LinkId`], or for a listener its place among the ring's.
 
 use ringwire_core::switch::io::LinkId;
 
@@ -23,11 +23,11 @@ pub(super) enum Kind {
     Deadline = 4,
     /// Of a link: cancel one of the above.
     Cancel = 5,
-    /// Of the listener: multishot accept.
+    /// Of a listener: multishot accept.
     Accept = 6,
-    /// Of the listener: the pause before accepting again.
+    /// Of a listener: the pause before accepting again.
     AcceptPause = 7,
-    /// Of the listener: cancel one of the above.
+    /// Of a listener: cancel one of the above.
     AcceptCancel = 8,
     /// Of the waker: read the eventfd.
     Wake = 9,
@@ -71,6 +71,17 @@ impl Token {
         }
     }
 
+    /// An operation of a listener, by its place among the ring's acceptors.
+    pub(super) fn of_acceptor(kind: Kind, place: usize) -> Self {
+        let link = LinkId(place as u64);
+        Token { kind, link }
+    }
+
+    /// The place that [`Token::of_acceptor`] was given.
+    pub(super) fn acceptor(self) -> usize {
+        self.link.0 as usize
+    }
+
     pub(super) fn pack(self) -> u64 {
         debug_assert!(self.link.0 >> 56 == 0);
         u64::from(self.kind as u8) << 56 | self.link.0
@@ -102,6 +113,8 @@ mod tests {
             assert_eq!(kind as usize, place + 1, "ALL is in the order of the codes");
             let token = Token::of_link(kind, link_id(LINKS_MAX - 1, u32::MAX));
             assert_eq!(Token::unpack(token.pack()), token);
+            let of_listener = Token::of_acceptor(kind, 15);
+            assert_eq!(Token::unpack(of_listener.pack()).acceptor(), 15);
         }
     }
 

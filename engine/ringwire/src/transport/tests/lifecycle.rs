@@ -64,7 +64,7 @@ fn a_refused_dial_says_so_and_leaves_nothing_behind(way: Way) {
     socket.bind(&any.into()).expect("binds");
     let address = socket.local_addr().expect("bound").as_socket();
     rig.transport
-        .dial(DialId(3), address.expect("IPv4"), PATIENCE);
+        .dial(DialId(3), address.expect("IPv4").into(), PATIENCE);
     let (dial, error) = dial_failure(&mut rig);
     assert_eq!(dial, DialId(3));
     let NetworkError::Io {
@@ -83,7 +83,7 @@ fn a_dial_nobody_answers_ends_at_its_time_limit(way: Way) {
     let (_listener, _fill, address) = black_hole();
     let start = Instant::now();
     rig.transport
-        .dial(DialId(4), address, Duration::from_millis(150));
+        .dial(DialId(4), address.into(), Duration::from_millis(150));
     assert_eq!(
         dial_failure(&mut rig),
         (DialId(4), NetworkError::DialTimeout)
@@ -95,7 +95,7 @@ fn a_dial_nobody_answers_ends_at_its_time_limit(way: Way) {
 fn a_cancelled_dial_is_never_heard_of_again(way: Way) {
     let Some(mut rig) = Rig::new(way) else { return };
     let (_listener, _fill, address) = black_hole();
-    rig.transport.dial(DialId(5), address, PATIENCE);
+    rig.transport.dial(DialId(5), address.into(), PATIENCE);
     rig.turn(Duration::from_millis(5));
     rig.transport.cancel_dial(DialId(5));
     rig.transport.cancel_dial(DialId(6));
@@ -107,8 +107,11 @@ fn a_dial_cancelled_as_it_connects_closes_its_socket(way: Way) {
     let Some(mut rig) = Rig::new(way) else { return };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     // Submitted, connected and cancelled within one turn.
-    rig.transport
-        .dial(DialId(8), listener.local_addr().expect("bound"), PATIENCE);
+    rig.transport.dial(
+        DialId(8),
+        listener.local_addr().expect("bound").into(),
+        PATIENCE,
+    );
     rig.transport.cancel_dial(DialId(8));
     rig.until_links(0);
     assert!(rig.out.is_empty(), "{:?}", rig.out);
@@ -252,10 +255,6 @@ fn a_closed_link_is_unknown_and_its_slot_belongs_to_another(way: Way) {
 fn a_listener_that_stops_is_closed_and_another_can_follow(way: Way) {
     let Some(mut rig) = Rig::new(way) else { return };
     let address = rig.listen();
-    let error = rig
-        .transport
-        .listen(TcpListener::bind("127.0.0.1:0").expect("a port"));
-    assert!(matches!(error, Err(TransportError::AlreadyListening)));
     rig.transport.stop_listening();
     let start = Instant::now();
     while TcpStream::connect(address).is_ok() {
@@ -277,7 +276,7 @@ fn a_transport_dropped_with_everything_in_flight_closes_everything(way: Way) {
         rig.transport.read(link, ReadMode::Stream);
         rig.transport.transmit(link, one(&pattern(8 << 20)));
         theirs.write_all(b"some bytes").expect("writes");
-        rig.transport.dial(DialId(round), nowhere, PATIENCE);
+        rig.transport.dial(DialId(round), nowhere.into(), PATIENCE);
         if round % 2 == 0 {
             rig.transport.close(link);
         }

@@ -10,7 +10,6 @@ use ringwire_core::error::NetworkError;
 use ringwire_core::switch::io::{DialId, LinkId, ReadMode, Transmit};
 
 use super::completion::{Completion, Wait};
-use super::error::TransportError;
 use super::readiness::{Readiness, ReadinessConfig};
 use super::ring::{Ring, RingConfig};
 use super::transport::Transport;
@@ -49,6 +48,7 @@ mod endurance;
 mod lifecycle;
 mod limits;
 mod traffic;
+mod unix;
 
 /// A transport with its pool and what it has reported.
 pub(super) struct Rig {
@@ -150,7 +150,7 @@ impl Rig {
     fn listen(&mut self) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on the loopback");
         let address = listener.local_addr().expect("a bound socket");
-        self.transport.listen(listener).expect("it listens");
+        self.transport.listen(listener.into()).expect("it listens");
         address
     }
 
@@ -173,7 +173,7 @@ impl Rig {
         theirs
             .set_write_timeout(Some(PATIENCE))
             .expect("sets a timeout");
-        (self.transport.adopt(ours.into(), remote), theirs)
+        (self.transport.adopt(ours.into(), remote.into()), theirs)
     }
 
     pub(super) fn received(&mut self, wanted: LinkId) -> Chunk {

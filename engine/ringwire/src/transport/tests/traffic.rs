@@ -56,7 +56,7 @@ fn links_start_paused_with_nagle_off_and_report_the_remote_address(way: Way) {
         Completion::Accepted { link, remote } => Some((link, remote)),
         _ => None,
     });
-    assert_eq!(remote, client.local_addr().unwrap());
+    assert_eq!(remote, client.local_addr().unwrap().into());
     rig.expect_silence(Duration::from_millis(50));
     let (socket, _) = rig.transport.release(link).expect("nothing is in flight");
     assert_eq!(
@@ -351,13 +351,13 @@ fn two_transports_on_two_threads_exchange_64_mib_both_ways(way: Way) {
     let (done, wait) = mpsc::channel::<()>();
     let dialer = std::thread::spawn(move || {
         let mut rig = Rig::new(way).expect("the first one worked");
-        rig.transport.dial(DialId(7), address, PATIENCE);
+        rig.transport.dial(DialId(7), address.into(), PATIENCE);
         let link = rig.until("the dial", |completion| match completion {
             Completion::Connected {
                 dial: DialId(7),
                 link,
                 remote,
-            } if remote == address => Some(link),
+            } if remote == address.into() => Some(link),
             _ => None,
         });
         let digests = exchange(&mut rig, link, 1, LEN);

@@ -145,7 +145,7 @@ impl Ours {
                 remote_addr,
                 reason,
                 ..
-            } => Some((remote_addr, reason)),
+            } => Some((remote_addr.socket_addr()?, reason)),
             _ => None,
         })
     }
@@ -213,7 +213,7 @@ fn config() -> Config {
     Config {
         network: String::from(NETWORK),
         moniker: String::from("ours"),
-        listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen_addrs: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         allow_duplicate_ip: true,
         discovery: DiscoveryConfig {
             addr_book_strict: false,

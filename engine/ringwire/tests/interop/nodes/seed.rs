@@ -29,7 +29,7 @@ fn seed(network: &str, shards: u16) -> Engine {
     let mut config = Config {
         network: network.to_owned(),
         moniker: String::from("seed"),
-        listen_addr: ([127, 0, 0, 1], 0).into(),
+        listen_addrs: vec!["127.0.0.1:0".parse().expect("an address")],
         dial_jitter: Duration::ZERO,
         transport: way::transport(),
         ..Config::seed()

@@ -36,11 +36,11 @@ impl World {
 
     /// A socket comes: the handshake it begins, and the one that gave way.
     fn come(&mut self, remote: &str) -> Result<(PeerKey, Option<PeerKey>), Reject> {
-        let remote = remote.parse().expect("a socket address");
+        let remote = remote_addr(remote);
         let ours = &self.ours;
         let gave_way = self
             .gate
-            .find_place(self.now, remote, |key| !ours.contains(&key))?;
+            .find_place(self.now, &remote, |key| !ours.contains(&key))?;
         if let Some(key) = gave_way {
             self.gate.end_handshake(key);
         }
@@ -49,7 +49,7 @@ impl World {
             index: self.came,
             generation: 0,
         };
-        self.gate.begin_handshake(self.now, key, remote);
+        self.gate.begin_handshake(self.now, key, &remote);
         Ok((key, gave_way))
     }
 
@@ -64,9 +64,34 @@ impl World {
     }
 }
 
+/// The remote of that address, or behind that Unix socket.
+fn remote_addr(text: &str) -> RemoteAddr {
+    match text.starts_with('/') {
+        true => RemoteAddr::Unix(text.into()),
+        false => RemoteAddr::Ip(text.parse().expect("a socket address")),
+    }
+}
+
 fn ip(remote: &str) -> IpAddr {
-    let remote: SocketAddr = remote.parse().expect("a socket address");
-    remote.ip()
+    remote_addr(remote).ip().expect("it is of the network")
+}
+
+#[test]
+fn all_who_come_by_unix_sockets_are_one_host() {
+    let mut world = World::new(9, 2);
+    world.begin("/run/one.sock");
+    world.begin("/run/two.sock");
+    assert_eq!(
+        world.refusal("/run/three.sock"),
+        Reject::HandshakesOverUnix(2)
+    );
+    world.begin(REMOTE);
+    world.wait(5_000);
+    let (_, gave_way) = world.come("/run/three.sock").expect("one of them is stuck");
+    assert!(gave_way.is_some());
+    world.gate.handle_update(GateUpdate::InboundFull(true));
+    let full = Reject::InboundFull(5);
+    assert_eq!(world.refusal("/run/one.sock"), full);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::peer::PeerKey;
+use crate::peer::{PeerKey, RemoteAddr};
 use crate::switch::message::AttemptId;
 
 const LOCAL: u8 = 100;
@@ -43,7 +43,7 @@ fn candidate(byte: u8, direction: Direction) -> Candidate {
             generation: 0,
         },
         id: id(byte),
-        remote_addr: SocketAddr::from(([10, 0, 0, byte], 26_656)),
+        remote_addr: SocketAddr::from(([10, 0, 0, byte], 26_656)).into(),
         direction,
         attempt: (direction == Direction::Outbound).then_some(AttemptId(0)),
         breaks_ties: true,
@@ -202,9 +202,9 @@ fn a_second_id_at_one_address_is_refused_unless_allowed() {
         1,
     );
     let mut twin = inbound(2);
-    twin.remote_addr = SocketAddr::from(([10, 0, 0, 1], 9));
+    twin.remote_addr = SocketAddr::from(([10, 0, 0, 1], 9)).into();
     let first = pass(ask(&mut strict, inbound(1)));
-    let ip = twin.remote_addr.ip();
+    let ip = twin.remote_addr.ip().expect("it came over the network");
     assert_eq!(
         reject(ask(&mut strict, twin.clone())),
         Reject::DuplicateIp(ip)
@@ -228,7 +228,7 @@ fn as_many_ids_fit_at_a_shared_address_as_its_limit_says() {
     );
     let mut at_one_address = |byte| {
         let mut candidate = inbound(byte);
-        candidate.remote_addr = SocketAddr::from(([10, 0, 0, 1], u16::from(byte)));
+        candidate.remote_addr = SocketAddr::from(([10, 0, 0, 1], u16::from(byte))).into();
         ask(&mut admission, candidate)
     };
     let first = pass(at_one_address(1));
@@ -237,7 +237,7 @@ fn as_many_ids_fit_at_a_shared_address_as_its_limit_says() {
     assert_eq!(reject(at_one_address(3)), Reject::PeersFromIp { ip, limit });
     admission.leave(first.ticket);
     let mut third = inbound(3);
-    third.remote_addr = SocketAddr::from(([10, 0, 0, 1], 3));
+    third.remote_addr = SocketAddr::from(([10, 0, 0, 1], 3)).into();
     pass(ask(&mut admission, third));
 }
 
@@ -264,7 +264,7 @@ fn a_subnet_has_its_share_of_strangers_who_come_and_of_nobody_else() {
     pass(admission.decide(Instant::ZERO, ShardId(0), inbound(5), persistent));
     pass(ask(&mut admission, inbound(20)));
     let mut elsewhere = inbound(6);
-    elsewhere.remote_addr = SocketAddr::from(([10, 0, 1, 6], 1));
+    elsewhere.remote_addr = SocketAddr::from(([10, 0, 1, 6], 1)).into();
     pass(ask(&mut admission, elsewhere));
     admission.leave(first.ticket);
     pass(ask(&mut admission, inbound(3)));
@@ -353,10 +353,13 @@ fn must_add_up(admission: &Admission) {
     let (mut ips, mut subnets) = (Tally::new(), Tally::new());
     let mut loads = vec![0; admission.loads.len()];
     for (id, entry) in entries() {
-        ips.add(entry.ip);
-        if entry.in_subnet {
-            subnets.add(Prefix::subnet(entry.ip));
-        }
+        entry.ip.into_iter().for_each(|ip| ips.add(ip));
+        entry.subnet.into_iter().for_each(|it| subnets.add(it));
+        assert!(
+            entry
+                .subnet
+                .is_none_or(|it| entry.ip.map(Prefix::subnet) == Some(it))
+        );
         loads[usize::from(entry.home.0)] += 1;
         assert_eq!(admission.by_ticket.get(&entry.ticket), Some(id));
         assert_eq!(entry.counted, !admission.is_unconditional(id));
@@ -367,9 +370,10 @@ fn must_add_up(admission: &Admission) {
     assert_eq!(admission.by_ticket.len(), admission.entries.len());
     let limits = &admission.limits;
     assert!(admission.inbound <= limits.inbound_max);
-    assert!(entries().all(|(_, entry)| ips.count(&entry.ip) <= limits.per_ip_max));
-    let subnet_of = |entry: &Entry| subnets.count(&Prefix::subnet(entry.ip));
-    assert!(entries().all(|(_, entry)| subnet_of(entry) <= limits.per_subnet_max));
+    let is_within = |ip| ips.count(&ip) <= limits.per_ip_max;
+    assert!(entries().all(|(_, entry)| entry.ip.is_none_or(is_within)));
+    let is_within = |ip| subnets.count(&Prefix::subnet(ip)) <= limits.per_subnet_max;
+    assert!(entries().all(|(_, entry)| entry.ip.is_none_or(is_within)));
 }
 
 proptest! {
@@ -396,7 +400,7 @@ proptest! {
                         false => Direction::Outbound,
                     };
                     let mut candidate = candidate(id, direction);
-                    candidate.remote_addr = SocketAddr::new(ip_of(ip), 1);
+                    candidate.remote_addr = SocketAddr::new(ip_of(ip), 1).into();
                     let plan = Plan { persistent, discovered, ..plan(OwnDial::None) };
                     let _ = admission.decide(now, ShardId(from), candidate, plan);
                 }
@@ -430,9 +434,40 @@ fn a_mapped_address_is_the_address_it_maps() {
     );
     pass(ask(&mut strict, inbound(1)));
     let mut mapped = inbound(2);
-    mapped.remote_addr = "[::ffff:10.0.0.1]:1".parse().unwrap();
+    mapped.remote_addr = "[::ffff:10.0.0.1]:1".parse::<SocketAddr>().unwrap().into();
     let ip = "10.0.0.1".parse().unwrap();
     assert_eq!(reject(ask(&mut strict, mapped)), Reject::DuplicateIp(ip));
+}
+
+#[test]
+fn peers_behind_unix_sockets_count_as_inbound_and_against_no_rule_of_addresses() {
+    let limits = AdmissionLimits {
+        allow_duplicate_ip: false,
+        per_ip_max: 1,
+        per_subnet_max: 1,
+        ..limits(2)
+    };
+    let mut admission = admission(limits, 1);
+    let local = |byte| Candidate {
+        remote_addr: RemoteAddr::Unix("/run/p2p.sock".into()),
+        ..inbound(byte)
+    };
+    pass(ask(&mut admission, local(1)));
+    let second = pass(ask(&mut admission, local(2)));
+    must_add_up(&admission);
+    assert_eq!(
+        reject(ask(&mut admission, local(3))),
+        Reject::InboundFull(2)
+    );
+    admission.leave(second.ticket).expect("it was there");
+    must_add_up(&admission);
+    // A ban of an address means nobody here; a ban of an id does.
+    let forever = Instant::ZERO + Duration::from_secs(1);
+    let everywhere = BanTarget::Ip(IpAddr::from([0, 0, 0, 0]));
+    assert_eq!(admission.ban(everywhere, forever, BanOrigin::Operator), []);
+    admission.ban(BanTarget::Id(id(2)), forever, BanOrigin::Operator);
+    assert_eq!(reject(ask(&mut admission, local(2))), Reject::Banned);
+    pass(ask(&mut admission, local(4)));
 }
 
 #[test]
@@ -456,7 +491,7 @@ fn a_ban_holds_until_its_end_and_no_longer() {
 fn a_ban_of_an_ipv6_address_closes_and_refuses_its_whole_network_of_64_bits() {
     let mut admission = admission(limits(9), 1);
     let from = |byte, ip: &str| Candidate {
-        remote_addr: SocketAddr::new(ip.parse().expect("an address"), 1),
+        remote_addr: SocketAddr::new(ip.parse().expect("an address"), 1).into(),
         ..inbound(byte)
     };
     let near = pass(ask(&mut admission, from(1, "2a00:1:2:3::1")));

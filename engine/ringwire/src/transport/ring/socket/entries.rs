@@ -1,14 +1,16 @@
 //! The entries of the ring's queue that start the operations of a link.
 //!
-//! Invariant: they name the link's descriptor and point into its `pinned` box only. Both live until
+//! Invariant: they name the link's descriptor and point into its `pinned` box, or into the ring's sink, only. Both live until
 //! the link is quiet, that is until the last completion of each entry made here.
 
 use std::os::fd::AsRawFd;
 
 use io_uring::types::{Fd, Timespec};
 use io_uring::{opcode, squeue};
+use ringwire_core::peer::RemoteAddr;
 
 use super::super::provided::BUFFER_GROUP;
+use super::super::sink::Sink;
 use super::{Op, RingSocket};
 
 /// Bytes that one receive discards at most.
@@ -26,8 +28,13 @@ impl RingSocket {
             .flags(squeue::Flags::BUFFER_SELECT)
     }
 
-    /// `MSG_TRUNC` discards the bytes within the kernel, by tcp(7): no memory is needed.
-    pub(in super::super) fn discard_entry(&self) -> squeue::Entry {
+    /// `MSG_TRUNC` discards the bytes within the kernel, by tcp(7): no memory is needed. A Unix socket
+    /// knows no such thing, so its bytes go to `sink`.
+    pub(in super::super) fn discard_entry(&self, sink: &mut Sink) -> squeue::Entry {
+        if let RemoteAddr::Unix(_) = self.remote {
+            let (memory, bytes) = sink.memory();
+            return opcode::Recv::new(self.fd(), memory, bytes).build();
+        }
         opcode::Recv::new(self.fd(), std::ptr::null_mut(), DISCARD_BYTES)
             .flags(libc::MSG_TRUNC)
             .build()
@@ -50,7 +57,8 @@ impl RingSocket {
 
     pub(in super::super) fn connect_entry(&mut self) -> squeue::Entry {
         self.connect = Op::InFlight;
-        let address = &self.pinned.address;
+        let address = self.pinned.address.as_ref();
+        let address = address.expect("only what `dialing` made is connected");
         opcode::Connect::new(self.fd(), address.as_ptr().cast(), address.len()).build()
     }
 

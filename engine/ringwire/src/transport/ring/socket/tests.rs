@@ -1,5 +1,7 @@
 //! The states of a link, without a kernel.
 
+use std::net::SocketAddr;
+
 use bytes::BytesMut;
 
 use super::*;
@@ -8,8 +10,8 @@ fn socket() -> Socket {
     Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket")
 }
 
-fn nowhere() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 1))
+fn nowhere() -> RemoteAddr {
+    SocketAddr::from(([127, 0, 0, 1], 1)).into()
 }
 
 fn open() -> RingSocket {
@@ -17,7 +19,8 @@ fn open() -> RingSocket {
 }
 
 fn dialing() -> RingSocket {
-    let mut link = RingSocket::dialing(socket(), nowhere(), 1, DialId(1), Duration::from_secs(1));
+    let to = (nowhere(), SocketAddr::from(([127, 0, 0, 1], 1)).into());
+    let mut link = RingSocket::dialing(socket(), to, 1, DialId(1), Duration::from_secs(1));
     link.connect_entry();
     link
 }
