@@ -123,7 +123,7 @@ impl Member {
         let mut ephemeral_secret = [0xa5; 32];
         ephemeral_secret[..4].copy_from_slice(&number.to_be_bytes());
         let mut upgrade = Upgrade::new(UpgradeConfig {
-            node_key: &node_key(number),
+            node_key: node_key(number).into(),
             ephemeral_secret,
             node_info: &node_info(number, framing),
             expected_id: None,

@@ -60,7 +60,7 @@ pub fn node_info(seed: u8, framing: Framing) -> NodeInfo {
 pub fn upgrade(framing: Framing) -> [Box<Upgraded>; 2] {
     let begin = |seed: u8| {
         Upgrade::new(UpgradeConfig {
-            node_key: &node_key(seed),
+            node_key: node_key(seed).into(),
             ephemeral_secret: [seed ^ 0x5a; 32],
             node_info: &node_info(seed, framing),
             expected_id: None,

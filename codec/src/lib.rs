@@ -39,7 +39,7 @@ pub use delimited::Delimited;
 pub use error::{Blame, DecodeError};
 pub use extension::{Agreed, Extension};
 pub use id::NodeId;
-pub use key::{NodeKey, PublicKey};
+pub use key::{LocalKey, NodeKey, PublicKey, Signer, SignerError};
 pub use net_address::{Host, NetAddress, NetAddressError, Reachability};
 pub use node_info::{NodeInfo, NodeInfoError, NodeInfoOther, ProtocolVersion};
 pub use packet::{ChannelId, GoodbyeCode, Packet, PacketGoodbye, PacketHeader, PacketMsg};

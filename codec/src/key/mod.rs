@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`pair`] | [`NodeKey`] (private) and [`PublicKey`]: sign, verify, id |
 //! | [`json`] | the text of `node_key.json`, as CometBFT writes and reads it |
+//! | [`signer`] | [`Signer`]: whoever signs for a node, and [`LocalKey`], what a handshake has of its key |
 //! | [`mod@file`] | loading and saving that text so that a crash or a race never costs the key |
 //!
 //! The seed of a new key comes in as an argument, but for [`NodeKey::generate`], which asks the
@@ -14,9 +15,11 @@
 pub mod file;
 pub mod json;
 pub mod pair;
+pub mod signer;
 
 pub use file::KeyFileError;
 pub use json::{KeyFormatError, fuzz_node_key_json};
 pub use pair::{
     EntropyError, NodeKey, PUBLIC_KEY_BYTES, PublicKey, SIGNATURE_BYTES, SignatureError,
 };
+pub use signer::{LocalKey, Signer, SignerError};

@@ -9,6 +9,10 @@
 //!     └─► transmit: our ephemeral key      └─► transmit: our authentication, one frame
 //! ```
 //!
+//! A key that is elsewhere ([`LocalKey::Elsewhere`]) signs later: between the two steps
+//! [`Handshake::poll_challenge`] gives what is to be signed, nothing is taken from the input, and
+//! [`Handshake::handle_signature`] goes on.
+//!
 //! It is a value: [`Handshake::poll_transmit`] is drained after each call that told it something, the
 //! last one included, and the caller keeps the deadline. It takes from the input only what belongs
 //! to the handshake, so bytes of the next message stay where they are.
@@ -31,7 +35,7 @@ use super::shared_secret::SharedSecret;
 use super::transcript::{CHALLENGE_BYTES, challenge};
 use crate::delimited;
 use crate::id::NodeId;
-use crate::key::NodeKey;
+use crate::key::{LocalKey, NodeKey, PublicKey, SIGNATURE_BYTES};
 
 mod error;
 mod session;
@@ -60,15 +64,18 @@ pub enum Progress {
 
 /// One side of a handshake.
 pub struct Handshake {
-    node_key: NodeKey,
+    node_key: LocalKey,
     expected_id: Option<NodeId>,
     ephemeral_out: Option<Bytes>,
     auth_out: Option<Bytes>,
+    challenge_out: Option<[u8; CHALLENGE_BYTES]>,
     state: State,
 }
 
 enum State {
     AwaitEphemeral(Ephemeral),
+    /// What our key signs was given out.
+    AwaitSignature(Box<Secured>),
     AwaitAuth(Box<Secured>),
     Over,
 }
@@ -103,7 +110,7 @@ impl Handshake {
     /// `ephemeral_secret` must be fresh from a good source of chance: whoever learns it reads this
     /// connection. A dialer gives the id it wants to reach, a listener `None`.
     pub fn new(
-        node_key: &NodeKey,
+        node_key: impl Into<LocalKey>,
         mut ephemeral_secret: [u8; 32],
         expected_id: Option<NodeId>,
     ) -> Self {
@@ -114,10 +121,11 @@ impl Handshake {
         message.extend_from_slice(&EPHEMERAL_PREFIX);
         message.extend_from_slice(&public);
         Self {
-            node_key: node_key.clone(),
+            node_key: node_key.into(),
             expected_id,
             ephemeral_out: Some(message.freeze()),
             auth_out: None,
+            challenge_out: None,
             state: State::AwaitEphemeral(Ephemeral { secret, public }),
         }
     }
@@ -125,6 +133,31 @@ impl Handshake {
     /// The next bytes to send, if there are any now: first the ephemeral key, later one frame.
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
         self.ephemeral_out.take().or_else(|| self.auth_out.take())
+    }
+
+    /// What the node's key is to sign, once, if it is elsewhere. The answer is told with
+    /// [`Handshake::handle_signature`]; until then `handle_bytes` takes nothing.
+    pub fn poll_challenge(&mut self) -> Option<[u8; CHALLENGE_BYTES]> {
+        self.challenge_out.take()
+    }
+
+    /// Whether it waits for [`Handshake::handle_signature`] and for nothing else.
+    pub fn is_signing(&self) -> bool {
+        matches!(self.state, State::AwaitSignature(_))
+    }
+
+    /// Told what the node's key signed. Whether it verifies is for who asked to find out: a peer would only
+    /// hang up. Then drain [`Handshake::poll_transmit`], and call `handle_bytes` with what has come meanwhile.
+    /// Without a question the answer is ignored.
+    pub fn handle_signature(&mut self, signature: [u8; SIGNATURE_BYTES]) {
+        match mem::replace(&mut self.state, State::Over) {
+            State::AwaitSignature(mut secured) => {
+                self.challenge_out = None;
+                self.auth_out = Some(secured.seal_auth(self.node_key.public_key(), signature));
+                self.state = State::AwaitAuth(secured);
+            }
+            other => self.state = other,
+        }
     }
 
     /// Told that bytes have come; takes what it needs from the front of `buf`.
@@ -136,6 +169,7 @@ impl Handshake {
             // An error on the way leaves the handshake over.
             let step = match mem::replace(&mut self.state, State::Over) {
                 State::AwaitEphemeral(own) => self.receive_ephemeral(own, buf)?,
+                State::AwaitSignature(secured) => Step::Wait(State::AwaitSignature(secured)),
                 State::AwaitAuth(secured) => self.receive_auth(secured, buf)?,
                 State::Over => return Err(HandshakeError::Over),
             };
@@ -154,7 +188,9 @@ impl Handshake {
     pub fn handle_close(&mut self) -> HandshakeError {
         match mem::replace(&mut self.state, State::Over) {
             State::AwaitEphemeral(_) => HandshakeError::Closed(HandshakeStage::EphemeralKey),
-            State::AwaitAuth(_) => HandshakeError::Closed(HandshakeStage::Authentication),
+            State::AwaitSignature(_) | State::AwaitAuth(_) => {
+                HandshakeError::Closed(HandshakeStage::Authentication)
+            }
             State::Over => HandshakeError::Over,
         }
     }
@@ -173,7 +209,12 @@ impl Handshake {
             .last_chunk()
             .expect("the message is longer than the key in it");
         let mut secured = Secured::agree(&own, &remote)?;
-        self.auth_out = Some(secured.seal_auth(&self.node_key));
+        let LocalKey::Held(key) = &self.node_key else {
+            self.challenge_out = Some(secured.challenge);
+            return Ok(Step::Advance(State::AwaitSignature(Box::new(secured))));
+        };
+        let signature = key.sign(&secured.challenge);
+        self.auth_out = Some(secured.seal_auth(key.public_key(), signature));
         Ok(Step::Advance(State::AwaitAuth(Box::new(secured))))
     }
 
@@ -224,13 +265,8 @@ impl Secured {
     }
 
     /// Our own proof of identity, in its frame.
-    fn seal_auth(&mut self, node_key: &NodeKey) -> Bytes {
-        let signature = node_key.sign(&self.challenge);
-        let message = AuthMessage {
-            key: node_key.public_key(),
-            signature,
-        }
-        .encode();
+    fn seal_auth(&mut self, key: PublicKey, signature: [u8; SIGNATURE_BYTES]) -> Bytes {
+        let message = AuthMessage { key, signature }.encode();
         let mut frame = vec![0; FRAME_SEALED];
         frame[FRAME_HEADER..FRAME_HEADER + AUTH_BYTES].copy_from_slice(&message);
         self.sealer

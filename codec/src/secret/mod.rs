@@ -43,3 +43,4 @@ pub use handshake::{Handshake, HandshakeError, HandshakeStage, Progress, Session
 pub use record::{RECORD_PLAIN_MAX, RecordError, RecordOpener, RecordSealer};
 pub use schedule::{FrameKeys, WideKeys};
 pub use shared_secret::SharedSecret;
+pub use transcript::CHALLENGE_BYTES;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 pub use ringwire_codec::Blame;
 use ringwire_codec::secret::handshake::HandshakeError;
-use ringwire_codec::{ChannelId, NodeId, NodeInfoError};
+use ringwire_codec::{ChannelId, NodeId, NodeInfoError, SignerError};
 use thiserror::Error;
 
 use crate::conn::{ConnError, Goodbye};
@@ -192,6 +192,9 @@ pub enum CloseReason {
     /// The remote closed on purpose and told why.
     #[error("the remote said goodbye: {0}")]
     Goodbye(Goodbye),
+    /// The node's own key is kept elsewhere, and could not sign for this connection.
+    #[error("this node's key could not sign: {0}")]
+    Signing(SignerError),
     /// The network failed or the remote went away.
     #[error("network: {0}")]
     Network(#[from] NetworkError),
@@ -245,7 +248,8 @@ impl CloseReason {
             CloseReason::Network(_) => Blame::Network,
             CloseReason::Goodbye(goodbye) => goodbye.blame(),
             CloseReason::Reactor { .. } => Blame::Peer,
-            CloseReason::ReactorPanic { .. }
+            CloseReason::Signing(_)
+            | CloseReason::ReactorPanic { .. }
             | CloseReason::Done { .. }
             | CloseReason::Stopped
             | CloseReason::Shutdown => Blame::Local,

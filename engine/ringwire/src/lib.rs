@@ -152,7 +152,7 @@ mod transport;
 pub use bytes;
 pub use ringwire_codec as codec;
 #[doc(inline)]
-pub use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey};
+pub use ringwire_codec::{ChannelId, NetAddress, NodeId, NodeInfo, NodeKey, PublicKey, Signer};
 #[doc(inline)]
 pub use ringwire_core::comet;
 #[doc(inline)]
@@ -170,6 +170,8 @@ pub use crate::handle::{
 
 /// Why something was refused, closed or not done.
 pub mod error {
+    #[doc(inline)]
+    pub use ringwire_codec::SignerError;
     #[doc(inline)]
     pub use ringwire_core::config::ConfigError;
     #[doc(inline)]

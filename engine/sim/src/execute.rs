@@ -46,6 +46,7 @@ impl World {
                 self.clock.plan_after(MESH_DELAY, mesh);
             }
             Output::Reply { token, reply } => self.record.answer(token, reply),
+            Output::Sign { .. } => unreachable!("the nodes of a world hold their keys"),
             Output::Save(document) => {
                 let saved = &mut self.nodes[place.node as usize].saved;
                 saved.insert(document.name(), Saved::Unwritten(document));

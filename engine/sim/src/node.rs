@@ -155,7 +155,7 @@ impl Node {
             });
             let parts = SwitchConfig {
                 config: Arc::clone(&config),
-                node_key: node_key(seed, number),
+                node_key: node_key(seed, number).into(),
                 shard,
                 shard_count: self.spec.shards,
                 unix_time_at_zero: Duration::from_nanos(BEGINNING.as_unix_nanos()),

@@ -437,3 +437,45 @@ fn fuzz_entry_holds_on_a_few_inputs() {
         fuzz_handshake(input);
     }
 }
+
+#[test]
+fn a_key_that_is_elsewhere_signs_later_and_the_same_bytes_go_out() {
+    let (ephemeral, frame) = sent_by_a();
+    let mut a = Handshake::new(LocalKey::Elsewhere(key_a().public_key()), EPHEMERAL_A, None);
+    let mut b = side_b();
+    assert_eq!(a.poll_transmit().unwrap(), ephemeral);
+    told(&mut b, &ephemeral).unwrap();
+    let mut input = BytesMut::from(&b.poll_transmit().unwrap()[..]);
+    input.extend_from_slice(&b.poll_transmit().unwrap());
+    assert!(matches!(a.handle_bytes(&mut input), Ok(Progress::NeedMore)));
+    let challenge = a.poll_challenge().expect("it is to be signed");
+    assert_eq!(a.poll_challenge(), None, "asked once");
+    assert!(a.is_signing() && a.poll_transmit().is_none());
+    // However often it is told of bytes, it takes none: the session must not begin unsigned.
+    let waiting = input.len();
+    assert!(matches!(a.handle_bytes(&mut input), Ok(Progress::NeedMore)));
+    assert_eq!(input.len(), waiting);
+
+    a.handle_signature(key_a().sign(&challenge));
+    assert!(!a.is_signing());
+    assert_eq!(a.poll_transmit().unwrap(), frame, "byte for byte");
+    let Ok(Progress::Done(session)) = a.handle_bytes(&mut input) else {
+        panic!("all of B's bytes are there");
+    };
+    assert_eq!(session.remote_id, key_b().id());
+    a.handle_signature([0; 64]);
+    assert!(a.poll_transmit().is_none(), "nobody asked");
+    assert!(matches!(told(&mut b, &frame), Ok(Progress::Done(_))));
+}
+
+#[test]
+fn a_stream_that_ends_while_the_key_signs_ended_in_the_authentication() {
+    let mut a = Handshake::new(LocalKey::Elsewhere(key_a().public_key()), EPHEMERAL_A, None);
+    told(&mut a, &side_b().poll_transmit().unwrap()).unwrap();
+    assert_eq!(
+        a.handle_close(),
+        HandshakeError::Closed(HandshakeStage::Authentication)
+    );
+    a.handle_signature([0; 64]);
+    assert!(a.poll_transmit().is_none(), "it is over");
+}

@@ -56,7 +56,7 @@ impl Conversation {
     /// A conversation as the one that dialed; `ephemeral_secret` is fresh from a good source.
     pub(super) fn new(key: &NodeKey, info: &NodeInfo, ephemeral_secret: [u8; 32]) -> Self {
         let mut upgrade = Upgrade::visiting(UpgradeConfig {
-            node_key: key,
+            node_key: key.into(),
             ephemeral_secret,
             node_info: info,
             // Whoever is there is heard; whether it is the right one is asked afterwards.

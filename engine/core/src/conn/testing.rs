@@ -61,7 +61,7 @@ pub(super) fn upgrade(seed: u8, node_info: &NodeInfo) -> Upgrade {
 /// The same of a node that is configured for packets of this payload.
 fn upgrade_with(seed: u8, node_info: &NodeInfo, packet_payload_max: usize) -> Upgrade {
     Upgrade::new(UpgradeConfig {
-        node_key: &node_key(seed),
+        node_key: node_key(seed).into(),
         ephemeral_secret: [seed ^ 0x5a; 32],
         node_info,
         expected_id: None,

@@ -21,14 +21,16 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
+use ringwire_codec::key::SIGNATURE_BYTES;
 use ringwire_codec::node_info::NODE_INFO_BYTES_MAX;
 use ringwire_codec::packet::{GOODBYE_BODY_MAX, accepted_body_max};
+use ringwire_codec::secret::CHALLENGE_BYTES;
 use ringwire_codec::secret::frame::FRAME_HEADER;
 use ringwire_codec::secret::{
     FRAME_DATA_MAX, FRAME_SEALED, FrameError, FrameSealer, Handshake, Progress, RECORD_PLAIN_MAX,
     Session,
 };
-use ringwire_codec::{Agreed, Extension, NodeId, NodeInfo, NodeKey, PublicKey, delimited};
+use ringwire_codec::{Agreed, Extension, LocalKey, NodeId, NodeInfo, PublicKey, delimited};
 
 use super::ConnError;
 use crate::buffer::{Framing, Opener, RecvBuf, Sealer};
@@ -43,7 +45,7 @@ pub const NODE_INFO_FRAMES_MAX: usize = 128;
 #[derive(Debug)]
 pub struct UpgradeConfig<'a> {
     /// The node's identity.
-    pub node_key: &'a NodeKey,
+    pub node_key: LocalKey,
     /// Fresh from a good source of chance, never used twice.
     pub ephemeral_secret: [u8; 32],
     /// What we say of ourselves; with an extension if wide records are offered.
@@ -189,11 +191,12 @@ impl Upgrade {
     }
 
     fn begin(config: UpgradeConfig<'_>, is_visitor: bool) -> Self {
+        let node_id = config.node_key.id();
         let handshake =
             Handshake::new(config.node_key, config.ephemeral_secret, config.expected_id);
         let mut upgrade = Upgrade {
             local: Local {
-                node_id: config.node_key.id(),
+                node_id,
                 node_info: config.node_info.clone(),
                 encoded: encoded(config.node_info),
                 packet_payload_max: config.packet_payload_max,
@@ -220,6 +223,29 @@ impl Upgrade {
     /// What the peer of a visitor said of itself, in order or not; kept when the upgrade then failed.
     pub fn heard(&self) -> Option<&NodeInfo> {
         self.heard.as_ref()
+    }
+
+    /// What the node's key is to sign, if it is not at hand: asked once, and answered with
+    /// [`Upgrade::handle_signature`]. Until then the upgrade stands still.
+    pub fn poll_challenge(&mut self) -> Option<[u8; CHALLENGE_BYTES]> {
+        match &mut self.state {
+            State::Handshake(handshake) => handshake.poll_challenge(),
+            State::NodeInfo(_) | State::Over => None,
+        }
+    }
+
+    /// Whether it waits for the node's key to sign.
+    pub fn is_signing(&self) -> bool {
+        matches!(&self.state, State::Handshake(handshake) if handshake.is_signing())
+    }
+
+    /// The node's key has signed: what that makes is there to be sent. Go on with
+    /// [`Upgrade::advance`], as bytes may have come meanwhile.
+    pub fn handle_signature(&mut self, signature: [u8; SIGNATURE_BYTES]) {
+        if let State::Handshake(handshake) = &mut self.state {
+            handshake.handle_signature(signature);
+        }
+        self.drain_handshake();
     }
 
     /// The next bytes to send. Drain it after each `handle_received`, also after the last one: the

@@ -122,7 +122,7 @@ fn visit(change: impl FnOnce(&mut NodeInfo)) -> (Upgrade, Upgrade) {
     theirs.network = String::from("elsewhere-1");
     change(&mut theirs);
     let visitor = Upgrade::visiting(UpgradeConfig {
-        node_key: &node_key(1),
+        node_key: node_key(1).into(),
         ephemeral_secret: [0x51; 32],
         node_info: &ours,
         expected_id: None,
@@ -188,7 +188,7 @@ fn the_stage_names_what_is_waited_for() {
 fn another_node_than_the_one_that_was_dialed_is_refused_by_both_ids() {
     let info = node_info(1, Offer::Comet);
     let a = Upgrade::new(UpgradeConfig {
-        node_key: &node_key(1),
+        node_key: node_key(1).into(),
         ephemeral_secret: [9; 32],
         node_info: &info,
         expected_id: Some(node_key(3).id()),
@@ -243,7 +243,7 @@ fn a_node_of_another_network_is_refused() {
 fn meeting_ourselves_is_refused() {
     let info = node_info(1, Offer::Comet);
     let twin = Upgrade::new(UpgradeConfig {
-        node_key: &node_key(1),
+        node_key: node_key(1).into(),
         ephemeral_secret: [77; 32],
         node_info: &info,
         expected_id: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringwire_codec::extension::EXTENSION_VERSION;
-use ringwire_codec::{Extension, NodeId, NodeInfo, NodeInfoOther, NodeKey, ProtocolVersion};
+use ringwire_codec::{Extension, LocalKey, NodeId, NodeInfo, NodeInfoOther, ProtocolVersion};
 
 use crate::config::{Config, ConfigError};
 use crate::conn::MConnectionConfig;
@@ -20,8 +20,8 @@ use crate::switch::reactors::channel_table::ChannelTable;
 pub struct SwitchConfig {
     /// Checked configuration of the node.
     pub config: Arc<Config>,
-    /// The node's identity.
-    pub node_key: NodeKey,
+    /// The node's identity. One that is elsewhere signs by [`Output::Sign`](super::io::Output::Sign).
+    pub node_key: LocalKey,
     /// This shard.
     pub shard: ShardId,
     /// Shards of the node.
@@ -42,7 +42,7 @@ pub(crate) struct Identity {
     shard_count: u16,
     config: Arc<Config>,
     conn_config: MConnectionConfig,
-    node_key: NodeKey,
+    node_key: LocalKey,
     unix_time_at_zero: Duration,
     node_info: NodeInfo,
     filters: Filters,
@@ -123,7 +123,7 @@ impl Identity {
     }
 
     /// The node's key.
-    pub(crate) fn node_key(&self) -> &NodeKey {
+    pub(crate) fn node_key(&self) -> &LocalKey {
         &self.node_key
     }
 

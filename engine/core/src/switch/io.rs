@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::net_address::Host;
+use ringwire_codec::secret::CHALLENGE_BYTES;
 use ringwire_codec::{ChannelId, NetAddress, NodeId};
 
 pub use crate::buffer::Transmit;
@@ -108,6 +109,15 @@ pub enum Output {
         token: ReplyToken,
         /// What became of it.
         reply: Reply,
+    },
+    /// Has the node's key, which is not at hand, sign a challenge for a link; answered with
+    /// [`Switch::handle_signed`](super::Switch::handle_signed). The link stands still meanwhile, for the time of its
+    /// handshake at most.
+    Sign {
+        /// Which link.
+        key: PeerKey,
+        /// What is to be signed, as it is.
+        challenge: [u8; CHALLENGE_BYTES],
     },
     /// Keep a document, in place of an earlier one of the same name.
     Save(Document),

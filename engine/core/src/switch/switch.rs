@@ -4,14 +4,15 @@
 //! the `poll_*` are drained afterwards. What happens in a turn, and in which order, is told in `turn`.
 
 use bytes::Bytes;
-use ringwire_codec::{ChannelId, NodeId};
+use ringwire_codec::key::SIGNATURE_BYTES;
+use ringwire_codec::{ChannelId, NodeId, SignerError};
 
 use crate::buffer::{BufferPool, Chunk};
 use crate::config::{Config, ConfigError};
 use crate::conn::ConnectionStatus;
 use crate::error::NetworkError;
 use crate::metrics::Metrics;
-use crate::peer::{PeerInfo, RemoteAddr, ShardId};
+use crate::peer::{PeerInfo, PeerKey, RemoteAddr, ShardId};
 use crate::reactor::Instance;
 use crate::switch::commands::carry_out;
 use crate::switch::identity::SwitchConfig;
@@ -86,6 +87,23 @@ impl Switch {
             ..
         } = self.at(now);
         entrance.accept(core, links, link, remote);
+    }
+
+    /// The node's key has signed what [`Output::Sign`] asked for, and the signature verifies; or it could not.
+    /// An answer for a link that is gone is ignored.
+    pub fn handle_signed(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        signed: Result<[u8; SIGNATURE_BYTES], SignerError>,
+    ) {
+        let Parts {
+            core,
+            links,
+            entrance,
+            ..
+        } = self.at(now);
+        entrance.handle_signed(core, links, key, signed);
     }
 
     /// A dial connected. The link starts paused.

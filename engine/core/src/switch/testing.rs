@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::packet::PACKET_HEADER_MAX;
-use ringwire_codec::{ChannelId, NodeInfo, NodeKey, PacketHeader};
+use ringwire_codec::{ChannelId, LocalKey, NodeInfo, NodeKey, PacketHeader, PublicKey};
 
 use crate::buffer::pool::{RECV_BYTES, RECV_HEADROOM};
 use crate::buffer::{BufferPool, Chunk, PoolLimits, SendBuf};
@@ -82,10 +82,25 @@ impl House {
         House::of_shard(ShardId::COORDINATOR, 1, adjust)
     }
 
+    /// A node whose key is elsewhere.
+    pub(crate) fn with_key(key: PublicKey, adjust: impl FnOnce(&mut Config)) -> Self {
+        let key = Some(LocalKey::Elsewhere(key));
+        House::build(ShardId::COORDINATOR, 1, key, adjust)
+    }
+
     /// A shard of a node of several.
     pub(crate) fn of_shard(
         shard: ShardId,
         shard_count: u16,
+        adjust: impl FnOnce(&mut Config),
+    ) -> Self {
+        House::build(shard, shard_count, None, adjust)
+    }
+
+    fn build(
+        shard: ShardId,
+        shard_count: u16,
+        node_key: Option<LocalKey>,
         adjust: impl FnOnce(&mut Config),
     ) -> Self {
         let mut config = Config {
@@ -103,7 +118,7 @@ impl House {
         let received = Rc::default();
         let parts = SwitchConfig {
             config: Arc::new(config),
-            node_key: NodeKey::from_seed([0; 32]),
+            node_key: node_key.unwrap_or(NodeKey::from_seed([0; 32]).into()),
             shard,
             shard_count,
             unix_time_at_zero: Duration::ZERO,
@@ -204,7 +219,7 @@ impl Remote {
             extension: None,
         };
         let upgrade = Upgrade::new(UpgradeConfig {
-            node_key: &node_key,
+            node_key: node_key.into(),
             ephemeral_secret: seed(0x5a),
             node_info: &node_info,
             expected_id: None,

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use ringwire_codec::{NodeKey, SignerError};
 
 use super::*;
 use crate::buffer::Chunk;
 use crate::error::NetworkError;
+use crate::peer::PeerKey;
 use crate::switch::io::{Event, Output};
 use crate::switch::message::{Pass, Ticket};
 use crate::switch::testing::{House, Remote};
@@ -260,4 +262,88 @@ fn a_connection_that_fails_on_its_way_to_its_home_is_told_and_its_id_is_free() {
         )
     };
     assert!(told.iter().any(refused), "{told:?}");
+}
+
+/// The link whose challenge a turn asked to be signed, and the challenge.
+fn asked(outputs: &[Output]) -> Option<(PeerKey, [u8; 32])> {
+    outputs.iter().find_map(|output| match output {
+        Output::Sign { key, challenge } => Some((*key, *challenge)),
+        _ => None,
+    })
+}
+
+/// A house whose key is elsewhere, a remote that has sent all it can, and what is to be signed.
+fn waits_for_its_key() -> (House, Remote, PeerKey, [u8; 32]) {
+    let key = NodeKey::from_seed([0; 32]);
+    let mut house = House::with_key(key.public_key(), |_| {});
+    let mut remote = Remote::new(1);
+    house.accept(1);
+    let mut questions = Vec::new();
+    for _ in 0..20 {
+        let outputs = house.turn();
+        questions.extend(asked(&outputs));
+        remote.exchange(&mut house, &outputs);
+    }
+    assert!(!remote.is_peer(), "nobody has signed");
+    assert!(!remote.is_read(), "what it sends could not be looked at");
+    let [(key, challenge)] = questions[..] else {
+        panic!("asked once: {questions:?}");
+    };
+    (house, remote, key, challenge)
+}
+
+#[test]
+fn a_link_whose_key_is_elsewhere_waits_for_the_signature_and_goes_on() {
+    let (mut house, mut remote, key, challenge) = waits_for_its_key();
+    let signature = NodeKey::from_seed([0; 32]).sign(&challenge);
+    // The answer for another link, or an earlier one at its place, changes nothing.
+    let stale = PeerKey {
+        generation: key.generation.wrapping_add(1),
+        ..key
+    };
+    let refused = || Err(SignerError::new("not meant"));
+    house.switch.handle_signed(house.now, stale, refused());
+    house.switch.handle_signed(house.now, key, Ok(signature));
+    for _ in 0..20 {
+        let outputs = house.turn();
+        assert_eq!(asked(&outputs), None);
+        remote.exchange(&mut house, &outputs);
+    }
+    assert!(remote.is_peer());
+    house.switch.handle_signed(house.now, key, refused());
+    house.turn();
+    assert_eq!(
+        house.switch.shard().links().keys().count(),
+        1,
+        "it is a peer by now"
+    );
+}
+
+#[test]
+fn a_key_that_cannot_sign_costs_its_own_connection_with_the_reason() {
+    let (mut house, _remote, key, _) = waits_for_its_key();
+    let error = SignerError::new("the token was pulled out");
+    house
+        .switch
+        .handle_signed(house.now, key, Err(error.clone()));
+    let outputs = house.turn();
+    let told = outputs.iter().find_map(|output| match output {
+        Output::Event(Event::ConnectionRefused { reason, .. }) => Some(reason.to_string()),
+        _ => None,
+    });
+    let expected = "this node's key could not sign: the token was pulled out";
+    assert_eq!(told.as_deref(), Some(expected));
+    assert_eq!(CloseReason::Signing(error).to_string(), expected);
+    assert_eq!(house.switch.shard().links().upgrading_count(), 0);
+}
+
+#[test]
+fn a_key_that_signs_too_late_is_too_late() {
+    let (mut house, _remote, key, challenge) = waits_for_its_key();
+    house.now += house.switch.shard().core().config().handshake_timeout;
+    house.switch.handle_timeout(house.now);
+    assert_eq!(timed_out(&house.turn()), 1);
+    let signature = NodeKey::from_seed([0; 32]).sign(&challenge);
+    house.switch.handle_signed(house.now, key, Ok(signature));
+    assert_eq!(house.switch.shard().links().keys().count(), 0);
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use ringwire_codec::NodeKey;
 use ringwire_codec::file::FileKind;
+use ringwire_codec::{LocalKey, NodeKey, Signer};
 use ringwire_core::config::{Config, ConfigError, SHARDS_MAX, TransportChoice};
 use ringwire_core::peer::{PeerInfo, RemoteAddr, ShardId};
 use ringwire_core::pex::{AddrBook, BookSecret, Pex};
@@ -23,8 +23,15 @@ use crate::handle::handle::Handle;
 use crate::shard::error::StartError;
 use crate::shard::launch::{Plan, launch};
 use crate::shard::node::Node;
+use crate::shard::signing::RemoteKey;
 use crate::shard::store::Files;
 use crate::transport::{Way, check, listener};
+
+/// Who the node is.
+enum Identity {
+    Held(NodeKey),
+    Elsewhere(Arc<dyn Signer>),
+}
 
 static NEXT_ENGINE: AtomicU64 = AtomicU64::new(0);
 
@@ -32,7 +39,7 @@ static NEXT_ENGINE: AtomicU64 = AtomicU64::new(0);
 #[must_use = "an engine runs only after `start`"]
 pub struct Builder {
     config: Config,
-    node_key: Option<NodeKey>,
+    identity: Option<Identity>,
     reactors: Vec<(String, ReactorFactory)>,
     channels: Vec<ChannelDescriptor>,
     gossips: Vec<(String, Gossip)>,
@@ -45,7 +52,7 @@ impl Builder {
     pub(super) fn new(config: Config) -> Self {
         Builder {
             config,
-            node_key: None,
+            identity: None,
             reactors: Vec::new(),
             channels: Vec::new(),
             gossips: Vec::new(),
@@ -55,9 +62,24 @@ impl Builder {
         }
     }
 
-    /// The node's identity. Without it the node takes a new one at each start.
+    /// The node's identity: a key in memory, such as [`NodeKey::load`] reads from a file. Without this or
+    /// [`Builder::signer`] the node takes a new key at each start. Of both, the last one counts.
     pub fn node_key(mut self, node_key: NodeKey) -> Self {
-        self.node_key = Some(node_key);
+        self.identity = Some(Identity::Held(node_key));
+        self
+    }
+
+    /// The node's identity: a key that somebody else keeps and signs with. It is asked on threads of its own,
+    /// one per shard, and may be slow: each new connection waits for it, for
+    /// [`Config::handshake_timeout`] at most, and up to 64 on each shard at once. Where it fails, panics or
+    /// gives what does not verify, that connection ends with [`CloseReason::Signing`].
+    ///
+    /// The places of the [address book](Builder::addr_book_file) follow from a node's private key. Without it they
+    /// are drawn anew at each start, and the book is sorted again when it is read.
+    ///
+    /// [`CloseReason::Signing`]: ringwire_core::error::CloseReason::Signing
+    pub fn signer(mut self, signer: impl Signer) -> Self {
+        self.identity = Some(Identity::Elsewhere(Arc::new(signer)));
         self
     }
 
@@ -151,9 +173,14 @@ impl Builder {
         self.config.check()?;
         check_names(&self.reactors)?;
         let shards = shard_count(&self.config);
-        let node_key = match self.node_key.take() {
-            Some(key) => key,
-            None => NodeKey::from_seed(entropy()?),
+        let (node_key, remote_key, secret) = match self.identity.take() {
+            Some(Identity::Held(key)) => held(key),
+            Some(Identity::Elsewhere(signer)) => {
+                let key = RemoteKey::new(signer);
+                let secret = BookSecret::from_bytes(entropy()?);
+                (LocalKey::Elsewhere(key.public()), Some(key), secret)
+            }
+            None => held(NodeKey::from_seed(entropy()?)),
         };
         if self.config.raise_open_files {
             // Not fatal: the limit may do, and a ring that lacks descriptors says so.
@@ -173,7 +200,7 @@ impl Builder {
         }
         check_names(&self.reactors)?;
         if self.config.discovery.pex {
-            self.add_pex(&node, &BookSecret::of_node(&node_key))?;
+            self.add_pex(&node, &secret)?;
         }
         let files = std::mem::take(&mut self.files);
         check_files(&files)?;
@@ -182,6 +209,7 @@ impl Builder {
             busy_poll: self.config.busy_poll,
             config: Arc::new(self.config),
             node_key,
+            remote_key,
             unix_time_at_zero: address_book::unix_time_at_zero(node.clock.now()),
             reactors: self.reactors,
             channels: self.channels,
@@ -210,6 +238,12 @@ impl Builder {
         self.reactors.push((String::from(Pex::NAME), factory));
         Ok(())
     }
+}
+
+/// What follows from a key in memory: itself, nobody else who signs, and the secret of its address book.
+fn held(key: NodeKey) -> (LocalKey, Option<RemoteKey>, BookSecret) {
+    let secret = BookSecret::of_node(&key);
+    (key.into(), None, secret)
 }
 
 /// How bytes will be moved. Where the machine takes the faster way from us, that is told.

@@ -88,6 +88,7 @@ impl Driver {
         let mut worked = shell.report();
         worked |= shell.take_completions();
         worked |= shell.take_resolved();
+        worked |= shell.take_signed();
         worked |= shell.take_letters();
         worked |= shell.take_requests();
         worked |= shell.serve_inlets();

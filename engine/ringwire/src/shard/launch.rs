@@ -13,6 +13,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use ringwire_codec::LocalKey;
 use ringwire_core::config::Config;
 use ringwire_core::document::Kept;
 use ringwire_core::peer::ShardId;
@@ -26,6 +27,7 @@ use crate::shard::executor::Executor;
 use crate::shard::mesh::Mesh;
 use crate::shard::node::Node;
 use crate::shard::shell::{Parts, Shell};
+use crate::shard::signing::RemoteKey;
 use crate::shard::store::{Files, Store};
 use crate::transport::listener::Listener;
 use crate::transport::{Transport, Way, affinity, check};
@@ -42,7 +44,9 @@ pub(crate) struct Plan {
     /// Checked configuration.
     pub(crate) config: Arc<Config>,
     /// Identity of the node.
-    pub(crate) node_key: ringwire_codec::NodeKey,
+    pub(crate) node_key: LocalKey,
+    /// Who signs for it, if its key is elsewhere.
+    pub(crate) remote_key: Option<RemoteKey>,
     /// Time since 1970 when the node's clock stood at zero.
     pub(crate) unix_time_at_zero: Duration,
     /// Reactors by name, in the order in which they were registered.
@@ -250,6 +254,7 @@ fn set_up(berth: Berth) -> Result<(Executor, Driver), StartError> {
         transport,
         mesh,
         store: Store::new(plan.files.clone()),
+        remote_key: plan.remote_key.clone(),
     });
     let driver = Driver::new(shell, plan.busy_poll, cpu_place);
     Ok((executor, driver))

@@ -14,10 +14,11 @@
 //! and does what the switch answers. It is the only task of its executor and sleeps in the transport,
 //! never in the executor (`executor` tells why).
 //!
-//! Between threads there are five things and no engine-wide lock on the way of a message:
+//! Between threads there are six things and no engine-wide lock on the way of a message:
 //! - a mailbox per shard: a bounded queue of requests without a lock, and the transport's wake-up;
 //! - an inlet (`inlets`) per thread that sends much to one peer;
 //! - a `mesh` lane per ordered pair of shards;
+//! - a thread per shard that waits for the node's key where that is elsewhere (`signing`);
 //! - a lane per subscription and shard, the way back to the application;
 //! - the `directory` of peers: snapshots that readers keep until a peer comes or goes (`peer_map`).
 
@@ -43,6 +44,7 @@ mod refusal_log;
 mod replies;
 pub(crate) mod request;
 mod shell;
+pub(crate) mod signing;
 pub(crate) mod spin;
 pub(crate) mod store;
 pub(crate) mod subscriptions;

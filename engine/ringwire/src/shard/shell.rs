@@ -27,6 +27,7 @@ use crate::shard::queue_room::{LocalPeers, PeerEntry};
 use crate::shard::refusal_log::RefusalLog;
 use crate::shard::replies::Replies;
 use crate::shard::request::{Control, Detail, Mailbox, ShardStatus};
+use crate::shard::signing::{RemoteKey, Signing};
 use crate::shard::store::Store;
 use crate::shard::subscriptions::Subscriptions;
 use crate::transport::{Completion, Connector, Transport, TransportError, Wait};
@@ -46,6 +47,7 @@ pub(super) struct Shell {
     switch: Switch,
     transport: Transport,
     connector: Connector,
+    signing: Signing,
     mesh: Mesh,
     subscriptions: Subscriptions,
     /// What threads send by ways of their own.
@@ -72,6 +74,8 @@ pub(super) struct Parts {
     pub(super) transport: Transport,
     pub(super) mesh: Mesh,
     pub(super) store: Store,
+    /// Who signs for the node, if its key is elsewhere.
+    pub(super) remote_key: Option<RemoteKey>,
 }
 
 impl Shell {
@@ -84,6 +88,7 @@ impl Shell {
             transport,
             mesh,
             store,
+            remote_key,
         } = parts;
         Shell {
             mailbox: node.mailbox(shard).clone(),
@@ -92,6 +97,7 @@ impl Shell {
             shard,
             switch,
             connector: Connector::new(transport.waker()),
+            signing: Signing::new(remote_key, transport.waker()),
             transport,
             mesh,
             subscriptions: Subscriptions::default(),
@@ -220,6 +226,16 @@ impl Shell {
             failed = true;
         }
         failed
+    }
+
+    /// What the node's key has signed, where it is not at hand.
+    pub(super) fn take_signed(&mut self) -> bool {
+        let mut worked = false;
+        while let Some((key, signed)) = self.signing.poll_answer() {
+            self.switch.handle_signed(self.now, key, signed);
+            worked = true;
+        }
+        worked
     }
 
     /// What other shards sent.
@@ -372,6 +388,11 @@ impl Shell {
             }
             Output::Mesh { to, message } => self.mesh.send(to, Letter::Message(message)),
             Output::Reply { token, reply } => self.replies.answer(token, reply),
+            Output::Sign { key, challenge } => {
+                if let Err(error) = self.signing.ask(key, challenge) {
+                    self.switch.handle_signed(self.now, key, Err(error));
+                }
+            }
             Output::Save(document) => self.store.save(document),
             Output::Event(event) => self.tell(event),
         }

@@ -203,6 +203,8 @@ fn verdict_of(reason: &CloseReason) -> Verdict {
         | CloseReason::Goodbye(_)
         | CloseReason::Stopped
         | CloseReason::Done { .. }
+        // Our own key does not sign.
+        | CloseReason::Signing(_)
         | CloseReason::Shutdown => Verdict::Nothing,
         _ => Verdict::Failed,
     }

@@ -9,7 +9,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ringwire_codec::{NetAddress, NodeId};
+use ringwire_codec::key::SIGNATURE_BYTES;
+use ringwire_codec::{NetAddress, NodeId, SignerError};
 use tracing::debug;
 
 use crate::buffer::Buffer;
@@ -231,7 +232,7 @@ impl Entrance {
         let identity = core.identity();
         let begin = |expected_id| {
             Upgrade::new(UpgradeConfig {
-                node_key: identity.node_key(),
+                node_key: identity.node_key().clone(),
                 ephemeral_secret,
                 node_info: identity.node_info(),
                 expected_id,
@@ -280,6 +281,11 @@ impl Entrance {
         let Some(step) = handshake.advance()? else {
             return Ok(());
         };
+        if let Some(challenge) = handshake.poll_challenge() {
+            // Nothing is read meanwhile: what comes could not be looked at.
+            core.put_out(Output::Sign { key, challenge });
+            return Ok(());
+        }
         if step.is_proof {
             debug!(target: "ringwire::switch", "the remote has proven its key");
             self.gate.handle_step(core.now(), key);
@@ -292,6 +298,27 @@ impl Entrance {
             Some(upgraded) => ask(core, links, key, upgraded)?,
         }
         Ok(())
+    }
+
+    /// The node's key has signed for a link, or could not. An answer for one that is gone is ignored.
+    pub(crate) fn handle_signed(
+        &mut self,
+        core: &mut Core,
+        links: &mut Links,
+        key: PeerKey,
+        signed: Result<[u8; SIGNATURE_BYTES], SignerError>,
+    ) {
+        let handshake = links.get_mut(key).and_then(Link::handshake_mut);
+        let Some(handshake) = handshake.filter(|handshake| handshake.is_signing()) else {
+            return;
+        };
+        match signed {
+            Ok(signature) => {
+                handshake.handle_signature(signature);
+                links.mark(key);
+            }
+            Err(error) => self.refuse(core, links, key, CloseReason::Signing(error)),
+        }
     }
 
     /// Refuses a link whose socket has ended; says whether it has.

@@ -23,6 +23,7 @@ pub(crate) fn goodbye_for(reason: &CloseReason) -> Option<Goodbye> {
         }
         CloseReason::Connection(_)
         | CloseReason::Network(_)
+        | CloseReason::Signing(_)
         | CloseReason::Handshake(_)
         | CloseReason::HandshakeTimeout(_)
         | CloseReason::Goodbye(_) => return None,

@@ -8,6 +8,8 @@
 
 use bytes::BytesMut;
 use ringwire_codec::NodeId;
+use ringwire_codec::key::SIGNATURE_BYTES;
+use ringwire_codec::secret::CHALLENGE_BYTES;
 
 use crate::buffer::{BufferPool, Chunk};
 use crate::conn::{Upgrade, UpgradeStage, Upgraded};
@@ -129,13 +131,40 @@ impl Handshake {
 
     /// Whether it can go on only when the remote says something.
     pub(crate) fn waits_for_remote(&self) -> bool {
-        matches!(
-            self.0,
+        match &self.0 {
             State::Upgrading {
-                has_received: false,
+                has_received,
+                upgrade,
                 ..
-            }
-        )
+            } => !has_received && !upgrade.is_signing(),
+            _ => false,
+        }
+    }
+
+    /// What the node's key is to sign for it, once.
+    pub(crate) fn poll_challenge(&mut self) -> Option<[u8; CHALLENGE_BYTES]> {
+        match &mut self.0 {
+            State::Upgrading { upgrade, .. } => upgrade.poll_challenge(),
+            _ => None,
+        }
+    }
+
+    /// Whether it waits for the node's key to sign.
+    pub(crate) fn is_signing(&self) -> bool {
+        matches!(&self.0, State::Upgrading { upgrade, .. } if upgrade.is_signing())
+    }
+
+    /// The node's key has signed: the handshake goes on in its next turn, with what came meanwhile.
+    pub(crate) fn handle_signature(&mut self, signature: [u8; SIGNATURE_BYTES]) {
+        if let State::Upgrading {
+            upgrade,
+            has_received,
+            ..
+        } = &mut self.0
+        {
+            upgrade.handle_signature(signature);
+            *has_received = true;
+        }
     }
 
     /// Whether the remote has proven its key, and has been sent our NodeInfo.
