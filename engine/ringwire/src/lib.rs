@@ -135,6 +135,7 @@
 //! * `aws-lc` (default): AEAD by aws-lc-rs. Without it the pure-Rust provider is used.
 //! * `prost`: channels whose messages are protobuf ([`reactor`], [`comet`]).
 //! * `openmetrics`: a node's figures for Prometheus ([`metrics`]).
+//! * `testing`: networks of engines within one process, for the tests of an application.
 //!
 //! # More
 //!
@@ -243,6 +244,9 @@ pub mod machine {
     #[doc(inline)]
     pub use crate::transport::listener::try_listen;
 }
+
+#[cfg(feature = "testing")]
+pub mod testing;
 
 /// The ways between threads, for the criterion suites; no interface to build on.
 #[cfg(feature = "bench")]

@@ -25,7 +25,10 @@ use crate::shard::launch::{Plan, launch};
 use crate::shard::node::Node;
 use crate::shard::signing::RemoteKey;
 use crate::shard::store::Files;
-use crate::transport::{Way, check, listener};
+use crate::transport::listener::Bound;
+#[cfg(feature = "testing")]
+use crate::transport::memory::Hub;
+use crate::transport::{TransportError, Way, check, listener};
 
 /// Who the node is.
 enum Identity {
@@ -46,10 +49,13 @@ pub struct Builder {
     filters: Filters,
     addr_book_file: Option<PathBuf>,
     files: Files,
+    /// The network in memory that the engine is part of, in place of sockets.
+    #[cfg(feature = "testing")]
+    hub: Option<Hub>,
 }
 
 impl Builder {
-    pub(super) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         Builder {
             config,
             identity: None,
@@ -59,7 +65,18 @@ impl Builder {
             filters: Filters::default(),
             addr_book_file: None,
             files: Files::new(),
+            #[cfg(feature = "testing")]
+            hub: None,
         }
+    }
+
+    /// Has the engine listen and dial in a network in memory.
+    #[cfg(feature = "testing")]
+    pub(crate) fn in_memory(mut self, hub: Hub) -> Self {
+        self.hub = Some(hub);
+        // The executor of a shard without a ring; and nobody is told why there is none.
+        self.config.transport = TransportChoice::Readiness;
+        self
     }
 
     /// The node's identity: a key in memory, such as [`NodeKey::load`] reads from a file. Without this or
@@ -186,7 +203,7 @@ impl Builder {
             // Not fatal: the limit may do, and a ring that lacks descriptors says so.
             let _ = check::raise_open_files();
         }
-        let bound = listener::bind(&self.config.listen_addrs, usize::from(shards))?;
+        let bound = self.bind(usize::from(shards))?;
         // From here on everybody, peers included, is told the ports that the kernel chose.
         self.config.listen_addrs = bound.addresses;
         let listen_text = self.config.listen_text();
@@ -206,6 +223,8 @@ impl Builder {
         check_files(&files)?;
         let plan = Plan {
             way,
+            #[cfg(feature = "testing")]
+            hub: self.hub,
             busy_poll: self.config.busy_poll,
             config: Arc::new(self.config),
             node_key,
@@ -220,6 +239,16 @@ impl Builder {
         launch(Arc::new(plan), &node, bound.of_shards)?;
         tracing::info!(engine = number, node = %node.id, addr = %listen_text, shards, transport = %way, "started");
         Ok(Engine::new(Handle { node }))
+    }
+
+    /// What the shards accept from.
+    fn bind(&self, shards: usize) -> Result<Bound, TransportError> {
+        let addresses = &self.config.listen_addrs;
+        #[cfg(feature = "testing")]
+        if let Some(hub) = &self.hub {
+            return listener::bind_in_memory(hub, addresses, shards);
+        }
+        listener::bind(addresses, shards)
     }
 
     /// Registers the peer exchange, and the file that it has written.

@@ -29,8 +29,10 @@ use crate::shard::node::Node;
 use crate::shard::shell::{Parts, Shell};
 use crate::shard::signing::RemoteKey;
 use crate::shard::store::{Files, Store};
-use crate::transport::listener::Listener;
-use crate::transport::{Transport, Way, affinity, check};
+use crate::transport::listener::Entrance;
+#[cfg(feature = "testing")]
+use crate::transport::memory::Hub;
+use crate::transport::{Transport, TransportError, Way, affinity, check};
 
 /// Time the shards of an engine that did not start get to go home; they have nothing to finish.
 const HOME_WITHIN: Duration = Duration::from_secs(10);
@@ -57,6 +59,9 @@ pub(crate) struct Plan {
     pub(crate) filters: Filters,
     /// How bytes are moved.
     pub(crate) way: Way,
+    /// The network in memory that the engine is part of, in place of sockets.
+    #[cfg(feature = "testing")]
+    pub(crate) hub: Option<Hub>,
     /// The longest time a shard watches its transport before it sleeps.
     pub(crate) busy_poll: Duration,
     /// Files of the documents that reactors save.
@@ -65,12 +70,23 @@ pub(crate) struct Plan {
     pub(crate) seeds: Vec<[u8; 32]>,
 }
 
+impl Plan {
+    /// A transport for the calling thread.
+    fn transport(&self) -> Result<Transport, TransportError> {
+        #[cfg(feature = "testing")]
+        if let Some(hub) = &self.hub {
+            return Ok(Transport::in_memory(hub.clone()));
+        }
+        Transport::new(self.way)
+    }
+}
+
 /// What one shard's thread is given.
 struct Berth {
     plan: Arc<Plan>,
     node: Arc<Node>,
     shard: ShardId,
-    listeners: Vec<Listener>,
+    entrances: Vec<Entrance>,
     mesh: Mesh,
     cpu_place: CpuPlace,
 }
@@ -79,9 +95,9 @@ struct Berth {
 pub(crate) fn launch(
     plan: Arc<Plan>,
     node: &Arc<Node>,
-    listeners: Vec<Vec<Listener>>,
+    entrances: Vec<Vec<Entrance>>,
 ) -> Result<(), StartError> {
-    if let Some(listener) = listeners.iter().flatten().next()
+    if let Some(Entrance::Socket(listener)) = entrances.iter().flatten().next()
         && let Err(error) = check::reserve_open_files(listener, files_wanted(&plan.config))
     {
         tracing::debug!(%error, "no room was made for open files, accepting may stall when it grows");
@@ -89,14 +105,14 @@ pub(crate) fn launch(
     let cpus = check::available_cpus();
     let meshes = Mesh::connect(node.shard_count());
     let mut starting = Vec::new();
-    for ((shard, listeners), mesh) in (0..).map(ShardId).zip(listeners).zip(meshes) {
+    for ((shard, entrances), mesh) in (0..).map(ShardId).zip(entrances).zip(meshes) {
         let shards = usize::from(node.shard_count());
         let cpu_place = CpuPlace::take(&cpus, shards, plan.config.pin_shards);
         let berth = Berth {
             plan: plan.clone(),
             node: node.clone(),
             shard,
-            listeners,
+            entrances,
             mesh,
             cpu_place,
         };
@@ -233,7 +249,7 @@ fn set_up(berth: Berth) -> Result<(Executor, Driver), StartError> {
         plan,
         node,
         shard,
-        listeners,
+        entrances,
         mesh,
         cpu_place,
     } = berth;
@@ -241,9 +257,9 @@ fn set_up(berth: Berth) -> Result<(Executor, Driver), StartError> {
         pin(cpu);
     }
     let executor = Executor::new(plan.way, shard)?;
-    let mut transport = Transport::new(plan.way)?;
-    for listener in listeners {
-        transport.listen(listener)?;
+    let mut transport = plan.transport()?;
+    for entrance in entrances {
+        transport.listen(entrance)?;
     }
     node.mailbox(shard).waker().attach(transport.waker());
     let switch = switch(&plan, &node, shard)?;

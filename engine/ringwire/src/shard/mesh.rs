@@ -18,13 +18,13 @@
 //! Letters to oneself go into a local queue. A receiver that sleeps is woken, once per turn.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 
 use ringwire_core::peer::{RemoteAddr, ShardId};
 use ringwire_core::switch::{Parcel, ShardMessage};
 use ringwire_sync::{RingReceiver, RingSender, weighed_ring};
 
 use crate::shard::payload::Payload;
+use crate::transport::Carried;
 
 /// Letters a lane holds before its sender queues them itself.
 pub(crate) const LANE_LETTERS: usize = 1024;
@@ -38,10 +38,10 @@ pub(crate) const LANE_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) enum Letter {
     /// From switch to switch.
     Message(ShardMessage),
-    /// A connection that moves to its home shard: its socket, and what the switch knows of it.
+    /// A connection that moves to its home shard: what carries it, and what the switch knows of it.
     Moved {
-        /// The socket, with nothing in flight on it.
-        socket: OwnedFd,
+        /// The connection, with nothing in flight on it.
+        carried: Carried,
         /// Its remote address.
         remote: RemoteAddr,
         /// Session keys, bytes read so far, NodeInfo.

@@ -37,13 +37,13 @@ impl Departures {
     /// Sends off the connections that are free to go.
     pub(super) fn depart(&mut self, transport: &mut Transport, mesh: &mut Mesh) {
         for departure in std::mem::take(&mut self.0) {
-            let Some((socket, remote)) = transport.release(departure.link) else {
+            let Some((carried, remote)) = transport.release(departure.link) else {
                 self.0.push(departure);
                 continue;
             };
             let Departure { to, parcel, .. } = departure;
             let moved = Letter::Moved {
-                socket,
+                carried,
                 remote,
                 parcel,
             };

@@ -247,11 +247,11 @@ impl Shell {
             match letter {
                 Letter::Message(message) => self.switch.handle_mesh(self.now, from, message),
                 Letter::Moved {
-                    socket,
+                    carried,
                     remote,
                     parcel,
                 } => {
-                    let link = self.transport.adopt(socket, remote.clone());
+                    let link = self.transport.adopt(carried, remote.clone());
                     self.switch.handle_adopted(self.now, link, remote, parcel);
                 }
             }

@@ -24,6 +24,8 @@ use ringwire_core::peer::RemoteAddr;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::error::TransportError;
+#[cfg(feature = "testing")]
+use super::memory::{Hub, MemoryListener};
 use unix::SocketFile;
 
 mod unix;
@@ -78,6 +80,7 @@ impl AsFd for Listener {
     }
 }
 
+#[cfg(test)]
 impl From<std::net::TcpListener> for Listener {
     fn from(listener: std::net::TcpListener) -> Self {
         Listener {
@@ -87,13 +90,36 @@ impl From<std::net::TcpListener> for Listener {
     }
 }
 
+/// What one shard accepts from.
+#[derive(Debug)]
+pub(crate) enum Entrance {
+    /// A socket.
+    Socket(Listener),
+    /// A place in a network in memory.
+    #[cfg(feature = "testing")]
+    Memory(MemoryListener),
+}
+
+impl From<Listener> for Entrance {
+    fn from(listener: Listener) -> Self {
+        Entrance::Socket(listener)
+    }
+}
+
+#[cfg(test)]
+impl From<std::net::TcpListener> for Entrance {
+    fn from(listener: std::net::TcpListener) -> Self {
+        Entrance::Socket(listener.into())
+    }
+}
+
 /// The listeners of an engine.
 #[derive(Debug)]
 pub(crate) struct Bound {
     /// Where they listen, in the order of the configuration: names resolved, ports as the kernel chose.
     pub(crate) addresses: Vec<ListenAddr>,
     /// What each shard accepts from.
-    pub(crate) of_shards: Vec<Vec<Listener>>,
+    pub(crate) of_shards: Vec<Vec<Entrance>>,
 }
 
 /// Binds `addresses` for `shards` shards, all or none. Waits for [`PATIENCE`] while one is in use, also by
@@ -108,6 +134,25 @@ pub(crate) struct Bound {
 /// Those of the first address that cannot be had, which they name.
 pub(crate) fn bind(addresses: &[ListenAddr], shards: usize) -> Result<Bound, TransportError> {
     bind_within(addresses, shards, PATIENCE)
+}
+
+/// The same in a network in memory.
+///
+/// # Errors
+/// Another engine of the network has one of the addresses, or it is none of memory.
+#[cfg(feature = "testing")]
+pub(crate) fn bind_in_memory(
+    hub: &Hub,
+    addresses: &[ListenAddr],
+    shards: usize,
+) -> Result<Bound, TransportError> {
+    let of_shards = hub.bind(addresses, shards)?.into_iter();
+    let of_shards =
+        of_shards.map(|listeners| listeners.into_iter().map(Entrance::Memory).collect());
+    Ok(Bound {
+        addresses: addresses.to_vec(),
+        of_shards: of_shards.collect(),
+    })
 }
 
 /// Listens at `address` for a moment, as an engine would, and stops: nobody who comes meanwhile is served.
@@ -153,7 +198,7 @@ fn bind_within(
             } else {
                 shard
             };
-            bound.of_shards[shard % shards].push(listener);
+            bound.of_shards[shard % shards].push(listener.into());
         }
     }
     Ok(bound)
@@ -340,8 +385,10 @@ mod tests {
         let bound = bind_one(&loopback(), 3).expect("a free port");
         assert_ne!(port_of(&bound), 0);
         for listeners in &bound.of_shards {
-            let ports = listeners.iter().map(|it| it.local_addr().unwrap().port());
-            assert_eq!(ports.collect::<Vec<_>>(), [port_of(&bound)]);
+            let [Entrance::Socket(listener)] = &listeners[..] else {
+                panic!("one each: {listeners:?}");
+            };
+            assert_eq!(listener.local_addr().unwrap().port(), port_of(&bound));
         }
     }
 

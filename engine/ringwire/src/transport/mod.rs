@@ -15,7 +15,9 @@
 //! - [`transport`]: the face of this room to a shard.
 //! - [`ring`]: io_uring, with its provided buffers and its waker; the room's only `unsafe`.
 //! - [`readiness`]: epoll or kqueue, for machines that have no io_uring or forbid it.
-//! - [`way`]: which of the two a machine and a configuration take.
+//! - `memory` (feature `testing`): no sockets at all, for networks within one process.
+//! - [`way`]: which of the first two a machine and a configuration take.
+//! - `carried`: a connection on its way from one shard's transport to another's.
 //! - [`completion`], [`link_id`], `accepting`, `options`: what does not depend on how bytes are moved.
 //! - [`listener`]: sockets to accept from: one per shard on the same port, and Unix sockets.
 //! - `resolver`: names to addresses, on a plain thread.
@@ -27,6 +29,7 @@
 
 mod accepting;
 pub(crate) mod affinity;
+mod carried;
 pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod connector;
@@ -34,6 +37,8 @@ mod error;
 pub(crate) mod finding;
 pub(crate) mod link_id;
 pub(crate) mod listener;
+#[cfg(feature = "testing")]
+pub(crate) mod memory;
 mod options;
 mod process;
 pub(crate) mod readiness;
@@ -52,6 +57,7 @@ pub(crate) mod way;
 #[path = "../../tests/common/without_ring.rs"]
 mod without_ring;
 
+pub(crate) use carried::Carried;
 pub(crate) use completion::{Completion, Wait};
 pub(crate) use connector::Connector;
 pub use error::TransportError;

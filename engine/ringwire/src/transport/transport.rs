@@ -3,7 +3,6 @@
 //! The ways are told and asked the same and report the same; only here it is decided which one hears
 //! it. An enum and no trait object: a shard has one way for life, so the branch costs nothing.
 
-use std::os::fd::OwnedFd;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -11,9 +10,12 @@ use ringwire_core::buffer::BufferPool;
 use ringwire_core::peer::RemoteAddr;
 use ringwire_core::switch::io::{DialId, LinkId, ReadMode, Transmit};
 
+use super::carried::Carried;
 use super::completion::{Completion, Wait};
 use super::error::TransportError;
-use super::listener::Listener;
+use super::listener::Entrance;
+#[cfg(feature = "testing")]
+use super::memory::{Hub, Memory};
 use super::readiness::{Readiness, ReadinessConfig};
 #[cfg(target_os = "linux")]
 use super::ring::{Ring, RingConfig};
@@ -32,6 +34,9 @@ pub(crate) enum Transport {
     Ring(Ring),
     /// Calls on sockets that the system says are ready: [`super::readiness`].
     Readiness(Readiness),
+    /// Bytes in the memory of the process: [`super::memory`].
+    #[cfg(feature = "testing")]
+    Memory(Memory),
 }
 
 /// Calls a method of the way that this transport is.
@@ -41,6 +46,8 @@ macro_rules! each {
             #[cfg(target_os = "linux")]
             Transport::Ring(ring) => ring.$($call)+,
             Transport::Readiness(readiness) => readiness.$($call)+,
+            #[cfg(feature = "testing")]
+            Transport::Memory(memory) => memory.$($call)+,
         }
     };
 }
@@ -64,11 +71,30 @@ impl Transport {
         }
     }
 
+    /// A transport in a network in memory.
+    #[cfg(feature = "testing")]
+    pub(crate) fn in_memory(hub: Hub) -> Transport {
+        Transport::Memory(Memory::new(hub))
+    }
+
     // ---- listening and dialing --------------------------------------------------------------
 
     /// Accepts connections from `listener`, beside others, until [`Transport::stop_listening`].
-    pub(crate) fn listen(&mut self, listener: Listener) -> Result<(), TransportError> {
-        each!(self.listen(listener))
+    pub(crate) fn listen(&mut self, listener: Entrance) -> Result<(), TransportError> {
+        match (self, listener) {
+            #[cfg(target_os = "linux")]
+            (Transport::Ring(ring), Entrance::Socket(listener)) => ring.listen(listener),
+            (Transport::Readiness(readiness), Entrance::Socket(listener)) => {
+                readiness.listen(listener)
+            }
+            #[cfg(feature = "testing")]
+            (Transport::Memory(memory), Entrance::Memory(listener)) => {
+                memory.listen(listener);
+                Ok(())
+            }
+            #[cfg(feature = "testing")]
+            _ => unreachable!("an engine listens the way it moves bytes"),
+        }
     }
 
     /// Accepts no more and closes all listeners, in one of the next turns. Connections in their
@@ -92,16 +118,40 @@ impl Transport {
 
     // ---- links ------------------------------------------------------------------------------
 
-    /// Takes over a connected socket, for example from another shard's [`Transport::release`]. The
+    /// Takes over a connection, for example from another shard's [`Transport::release`]. The
     /// link starts paused. Panics beyond 16 million links.
-    pub(crate) fn adopt(&mut self, socket: OwnedFd, remote: RemoteAddr) -> LinkId {
-        each!(self.adopt(socket, remote))
+    pub(crate) fn adopt(&mut self, carried: Carried, remote: RemoteAddr) -> LinkId {
+        match self {
+            #[cfg(target_os = "linux")]
+            Transport::Ring(ring) => ring.adopt(carried.into_socket(), remote),
+            Transport::Readiness(readiness) => readiness.adopt(carried.into_socket(), remote),
+            #[cfg(feature = "testing")]
+            Transport::Memory(memory) => match carried {
+                Carried::Memory(end) => memory.adopt(end, remote),
+                Carried::Socket(_) => unreachable!("all shards of an engine move bytes one way"),
+            },
+        }
     }
 
     /// Gives up a paused link so that another transport can adopt it. `None` if the link is unknown
     /// or broken, or something is still in flight: then ask again after the next turn.
-    pub(crate) fn release(&mut self, link: LinkId) -> Option<(OwnedFd, RemoteAddr)> {
-        each!(self.release(link))
+    pub(crate) fn release(&mut self, link: LinkId) -> Option<(Carried, RemoteAddr)> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Transport::Ring(ring) => {
+                let (socket, remote) = ring.release(link)?;
+                Some((socket.into(), remote))
+            }
+            Transport::Readiness(readiness) => {
+                let (socket, remote) = readiness.release(link)?;
+                Some((socket.into(), remote))
+            }
+            #[cfg(feature = "testing")]
+            Transport::Memory(memory) => {
+                let (end, remote) = memory.release(link)?;
+                Some((Carried::Memory(end), remote))
+            }
+        }
     }
 
     /// Changes how a link is read. After `Once`, bytes come at most once, unless the link streamed
@@ -137,7 +187,13 @@ impl Transport {
 
     /// System calls made so far to move bytes and to wait.
     pub(crate) fn system_calls(&self) -> u64 {
-        each!(self.system_calls())
+        match self {
+            #[cfg(target_os = "linux")]
+            Transport::Ring(ring) => ring.system_calls(),
+            Transport::Readiness(readiness) => readiness.system_calls(),
+            #[cfg(feature = "testing")]
+            Transport::Memory(_) => 0,
+        }
     }
 
     /// Those of them that the kernel refused for want of memory or room, and that were made again.
@@ -147,6 +203,8 @@ impl Transport {
             Transport::Ring(ring) => ring.refused_system_calls(),
             // A read or write that would block is no refusal.
             Transport::Readiness(_) => 0,
+            #[cfg(feature = "testing")]
+            Transport::Memory(_) => 0,
         }
     }
 

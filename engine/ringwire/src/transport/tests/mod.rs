@@ -173,6 +173,7 @@ impl Rig {
         theirs
             .set_write_timeout(Some(PATIENCE))
             .expect("sets a timeout");
+        let ours = std::os::fd::OwnedFd::from(ours);
         (self.transport.adopt(ours.into(), remote.into()), theirs)
     }
 

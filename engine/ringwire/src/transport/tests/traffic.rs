@@ -58,7 +58,8 @@ fn links_start_paused_with_nagle_off_and_report_the_remote_address(way: Way) {
     });
     assert_eq!(remote, client.local_addr().unwrap().into());
     rig.expect_silence(Duration::from_millis(50));
-    let (socket, _) = rig.transport.release(link).expect("nothing is in flight");
+    let (carried, _) = rig.transport.release(link).expect("nothing is in flight");
+    let socket = carried.into_socket();
     assert_eq!(
         socket2::SockRef::from(&socket).tcp_notsent_lowat().unwrap(),
         128 * 1024

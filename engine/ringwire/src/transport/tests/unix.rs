@@ -111,7 +111,9 @@ fn closing_a_unix_link_with_unread_input_cuts_off_nothing_that_was_written(way: 
     let Some(mut rig) = Rig::new(way) else { return };
     let (ours, mut theirs) = UnixStream::pair().expect("a pair");
     let remote = RemoteAddr::Unix("/p".into());
-    let link = rig.transport.adopt(ours.into(), remote);
+    let link = rig
+        .transport
+        .adopt(std::os::fd::OwnedFd::from(ours).into(), remote);
     theirs.write_all(&pattern(50_000)).expect("writes");
     rig.transport.transmit(link, one(b"goodbye"));
     rig.sent(link);
@@ -137,7 +139,9 @@ fn a_unix_link_moves_between_transports(way: Way) {
     };
     let (ours, mut theirs) = UnixStream::pair().expect("a pair");
     let remote = RemoteAddr::Unix("/p".into());
-    let link = rig.transport.adopt(ours.into(), remote.clone());
+    let link = rig
+        .transport
+        .adopt(std::os::fd::OwnedFd::from(ours).into(), remote.clone());
     theirs.write_all(b"unread").expect("writes");
     rig.turn(Duration::ZERO);
     let (socket, told) = rig.transport.release(link).expect("nothing is in flight");
