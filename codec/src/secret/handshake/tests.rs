@@ -471,6 +471,7 @@ fn a_key_that_is_elsewhere_signs_later_and_the_same_bytes_go_out() {
 #[test]
 fn a_stream_that_ends_while_the_key_signs_ended_in_the_authentication() {
     let mut a = Handshake::new(LocalKey::Elsewhere(key_a().public_key()), EPHEMERAL_A, None);
+    a.poll_transmit().expect("its ephemeral key");
     told(&mut a, &side_b().poll_transmit().unwrap()).unwrap();
     assert_eq!(
         a.handle_close(),

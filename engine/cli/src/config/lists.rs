@@ -8,12 +8,14 @@ use super::weak::{self, Read};
 
 /// Addresses to listen on: a text with commas, or a list of such texts.
 pub(super) fn listen_addrs(value: &DeValue<'_>) -> Result<Read<Vec<ListenAddr>>, String> {
+    let of_text =
+        |value| weak::text(value)?.and_then(|text| parse_listen_addrs(&text).map(Read::plain));
     let DeValue::Array(items) = value else {
-        return weak::text(value)?.and_then(|text| parse_listen_addrs(&text).map(Read::plain));
+        return of_text(value);
     };
     let mut read = Read::plain(Vec::new());
     for item in items {
-        let one = listen_addrs(item.get_ref())?;
+        let one = of_text(item.get_ref())?;
         read.value.extend(one.value);
         read.notes.extend(one.notes);
     }

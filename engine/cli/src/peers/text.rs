@@ -47,13 +47,20 @@ fn headline(node: &Value) -> String {
         true => "seed",
         false => "node",
     };
-    format!(
+    let mut lines = format!(
         "{role} \"{}\" of network \"{}\", up {}\n{}",
         words(&node["moniker"]),
         words(&node["network"]),
         span(node["uptime_seconds"].as_f64().unwrap_or_default()),
         words(&node["address"]),
-    )
+    );
+    // One is told already: it is where the node is reached.
+    let listens = node["listen_addrs"].as_array();
+    if let Some(listens) = listens.filter(|listens| listens.len() > 1) {
+        let listens: Vec<_> = listens.iter().map(words).collect();
+        lines += &format!("\nlistens at {}", listens.join(", "));
+    }
+    lines
 }
 
 fn peers(lines: &mut Vec<String>, peers: &Value, style: Style) {

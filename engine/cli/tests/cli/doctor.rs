@@ -73,7 +73,7 @@ fn the_doctor_asks_the_seeds_of_a_home_who_they_are() {
     };
     assert_eq!(finding("seeds answer")["found"], "all 1");
     for what in [
-        "port can be listened on",
+        "address can be listened on",
         "clock",
         "names of seeds and peers",
     ] {

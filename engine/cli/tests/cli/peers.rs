@@ -87,6 +87,39 @@ fn a_running_node_tells_of_its_peers_and_a_stopped_one_of_its_book() {
 }
 
 #[test]
+fn a_node_at_several_addresses_shows_them_and_replaces_the_socket_of_a_killed_one() {
+    if !can_run_nodes() {
+        return;
+    }
+    let (here, there) = (home(), home());
+    let path = here.path().join("p2p.sock").display().to_string();
+    let laddr = format!("tcp://127.0.0.1:0,unix://{path}");
+    let listen = || Running::start_at(here.path(), "start", &laddr, &["--log", "warn"]);
+    let mut listener = listen();
+    listener.line();
+    let table = run_at(here.path(), "peers", &[]).succeeded().stdout;
+    let told = table.lines().find(|line| line.starts_with("listens at "));
+    let told = told.unwrap_or_else(|| panic!("{table}"));
+    assert!(told.ends_with(&format!(", unix://{path}")), "{told}");
+
+    let id = run_at(here.path(), "show-node-id", &[]).succeeded().stdout;
+    let address = format!("{}@unix://{path}", id.trim());
+    let dialer = start(there.path(), &["--persistent-peers", &address]);
+    let report = report_when(there.path(), |report| count(&report["peers"]) == 1);
+    assert_eq!(report["peers"][0]["address"], format!("unix://{path}"));
+    assert_eq!(report["named_peers"][0]["address"], address);
+
+    listener.killed();
+    assert!(Path::new(&path).exists(), "who is killed cannot clear up");
+    let mut listener = listen();
+    listener.line();
+    report_when(here.path(), |report| count(&report["peers"]) == 1);
+    dialer.terminated().succeeded();
+    listener.terminated().succeeded();
+    assert!(!Path::new(&path).exists());
+}
+
+#[test]
 fn a_home_where_no_node_ever_ran_says_so() {
     let home = home();
     let told = run_at(home.path(), "peers", &[]).failed(1, "there is no address book");

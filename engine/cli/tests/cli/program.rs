@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use ringwire::TransportChoice;
 use serde_json::Value;
 
 use crate::way;
@@ -99,10 +100,22 @@ pub(crate) fn command(args: &[&str]) -> Command {
     };
     command
         .args(args)
+        .args(transport_of(args))
         .env_remove("RUST_LOG")
         .env_remove("RINGWIRE_HOME")
         .stdin(Stdio::null());
     command
+}
+
+/// What a command that runs nodes is told besides, where the tests want their bytes moved by readiness: the
+/// program itself would take io_uring. Not where a test has a way of its own.
+fn transport_of(args: &[&str]) -> &'static [&'static str] {
+    let runs_nodes = matches!(args.first(), Some(&("start" | "seed" | "localnet")));
+    let is_told = args.contains(&"--transport");
+    match way::transport() {
+        TransportChoice::Readiness if runs_nodes && !is_told => &["--transport", "readiness"],
+        _ => &[],
+    }
 }
 
 /// Runs the program to its end.

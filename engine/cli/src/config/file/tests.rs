@@ -214,7 +214,7 @@ fn a_value_of_the_wrong_kind_says_what_it_should_have_been() {
             "p2p.laddr: \"26656\" has no port; write one like",
         ),
         (
-            "laddr = []",
+            "laddr = [[]]",
             "p2p.laddr: must be a text in quotes, not a list in brackets",
         ),
         (
@@ -222,8 +222,8 @@ fn a_value_of_the_wrong_kind_says_what_it_should_have_been() {
             "p2p.laddr: \"localhost\" has no port; write one like",
         ),
         (
-            "laddr = \"unix:///run/p2p.sock\"",
-            "p2p.laddr: \"unix:///run/p2p.sock\" asks for unix: a node listens on TCP only",
+            "laddr = \"udp://0.0.0.0:26656\"",
+            "p2p.laddr: \"udp://0.0.0.0:26656\" asks for udp: a node listens on TCP and on Unix sockets only",
         ),
         (
             "persistent_peers = \"127.0.0.1:1\"",
@@ -460,7 +460,7 @@ fn addresses_to_listen_on_are_a_text_with_commas_or_a_list() {
         ),
         ("[\"unix://p\"]", "must begin with '/'"),
         ("[7]", "has no port"),
-        ("{ a = 1 }", "expected"),
+        ("{ a = 1 }", "must be a text in quotes, not a section"),
     ] {
         let faults = refusal(&format!("[p2p]\nladdr = {laddr}\n"));
         assert!(faults.contains(words), "{laddr}: {faults}");

@@ -88,12 +88,11 @@ impl Hub {
                 let mend = "a network in memory has IPs with ports: take the address that it gives";
                 return Err(refused(io::ErrorKind::Unsupported, mend));
             };
-            if self.lock().listeners.contains_key(&at) {
+            if !self.claim(at, shards) {
                 let mend = "another engine of this network has it: give each an address of its own";
                 return Err(refused(io::ErrorKind::AddrInUse, mend));
             }
             for (number, listeners) in (0..).zip(&mut bound) {
-                self.lock().listeners.entry(at).or_default().listeners += 1;
                 listeners.push(MemoryListener {
                     hub: self.clone(),
                     address: at,
@@ -102,6 +101,20 @@ impl Hub {
             }
         }
         Ok(bound)
+    }
+
+    /// Takes an address for so many listeners, unless it is taken.
+    fn claim(&self, at: SocketAddr, listeners: usize) -> bool {
+        let mut places = self.lock();
+        let is_free = !places.listeners.contains_key(&at);
+        if is_free {
+            let queues = Queues {
+                listeners,
+                ..Queues::default()
+            };
+            places.listeners.insert(at, queues);
+        }
+        is_free
     }
 
     /// Connects from `ip` to who listens at `remote`; his shards take turns.

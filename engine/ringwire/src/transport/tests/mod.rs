@@ -98,7 +98,7 @@ impl Rig {
     pub(super) fn ring(&mut self) -> &mut Ring {
         match &mut self.transport {
             Transport::Ring(ring) => ring,
-            Transport::Readiness(_) => panic!("this rig has no ring"),
+            _ => panic!("this rig has no ring"),
         }
     }
 
