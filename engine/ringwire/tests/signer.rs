@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use common::{CHANNEL, address, channel as declared, config, echo_builder, skip_without_ring};
 use ringwire::error::{CloseReason, DialError, SignerError};
-use ringwire::{Engine, Event, PublicKey, Signer};
+use ringwire::gossip::{Feeds, FeedsConfig};
+use ringwire::{ChannelId, Engine, Event, PublicKey, Signer};
 use ringwire_codec::NodeKey;
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -203,4 +204,27 @@ fn a_signer_that_hangs_holds_up_neither_its_shard_nor_the_end_of_the_engine() {
     let began = Instant::now();
     hangs.handle().shutdown_blocking(WITHIN).expect("it ends");
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_reactor_that_signs_is_refused_beside_a_signer_and_named() {
+    let feeds = |is_signed| {
+        let mut feeds = FeedsConfig::new(ChannelId(0x62), ChannelId(0x63));
+        feeds.signed = is_signed;
+        feeds
+    };
+    let started = |is_signed| {
+        let keeper = Keeper::new(|key, message, _| Ok(key.sign(message)));
+        Engine::builder(config())
+            .signer(keeper)
+            .shards(1)
+            .reactor("txs", move |_| Feeds::new(feeds(is_signed)))
+            .start()
+    };
+    if skip_without_ring() {
+        return;
+    }
+    let error = started(true).err().expect("it could not sign").to_string();
+    assert!(error.contains("`txs` signs with the node's key"), "{error}");
+    started(false).expect("nobody signs but the handshake");
 }

@@ -120,6 +120,10 @@ impl Instance for Watched {
         self.reactor.channels()
     }
 
+    fn signs(&self) -> bool {
+        self.reactor.signs()
+    }
+
     fn start(&mut self, host: &mut dyn Host) {
         self.reactor.start(host);
     }

@@ -86,7 +86,8 @@ impl<'a, R: Reactor> Context<'a, R> {
     /// What reactors sign begins with a text that says what for: so no signature means anything else.
     ///
     /// # Panics
-    /// For 32 bytes, which only the handshake signs.
+    /// For 32 bytes, which only the handshake signs. On a node whose key is elsewhere, which no reactor that
+    /// [says that it signs](Reactor::signs) meets.
     pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
         assert_ne!(message.len(), 32, "a handshake's challenge is 32 bytes");
         self.host.sign(message)

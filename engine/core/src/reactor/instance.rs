@@ -25,6 +25,7 @@ pub trait Instance: 'static {
     /// As [`Instance::as_any`], to be changed.
     fn as_any_mut(&mut self) -> &mut dyn Any;
     fn channels(&self) -> Vec<ChannelDescriptor>;
+    fn signs(&self) -> bool;
     fn start(&mut self, host: &mut dyn Host);
     fn init_peer(&mut self, peer: &PeerInfo);
     fn add_peer(&mut self, host: &mut dyn Host, peer: &PeerInfo);
@@ -124,6 +125,10 @@ impl<R: Reactor> Instance for Erased<R> {
 
     fn channels(&self) -> Vec<ChannelDescriptor> {
         self.reactor.channels()
+    }
+
+    fn signs(&self) -> bool {
+        self.reactor.signs()
     }
 
     fn start(&mut self, host: &mut dyn Host) {

@@ -39,6 +39,12 @@ pub trait Reactor: Sized + 'static {
     /// The channels this reactor owns. Asked once, before `start`.
     fn channels(&self) -> Vec<ChannelDescriptor>;
 
+    /// Whether it signs with the node's key ([`Context::sign`]). An engine whose key is elsewhere, so that it cannot
+    /// sign on the spot, does not start with such a reactor.
+    fn signs(&self) -> bool {
+        false
+    }
+
     /// The engine runs.
     fn start(&mut self, cx: &mut Context<'_, Self>) {}
 

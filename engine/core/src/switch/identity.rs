@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringwire_codec::extension::EXTENSION_VERSION;
+use ringwire_codec::key::SIGNATURE_BYTES;
 use ringwire_codec::{Extension, LocalKey, NodeId, NodeInfo, NodeInfoOther, ProtocolVersion};
 
 use crate::config::{Config, ConfigError};
@@ -71,6 +72,7 @@ impl Identity {
             .iter()
             .map(|(name, reactor)| (name.clone(), reactor.channels()));
         let channels = ChannelTable::new(declared)?;
+        check_signing(&node_key, reactors)?;
         Ok(Identity {
             shard,
             shard_count,
@@ -132,6 +134,19 @@ impl Identity {
         self.unix_time_at_zero
     }
 
+    /// Signs for a reactor.
+    ///
+    /// # Panics
+    /// If the key is elsewhere: a reactor that says that it signs is not let in then.
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        match &self.node_key {
+            LocalKey::Held(key) => key.sign(message),
+            LocalKey::Elsewhere(_) => {
+                panic!("a reactor signs that did not say so (Reactor::signs)")
+            }
+        }
+    }
+
     /// The node's id.
     pub(crate) fn node_id(&self) -> NodeId {
         self.node_info.node_id
@@ -161,6 +176,26 @@ impl Identity {
     /// The name of a reactor, by its index.
     pub(crate) fn reactor_name(&self, index: usize) -> &str {
         &self.reactor_names[index]
+    }
+}
+
+/// A reactor signs within its turn, and only a key that is at hand can do that.
+fn check_signing(
+    key: &LocalKey,
+    reactors: &[(String, Box<dyn Instance>)],
+) -> Result<(), ConfigError> {
+    let LocalKey::Elsewhere(_) = key else {
+        return Ok(());
+    };
+    match reactors.iter().find(|(_, reactor)| reactor.signs()) {
+        None => Ok(()),
+        Some((name, _)) => Err(ConfigError {
+            key: "reactors",
+            problem: format!(
+                "`{name}` signs with the node's key, and this node's key is with a signer, which signs handshakes alone: \
+                 give the engine the key itself, or a reactor that does not sign (FeedsConfig::signed)"
+            ),
+        }),
     }
 }
 

@@ -91,6 +91,8 @@ impl Builder {
     /// [`Config::handshake_timeout`] at most, and up to 64 on each shard at once. Where it fails, panics or
     /// gives what does not verify, that connection ends with [`CloseReason::Signing`].
     ///
+    /// [`Builder::start`] refuses it beside a [reactor that signs](Reactor::signs), as feeds do unless told not to.
+    ///
     /// The places of the [address book](Builder::addr_book_file) follow from a node's private key. Without it they
     /// are drawn anew at each start, and the book is sorted again when it is read.
     ///

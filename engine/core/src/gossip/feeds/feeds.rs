@@ -613,6 +613,10 @@ impl Reactor for Feeds {
         vec![self.config.control.clone(), self.config.bodies.clone()]
     }
 
+    fn signs(&self) -> bool {
+        self.config.signed
+    }
+
     fn start(&mut self, cx: &mut Context<'_, Self>) {
         let mut config = protocol::FeedsConfig::default();
         config.keep = self.config.kept_span;

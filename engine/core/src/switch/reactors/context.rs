@@ -137,7 +137,7 @@ impl Host for ReactorContext<'_> {
     }
 
     fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
-        self.shard.core().identity().node_key().sign(message)
+        self.shard.core().identity().sign(message)
     }
 
     fn network(&self) -> &str {
