@@ -10,8 +10,8 @@ fn handshakes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("handshake");
     group.bench_function("secret_connection", |bencher| {
         bencher.iter(|| {
-            let mut left = Handshake::new(&node_key(1), [0x11; 32], None);
-            let mut right = Handshake::new(&node_key(2), [0x22; 32], None);
+            let mut left = Handshake::new(node_key(1), [0x11; 32], None);
+            let mut right = Handshake::new(node_key(2), [0x22; 32], None);
             run_pair(&mut left, &mut right, 4096).expect("an honest pair")
         });
     });

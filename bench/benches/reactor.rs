@@ -187,7 +187,7 @@ fn peer() -> PeerInfo {
             other: NodeInfoOther::default(),
             extension: None,
         }),
-        remote_addr: SocketAddr::from(([127, 0, 0, 1], 26656)),
+        remote_addr: SocketAddr::from(([127, 0, 0, 1], 26656)).into(),
         direction: Direction::Inbound,
         persistent: false,
         framing: Framing::Wide,

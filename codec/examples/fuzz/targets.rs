@@ -239,7 +239,7 @@ fn node_keys() -> Vec<Vec<u8>> {
 
 /// What a peer sends first, alone and followed by a plain authentication message.
 fn handshakes() -> Vec<Vec<u8>> {
-    let mut remote = Handshake::new(&node_key(), [4; 32], None);
+    let mut remote = Handshake::new(node_key(), [4; 32], None);
     let hello = remote
         .poll_transmit()
         .expect("a handshake speaks first")

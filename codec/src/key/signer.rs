@@ -53,6 +53,10 @@ impl Signer for NodeKey {
 
 /// The key of a node as a handshake has it.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a handshake has one; a box would leave a second place to wipe"
+)]
 pub enum LocalKey {
     /// The private key itself: it signs on the spot.
     Held(NodeKey),

@@ -97,7 +97,7 @@ fn a_node_that_comes_back_at_its_address_is_found_again_and_two_cannot_have_it()
     });
     wait_until("they are connected", || first.handle().peers().len() == 1);
     let taken = network.builder_at(at, Config::default()).start();
-    let error = taken.err().expect("it is taken").to_string();
+    let error = taken.expect_err("it is taken").to_string();
     assert!(error.contains("another engine of this network"), "{error}");
 
     first.handle().shutdown_blocking(WITHIN).expect("it ends");

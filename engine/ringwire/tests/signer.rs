@@ -224,7 +224,7 @@ fn a_reactor_that_signs_is_refused_beside_a_signer_and_named() {
     if skip_without_ring() {
         return;
     }
-    let error = started(true).err().expect("it could not sign").to_string();
+    let error = started(true).expect_err("it could not sign").to_string();
     assert!(error.contains("`txs` signs with the node's key"), "{error}");
     started(false).expect("nobody signs but the handshake");
 }

@@ -20,11 +20,11 @@ fn key_b() -> NodeKey {
 }
 
 fn side_a() -> Handshake {
-    Handshake::new(&key_a(), EPHEMERAL_A, Some(key_b().id()))
+    Handshake::new(key_a(), EPHEMERAL_A, Some(key_b().id()))
 }
 
 fn side_b() -> Handshake {
-    Handshake::new(&key_b(), EPHEMERAL_B, None)
+    Handshake::new(key_b(), EPHEMERAL_B, None)
 }
 
 fn bytes(hex_text: &str) -> Vec<u8> {
@@ -362,7 +362,7 @@ fn a_key_that_anyone_can_sign_for_is_no_identity() {
 #[test]
 fn another_node_than_the_dialed_one_is_refused_with_both_ids() {
     let expected = NodeId::from_bytes([9; 20]);
-    let mut a = Handshake::new(&key_a(), EPHEMERAL_A, Some(expected));
+    let mut a = Handshake::new(key_a(), EPHEMERAL_A, Some(expected));
     let error = run_pair(&mut a, &mut side_b(), 4096).unwrap_err();
     assert_eq!(
         error,

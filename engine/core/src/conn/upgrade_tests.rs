@@ -269,7 +269,7 @@ fn an_upgraded_connection_can_move_to_another_thread() {
 /// An upgrade of node 1 whose peer has finished its handshake and may now send what it likes.
 fn before_node_info(offer: Offer) -> (Upgrade, Session) {
     let mut honest = upgrade(1, &node_info(1, offer));
-    let mut peer = Handshake::new(&node_key(2), [2; 32], None);
+    let mut peer = Handshake::new(node_key(2), [2; 32], None);
     let mut to_peer = BytesMut::new();
     loop {
         to_peer.extend_from_slice(&drain(&mut honest));

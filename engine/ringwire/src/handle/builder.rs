@@ -31,6 +31,7 @@ use crate::transport::memory::Hub;
 use crate::transport::{TransportError, Way, check, listener};
 
 /// Who the node is.
+#[allow(clippy::large_enum_variant, reason = "a builder has one")]
 enum Identity {
     Held(NodeKey),
     Elsewhere(Arc<dyn Signer>),
