@@ -63,7 +63,7 @@ for _ in $(seq 50); do
     manager=$(pgrep -P $guard) && grep -qs systemd "/proc/$manager/comm" && break
     sleep 0.2
 done
-there() { nsenter -t "$manager" -m -p -u -i -C --wd=/ "$@" </dev/null; }
+there() { nsenter -t "$manager" -m -p -u -i -C env -C / "$@" </dev/null; }
 for _ in $(seq 100); do there systemctl is-system-running 2>/dev/null | grep -qE "running|degraded" && break || sleep 0.2; done
 
 fail() {

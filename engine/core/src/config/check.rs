@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ringwire_codec::net_address::parse_listen_address;
 
+use super::listen::listen_problems;
 use super::rule::{refuse, within, within_times};
 use super::{Config, ConfigError};
 
@@ -89,7 +90,9 @@ impl Config {
     }
 
     fn check_addresses(&self, problems: &mut Vec<ConfigError>) {
-        self.check_listen_addrs(problems);
+        for rule in listen_problems(&self.listen_addrs) {
+            refuse(problems, "p2p.laddr", rule);
+        }
         if let Some(address) = &self.external_address
             && let Err(error) = parse_listen_address(address)
         {

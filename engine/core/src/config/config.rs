@@ -7,7 +7,7 @@ use ringwire_codec::{NetAddress, NodeId};
 use thiserror::Error;
 
 use super::discovery::DiscoveryConfig;
-use super::listen::ListenAddr;
+use super::listen::{ListenAddr, listen_text, told_listen_addr};
 use super::pin::PinShards;
 use super::transport::TransportChoice;
 
@@ -166,6 +166,18 @@ const SEED_HANDSHAKES_PER_IP_MAX: usize = 256;
 const SEED_PEERS_PER_IP_MAX: usize = 250;
 
 impl Config {
+    /// The addresses to listen on as config.toml has them: each with its protocol, comma-separated.
+    pub fn listen_text(&self) -> String {
+        listen_text(&self.listen_addrs)
+    }
+
+    /// What peers are told of where the node listens, unless [`Config::external_address`] says otherwise: the first
+    /// TCP address. A node that has none says port 0 of no address, which every version reads and nobody dials:
+    /// a Unix socket means something to its own machine alone.
+    pub fn told_listen_addr(&self) -> SocketAddr {
+        told_listen_addr(&self.listen_addrs)
+    }
+
     /// The defaults of a seed: many peers that stay for a moment each, and many of them behind one
     /// address.
     pub fn seed() -> Self {

@@ -11,12 +11,7 @@ use ringwire_codec::Host;
 use ringwire_codec::net_address::{
     NetAddressError, UNIX_SCHEME, check_unix_path, parse_listen_address,
 };
-
-use super::rule::refuse;
-use super::{Config, ConfigError};
-
-/// The setting, as it is written in config.toml.
-const KEY: &str = "p2p.laddr";
+use thiserror::Error;
 
 /// What a good address looks like, for whoever wrote a bad one.
 const EXAMPLE: &str = "write one like \"tcp://0.0.0.0:26656\" or \"unix:///run/node/p2p.sock\"";
@@ -61,11 +56,16 @@ impl From<SocketAddr> for ListenAddr {
     }
 }
 
-impl FromStr for ListenAddr {
-    type Err = ConfigError;
+/// A text is no address to listen on: what is wrong with it, and what it should have been.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct ListenAddrError(String);
 
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
-        parse_listen_addr(text).map_err(|problem| ConfigError { key: KEY, problem })
+impl FromStr for ListenAddr {
+    type Err = ListenAddrError;
+
+    fn from_str(text: &str) -> Result<Self, ListenAddrError> {
+        parse_listen_addr(text).map_err(ListenAddrError)
     }
 }
 
@@ -80,52 +80,42 @@ impl fmt::Display for ListenAddr {
     }
 }
 
-impl Config {
-    /// The addresses to listen on as config.toml has them: each with its protocol, comma-separated.
-    pub fn listen_text(&self) -> String {
-        let text = |address: &ListenAddr| match address {
-            ListenAddr::Unix(_) => address.to_string(),
-            ListenAddr::Ip(_) | ListenAddr::Name(..) => format!("tcp://{address}"),
-        };
-        let texts: Vec<_> = self.listen_addrs.iter().map(text).collect();
-        texts.join(",")
-    }
-
-    /// What peers are told of where the node listens, unless
-    /// [`external_address`](Config::external_address) says otherwise: the first TCP address. A node that
-    /// has none says port 0 of no address, which every version reads and nobody dials: a Unix socket
-    /// means something to its own machine alone.
-    pub fn told_listen_addr(&self) -> SocketAddr {
-        told_listen_addr(&self.listen_addrs)
-    }
-
-    pub(super) fn check_listen_addrs(&self, problems: &mut Vec<ConfigError>) {
-        let addresses = &self.listen_addrs;
-        if addresses.is_empty() {
-            refuse(problems, KEY, format!("names no address; {EXAMPLE}"));
-        }
-        if addresses.len() > LISTEN_ADDRS_MAX {
-            let rule = format!(
-                "names {} addresses; a node listens on {LISTEN_ADDRS_MAX} at most",
-                addresses.len()
-            );
-            refuse(problems, KEY, rule);
-        }
-        for (place, address) in addresses.iter().enumerate() {
-            if !address.takes_any_port() && addresses[..place].contains(address) {
-                let rule = format!("names {address} twice: take one of them out");
-                refuse(problems, KEY, rule);
-            }
-            if let ListenAddr::Unix(path) = address
-                && let Err(error) = check_unix_path(path)
-            {
-                refuse(problems, KEY, format!("{address}: {error}"));
-            }
-        }
-    }
+/// Addresses as config.toml has them: each with its protocol, comma-separated.
+pub(super) fn listen_text(addresses: &[ListenAddr]) -> String {
+    let text = |address: &ListenAddr| match address {
+        ListenAddr::Unix(_) => address.to_string(),
+        ListenAddr::Ip(_) | ListenAddr::Name(..) => format!("tcp://{address}"),
+    };
+    let texts: Vec<_> = addresses.iter().map(text).collect();
+    texts.join(",")
 }
 
-/// See [`Config::told_listen_addr`].
+/// The rules of a list that are broken: a sentence each.
+pub(super) fn listen_problems(addresses: &[ListenAddr]) -> Vec<String> {
+    let mut problems = Vec::new();
+    if addresses.is_empty() {
+        problems.push(format!("names no address; {EXAMPLE}"));
+    }
+    if addresses.len() > LISTEN_ADDRS_MAX {
+        let count = addresses.len();
+        problems.push(format!(
+            "names {count} addresses; a node listens on {LISTEN_ADDRS_MAX} at most"
+        ));
+    }
+    for (place, address) in addresses.iter().enumerate() {
+        if !address.takes_any_port() && addresses[..place].contains(address) {
+            problems.push(format!("names {address} twice: take one of them out"));
+        }
+        if let ListenAddr::Unix(path) = address
+            && let Err(error) = check_unix_path(path)
+        {
+            problems.push(format!("{address}: {error}"));
+        }
+    }
+    problems
+}
+
+/// What peers are told of a list: its first TCP address, or port 0 of no address.
 pub fn told_listen_addr(addresses: &[ListenAddr]) -> SocketAddr {
     let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let mut tcp = addresses.iter().filter_map(ListenAddr::socket_addr);
@@ -238,15 +228,10 @@ mod tests {
     #[test]
     fn a_list_is_read_as_it_is_shown_and_its_first_bad_address_is_named() {
         let text = "tcp://0.0.0.0:26656,tcp://[::]:26656,unix:///run/p2p.sock";
-        let config = Config {
-            listen_addrs: parse_listen_addrs(text).expect("three addresses"),
-            ..Config::default()
-        };
-        assert_eq!(config.listen_text(), text);
-        assert_eq!(
-            parse_listen_addrs(&text.replace(',', " , ")),
-            Ok(config.listen_addrs)
-        );
+        let addresses = parse_listen_addrs(text).expect("three addresses");
+        assert_eq!(listen_text(&addresses), text);
+        let spaced = parse_listen_addrs(&text.replace(',', " , "));
+        assert_eq!(spaced, Ok(addresses));
         let error = parse_listen_addrs("127.0.0.1:1,nowhere").expect_err("no port");
         assert!(error.starts_with("\"nowhere\" has no port"), "{error}");
         assert!(parse_listen_addrs("127.0.0.1:1,").is_err(), "an empty one");
@@ -255,12 +240,8 @@ mod tests {
     #[test]
     fn peers_are_told_the_first_tcp_address_or_one_that_nobody_dials() {
         let told = |text: &str| {
-            let listen_addrs = parse_listen_addrs(text).expect("addresses");
-            let config = Config {
-                listen_addrs,
-                ..Config::default()
-            };
-            config.told_listen_addr().to_string()
+            let addresses = parse_listen_addrs(text).expect("addresses");
+            told_listen_addr(&addresses).to_string()
         };
         assert_eq!(told("unix:///p,[::1]:7,127.0.0.1:8"), "[::1]:7");
         assert_eq!(told("unix:///p"), "0.0.0.0:0");
@@ -268,15 +249,7 @@ mod tests {
 
     #[test]
     fn a_list_names_each_address_once_and_not_too_many() {
-        let faults = |addresses: Vec<ListenAddr>| {
-            let config = Config {
-                listen_addrs: addresses,
-                ..Config::default()
-            };
-            let problems = config.problems();
-            assert!(problems.iter().all(|it| it.key == KEY), "{problems:?}");
-            problems.len()
-        };
+        let faults = |addresses: Vec<ListenAddr>| listen_problems(&addresses).len();
         assert_eq!(faults(vec![ip("127.0.0.1:1"), ip("127.0.0.1:2")]), 0);
         assert_eq!(faults(vec![ip("127.0.0.1:1"), ip("127.0.0.1:1")]), 1);
         assert_eq!(faults(vec![ip("127.0.0.1:0"), ip("127.0.0.1:0")]), 0);

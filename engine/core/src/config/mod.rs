@@ -31,7 +31,8 @@ pub use check::{
 pub use config::{Config, ConfigError};
 pub use discovery::DiscoveryConfig;
 pub use listen::{
-    LISTEN_ADDRS_MAX, ListenAddr, parse_listen_addr, parse_listen_addrs, told_listen_addr,
+    LISTEN_ADDRS_MAX, ListenAddr, ListenAddrError, parse_listen_addr, parse_listen_addrs,
+    told_listen_addr,
 };
 pub use live::{Difference, Effect, effect_of};
 pub use peer_list::{PeerAddresses, parse_peer_addresses};

@@ -32,7 +32,7 @@ mod unix;
 
 /// Connections the kernel keeps per listener until they are accepted. It also caps this at
 /// `net.core.somaxconn`.
-pub(crate) const BACKLOG: i32 = 1024;
+const BACKLOG: i32 = 1024;
 
 /// Time in which a port in use may become free. A ring is taken down in milliseconds to some tenths
 /// of a second; a service manager waits longer than this for a start.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::inbox::Notify;
 use super::lane::{Lane, Over, Read};
+use super::notify::Notify;
 
 /// One side. Dropped, it is closed: the other side reads what was written and then the end, and what
 /// that writes goes nowhere.

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ringwire_core::config::ListenAddr;
 
 use super::super::error::TransportError;
-use super::super::listener::BACKLOG;
 use super::end::End;
 use super::inbox::{Arrival, Inbox};
 
+/// Connections that wait at a listener at most, as at a socket.
+const BACKLOG: usize = 1024;
 /// The port of an address that the hub chose.
 const PORT: u16 = 26_656;
 /// The first port from which connections seem to come.
@@ -137,7 +138,7 @@ impl Hub {
             end: theirs,
             from: SocketAddr::new(ip, port),
         };
-        match inbox.arrive(arrival, BACKLOG as usize) {
+        match inbox.arrive(arrival, BACKLOG) {
             Ok(()) => Ok(end),
             Err(_) => Err(io::ErrorKind::ConnectionRefused.into()),
         }

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::inbox::Notify;
+use super::notify::Notify;
 
 /// Bytes that wait in one direction at most: what a socket holds on loopback, in its order of size.
 pub(super) const LANE_BYTES: usize = 256 * 1024;

@@ -19,9 +19,10 @@ use super::super::link_id::{self, LINKS_MAX};
 use super::super::waker::WakeSource;
 use super::end::End;
 use super::hub::{Hub, MemoryListener};
-use super::inbox::{Alarm, Arrival, Inbox, Notify};
+use super::inbox::{Alarm, Arrival, Inbox};
 use super::lane::{Over, Read};
 use super::link::{Link, Phase};
+use super::notify::{Notify, Stirred};
 
 /// How long a closed link may still take to end its write.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -37,6 +38,7 @@ pub(crate) struct Memory {
     /// From where they seem to come.
     ip: IpAddr,
     inbox: Arc<Inbox>,
+    told: Arc<Stirred>,
     wake: WakeSource<Alarm>,
     listeners: Vec<MemoryListener>,
     links: Slab<Link>,
@@ -60,6 +62,7 @@ impl Memory {
             hub,
             ip: Ipv4Addr::LOCALHOST.into(),
             inbox: Arc::new(Inbox::new(wake.waker())),
+            told: Arc::new(Stirred::new(wake.waker())),
             wake,
             listeners: Vec::new(),
             links: Slab::new(),
@@ -214,9 +217,8 @@ impl Memory {
         if self.wait(wait) {
             self.ready.push(Completion::Woken);
         }
-        let news = self.inbox.take();
-        self.stirred.extend(news.stirred);
-        for Arrival { end, from } in news.arrivals {
+        self.stirred.extend(self.told.take());
+        for Arrival { end, from } in self.inbox.take() {
             // Of a listener that has stopped meanwhile, the connection is dropped.
             if !self.listeners.is_empty() && self.links.len() < LINKS_MAX {
                 let remote = RemoteAddr::Ip(from);
@@ -258,7 +260,7 @@ impl Memory {
 
     fn has_known(&self) -> bool {
         let has_work = !self.stirred.is_empty() && !self.is_starved;
-        !self.ready.is_empty() || has_work || self.inbox.has_news()
+        !self.ready.is_empty() || has_work || self.told.has_some() || self.inbox.has_some()
     }
 
     /// Looks once at each link that was stirred: writes what it has, reads once.
@@ -352,7 +354,7 @@ impl Memory {
         self.generation = self.generation.wrapping_add(1);
         let index = self.links.insert(Link::new(end, remote, self.generation));
         let link = self.id_of(index);
-        let notify = Notify::new(Arc::clone(&self.inbox), link);
+        let notify = Notify::new(Arc::clone(&self.told), link);
         self.links[index].end().set_owner(notify);
         link
     }

@@ -8,13 +8,14 @@
 //!
 //!   Memory (a shard) ── End ══ lane ══▶ End ── Memory (another shard)
 //!                           ◀══ lane ══
-//!   who writes, or takes what made room, leaves the other's link in its Inbox and wakes it
+//!   who writes, or takes what made room, notes the other's link at its shard and wakes it
 //! ```
 //!
 //! - `hub`: who listens where.
 //! - `lane`: bytes in one direction, bounded as a socket's buffer is.
 //! - `end`: one side of a connection. It can move between shards.
-//! - `inbox`: what others leave for a shard, and the bell that wakes it.
+//! - `notify`: that a link can go on, told to its shard.
+//! - `inbox`: connections that wait for a shard, and the bell that wakes it.
 //! - `link`: one connection as its shard has it.
 //! - [`memory`]: the transport.
 //!
@@ -31,6 +32,7 @@ mod link;
     reason = "the transport is the room's namesake"
 )]
 mod memory;
+mod notify;
 
 pub(crate) use end::End;
 pub(crate) use hub::{Hub, MemoryListener};
