@@ -70,7 +70,7 @@
 //! use ringwire::{ChannelId, Config, Engine};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let config = Config { listen_addr: ([127, 0, 0, 1], 0).into(), ..Config::default() };
+//! # let config = Config { listen_addrs: vec!["127.0.0.1:0".parse()?], ..Config::default() };
 //! let txs = Gossip::builder().channels(ChannelId(0x60)).build()?;
 //! let engine = Engine::builder(config).shards(1).gossip("txs", &txs).start()?;
 //! let txs = engine.handle().gossip(&txs)?;

@@ -2,7 +2,7 @@
 //!
 //! Rules about addresses — bans, limits per address and per subnet — ask for [`RemoteAddr::ip`], so that
 //! the compiler makes each of them say what it means for a connection that has none
-//! (docs/decisions/0069-listen-anywhere.md).
+//! (docs/decisions/0073-listen-anywhere.md).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -95,7 +95,7 @@ impl Default for CheckLimits {
 /// use ringwire::{ChannelId, Config, Engine};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let config = Config { listen_addr: ([127, 0, 0, 1], 0).into(), ..Config::default() };
+/// # let config = Config { listen_addrs: vec!["127.0.0.1:0".parse()?], ..Config::default() };
 /// let blocks = Gossip::builder().channels(ChannelId(0x60)).class(Class::Large).build()?;
 /// let engine = Engine::builder(config).shards(1).gossip("blocks", &blocks).start()?;
 /// let blocks = engine.handle().gossip(&blocks)?;
