@@ -88,7 +88,7 @@ impl Crowd {
         let mut pool = BufferPool::new(PoolLimits::default());
         let message = Bytes::from(vec![0x5a; bytes]);
         for member in &mut self.members {
-            member.connection.try_send(DATA, message.clone())?;
+            member.connection.try_send(NOW, DATA, message.clone())?;
             member.write(&mut pool)?;
             member.read_one(&mut pool)?;
             member.connection.park(&mut pool);
@@ -190,7 +190,7 @@ impl Member {
         let mut pool = BufferPool::new(PoolLimits::default());
         while Instant::now() < until {
             while self.connection.can_send(TX) {
-                let sent = self.connection.try_send(TX, message.clone());
+                let sent = self.connection.try_send(NOW, TX, message.clone());
                 sent.map_err(|error| error.to_string())?;
             }
             self.write(&mut pool).map_err(|error| error.to_string())?;

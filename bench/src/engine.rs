@@ -193,7 +193,7 @@ impl Star {
     /// System calls that the rings of all nodes have made so far.
     pub fn system_calls(&self) -> u64 {
         let engines = std::iter::once(&self.hub).chain(&self.leaves);
-        let shards = engines.flat_map(|engine| engine.handle().status_blocking());
+        let shards = engines.flat_map(|engine| engine.handle().counters_blocking());
         shards.map(|shard| shard.system_calls).sum()
     }
 

@@ -134,7 +134,7 @@ impl Pair {
         let (mut queued, mut arrived, mut wire) = (0, 0, 0);
         while arrived < count {
             while queued < count && self.sender.can_send(channel) {
-                let sent = self.sender.try_send(channel, message.clone());
+                let sent = self.sender.try_send(self.now, channel, message.clone());
                 sent.expect("there is room");
                 queued += 1;
             }

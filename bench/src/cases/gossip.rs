@@ -156,7 +156,7 @@ fn receive(mut inbox: Subscription, message_bytes: usize, count: usize) -> Resul
 fn figure(nodes: &[Engine], name: &str) -> u64 {
     let shards = nodes
         .iter()
-        .flat_map(|node| node.handle().status_blocking());
+        .flat_map(|node| node.handle().counters_blocking());
     let figures = shards
         .flat_map(|shard| shard.reactors)
         .flat_map(|(_, figures)| figures);

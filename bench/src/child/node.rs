@@ -49,7 +49,7 @@ pub(super) fn serve(
         let Request::Sample = request else {
             return Err("a node only tells how it is".into());
         };
-        let shards = node.handle().status_blocking();
+        let shards = node.handle().counters_blocking();
         let metrics = || shards.iter().map(|shard| &shard.metrics);
         let channels = || metrics().flat_map(|metrics| &metrics.channels);
         Ok(NodeSample {

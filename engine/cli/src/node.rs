@@ -250,7 +250,7 @@ fn cannot_start(error: StartError) -> Failure {
 
 /// A figure that reactors show, all shards and reactors together.
 pub(crate) fn figure(handle: &Handle, name: &str) -> u64 {
-    figure_of(&handle.status_blocking(), name)
+    figure_of(&handle.counters_blocking(), name)
 }
 
 /// The same of shards that were asked before.

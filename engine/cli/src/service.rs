@@ -110,7 +110,7 @@ fn beat(handle: &Handle, pause: Duration) {
 /// Whether every shard answers. One that is gone is missing among the answers; one that hangs keeps
 /// this waiting, and that is an answer, too.
 fn all_answer(handle: &Handle) -> bool {
-    handle.status_blocking().len() == usize::from(handle.shard_count())
+    handle.counters_blocking().len() == usize::from(handle.shard_count())
 }
 
 #[cfg(test)]

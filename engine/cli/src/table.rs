@@ -77,6 +77,21 @@ pub(crate) fn span(seconds: f64) -> String {
     }
 }
 
+/// A short time with three digits, in its unit.
+pub(crate) fn moment(seconds: f64) -> String {
+    let (value, unit) = match seconds {
+        ..0.000_999_5 => (seconds * 1e6, "µs"),
+        0.000_999_5..0.999_5 => (seconds * 1e3, "ms"),
+        _ => (seconds, "s"),
+    };
+    let decimals = match value {
+        ..9.995 => 2,
+        9.995..99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
 /// So many of a thing whose plural ends in s, or in es after s.
 pub(crate) fn number_of(number: usize, thing: &str) -> String {
     match (number, thing.ends_with('s')) {
@@ -108,6 +123,16 @@ mod tests {
         assert_eq!([span(59.9), span(60.0)], ["59s", "1m00s"]);
         assert_eq!([span(3_599.0), span(3_600.0)], ["59m59s", "1h00m"]);
         assert_eq!([span(86_399.0), span(86_400.0)], ["23h59m", "1d00h"]);
+    }
+
+    #[test]
+    fn a_short_time_has_three_digits_on_both_sides_of_each_edge() {
+        let told = [0.0, 0.000_012_34, 0.000_999_4, 0.000_999_5].map(moment);
+        assert_eq!(told, ["0.00 µs", "12.3 µs", "999 µs", "1.00 ms"]);
+        let told = [0.009_994, 0.009_995, 0.0999_4, 0.099_95].map(moment);
+        assert_eq!(told, ["9.99 ms", "10.0 ms", "99.9 ms", "100 ms"]);
+        let told = [0.999_4, 0.999_5, 61.0].map(moment);
+        assert_eq!(told, ["999 ms", "1.00 s", "61.0 s"]);
     }
 
     #[test]

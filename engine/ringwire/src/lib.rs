@@ -224,15 +224,15 @@ pub mod reactor {
 /// What an engine did so far.
 pub mod metrics {
     #[doc(inline)]
-    pub use ringwire_core::conn::{ChannelStatus, ConnectionCounters, ConnectionStatus};
+    pub use ringwire_core::conn::{ChannelStatus, ConnectionCounters, ConnectionStatus, RoundTrip};
     #[doc(inline)]
-    pub use ringwire_core::metrics::{ChannelMetrics, Metrics, RefusalMetrics};
+    pub use ringwire_core::metrics::{ChannelMetrics, Histogram, Metrics, RefusalMetrics};
 
     #[cfg(feature = "openmetrics")]
     #[doc(inline)]
     pub use crate::handle::OpenMetrics;
     #[doc(inline)]
-    pub use crate::handle::ShardStatus;
+    pub use crate::handle::{PeersCursor, PeersPage, ShardStatus};
 }
 
 /// Whether this machine can run an engine, and how to mend what it lacks.

@@ -54,6 +54,7 @@ pub(super) fn of_connection(status: &ConnectionStatus) -> Map<String, Value> {
         duration,
         framing: _,
         recv_backlog_bytes,
+        round_trip,
         counters,
         channels,
     } = status;
@@ -82,6 +83,7 @@ pub(super) fn of_connection(status: &ConnectionStatus) -> Map<String, Value> {
             json!(duration.as_secs_f64()),
         ),
         (String::from("held_bytes"), json!(recv_backlog_bytes)),
+        (String::from("round_trip"), json!(round_trip)),
         (String::from("queued_messages"), json!(queued)),
         (String::from("channels"), json!(channels)),
     ]);
@@ -90,6 +92,8 @@ pub(super) fn of_connection(status: &ConnectionStatus) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use ringwire::ChannelId;
     use ringwire::metrics::{ChannelMetrics, Metrics};
     use ringwire::peer::ShardId;
@@ -102,6 +106,7 @@ mod tests {
         metrics.recv_held_bytes = 10;
         let mut channel = ChannelMetrics::default();
         (channel.channel, channel.received_messages) = (ChannelId(0x22), received_messages);
+        channel.send_time.record(Duration::from_millis(2));
         metrics.channels = vec![channel];
         ShardStatus {
             shard: ShardId(0),
@@ -120,6 +125,9 @@ mod tests {
         assert_eq!(total["recv_held_bytes"], 20);
         assert_eq!(total["reactor_panics"], 0);
         assert_eq!(total["channels"]["0x22"]["received_messages"], 8);
+        let sent = &total["channels"]["0x22"]["send_time"];
+        assert_eq!(sent["count"], 2);
+        assert_eq!(sent["buckets"], json!({ "2000000": 2 }));
         assert_eq!(total["system_calls"], 10);
         assert_eq!(total["refused_system_calls"], 2);
     }

@@ -7,7 +7,8 @@
 //! Orders to change the node come the same way: `{"order":{…}}`, see `orders`.
 //!
 //! `{"peers":true,"address_book":false}` asks for the same without the address book, which is most of
-//! an answer and costs most of its time.
+//! an answer and costs most of its time; `"peers_max":N` for no more than the N peers with the most
+//! traffic.
 //!
 //! The socket is the operator's alone: mode 0600 from the moment it can be reached. A node holds a
 //! lock on its home as long as it runs, so a socket that is there without the lock is that of a

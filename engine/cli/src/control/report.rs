@@ -1,12 +1,12 @@
 //! What a running node says of itself: one JSON object, of plain names and SI units.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::process;
 use std::time::Instant;
 
 use ringwire::Handle;
-use ringwire::metrics::ConnectionStatus;
-use ringwire::metrics::ShardStatus;
+use ringwire::metrics::{ConnectionStatus, PeersCursor, PeersPage, ShardStatus};
 use ringwire::peer::{Direction, Framing, NamedAs, PeerInfo, ShardId};
 use ringwire_codec::NodeId;
 use ringwire_core::pex::Pex;
@@ -30,6 +30,8 @@ pub(super) struct Reporter {
 pub(super) struct Parts {
     /// The address book: up to several megabytes.
     pub(super) address_book: bool,
+    /// Peers at most, those with the most traffic; all of them if nothing is said.
+    pub(super) peers_max: Option<usize>,
 }
 
 /// The node as of now. Its address book stays the text that the engine made: a tree of it takes ten
@@ -77,26 +79,25 @@ impl Reporter {
 
     /// The node as of now.
     pub(super) fn report(&self, parts: Parts) -> Report {
-        let shards = self.handle.status_blocking();
+        let shards = self.handle.counters_blocking();
+        let peers = Peers::of(&self.handle, parts.peers_max);
         let mut node = self.node.clone();
         let uptime = self.since.elapsed().as_secs_f64();
         node.insert(String::from("uptime_seconds"), json!(uptime));
-        let peers = shards.iter().flat_map(|shard| {
-            let home = shard.shard;
-            shard.peers.iter().map(move |peer| (home, peer))
-        });
         let named = self.handle.named_peers_blocking();
         // As the operator names it now: it may have been named, or not, when it was admitted.
         let is_persistent = |id: &NodeId| {
             let mut named = named.iter();
             named.any(|it| it.address.id == *id && it.named_as == NamedAs::Persistent)
         };
+        let shown = peers.shown.iter();
         let shown =
-            peers.map(|(shard, (info, link))| peer(shard, info, link, is_persistent(&info.id)));
+            shown.map(|(shard, info, link)| peer(*shard, info, link, is_persistent(&info.id)));
         let node = json!({
             "running": true,
             "node": node,
             "peers": shown.collect::<Vec<_>>(),
+            "peer_counts": { "inbound": peers.inbound, "outbound": peers.outbound },
             "named_peers": named::named_peers(&named),
             "bans": named::bans(&self.handle),
             "counters": figures::counters(&shards),
@@ -109,6 +110,50 @@ impl Reporter {
         };
         let address_book = parts.address_book.then(book);
         Report { node, address_book }
+    }
+}
+
+/// Who is connected.
+#[derive(Default)]
+struct Peers {
+    shown: Vec<(ShardId, PeerInfo, ConnectionStatus)>,
+    inbound: usize,
+    outbound: usize,
+}
+
+impl Peers {
+    /// Looks at all peers, a page in each turn of their shard, and keeps `max` of them.
+    fn of(handle: &Handle, max: Option<usize>) -> Self {
+        let mut peers = Peers::default();
+        let mut cursor = Some(PeersCursor::default());
+        while let Some(from) = cursor {
+            let PeersPage {
+                shard,
+                peers: page,
+                next,
+                ..
+            } = handle.peers_page_blocking(from);
+            for (info, _) in &page {
+                *match info.direction {
+                    Direction::Inbound => &mut peers.inbound,
+                    Direction::Outbound => &mut peers.outbound,
+                } += 1;
+            }
+            let page = page.into_iter().map(|(info, link)| (shard, info, link));
+            peers.shown.extend(page);
+            if let Some(max) = max
+                && peers.shown.len() > max
+            {
+                let traffic = |link: &ConnectionStatus| {
+                    link.counters.received_bytes + link.counters.sent_bytes
+                };
+                let shown = &mut peers.shown;
+                shown.sort_by_key(|(_, info, link)| (Reverse(traffic(link)), info.id));
+                shown.truncate(max);
+            }
+            cursor = next;
+        }
+        peers
     }
 }
 

@@ -209,6 +209,9 @@ impl Question {
         if question["peers"] == true {
             return Ok(Question::Peers(Parts {
                 address_book: question["address_book"] != false,
+                peers_max: question["peers_max"]
+                    .as_u64()
+                    .map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
             }));
         }
         match question.get_mut("order").map(Value::take) {
@@ -259,9 +262,9 @@ mod tests {
         let (mut asker, stream) = UnixStream::pair().expect("a pair of sockets");
         asker.write_all(question).expect("room for the question");
         let echo = |stream, order| write_line(stream, &json!({ "order": order }));
-        let report = |parts: Parts| match parts.address_book {
-            true => json!({ "peers": [], "address_book": null }),
-            false => json!({ "peers": [] }),
+        let report = |parts: Parts| match (parts.address_book, parts.peers_max) {
+            (true, None) => json!({ "peers": [], "address_book": null }),
+            (_, peers_max) => json!({ "peers": [], "peers_max": peers_max }),
         };
         answer(stream, &report, &echo).expect("a question and an answer");
         let mut said = String::new();
@@ -276,7 +279,9 @@ mod tests {
         assert_eq!(heard(b"{\"peers\":true}\n"), whole);
         assert_eq!(heard(b"{\"peers\":true,\"address_book\":true}\n"), whole);
         let without = heard(b"{\"peers\":true,\"address_book\":false}\n");
-        assert_eq!(without, json!({ "peers": [] }));
+        assert_eq!(without, json!({ "peers": [], "peers_max": null }));
+        let few = heard(b"{\"peers\":true,\"address_book\":false,\"peers_max\":7}\n");
+        assert_eq!(few, json!({ "peers": [], "peers_max": 7 }));
         for question in [&b"{\"peers\":false}\n"[..], b"[]\n", b"\xff\n", b"\n"] {
             assert!(heard(question)["error"].is_string());
         }

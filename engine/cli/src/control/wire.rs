@@ -34,12 +34,13 @@ pub(crate) fn ask(home: &Home) -> Result<Option<Value>, Failure> {
     say(home, &json!({ "peers": true }), ANSWER_WITHIN)
 }
 
-/// The same without the address book, which is most of a report: for who asks again and again.
+/// The same without the address book, which is most of a report, and with at most `peers_max` peers,
+/// those with the most traffic: for who asks again and again.
 ///
 /// # Errors
 /// Those of [`ask`].
-pub(crate) fn ask_live(home: &Home) -> Result<Option<Value>, Failure> {
-    let question = json!({ "peers": true, "address_book": false });
+pub(crate) fn ask_live(home: &Home, peers_max: usize) -> Result<Option<Value>, Failure> {
+    let question = json!({ "peers": true, "address_book": false, "peers_max": peers_max });
     say(home, &question, ANSWER_WITHIN)
 }
 

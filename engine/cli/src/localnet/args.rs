@@ -1,6 +1,7 @@
 //! What a local network can be told.
 
 use std::io::{self, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -99,6 +100,9 @@ pub(crate) struct LocalnetArgs {
     /// Give up when nothing moves for so long.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse)]
     pub(super) timeout: Duration,
+    /// Serve metrics for Prometheus while it runs: those of node N at http://HOST:(PORT + N)/metrics.
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics: Option<SocketAddr>,
     /// Show no progress.
     #[arg(long)]
     pub(super) quiet: bool,
@@ -175,6 +179,26 @@ impl LocalnetArgs {
             }
             TopologyArg::Full => Plan::Wired(Graph::full(self.nodes)),
         })
+    }
+
+    /// Where the metrics of a node are served, if anywhere.
+    ///
+    /// # Errors
+    /// There is no such port.
+    pub(super) fn metrics_at(&self, number: usize) -> Result<Option<SocketAddr>, Failure> {
+        let Some(first) = self.metrics else {
+            return Ok(None);
+        };
+        let number = u16::try_from(number).ok();
+        match number.and_then(|number| first.port().checked_add(number)) {
+            Some(port) if first.port() > 0 => Ok(Some(SocketAddr::new(first.ip(), port))),
+            _ => Err(Failure::new(format!(
+                "--metrics {first}: each of {} nodes needs a port of its own, from this one on: take \
+                 one from 1 to {}",
+                self.nodes,
+                usize::from(u16::MAX) + 1 - self.nodes,
+            ))),
+        }
     }
 
     /// Opens what is to be spread; with it the number of messages, if that is known.

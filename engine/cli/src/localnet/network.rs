@@ -10,6 +10,7 @@ use super::args::{FramingArg, LocalnetArgs, Plan};
 use crate::config::NodeConfig;
 use crate::failure::Failure;
 use crate::gossip::Gossip;
+use crate::metrics::{MetricsServer, Settings};
 use crate::node::Node;
 
 /// Time for goodbyes.
@@ -24,6 +25,8 @@ pub(super) struct Network {
     began: Instant,
     seed: Option<Node>,
     nodes: Vec<Node>,
+    /// Served until the network is dropped or stopped.
+    _metrics: Vec<MetricsServer>,
 }
 
 impl Network {
@@ -36,6 +39,7 @@ impl Network {
             Plan::Wired(_) => None,
         };
         let mut nodes: Vec<Node> = Vec::with_capacity(args.nodes);
+        let mut metrics = Vec::new();
         for number in 0..args.nodes {
             let mut config = node_config(args, number);
             match plan {
@@ -49,9 +53,18 @@ impl Network {
                     config.discovery.pex = false;
                 }
             }
-            nodes.push(start(config, args.gossip)?);
+            let node = start(config, args.gossip)?;
+            if let Some(addr) = args.metrics_at(number)? {
+                metrics.push(MetricsServer::serve(&Settings::at(addr), &node)?);
+            }
+            nodes.push(node);
         }
-        Ok(Network { began, seed, nodes })
+        Ok(Network {
+            began,
+            seed,
+            nodes,
+            _metrics: metrics,
+        })
     }
 
     /// When the first node was about to start.

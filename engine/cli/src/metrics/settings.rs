@@ -16,6 +16,9 @@ const CONFIG_BYTES_MAX: usize = 4 << 20;
 const LISTEN_ADDR: &str = ":26660";
 const NAMESPACE: &str = "cometbft";
 
+/// Peers with series of their own if nothing else is said.
+const PEERS_MAX: usize = 50;
+
 /// Flags of every command that runs a node.
 #[derive(Args, Clone)]
 pub(crate) struct MetricsArgs {
@@ -24,7 +27,7 @@ pub(crate) struct MetricsArgs {
     #[arg(long, value_name = "HOST:PORT|off")]
     metrics: Option<String>,
     /// Peers that have metrics of their own: those with the most traffic.
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = PEERS_MAX)]
     metrics_peers: usize,
 }
 
@@ -54,6 +57,15 @@ struct Instrumentation {
 }
 
 impl Settings {
+    /// Everything is served at `addr` by its usual names.
+    pub(crate) fn at(addr: SocketAddr) -> Self {
+        Settings {
+            addr,
+            namespace: String::from(NAMESPACE),
+            peers_max: PEERS_MAX,
+        }
+    }
+
     /// What flags and home say together; `None` if nothing is served.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use ringwire_core::pex::Timestamp;
 use serde_json::Value;
 
 use crate::book::{Book, endpoint};
-use crate::table::{Align, Table, bytes, number_of, span};
+use crate::table::{Align, Table, bytes, moment, number_of, span};
 
 /// Hex digits of an id where it need not be whole; as many as `localnet` shows.
 const ID_DIGITS: usize = 12;
@@ -81,6 +81,8 @@ fn peers(lines: &mut Vec<String>, peers: &Value, style: Style) {
             ("RECEIVED", Align::Right),
             ("SENT", Align::Right),
             ("QUEUED", Align::Right),
+            ("PING", Align::Right),
+            ("SMOOTHED", Align::Right),
         ]);
         for peer in &peers {
             table.push(peer_row(peer, style));
@@ -177,7 +179,7 @@ fn missing_row(peer: &Value, style: Style) -> [String; 5] {
     ]
 }
 
-fn peer_row(peer: &Value, style: Style) -> [String; 9] {
+fn peer_row(peer: &Value, style: Style) -> [String; 11] {
     let direction = match peer["persistent"] == true {
         true => format!("{}, kept", words(&peer["direction"])),
         false => words(&peer["direction"]).to_owned(),
@@ -185,6 +187,10 @@ fn peer_row(peer: &Value, style: Style) -> [String; 9] {
     let queued = peer["queued_messages"].as_object();
     let queued = queued.into_iter().flat_map(|queues| queues.values());
     let number = |value: &Value| value.as_u64().unwrap_or_default();
+    let time = |name: &str| {
+        let seconds = peer["round_trip"][name].as_f64();
+        seconds.map_or_else(|| String::from("-"), moment)
+    };
     [
         id(&peer["id"], style),
         words(&peer["moniker"])
@@ -198,6 +204,8 @@ fn peer_row(peer: &Value, style: Style) -> [String; 9] {
         bytes(number(&peer["received_bytes"])),
         bytes(number(&peer["sent_bytes"])),
         queued.map(number).sum::<u64>().to_string(),
+        time("last_seconds"),
+        time("smoothed_seconds"),
     ]
 }
 
@@ -288,6 +296,10 @@ mod tests {
                 "received_bytes": 1_500,
                 "sent_bytes": 2_000_000,
                 "queued_messages": { "0x70": 3, "0x00": 1 },
+                "round_trip": match direction {
+                    "outbound" => json!({ "last_seconds": 0.0123, "smoothed_seconds": 0.0004 }),
+                    _ => Value::Null,
+                },
             })
         };
         json!({
@@ -313,9 +325,10 @@ mod tests {
         assert!(lines[4].starts_with("001122334455  outbound-moniker"));
         assert!(lines[4].contains("outbound, kept"), "{text}");
         assert!(
-            lines[4].ends_with("1m01s    1.5 kB  2.0 MB       4"),
+            lines[4].ends_with("1m01s    1.5 kB  2.0 MB       4  12.3 ms    400 µs"),
             "{text}"
         );
+        assert!(lines[5].ends_with("4        -         -"), "{text}");
         assert_eq!(lines[6], "2 peers: 1 outbound, 1 inbound");
         assert_eq!(lines[8], "no address book");
     }

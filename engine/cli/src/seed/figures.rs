@@ -63,7 +63,7 @@ pub(super) struct Figures {
 impl Figures {
     /// Asks the node, which has run for `uptime`.
     fn of(handle: &Handle, uptime: Duration) -> Figures {
-        let shards = handle.status_blocking();
+        let shards = handle.counters_blocking();
         Figures {
             uptime,
             known: Counts {

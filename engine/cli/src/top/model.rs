@@ -26,6 +26,10 @@ pub(super) struct Headline {
     pub(super) uptime_seconds: f64,
     /// Threads that carry peers.
     pub(super) shards: u64,
+    /// Peers that dialed us, shown or not.
+    pub(super) inbound: u64,
+    /// Peers that we dialed, shown or not.
+    pub(super) outbound: u64,
 }
 
 /// A peer that is connected.
@@ -135,7 +139,7 @@ impl Model {
     pub(super) fn take(&mut self, report: &Value) {
         let since = Since::new(self.before.take(), &report["node"]);
         let (counters, node) = (&report["counters"], &report["node"]);
-        self.headline = headline(node);
+        self.headline = headline(node, &report["peer_counts"]);
         self.peers = list(&report["peers"])
             .map(|peer| since.peer(peer))
             .collect();
@@ -319,13 +323,15 @@ impl Since {
     }
 }
 
-fn headline(node: &Value) -> Headline {
+fn headline(node: &Value, peers: &Value) -> Headline {
     Headline {
         moniker: harmless(&node["moniker"]),
         network: harmless(&node["network"]),
         address: harmless(&node["address"]),
         uptime_seconds: seconds(&node["uptime_seconds"]),
         shards: number(&node["shards"]),
+        inbound: number(&peers["inbound"]),
+        outbound: number(&peers["outbound"]),
     }
 }
 
@@ -413,6 +419,7 @@ pub(super) mod tests {
                 "uptime_seconds": uptime, "shards": 2, "process": 7,
             },
             "peers": (0..peers).map(peer).collect::<Vec<_>>(),
+            "peer_counts": { "inbound": peers / 2, "outbound": peers.div_ceil(2) },
             "named_peers": [{
                 "address": format!("{}@10.9.9.9:26656", "cd".repeat(20)), "named_as": "persistent",
                 "connected": false, "last_error": "connection refused", "next_dial_seconds": 5.0,

@@ -30,6 +30,10 @@ const SIZE_UNTOLD: (u16, u16) = (80, 24);
 /// Largest frame printed as text: more has nobody's screen.
 const SIZE_MAX: (u16, u16) = (500, 500);
 
+/// Peers that are asked for: more has nobody's eyes, and a node with ten thousand of them would spend
+/// itself on telling them every second.
+const PEERS_MAX: usize = 512;
+
 /// Show what a home's node does, live: rates, peers, channels, refusals.
 ///
 /// Asks the node that runs on the home, again and again. Keys sort, filter, scroll and pause; ?
@@ -105,7 +109,7 @@ fn print_once(args: &TopArgs) -> Result<(), Failure> {
 
 /// The report of the running node, or why there is none.
 fn asked(home: &Home) -> Result<Value, String> {
-    match control::ask_live(home) {
+    match control::ask_live(home, PEERS_MAX) {
         Ok(Some(report)) => Ok(report),
         Ok(None) => Err(format!("no node runs on {}", home.root().display())),
         Err(Failure::Message(message)) => Err(message),

@@ -149,16 +149,16 @@ fn line_of(row: &[Cell]) -> String {
 
 fn draw_head(frame: &mut Frame, area: Rect, model: &Model, screen: &Screen, palette: Palette) {
     let node = model.headline();
-    let outbound = model.peers().iter().filter(|peer| peer.is_outbound).count();
     let title = match model.is_known() {
         true => format!(
-            "\"{}\" of \"{}\", up {}, {}, {}: {outbound} out, {} in",
+            "\"{}\" of \"{}\", up {}, {}, {}: {} out, {} in",
             node.moniker,
             node.network,
             span(node.uptime_seconds),
-            number_of(usize::try_from(node.shards).unwrap_or(usize::MAX), "shard"),
-            number_of(model.peers().len(), "peer"),
-            model.peers().len() - outbound,
+            counted(node.shards, "shard"),
+            counted(node.inbound + node.outbound, "peer"),
+            node.outbound,
+            node.inbound,
         ),
         false => String::from("no answer yet"),
     };
@@ -168,6 +168,10 @@ fn draw_head(frame: &mut Frame, area: Rect, model: &Model, screen: &Screen, pale
     };
     let title = Line::styled(title, palette.head());
     frame.render_widget(Paragraph::new(vec![title, second]), area);
+}
+
+fn counted(number: u64, thing: &str) -> String {
+    number_of(usize::try_from(number).unwrap_or(usize::MAX), thing)
 }
 
 fn draw_rates(frame: &mut Frame, area: Rect, model: &Model, palette: Palette) {

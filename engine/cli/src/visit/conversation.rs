@@ -171,7 +171,7 @@ impl Conversation {
             let mut request = BytesMut::new();
             PexMessage::Request.encode(&mut request);
             connection
-                .try_send(PEX_CHANNEL, request.freeze())
+                .try_send(now, PEX_CHANNEL, request.freeze())
                 .expect("the queue of a new connection is empty");
         }
         self.stage = Stage::Connected(Box::new(connection));
@@ -185,7 +185,7 @@ impl Conversation {
         loop {
             match connection.next_message(now, &mut self.pool, |_| true) {
                 Ok(None) => return Ok(()),
-                Ok(Some((_, message))) => match PexMessage::decode(&message) {
+                Ok(Some(received)) => match PexMessage::decode(&received.message) {
                     Ok(PexMessage::Addrs(addresses)) => self.answer = Some(addresses),
                     // It asks us, too. We know nobody.
                     Ok(PexMessage::Request) => {}

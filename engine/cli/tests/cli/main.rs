@@ -13,6 +13,7 @@ mod output;
 mod packages;
 mod peers;
 mod program;
+mod prometheus;
 mod readme;
 mod seed;
 mod service;

@@ -23,7 +23,7 @@ fn free() -> SocketAddr {
 }
 
 /// Status line, headers and body of a request.
-fn request(addr: SocketAddr, method: &str, path: &str) -> (String, String, String) {
+pub(crate) fn request(addr: SocketAddr, method: &str, path: &str) -> (String, String, String) {
     let mut stream = TcpStream::connect(addr).expect("the node listens");
     write!(
         stream,

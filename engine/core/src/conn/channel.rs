@@ -34,22 +34,29 @@ const LONG_ID: u8 = 0x80;
 pub(super) struct WrittenPacket {
     /// Bytes of header and payload.
     pub(super) bytes: usize,
-    /// Whether the message ended with it.
-    pub(super) eof: bool,
+    /// Since when its message was queued, if it ended with it.
+    pub(super) ended: Option<Instant>,
+}
+
+/// A message with the turn in which it came to where it waits.
+#[derive(Debug)]
+struct Waiting {
+    message: Bytes,
+    since: Instant,
 }
 
 /// A channel's state. Everything is bounded by its descriptor.
 #[derive(Debug)]
 pub(super) struct Channel {
     descriptor: ChannelDescriptor,
-    queue: VecDeque<Bytes>,
+    queue: VecDeque<Waiting>,
     /// What it costs to keep the queue.
     queued_bytes: usize,
     sent: usize,
     gather: GatherBuf,
     /// Messages gathered whole so far.
     gathered_count: u64,
-    ready: VecDeque<Bytes>,
+    ready: VecDeque<Waiting>,
     recently_sent: RecentBytes,
 }
 
@@ -97,10 +104,10 @@ impl Channel {
     }
 
     /// Queues a message; the caller has checked [`Channel::can_send`] and its length.
-    pub(super) fn enqueue(&mut self, message: Bytes) {
+    pub(super) fn enqueue(&mut self, message: Bytes, since: Instant) {
         debug_assert!(self.can_send() && message.len() <= self.message_max());
         self.queued_bytes += memory_cost(message.len());
-        self.queue.push_back(message);
+        self.queue.push_back(Waiting { message, since });
     }
 
     /// Writes the next packet of the message in transmission. `None` if `buf` has too little room
@@ -115,7 +122,8 @@ impl Channel {
         payload_max: usize,
         now: Instant,
     ) -> Option<WrittenPacket> {
-        let message = self.queue.front().expect("only a busy channel is picked");
+        let front = self.queue.front().expect("only a busy channel is picked");
+        let (message, since) = (&front.message, front.since);
         let rest = message.len() - self.sent;
         let len = self.payload_len(rest, buf.room(), payload_max)?;
         let eof = len == rest;
@@ -135,7 +143,10 @@ impl Channel {
         }
         let bytes = header_len + len;
         self.recently_sent.add(now, bytes as u64);
-        Some(WrittenPacket { bytes, eof })
+        Some(WrittenPacket {
+            bytes,
+            ended: eof.then_some(since),
+        })
     }
 
     /// How many of the `rest` bytes fit in `room` together with their header, in one packet.
@@ -209,14 +220,15 @@ impl Channel {
     }
 
     /// Puts a whole message where it waits to be pulled.
-    pub(super) fn push_ready(&mut self, message: Bytes) {
+    pub(super) fn push_ready(&mut self, message: Bytes, since: Instant) {
         debug_assert!(self.has_room());
-        self.ready.push_back(message);
+        self.ready.push_back(Waiting { message, since });
     }
 
-    /// The oldest message that waits.
-    pub(super) fn pop_ready(&mut self) -> Option<Bytes> {
-        self.ready.pop_front()
+    /// The oldest message that waits, and when it had come.
+    pub(super) fn pop_ready(&mut self) -> Option<(Bytes, Instant)> {
+        let Waiting { message, since } = self.ready.pop_front()?;
+        Some((message, since))
     }
 
     /// Whether a message waits.

@@ -20,6 +20,17 @@ use crate::time::Instant;
 /// Marks a channel id that nobody registered.
 const NO_CHANNEL: u8 = u8::MAX;
 
+/// A message that came whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Its channel.
+    pub channel: ChannelId,
+    /// The message.
+    pub message: Bytes,
+    /// The turn in which its last byte came.
+    pub at: Instant,
+}
+
 /// All channels of a connection, named by the order of their registration.
 #[derive(Debug)]
 pub(super) struct ChannelSet {
@@ -64,12 +75,12 @@ impl ChannelSet {
         &mut self.channels[index]
     }
 
-    /// Puts a whole message where it waits to be pulled; its channel has room.
+    /// Puts a whole message that came at `since` where it waits to be pulled; its channel has room.
     #[inline]
-    pub(super) fn file(&mut self, index: usize, message: Bytes) {
+    pub(super) fn file(&mut self, index: usize, message: Bytes, since: Instant) {
         self.ready_messages += 1;
         self.ready_bytes += memory_cost(message.len());
-        self.channels[index].push_ready(message);
+        self.channels[index].push_ready(message, since);
     }
 
     /// Bytes of memory that whole messages which wait to be pulled cost.
@@ -98,7 +109,7 @@ impl ChannelSet {
     pub(super) fn pop_ready(
         &mut self,
         mut accepts: impl FnMut(ChannelId) -> bool,
-    ) -> Option<(ChannelId, Bytes)> {
+    ) -> Option<Received> {
         if self.ready_messages == 0 {
             return None;
         }
@@ -112,10 +123,14 @@ impl ChannelSet {
                 channel.is_ready() && accepts(channel.id())
             })?;
         let channel = &mut self.channels[index];
-        let message = channel.pop_ready()?;
+        let (message, at) = channel.pop_ready()?;
         self.ready_messages -= 1;
         self.ready_bytes -= memory_cost(message.len());
-        Some((channel.id(), message))
+        Some(Received {
+            channel: channel.id(),
+            message,
+            at,
+        })
     }
 
     /// Bytes of memory that the messages which wait to be sent cost.
@@ -187,13 +202,13 @@ mod tests {
     fn a_channel_that_is_not_accepted_is_passed_over() {
         let mut set = set(&[(1, 1), (2, 9), (3, 9)]);
         for index in 0..3 {
-            set.file(index, Bytes::from_static(b"ab"));
+            set.file(index, Bytes::from_static(b"ab"), Instant::ZERO);
         }
         assert_eq!(set.ready_bytes(), 3 * memory_cost(2));
-        let first_but_two = set.pop_ready(|id| id.0 != 2).map(|(id, _)| id.0);
+        let first_but_two = set.pop_ready(|id| id.0 != 2).map(|it| it.channel.0);
         assert_eq!(first_but_two, Some(3));
         let rest: Vec<u8> = std::iter::from_fn(|| set.pop_ready(|_| true))
-            .map(|(id, _)| id.0)
+            .map(|it| it.channel.0)
             .collect();
         assert_eq!(rest, [2, 1]);
         assert_eq!((set.ready_bytes(), set.ready_messages), (0, 0));

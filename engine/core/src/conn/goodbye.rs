@@ -122,7 +122,7 @@ mod tests {
     fn a_goodbye_comes_behind_all_messages_and_says_why() {
         let (mut a, mut b) = pair_with(|_| ());
         for n in 0..3 {
-            a.conn.try_send(DATA, message(n, 5000)).expect("room");
+            a.conn.try_send(NOW, DATA, message(n, 5000)).expect("room");
         }
         let mut bytes = a.transmit_all(NOW);
         let goodbye = Goodbye::new(GoodbyeCode::Full, "inbound peers");

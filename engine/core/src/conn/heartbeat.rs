@@ -22,6 +22,7 @@
 use std::time::Duration;
 
 use super::ConnError;
+use super::round_trip::{RoundTrip, RoundTripTimer};
 use crate::time::{Deadline, Instant};
 
 /// Pings answered per second. An honest peer sends one a minute.
@@ -47,6 +48,7 @@ pub struct Heartbeat {
     pings_dropped: u64,
     /// Pings and pongs that came.
     beats_heard: u64,
+    round_trip: RoundTripTimer,
 }
 
 impl Heartbeat {
@@ -64,6 +66,7 @@ impl Heartbeat {
             pings_in_window: 0,
             pings_dropped: 0,
             beats_heard: 0,
+            round_trip: RoundTripTimer::default(),
         }
     }
 
@@ -82,11 +85,12 @@ impl Heartbeat {
         self.pong_due = true;
     }
 
-    /// The peer sent a pong, asked for or not. One that overtakes our ping does not answer it.
-    pub fn handle_pong(&mut self) {
+    /// The peer's pong, asked for or not, came at `at`. One that overtakes our ping does not answer it.
+    pub fn handle_pong(&mut self, at: Instant) {
         self.beats_heard += 1;
         if !self.ping_due {
             self.pong_deadline = None;
+            self.round_trip.end(at);
         }
     }
 
@@ -97,6 +101,9 @@ impl Heartbeat {
             (true, Some(paused_at)) => {
                 self.paused_at = None;
                 let pause = now - paused_at;
+                if !pause.is_zero() {
+                    self.round_trip.spoil();
+                }
                 if let Some(deadline) = &mut self.pong_deadline {
                     let later = deadline.at() + pause;
                     deadline.move_to(later.max(now + pause.min(RESUME_GRACE)));
@@ -168,8 +175,20 @@ impl Heartbeat {
             let written = self.pong_deadline_from(now);
             let deadline = self.pong_deadline.get_or_insert(written);
             deadline.move_to(written.at());
+            self.round_trip.begin(now);
         }
         due
+    }
+
+    /// How long the peer takes to answer pings; none before the first answer.
+    pub fn round_trip(&self) -> Option<RoundTrip> {
+        self.round_trip.known()
+    }
+
+    /// The time of an answer that came since this was asked last.
+    #[inline]
+    pub fn take_round_trip(&mut self) -> Option<Duration> {
+        self.round_trip.take_news()
     }
 
     /// Pings and pongs that came.
@@ -220,7 +239,7 @@ mod tests {
         heartbeat.ping_now(at(3));
         assert_eq!(heartbeat.poll_timeout(), at(48));
         assert!(heartbeat.take_ping(at(3)) && !heartbeat.has_output());
-        heartbeat.handle_pong();
+        heartbeat.handle_pong(at(4));
         assert_eq!(
             heartbeat.poll_timeout(),
             at(60),
@@ -246,7 +265,7 @@ mod tests {
         assert_eq!(heartbeat.handle_timeout(at(130)), Ok(()));
         assert_eq!(heartbeat.poll_timeout(), at(131));
         let mut answered = heartbeat.clone();
-        answered.handle_pong();
+        answered.handle_pong(at(130));
         assert_eq!(answered.handle_timeout(at(131)), Ok(()));
         // However late it looks again.
         let timeout = Err(ConnError::PongTimeout(PONG));
@@ -259,12 +278,12 @@ mod tests {
     fn pongs_that_nobody_asked_for_are_harmless_and_answer_no_later_ping() {
         let mut heartbeat = Heartbeat::new(PING, PONG, at(0));
         for _ in 0..3 {
-            heartbeat.handle_pong();
+            heartbeat.handle_pong(at(1));
         }
         heartbeat
             .handle_timeout(at(60))
             .expect("no pong is awaited yet");
-        heartbeat.handle_pong();
+        heartbeat.handle_pong(at(60));
         assert!(heartbeat.take_ping(at(61)));
         assert_eq!(
             heartbeat.handle_timeout(at(106)),
@@ -284,7 +303,7 @@ mod tests {
             heartbeat
                 .handle_timeout(at(60 * round + 44))
                 .expect("the deadline is not over");
-            heartbeat.handle_pong();
+            heartbeat.handle_pong(at(60 * round + 44));
         }
     }
 
@@ -343,5 +362,19 @@ mod tests {
             heartbeat.handle_timeout(at(105)),
             Err(ConnError::PongTimeout(PONG))
         );
+    }
+
+    #[test]
+    fn a_pong_measures_its_ping_unless_it_was_us_who_did_not_read() {
+        let mut heartbeat = waiting_since_60();
+        heartbeat.handle_pong(at(62));
+        assert_eq!(heartbeat.take_round_trip(), Some(Duration::from_secs(2)));
+        let mut heartbeat = waiting_since_60();
+        heartbeat.handle_reading(at(61), false);
+        heartbeat.handle_reading(at(61), true);
+        heartbeat.handle_reading(at(62), false);
+        heartbeat.handle_reading(at(70), true);
+        heartbeat.handle_pong(at(70));
+        assert_eq!(heartbeat.take_round_trip(), None, "it lay in the socket");
     }
 }

@@ -18,10 +18,13 @@
 //!
 //! [`wants_read`]: MConnection::wants_read
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use ringwire_codec::packet::{self, PING, PONG};
 use ringwire_codec::{ChannelId, Packet};
 
+use super::arrivals::Arrivals;
 use super::channel::Channel;
 use super::channel_set::ChannelSet;
 use super::flow::{TokenBucket, packet_bytes};
@@ -30,10 +33,11 @@ use super::pace::Pace;
 use super::scheduler::Scheduler;
 use super::{
     AgreedLimits, ChannelDescriptor, ConnError, ConnectionCounters, ConnectionStatus, Goodbye,
-    MConnectionConfig, RecordLayer,
+    MConnectionConfig, Received, RecordLayer,
 };
 use crate::buffer::{BufferPool, Chunk, Framing, RecvBuf, Sealer, SendBuf, Transmit};
 use crate::error::TrySendError;
+use crate::metrics::Waits;
 use crate::time::Instant;
 
 /// Bytes of whole messages opened ahead of the one that is pulled, so that a vote behind a block is
@@ -63,6 +67,7 @@ pub struct MConnection {
     limits: AgreedLimits,
     sealer: Sealer,
     recv: RecvBuf,
+    arrivals: Arrivals,
     channels: ChannelSet,
     scheduler: Scheduler,
     pace: Pace,
@@ -75,6 +80,8 @@ pub struct MConnection {
     waiting: Option<Single>,
     failure: Option<ConnError>,
     flushing: bool,
+    /// Messages that ended in the write in flight.
+    written: Waits,
     since: Instant,
     counters: ConnectionCounters,
 }
@@ -98,12 +105,14 @@ impl MConnection {
             recv,
         } = layer;
         // What came behind NodeInfo is read without waiting for more.
-        let unread = recv.backlog_bytes() > 0;
+        let leftover = recv.backlog_bytes();
+        let unread = leftover > 0;
         let mut connection = MConnection {
             framing,
             limits,
             sealer,
             recv,
+            arrivals: Arrivals::new(leftover, now),
             channels: ChannelSet::new(descriptors, now),
             scheduler: Scheduler::new(descriptors.iter().map(|d| d.priority)),
             pace: Pace::new(),
@@ -114,6 +123,7 @@ impl MConnection {
             waiting: None,
             failure: None,
             flushing: false,
+            written: Waits::default(),
             since: now,
             counters: ConnectionCounters::default(),
         };
@@ -127,7 +137,12 @@ impl MConnection {
     ///
     /// # Errors
     /// `UnknownChannel`, `TooLong`, `Full`; `NotConnected` once a flush has begun.
-    pub fn try_send(&mut self, channel: ChannelId, message: Bytes) -> Result<(), TrySendError> {
+    pub fn try_send(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        message: Bytes,
+    ) -> Result<(), TrySendError> {
         let index = self
             .channels
             .index(channel)
@@ -143,7 +158,7 @@ impl MConnection {
         if !slot.can_send() {
             return Err(TrySendError::Full(message));
         }
-        slot.enqueue(message);
+        slot.enqueue(message, now);
         self.scheduler.wake(index);
         Ok(())
     }
@@ -173,6 +188,8 @@ impl MConnection {
         now: Instant,
         pool: &mut BufferPool,
     ) -> Result<Option<Transmit>, ConnError> {
+        // Of a write whose end nobody told nothing is known.
+        self.written.clear();
         let mut transmit = Transmit::new();
         let buffers_max = self.pace.begin_write(now);
         while transmit.len() < buffers_max && self.has_output(now) {
@@ -189,6 +206,14 @@ impl MConnection {
         let is_full = !transmit.is_empty() && self.scheduler.is_busy() && self.may_send(now);
         self.pace.handle_written(now, is_full);
         Ok((!transmit.is_empty()).then_some(transmit))
+    }
+
+    /// The write that [`MConnection::poll_transmit`] gave is done. Tells of the messages that ended in
+    /// it: the number of their channel in the order of registration, how long ago they were queued, and
+    /// how many they are.
+    #[inline]
+    pub fn handle_written(&mut self, now: Instant, tell: impl FnMut(usize, Duration, u64)) {
+        self.written.end(now, tell);
     }
 
     /// From now on nothing more is taken; what is queued goes out without regard to the rate.
@@ -221,6 +246,7 @@ impl MConnection {
         self.counters.received_bytes += bytes;
         self.recv_bucket
             .take(now, packet_bytes(self.framing, bytes));
+        self.arrivals.handle_received(bytes, now);
         self.recv.push(chunk, pool);
         self.unread = true;
         self.note_reading(now);
@@ -237,16 +263,16 @@ impl MConnection {
         now: Instant,
         pool: &mut BufferPool,
         accepts: impl FnMut(ChannelId) -> bool,
-    ) -> Result<Option<(ChannelId, Bytes)>, ConnError> {
+    ) -> Result<Option<Received>, ConnError> {
         if self.failure.is_none()
             && let Err(error) = self.read_ahead(now, pool)
         {
             self.failure = Some(error);
         }
         self.note_reading(now);
-        if let Some(message) = self.channels.pop_ready(accepts) {
+        if let Some(received) = self.channels.pop_ready(accepts) {
             self.counters.received_messages += 1;
-            return Ok(Some(message));
+            return Ok(Some(received));
         }
         match &self.failure {
             Some(error) => Err(error.clone()),
@@ -336,6 +362,12 @@ impl MConnection {
         self.counters.received_packets + self.heartbeat.beats_heard()
     }
 
+    /// How long the peer took to answer a ping, if it did since this was asked last.
+    #[inline]
+    pub fn take_round_trip(&mut self) -> Option<Duration> {
+        self.heartbeat.take_round_trip()
+    }
+
     // ---- time and state ---------------------------------------------------------------------
 
     /// When `handle_timeout` wants to be called at the latest; afterwards `has_output` and
@@ -388,6 +420,7 @@ impl MConnection {
             duration: now - self.since,
             framing: self.framing,
             recv_backlog_bytes: self.recv.backlog_bytes(),
+            round_trip: self.heartbeat.round_trip(),
             counters: self.counters(),
             channels: self.channels.status(now),
         }
@@ -444,21 +477,27 @@ impl MConnection {
                 self.scheduler.rest(index);
             }
             self.counters.sent_packets += 1;
-            self.counters.sent_messages += u64::from(written.eof);
+            if let Some(since) = written.ended {
+                self.counters.sent_messages += 1;
+                self.written.add(index, since);
+            }
         }
     }
 
     /// Opens and files what has come, until nothing whole is left, enough waits to be pulled, or
     /// the next message finds its channel's queue full.
     fn read_ahead(&mut self, now: Instant, pool: &mut BufferPool) -> Result<(), ConnError> {
+        let mut came_at = self.opened_came_at();
         while self.channels.ready_bytes() < READ_AHEAD_BYTES {
             match self.read_packet(pool)? {
                 Read::Full => return Ok(()),
                 Read::Partial => {
                     if !self.recv.open_next(pool)? {
                         self.unread = false;
+                        self.arrivals.handle_all_opened();
                         return Ok(());
                     }
+                    came_at = self.opened_came_at();
                 }
                 Read::Ping { used } => {
                     self.recv.consume(used);
@@ -466,22 +505,29 @@ impl MConnection {
                 }
                 Read::Pong { used } => {
                     self.recv.consume(used);
-                    self.heartbeat.handle_pong();
+                    self.heartbeat.handle_pong(came_at);
                 }
                 Read::Single(Single { index, used, len }) => {
                     let message = self.recv.take(used, len, pool);
-                    self.channels.file(index, message);
+                    self.channels.file(index, message, came_at);
                 }
                 Read::Part { index, used, eof } => {
                     self.recv.consume(used);
                     if eof {
                         let message = self.channels.at(index).finish(pool);
-                        self.channels.file(index, message);
+                        self.channels.file(index, message, came_at);
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// When the last byte of what is opened came.
+    #[inline]
+    fn opened_came_at(&mut self) -> Instant {
+        let unopened = self.recv.backlog_bytes() - self.recv.plain().len();
+        self.arrivals.open(unopened)
     }
 
     /// Looks at the next packet and gathers its data if it is a part of a longer message. Nothing

@@ -97,7 +97,9 @@ fn a_packet_as_large_as_live_networks_allow_is_taken_and_one_byte_more_is_not() 
 fn the_packets_we_send_fit_a_send_buffer_however_large_they_may_be() {
     let (mut a, mut b) = pair_for(1_000_000);
     let sent = message(1, 300_000);
-    a.conn.try_send(DATA, sent.clone()).expect("there is room");
+    a.conn
+        .try_send(NOW, DATA, sent.clone())
+        .expect("there is room");
     b.receive(&a.transmit_all(NOW), NOW);
     assert!(b.messages(NOW) == [(DATA, sent)]);
     let packets = a.conn.counters().sent_packets;
@@ -118,12 +120,12 @@ fn a_flush_sends_all_that_was_queued_whatever_the_rate_and_takes_nothing_more() 
         let (mut a, mut b) = (End::new(a, slow), End::new(b, config()));
         for n in 0..8 {
             a.conn
-                .try_send(DATA, message(n, 200_000))
+                .try_send(NOW, DATA, message(n, 200_000))
                 .expect("the queue has room");
         }
         assert!(!a.conn.is_flushed());
         a.conn.begin_flush();
-        let refused = a.conn.try_send(VOTE, Bytes::new());
+        let refused = a.conn.try_send(NOW, VOTE, Bytes::new());
         assert_eq!(refused, Err(TrySendError::NotConnected(Bytes::new())));
         assert!(!a.conn.can_send(VOTE));
         let mut received = Vec::new();
@@ -144,10 +146,10 @@ fn what_is_sent_arrives_and_an_unknown_channel_is_an_answer() {
         let (mut a, mut b) = pair(offer);
         let text = Bytes::from_static(b"Spider-Man");
         a.conn
-            .try_send(VOTE, text.clone())
+            .try_send(NOW, VOTE, text.clone())
             .expect("the queue has room");
         let unknown = ChannelId(0x77);
-        let refused = a.conn.try_send(unknown, text.clone());
+        let refused = a.conn.try_send(NOW, unknown, text.clone());
         assert_eq!(refused, Err(TrySendError::UnknownChannel(unknown)));
         b.receive(&a.transmit_all(NOW), NOW);
         assert_eq!(b.messages(NOW), [(VOTE, text)]);
@@ -166,10 +168,10 @@ fn the_status_has_each_channel_with_its_queue_and_what_was_sent() {
             .all(|channel| channel.send_queue_size == 0)
     );
     a.conn
-        .try_send(VOTE, message(0, 300))
+        .try_send(NOW, VOTE, message(0, 300))
         .expect("the queue has room");
     a.conn
-        .try_send(VOTE, message(1, 300))
+        .try_send(NOW, VOTE, message(1, 300))
         .expect("the queue has room");
     let vote = |end: &End| end.conn.status(at(9)).channels[1];
     assert_eq!((vote(&a).id, vote(&a).send_queue_size), (VOTE, 2));
@@ -291,10 +293,10 @@ fn a_message_over_its_channels_maximum_is_refused_on_both_sides() {
     let max = descriptors()[0].recv_message_capacity;
     for offer in BOTH {
         let (mut a, mut b) = pair(offer);
-        let long = a.conn.try_send(DATA, Bytes::from(vec![0; max + 1]));
+        let long = a.conn.try_send(NOW, DATA, Bytes::from(vec![0; max + 1]));
         assert_eq!(long, Err(TrySendError::TooLong { len: max + 1, max }));
         a.conn
-            .try_send(DATA, Bytes::from(vec![0; max]))
+            .try_send(NOW, DATA, Bytes::from(vec![0; max]))
             .expect("just short enough");
         b.receive(&a.transmit_all(NOW), NOW);
         assert_eq!(b.messages(NOW).len(), 1);
@@ -323,12 +325,12 @@ fn a_full_queue_hands_the_message_back_until_it_is_drained() {
     for n in 0..8 {
         assert!(a.conn.can_send(VOTE));
         a.conn
-            .try_send(VOTE, message(n, 100))
+            .try_send(NOW, VOTE, message(n, 100))
             .expect("the queue has room");
     }
     assert!(!a.conn.can_send(VOTE));
     assert_eq!(a.conn.queue_len(VOTE), 8);
-    let back = a.conn.try_send(VOTE, message(9, 100));
+    let back = a.conn.try_send(NOW, VOTE, message(9, 100));
     assert_eq!(back, Err(TrySendError::Full(message(9, 100))));
     assert!(a.conn.can_send(DATA));
     a.transmit_all(NOW);
@@ -340,7 +342,7 @@ fn a_full_queue_hands_the_message_back_until_it_is_drained() {
 fn the_bytes_in_a_frame_are_the_references() {
     let (mut a, mut b) = pair(Offer::Comet);
     a.conn
-        .try_send(VOTE, Bytes::from_static(b"abc"))
+        .try_send(NOW, VOTE, Bytes::from_static(b"abc"))
         .expect("the queue has room");
     let bytes = a.transmit(NOW).expect("a message waits");
     b.recv_plain(&bytes, |plain| {
@@ -405,7 +407,9 @@ fn send_at(rate: u64, offer: Offer, len: usize) -> Paced {
     while now < at(SPAN) {
         loop {
             while a.conn.can_send(DATA) {
-                a.conn.try_send(DATA, message(n, len)).expect("it has room");
+                a.conn
+                    .try_send(NOW, DATA, message(n, len))
+                    .expect("it has room");
                 n += 1;
             }
             let Some(bytes) = a.transmit(now) else { break };
@@ -502,7 +506,7 @@ fn receive_at(rate: u64, offer: Offer) -> Paced {
             while socket.len() < SOCKET {
                 while a.conn.can_send(DATA) {
                     a.conn
-                        .try_send(DATA, message(n, 10_000))
+                        .try_send(NOW, DATA, message(n, 10_000))
                         .expect("it has room");
                     n += 1;
                 }
@@ -528,7 +532,9 @@ fn control_packets_never_wait_for_a_rate() {
     let mut a = End::new(a, limited(100_000, 100_000));
     a.conn.heartbeat.handle_ping(NOW);
     a.conn.send_bucket.take(NOW, 1_000_000);
-    a.conn.try_send(DATA, message(0, 100)).expect("it has room");
+    a.conn
+        .try_send(NOW, DATA, message(0, 100))
+        .expect("it has room");
     let pong = a.transmit(NOW).map(|bytes| bytes.len());
     assert_eq!(pong, Some(4 + PONG.len() + 16));
     assert!(!a.conn.has_output(NOW) && a.conn.has_output(at(60)));
@@ -550,7 +556,7 @@ fn exchange(offer: Offer, plan: &[(ChannelId, usize)], cuts: &[usize]) {
         for (&channel, messages) in &mut waiting {
             while !messages.is_empty() && a.conn.can_send(channel) {
                 a.conn
-                    .try_send(channel, messages.remove(0))
+                    .try_send(NOW, channel, messages.remove(0))
                     .expect("asked before");
             }
         }
@@ -629,7 +635,7 @@ fn a_flipped_byte_is_detected_wherever_it_lies() {
     for offer in BOTH {
         let (mut a, _) = pair(offer);
         a.conn
-            .try_send(DATA, message(1, 300))
+            .try_send(NOW, DATA, message(1, 300))
             .expect("the queue has room");
         let bytes = a.transmit(NOW).expect("a message waits");
         for position in (0..bytes.len()).filter(|at| *at < 48 || at.is_multiple_of(17)) {
@@ -656,14 +662,14 @@ fn a_vote_overtakes_the_block_in_the_next_write_and_on_delivery() {
     for offer in BOTH {
         let (mut a, mut b) = pair(offer);
         a.conn
-            .try_send(DATA, message(0, 1 << 20))
+            .try_send(NOW, DATA, message(0, 1 << 20))
             .expect("the queue has room");
         let first = a.transmit(NOW).expect("a block waits");
         a.conn
-            .try_send(DATA, message(1, 5000))
+            .try_send(NOW, DATA, message(1, 5000))
             .expect("the queue has room");
         a.conn
-            .try_send(VOTE, message(2, 200))
+            .try_send(NOW, VOTE, message(2, 200))
             .expect("the queue has room");
         let second = a.transmit(NOW).expect("the rest waits");
         b.receive(&first, NOW);
@@ -700,7 +706,7 @@ fn a_channel_that_nobody_takes_holds_its_capacity_then_stops_the_reading_and_los
         while b.conn.wants_read(NOW) {
             while a.conn.can_send(DATA) {
                 a.conn
-                    .try_send(DATA, message(sent, 20_000))
+                    .try_send(NOW, DATA, message(sent, 20_000))
                     .expect("asked before");
                 sent += 1;
             }
@@ -762,7 +768,7 @@ fn a_small_message_is_a_small_record_and_a_whole_frame() {
     ] {
         let (mut a, _) = pair(offer);
         a.conn
-            .try_send(VOTE, message(0, 200))
+            .try_send(NOW, VOTE, message(0, 200))
             .expect("the queue has room");
         let len = a.transmit(NOW).expect("a vote waits").len();
         assert!(len.abs_diff(expected) <= 4, "{offer:?}: {len}");
@@ -774,7 +780,7 @@ fn a_large_message_in_one_packet_is_a_slice_of_its_chunk_and_a_small_one_is_a_co
     let (mut a, mut b) = pair(Offer::Wide);
     for len in [4095, 4096, 60_000] {
         a.conn
-            .try_send(DATA, message(len, len))
+            .try_send(NOW, DATA, message(len, len))
             .expect("the queue has room");
         b.receive(&a.transmit_all(NOW), NOW);
         let before = b.pool.counters();
@@ -794,14 +800,14 @@ fn memory_goes_back_to_the_pool_when_messages_and_connection_are_gone() {
     let (mut a, mut b) = pair(Offer::Wide);
     for round in 0..50 {
         a.conn
-            .try_send(DATA, message(round, 50_000))
+            .try_send(NOW, DATA, message(round, 50_000))
             .expect("the queue has room");
         b.receive(&a.transmit_all(NOW), NOW);
         assert_eq!(b.messages(NOW).len(), 1);
     }
     assert_eq!(b.pool.counters().allocated, 1);
     a.conn
-        .try_send(DATA, message(0, 50_000))
+        .try_send(NOW, DATA, message(0, 50_000))
         .expect("the queue has room");
     b.receive(&a.transmit_all(NOW)[..100], NOW);
     b.conn.release(&mut b.pool);

@@ -17,9 +17,11 @@
 //! * [`scheduler`]: whose packet is next
 //! * [`heartbeat`]: pings, pongs, and the deadline of the answer
 //! * [`flow`], `pace`: token buckets for both directions; how much one write may carry
+//! * `arrivals`, `round_trip`: when what came had come; how long pings take
 //! * `goodbye`: the last word of a side that closes on purpose
 //! * [`status`], [`error`]: what is known of a connection, and why it was closed
 
+mod arrivals;
 mod channel;
 mod channel_set;
 pub mod descriptor;
@@ -29,6 +31,7 @@ mod goodbye;
 pub mod heartbeat;
 pub mod mconnection;
 mod pace;
+mod round_trip;
 pub mod scheduler;
 pub mod settings;
 pub mod status;
@@ -37,10 +40,12 @@ pub mod upgrade;
 #[cfg(test)]
 mod testing;
 
+pub use channel_set::Received;
 pub use descriptor::ChannelDescriptor;
 pub use error::ConnError;
 pub use goodbye::Goodbye;
 pub use mconnection::{MConnection, Unfinished};
+pub use round_trip::RoundTrip;
 pub use settings::MConnectionConfig;
 pub use status::{ChannelStatus, ConnectionCounters, ConnectionStatus};
 pub use upgrade::{AgreedLimits, RecordLayer, Upgrade, UpgradeConfig, UpgradeStage, Upgraded};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ringwire_codec::ChannelId;
 use serde::Serialize;
 
+use super::RoundTrip;
 use crate::buffer::Framing;
 
 /// Counters of one connection; every figure only grows.
@@ -56,6 +57,9 @@ pub struct ConnectionStatus {
     pub framing: Framing,
     /// Received bytes that nobody has pulled yet.
     pub recv_backlog_bytes: usize,
+    /// How long the peer takes to answer pings; none before it answered one, a minute after the
+    /// connection was made if the ping interval is the default.
+    pub round_trip: Option<RoundTrip>,
     /// What it did so far.
     pub counters: ConnectionCounters,
     /// Its channels, in the order of their registration.

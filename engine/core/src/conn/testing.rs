@@ -197,7 +197,8 @@ impl End {
     }
 
     pub(super) fn next(&mut self, now: Instant) -> Result<Option<(ChannelId, Bytes)>, ConnError> {
-        self.conn.next_message(now, &mut self.pool, |_| true)
+        let received = self.conn.next_message(now, &mut self.pool, |_| true)?;
+        Ok(received.map(|it| (it.channel, it.message)))
     }
 
     pub(super) fn messages(&mut self, now: Instant) -> Vec<(ChannelId, Bytes)> {

@@ -73,7 +73,7 @@ fn both_sides_keep_to_the_smaller_of_two_offers() {
     let (mut a, mut b) = (End::new(a, config()), End::new(b, config()));
     for channel in [DATA, HIGH] {
         a.conn
-            .try_send(channel, message(1, 9_999))
+            .try_send(NOW, channel, message(1, 9_999))
             .expect("the queue has room");
         b.receive(&a.transmit_all(NOW), NOW);
         assert_eq!(b.messages(NOW), [(channel, message(1, 9_999))]);
@@ -100,7 +100,7 @@ fn packets_in_the_same_segment_as_the_node_info_are_not_lost() {
         let mut a_end = End::new(done.expect("it has all it needs").layer, config());
         a_end
             .conn
-            .try_send(VOTE, message(0, 5000))
+            .try_send(NOW, VOTE, message(0, 5000))
             .expect("the queue has room");
         let packets = a_end.transmit_all(NOW);
         let early = packets.len() - cut;

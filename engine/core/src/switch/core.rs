@@ -17,7 +17,7 @@ use ringwire_codec::NetAddress;
 use crate::chance::Chance;
 use crate::config::{Config, ConfigError};
 use crate::error::CloseReason;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Waits};
 use crate::peer::{PeerKey, ShardId};
 use crate::reactor::{Instance, TimerId};
 use crate::switch::identity::{Identity, SwitchConfig};
@@ -58,6 +58,8 @@ pub(crate) struct Core {
     chance: Chance,
     timers: Timers,
     metrics: Metrics,
+    /// Messages that reactors have had since the last turn began.
+    received: Waits,
     outputs: VecDeque<Output>,
     /// Messages of this shard to itself.
     inbox: VecDeque<ShardMessage>,
@@ -84,6 +86,7 @@ impl Core {
             chance,
             timers: Timers::default(),
             metrics: Metrics::new(channels.iter().map(|channel| channel.id)),
+            received: Waits::default(),
             outputs: VecDeque::new(),
             inbox: VecDeque::new(),
             stops: VecDeque::new(),
@@ -149,6 +152,22 @@ impl Core {
     #[inline]
     pub(crate) fn count(&mut self) -> &mut Metrics {
         &mut self.metrics
+    }
+
+    /// A message of the channel with this number, which came at `at`, goes to its reactor. It has
+    /// waited to the end of the turn: only then has everything before it been dealt with.
+    #[inline]
+    pub(crate) fn note_received(&mut self, number: usize, at: Instant) {
+        self.received.add(number, at);
+    }
+
+    /// A turn begins, so the one before has ended.
+    #[inline]
+    pub(crate) fn begin_turn(&mut self) {
+        let channels = &mut self.metrics.channels;
+        self.received.end(self.now, |number, waited, count| {
+            channels[number].receive_time.record_n(waited, count);
+        });
     }
 
     /// Whether something waits for the next settling: one does a bounded amount.

@@ -16,6 +16,8 @@
 //! * `core`, `identity`, `memory`, `timers`: what all rooms use
 //! * `commands`: what the application wants
 
+#[cfg(test)]
+mod asked_tests;
 mod commands;
 mod core;
 mod identity;

@@ -11,7 +11,7 @@ use crate::buffer::{BufferPool, Chunk};
 use crate::config::{Config, ConfigError};
 use crate::conn::ConnectionStatus;
 use crate::error::NetworkError;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RefusalMetrics};
 use crate::peer::{PeerInfo, PeerKey, RemoteAddr, ShardId};
 use crate::reactor::Instance;
 use crate::switch::commands::carry_out;
@@ -162,6 +162,12 @@ impl Switch {
             return;
         };
         link.end_transmit();
+        if let Some(peer) = link.peer_mut() {
+            let channels = &mut core.count().channels;
+            peer.handle_written(now, |number, waited, count| {
+                channels[number].send_time.record_n(waited, count);
+            });
+        }
         let pool = memory.pool();
         buffers
             .into_iter()
@@ -319,6 +325,11 @@ impl Switch {
         metrics
     }
 
+    /// The refusals among the metrics: cheap enough to be asked in a turn.
+    pub fn refusals(&self) -> RefusalMetrics {
+        self.shard.core().metrics().refusals
+    }
+
     /// The figures each reactor shows: its name, their names and values.
     pub fn reactor_counters(&self) -> Vec<(String, Vec<(&'static str, u64)>)> {
         let reactors = self.shard.reactors();
@@ -345,10 +356,21 @@ impl Switch {
         sizes
     }
 
-    /// The peers of this shard and how their connections are.
+    /// The peers of this shard and how their connections are, by ascending id.
     pub fn peers(&self, now: Instant) -> Vec<(PeerInfo, ConnectionStatus)> {
-        let links = self.shard.links();
-        let peers = links.peer_keys().filter_map(|key| links.peer(key));
+        self.peers_after(now, None, usize::MAX)
+    }
+
+    /// At most `max` of them: those whose ids are behind `after`, or the first ones. Who asks on with
+    /// the last id of each answer until one has less than `max` sees every peer that stays meanwhile,
+    /// once.
+    pub fn peers_after(
+        &self,
+        now: Instant,
+        after: Option<NodeId>,
+        max: usize,
+    ) -> Vec<(PeerInfo, ConnectionStatus)> {
+        let peers = self.shard.links().peers_after(after, max);
         peers
             .map(|peer| (PeerInfo::clone(peer.info()), peer.status(now)))
             .collect()

@@ -406,7 +406,8 @@ impl Remote {
         let State::Peer(conn) = &mut self.state else {
             panic!("only a peer sends");
         };
-        conn.try_send(channel, message).expect("its queue is long");
+        conn.try_send(Instant::ZERO, channel, message)
+            .expect("its queue is long");
         let mut sealed = Vec::new();
         while let Some(buffers) = conn
             .poll_transmit(Instant::ZERO, &mut self.pool)

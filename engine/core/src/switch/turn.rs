@@ -52,7 +52,9 @@ const HANDSHAKE_STEPS_PER_TURN: usize = 1;
 
 /// One turn of the shard.
 pub(crate) fn run(shard: &mut Shard) {
-    shard.parts().links.begin_turn();
+    let Parts { core, links, .. } = shard.parts();
+    core.begin_turn();
+    links.begin_turn();
     settle(shard);
     let Parts {
         links, deliveries, ..
@@ -169,7 +171,7 @@ fn pull(shard: &mut Shard, key: PeerKey) -> Result<(), CloseReason> {
     let info = Rc::clone(peer.info());
     for _ in 0..MESSAGES_PER_TURN {
         match established::next_message(shard, key)? {
-            Some((channel, message)) => established::receive(shard, &info, channel, message)?,
+            Some(received) => established::receive(shard, &info, received)?,
             None => return Ok(()),
         }
         // A reactor may have stopped this very peer; then nothing more reaches it.

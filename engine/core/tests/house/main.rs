@@ -34,7 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("error", &["conn"]),
     ("metrics", &["time", "config", "error"]),
     ("buffer", &["time", "config", "error"]),
-    ("conn", &["time", "config", "error", "buffer"]),
+    ("conn", &["time", "config", "error", "buffer", "metrics"]),
     ("peer", &["time", "config", "error", "buffer", "conn"]),
     ("comet", &["config", "conn"]),
     (

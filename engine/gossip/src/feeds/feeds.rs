@@ -278,6 +278,18 @@ impl Feeds {
         self.routes.feeds()
     }
 
+    /// How many origins' messages a link sends as they come, and how many links do that. Each origin is
+    /// looked at.
+    pub fn feeding(&self) -> (usize, usize) {
+        let (origins, links) = self
+            .feeds()
+            .fold((0, Slots::NONE), |(origins, mut links), feed| {
+                links.insert(feed.1);
+                (origins + 1, links)
+            });
+        (origins, links.len())
+    }
+
     /// Messages of which something was heard and that are not over yet.
     pub fn open_len(&self) -> usize {
         self.open.len()

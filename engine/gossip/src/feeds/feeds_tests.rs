@@ -712,6 +712,7 @@ fn no_link_feeds_more_than_half_of_many_origins() {
         "link 0 is first with each message"
     );
     assert_eq!(feeds(slots[1]).count(), 10);
+    assert_eq!(node.feeds.feeding(), (20, 2));
 }
 
 #[test]
@@ -967,6 +968,7 @@ fn a_message_that_is_blamed_moves_nothing_and_leaves_nothing() {
     node.judge(1, 0, Verdict::PassOn);
     assert_eq!(node.delivered(), 1);
     assert_eq!(node.feeds.feed_of(&[1; 32]), None);
+    assert_eq!(node.feeds.feeding(), (0, 0));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::handle::subscription::{EventSubscription, Subscription};
 use crate::handle::wait::wait_for;
 use crate::shard::node::Node;
 use crate::shard::payload::Payload;
-use crate::shard::request::{Control, Detail, ShardStatus};
+use crate::shard::request::Control;
 
 /// Messages of one shard that a subscription holds if nothing else is asked for.
 const SUBSCRIPTION_MESSAGES: usize = 1024;
@@ -109,41 +109,6 @@ impl Handle {
         timeout: Duration,
     ) -> Result<(), PeersTimeout> {
         block_on(self.wait_for_peers(wanted, timeout))
-    }
-
-    /// What each shard did so far, and how its connections are. A shard that is gone is missing.
-    pub async fn status(&self) -> Vec<ShardStatus> {
-        self.ask_shards(Detail::Peers).await
-    }
-
-    /// [`Handle::status`] for plain threads.
-    pub fn status_blocking(&self) -> Vec<ShardStatus> {
-        block_on(self.status())
-    }
-
-    /// What each shard did so far, without its peers: `peers` is empty. So it costs the shards as
-    /// little with ten thousand peers as with none, and can be asked often.
-    pub async fn counters(&self) -> Vec<ShardStatus> {
-        self.ask_shards(Detail::Counters).await
-    }
-
-    /// [`Handle::counters`] for plain threads.
-    pub fn counters_blocking(&self) -> Vec<ShardStatus> {
-        block_on(self.counters())
-    }
-
-    async fn ask_shards(&self, detail: Detail) -> Vec<ShardStatus> {
-        let mut answers = Vec::new();
-        for mailbox in &self.node.mailboxes {
-            let (sender, answer) = reply();
-            mailbox.ask(Control::Status(detail, sender));
-            answers.push(answer);
-        }
-        let mut shards = Vec::new();
-        for answer in answers {
-            shards.extend(answer.await);
-        }
-        shards
     }
 
     /// What the reactor `name` shows of its state, on the coordinator's shard; nothing if there is

@@ -32,12 +32,15 @@ mod builder;
 mod change;
 mod engine;
 mod error;
+#[cfg(feature = "openmetrics")]
+mod figures;
 #[allow(clippy::module_inception, reason = "the handle is the room's namesake")]
 mod handle;
 #[cfg(feature = "openmetrics")]
 mod open_metrics;
 mod send;
 mod sender;
+mod snapshot;
 mod status;
 mod subscription;
 mod wait;
@@ -51,6 +54,7 @@ pub use handle::Handle;
 pub use open_metrics::OpenMetrics;
 pub(crate) use sender::Publication;
 pub use sender::{Broadcaster, PeerSender, Publisher};
+pub use snapshot::{PeersCursor, PeersPage};
 pub use status::PeerStatus;
 pub use subscription::{EventSubscription, Subscription};
 

@@ -2,193 +2,41 @@
 //!
 //! ```text
 //!   a scrape ─▶ Registry ─▶ OpenMetrics (a Collector) ─▶ Handle::counters ─▶ each shard, between two turns
+//!                                                     ─▶ Handle::peers_page ─▶ a page of peers a turn, if any are shown
 //! ```
 //!
 //! Nothing is counted twice or labelled on the way of a message: the shards bump plain integers, and
 //! names and labels are made when somebody asks. What CometBFT counts as well has CometBFT's name
 //! (its `p2p/metrics.go`), so that its dashboards show it; everything else begins with `ringwire_`.
 //!
-//! How many series there are is bounded: by channels (255), reactors and their figures, reasons, and
-//! [`OpenMetrics::peers_max`].
+//! How many series there are is bounded: by channels (sixteen; 56 series each, of which 50 are the two
+//! histograms), reactors and their figures, reasons, and [`OpenMetrics::peers_max`].
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, MetricEncoder, NoLabelSet,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 use ringwire_codec::NodeId;
 use ringwire_core::conn::ConnectionStatus;
-use ringwire_core::metrics::{ChannelMetrics, Metrics};
+use ringwire_core::metrics::Histogram;
 
-use super::Handle;
+use super::figures::{CHANNEL, CHANNEL_SPANS, NODE, NODE_SPANS, PEER};
+use super::{Handle, PeersCursor};
 use crate::shard::request::ShardStatus;
 
 /// CometBFT's default namespace, before `_p2p_`.
 const NAMESPACE: &str = "cometbft";
 
-/// What a figure is and what it means.
-type Figure<T> = (&'static str, MetricType, &'static str, fn(&T) -> u64);
-
-/// The figures of all shards together.
-const NODE: [Figure<Metrics>; 14] = [
-    (
-        "handshakes",
-        MetricType::Gauge,
-        "Connections on their way to become a peer",
-        |m| m.handshakes,
-    ),
-    (
-        "receive_held_bytes",
-        MetricType::Gauge,
-        "Received bytes held for peers: unread, half gathered, whole and not pulled",
-        |m| m.recv_held_bytes,
-    ),
-    (
-        "receive_held_back_peers",
-        MetricType::Gauge,
-        "Peers that are not read because they hold more than their share of the budget",
-        |m| m.recv_held_back,
-    ),
-    (
-        "send_queued_bytes",
-        MetricType::Gauge,
-        "Memory of the messages that wait to be sent; one for many peers counts at each",
-        |m| m.send_queued_bytes,
-    ),
-    (
-        "peers_added",
-        MetricType::Counter,
-        "Peers that were added",
-        |m| m.peers_added,
-    ),
-    (
-        "peers_removed",
-        MetricType::Counter,
-        "Peers that were removed",
-        |m| m.peers_removed,
-    ),
-    ("accepted", MetricType::Counter, "Sockets accepted", |m| {
-        m.accepted
-    }),
-    ("dials", MetricType::Counter, "Dials made", |m| m.dials),
-    (
-        "dials_failed",
-        MetricType::Counter,
-        "Dials that did not connect",
-        |m| m.dials_failed,
-    ),
-    (
-        "adopted",
-        MetricType::Counter,
-        "Connections that moved from one shard to another",
-        |m| m.adopted,
-    ),
-    (
-        "received_bytes",
-        MetricType::Counter,
-        "Sealed bytes received",
-        |m| m.received_bytes,
-    ),
-    (
-        "sent_bytes",
-        MetricType::Counter,
-        "Sealed bytes handed to the kernel",
-        |m| m.sent_bytes,
-    ),
-    ("writes", MetricType::Counter, "Vectored writes", |m| {
-        m.writes
-    }),
-    (
-        "reactor_panics",
-        MetricType::Counter,
-        "Panics of reactors that were contained",
-        |m| m.reactor_panics,
-    ),
-];
-
-/// The figures of each channel.
-const CHANNEL: [Figure<ChannelMetrics>; 6] = [
-    (
-        "channel_received_messages",
-        MetricType::Counter,
-        "Messages received whole",
-        |c| c.received_messages,
-    ),
-    (
-        "channel_received_bytes",
-        MetricType::Counter,
-        "Bytes of messages received whole",
-        |c| c.received_bytes,
-    ),
-    (
-        "channel_sent_messages",
-        MetricType::Counter,
-        "Messages queued for sending",
-        |c| c.sent_messages,
-    ),
-    (
-        "channel_sent_bytes",
-        MetricType::Counter,
-        "Bytes of messages queued for sending",
-        |c| c.sent_bytes,
-    ),
-    (
-        "channel_full",
-        MetricType::Counter,
-        "Sends that were answered with Full",
-        |c| c.full,
-    ),
-    (
-        "channel_waiting_for_subscriber",
-        MetricType::Gauge,
-        "Messages that wait for the channel's first subscriber",
-        |c| c.waiting_for_subscriber,
-    ),
-];
-
-/// The figures of each peer that is shown.
-const PEER: [Figure<ConnectionStatus>; 5] = [
-    (
-        "peer_received_bytes",
-        MetricType::Counter,
-        "Sealed bytes received from a peer",
-        |c| c.counters.received_bytes,
-    ),
-    (
-        "peer_sent_bytes",
-        MetricType::Counter,
-        "Sealed bytes sent to a peer",
-        |c| c.counters.sent_bytes,
-    ),
-    (
-        "peer_queued_messages",
-        MetricType::Gauge,
-        "Messages that wait to be sent to a peer",
-        |c| {
-            let queued = c.channels.iter().map(|channel| channel.send_queue_size);
-            queued.sum::<usize>() as u64
-        },
-    ),
-    (
-        "peer_held_bytes",
-        MetricType::Gauge,
-        "Received bytes of a peer that nobody has pulled yet",
-        |c| c.recv_backlog_bytes as u64,
-    ),
-    (
-        "peer_connected_seconds",
-        MetricType::Gauge,
-        "How long a peer has been connected",
-        |c| c.duration.as_secs(),
-    ),
-];
-
-/// A node's figures for a [`Registry`], or as text. Each scrape asks the shards once, and waits for
-/// their answers on the scraper's thread: never scrape on a shard's.
+/// A node's figures for a [`Registry`], or as text. Each scrape asks the shards, and waits for their
+/// answers on the scraper's thread: never scrape on a shard's.
 ///
 /// ```
 /// use ringwire::metrics::OpenMetrics;
@@ -223,8 +71,8 @@ impl OpenMetrics {
         self
     }
 
-    /// Shows up to `peers_max` peers by their ids, those with the most traffic. Each scrape then
-    /// copies what the shards know of all their peers.
+    /// Shows up to `peers_max` peers by their ids, those with the most traffic. Each scrape then looks
+    /// at all peers, some hundred in a turn of their shard.
     pub fn peers_max(mut self, peers_max: usize) -> Self {
         self.peers_max = peers_max;
         self
@@ -244,17 +92,32 @@ impl OpenMetrics {
         text
     }
 
-    fn ask(&self) -> Vec<ShardStatus> {
-        match self.peers_max {
-            0 => self.handle.counters_blocking(),
-            _ => self.handle.status_blocking(),
+    /// The peers with the most traffic, at most [`OpenMetrics::peers_max`], the first of them first.
+    /// No more are kept than that and a page.
+    fn busiest(&self) -> Vec<(NodeId, ConnectionStatus)> {
+        let mut busiest = Vec::new();
+        let mut cursor = (self.peers_max > 0).then(PeersCursor::default);
+        while let Some(from) = cursor {
+            let page = self.handle.peers_page_blocking(from);
+            let peers = page.peers.into_iter();
+            busiest.extend(peers.map(|(info, link)| (info.id, link)));
+            busiest.sort_by_key(|(id, link)| (Reverse(traffic(link)), *id));
+            busiest.truncate(self.peers_max);
+            cursor = page.next;
         }
+        busiest
     }
+}
+
+/// Bytes in both directions.
+fn traffic(link: &ConnectionStatus) -> u64 {
+    let counters = &link.counters;
+    counters.received_bytes.saturating_add(counters.sent_bytes)
 }
 
 impl Collector for OpenMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let shards = self.ask();
+        let shards = self.handle.counters_blocking();
         let mut out = Out(&mut encoder);
         let peers = shards.iter().map(|shard| shard.metrics.peers).sum();
         let name = format!("{}_p2p_peers", self.namespace);
@@ -263,11 +126,15 @@ impl Collector for OpenMetrics {
             let sum = shards.iter().map(|shard| of(&shard.metrics)).sum();
             out.one(&format!("ringwire_{name}"), kind, help, sum)?;
         }
+        for (name, help, of) in NODE_SPANS {
+            let sum = added(shards.iter().map(|shard| of(&shard.metrics)));
+            out.span(&format!("ringwire_{name}"), help, &sum)?;
+        }
         refusals(&mut out, &shards)?;
         channels(&mut out, &shards)?;
         rings(&mut out, &shards)?;
         reactors(&mut out, &shards)?;
-        peers_shown(&mut out, &shards, self.peers_max)
+        peers_shown(&mut out, &self.busiest())
     }
 }
 
@@ -300,6 +167,46 @@ impl Out<'_, '_> {
         }
         Ok(())
     }
+
+    /// A histogram in seconds; the unit is added to `name`.
+    fn span(&mut self, name: &str, help: &str, histogram: &Histogram) -> fmt::Result {
+        let (unit, kind) = (Some(&Unit::Seconds), MetricType::Histogram);
+        let encoder = self.0.encode_descriptor(name, help, unit, kind)?;
+        encode_histogram(encoder, histogram)
+    }
+
+    /// One for each of a family.
+    fn spans<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = (L, Histogram)>,
+    ) -> fmt::Result {
+        let (unit, kind) = (Some(&Unit::Seconds), MetricType::Histogram);
+        let mut encoder = self.0.encode_descriptor(name, help, unit, kind)?;
+        for (labels, histogram) in series {
+            encode_histogram(encoder.encode_family(&labels)?, &histogram)?;
+        }
+        Ok(())
+    }
+}
+
+/// The histogram of all together.
+fn added<'a>(histograms: impl Iterator<Item = &'a Histogram>) -> Histogram {
+    histograms.fold(Histogram::default(), |mut sum, more| {
+        sum.add(more);
+        sum
+    })
+}
+
+fn encode_histogram(mut encoder: MetricEncoder<'_>, histogram: &Histogram) -> fmt::Result {
+    let buckets: Vec<(f64, u64)> = histogram
+        .buckets()
+        // The encoder writes the largest number there is as +Inf.
+        .map(|(bound, count)| (bound.map_or(f64::MAX, |bound| bound.as_secs_f64()), count))
+        .collect();
+    let sum = histogram.sum().as_secs_f64();
+    encoder.encode_histogram::<NoLabelSet>(sum, histogram.count(), &buckets, None)
 }
 
 /// Gauges are signed in this format.
@@ -346,6 +253,15 @@ fn channels(out: &mut Out<'_, '_>, shards: &[ShardStatus]) -> fmt::Result {
         });
         out.family(&format!("ringwire_{name}"), kind, help, series)?;
     }
+    for (name, help, of) in CHANNEL_SPANS {
+        let series = ids.iter().enumerate().map(|(at, id)| {
+            let counted = shards
+                .iter()
+                .filter_map(|shard| shard.metrics.channels.get(at));
+            ([("channel", id.as_str())], added(counted.map(of)))
+        });
+        out.spans(&format!("ringwire_{name}"), help, series)?;
+    }
     Ok(())
 }
 
@@ -391,18 +307,7 @@ fn reactors(out: &mut Out<'_, '_>, shards: &[ShardStatus]) -> fmt::Result {
     )
 }
 
-fn peers_shown(out: &mut Out<'_, '_>, shards: &[ShardStatus], peers_max: usize) -> fmt::Result {
-    let mut peers: Vec<(NodeId, &ConnectionStatus)> = shards
-        .iter()
-        .flat_map(|shard| &shard.peers)
-        .map(|(info, link)| (info.id, link))
-        .collect();
-    let traffic = |link: &ConnectionStatus| {
-        let counters = &link.counters;
-        counters.received_bytes.saturating_add(counters.sent_bytes)
-    };
-    peers.sort_by_key(|(id, link)| (std::cmp::Reverse(traffic(link)), *id));
-    peers.truncate(peers_max);
+fn peers_shown(out: &mut Out<'_, '_>, peers: &[(NodeId, ConnectionStatus)]) -> fmt::Result {
     if peers.is_empty() {
         return Ok(());
     }
@@ -413,44 +318,4 @@ fn peers_shown(out: &mut Out<'_, '_>, shards: &[ShardStatus], peers_max: usize) 
         out.family(&format!("ringwire_{name}"), kind, help, series)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use serde_json::Value;
-
-    use super::*;
-
-    /// Names in `Metrics` that are shown otherwise, or under another name.
-    const ELSEWHERE: [&str; 5] = [
-        "peers",
-        "refused",
-        "channels",
-        "recv_held_bytes",
-        "recv_held_back",
-    ];
-
-    fn fields(value: Value) -> BTreeSet<String> {
-        let object = value.as_object().expect("a struct with named fields");
-        object.keys().cloned().collect()
-    }
-
-    #[test]
-    fn every_figure_of_a_shard_is_exported() {
-        let metrics = fields(serde_json::to_value(Metrics::default()).expect("plain numbers"));
-        let shown: BTreeSet<String> = NODE.iter().map(|(name, ..)| String::from(*name)).collect();
-        for field in metrics {
-            assert!(
-                shown.contains(&field) || ELSEWHERE.contains(&field.as_str()),
-                "{field} is not exported"
-            );
-        }
-        let channel = fields(serde_json::to_value(ChannelMetrics::default()).expect("numbers"));
-        for field in channel {
-            let name = format!("channel_{field}");
-            assert!(CHANNEL.iter().any(|(shown, ..)| *shown == name), "{name}");
-        }
-    }
 }

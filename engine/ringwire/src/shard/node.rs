@@ -24,6 +24,7 @@ use ringwire_sync::ShardWaker;
 use crate::shard::clock::Clock;
 use crate::shard::directory::Directory;
 use crate::shard::error::ShardFault;
+use crate::shard::refusal_log::RefusalLog;
 use crate::shard::request::{Control, Mailbox, new_mailbox};
 
 /// Time the healthy shards get for goodbyes when another one failed.
@@ -46,6 +47,8 @@ pub(crate) struct Node {
     pub(crate) mailboxes: Vec<Arc<Mailbox>>,
     /// Who is connected.
     pub(crate) directory: Directory,
+    /// Who was refused and not told of yet.
+    pub(crate) refusals: RefusalLog,
     is_stopping: AtomicBool,
     /// By shard: its switch has nothing more to do, or never will.
     stopped: Box<[AtomicBool]>,
@@ -83,6 +86,7 @@ impl Node {
             channels: OnceLock::new(),
             mailboxes: (0..shards).map(|_| Arc::new(new_mailbox())).collect(),
             directory: Directory::new(),
+            refusals: RefusalLog::default(),
             is_stopping: AtomicBool::new(false),
             stopped: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             held_back: Default::default(),

@@ -1,6 +1,6 @@
 //! What other threads ask of a shard, and the mailbox in which they leave it.
 
-use ringwire_codec::ChannelId;
+use ringwire_codec::{ChannelId, NodeId};
 use ringwire_core::conn::ConnectionStatus;
 use ringwire_core::metrics::Metrics;
 use ringwire_core::peer::{PeerInfo, ShardId};
@@ -56,20 +56,20 @@ pub(crate) enum Control {
     Observe(LaneSender<Event>),
     /// Take what a thread sends by a way of its own.
     Inlet(NewInlet),
-    /// How are you? With or without your peers, of which there may be thousands.
-    Status(Detail, ReplySender<ShardStatus>),
+    /// How are you? Your counters, without your peers, of which there may be thousands.
+    Counters(ReplySender<ShardStatus>),
+    /// How are your peers? [`PEERS_PER_PAGE`] of them at most, those behind the id if there is one.
+    Peers(Option<NodeId>, ReplySender<Vec<PeerSnapshot>>),
 }
 
-/// How much of a shard's status is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Detail {
-    /// Its counters alone: as cheap with ten thousand peers as with none.
-    Counters,
-    /// Each of its peers as well.
-    Peers,
-}
+/// Peers that a shard tells of in one turn. It copies each, which takes a quarter of a millisecond for all
+/// of them in a development build (docs/decisions, 68).
+pub(crate) const PEERS_PER_PAGE: usize = 256;
 
-/// What one shard did so far, as of the turn in which it was asked.
+/// A peer and how its connection is.
+pub(crate) type PeerSnapshot = (PeerInfo, ConnectionStatus);
+
+/// What one shard did so far, as of the turn in which it was asked for its counters.
 #[derive(Clone, Debug)]
 pub struct ShardStatus {
     /// Which shard.
@@ -78,7 +78,8 @@ pub struct ShardStatus {
     pub metrics: Metrics,
     /// The figures each reactor shows: its name, their names and values.
     pub reactors: Vec<(String, Vec<(&'static str, u64)>)>,
-    /// Its peers and how their connections are.
+    /// Its peers and how their connections are, by id, if they were asked for: they are told some
+    /// hundred a turn, so each is as of one of the turns that followed.
     pub peers: Vec<(PeerInfo, ConnectionStatus)>,
     /// System calls that moved its bytes or waited for some. Of a ring one carries all that a turn of
     /// the shard has to do, so few per message mean full turns; without one each read and write is one.

@@ -24,9 +24,9 @@ use crate::shard::mesh::{Letter, Mesh};
 use crate::shard::migration::Departures;
 use crate::shard::node::Node;
 use crate::shard::queue_room::{LocalPeers, PeerEntry};
-use crate::shard::refusal_log::RefusalLog;
+use crate::shard::refusal_log::RefusalTeller;
 use crate::shard::replies::Replies;
-use crate::shard::request::{Control, Detail, Mailbox, ShardStatus};
+use crate::shard::request::{Control, Mailbox, PEERS_PER_PAGE, ShardStatus};
 use crate::shard::signing::{RemoteKey, Signing};
 use crate::shard::store::Store;
 use crate::shard::subscriptions::Subscriptions;
@@ -57,7 +57,7 @@ pub(super) struct Shell {
     replies: Replies,
     peers: LocalPeers,
     departures: Departures,
-    refusals: RefusalLog,
+    refusals: RefusalTeller,
     /// Kept between turns for its memory, as is `control`.
     completions: Vec<Completion>,
     control: Vec<Control>,
@@ -106,7 +106,7 @@ impl Shell {
             replies: Replies::default(),
             peers: LocalPeers::default(),
             departures: Departures::default(),
-            refusals: RefusalLog::default(),
+            refusals: RefusalTeller::default(),
             completions: Vec::new(),
             control: Vec::new(),
             leave_by: None,
@@ -289,10 +289,9 @@ impl Shell {
     /// Rings the alarms and fires the timers that are due.
     pub(super) fn take_timers(&mut self) -> bool {
         self.mailbox.alarms().ring(self.now.as_nanos());
-        let refusals = || self.switch.metrics().refusals;
-        if let Some((refused, reasons)) = self.refusals.take_due(self.now, refusals) {
-            let (engine, shard) = (self.node.number, self.shard.0);
-            tracing::info!(engine, shard, refused, %reasons, "connections refused in a minute");
+        if let Some((refused, reasons)) = self.refusals.take_due(self.now, &self.node.refusals) {
+            let engine = self.node.number;
+            tracing::info!(engine, refused, %reasons, "connections refused in a minute");
         }
         let due = self.switch.poll_timeout().is_some_and(|at| at <= self.now);
         if due {
@@ -315,7 +314,10 @@ impl Shell {
             }
             Control::Inlet(inlet) => self.inlets.add(inlet),
             Control::Observe(lane) => self.subscriptions.observe(lane),
-            Control::Status(detail, reply) => reply.send(self.status(detail)),
+            Control::Counters(reply) => reply.send(self.counters()),
+            Control::Peers(after, reply) => {
+                reply.send(self.switch.peers_after(self.now, after, PEERS_PER_PAGE));
+            }
         }
     }
 
@@ -327,15 +329,12 @@ impl Shell {
         self.leave_by = Some(self.now + within + STOP_GRACE);
     }
 
-    fn status(&self, detail: Detail) -> ShardStatus {
+    fn counters(&self) -> ShardStatus {
         ShardStatus {
             shard: self.shard,
             metrics: self.switch.metrics(),
             reactors: self.switch.reactor_counters(),
-            peers: match detail {
-                Detail::Counters => Vec::new(),
-                Detail::Peers => self.switch.peers(self.now),
-            },
+            peers: Vec::new(),
             system_calls: self.transport.system_calls(),
             refused_system_calls: self.transport.refused_system_calls(),
         }
@@ -360,6 +359,9 @@ impl Shell {
             worked = true;
             self.carry_out_one(output);
         }
+        let (node, switch) = (&self.node, &self.switch);
+        self.refusals
+            .hand_over(self.now, &node.refusals, || switch.refusals());
         worked
     }
 
@@ -417,7 +419,7 @@ impl Shell {
                     self.node.directory.remove(&entry);
                 }
             }
-            Event::ConnectionRefused { .. } => self.refusals.handle_refused(self.now),
+            Event::ConnectionRefused { .. } => self.refusals.handle_refused(),
             Event::Stopped => self.node.handle_stopped(self.shard),
             _ => {}
         }

@@ -118,7 +118,7 @@ impl Pair {
         });
         // The news that the peer is gone may overtake its last messages, within a turn of the shard;
         // a shard answers in a later one.
-        victim.node.engine.handle().status_blocking();
+        victim.node.engine.handle().counters_blocking();
         check_delivered(&mut victim.messages, trial, &case);
         match flip.toward {
             Toward::Listener => self.dialer.wait_removed(),

@@ -352,7 +352,7 @@ fn peers_that_stall_with_long_messages_stop_nobody_and_are_closed_for_who_waits(
     // budget, a favoured message on each shard, and what those on trial may have.
     let most = budget as u64 + 2 * (MESSAGE_BYTES_MAX as u64 + (1 << 20));
     let held = |arena: &Arena| -> u64 {
-        let shards = arena.node.engine.handle().status_blocking();
+        let shards = arena.node.engine.handle().counters_blocking();
         shards
             .iter()
             .map(|shard| shard.metrics.recv_held_bytes)

@@ -777,6 +777,13 @@ impl Reactor for Feeds {
         let unpublished = usize::from(!self.unpublished.is_empty());
         let behind = (self.outboxes.behind() + unpublished) as u64;
         figures.push(("feeds_peers_behind", behind));
+        let (origins_fed, peers_feeding) = self.conversation.feeding();
+        figures.extend([
+            ("feeds_origins_fed", origins_fed as u64),
+            ("feeds_peers_feeding", peers_feeding as u64),
+            ("feeds_held_bytes", self.conversation.held_bytes() as u64),
+            ("feeds_state_bytes", self.conversation.state_bytes() as u64),
+        ]);
         figures
     }
 }

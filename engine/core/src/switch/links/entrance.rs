@@ -191,7 +191,7 @@ impl Entrance {
         expected_id: Option<NodeId>,
     ) {
         let (direction, remote) = (names.direction, names.remote.clone());
-        let handshake = Handshake::new(expected_id, deadline(core));
+        let handshake = Handshake::new(expected_id, deadline(core), core.now());
         let key = links.insert(names, Stage::Handshake(handshake));
         if direction == Direction::Inbound {
             self.gate.begin_handshake(core.now(), key, &remote);
@@ -485,6 +485,8 @@ fn ask(
     // Whom a filter refuses is told so, with the keys that are kept here.
     if let Some(handshake) = link.handshake_mut() {
         handshake.ask(upgraded, deadline(core));
+        let took = core.now() - handshake.began();
+        core.count().handshake_time.record(took);
     }
     core.identity().filters().check_peer(&info)?;
     link.forget_attempt();

@@ -19,7 +19,11 @@ use crate::switch::message::{Pass, Ticket};
 use crate::time::{Deadline, Instant};
 
 /// A handshake.
-pub(crate) struct Handshake(State);
+pub(crate) struct Handshake {
+    state: State,
+    /// When TCP was up.
+    began: Instant,
+}
 
 enum State {
     /// TCP is up and no more: the handshake begins when its turn comes, because even the first
@@ -85,16 +89,24 @@ pub(crate) enum LastWord {
 
 impl Handshake {
     /// One of a link whose TCP connection is up.
-    pub(crate) fn new(expected_id: Option<NodeId>, deadline: Deadline) -> Self {
-        Handshake(State::Connected {
-            expected_id,
-            deadline,
-        })
+    pub(crate) fn new(expected_id: Option<NodeId>, deadline: Deadline, now: Instant) -> Self {
+        Handshake {
+            state: State::Connected {
+                expected_id,
+                deadline,
+            },
+            began: now,
+        }
+    }
+
+    /// When TCP was up.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
     }
 
     /// How far it has come.
     pub(crate) fn phase(&self) -> Phase {
-        match &self.0 {
+        match &self.state {
             State::Connected { .. } => Phase::Connected,
             State::Upgrading { .. } => Phase::Upgrading,
             State::Asking { .. } => Phase::Asking,
@@ -107,9 +119,9 @@ impl Handshake {
         if let State::Connected {
             expected_id,
             deadline,
-        } = self.0
+        } = self.state
         {
-            self.0 = State::Upgrading {
+            self.state = State::Upgrading {
                 upgrade: Box::new(upgrade(expected_id)),
                 has_received: false,
                 deadline,
@@ -121,7 +133,7 @@ impl Handshake {
     /// Whether it waits for its own turn after something came.
     pub(crate) fn has_received(&self) -> bool {
         matches!(
-            self.0,
+            self.state,
             State::Upgrading {
                 has_received: true,
                 ..
@@ -131,7 +143,7 @@ impl Handshake {
 
     /// Whether it can go on only when the remote says something.
     pub(crate) fn waits_for_remote(&self) -> bool {
-        match &self.0 {
+        match &self.state {
             State::Upgrading {
                 has_received,
                 upgrade,
@@ -143,7 +155,7 @@ impl Handshake {
 
     /// What the node's key is to sign for it, once.
     pub(crate) fn poll_challenge(&mut self) -> Option<[u8; CHALLENGE_BYTES]> {
-        match &mut self.0 {
+        match &mut self.state {
             State::Upgrading { upgrade, .. } => upgrade.poll_challenge(),
             _ => None,
         }
@@ -151,7 +163,7 @@ impl Handshake {
 
     /// Whether it waits for the node's key to sign.
     pub(crate) fn is_signing(&self) -> bool {
-        matches!(&self.0, State::Upgrading { upgrade, .. } if upgrade.is_signing())
+        matches!(&self.state, State::Upgrading { upgrade, .. } if upgrade.is_signing())
     }
 
     /// The node's key has signed: the handshake goes on in its next turn, with what came meanwhile.
@@ -160,7 +172,7 @@ impl Handshake {
             upgrade,
             has_received,
             ..
-        } = &mut self.0
+        } = &mut self.state
         {
             upgrade.handle_signature(signature);
             *has_received = true;
@@ -169,7 +181,7 @@ impl Handshake {
 
     /// Whether the remote has proven its key, and has been sent our NodeInfo.
     pub(crate) fn has_proven(&self) -> bool {
-        match &self.0 {
+        match &self.state {
             State::Connected { .. } => false,
             State::Upgrading { exchanging, .. } => *exchanging,
             State::Asking { .. } | State::Leaving { .. } => true,
@@ -178,7 +190,7 @@ impl Handshake {
 
     /// The step that was under way, should the socket end now.
     pub(crate) fn early_step(&self) -> EarlyStep {
-        match &self.0 {
+        match &self.state {
             State::Connected { .. } => EarlyStep::SecretConnection,
             State::Upgrading { upgrade, .. } => match upgrade.stage() {
                 UpgradeStage::SecretConnection => EarlyStep::SecretConnection,
@@ -190,7 +202,7 @@ impl Handshake {
 
     /// Who the remote is, once everything is known of it.
     pub(crate) fn remote_id(&self) -> Option<NodeId> {
-        match &self.0 {
+        match &self.state {
             State::Asking { upgraded, .. } | State::Leaving { upgraded, .. } => {
                 Some(upgraded.remote_id)
             }
@@ -200,7 +212,7 @@ impl Handshake {
 
     /// Its ticket, once it is admitted.
     pub(crate) fn ticket(&self) -> Option<Ticket> {
-        match &self.0 {
+        match &self.state {
             State::Leaving { pass, .. } => Some(pass.ticket),
             _ => None,
         }
@@ -208,7 +220,7 @@ impl Handshake {
 
     /// When it, or the coordinator's answer, must have come to its end.
     pub(crate) fn deadline_at(&self) -> Option<Instant> {
-        match &self.0 {
+        match &self.state {
             State::Connected { deadline, .. }
             | State::Upgrading { deadline, .. }
             | State::Asking { deadline, .. } => Some(deadline.at()),
@@ -218,7 +230,7 @@ impl Handshake {
 
     /// Whether its time is over. If not, its deadline may have been moved out.
     pub(crate) fn is_late(&mut self, now: Instant) -> bool {
-        match &mut self.0 {
+        match &mut self.state {
             State::Connected { deadline, .. }
             | State::Upgrading { deadline, .. }
             | State::Asking { deadline, .. } => deadline.has_passed(now),
@@ -228,7 +240,7 @@ impl Handshake {
 
     /// Bytes came; they are looked at in the link's turn.
     pub(crate) fn store(&mut self, chunk: Chunk, pool: &mut BufferPool) {
-        match &mut self.0 {
+        match &mut self.state {
             State::Upgrading {
                 upgrade,
                 has_received,
@@ -253,7 +265,7 @@ impl Handshake {
             has_received,
             exchanging,
             ..
-        } = &mut self.0
+        } = &mut self.state
         else {
             return Ok(None);
         };
@@ -268,7 +280,7 @@ impl Handshake {
 
     /// What it has to say next.
     pub(crate) fn poll_transmit(&mut self) -> Option<BytesMut> {
-        match &mut self.0 {
+        match &mut self.state {
             State::Upgrading { upgrade, .. } => upgrade.poll_transmit(),
             _ => None,
         }
@@ -276,20 +288,21 @@ impl Handshake {
 
     /// The coordinator is asked, and has until `deadline` to answer.
     pub(crate) fn ask(&mut self, upgraded: Box<Upgraded>, deadline: Deadline) {
-        self.0 = State::Asking { upgraded, deadline };
+        self.state = State::Asking { upgraded, deadline };
     }
 
     /// The same handshake with the coordinator's word that it may become a peer.
     pub(crate) fn admitted(self, pass: Pass) -> Self {
-        match self.0 {
-            State::Asking { upgraded, .. } => Handshake(State::Leaving { upgraded, pass }),
-            other => Handshake(other),
-        }
+        let state = match self.state {
+            State::Asking { upgraded, .. } => State::Leaving { upgraded, pass },
+            other => other,
+        };
+        Handshake { state, ..self }
     }
 
     /// What an admitted link takes along to its home.
     pub(crate) fn into_luggage(self) -> Option<(Box<Upgraded>, Pass)> {
-        match self.0 {
+        match self.state {
             State::Leaving { upgraded, pass } => Some((upgraded, pass)),
             _ => None,
         }
@@ -297,7 +310,7 @@ impl Handshake {
 
     /// What is still said to a remote that is refused for `reason`.
     pub(crate) fn last_word(&mut self, reason: &CloseReason) -> LastWord {
-        match &mut self.0 {
+        match &mut self.state {
             State::Asking { upgraded, .. } | State::Leaving { upgraded, .. } => {
                 let goodbye = seal_goodbye(upgraded, reason);
                 goodbye.map_or(LastWord::Nothing, LastWord::Goodbye)

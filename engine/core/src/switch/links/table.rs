@@ -17,6 +17,7 @@
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::time::Duration;
 
 use ringwire_codec::NodeId;
@@ -42,6 +43,8 @@ pub(crate) struct Links {
     by_id: BTreeMap<LinkId, PeerKey>,
     /// Links that are peers, by their authenticated id.
     peers: BTreeMap<NodeId, PeerKey>,
+    /// Links that are nobody's any more and wait for their last word to go out.
+    parting_count: usize,
     /// Links that want their turn in `run`, each once; see [`Link::is_past_handshake`].
     ready: VecDeque<PeerKey>,
     /// The same for links in their handshake.
@@ -81,6 +84,7 @@ impl Links {
             generation: slot.generation,
         };
         let link = slot.link.insert(link(key));
+        self.parting_count += usize::from(link.is_parting());
         self.by_id.insert(link.id(), key);
         key
     }
@@ -94,6 +98,7 @@ impl Links {
         let link = slot.link.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.index);
+        self.parting_count -= usize::from(link.is_parting());
         self.by_id.remove(&link.id());
         if let Some(peer) = link.peer() {
             self.peers.remove(&peer.info().id);
@@ -150,6 +155,17 @@ impl Links {
         self.peers.values().copied()
     }
 
+    /// At most `max` peers by ascending id, those behind `after`, or from the first on.
+    pub(crate) fn peers_after(
+        &self,
+        after: Option<NodeId>,
+        max: usize,
+    ) -> impl Iterator<Item = &Peer> + '_ {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let keys = self.peers.range((from, Bound::Unbounded)).take(max);
+        keys.filter_map(|(_, key)| self.peer(*key))
+    }
+
     /// Peers now.
     #[inline]
     pub(crate) fn peer_count(&self) -> usize {
@@ -170,13 +186,9 @@ impl Links {
         self.by_id.is_empty()
     }
 
-    /// Links that are not peers (yet).
+    /// Links that are not peers (yet). Asked with each look at the counters, so nothing is searched.
     pub(crate) fn upgrading_count(&self) -> usize {
-        let is_one = |key: &PeerKey| {
-            self.get(*key)
-                .is_some_and(|link| link.peer().is_none() && !link.is_parting())
-        };
-        self.keys().filter(is_one).count()
+        self.by_id.len() - self.peers.len() - self.parting_count
     }
 }
 
@@ -362,4 +374,34 @@ impl Links {
 /// Has the shell close a socket.
 pub(crate) fn close(core: &mut Core, link: LinkId) {
     core.put_out(Output::Close { link });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::peer::Direction;
+
+    #[test]
+    fn links_that_wait_for_their_last_word_are_no_handshakes() {
+        let names = |id| Names {
+            id: LinkId(id),
+            remote: SocketAddr::from(([10, 0, 0, 1], 1)).into(),
+            direction: Direction::Inbound,
+            attempt: None,
+        };
+        let mut links = Links::default();
+        let first = links.insert(names(1), Stage::Moving);
+        let second = links.insert(names(2), Stage::Moving);
+        assert_eq!(links.upgrading_count(), 2);
+        let link = links.remove(first).expect("it is there");
+        assert_eq!(links.upgrading_count(), 1);
+        let parting = links.insert_with(|key| link.parting(key, Transmit::new(), Instant::ZERO));
+        assert_eq!(links.upgrading_count(), 1);
+        links.remove(second);
+        assert_eq!((links.upgrading_count(), links.keys().count()), (0, 1));
+        links.remove(parting);
+        assert!(links.is_empty() && links.parting_count == 0);
+    }
 }

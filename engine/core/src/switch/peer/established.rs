@@ -6,10 +6,7 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-use ringwire_codec::ChannelId;
-
-use crate::conn::{MConnection, Upgraded};
+use crate::conn::{MConnection, Received, Upgraded};
 use crate::error::CloseReason;
 use crate::peer::{PeerInfo, PeerKey, RemoteAddr};
 use crate::reactor::Envelope;
@@ -105,7 +102,7 @@ fn add_peer(shard: &mut Shard, info: &PeerInfo) -> Result<(), CloseReason> {
 pub(crate) fn next_message(
     shard: &mut Shard,
     key: PeerKey,
-) -> Result<Option<(ChannelId, Bytes)>, CloseReason> {
+) -> Result<Option<Received>, CloseReason> {
     let Parts {
         core,
         links,
@@ -133,6 +130,9 @@ pub(crate) fn next_message(
         message,
         is_held_back,
     } = pulled;
+    if let Some(time) = peer.take_round_trip() {
+        core.count().round_trip_time.record(time);
+    }
     // The socket's end counts once everything that came before it was taken.
     if message.is_none()
         && !is_held_back
@@ -160,15 +160,20 @@ fn lost(link: &Link, now: Instant) -> Option<CloseReason> {
 pub(crate) fn receive(
     shard: &mut Shard,
     info: &PeerInfo,
-    channel: ChannelId,
-    message: Bytes,
+    received: Received,
 ) -> Result<(), CloseReason> {
+    let Received {
+        channel,
+        message,
+        at,
+    } = received;
     let Parts { core, .. } = shard.parts();
     let number = core.channels().number(channel);
     let number = number.expect("the connection checked the id");
     let counters = &mut core.count().channels[number];
     counters.received_messages += 1;
     counters.received_bytes += message.len() as u64;
+    core.note_received(number, at);
     let index = core.channels().owner_of(number);
     let outcome = call(shard, index, |reactor, cx| {
         reactor.filter_message(info, channel, &message)?;

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use ringwire_codec::ChannelId;
 
 use crate::buffer::{BufferPool, Chunk, Transmit};
-use crate::conn::{ConnError, ConnectionStatus, Goodbye, MConnection, Unfinished};
+use crate::conn::{ConnError, ConnectionStatus, Goodbye, MConnection, Received, Unfinished};
 use crate::error::{CloseReason, TrySendError};
 use crate::peer::PeerInfo;
 use crate::switch::message::Ticket;
@@ -59,7 +59,7 @@ struct Probe {
 
 /// What a look for the next message brought.
 pub(crate) struct Pulled {
-    pub(crate) message: Option<(ChannelId, Bytes)>,
+    pub(crate) message: Option<Received>,
     /// Whether there was one of a channel that takes none.
     pub(crate) is_held_back: bool,
 }
@@ -254,10 +254,11 @@ impl Peer {
     #[inline]
     pub(crate) fn try_send(
         &mut self,
+        now: Instant,
         channel: ChannelId,
         message: Bytes,
     ) -> Result<(), TrySendError> {
-        self.conn.try_send(channel, message)
+        self.conn.try_send(now, channel, message)
     }
 
     /// Whether a channel's queue takes another message.
@@ -288,6 +289,12 @@ impl Peer {
         pool: &mut BufferPool,
     ) -> Result<Option<Transmit>, ConnError> {
         self.conn.poll_transmit(now, pool)
+    }
+
+    /// Its write is done; see [`MConnection::handle_written`].
+    #[inline]
+    pub(crate) fn handle_written(&mut self, now: Instant, tell: impl FnMut(usize, Duration, u64)) {
+        self.conn.handle_written(now, tell);
     }
 
     // ---- its end ----------------------------------------------------------------------------
@@ -348,6 +355,12 @@ impl Peer {
     /// Seals our last word, if it reads such words.
     pub(crate) fn seal_goodbye(&mut self, goodbye: &Goodbye) -> Option<BytesMut> {
         self.conn.seal_goodbye(goodbye)
+    }
+
+    /// How long it took to answer a ping, if it did since this was asked last.
+    #[inline]
+    pub(crate) fn take_round_trip(&mut self) -> Option<Duration> {
+        self.conn.take_round_trip()
     }
 
     // ---- is it there? -----------------------------------------------------------------------

@@ -86,10 +86,10 @@ impl Sends {
         if !peer.info().has_channel(channel) {
             return Err(TrySendError::PeerLacksChannel(channel));
         }
-        let len = message.len();
+        let (now, len) = (core.now(), message.len());
         let counters = &mut core.count().channels[number];
         let sent = match self.budget.has_room(peer.queues().queued(), peers) {
-            true => peer.try_send(channel, message),
+            true => peer.try_send(now, channel, message),
             false => Err(TrySendError::Full(message)),
         };
         match sent {

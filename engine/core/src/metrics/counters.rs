@@ -8,6 +8,7 @@ use ringwire_codec::ChannelId;
 use serde::{Serialize, Serializer};
 
 use crate::error::{CloseReason, Reject};
+use crate::metrics::Histogram;
 
 /// Counters of one channel. Serialized, it is the counters alone: [`Metrics`] has the channel's id as
 /// their name.
@@ -30,6 +31,12 @@ pub struct ChannelMetrics {
     /// Messages now that wait for the channel's first subscriber, a gauge: at 1024, or 16 MiB, the
     /// channel's peers are read no more.
     pub waiting_for_subscriber: u64,
+    /// How long messages took from their place in a peer's queue until the kernel had taken their last
+    /// byte. A message that is sent to many peers counts at each.
+    pub send_time: Histogram,
+    /// How long messages took from the turn in which the kernel gave their last byte to the end of the
+    /// turn in which their reactor, or the queue of their subscriptions, had them.
+    pub receive_time: Histogram,
 }
 
 /// Connections that did not become peers, by reason.
@@ -94,6 +101,11 @@ pub struct Metrics {
     pub writes: u64,
     /// Panics of reactors that were contained.
     pub reactor_panics: u64,
+    /// How long handshakes took that brought a NodeInfo: from the accepted or connected socket to the
+    /// question whether it may become a peer.
+    pub handshake_time: Histogram,
+    /// How long peers took to answer pings.
+    pub round_trip_time: Histogram,
     /// Connections that did not become peers.
     #[serde(rename = "refused")]
     pub refusals: RefusalMetrics,
@@ -157,6 +169,42 @@ impl RefusalMetrics {
         .into_iter()
     }
 
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, more: &RefusalMetrics) {
+        for (counter, (_, more)) in self.counters_mut().into_iter().zip(more.by_reason()) {
+            *counter += more;
+        }
+    }
+
+    /// What was counted since these counters stood at `before`.
+    pub fn since(&self, before: &RefusalMetrics) -> RefusalMetrics {
+        let mut since = *self;
+        for (counter, (_, before)) in since.counters_mut().into_iter().zip(before.by_reason()) {
+            *counter = counter.saturating_sub(before);
+        }
+        since
+    }
+
+    /// The counters in the order of [`RefusalMetrics::by_reason`].
+    fn counters_mut(&mut self) -> [&mut u64; 10] {
+        let RefusalMetrics {
+            filtered,
+            duplicate,
+            myself,
+            node_info,
+            full,
+            crowded,
+            banned,
+            handshake,
+            timeout,
+            other,
+        } = self;
+        [
+            filtered, duplicate, myself, node_info, full, crowded, banned, handshake, timeout,
+            other,
+        ]
+    }
+
     fn counter_of(&mut self, reason: &CloseReason) -> &mut u64 {
         match reason {
             CloseReason::Handshake(_) => &mut self.handshake,
@@ -210,6 +258,13 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(metrics.refusals, expected);
+        let mut twice = expected;
+        twice.add(&expected);
+        assert_eq!(
+            (twice.crowded, twice.by_reason().map(|(_, n)| n).sum()),
+            (6, 12)
+        );
+        assert_eq!(twice.since(&expected), expected);
         assert_eq!(metrics.channels[0].channel, ChannelId(1));
     }
 }

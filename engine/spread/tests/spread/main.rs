@@ -1,0 +1,14 @@
+//! Gossip protocols on the model network: Ringwire's own among faults and liars, and those it is compared with.
+//!
+//! One program, so that a long test leaves no core idle and the crate is linked once.
+
+mod cat;
+mod crds;
+mod dog;
+mod gossipsub;
+mod large_payloads;
+mod liars;
+mod model;
+mod pbbt;
+mod plumtree;
+mod seeds;
