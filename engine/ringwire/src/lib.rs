@@ -30,6 +30,7 @@
 //! # Start a node, send and receive
 //!
 //! ```
+//! use std::net::SocketAddr;
 //! use std::time::Duration;
 //!
 //! use ringwire::bytes::Bytes;
@@ -42,7 +43,7 @@
 //! let node = || {
 //!     let config = Config {
 //!         network: "my-chain".into(),
-//!         listen_addrs: vec!["127.0.0.1:0".parse()?],
+//!         listen_addrs: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
 //!         ..Config::default()
 //!     };
 //!     Engine::builder(config).shards(1).channel(ChannelDescriptor::new(VOTES, 7)).start()
