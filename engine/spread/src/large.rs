@@ -3,11 +3,10 @@
 //! Payloads are real bytes: they are encoded, checked and decoded at each node, so a run takes as long as
 //! that does.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_gossip::coded::{Account, Encoder, ManifestId, SHARD_BYTES, Shard};
+use ringwire_gossip::coded::{Account, Encoder, ManifestId, OriginTag, Shard, shard_bytes_of};
 use ringwire_gossip::exchange::{Control, Exchange, ExchangeLimits, Figures, Output, TICK};
 
 use crate::machine::{Context, LinkId, Machine, Message, NodeIndex, Payload, Priority, Size};
@@ -63,8 +62,6 @@ pub struct LargeNode {
     numbers: Vec<(ManifestId, u32)>,
     ticks_at: Option<Duration>,
     up: Vec<LinkId>,
-    /// Shards that wait for the uplink.
-    waiting: VecDeque<(LinkId, Shard)>,
 }
 
 impl LargeNode {
@@ -76,11 +73,10 @@ impl LargeNode {
         };
         LargeNode {
             own: account(node),
-            exchange: Exchange::new(limits, account(node), seed as u16),
+            exchange: Exchange::new(limits, account(node), seed as u16, OriginTag(0)),
             numbers: Vec::new(),
             ticks_at: None,
             up: Vec::new(),
-            waiting: VecDeque::new(),
         }
     }
 
@@ -97,7 +93,6 @@ impl LargeNode {
                 Output::Control { to, message } => {
                     context.send(to, LargeMessage::Control(message));
                 }
-                Output::Shard { to, shard } => self.waiting.push_back((to, shard)),
                 Output::Deliver { manifest, .. } => context.deliver(manifest.seq() as u32),
                 Output::Blame { fault, .. } => unreachable!("all nodes are honest: {fault}"),
             }
@@ -112,13 +107,16 @@ impl LargeNode {
 
     /// Gives shards to their links, as many as can leave soon.
     fn send_waiting(&mut self, context: &mut Context<'_, LargeMessage>) {
-        while !self.waiting.is_empty() {
+        loop {
             let backlog = context.backlog(&self.up);
             if backlog > AHEAD_OF_LINE {
                 context.wake_at(context.now() + backlog - AHEAD_OF_LINE);
                 return;
             }
-            let (to, shard) = self.waiting.pop_front().expect("it is not empty");
+            let Some((to, shard)) = self.exchange.poll_shard() else {
+                return;
+            };
+            self.exchange.handle_left(to, 1);
             let number = self.number_of(shard.manifest());
             context.send(to, LargeMessage::Shard(shard, number));
         }
@@ -152,13 +150,14 @@ impl Machine for LargeNode {
         _rtt: Duration,
     ) {
         self.up.push(link);
+        self.exchange.advance(context.now());
         self.exchange.add_link(link, account(peer));
         self.drain(context);
     }
 
     fn handle_link_down(&mut self, context: &mut Context<'_, LargeMessage>, link: LinkId) {
         self.up.retain(|other| *other != link);
-        self.waiting.retain(|(to, _)| *to != link);
+        self.exchange.advance(context.now());
         self.exchange.remove_link(link);
         self.drain(context);
     }
@@ -169,6 +168,7 @@ impl Machine for LargeNode {
         link: LinkId,
         message: LargeMessage,
     ) {
+        self.exchange.advance(context.now());
         match message {
             LargeMessage::Control(message) => {
                 if let Control::Offer(manifest) = &message {
@@ -185,7 +185,9 @@ impl Machine for LargeNode {
 
     fn publish(&mut self, context: &mut Context<'_, LargeMessage>, payload: Payload) {
         let (bytes, seq) = (payload_bytes(payload), u64::from(payload.id));
-        let encoder = Encoder::new(self.own, seq, bytes, SHARD_BYTES);
+        self.exchange.advance(context.now());
+        let shard_bytes = shard_bytes_of(bytes.len());
+        let encoder = Encoder::new(self.own, seq, bytes, shard_bytes);
         let encoder = encoder.expect("the payload is large");
         self.note_number(encoder.id(), payload.id);
         self.exchange.publish(encoder);
@@ -193,6 +195,7 @@ impl Machine for LargeNode {
     }
 
     fn handle_timer(&mut self, context: &mut Context<'_, LargeMessage>) {
+        self.exchange.advance(context.now());
         if self.ticks_at.take_if(|at| *at <= context.now()).is_some() {
             self.exchange.tick();
         }

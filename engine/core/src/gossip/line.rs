@@ -119,6 +119,10 @@ impl Line {
         self.waiting.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

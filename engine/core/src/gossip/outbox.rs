@@ -133,6 +133,11 @@ impl Outbox {
         self.control.1.is_empty() && self.bodies.1.is_empty()
     }
 
+    /// Bodies that wait.
+    pub(super) fn bodies_len(&self) -> usize {
+        self.bodies.1.len()
+    }
+
     /// Bytes of bodies that wait.
     pub(super) fn bodies_bytes(&self) -> usize {
         self.bodies.1.bytes()

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     fn shard(manifest: u8, index: u16) -> Shard {
-        let id = ManifestId([manifest; 16]);
+        let id = ManifestId([manifest; 20]);
         Shard::new(id, 0, index, [].iter(), &[0; super::super::SHARD_BYTES_MIN])
     }
 
@@ -72,8 +72,8 @@ mod tests {
         for index in 0..=EARLY_PER_LINK_MAX as u16 {
             assert!(early.push(2, shard(2, index)));
         }
-        assert_eq!(early.take(ManifestId([1; 16])).len(), 1);
-        let kept = early.take(ManifestId([2; 16]));
+        assert_eq!(early.take(ManifestId([1; 20])).len(), 1);
+        let kept = early.take(ManifestId([2; 20]));
         let kept: Vec<_> = kept.iter().map(|(_, shard)| shard.index()).collect();
         assert_eq!(kept, [1, 2, 3, 4, 5, 6, 7, 8]);
     }
@@ -84,7 +84,7 @@ mod tests {
         for n in 0..=EARLY_MAX as u16 {
             early.push(n, shard(1, n));
         }
-        let kept = early.take(ManifestId([1; 16]));
+        let kept = early.take(ManifestId([1; 20]));
         assert_eq!(kept.len(), EARLY_MAX);
         assert_eq!(kept[0].0, 1, "the oldest is gone");
     }

@@ -19,8 +19,8 @@ use super::fault::Fault;
 pub const PAYLOAD_BYTES_MIN: usize = 128 * 1024 + 1;
 /// The longest payload, in bytes: 128 MiB.
 pub const PAYLOAD_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// The size of a shard unless the origin chooses another, in bytes: the proof is then below 1 % of
-/// it (docs/decisions/0063).
+/// The size of a shard of a payload above 2 MiB, unless the origin chooses another, in bytes: the proof is then
+/// below 1 % of it (docs/decisions/0063).
 pub const SHARD_BYTES: usize = 32 * 1024;
 /// The smallest shard, in bytes.
 pub const SHARD_BYTES_MIN: usize = 16 * 1024;
@@ -33,6 +33,18 @@ pub const ORIGINALS_MAX: u16 = 128;
 const SURPLUS_SHARE: u16 = 20;
 /// Surplus shards at least.
 const SURPLUS_MIN: u16 = 2;
+
+/// The size of a shard for a payload of so many bytes, unless the origin chooses another: the smallest with which one
+/// segment takes the payload, and never more than [`SHARD_BYTES`]. A shard waits at each hop until those before it have
+/// left, so a short payload comes sooner in small ones; in a long one that does not show, and proofs do.
+pub fn shard_bytes_of(length: usize) -> usize {
+    let is_short = length <= SHARD_BYTES_MIN * usize::from(ORIGINALS_MAX);
+    if is_short {
+        SHARD_BYTES_MIN
+    } else {
+        SHARD_BYTES
+    }
+}
 
 /// How one payload is cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -201,6 +213,13 @@ mod tests {
             let refused = Layout::new(length, SHARD_BYTES);
             assert!(matches!(refused, Err(Fault::Length { .. })), "{length}");
         }
+    }
+
+    #[test]
+    fn a_payload_of_up_to_2_mib_has_small_shards() {
+        assert_eq!(shard_bytes_of(PAYLOAD_BYTES_MIN), SHARD_BYTES_MIN);
+        assert_eq!(shard_bytes_of(2 << 20), SHARD_BYTES_MIN);
+        assert_eq!(shard_bytes_of((2 << 20) + 1), SHARD_BYTES);
     }
 
     #[test]

@@ -24,11 +24,38 @@ pub type Account = [u8; 32];
 pub const MANIFEST_BYTES: usize = 32 + 8 + 4 + 1 + 32;
 
 const ID_KEY: &[u8; 32] = b"ringwire gossip coded manifestid";
+const TAG_KEY: &[u8; 32] = b"ringwire gossip coded origin tag";
 
-/// What shards name their manifest by: the first 16 bytes of a keyed BLAKE3 of it. Shorter ids could be
-/// made to collide by an origin; honest nodes would then blame each other for its shards.
+/// Bytes of an [`OriginTag`].
+pub const ORIGIN_TAG_BYTES: usize = 4;
+
+/// Bytes of a [`ManifestId`].
+pub const MANIFEST_ID_BYTES: usize = ORIGIN_TAG_BYTES + 16;
+
+/// A short name of an origin: the first four bytes of a keyed BLAKE3 of it, little-endian. Origins may share one: it
+/// says which part of a node has the conversation about an origin, and nothing else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ManifestId(pub [u8; 16]);
+pub struct OriginTag(pub u32);
+
+impl OriginTag {
+    /// The tag of an origin. Costs one hash.
+    pub fn of(origin: &Origin) -> Self {
+        let hash = blake3::keyed_hash(TAG_KEY, origin);
+        OriginTag(u32::from_le_bytes(part(hash.as_bytes(), 0)))
+    }
+}
+
+/// What shards name their manifest by: the [`OriginTag`] of its origin, and the first 16 bytes of a keyed BLAKE3 of it.
+/// Shorter ids could be made to collide by an origin; honest nodes would then blame each other for its shards.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ManifestId(pub [u8; MANIFEST_ID_BYTES]);
+
+impl ManifestId {
+    /// The tag of the payload's origin, as the id says it.
+    pub fn tag(&self) -> OriginTag {
+        OriginTag(u32::from_le_bytes(part(&self.0, 0)))
+    }
+}
 
 /// What an origin says of a payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,10 +117,14 @@ impl Manifest {
         bytes
     }
 
-    /// What shards name it by. Costs one hash.
+    /// What shards name it by. Costs two hashes.
     pub fn id(&self) -> ManifestId {
         let hash = blake3::keyed_hash(ID_KEY, &self.encode());
-        ManifestId(part(hash.as_bytes(), 0))
+        let mut id = [0; MANIFEST_ID_BYTES];
+        let (tag, rest) = id.split_at_mut(ORIGIN_TAG_BYTES);
+        tag.copy_from_slice(&OriginTag::of(&self.origin).0.to_le_bytes());
+        rest.copy_from_slice(&hash.as_bytes()[..16]);
+        ManifestId(id)
     }
 
     /// Who made the payload.
@@ -181,6 +212,17 @@ mod tests {
                 "{exponent}"
             );
         }
+    }
+
+    #[test]
+    fn an_id_names_its_origin_and_payloads_of_one_origin_share_the_tag() {
+        let other = Manifest {
+            seq: 8,
+            ..manifest()
+        };
+        assert_eq!(manifest().id().tag(), OriginTag::of(&[1; 32]));
+        assert_eq!(other.id().tag(), manifest().id().tag());
+        assert_ne!(OriginTag::of(&[2; 32]), OriginTag::of(&[1; 32]));
     }
 
     #[test]

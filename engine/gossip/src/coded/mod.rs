@@ -53,9 +53,12 @@ pub use encoder::{Encoder, Encoding};
 pub use fault::{Blame, Fault};
 pub use layout::{
     Layout, ORIGINALS_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, SHARD_BYTES, SHARD_BYTES_MAX,
-    SHARD_BYTES_MIN, SegmentLayout,
+    SHARD_BYTES_MIN, SegmentLayout, shard_bytes_of,
 };
-pub use manifest::{Account, MANIFEST_BYTES, Manifest, ManifestId, Origin, fuzz_manifest};
+pub use manifest::{
+    Account, MANIFEST_BYTES, MANIFEST_ID_BYTES, Manifest, ManifestId, ORIGIN_TAG_BYTES, Origin,
+    OriginTag, fuzz_manifest,
+};
 pub use merkle::Hash;
 pub use quota::Limits;
 pub use segment::CodedSegment;

@@ -1,9 +1,9 @@
 //! [`Shard`]: one shard with the proof that it belongs to a manifest.
 //!
 //! ```text
-//!  0            16        18      20       21            21 + 32·hashes
+//!  0            20        22      24       25            25 + 32·hashes
 //!  ├─ manifest id ┼ segment ┼ index ┼ hashes ┼─ proof … ───┼─ data … ┤    integers little-endian
-//!       16            2         2       1        32 each      to the end
+//!       20            2         2       1        32 each      to the end
 //! ```
 //!
 //! The proof leads from the shard to its segment's root, and on to the manifest's. It is read where it
@@ -13,11 +13,15 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::fault::Fault;
 use super::layout::{SHARD_BYTES_MAX, SHARD_BYTES_MIN, SegmentLayout};
-use super::manifest::{Manifest, ManifestId};
+use super::manifest::{MANIFEST_ID_BYTES, Manifest, ManifestId};
 use super::merkle::{Hash, climb, leaf, path_len};
 
 /// Bytes of a shard's message before the proof.
-pub const SHARD_HEADER_BYTES: usize = 16 + 2 + 2 + 1;
+pub const SHARD_HEADER_BYTES: usize = MANIFEST_ID_BYTES + 2 + 2 + 1;
+
+const SEGMENT_AT: usize = MANIFEST_ID_BYTES;
+const INDEX_AT: usize = SEGMENT_AT + 2;
+const HASHES_AT: usize = INDEX_AT + 2;
 /// Most hashes of a proof: 8 from one of 256 leaves to its segment's root, 6 from there on among 64
 /// segments.
 pub const PROOF_MAX: usize = 8 + 6;
@@ -40,7 +44,7 @@ impl Shard {
         if got < SHARD_HEADER_BYTES {
             return Err(truncated("shard header", SHARD_HEADER_BYTES));
         }
-        let hashes = usize::from(wire[20]);
+        let hashes = usize::from(wire[HASHES_AT]);
         if hashes > PROOF_MAX {
             let (got, needed) = (hashes, PROOF_MAX);
             return Err(Fault::ProofLength { got, needed });
@@ -76,7 +80,7 @@ impl Shard {
             wire.put_slice(hash);
             hashes += 1;
         }
-        wire[20] = hashes;
+        wire[HASHES_AT] = hashes;
         wire.put_slice(data);
         Shard {
             wire: wire.freeze(),
@@ -90,17 +94,18 @@ impl Shard {
 
     /// The manifest that it says it belongs to.
     pub fn manifest(&self) -> ManifestId {
-        ManifestId(self.wire[..16].try_into().expect("16 bytes of the header"))
+        let id = self.wire.first_chunk();
+        ManifestId(*id.expect("a header begins with an id"))
     }
 
     /// Which segment of the payload.
     pub fn segment(&self) -> u16 {
-        u16::from_le_bytes([self.wire[16], self.wire[17]])
+        u16::from_le_bytes([self.wire[SEGMENT_AT], self.wire[SEGMENT_AT + 1]])
     }
 
     /// Which shard of the segment; originals first.
     pub fn index(&self) -> u16 {
-        u16::from_le_bytes([self.wire[18], self.wire[19]])
+        u16::from_le_bytes([self.wire[INDEX_AT], self.wire[INDEX_AT + 1]])
     }
 
     /// The shard itself.
@@ -109,7 +114,7 @@ impl Shard {
     }
 
     fn data_at(&self) -> usize {
-        SHARD_HEADER_BYTES + 32 * usize::from(self.wire[20])
+        SHARD_HEADER_BYTES + 32 * usize::from(self.wire[HASHES_AT])
     }
 
     fn proof(&self) -> impl ExactSizeIterator<Item = &Hash> {

@@ -301,13 +301,13 @@ fn a_shard_of_another_payload_or_place_is_the_peers_fault() {
             .unwrap()
             .verify(ours.id(), ours.manifest())
     };
-    assert_eq!(with(18, 5).unwrap_err(), Fault::Proof);
+    assert_eq!(with(22, 5).unwrap_err(), Fault::Proof);
     assert!(matches!(
-        with(18, 18),
+        with(22, 18),
         Err(Fault::Index { got: 18, count: 18 })
     ));
     assert!(matches!(
-        with(16, 1),
+        with(20, 1),
         Err(Fault::Segment { got: 1, count: 1 })
     ));
     let mut decoder = opened(&ours);
@@ -349,7 +349,7 @@ fn a_proof_or_shard_too_long_or_too_short_is_refused_before_it_is_hashed() {
     ));
     assert!(matches!(cut(wire.len() - 1), Fault::ShardBytes { .. }));
     let mut long = wire.to_vec();
-    long[20] = PROOF_MAX as u8 + 1;
+    long[SHARD_HEADER_BYTES - 1] = PROOF_MAX as u8 + 1;
     let refused = Shard::decode(long.into()).unwrap_err();
     assert!(matches!(
         refused,

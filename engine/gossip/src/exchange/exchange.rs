@@ -6,12 +6,16 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::link::{ASKED_MAX, Link};
-use super::message::Control;
+use super::message::{Control, Times};
 use super::payload::{Late, Payload, Segment};
+use super::queue::{Entry, Queue};
 use super::shard_set::ShardSet;
+use super::stripes::{STRIPES, Stripe, Stripes};
+use super::tree::{Ask, Heard, Pace};
+use super::trees::Trees;
 use crate::coded::{
     Account, Blame, CodedSegment, Decoder, Encoder, Fault, Inserted, Limits, Manifest, ManifestId,
-    Opened, Origin, Shard,
+    Opened, Origin, OriginTag, Shard,
 };
 
 /// How often [`Exchange::tick`] is to be called.
@@ -27,6 +31,13 @@ const OFFERS_MAX: u8 = 12;
 const ASKED_AT_ONCE: usize = 4;
 /// Shards that the origin shows at once to a neighbour that has come to a stop.
 const SHOWN_AT_ONCE: usize = 16;
+
+/// Ticks after a payload is whole until its times are compared: by then most neighbours have it, too.
+const LEARN_TICKS: u64 = 4;
+/// Ticks after a payload is whole in which shards of it may still be on their way to neighbours.
+const FRESH_TICKS: u64 = 20;
+/// What a way there and back is taken for where it was not measured.
+const RTT_UNKNOWN: Duration = Duration::from_millis(200);
 
 /// Bounds of an [`Exchange`]'s memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,13 +69,6 @@ pub enum Output<L> {
         to: L,
         /// What.
         message: Control,
-    },
-    /// Send a shard.
-    Shard {
-        /// To whom.
-        to: L,
-        /// Which.
-        shard: Shard,
     },
     /// A payload is whole. Comes once for each.
     Deliver {
@@ -105,6 +109,10 @@ pub struct Figures {
     pub given_up: u64,
     /// Times a neighbour stalled.
     pub stalls: u64,
+    /// Shards asked for.
+    pub asked: u64,
+    /// Stripes whose feed kept back what it should have sent.
+    pub strikes: u64,
 }
 
 /// The conversation about large payloads. `L` names a link to a neighbour.
@@ -114,8 +122,19 @@ pub struct Exchange<L> {
     own: Origin,
     /// Where this node begins to count shards, so that neighbours ask for different ones.
     start: u16,
+    /// What probes of this node are answered under.
+    tag: OriginTag,
+    now: Duration,
     decoder: Decoder<L>,
     links: BTreeMap<L, Link>,
+    trees: Trees<L>,
+    /// Shards that wait to be sent.
+    queue: Queue<L>,
+    /// The last shard that was looked up: it goes to several neighbours, one after the other.
+    last: Option<Shard>,
+    /// Whole payloads whose times are to be compared, and at which tick.
+    unlearned: VecDeque<(u64, ManifestId)>,
+    probes: u32,
     payloads: BTreeMap<ManifestId, Payload<L>>,
     /// Whole payloads, oldest first.
     kept: VecDeque<ManifestId>,
@@ -131,12 +150,19 @@ pub struct Exchange<L> {
 
 impl<L: Copy + Ord> Exchange<L> {
     /// An exchange without neighbours, of a node whose payloads name `own` as their origin. `start` is
-    /// any number that differs from node to node.
-    pub fn new(limits: ExchangeLimits, own: Origin, start: u16) -> Self {
+    /// any number that differs from node to node. Answers to its probes come back under `tag`.
+    pub fn new(limits: ExchangeLimits, own: Origin, start: u16, tag: OriginTag) -> Self {
         Exchange {
             limits,
             own,
             start,
+            tag,
+            now: Duration::ZERO,
+            trees: Trees::new(),
+            queue: Queue::new(),
+            last: None,
+            unlearned: VecDeque::new(),
+            probes: 0,
             decoder: Decoder::new(limits.decoder),
             links: BTreeMap::new(),
             payloads: BTreeMap::new(),
@@ -155,6 +181,25 @@ impl<L: Copy + Ord> Exchange<L> {
         self.output.pop_front()
     }
 
+    /// The shard that is to be sent next, and to whom, among links with fewer than
+    /// [`AHEAD_MAX`](super::AHEAD_MAX) shards on their way out of the node. To be drained whenever a link may have room,
+    /// and after all of [`Exchange::poll_output`].
+    pub fn poll_shard(&mut self) -> Option<(L, Shard)> {
+        while let Some((to, entry)) = self.queue.pop() {
+            if let Some(shard) = self.look_up(to, entry) {
+                self.figures.sent += 1;
+                return Some((to, shard));
+            }
+            self.queue.handle_left(to, 1);
+        }
+        None
+    }
+
+    /// So many shards from [`Exchange::poll_shard`] have left the node for a link, or were left out.
+    pub fn handle_left(&mut self, link: L, count: usize) {
+        self.queue.handle_left(link, count);
+    }
+
     /// What was counted.
     pub fn figures(&self) -> Figures {
         self.figures
@@ -162,7 +207,10 @@ impl<L: Copy + Ord> Exchange<L> {
 
     /// Whether there is nothing that time changes: no payload under way and nobody to offer one to.
     pub fn is_idle(&self) -> bool {
-        self.decoder.is_empty() && self.silent.is_empty() && !self.has_unfinished_neighbours()
+        self.decoder.is_empty()
+            && self.silent.is_empty()
+            && self.unlearned.is_empty()
+            && !self.has_unfinished_neighbours()
     }
 
     /// Bytes of memory set aside for what is under way, and taken by what is kept.
@@ -172,12 +220,18 @@ impl<L: Copy + Ord> Exchange<L> {
 
     // ---- what it is told ----------------------------------------------------------------------
 
+    /// The moment at which all happens that is told next, counted from any fixed one.
+    pub fn advance(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+    }
+
     /// There is a neighbour; it is offered what is here, and pays for what it brings: nobody checks who made
     /// a payload.
     pub fn add_link(&mut self, link: L, account: Account) {
         if self.links.insert(link, Link::new(account)).is_some() {
             return;
         }
+        self.probe(link);
         let offered = self.payloads.iter().filter(|(_, one)| one.is_offered());
         let ids: Vec<_> = offered.map(|(id, _)| *id).collect();
         for id in ids {
@@ -190,10 +244,10 @@ impl<L: Copy + Ord> Exchange<L> {
     pub fn remove_link(&mut self, link: L) {
         self.links.remove(&link);
         self.silent.retain(|(_, silent), _| *silent != link);
+        self.trees.remove_link(link);
+        self.queue.remove_link(link);
         for payload in self.payloads.values_mut() {
-            for segment in payload.segments_mut() {
-                segment.remove_link(link);
-            }
+            payload.remove_link(link);
         }
         self.ask_for_all();
     }
@@ -209,7 +263,7 @@ impl<L: Copy + Ord> Exchange<L> {
         self.payloads.insert(id, Payload::published(encoder));
         self.keep(id);
         self.offer_to_others(id);
-        self.show_parts(id);
+        self.push_to_roots(id);
         true
     }
 
@@ -222,44 +276,107 @@ impl<L: Copy + Ord> Exchange<L> {
             Control::Offer(manifest) => self.handle_offer(from, manifest),
             Control::Have(id, segment, set) => self.handle_have(from, id, segment, &set),
             Control::Want(id, segment, set) => self.handle_want(from, id, segment, &set),
+            Control::Times(id, times) => self.handle_times(from, id, times),
+            Control::Feed { origin, begin, end } => self.handle_feed(from, &origin, begin, end),
+            Control::Grant { origin, yes, no } => self.handle_grant(from, origin, yes, no),
+            Control::Probe(tag, nonce) => self.say(from, Control::Echo(tag, nonce)),
+            Control::Echo(_, nonce) => {
+                if let Some(link) = self.links.get_mut(&from) {
+                    link.handle_echo(self.now, nonce);
+                }
+            }
         }
     }
 
-    /// A neighbour sent a shard.
+    /// A neighbour sent a shard: one that it was asked for, or that it feeds.
     pub fn handle_shard(&mut self, from: L, shard: Shard) {
-        let (id, index) = (shard.manifest(), shard.segment());
-        let segment = self.payloads.get_mut(&id);
-        let segment = segment.and_then(|payload| payload.segment_mut(index));
-        let answer = segment.and_then(|segment| segment.handle_answer(from, shard.index()));
-        let Some(Late(is_late)) = answer else {
+        let (id, at, index) = (shard.manifest(), shard.segment(), shard.index());
+        if !self.payloads.contains_key(&id) {
+            return self.handle_early(from, shard);
+        }
+        let feeds = self.feeds(from, id, Stripe::of(index));
+        let payload = self.payloads.get_mut(&id).expect("it was just there");
+        payload.handle_word(from);
+        let Some(segment) = payload.segment_mut(at) else {
             self.figures.unasked += 1;
             return;
         };
-        if let (false, Some(link)) = (is_late, self.links.get_mut(&from)) {
+        let answer = segment.handle_answer(from, index);
+        if answer == Some(Late(false))
+            && let Some(link) = self.links.get_mut(&from)
+        {
             link.handle_shard();
         }
-        self.take(from, shard);
-        self.ask_for_all();
+        if answer.is_none() {
+            if !feeds {
+                self.figures.unasked += 1;
+                return;
+            }
+            segment.handle_pushed(from, index);
+        }
+        // What is here already is not even hashed.
+        if segment.holds(index) {
+            self.figures.surplus += 1;
+        } else {
+            self.take(from, shard);
+        }
+        if answer.is_some() {
+            self.ask_for_all();
+        }
     }
 
-    /// Announces what has come since the last call. To be called once per turn.
+    /// A shard whose manifest has not come: they travel in different lanes. It is looked at when that is here.
+    fn handle_early(&mut self, from: L, shard: Shard) {
+        let is_kept = self.links.contains_key(&from)
+            && matches!(self.decoder.insert(from, shard), Ok(Inserted::Early));
+        self.figures.unasked += u64::from(!is_kept);
+    }
+
+    /// Whether a neighbour may send shards of a stripe unasked: its feed, and the origin itself.
+    fn feeds(&self, from: L, id: ManifestId, stripe: Stripe) -> bool {
+        let (Some(payload), Some(link)) = (self.payloads.get(&id), self.links.get(&from)) else {
+            return false;
+        };
+        let origin = payload.manifest().origin();
+        let tree = self.trees.find(&origin);
+        link.account() == origin || tree.is_some_and(|tree| tree.feed(stripe) == Some(from))
+    }
+
+    /// Announces what has come since the last call. To be called once per turn. What comes by feeds is announced when
+    /// its segment is whole, and in each tick: everybody waits for feeds of their own.
     pub fn announce(&mut self) {
-        let links: Vec<L> = self.links.keys().copied().collect();
         for (id, index) in std::mem::take(&mut self.fresh) {
             self.offer_to_others(id);
-            let Some(payload) = self.payloads.get_mut(&id) else {
-                continue;
-            };
-            let Some(segment) = payload.segment_mut(index) else {
-                continue;
-            };
-            let held = segment.held();
-            for &to in &links {
-                let set = segment.show(to, &held);
-                if !set.is_empty() {
-                    let message = Control::Have(id, index, set);
-                    self.output.push_back(Output::Control { to, message });
-                }
+            if self.is_announced_at_once(id, index) {
+                self.announce_segment(id, index);
+            } else {
+                self.fresh.insert((id, index));
+            }
+        }
+    }
+
+    fn is_announced_at_once(&self, id: ManifestId, index: u16) -> bool {
+        let Some(payload) = self.payloads.get(&id) else {
+            return true;
+        };
+        let tree = self.trees.find(&payload.manifest().origin());
+        let is_whole = payload.segment(index).is_none_or(Segment::is_whole);
+        is_whole || tree.is_none_or(|tree| !tree.is_learned())
+    }
+
+    fn announce_segment(&mut self, id: ManifestId, index: u16) {
+        let Some(payload) = self.payloads.get_mut(&id) else {
+            return;
+        };
+        let Some(segment) = payload.segment_mut(index) else {
+            return;
+        };
+        let held = segment.held();
+        for &to in self.links.keys() {
+            let set = segment.show(to, &held);
+            if !set.is_empty() {
+                let message = Control::Have(id, index, set);
+                self.output.push_back(Output::Control { to, message });
             }
         }
     }
@@ -267,7 +384,12 @@ impl<L: Copy + Ord> Exchange<L> {
     /// A [`TICK`] has gone by.
     pub fn tick(&mut self) {
         self.ticks += 1;
+        for (id, index) in std::mem::take(&mut self.fresh) {
+            self.announce_segment(id, index);
+        }
+        self.find_quiet();
         self.find_stalls();
+        self.learn();
         if self.ticks.is_multiple_of(SWEEP_TICKS) {
             self.show_more();
             for id in self.decoder.sweep() {
@@ -286,6 +408,7 @@ impl<L: Copy + Ord> Exchange<L> {
         let id = manifest.id();
         self.silent.remove(&(id, from));
         if let Some(payload) = self.payloads.get_mut(&id) {
+            payload.handle_word(from);
             // It may never hear of it otherwise: who has everything is announced nothing.
             if payload.is_whole() {
                 let all = payload.segments_mut().next().map(|first| first.held());
@@ -300,10 +423,13 @@ impl<L: Copy + Ord> Exchange<L> {
         };
         match self.decoder.open(manifest, account) {
             Ok(Opened::Known) => {}
-            Ok(Opened::New { given_up, .. }) => {
+            Ok(Opened::New { given_up, early }) => {
                 self.figures.given_up += given_up.len() as u64;
                 given_up.into_iter().for_each(|id| self.forget(id));
                 self.payloads.insert(id, Payload::new(manifest, Some(from)));
+                for (link, shard) in early {
+                    self.handle_shard(link, shard);
+                }
             }
             // It is offered again; by then there may be room.
             Err(_) => self.figures.refused += 1,
@@ -348,7 +474,8 @@ impl<L: Copy + Ord> Exchange<L> {
             let payload = self.payloads.get_mut(&id);
             let segments = payload.into_iter().flat_map(Payload::segments_mut);
             for (set, index) in segments.map(|one| (one.shown(to), one.place().index())) {
-                if !set.is_empty() {
+                // What waits to be pushed is not to be asked for.
+                if !set.is_empty() && !self.queue.has_segment(id, index) {
                     let message = Control::Have(id, index, set);
                     self.output.push_back(Output::Control { to, message });
                 }
@@ -372,26 +499,6 @@ impl<L: Copy + Ord> Exchange<L> {
         }
     }
 
-    /// Shows each neighbour its part of a payload that was published here.
-    fn show_parts(&mut self, id: ManifestId) {
-        let links: Vec<_> = self.links.keys().copied().collect();
-        let payload = self.payloads.get_mut(&id);
-        for segment in payload.into_iter().flat_map(Payload::segments_mut) {
-            let index = segment.place().index();
-            let pushed = ShardSet::first(segment.place().pushed());
-            for (part, &to) in links.iter().enumerate() {
-                // Another neighbour begins in each segment, so that no one has less of all of them.
-                let first = (part + usize::from(index)) % links.len();
-                let set = pushed.iter().skip(first).step_by(links.len()).collect();
-                let set = segment.show(to, &set);
-                if !set.is_empty() {
-                    let message = Control::Have(id, index, set);
-                    self.output.push_back(Output::Control { to, message });
-                }
-            }
-        }
-    }
-
     /// Shows more of what was published here to neighbours that have come to a stop.
     fn show_more(&mut self) {
         let links: Vec<_> = self.links.keys().copied().collect();
@@ -400,6 +507,10 @@ impl<L: Copy + Ord> Exchange<L> {
                 continue;
             }
             for segment in payload.segments_mut() {
+                // Nobody has come to a stop while shards of it have not left.
+                if self.queue.has_segment(*id, segment.place().index()) {
+                    continue;
+                }
                 for &to in &links {
                     let more = segment.more_for(to, SHOWN_AT_ONCE);
                     let set = segment.show(to, &more);
@@ -423,8 +534,11 @@ impl<L: Copy + Ord> Exchange<L> {
 
     fn handle_have(&mut self, from: L, id: ManifestId, segment: u16, set: &ShardSet) {
         self.silent.remove(&(id, from));
-        let payload = self.payloads.get_mut(&id);
-        if let Some(segment) = payload.and_then(|payload| payload.segment_mut(segment)) {
+        let Some(payload) = self.payloads.get_mut(&id) else {
+            return;
+        };
+        payload.handle_word(from);
+        if let Some(segment) = payload.segment_mut(segment) {
             segment.handle_have(from, set);
             self.ask(id);
         }
@@ -439,16 +553,8 @@ impl<L: Copy + Ord> Exchange<L> {
             return;
         };
         let granted = segment.handle_want(from, set, ASKED_MAX);
-        let is_whole = segment.is_whole();
         for shard in granted.iter() {
-            let shard = match is_whole {
-                true => payload.coded_shard(index, shard),
-                false => self.decoder.shard(id, index, shard).cloned(),
-            };
-            if let Some(shard) = shard {
-                self.figures.sent += 1;
-                self.output.push_back(Output::Shard { to: from, shard });
-            }
+            self.queue.push(from, entry(id, index, shard));
         }
     }
 
@@ -464,16 +570,30 @@ impl<L: Copy + Ord> Exchange<L> {
         let Some(payload) = self.payloads.get_mut(&id).filter(|one| !one.is_whole()) else {
             return;
         };
-        for segment in payload.segments_mut() {
+        let origin = payload.manifest().origin();
+        let neighbours = self.links.len();
+        for segment in payload.segments_mut().filter(|one| !one.is_whole()) {
+            let tree = self.trees.find(&origin);
+            let fed = tree.map_or_else(Stripes::default, |tree| tree.fed());
+            let expected = segment.expected(fed);
             let mut wanted = BTreeMap::new();
             // Who has stalled is asked for what nobody else can be asked for.
             for is_slow in [false, true] {
                 let links = self.links.iter_mut();
                 let mut links: Vec<_> = links.filter(|link| link.1.is_slow() == is_slow).collect();
-                ask_in_turn(segment, &mut links, self.start, &mut wanted);
+                ask_in_turn(segment, &mut links, self.start, &expected, &mut wanted);
             }
             let index = segment.place().index();
             for (to, set) in wanted {
+                self.figures.asked += set.len() as u64;
+                let tree = self.trees.plant(origin, self.ticks);
+                let stripes = set.iter().map(Stripe::of).collect();
+                let begin = tree.join(to, stripes, neighbours, self.ticks);
+                if !begin.is_empty() {
+                    let end = Stripes::default();
+                    let message = Control::Feed { origin, begin, end };
+                    self.output.push_back(Output::Control { to, message });
+                }
                 let message = Control::Want(id, index, set);
                 self.output.push_back(Output::Control { to, message });
             }
@@ -506,10 +626,17 @@ impl<L: Copy + Ord> Exchange<L> {
 
     fn hold(&mut self, id: ManifestId, segment: u16, index: u16) {
         self.fresh.insert((id, segment));
-        let payload = self.payloads.get_mut(&id);
-        if let Some(segment) = payload.and_then(|payload| payload.segment_mut(segment)) {
-            segment.hold(index);
-        }
+        let Some(payload) = self.payloads.get_mut(&id) else {
+            return;
+        };
+        let Some(place) = payload.segment_mut(segment) else {
+            return;
+        };
+        place.hold(index);
+        let is_original = index < place.place().originals();
+        let stripe = is_original.then(|| Stripe::of(index));
+        payload.arrivals_mut().note(self.now, stripe);
+        self.pass_on(id, segment);
     }
 
     fn complete(&mut self, id: ManifestId, coded: CodedSegment) {
@@ -517,14 +644,20 @@ impl<L: Copy + Ord> Exchange<L> {
         let index = coded.layout().index();
         self.fresh.insert((id, index));
         let payload = self.payloads.get_mut(&id);
-        let Some(segment) = payload.and_then(|payload| payload.segment_mut(index)) else {
+        let Some(payload) = payload else { return };
+        let Some(segment) = payload.segment_mut(index) else {
             return;
         };
+        let originals = ShardSet::first(segment.place().originals());
+        let missing = originals.without(&segment.held());
         for (link, count) in segment.complete(coded) {
             if let Some(link) = self.links.get_mut(&link) {
                 link.take_back(count);
             }
         }
+        payload.arrivals_mut().note(self.now, None);
+        payload.arrivals_mut().complete(self.now, &missing);
+        self.pass_on(id, index);
     }
 
     fn deliver(&mut self, from: L, id: ManifestId, payload: Bytes) {
@@ -538,6 +671,232 @@ impl<L: Copy + Ord> Exchange<L> {
             payload,
         });
         self.keep(id);
+        self.tell_times(id);
+    }
+
+    // ---- stripes ------------------------------------------------------------------------------
+
+    /// Sends each shard of what was published here to the root of its stripe; of each round of stripes those that have
+    /// the longest way first.
+    fn push_to_roots(&mut self, id: ManifestId) {
+        let Some(payload) = self.payloads.get_mut(&id) else {
+            return;
+        };
+        let rtt = |link: &L| {
+            self.links
+                .get(link)
+                .and_then(Link::rtt)
+                .unwrap_or(RTT_UNKNOWN)
+        };
+        let mut near: Vec<_> = self.links.keys().copied().collect();
+        near.sort_by_key(rtt);
+        let tree = self.trees.plant(payload.manifest().origin(), self.ticks);
+        let roots = tree.plant(&near);
+        for segment in payload.segments_mut() {
+            let at = segment.place().index();
+            let shards = (0..segment.place().pushed()).filter_map(|index| {
+                let root = roots[Stripe::of(index).index()]?;
+                Some((
+                    index / STRIPES as u16,
+                    std::cmp::Reverse(rtt(&root)),
+                    index,
+                    root,
+                ))
+            });
+            let mut shards: Vec<_> = shards.collect();
+            shards.sort_unstable();
+            for (_, _, index, root) in shards {
+                if segment.push(root, index) {
+                    self.queue.push(root, entry(id, at, index));
+                }
+            }
+        }
+    }
+
+    /// Sends what has come of a segment to the children of its stripes.
+    fn pass_on(&mut self, id: ManifestId, at: u16) {
+        let Some(payload) = self.payloads.get_mut(&id) else {
+            return;
+        };
+        let origin = payload.manifest().origin();
+        let (Some(tree), Some(segment)) = (self.trees.find(&origin), payload.segment_mut(at))
+        else {
+            return;
+        };
+        for index in segment.begin_passing_on().iter() {
+            for child in tree.children(Stripe::of(index)) {
+                if segment.push(*child, index) {
+                    self.queue.push(*child, entry(id, at, index));
+                }
+            }
+        }
+    }
+
+    /// The shard of an entry, unless its receiver has it by now or it is here no more.
+    fn look_up(&mut self, to: L, entry: Entry) -> Option<Shard> {
+        let payload = self.payloads.get_mut(&entry.id)?;
+        let segment = payload.segment(entry.segment)?;
+        if segment.is_at(to, entry.index) {
+            return None;
+        }
+        let is_last = |last: &&Shard| {
+            (last.manifest(), last.segment(), last.index())
+                == (entry.id, entry.segment, entry.index)
+        };
+        if self.last.as_ref().filter(is_last).is_none() {
+            self.last = match segment.is_whole() {
+                true => payload.coded_shard(entry.segment, entry.index),
+                false => self
+                    .decoder
+                    .shard(entry.id, entry.segment, entry.index)
+                    .cloned(),
+            };
+        }
+        self.last.clone()
+    }
+
+    /// A payload is whole: neighbours hear when its stripes came.
+    fn tell_times(&mut self, id: ManifestId) {
+        let Some(payload) = self.payloads.get_mut(&id) else {
+            return;
+        };
+        payload.set_whole_at(self.ticks);
+        self.unlearned.push_back((self.ticks + LEARN_TICKS, id));
+        let ages = payload
+            .arrivals()
+            .stripes()
+            .map(|at| self.now.saturating_sub(at));
+        let tree = self.trees.find(&payload.manifest().origin());
+        let message = Control::Times(id, Times::new(tree.map_or(0, |tree| tree.load()), ages));
+        for &to in self.links.keys() {
+            self.output.push_back(Output::Control { to, message });
+        }
+    }
+
+    fn handle_times(&mut self, from: L, id: ManifestId, times: Times) {
+        if let Some(payload) = self.payloads.get_mut(&id) {
+            payload.handle_word(from);
+            payload.handle_times(self.now, from, times);
+        }
+    }
+
+    /// Looks for better feeds after payloads that have been whole for a while.
+    fn learn(&mut self) {
+        while let Some((_, id)) = self.unlearned.pop_front_if(|(tick, _)| *tick <= self.ticks) {
+            let Some(payload) = self.payloads.get(&id) else {
+                continue;
+            };
+            let heard = payload.times().filter_map(|(link, at, times)| {
+                let rtt = self.links.get(&link)?.rtt().unwrap_or(RTT_UNKNOWN);
+                Some(Heard {
+                    link,
+                    at: times.ages().map(|age| at.saturating_sub(age)),
+                    children: times.children.into(),
+                    rtt,
+                })
+            });
+            let heard: Vec<_> = heard.collect();
+            let layout = payload.manifest().layout();
+            let pace = Pace {
+                per_shard: payload.arrivals().per_shard(),
+                stripe_shards: (layout.padded_bytes() / layout.shard_bytes()).div_ceil(STRIPES),
+            };
+            let (origin, came) = (payload.manifest().origin(), payload.arrivals().stripes());
+            let tree = self.trees.plant(origin, self.ticks);
+            let asks = tree.learn(&came, &heard, pace, self.ticks);
+            self.say_asks(origin, asks);
+        }
+    }
+
+    fn handle_feed(&mut self, from: L, origin: &Origin, begin: Stripes, end: Stripes) {
+        let tree = self.trees.find_mut(origin).filter(|_| *origin != self.own);
+        // An origin sends each shard to one neighbour only, and a tree grows where payloads have come.
+        let none = (Stripes::default(), begin);
+        let (yes, no) = tree.map_or(none, |tree| tree.handle_feed(from, begin, end));
+        if !begin.is_empty() {
+            let origin = *origin;
+            self.say(from, Control::Grant { origin, yes, no });
+        }
+        let since = self.ticks.saturating_sub(FRESH_TICKS);
+        for (id, payload) in &mut self.payloads {
+            if payload.manifest().origin() != *origin || !payload.is_fresh(since) {
+                continue;
+            }
+            // What came while the word was on its way.
+            for segment in payload.segments_mut() {
+                let at = segment.place().index();
+                for index in segment.held_of(yes).iter() {
+                    if segment.push(from, index) {
+                        self.queue.push(from, entry(*id, at, index));
+                    }
+                }
+            }
+        }
+    }
+
+    fn handle_grant(&mut self, from: L, origin: Origin, yes: Stripes, no: Stripes) {
+        let links = self.links.len();
+        if let Some(tree) = self.trees.find_mut(&origin) {
+            let asks = tree.handle_grant(from, yes, no, links);
+            self.say_asks(origin, asks);
+            self.ask_for_all();
+        }
+    }
+
+    /// Feeds that send nothing of what others have are none any more.
+    fn find_quiet(&mut self) {
+        let mut struck: Vec<(Origin, Ask<L>)> = Vec::new();
+        let mut quiet = BTreeSet::new();
+        for (id, payload) in &mut self.payloads {
+            let origin = payload.manifest().origin();
+            let segments = payload
+                .segments_mut()
+                .filter_map(|segment| segment.tick().then(|| segment.place().index()));
+            for at in segments.collect::<Vec<_>>() {
+                quiet.insert(*id);
+                let (Some(tree), Some(segment)) =
+                    (self.trees.find_mut(&origin), payload.segment(at))
+                else {
+                    continue;
+                };
+                for stripe in Stripe::all() {
+                    let Some(feed) = tree.feed(stripe) else {
+                        continue;
+                    };
+                    let (is_somewhere, is_at_feed) = segment.missing(stripe, feed);
+                    if is_at_feed || (is_somewhere && !payload.has_heard(feed)) {
+                        tree.strike(stripe, self.ticks);
+                        self.figures.strikes += 1;
+                        let end = [stripe].into_iter().collect();
+                        let (link, begin) = (feed, Stripes::default());
+                        struck.push((origin, Ask { link, begin, end }));
+                    }
+                }
+            }
+        }
+        for (origin, ask) in struck {
+            self.say_asks(origin, vec![ask]);
+        }
+        quiet.into_iter().for_each(|id| self.ask(id));
+    }
+
+    fn say_asks(&mut self, origin: Origin, asks: Vec<Ask<L>>) {
+        for Ask { link, begin, end } in asks {
+            self.say(link, Control::Feed { origin, begin, end });
+        }
+    }
+
+    fn say(&mut self, to: L, message: Control) {
+        self.output.push_back(Output::Control { to, message });
+    }
+
+    /// Measures the way to a neighbour and back.
+    fn probe(&mut self, to: L) {
+        self.probes = self.probes.wrapping_add(1);
+        if let Some(link) = self.links.get_mut(&to) {
+            link.handle_probed(self.now, self.probes);
+            self.say(to, Control::Probe(self.tag, self.probes));
+        }
     }
 
     // ---- what is kept -------------------------------------------------------------------------
@@ -556,6 +915,7 @@ impl<L: Copy + Ord> Exchange<L> {
     /// Forgets a payload's shards; whether it is known is the decoder's matter.
     fn forget(&mut self, id: ManifestId) {
         self.silent.retain(|(of, _), _| *of != id);
+        self.queue.forget(id);
         let Some(mut payload) = self.payloads.remove(&id) else {
             return;
         };
@@ -586,19 +946,24 @@ impl<L: Copy + Ord> Exchange<L> {
     }
 }
 
+fn entry(id: ManifestId, segment: u16, index: u16) -> Entry {
+    Entry { id, segment, index }
+}
+
 /// Asks neighbours for a few shards each, round by round, as long as one of them has room and something
 /// that is needed.
 fn ask_in_turn<L: Copy + Ord>(
     segment: &mut Segment<L>,
     links: &mut [(&L, &mut Link)],
     start: u16,
+    expected: &ShardSet,
     wanted: &mut BTreeMap<L, ShardSet>,
 ) {
     loop {
         let mut has_asked = false;
         for (of, link) in links.iter_mut() {
             let room = link.room().min(ASKED_AT_ONCE);
-            let set = segment.ask(**of, room, start);
+            let set = segment.ask(**of, room, start, expected);
             if !set.is_empty() {
                 link.handle_asked(set.len());
                 let before = wanted.entry(**of).or_default();

@@ -1,5 +1,7 @@
 //! [`Link`]: how much a neighbour may be asked for.
 
+use std::time::Duration;
+
 use crate::coded::Account;
 
 /// Shards that one neighbour is asked for at a time: 512 KiB, which is 40 ms at 100 Mbit/s and more than
@@ -16,16 +18,38 @@ pub(super) struct Link {
     asked: usize,
     ticks: u32,
     is_slow: bool,
+    /// A probe under way: its number, and when it was sent.
+    probe: Option<(u32, Duration)>,
+    rtt: Option<Duration>,
 }
 
 impl Link {
     pub(super) fn new(account: Account) -> Self {
         Link {
+            probe: None,
+            rtt: None,
             account,
             asked: 0,
             ticks: 0,
             is_slow: false,
         }
+    }
+
+    pub(super) fn handle_probed(&mut self, now: Duration, nonce: u32) {
+        self.probe = Some((nonce, now));
+    }
+
+    /// A probe's answer has come. The shortest time counts: others have waited somewhere.
+    pub(super) fn handle_echo(&mut self, now: Duration, nonce: u32) {
+        if let Some((_, sent)) = self.probe.take_if(|(sent, _)| *sent == nonce) {
+            let rtt = now.saturating_sub(sent);
+            self.rtt = Some(self.rtt.map_or(rtt, |known| known.min(rtt)));
+        }
+    }
+
+    /// The way there and back, if it was measured.
+    pub(super) fn rtt(&self) -> Option<Duration> {
+        self.rtt
     }
 
     /// Who is charged for the payloads it brings.
@@ -92,6 +116,19 @@ mod tests {
         link.handle_asked(1);
         link.handle_shard();
         assert_eq!(link.room(), ASKED_MAX, "until it sends");
+    }
+
+    #[test]
+    fn the_shortest_answer_to_a_probe_is_the_way_there_and_back() {
+        let ms = Duration::from_millis;
+        let mut link = Link::new([1; 32]);
+        for (nonce, sent, answered) in [(1, 0, 30), (2, 100, 120), (3, 200, 290)] {
+            link.handle_probed(ms(sent), nonce);
+            link.handle_echo(ms(sent + 1), nonce + 1);
+            link.handle_echo(ms(answered), nonce);
+            link.handle_echo(ms(answered + 1), nonce);
+        }
+        assert_eq!(link.rtt(), Some(ms(20)));
     }
 
     #[test]

@@ -1,47 +1,60 @@
-//! Which neighbour has which shards of a large payload, and who is asked for which.
+//! Who sends which shards of a large payload to whom, and who is asked for the rest.
 //!
-//! Every shard is asked for, and asked of one neighbour at a time, so a payload comes about once. A node
-//! announces a shard as soon as it has checked it, so a hop costs the time of a shard and one round trip,
-//! not that of a payload:
+//! Shards are dealt out into sixteen stripes ([`Stripe`]). For each stripe of an origin a neighbour is the feed: it sends each
+//! shard as soon as it has checked it, and the node passes it on at once to those that it feeds. So a hop costs the
+//! time of a shard, and not that of a payload or a round trip. What no feed sends is announced and asked for, of
+//! one neighbour at a time:
 //!
 //! ```text
-//!  origin ── offer (manifest) ──▶ A ── offer ──▶ B
-//!         ── have {0,3,6…}    ──▶
-//!         ◀── want {0,3}      ──
-//!         ── shard 0          ──▶   ── have {0} ──▶
-//!                                   ◀── want {0} ──     while shard 3 is still on its way to A
+//!  first payload of an origin                         further payloads
+//!
+//!  origin ── offer (manifest) ──▶ A ── offer ──▶ B     origin ── offer ──▶ A ── offer ──▶ B
+//!         ── shards 0, 8, 16… ──▶   ── have {0} ──▶            ── shard 0 ─▶  ── shard 0 ─▶
+//!                                   ◀── feed, want {0}        ── shard 8 ─▶  ── shard 8 ─▶
+//!                                   ── shard 0 ─▶                 ◀── times ──▶    whose stripes came when
 //! ```
 //!
-//! The origin shows each neighbour another part of the shards, so that each of them leaves it about once and
-//! the neighbours exchange the rest. It shows more to a neighbour that has come to a stop: if nobody else
-//! serves it, the origin does in the end.
+//! The origin sends each shard once, to one of its near neighbours. It shows more to a neighbour that has come to a
+//! stop: if nobody else serves it, the origin does in the end. docs/gossip.md has the whole protocol.
 //!
 //! # What is promised
 //!
-//! 1. A node asks for no more shards of a segment than it needs, and accepts none that it has not asked for.
-//! 2. A neighbour that says it has shards and does not send them costs the time of [`STALL_TICKS`], once;
-//!    after that it is asked for one at a time, until it sends.
+//! 1. A node takes no shard that it neither asked for nor is fed with, and hashes none twice. It asks for no more shards
+//!    of a segment than it needs.
+//! 2. A neighbour that says it has shards and does not send them costs the time of [`STALL_TICKS`] where it was asked, and
+//!    two ticks where it is a feed, once; after that it is asked for one at a time, and feeds nothing for [`BARRED_TICKS`].
 //! 3. What is kept of a link is bounded, and so is what a link can have us send.
 //!
 //! # In which order
 //!
-//! The [`Exchange`] is told of links, messages, shards and ticks; whatever it was told, drain
-//! [`Exchange::poll_output`] after it, and call [`Exchange::announce`] once per turn, so that what came in
-//! one turn is announced in one message.
+//! The [`Exchange`] is told the time ([`Exchange::advance`]), then of links, messages, shards and ticks; whatever it was
+//! told, drain [`Exchange::poll_output`] after it and then [`Exchange::poll_shard`], and say when shards have left
+//! ([`Exchange::handle_left`]). Call [`Exchange::announce`] once per turn, so that what came in one turn is announced in
+//! one message.
 
 #[allow(
     clippy::module_inception,
     reason = "the exchange is the room's namesake"
 )]
 mod exchange;
+#[cfg(test)]
+mod liars_tests;
 mod link;
 mod message;
 mod payload;
+mod queue;
 mod shard_set;
+mod stripes;
 #[cfg(test)]
 mod tests;
+mod tree;
+mod trees;
 
 pub use exchange::{Exchange, ExchangeLimits, Figures, Output, TICK};
 pub use link::{ASKED_MAX, STALL_TICKS};
-pub use message::{CONTROL_BYTES_MAX, Control, fuzz_control};
+pub use message::{CONTROL_BYTES_MAX, Control, Times, fuzz_control};
+pub use queue::AHEAD_MAX;
 pub use shard_set::ShardSet;
+pub use stripes::{STRIPES, Stripe, Stripes};
+pub use tree::{BARRED_TICKS, CHILDREN_MAX, EARLIER_BY, ROOTS_MAX};
+pub use trees::TREES_MAX;

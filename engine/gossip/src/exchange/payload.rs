@@ -2,13 +2,16 @@
 //! for.
 //!
 //! Invariant: `asked` of a segment is the union of what its neighbours are asked for, and these are
-//! disjoint; held and asked together are at most k, until the segment is whole.
+//! disjoint; when a shard is asked for, held and asked together are below k.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::coded::{CodedSegment, Encoder, Manifest, SegmentLayout, Shard};
 
+use super::message::Times;
 use super::shard_set::ShardSet;
+use super::stripes::{STRIPES, Stripe, Stripes};
 
 /// How often a neighbour is sent each shard, on average, before it is refused: a second time after a
 /// stall.
@@ -25,17 +28,27 @@ struct Neighbour {
     asked: ShardSet,
     /// What it was asked for when it stalled: taken if it comes after all.
     late: ShardSet,
-    /// Shards sent to it.
+    /// Shards sent to it, how often altogether, and which.
     sent: usize,
+    given: ShardSet,
+    /// What it wanted although it was given it: on its way, unless it is wanted once more.
+    doubted: ShardSet,
     /// It announced or wanted something since the last look.
     has_moved: bool,
 }
+
+/// Ticks without a pushed shard of a segment after which nothing is expected of feeds: 100 to 200 ms.
+pub(super) const QUIET_TICKS: u8 = 2;
 
 /// One segment of a payload.
 pub(super) struct Segment<L> {
     place: SegmentLayout,
     held: ShardSet,
     asked: ShardSet,
+    /// What was passed on to children.
+    passed_on: ShardSet,
+    /// Ticks since a feed sent the last shard, or since the first was heard of.
+    quiet: u8,
     coded: Option<CodedSegment>,
     neighbours: BTreeMap<L, Neighbour>,
 }
@@ -46,6 +59,8 @@ impl<L: Copy + Ord> Segment<L> {
             place,
             held: ShardSet::default(),
             asked: ShardSet::default(),
+            passed_on: ShardSet::default(),
+            quiet: 0,
             coded: None,
             neighbours: BTreeMap::new(),
         }
@@ -73,22 +88,106 @@ impl<L: Copy + Ord> Segment<L> {
         let neighbour = self.neighbours.entry(from).or_default();
         neighbour.has_moved = true;
         let room = may_be_sent.saturating_sub(neighbour.sent).min(max);
-        let granted = set.both(&neighbour.shown).some(room, 0);
+        let wanted = set.both(&neighbour.shown);
+        // A want and a shard that was pushed have crossed on their ways; a second want is meant.
+        let crossed = wanted.both(&neighbour.given).without(&neighbour.doubted);
+        neighbour.doubted = neighbour
+            .doubted
+            .union(&crossed)
+            .without(&wanted.without(&crossed));
+        let granted = wanted.without(&crossed).some(room, 0);
         neighbour.sent += granted.len();
+        neighbour.given = neighbour.given.union(&granted);
         granted
     }
 
-    /// Chooses up to `room` shards to ask a neighbour for, and notes that it is asked.
-    pub(super) fn ask(&mut self, of: L, room: usize, start: u16) -> ShardSet {
+    /// Whether a shard is to be pushed to a neighbour; it is noted that it was.
+    pub(super) fn push(&mut self, to: L, index: u16) -> bool {
+        let neighbour = self.neighbours.entry(to).or_default();
+        if neighbour.has.contains(index) || neighbour.given.contains(index) {
+            return false;
+        }
+        neighbour.given.insert(index);
+        neighbour.shown.insert(index);
+        neighbour.sent += 1;
+        true
+    }
+
+    /// Whether a neighbour has announced a shard meanwhile.
+    pub(super) fn is_at(&self, link: L, index: u16) -> bool {
+        let neighbour = self.neighbours.get(&link);
+        neighbour.is_some_and(|one| one.has.contains(index))
+    }
+
+    /// What is to be passed on to children: what is held and pushed at all, and was not passed on yet.
+    pub(super) fn begin_passing_on(&mut self) -> ShardSet {
+        let pushed = ShardSet::first(self.place.pushed());
+        let new = self.held.both(&pushed).without(&self.passed_on);
+        self.passed_on = self.passed_on.union(&new);
+        new
+    }
+
+    /// What is held of some stripes and is pushed at all.
+    pub(super) fn held_of(&self, stripes: Stripes) -> ShardSet {
+        self.of_stripes(stripes).both(&self.held)
+    }
+
+    /// All shards of some stripes that are pushed.
+    fn of_stripes(&self, stripes: Stripes) -> ShardSet {
+        let pushed = 0..self.place.pushed();
+        pushed
+            .filter(|index| stripes.contains(Stripe::of(*index)))
+            .collect()
+    }
+
+    /// A feed has sent a shard.
+    pub(super) fn handle_pushed(&mut self, from: L, index: u16) {
+        self.quiet = 0;
+        self.neighbours.entry(from).or_default().has.insert(index);
+    }
+
+    /// Time goes by; true if just now nothing is expected of feeds any more.
+    pub(super) fn tick(&mut self) -> bool {
+        let is_started =
+            !self.held.is_empty() || self.neighbours.values().any(|one| !one.has.is_empty());
+        if self.is_whole() || !is_started {
+            return false;
+        }
+        self.quiet = self.quiet.saturating_add(1);
+        self.quiet == QUIET_TICKS
+    }
+
+    /// What is not asked for, as long as feeds of these stripes send: all but what is pushed of the other stripes.
+    pub(super) fn expected(&self, fed: Stripes) -> ShardSet {
+        if self.quiet >= QUIET_TICKS {
+            ShardSet::default()
+        } else {
+            self.all().without(&self.of_stripes(Stripes(!fed.0)))
+        }
+    }
+
+    /// Whether shards of a stripe are missing that somebody has, and whether the feed itself has announced one.
+    pub(super) fn missing(&self, stripe: Stripe, feed: L) -> (bool, bool) {
+        let missing = self
+            .of_stripes([stripe].into_iter().collect())
+            .without(&self.held);
+        let has = |one: &Neighbour| !one.has.both(&missing).is_empty();
+        let at_feed = self.neighbours.get(&feed).is_some_and(has);
+        (self.neighbours.values().any(has), at_feed)
+    }
+
+    /// Chooses up to `room` shards to ask a neighbour for, of those that are not expected, and notes that it is asked.
+    pub(super) fn ask(&mut self, of: L, room: usize, start: u16, expected: &ShardSet) -> ShardSet {
         if self.is_whole() {
             return ShardSet::default();
         }
-        let under_way = self.held.len() + self.asked.len();
+        let under_way = self.held.union(&self.asked).len();
         let needed = usize::from(self.place.originals()).saturating_sub(under_way);
         let Some(neighbour) = self.neighbours.get_mut(&of) else {
             return ShardSet::default();
         };
         let new = neighbour.has.without(&self.held).without(&self.asked);
+        let new = new.without(expected);
         let chosen = new.some(room.min(needed), start % self.place.shard_count());
         neighbour.asked = neighbour.asked.union(&chosen);
         self.asked = self.asked.union(&chosen);
@@ -108,6 +207,10 @@ impl<L: Copy + Ord> Segment<L> {
 
     pub(super) fn hold(&mut self, index: u16) {
         self.held.insert(index);
+    }
+
+    pub(super) fn holds(&self, index: u16) -> bool {
+        self.held.contains(index)
     }
 
     /// The segment is whole: any shard can be sent. Gives who was asked for how many more.
@@ -135,7 +238,7 @@ impl<L: Copy + Ord> Segment<L> {
         asked.len()
     }
 
-    pub(super) fn remove_link(&mut self, link: L) {
+    fn remove_link(&mut self, link: L) {
         self.take_back(link);
         self.neighbours.remove(&link);
     }
@@ -210,6 +313,54 @@ pub(super) struct Payload<L> {
     from: Option<L>,
     /// Whether it was offered to the others.
     is_offered: bool,
+    /// Neighbours that have said anything of it.
+    spoke: BTreeSet<L>,
+    arrivals: Arrivals,
+    /// What neighbours said of theirs, and when.
+    times: BTreeMap<L, (Duration, Times)>,
+    /// The tick in which it became whole.
+    whole_at: Option<u64>,
+}
+
+/// When the shards of a payload came.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Arrivals {
+    first: Option<Duration>,
+    last: Duration,
+    shards: usize,
+    /// The last original of each stripe.
+    stripes: [Duration; STRIPES],
+}
+
+impl Arrivals {
+    /// A shard has come; only originals count for its stripe.
+    pub(super) fn note(&mut self, now: Duration, stripe: Option<Stripe>) {
+        self.first.get_or_insert(now);
+        self.last = now;
+        self.shards += 1;
+        if let Some(stripe) = stripe {
+            self.stripes[stripe.index()] = now;
+        }
+    }
+
+    /// Stripes of which originals were missing when their segment became whole came then.
+    pub(super) fn complete(&mut self, now: Duration, missing: &ShardSet) {
+        for index in missing.iter() {
+            self.stripes[Stripe::of(index).index()] = now;
+        }
+    }
+
+    /// By stripe, when its last original was there.
+    pub(super) fn stripes(&self) -> [Duration; STRIPES] {
+        self.stripes
+    }
+
+    /// The time from one shard to the next on average.
+    pub(super) fn per_shard(&self) -> Duration {
+        let first = self.first.unwrap_or(self.last);
+        let shards = u32::try_from(self.shards.max(1)).unwrap_or(u32::MAX);
+        self.last.saturating_sub(first) / shards
+    }
 }
 
 impl<L: Copy + Ord> Payload<L> {
@@ -222,7 +373,62 @@ impl<L: Copy + Ord> Payload<L> {
             encoder: None,
             from,
             is_offered: false,
+            spoke: from.into_iter().collect(),
+            arrivals: Arrivals::default(),
+            times: BTreeMap::new(),
+            whole_at: None,
         }
+    }
+
+    /// A neighbour has said something of it.
+    pub(super) fn handle_word(&mut self, from: L) {
+        self.spoke.insert(from);
+    }
+
+    /// Whether a neighbour has said anything of it.
+    pub(super) fn has_heard(&self, from: L) -> bool {
+        self.spoke.contains(&from)
+    }
+
+    pub(super) fn handle_times(&mut self, now: Duration, from: L, times: Times) {
+        self.times.insert(from, (now, times));
+    }
+
+    /// What neighbours have said of their times, and when.
+    pub(super) fn times(&self) -> impl Iterator<Item = (L, Duration, &Times)> {
+        self.times
+            .iter()
+            .map(|(link, (at, times))| (*link, *at, times))
+    }
+
+    pub(super) fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
+    }
+
+    pub(super) fn arrivals_mut(&mut self) -> &mut Arrivals {
+        &mut self.arrivals
+    }
+
+    /// It is whole since this tick.
+    pub(super) fn set_whole_at(&mut self, tick: u64) {
+        self.whole_at = Some(tick);
+    }
+
+    /// Whether shards of it may still be on their way to neighbours: it is not whole, or since this tick only.
+    pub(super) fn is_fresh(&self, since: u64) -> bool {
+        self.encoder.is_none() && self.whole_at.is_none_or(|tick| tick >= since)
+    }
+
+    pub(super) fn remove_link(&mut self, link: L) {
+        self.spoke.remove(&link);
+        self.times.remove(&link);
+        self.segments
+            .iter_mut()
+            .for_each(|one| one.remove_link(link));
+    }
+
+    pub(super) fn segment(&self, index: u16) -> Option<&Segment<L>> {
+        self.segments.get(usize::from(index))
     }
 
     /// A payload that was published here.

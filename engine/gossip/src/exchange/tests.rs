@@ -1,13 +1,16 @@
 //! Exchanges in one thread: rings and meshes of nodes that talk through queues.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::*;
-use crate::coded::{Account, Encoder, Fault, Layout, Limits, Manifest, SHARD_BYTES_MIN, Shard};
+use crate::coded::{
+    Account, Encoder, Fault, Layout, Limits, Manifest, OriginTag, SHARD_BYTES_MIN, Shard,
+};
 
-const SMALL: usize = SHARD_BYTES_MIN;
+pub(super) const SMALL: usize = SHARD_BYTES_MIN;
 
 fn payload(length: usize, seed: u8) -> Bytes {
     (0..length).map(|at| (at % 251) as u8 ^ seed).collect()
@@ -21,32 +24,43 @@ fn account(node: usize) -> Account {
     [u8::try_from(node).expect("few nodes"); 32]
 }
 
+fn exchange(limits: ExchangeLimits, node: usize) -> Exchange<usize> {
+    let start = u16::try_from(node * 37 % 256).unwrap();
+    Exchange::new(limits, account(node), start, OriginTag(0))
+}
+
+/// Sends what waits, to links that take everything.
+fn send_all(node: &mut Exchange<usize>) {
+    while let Some((to, _)) = node.poll_shard() {
+        node.handle_left(to, 1);
+    }
+}
+
 /// A message on its way.
-enum Letter {
+pub(super) enum Letter {
     Control(Control),
     Shard(Shard),
 }
 
 /// Nodes and their links. A turn brings each node what was sent to it in the turn before.
-struct Net {
-    nodes: Vec<Exchange<usize>>,
-    way: VecDeque<(usize, usize, Letter)>,
+pub(super) struct Net {
+    now: Duration,
+    pub(super) nodes: Vec<Exchange<usize>>,
+    pub(super) way: VecDeque<(usize, usize, Letter)>,
     /// Nodes that announce and never send a shard.
-    silent: BTreeSet<usize>,
-    delivered: BTreeMap<usize, Vec<Bytes>>,
-    blamed: Vec<(usize, usize, Fault)>,
+    pub(super) silent: BTreeSet<usize>,
+    pub(super) delivered: BTreeMap<usize, Vec<Bytes>>,
+    pub(super) blamed: Vec<(usize, usize, Fault)>,
     /// Shards that each node sent, and that each received.
     sent: BTreeMap<usize, usize>,
-    received: BTreeMap<usize, usize>,
+    pub(super) received: BTreeMap<usize, usize>,
 }
 
 impl Net {
     fn new(count: usize, limits: ExchangeLimits) -> Self {
-        let start = |node: usize| u16::try_from(node * 37 % 256).unwrap();
         Net {
-            nodes: (0..count)
-                .map(|node| Exchange::new(limits, account(node), start(node)))
-                .collect(),
+            now: Duration::ZERO,
+            nodes: (0..count).map(|node| exchange(limits, node)).collect(),
             way: VecDeque::new(),
             silent: BTreeSet::new(),
             delivered: BTreeMap::new(),
@@ -57,7 +71,7 @@ impl Net {
     }
 
     /// Links each node with the next `degree / 2` of a ring.
-    fn ring(count: usize, degree: usize) -> Self {
+    pub(super) fn ring(count: usize, degree: usize) -> Self {
         let mut net = Net::new(count, ExchangeLimits::default());
         for node in 0..count {
             for step in 1..=degree / 2 {
@@ -73,7 +87,7 @@ impl Net {
         self.collect();
     }
 
-    fn unlink(&mut self, one: usize, other: usize) {
+    pub(super) fn unlink(&mut self, one: usize, other: usize) {
         self.nodes[one].remove_link(other);
         self.nodes[other].remove_link(one);
         self.way
@@ -81,10 +95,17 @@ impl Net {
     }
 
     fn publish(&mut self, node: usize, length: usize) -> Bytes {
+        self.publish_number(node, length, 1)
+    }
+
+    pub(super) fn publish_number(&mut self, node: usize, length: usize, seq: u64) -> Bytes {
         let seed = u8::try_from(node).unwrap();
-        assert!(self.nodes[node].publish(encoder(length, seed)));
+        let body = payload(length, seed);
+        let encoder = Encoder::new([seed; 32], seq, body.clone(), SMALL);
+        let encoder = encoder.expect("a length that is coded");
+        assert!(self.nodes[node].publish(encoder));
         self.collect();
-        payload(length, seed)
+        body
     }
 
     /// Takes what the nodes want sent.
@@ -96,26 +117,31 @@ impl Net {
                     Output::Control { to, message } => {
                         self.way.push_back((from, to, Letter::Control(message)));
                     }
-                    Output::Shard { to, shard } if !self.silent.contains(&from) => {
-                        *self.sent.entry(from).or_default() += 1;
-                        self.way.push_back((from, to, Letter::Shard(shard)));
-                    }
-                    Output::Shard { .. } => {}
                     Output::Deliver { payload, .. } => {
                         self.delivered.entry(from).or_default().push(payload);
                     }
                     Output::Blame { link, fault } => self.blamed.push((from, link, fault)),
                 }
             }
+            while let Some((to, shard)) = node.poll_shard() {
+                if self.silent.contains(&from) {
+                    node.handle_left(to, 1);
+                } else {
+                    *self.sent.entry(from).or_default() += 1;
+                    self.way.push_back((from, to, Letter::Shard(shard)));
+                }
+            }
         }
     }
 
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
+        self.pass(Duration::from_millis(1));
         for (from, to, letter) in std::mem::take(&mut self.way) {
             match letter {
                 Letter::Control(message) => self.nodes[to].handle_control(from, message),
                 Letter::Shard(shard) => {
                     *self.received.entry(to).or_default() += 1;
+                    self.nodes[from].handle_left(to, 1);
                     self.nodes[to].handle_shard(from, shard);
                 }
             }
@@ -123,8 +149,14 @@ impl Net {
         self.collect();
     }
 
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        let now = self.now;
+        self.nodes.iter_mut().for_each(|node| node.advance(now));
+    }
+
     /// Runs until nobody says anything more; gives how many turns that took.
-    fn settle(&mut self) -> usize {
+    pub(super) fn settle(&mut self) -> usize {
         let mut turns = 0;
         while !self.way.is_empty() {
             self.turn();
@@ -135,8 +167,9 @@ impl Net {
     }
 
     /// Lets time go by, with all that is said meanwhile.
-    fn run_for(&mut self, ticks: u32) {
+    pub(super) fn run_for(&mut self, ticks: u32) {
         for _ in 0..ticks {
+            self.pass(TICK);
             self.nodes.iter_mut().for_each(Exchange::tick);
             self.collect();
             self.settle();
@@ -156,22 +189,46 @@ impl Net {
 #[test]
 fn everybody_gets_a_payload_once_and_hardly_a_shard_too_many() {
     let mut net = Net::ring(24, 6);
-    let body = net.publish(0, 60 * SMALL);
-    net.settle();
-    net.run_for(50);
-    net.assert_got(&body, &[0]);
-    for node in 1..24 {
-        assert_eq!(
-            net.received[&node], 60,
-            "node {node} received so many shards"
-        );
-        assert_eq!(net.nodes[node].figures().unasked, 0);
+    let mut before = BTreeMap::new();
+    // Of the first payload, nodes ask for what a feed that they have just found sends them, too. Of others
+    // they get what is pushed, 63 shards, and at most a stripe more.
+    for (seq, most) in [(1, 75), (2, 67), (3, 67)] {
+        let body = net.publish_number(0, 60 * SMALL, seq);
+        net.settle();
+        net.run_for(50);
+        for node in 1..24 {
+            assert_eq!(net.delivered[&node].len(), usize::try_from(seq).unwrap());
+            assert!(net.delivered[&node].last() == Some(&body), "node {node}");
+            let all = net.received[&node];
+            let received = all - before.insert(node, all).unwrap_or(0);
+            assert!(
+                (60..=most).contains(&received),
+                "node {node}: {received} of payload {seq}"
+            );
+            assert_eq!(net.nodes[node].figures().unasked, 0);
+        }
     }
     assert_eq!(
         net.received.get(&0),
         None,
         "nobody sends the origin its own"
     );
+}
+
+#[test]
+fn what_feeds_send_is_not_asked_for() {
+    let mut net = Net::ring(24, 6);
+    let asked = |net: &Net| -> u64 { net.nodes.iter().map(|one| one.figures().asked).sum() };
+    net.publish_number(0, 60 * SMALL, 1);
+    net.settle();
+    net.run_for(50);
+    let cold = asked(&net);
+    assert!(cold > 0, "the first payload is asked for");
+    net.publish_number(0, 60 * SMALL, 2);
+    net.settle();
+    net.run_for(50);
+    let warm = asked(&net) - cold;
+    assert!(warm < 23 * 60 / 10, "{warm} shards, of 23 nodes");
 }
 
 #[test]
@@ -209,14 +266,13 @@ fn a_node_that_comes_later_gets_what_is_kept_once() {
     let mut net = Net::ring(4, 2);
     let body = net.publish(0, 20 * SMALL);
     net.settle();
-    net.nodes
-        .push(Exchange::new(ExchangeLimits::default(), account(4), 9));
+    net.nodes.push(exchange(ExchangeLimits::default(), 4));
     net.link(4, 2);
     net.link(4, 3);
     net.settle();
     net.run_for(20);
     net.assert_got(&body, &[0]);
-    assert_eq!(net.received[&4], 20);
+    assert!(net.received[&4] <= 22, "what is pushed, and no more");
 }
 
 #[test]
@@ -229,7 +285,7 @@ fn a_neighbour_that_announces_and_sends_nothing_costs_time_and_no_payload() {
     net.assert_got(&body, &[0]);
     assert!(net.blamed.is_empty(), "silence is no proof");
     for node in 3..12 {
-        assert!(net.received[&node] <= 66, "{} shards", net.received[&node]);
+        assert!(net.received[&node] <= 75, "{} shards", net.received[&node]);
     }
 }
 
@@ -264,6 +320,37 @@ fn payloads_of_several_origins_cross_each_other() {
             "node {node}"
         );
     }
+}
+
+#[test]
+fn on_a_slow_line_nothing_is_shown_of_what_waits_to_be_pushed() {
+    // The link takes a shard in each tick, and there are 12 segments: minutes.
+    let mut node = exchange(ExchangeLimits::default(), 0);
+    node.add_link(1, account(1));
+    let encoder = encoder(1500 * SMALL, 0);
+    let segments = encoder.manifest().layout().segment_count();
+    node.publish(encoder);
+    for _ in 0..200 {
+        if node.poll_shard().is_some() {
+            node.handle_left(1, 1);
+        }
+        node.tick();
+    }
+    let mut shown = 0;
+    while let Some(output) = node.poll_output() {
+        if let Output::Control {
+            message: Control::Have(_, segment, _),
+            ..
+        } = output
+        {
+            assert!(segment < 2, "segment {segment} of {segments} waits");
+            shown += 1;
+        }
+    }
+    assert!(
+        shown > 0,
+        "of the first segment more is shown, since the link says nothing"
+    );
 }
 
 #[test]
@@ -302,21 +389,24 @@ fn a_bad_shard_is_blamed_on_who_sent_it_and_the_payload_comes_from_others() {
 #[test]
 fn a_shard_that_nobody_asked_for_is_not_even_hashed() {
     let mut net = Net::ring(3, 2);
-    net.publish(0, 20 * SMALL);
-    let shard = encoder(20 * SMALL, 0).segment(0).unwrap().shard(3).unwrap();
+    let mut encoder = encoder(20 * SMALL, 0);
+    let shard = encoder.segment(0).unwrap().shard(3).unwrap();
+    let offer = Control::Offer(*encoder.manifest());
+    net.nodes[1].handle_control(0, offer);
     net.nodes[1].handle_shard(2, shard);
     assert_eq!(net.nodes[1].figures().unasked, 1);
 }
 
 #[test]
 fn a_neighbour_cannot_have_shards_sent_without_end() {
-    let mut node: Exchange<usize> = Exchange::new(ExchangeLimits::default(), account(0), 0);
+    let mut node = exchange(ExchangeLimits::default(), 0);
     node.add_link(1, account(1));
     let encoder = encoder(20 * SMALL, 0);
     let id = encoder.id();
     node.publish(encoder);
     for _ in 0..100 {
         node.handle_control(1, Control::Want(id, 0, ShardSet::first(22)));
+        send_all(&mut node);
     }
     assert_eq!(
         node.figures().sent,
@@ -327,18 +417,22 @@ fn a_neighbour_cannot_have_shards_sent_without_end() {
 
 #[test]
 fn shards_that_were_not_shown_are_not_sent() {
-    let mut node: Exchange<usize> = Exchange::new(ExchangeLimits::default(), account(0), 0);
+    let mut node = exchange(ExchangeLimits::default(), 0);
     node.add_link(1, account(1));
     node.add_link(2, account(2));
     let encoder = encoder(20 * SMALL, 0);
     let id = encoder.id();
     node.publish(encoder);
-    node.handle_control(2, Control::Want(id, 0, ShardSet::first(2)));
-    assert_eq!(
-        node.figures().sent,
-        1,
-        "the other is for the other neighbour"
-    );
+    send_all(&mut node);
+    assert_eq!(node.figures().sent, 22, "to both together");
+    let want = Control::Want(id, 0, ShardSet::first(2));
+    node.handle_control(2, want);
+    send_all(&mut node);
+    assert_eq!(node.figures().sent, 22, "what was pushed is on its way");
+    node.handle_control(2, want);
+    send_all(&mut node);
+    let sent = node.figures().sent;
+    assert_eq!(sent, 23, "the other is for the other neighbour");
 }
 
 #[test]
@@ -391,7 +485,7 @@ fn what_a_node_published_in_a_former_life_does_not_come_back_to_it() {
     net.settle();
     net.unlink(0, 1);
     net.unlink(0, 2);
-    net.nodes[0] = Exchange::new(ExchangeLimits::default(), account(0), 0);
+    net.nodes[0] = exchange(ExchangeLimits::default(), 0);
     net.link(0, 1);
     net.settle();
     net.run_for(60);

@@ -24,7 +24,7 @@ const KIB: usize = 1024;
 
 fn config() -> LargeConfig {
     LargeConfig {
-        shard_bytes: SHARD,
+        shard_bytes: Some(SHARD),
         ..LargeConfig::new(CONTROL, SHARDS)
     }
 }
@@ -123,7 +123,8 @@ fn a_node_that_comes_later_gets_what_is_kept() {
     connect(&mut world, &[(3, 2)]);
     world.run_for(SOON);
     assert_eq!(spread(&world, 0), [3]);
-    assert!(copies(&world, 3) < 1.02);
+    // Of a stripe that it finds a feed for it gets what is pushed: 5 % more than it needs, and two shards at least.
+    assert!(copies(&world, 3) < 1.12);
 }
 
 #[test]

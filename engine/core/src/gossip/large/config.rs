@@ -2,7 +2,7 @@
 
 use ringwire_codec::ChannelId;
 use ringwire_gossip::coded::{
-    Limits, PAYLOAD_BYTES_MAX, PROOF_MAX, SHARD_BYTES, SHARD_BYTES_MAX, SHARD_HEADER_BYTES,
+    Limits, PAYLOAD_BYTES_MAX, PROOF_MAX, SHARD_BYTES_MAX, SHARD_HEADER_BYTES,
 };
 use ringwire_gossip::exchange::{CONTROL_BYTES_MAX, ExchangeLimits};
 
@@ -25,8 +25,8 @@ pub struct LargeConfig {
     pub control: ChannelDescriptor,
     /// The channel of the shards. What comes is delivered under its id.
     pub shards: ChannelDescriptor,
-    /// Bytes of a shard of what is published here: 16, 32 or 64 KiB.
-    pub shard_bytes: usize,
+    /// Bytes of a shard of what is published here: 16, 32 or 64 KiB. `None`: 16 KiB up to 2 MiB, 32 KiB above.
+    pub shard_bytes: Option<usize>,
     /// Bytes set aside for payloads that are under way, on all shards of the node together.
     pub under_way_bytes_max: usize,
     /// Of these, for payloads that one peer brought first: twice the largest that is to come.
@@ -37,7 +37,7 @@ pub struct LargeConfig {
 }
 
 impl LargeConfig {
-    /// The defaults for a pair of channels: shards of 32 KiB, 512 MiB under way and half of it for one
+    /// The defaults for a pair of channels: 512 MiB under way and half of it for one
     /// peer, 512 MiB kept. Messages about shards weigh 6, shards 2.
     pub fn new(control: ChannelId, shards: ChannelId) -> Self {
         LargeConfig {
@@ -52,7 +52,7 @@ impl LargeConfig {
                 publish_capacity: Some(PAYLOAD_BYTES_MAX),
                 ..ChannelDescriptor::new(shards, 2)
             },
-            shard_bytes: SHARD_BYTES,
+            shard_bytes: None,
             under_way_bytes_max: 512 * 1024 * 1024,
             peer_bytes_max: 256 * 1024 * 1024,
             kept_bytes_max: 512 * 1024 * 1024,

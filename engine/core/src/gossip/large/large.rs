@@ -5,31 +5,26 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
-use ringwire_gossip::coded::{Account, Encoder, Encoding, Fault, ManifestId, Shard};
+use ringwire_gossip::coded::{Account, Encoder, Encoding, Fault, OriginTag, Shard, shard_bytes_of};
 use ringwire_gossip::exchange::{Control, Exchange, Output, TICK};
-use ringwire_gossip::feeds::Order;
 use thiserror::Error;
 
 use super::config::LargeConfig;
 use super::encodings::{ENCODINGS_MAX, Encodings};
+use super::peer_line::PeerLine;
 use crate::error::CloseReason;
-use crate::gossip::outbox::{LineConfig, LineLimits, Outbox, Which};
+use crate::gossip::outbox::{LineConfig, LineLimits};
 use crate::peer::{PeerInfo, PeerKey, ShardId};
 use crate::reactor::{Answers, ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
+use crate::time::Instant;
 
 /// Messages about shards that wait for one peer before it is stopped as too slow: some 400 KiB. None
 /// of them may be left out.
 const CONTROL_WAITING_MAX: usize = 4096;
 
-/// Shards that wait for one peer; more are left out, and it asks again. A peer asks each shard of the
-/// engine for 16 at a time.
+/// Shards that wait for one peer; more are left out, and it asks again. Each shard of the engine hands out
+/// [`AHEAD_MAX`](ringwire_gossip::exchange::AHEAD_MAX) at a time.
 const SHARDS_WAITING_MAX: usize = 128;
-
-/// Shards go in the order in which they were asked for.
-const SHARD_ORDER: Order = Order::Body {
-    priority: 0,
-    left: None,
-};
 
 /// A peer of the node, on whichever shard.
 type Link = (ShardId, PeerKey);
@@ -49,6 +44,8 @@ pub enum LargeNote {
     SendControl(PeerKey, Bytes),
     /// Send a shard to a peer.
     SendShard(PeerKey, Bytes),
+    /// So many shards that the other owns have left for a peer of the sending shard.
+    Left(PeerKey, usize),
     /// Stop a peer: no honest node sends what it has sent.
     Stop(PeerKey, String),
     /// Publish a payload that the other owns.
@@ -106,7 +103,9 @@ pub struct Large {
     /// All peers of the node that take part.
     links: BTreeMap<Link, NodeId>,
     /// Those of this shard.
-    outboxes: BTreeMap<PeerKey, Outbox>,
+    outboxes: BTreeMap<PeerKey, PeerLine>,
+    /// The exchange counts time from here on.
+    started_at: Option<Instant>,
     encodings: Encodings,
     /// What publishers gave beyond that: they learn only once a turn that there is no room.
     unpublished: VecDeque<Bytes>,
@@ -121,7 +120,8 @@ impl Large {
     /// An instance without peers.
     pub fn new(config: LargeConfig) -> Self {
         Large {
-            exchange: Exchange::new(config.limits(1), [0; 32], 0),
+            exchange: Exchange::new(config.limits(1), [0; 32], 0, OriginTag(0)),
+            started_at: None,
             config,
             links: BTreeMap::new(),
             outboxes: BTreeMap::new(),
@@ -146,7 +146,9 @@ impl Large {
             return Err(PublishRefused::Busy);
         }
         let origin = account_of(&cx.node_id());
-        let encoding = Encoding::new(origin, self.next_seq, payload, self.config.shard_bytes)
+        let shard_bytes = self.config.shard_bytes;
+        let shard_bytes = shard_bytes.unwrap_or_else(|| shard_bytes_of(payload.len()));
+        let encoding = Encoding::new(origin, self.next_seq, payload, shard_bytes)
             .map_err(PublishRefused::Length)?;
         self.next_seq = self.next_seq.wrapping_add(1);
         if self.encodings.is_empty() {
@@ -159,7 +161,7 @@ impl Large {
 
     fn encode(&mut self, cx: &mut Context<'_, Self>) {
         if let Some(encoder) = self.encodings.advance() {
-            let owner = owner_of(encoder.id(), cx.shard_count());
+            let owner = owner_of(encoder.id().tag(), cx.shard_count());
             if owner == cx.shard() {
                 self.spread(cx, encoder);
             } else {
@@ -183,6 +185,7 @@ impl Large {
     }
 
     fn spread(&mut self, cx: &mut Context<'_, Self>, encoder: Encoder) {
+        self.advance(cx);
         self.exchange.publish(encoder);
         self.act(cx);
     }
@@ -190,11 +193,13 @@ impl Large {
     // ---- what the exchange is told, and what it wants -----------------------------------------
 
     fn handle_control(&mut self, cx: &mut Context<'_, Self>, from: Link, message: Control) {
+        self.advance(cx);
         self.exchange.handle_control(from, message);
         self.act(cx);
     }
 
     fn handle_shard(&mut self, cx: &mut Context<'_, Self>, from: Link, shard: Shard) {
+        self.advance(cx);
         self.exchange.handle_shard(from, shard);
         if !self.is_announcement_planned {
             self.is_announcement_planned = true;
@@ -203,12 +208,16 @@ impl Large {
         self.act(cx);
     }
 
+    fn advance(&mut self, cx: &Context<'_, Self>) {
+        let started_at = *self.started_at.get_or_insert(cx.now());
+        self.exchange.advance(cx.now().saturating_since(started_at));
+    }
+
     /// Does what the exchange wants done.
     fn act(&mut self, cx: &mut Context<'_, Self>) {
         while let Some(output) = self.exchange.poll_output() {
             match output {
                 Output::Control { to, message } => self.send_control(cx, to, message.encode()),
-                Output::Shard { to, shard } => self.send_shard(cx, to, shard.wire().clone()),
                 Output::Deliver { from, payload, .. } => {
                     if let Some(peer) = self.links.get(&from) {
                         cx.deliver(*peer, self.config.shards.id, payload);
@@ -219,6 +228,9 @@ impl Large {
                     self.stop(cx, link, fault.to_string());
                 }
             }
+        }
+        while let Some((to, shard)) = self.exchange.poll_shard() {
+            self.send_shard(cx, to, cx.shard(), shard.wire().clone());
         }
         if !self.is_tick_planned && !self.exchange.is_idle() {
             self.is_tick_planned = true;
@@ -234,7 +246,7 @@ impl Large {
         let Some(outbox) = self.outboxes.get_mut(&to) else {
             return;
         };
-        if outbox.send(cx, Which::Control, Order::First, message) > 0 {
+        if !outbox.send_control(cx, message) {
             self.counters.slow_peers += 1;
             outbox.stop();
             let reason = "slow peer: too many messages about shards wait for it";
@@ -242,12 +254,34 @@ impl Large {
         }
     }
 
-    fn send_shard(&mut self, cx: &mut Context<'_, Self>, (shard, to): Link, message: Bytes) {
+    /// Sends a shard that `owner` owns.
+    fn send_shard(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        (shard, to): Link,
+        owner: ShardId,
+        message: Bytes,
+    ) {
         if shard != cx.shard() {
             cx.send_note(shard, LargeNote::SendShard(to, message));
         } else if let Some(outbox) = self.outboxes.get_mut(&to) {
-            let left_out = outbox.send(cx, Which::Bodies, SHARD_ORDER, message);
-            self.counters.left_out += left_out as u64;
+            let is_taken = outbox.send_shard(cx, owner, message);
+            self.counters.left_out += u64::from(!is_taken);
+            self.tell_left(cx, to);
+        }
+    }
+
+    /// Tells the owners of shards that these have left for a peer of this shard.
+    fn tell_left(&mut self, cx: &mut Context<'_, Self>, peer: PeerKey) {
+        let Some(outbox) = self.outboxes.get_mut(&peer) else {
+            return;
+        };
+        for (owner, count) in outbox.take_left() {
+            if owner == cx.shard() {
+                self.exchange.handle_left((owner, peer), count);
+            } else {
+                cx.send_note(owner, LargeNote::Left(peer, count));
+            }
         }
     }
 
@@ -273,7 +307,7 @@ impl Large {
         };
         let control = line(self.config.control.id, CONTROL_WAITING_MAX);
         let shards = line(self.config.shards.id, SHARDS_WAITING_MAX);
-        let outbox = Outbox::new(peer.key, control, shards);
+        let outbox = PeerLine::new(peer.key, control, shards);
         self.outboxes.insert(peer.key, outbox);
         for shard in others(cx) {
             cx.send_note(shard, LargeNote::Add(peer.key, peer.id));
@@ -283,12 +317,14 @@ impl Large {
 
     fn add(&mut self, cx: &mut Context<'_, Self>, link: Link, id: NodeId) {
         self.links.insert(link, id);
+        self.advance(cx);
         self.exchange.add_link(link, account_of(&id));
         self.act(cx);
     }
 
     fn remove(&mut self, cx: &mut Context<'_, Self>, link: Link) {
         self.links.remove(&link);
+        self.advance(cx);
         self.exchange.remove_link(link);
         self.act(cx);
     }
@@ -310,13 +346,16 @@ impl Reactor for Large {
         self.next_seq = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
         let limits = self.config.limits(cx.shard_count());
         let own = account_of(&cx.node_id());
-        self.exchange = Exchange::new(limits, own, u16::from(start));
+        let tag = OriginTag(cx.shard().0.into());
+        self.exchange = Exchange::new(limits, own, u16::from(start), tag);
     }
 
     fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, (): &mut ()) {
         self.welcome(cx, peer);
         if let Some(outbox) = self.outboxes.get_mut(&peer.key) {
             outbox.open(cx);
+            self.tell_left(cx, peer.key);
+            self.act(cx);
         }
     }
 
@@ -333,7 +372,7 @@ impl Reactor for Large {
         if envelope.channel == self.config.control.id {
             self.counters.control_received += 1;
             let message = Control::decode(&envelope.message).map_err(refuse)?;
-            let owner = owner_of(message.id(), cx.shard_count());
+            let owner = owner_of(message.tag(), cx.shard_count());
             if owner == cx.shard() {
                 self.handle_control(cx, from, message);
             } else {
@@ -342,7 +381,7 @@ impl Reactor for Large {
         } else {
             self.counters.shards_received += 1;
             let shard = Shard::decode(envelope.message).map_err(refuse)?;
-            let owner = owner_of(shard.manifest(), cx.shard_count());
+            let owner = owner_of(shard.manifest().tag(), cx.shard_count());
             if owner == cx.shard() {
                 self.handle_shard(cx, from, shard);
             } else {
@@ -361,6 +400,8 @@ impl Reactor for Large {
     ) {
         if let Some(outbox) = self.outboxes.get_mut(&peer) {
             outbox.drain(cx);
+            self.tell_left(cx, peer);
+            self.act(cx);
         }
     }
 
@@ -389,7 +430,11 @@ impl Reactor for Large {
             LargeNote::Control(peer, message) => self.handle_control(cx, (from, peer), message),
             LargeNote::Shard(peer, shard) => self.handle_shard(cx, (from, peer), shard),
             LargeNote::SendControl(to, message) => self.send_control(cx, (here, to), message),
-            LargeNote::SendShard(to, message) => self.send_shard(cx, (here, to), message),
+            LargeNote::SendShard(to, message) => self.send_shard(cx, (here, to), from, message),
+            LargeNote::Left(peer, count) => {
+                self.exchange.handle_left((from, peer), count);
+                self.act(cx);
+            }
             LargeNote::Stop(peer, reason) => self.stop(cx, (here, peer), reason),
             LargeNote::Publish(encoder) => self.spread(cx, *encoder),
         }
@@ -402,6 +447,7 @@ impl Reactor for Large {
             // A payload is the publisher's already, and one payload must not be more than a lane takes.
             LargeNote::Publish(_)
             | LargeNote::Add(..)
+            | LargeNote::Left(..)
             | LargeNote::Remove(_)
             | LargeNote::Control(..)
             | LargeNote::Stop(..) => 0,
@@ -412,12 +458,14 @@ impl Reactor for Large {
         match timer {
             LargeTimer::Announce => {
                 self.is_announcement_planned = false;
+                self.advance(cx);
                 self.exchange.announce();
                 self.act(cx);
             }
             LargeTimer::Encode => self.encode(cx),
             LargeTimer::Tick => {
                 self.is_tick_planned = false;
+                self.advance(cx);
                 self.exchange.tick();
                 self.act(cx);
             }
@@ -458,7 +506,9 @@ impl Reactor for Large {
             ("large_bad_encodings", theirs.bad_encodings),
             ("large_refused", theirs.refused),
             ("large_given_up", theirs.given_up),
+            ("large_shards_asked", theirs.asked),
             ("large_stalls", theirs.stalls),
+            ("large_feeds_struck", theirs.strikes),
         ]
     }
 }
@@ -486,9 +536,8 @@ fn account_of(id: &NodeId) -> Account {
     account
 }
 
-/// The shard that owns a payload.
-fn owner_of(id: ManifestId, shard_count: u16) -> ShardId {
-    let word = u64::from_le_bytes(id.0[..8].try_into().expect("eight of 16 bytes"));
-    let shard = word % u64::from(shard_count.max(1));
+/// The shard that has the conversation about an origin's payloads. A probe names the shard that sent it.
+fn owner_of(tag: OriginTag, shard_count: u16) -> ShardId {
+    let shard = tag.0 % u32::from(shard_count.max(1));
     ShardId(u16::try_from(shard).expect("a remainder of a u16"))
 }

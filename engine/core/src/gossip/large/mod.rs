@@ -1,8 +1,8 @@
 //! Gossip of large payloads, of more than 128 KiB and up to 128 MiB: each comes to each node about once, in
 //! shards that are passed on as soon as they are checked.
 //!
-//! What is said and why is [`ringwire_gossip::exchange`]; here it meets the engine. A payload's id names the
-//! shard of the engine that owns it. That one has the conversation about it with all peers of the node,
+//! What is said and why is [`ringwire_gossip::exchange`]; here it meets the engine. A payload's origin says which
+//! shard of the engine owns it. That one has the conversation about it with all peers of the node,
 //! and codes it; the others carry messages:
 //!
 //! ```text
@@ -19,6 +19,7 @@ mod encodings;
     reason = "the reactor is the room's namesake"
 )]
 mod large;
+mod peer_line;
 
 pub use config::LargeConfig;
 pub use large::{Large, Publish, PublishRefused};
