@@ -49,7 +49,11 @@ impl Class {
 /// What the network learns of who published a message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum OriginMode {
-    /// Each message names its origin, and comes to each node about once: links are chosen by origin.
+    /// Each message of up to 128 KiB names its origin, the public key of the node that published it, which signs it; it comes
+    /// to each node about once, since links are chosen by origin. Nobody can publish in another's name.
+    Signed,
+    /// As `Signed`, without the signatures: for applications whose messages are signed already and whose validator looks at
+    /// that. Without such a validator, whoever forges a message can silence its origin on the nodes that take it.
     Named,
     /// No message names its origin, and the price is that every neighbour sends every message: flooding. One
     /// channel, messages of up to 128 KiB. The same bytes published twice are one message.
@@ -124,12 +128,12 @@ pub struct GossipBuilder {
 }
 
 impl Gossip {
-    /// Begins to choose: channels from 0x60 on, every length, origins named, no validator.
+    /// Begins to choose: channels from 0x60 on, every length, origins that sign, no validator.
     pub fn builder() -> GossipBuilder {
         GossipBuilder {
             first: ChannelId(0x60),
             class: Class::Large,
-            origin: OriginMode::Named,
+            origin: OriginMode::Signed,
             judge: Judge::None,
             bridge: None,
             feeds: None,
@@ -152,11 +156,9 @@ impl Gossip {
     /// The channel on which messages of so many bytes are published, and delivered.
     pub(super) fn channel_for(&self, bytes: usize) -> ChannelId {
         match self.plan.origin {
-            OriginMode::Named if bytes > FEEDS_BYTES_MAX && self.plan.class == Class::Large => {
-                self.plan.shards()
-            }
-            OriginMode::Named => self.plan.bodies(),
             OriginMode::Hidden => self.plan.first,
+            _ if bytes > FEEDS_BYTES_MAX && self.plan.class == Class::Large => self.plan.shards(),
+            _ => self.plan.bodies(),
         }
     }
 
@@ -276,7 +278,8 @@ impl GossipBuilder {
         self
     }
 
-    /// Changes how messages of up to 128 KiB are carried. What it makes of the channels' ids is not heeded.
+    /// Changes how messages of up to 128 KiB are carried. What it makes of the channels' ids, and of whether messages are
+    /// signed, is not heeded.
     pub fn tune_feeds(mut self, tune: impl Fn(&mut FeedsConfig) + Send + Sync + 'static) -> Self {
         self.feeds = Some(Arc::new(tune));
         self
@@ -307,11 +310,11 @@ impl GossipBuilder {
             })
         };
         if self.origin == OriginMode::Hidden && self.class == Class::Large {
-            let problem = "payloads of more than 128 KiB name their origin: take Class::Medium, or OriginMode::Named";
+            let problem = "payloads of more than 128 KiB name their origin: take Class::Medium, or OriginMode::Signed";
             return refuse(String::from(problem));
         }
         if self.origin == OriginMode::Hidden && matches!(self.judge, Judge::Later(..)) {
-            let problem = "messages of hidden origin are checked at once: take `validator`, or OriginMode::Named";
+            let problem = "messages of hidden origin are checked at once: take `validator`, or OriginMode::Signed";
             return refuse(String::from(problem));
         }
         if self.origin == OriginMode::Hidden && self.bridge.is_some() {
@@ -331,8 +334,8 @@ impl GossipBuilder {
     fn count(&self) -> u8 {
         match (self.origin, self.class) {
             (OriginMode::Hidden, _) => 1,
-            (OriginMode::Named, Class::Small | Class::Medium) => 2,
-            (OriginMode::Named, Class::Large) => 4,
+            (_, Class::Small | Class::Medium) => 2,
+            (_, Class::Large) => 4,
         }
     }
 
@@ -359,6 +362,7 @@ impl GossipBuilder {
         if let Some(tune) = &self.feeds {
             tune(&mut config);
         }
+        config.signed = self.origin == OriginMode::Signed;
         (config.control.id, config.bodies.id) = (control, bodies);
         if let Judge::Later(_, limits) = self.judge {
             (config.check_within, config.unchecked_bytes_max) = (limits.within, limits.bytes_max);
