@@ -269,15 +269,15 @@ fn names_given(text: &str) -> Vec<String> {
             names.push(rest[..end.unwrap_or(rest.len())].to_owned());
         }
     }
-    // What only the project's own tests see, and the `fn` of a constant function.
-    names.retain(|name| !["bench", "Readme", "Embedding", "fn"].contains(&&**name));
+    // What only tests see, the project's own and those of applications, and the `fn` of a constant function.
+    names.retain(|name| !["bench", "testing", "Readme", "Embedding", "fn"].contains(&&**name));
     names
 }
 
 /// What a stranger finds under `ringwire::` fits on one page.
 #[test]
 fn the_library_gives_no_more_names_than_a_page_holds() {
-    const NAMES_MAX: usize = 124;
+    const NAMES_MAX: usize = 127;
     let read = |path: &str| fs::read_to_string(root().join(path)).expect("a source");
     let mut names = names_given(&read("engine/ringwire/src/lib.rs"));
     for file in ["mod", "channels", "messages"] {
