@@ -129,6 +129,11 @@ impl Outbox {
         }
     }
 
+    /// Bytes that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.control.1.bytes() + self.bodies.1.bytes()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.control.1.is_empty() && self.bodies.1.is_empty()
     }

@@ -12,7 +12,9 @@ use ringwire_core::switch::AppChannels;
 use ringwire_sim::{LinkProfile, Scenario, World};
 
 use crate::gossip::{connect, counter, publish};
-use crate::support::{CHAT, GOSSIP, SOON, channel, connect_all, for_seeds, ring_and_chords};
+use crate::support::{
+    CHAT, GOSSIP, SOON, channel, connect_all, for_seeds, removals, ring_and_chords,
+};
 
 const CONTROL: ChannelId = ChannelId(0x73);
 
@@ -259,4 +261,33 @@ fn a_peer_without_the_channels_is_left_alone() {
     world.run_for(SOON);
     assert!(world.are_connected(0, 1));
     assert_eq!(counter(&world, 0, "feeds_sent"), 0);
+}
+
+#[test]
+fn a_publisher_that_is_faster_than_the_links_is_held_back_and_no_message_is_lost() {
+    let slow = LinkProfile::wan().at_speed(4_000_000);
+    let mut world = feeding(11, 4).link(slow).build();
+    connect(&mut world, &[(0, 1), (1, 2), (2, 3), (3, 0)]);
+    let (bytes, count) = (64 * 1024, 1024_u32);
+    let mut number = 0;
+    let mut turns = 0;
+    while number < count {
+        while number < count && world.switch(0, ShardId(0)).has_room_to_publish(GOSSIP) {
+            let mut message = vec![0; bytes];
+            message[..4].copy_from_slice(&number.to_le_bytes());
+            publish(&mut world, 0, 0, message);
+            number += 1;
+        }
+        world.run_for(Duration::from_millis(10));
+        turns += 1;
+        assert!(turns < 20_000, "{number} were published");
+    }
+    world.run_for(SOON * 2);
+    for node in 1..4 {
+        assert_eq!(world.received(node).len(), count as usize, "node {node}");
+        assert!(
+            removals(&world, node).is_empty(),
+            "who is behind is not to blame"
+        );
+    }
 }

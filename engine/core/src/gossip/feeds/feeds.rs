@@ -1,5 +1,6 @@
 //! [`Feeds`]: the reactor.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,11 +27,11 @@ use crate::reactor::{
     Answers, ChannelDescriptor, Context, Envelope, PublishOptions, Reactor, ReactorError, TimerKey,
 };
 
-/// What is said about messages waits for a peer up to this; beyond it the peer is stopped as too slow. None
-/// of it may be left out.
+/// What is said about messages, and urgent bodies, wait for a peer up to this; beyond it the peer is stopped as
+/// too slow. None of it may be left out.
 const CONTROL_WAITING_MAX: usize = 65_536;
 
-/// Bytes of bodies that wait for one peer; more are left out, and it asks for them.
+/// Bytes that wait for one peer on each channel. More bodies are left out, and it asks for them.
 const PEER_WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Who is held back for so long that nothing moves gets help: what waits for the slowest peer is left out.
@@ -74,6 +75,8 @@ pub enum FeedsNote {
     Stop(PeerKey, String),
     /// Publish this.
     Publish(Outgoing),
+    /// Too much waits for peers of the sending shard, or does not any more.
+    Crowded(bool),
 }
 
 /// Messages of this node that go together.
@@ -127,8 +130,8 @@ pub struct Feeds {
     /// The peers of this shard.
     outboxes: Outboxes,
     timer: Option<(Duration, TimerKey)>,
-    /// Whether those who bring messages are held back, and what was sent then.
-    stuck_since: Option<u64>,
+    /// Shards where too much waits for peers: meanwhile those who bring messages are held back.
+    crowded: BTreeSet<ShardId>,
     /// What was published here and has not gone yet.
     unpublished: Unpublished,
     /// Whether [`FeedsTimer::Publish`] is to come.
@@ -152,7 +155,7 @@ impl Feeds {
             author: None,
             outboxes: Outboxes::default(),
             timer: None,
-            stuck_since: None,
+            crowded: BTreeSet::new(),
             unpublished: Unpublished::new(1),
             is_publishing: false,
             counters: Counters::default(),
@@ -481,7 +484,11 @@ impl Feeds {
                 bytes_max,
             },
         };
-        let control = line(self.config.control.id, CONTROL_WAITING_MAX, usize::MAX);
+        let control = line(
+            self.config.control.id,
+            CONTROL_WAITING_MAX,
+            PEER_WAITING_BYTES_MAX,
+        );
         let bodies = line(self.config.bodies.id, usize::MAX, PEER_WAITING_BYTES_MAX);
         self.outboxes
             .insert(peer.key, Outbox::new(peer.key, control, bodies));
@@ -491,7 +498,7 @@ impl Feeds {
         } else {
             cx.send_note(home, FeedsNote::Add(peer.key, peer.id, peer.direction));
         }
-        if self.stuck_since.is_some() {
+        if !self.crowded.is_empty() {
             cx.hold_back(peer.key, self.config.bodies.id);
         }
     }
@@ -525,9 +532,7 @@ impl Feeds {
         self.counters.left_out += left_out as u64;
         self.counters.sent += u64::from(is_body);
         self.note_outbox(cx, to);
-        if which == Which::Bodies {
-            self.look(cx);
-        }
+        self.look(cx);
     }
 
     /// Counts what a peer's outbox has dropped, and tells the conversation whether bodies wait for the peer, when that
@@ -566,21 +571,51 @@ impl Feeds {
         }
     }
 
-    /// Holds those back who bring messages while too much waits for others.
+    /// Holds those back who bring messages while too much waits for others: for all together, or for one. That is
+    /// far less than what makes bodies be left out.
     fn look(&mut self, cx: &mut Context<'_, Self>) {
-        let waiting = self.outboxes.bodies_bytes();
-        let max = self.config.waiting_bytes_max;
-        if self.stuck_since.is_none() && waiting > max {
-            self.counters.held_back += 1;
-            self.stuck_since = Some(self.counters.sent);
-            for peer in self.outboxes.peers() {
-                cx.hold_back(peer, self.config.bodies.id);
+        let (waiting, max) = (self.outboxes.bytes(), self.config.waiting_bytes_max);
+        if self.is_crowded(cx) {
+            if waiting <= max / 2 && !self.outboxes.is_any_busy() {
+                self.tell_crowded(cx, false);
             }
+        } else if waiting > max || self.outboxes.is_any_full() {
+            self.counters.held_back += 1;
+            self.tell_crowded(cx, true);
             cx.set_timer(STUCK, FeedsTimer::Stuck);
-        } else if self.stuck_since.is_some() && waiting <= max / 2 {
-            self.stuck_since = None;
-            for peer in self.outboxes.peers() {
-                cx.release(peer, self.config.bodies.id);
+        }
+    }
+
+    /// Whether too much waits for the peers of this shard.
+    fn is_crowded(&self, cx: &Context<'_, Self>) -> bool {
+        self.crowded.contains(&cx.shard())
+    }
+
+    /// Tells all shards whether too much waits here: messages come in on any of them.
+    fn tell_crowded(&mut self, cx: &mut Context<'_, Self>, is_crowded: bool) {
+        let here = cx.shard();
+        self.set_crowded(cx, here, is_crowded);
+        for shard in (0..cx.shard_count()).map(ShardId) {
+            if shard != here {
+                cx.send_note(shard, FeedsNote::Crowded(is_crowded));
+            }
+        }
+    }
+
+    fn set_crowded(&mut self, cx: &mut Context<'_, Self>, shard: ShardId, is_crowded: bool) {
+        let was_held_back = !self.crowded.is_empty();
+        match is_crowded {
+            true => self.crowded.insert(shard),
+            false => self.crowded.remove(&shard),
+        };
+        let is_held_back = !self.crowded.is_empty();
+        if was_held_back == is_held_back {
+            return;
+        }
+        for peer in self.outboxes.peers() {
+            match is_held_back {
+                true => cx.hold_back(peer, self.config.bodies.id),
+                false => cx.release(peer, self.config.bodies.id),
             }
         }
     }
@@ -588,7 +623,7 @@ impl Feeds {
     /// Nodes that hold each other back in a circle would wait for ever: what waits for the slowest peer is
     /// left out, and it asks for it.
     fn handle_stuck(&mut self, cx: &mut Context<'_, Self>) {
-        if self.stuck_since.is_none() {
+        if !self.is_crowded(cx) {
             return;
         }
         if let Some(slowest) = self.outboxes.slowest() {
@@ -597,7 +632,7 @@ impl Feeds {
             self.note_outbox(cx, slowest);
         }
         self.look(cx);
-        if self.stuck_since.is_some() {
+        if self.is_crowded(cx) {
             cx.set_timer(STUCK, FeedsTimer::Stuck);
         }
     }
@@ -687,8 +722,8 @@ impl Reactor for Feeds {
 
     fn has_room(&self, _channel: ChannelId) -> bool {
         let max = self.config.waiting_bytes_max / 2;
-        let is_moving = self.stuck_since.is_none() && self.outboxes.bodies_bytes() < max;
-        is_moving && self.unpublished.has_room()
+        let is_moving = self.crowded.is_empty() && self.outboxes.bytes() < max;
+        is_moving && !self.outboxes.is_any_late() && self.unpublished.has_room()
     }
 
     fn publish(&mut self, cx: &mut Context<'_, Self>, channel: ChannelId, message: Bytes) {
@@ -720,6 +755,7 @@ impl Reactor for Feeds {
             FeedsNote::Deliver(id, payload) => self.deliver(cx, id, payload),
             FeedsNote::Stop(peer, reason) => cx.stop_peer(peer, ReactorError::new(reason)),
             FeedsNote::Publish(outgoing) => self.begin(cx, outgoing),
+            FeedsNote::Crowded(is_crowded) => self.set_crowded(cx, from, is_crowded),
         }
     }
 
@@ -732,6 +768,7 @@ impl Reactor for Feeds {
             FeedsNote::Add(..)
             | FeedsNote::Remove(_)
             | FeedsNote::Behind(..)
+            | FeedsNote::Crowded(_)
             | FeedsNote::Stop(..) => 0,
         }
     }

@@ -5,12 +5,26 @@ use std::collections::BTreeMap;
 use crate::gossip::outbox::Outbox;
 use crate::peer::PeerKey;
 
+/// Bytes that wait for one peer when those who bring more are held back: half of what makes bodies be left out. What is
+/// less waits for that peer alone.
+const FULL: usize = 8 * 1024 * 1024;
+
+/// And bytes beyond which they are still held back.
+const BUSY: usize = FULL / 2;
+
+/// Bytes that wait for one peer when this node publishes nothing more: a twelfth of a second of a link of 100 Mbit/s.
+const LATE: usize = 1024 * 1024;
+
 /// The outboxes of a shard's peers.
 #[derive(Debug, Default)]
 pub(super) struct Outboxes {
     outboxes: BTreeMap<PeerKey, Outbox>,
-    /// Bytes of bodies in all of them: asked for with each body that is sent.
-    bodies_bytes: usize,
+    /// Bytes in all of them, and how many of them hold more than [`FULL`], [`BUSY`] and [`LATE`]: asked for with each body that
+    /// is sent.
+    bytes: usize,
+    full: usize,
+    busy: usize,
+    late: usize,
 }
 
 impl Outboxes {
@@ -22,9 +36,11 @@ impl Outboxes {
 
     /// A peer is gone. Returns whether it took part.
     pub(super) fn remove(&mut self, peer: PeerKey) -> bool {
-        let outbox = self.outboxes.remove(&peer);
-        self.bodies_bytes -= outbox.as_ref().map_or(0, Outbox::bodies_bytes);
-        outbox.is_some()
+        let Some(outbox) = self.outboxes.remove(&peer) else {
+            return false;
+        };
+        self.recount(outbox.bytes(), 0);
+        true
     }
 
     /// The outbox of a peer.
@@ -39,9 +55,10 @@ impl Outboxes {
         act: impl FnOnce(&mut Outbox) -> T,
     ) -> Option<T> {
         let outbox = self.outboxes.get_mut(&peer)?;
-        let before = outbox.bodies_bytes();
+        let before = outbox.bytes();
         let done = act(outbox);
-        self.bodies_bytes = self.bodies_bytes - before + outbox.bodies_bytes();
+        let after = outbox.bytes();
+        self.recount(before, after);
         Some(done)
     }
 
@@ -65,8 +82,72 @@ impl Outboxes {
         self.outboxes.keys().copied()
     }
 
-    /// Bytes of bodies that wait for all.
-    pub(super) fn bodies_bytes(&self) -> usize {
-        self.bodies_bytes
+    /// Bytes that wait for all.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether so much waits for a peer that those who bring more are to be held back.
+    pub(super) fn is_any_full(&self) -> bool {
+        self.full > 0
+    }
+
+    /// Whether so much waits for a peer that they are still to be.
+    pub(super) fn is_any_busy(&self) -> bool {
+        self.busy > 0
+    }
+
+    /// Whether so much waits for a peer that this node publishes nothing more.
+    pub(super) fn is_any_late(&self) -> bool {
+        self.late > 0
+    }
+
+    /// An outbox held so many bytes, and now holds so many.
+    fn recount(&mut self, before: usize, after: usize) {
+        self.bytes = self.bytes - before + after;
+        for (count, bound) in [
+            (&mut self.full, FULL),
+            (&mut self.busy, BUSY),
+            (&mut self.late, LATE),
+        ] {
+            *count = *count - usize::from(before > bound) + usize::from(after > bound);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_counted_and_so_is_who_has_too_much() {
+        let mut outboxes = Outboxes::default();
+        let is = |outboxes: &Outboxes| {
+            (
+                outboxes.bytes(),
+                outboxes.is_any_busy(),
+                outboxes.is_any_full(),
+            )
+        };
+        outboxes.recount(0, BUSY);
+        assert_eq!(is(&outboxes), (BUSY, false, false));
+        outboxes.recount(BUSY, BUSY + 1);
+        assert_eq!(is(&outboxes), (BUSY + 1, true, false));
+        outboxes.recount(0, FULL);
+        assert_eq!(
+            is(&outboxes),
+            (BUSY + 1 + FULL, true, false),
+            "each by itself"
+        );
+        outboxes.recount(FULL, FULL + 1);
+        assert!(outboxes.is_any_full());
+        outboxes.recount(FULL + 1, 0);
+        assert_eq!(is(&outboxes), (BUSY + 1, true, false));
+        outboxes.recount(BUSY + 1, LATE + 1);
+        assert!(outboxes.is_any_late() && !outboxes.is_any_busy());
+        outboxes.recount(LATE + 1, LATE);
+        assert!(!outboxes.is_any_late());
+        outboxes.recount(LATE, 0);
+        assert_eq!(is(&outboxes), (0, false, false));
     }
 }
