@@ -27,10 +27,7 @@ pub const BUNDLE_LENGTH_BYTES: usize = size_of::<u32>();
 pub struct BundleWriter {
     bytes_max: usize,
     message_bytes_max: usize,
-    /// A message that is still alone, or none.
-    first: Option<Bytes>,
-    bytes: BytesMut,
-    count: usize,
+    messages: Vec<Bytes>,
     /// Bytes of the messages.
     message_bytes: usize,
 }
@@ -51,9 +48,7 @@ impl BundleWriter {
         BundleWriter {
             bytes_max,
             message_bytes_max,
-            first: None,
-            bytes: BytesMut::new(),
-            count: 0,
+            messages: Vec::new(),
             message_bytes: 0,
         }
     }
@@ -61,7 +56,7 @@ impl BundleWriter {
     /// Whether a message of so many bytes finds room. The first does if any body may carry it.
     pub fn has_room(&self, message_bytes: usize) -> bool {
         message_bytes <= self.message_bytes_max
-            && self.count < BUNDLE_MESSAGES_MAX
+            && self.messages.len() < BUNDLE_MESSAGES_MAX
             && self.message_bytes + message_bytes <= self.bytes_max
     }
 
@@ -71,47 +66,38 @@ impl BundleWriter {
     /// If there is no room for it.
     pub fn push(&mut self, message: Bytes) {
         assert!(self.has_room(message.len()), "whoever pushes has asked");
-        self.count += 1;
         self.message_bytes += message.len();
-        if self.count == 1 {
-            self.first = Some(message);
-            return;
-        }
-        if let Some(first) = self.first.take() {
-            self.put(&first);
-        }
-        self.put(&message);
+        self.messages.push(message);
     }
 
     /// Messages so far.
     pub fn len(&self) -> usize {
-        self.count
+        self.messages.len()
     }
 
     /// Whether there is none yet.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.messages.is_empty()
     }
 
     /// The payload. A single message is not copied. `None` for no message.
-    pub fn finish(self) -> Option<Payload> {
-        match self.count {
-            0 => None,
-            1 => self.first.map(|bytes| Payload {
-                bytes,
-                is_bundle: false,
-            }),
-            _ => Some(Payload {
-                bytes: self.bytes.freeze(),
-                is_bundle: true,
-            }),
+    pub fn finish(mut self) -> Option<Payload> {
+        if self.messages.len() < 2 {
+            let bytes = self.messages.pop()?;
+            let is_bundle = false;
+            return Some(Payload { bytes, is_bundle });
         }
-    }
-
-    fn put(&mut self, message: &[u8]) {
-        let len = u32::try_from(message.len()).expect("a message is far shorter");
-        self.bytes.put_u32_le(len);
-        self.bytes.put_slice(message);
+        let len = self.message_bytes + self.messages.len() * BUNDLE_LENGTH_BYTES;
+        let mut bytes = BytesMut::with_capacity(len);
+        for message in &self.messages {
+            let len = u32::try_from(message.len()).expect("a message is far shorter");
+            bytes.put_u32_le(len);
+            bytes.put_slice(message);
+        }
+        Some(Payload {
+            bytes: bytes.freeze(),
+            is_bundle: true,
+        })
     }
 }
 
