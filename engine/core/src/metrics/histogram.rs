@@ -6,7 +6,7 @@
 //!
 //! The buckets are the same for every figure, so that shards, nodes and dashboards add them up. A
 //! histogram is 192 bytes and never allocates; a figure read from it is right to within its bucket, a
-//! factor of 2.5 (decision 68 tells why this is enough).
+//! factor of 2.5 (decision 76 tells why this is enough).
 
 use std::time::Duration;
 

@@ -52,7 +52,6 @@ pub use error::{ChangeError, DialError, PeersTimeout, ShutdownError, SubscribeEr
 pub use handle::Handle;
 #[cfg(feature = "openmetrics")]
 pub use open_metrics::OpenMetrics;
-pub(crate) use sender::Publication;
 pub use sender::{Broadcaster, PeerSender, Publisher};
 pub use snapshot::{PeersCursor, PeersPage};
 pub use status::PeerStatus;

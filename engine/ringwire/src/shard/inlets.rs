@@ -6,14 +6,16 @@
 
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
+use ringwire_core::reactor::PublishOptions;
 use ringwire_core::switch::{Command, Offered, Switch};
 use ringwire_core::time::Instant;
 use ringwire_sync::Inlet;
 
-use crate::handle::Publication;
-
 /// Messages of one inlet in a turn where nothing behind it is ever full: the others have their turn, too.
 const TURN_MESSAGES: usize = 256;
+
+/// A message, and what is asked for of it.
+pub(crate) type Publication = (Bytes, PublishOptions);
 
 /// What one thread sends, and where it goes.
 #[derive(Debug)]

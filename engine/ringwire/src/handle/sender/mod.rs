@@ -17,5 +17,4 @@ mod publisher;
 
 pub use broadcaster::Broadcaster;
 pub use peer_sender::PeerSender;
-pub(crate) use publisher::Publication;
 pub use publisher::Publisher;

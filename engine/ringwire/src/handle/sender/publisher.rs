@@ -10,11 +10,8 @@ use ringwire_sync::block_on;
 
 use super::super::Handle;
 use super::lane::Lane;
-use crate::shard::inlets::NewInlet;
+use crate::shard::inlets::{NewInlet, Publication};
 use crate::shard::request::Control;
-
-/// A message, and what is asked for of it.
-pub(crate) type Publication = (Bytes, PublishOptions);
 
 /// Publishes on one channel, from one thread at a time. Made by [`Handle::publisher`].
 ///
