@@ -60,20 +60,21 @@ impl Line {
         }
     }
 
-    /// Lets a message wait. Returns how many are left out: those of a lower priority as far as their room is
+    /// Lets a message wait. Returns what is left out: those of a lower priority as far as their room is
     /// needed, else this one.
-    pub(super) fn push(&mut self, now: Duration, order: Order, message: Bytes) -> usize {
+    pub(super) fn push(&mut self, now: Duration, order: Order, message: Bytes) -> Vec<Bytes> {
         let (rank, left) = match order {
             Order::Fence | Order::First => (FIRST, None),
             Order::Body { priority, left } => (u16::from(priority), left),
         };
         let ends_at = left.map(|left| now.saturating_add(left));
-        let mut left_out = 0;
+        let mut left_out = Vec::new();
         while !self.has_room() {
-            if !self.leave_out_below(rank) {
-                return left_out + 1;
-            }
-            left_out += 1;
+            let Some(lower) = self.take_below(rank) else {
+                left_out.push(message);
+                return left_out;
+            };
+            left_out.push(lower);
         }
         self.fences += u64::from(order == Order::Fence);
         let place = Place {
@@ -90,16 +91,13 @@ impl Line {
         self.waiting.len() < self.limits.messages_max && self.bytes < self.limits.bytes_max
     }
 
-    /// Drops the last of the bodies of a lower priority, if there is one.
-    fn leave_out_below(&mut self, rank: u16) -> bool {
+    /// Takes out the last of the bodies of a lower priority, if there is one.
+    fn take_below(&mut self, rank: u16) -> Option<Bytes> {
         let mut last = self.waiting.keys().rev();
-        let Some(place) = last.find(|place| place.rank.0 < rank).copied() else {
-            return false;
-        };
-        if let Some(waiting) = self.waiting.remove(&place) {
-            self.bytes -= waiting.message.len();
-        }
-        true
+        let place = *last.find(|place| place.rank.0 < rank)?;
+        let waiting = self.waiting.remove(&place)?;
+        self.bytes -= waiting.message.len();
+        Some(waiting.message)
     }
 
     /// Takes the next message.
@@ -132,12 +130,15 @@ impl Line {
         self.bytes = 0;
     }
 
-    /// Drops the bodies, and leaves what is said about them. Returns how many there were.
-    pub(super) fn leave_bodies_out(&mut self) -> usize {
-        let before = self.waiting.len();
-        self.waiting.retain(|place, _| place.rank.0 == FIRST);
+    /// Takes out the bodies, and leaves what is said about them.
+    pub(super) fn leave_bodies_out(&mut self) -> Vec<Bytes> {
+        let is_body = |place: &Place| place.rank.0 != FIRST;
+        let all = std::mem::take(&mut self.waiting);
+        let (bodies, others): (BTreeMap<_, _>, _) =
+            all.into_iter().partition(|(place, _)| is_body(place));
+        self.waiting = others;
         self.bytes = self.waiting.values().map(|it| it.message.len()).sum();
-        before - self.waiting.len()
+        bodies.into_values().map(|it| it.message).collect()
     }
 }
 
@@ -157,7 +158,7 @@ mod tests {
         Order::Body { priority, left }
     }
 
-    fn push(line: &mut Line, order: Order, message: &'static str) -> usize {
+    fn push(line: &mut Line, order: Order, message: &'static str) -> Vec<Bytes> {
         line.push(
             Duration::ZERO,
             order,
@@ -175,9 +176,9 @@ mod tests {
     fn the_higher_priority_goes_first_and_those_alike_in_the_order_they_came() {
         let mut line = line(1000);
         for (priority, message) in [(0, "block"), (9, "vote"), (0, "block 2"), (9, "vote 2")] {
-            assert_eq!(push(&mut line, body(priority), message), 0);
+            assert!(push(&mut line, body(priority), message).is_empty());
         }
-        assert_eq!(push(&mut line, Order::First, "have"), 0);
+        assert!(push(&mut line, Order::First, "have").is_empty());
         let order = ["have", "vote", "vote 2", "block", "block 2"];
         assert_eq!(drained(&mut line), order);
     }
@@ -205,15 +206,16 @@ mod tests {
         push(&mut line, body(0), "67890");
         assert_eq!(
             push(&mut line, body(0), "more"),
-            1,
+            ["more"],
             "no less urgent than the last"
         );
-        assert_eq!(push(&mut line, body(5), "vote"), 1, "the last gave way");
+        let gave_way = push(&mut line, body(5), "vote");
+        assert_eq!(gave_way, ["67890"], "the last gave way");
         assert_eq!(drained(&mut line), ["vote", "12345"]);
         push(&mut line, Order::First, "a long word");
         assert_eq!(
             push(&mut line, body(255), "vote"),
-            1,
+            ["vote"],
             "what is said is never left out"
         );
         assert_eq!(drained(&mut line), ["a long word"]);
@@ -234,7 +236,7 @@ mod tests {
         let mut line = line(1000);
         push(&mut line, Order::First, "name");
         push(&mut line, body(0), "body");
-        assert_eq!(line.leave_bodies_out(), 1);
+        assert_eq!(line.leave_bodies_out(), ["body"]);
         assert_eq!(drained(&mut line), ["name"]);
     }
 }

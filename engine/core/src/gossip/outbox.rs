@@ -79,7 +79,7 @@ impl Outbox {
         self.bodies.1.clear();
     }
 
-    /// Sends a message, in its order among those that wait. Returns how many were left out, because too much
+    /// Sends a message, in its order among those that wait. Returns what was left out, because too much
     /// waits for the peer: this one, or some of a lower priority.
     pub(super) fn send<R: Reactor>(
         &mut self,
@@ -87,9 +87,9 @@ impl Outbox {
         which: Which,
         order: Order,
         message: Bytes,
-    ) -> usize {
+    ) -> Vec<Bytes> {
         if self.state == State::Stopped {
-            return 0;
+            return Vec::new();
         }
         let (_, line) = match which {
             Which::Control => &mut self.control,
@@ -148,8 +148,8 @@ impl Outbox {
         self.bodies.1.bytes()
     }
 
-    /// Drops the bodies that wait. Returns how many there were.
-    pub(super) fn leave_bodies_out(&mut self) -> usize {
+    /// Takes out the bodies that wait.
+    pub(super) fn leave_bodies_out(&mut self) -> Vec<Bytes> {
         self.bodies.1.leave_bodies_out()
     }
 

@@ -245,10 +245,25 @@ impl Feeds {
     }
 
     /// Bodies wait for the link, or do not any more. As long as they do it is told of no messages: it would ask for what
-    /// waits for it already.
-    pub fn set_behind(&mut self, slot: Slot, is_behind: bool) {
-        if let Some(link) = self.routes.link_mut(slot) {
-            link.set_behind(is_behind);
+    /// waits for it already. When that is over it hears by a digest of what it was not told and did not get.
+    pub fn set_behind(&mut self, now: Duration, slot: Slot, is_behind: bool) {
+        let link = self.routes.link_mut(slot);
+        if let Some(since) = link.and_then(|link| link.set_behind(now, is_behind)) {
+            self.send_digest(now, slot, since);
+        }
+    }
+
+    /// A body of an [`Output::Send`] was not sent to the link after all, because too much waited for it. The neighbour
+    /// may ask for it, also if it was sent in answer to that.
+    pub fn handle_left_out(&mut self, slot: Slot, bytes: &[u8]) {
+        let Ok(FeedMessage::Body(body)) = FeedMessage::decode(bytes) else {
+            return;
+        };
+        let key = (OriginIndex::from(body.alias), body.seq);
+        if let Some(came_at) = self.held.forget_answer(key, slot)
+            && let Some(link) = self.routes.link_mut(slot)
+        {
+            link.handle_left_out(came_at);
         }
     }
 

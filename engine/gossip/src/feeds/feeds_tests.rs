@@ -69,6 +69,11 @@ impl Node {
         self.hear(slot, &body(number, seq, 0, b"payload"));
     }
 
+    fn set_behind(&mut self, slot: Slot, is_behind: bool) {
+        self.feeds.set_behind(self.now, slot, is_behind);
+        self.drain();
+    }
+
     fn judge(&mut self, number: u8, seq: u64, verdict: Verdict) {
         self.feeds
             .handle_verdict(self.now, &[number; 32], seq, verdict);
@@ -396,15 +401,45 @@ fn a_link_for_which_bodies_wait_is_told_of_no_messages_until_they_do_not() {
     let is_word = |message: &FeedMessage<'_>| {
         matches!(message, FeedMessage::Have(_) | FeedMessage::Digest(_))
     };
-    node.feeds.set_behind(slots[1], true);
+    node.set_behind(slots[1], true);
     node.name(slots[0], 1);
     node.body(slots[0], 1, 5);
     node.wait(3 * SECOND);
     let told = node.sent_to(is_word);
     assert!(!told.is_empty() && !told.contains(&slots[1]), "{told:?}");
-    node.feeds.set_behind(slots[1], false);
+    node.set_behind(slots[1], false);
     node.wait(SECOND);
     assert!(node.sent_to(is_word).contains(&slots[1]));
+}
+
+#[test]
+fn a_link_that_was_behind_hears_at_once_of_what_it_was_not_told_and_did_not_get() {
+    let digests = |node: &mut Node| node.sent_to(|it| matches!(it, FeedMessage::Digest(_)));
+    let (mut node, slots) = Node::with_links(2);
+    node.set_behind(slots[1], true);
+    node.name(slots[0], 1);
+    node.body(slots[0], 1, 5);
+    // Longer than rounds of digests tell of a message.
+    node.wait(10 * SECOND);
+    digests(&mut node);
+    node.set_behind(slots[1], false);
+    assert_eq!(digests(&mut node), [slots[1]]);
+    // It asks, and the answer is left out. The node calls the first origin that it hears of by the same number.
+    let want = |node: &mut Node| {
+        node.hear(slots[1], &encode_want(&[name(1, 5)]));
+        let is_body = |output: &Output| match output {
+            Output::Send { bytes, .. } if bytes[0] == 1 => Some(bytes.clone()),
+            _ => None,
+        };
+        node.take().iter().find_map(is_body)
+    };
+    let answer = want(&mut node).expect("it is remembered");
+    assert_eq!(want(&mut node), None, "nobody gets it twice");
+    node.set_behind(slots[1], true);
+    node.feeds.handle_left_out(slots[1], &answer);
+    node.set_behind(slots[1], false);
+    assert_eq!(digests(&mut node), [slots[1]], "however short it was");
+    assert_eq!(want(&mut node), Some(answer));
 }
 
 #[test]

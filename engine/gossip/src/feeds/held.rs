@@ -18,7 +18,8 @@ struct Held {
     bytes: Bytes,
     /// Who asked for it and got it: nobody gets it twice.
     answered: Slots,
-    /// When nobody needs it any more, if that comes.
+    /// When it came, and when nobody needs it any more, if that comes.
+    came_at: Duration,
     ends_at: Option<Duration>,
 }
 
@@ -57,6 +58,7 @@ impl HeldMessages {
         let held = Held {
             bytes,
             answered: Slots::default(),
+            came_at: now,
             ends_at: (left_ms > 0).then(|| now.saturating_add(left)),
         };
         let before = self.held.insert(key, held);
@@ -78,6 +80,13 @@ impl HeldMessages {
         let left_ms = ends_at.saturating_sub(now).as_millis().max(1);
         let left_ms = u32::try_from(left_ms).unwrap_or(u32::MAX);
         Some(with_left_ms(&held.bytes, left_ms))
+    }
+
+    /// The neighbour did not get the message after all. Returns when that came, if it is still remembered.
+    pub(super) fn forget_answer(&mut self, key: Key, slot: Slot) -> Option<Duration> {
+        let held = self.held.get_mut(&key)?;
+        held.answered.remove(slot);
+        Some(held.came_at)
     }
 
     /// Whether the message is remembered and its time is over.
@@ -219,7 +228,10 @@ mod tests {
             assert_eq!(held.answer(seconds(1), key, slot(other)), None);
         }
         held.handle_link_down(slot(3));
-        assert_eq!(held.answer(seconds(1), key, slot(3)), Some(bytes));
+        assert_eq!(held.answer(seconds(1), key, slot(3)), Some(bytes.clone()));
+        assert_eq!(held.forget_answer(key, slot(3)), Some(seconds(1)));
+        let again = held.answer(seconds(1), key, slot(3));
+        assert_eq!(again, Some(bytes), "it was left out");
         assert_eq!(held.answer(seconds(1), key, slot(4)), None);
     }
 

@@ -33,6 +33,9 @@ const DISTRUSTED: u8 = 3 * BROKEN;
 /// From twelve of them on, or three messages with blame, it is hung up on.
 const CLOSED: u8 = 12 * BROKEN;
 
+/// Who was told of no messages for so long has missed a round of digests.
+const UNTOLD: Duration = Duration::from_secs(1);
+
 /// Strikes are forgotten so long after the last one.
 const STRIKES_LAST: Duration = Duration::from_secs(600);
 
@@ -83,7 +86,10 @@ pub(super) struct Link {
     /// When a good message that was new came over it last.
     good_at: Option<Duration>,
     /// Whether bodies wait for it.
-    is_behind: bool,
+    /// Since when bodies wait for it without an end.
+    behind_since: Option<Duration>,
+    /// When the oldest message came of which the body was left out since then.
+    gap_since: Option<Duration>,
     promises: usize,
     /// Origins whose feed it is.
     feeds: u16,
@@ -113,7 +119,8 @@ impl Link {
             struck_s: 0,
             is_closing: false,
             good_at: None,
-            is_behind: false,
+            behind_since: None,
+            gap_since: None,
             promises: 0,
             feeds: 0,
             allowance: Allowance::default(),
@@ -274,13 +281,28 @@ impl Link {
     }
 
     /// Bodies wait for it, or do not any more.
-    pub(super) fn set_behind(&mut self, is_behind: bool) {
-        self.is_behind = is_behind;
+    ///
+    /// Returns since when it was told of no messages, when that is over, if it lasted or bodies were left out: nobody
+    /// else may tell it of those.
+    pub(super) fn set_behind(&mut self, now: Duration, is_behind: bool) -> Option<Duration> {
+        if is_behind {
+            self.behind_since.get_or_insert(now);
+            return None;
+        }
+        let since = self.behind_since.take()?;
+        let untold = (since + UNTOLD <= now).then_some(since);
+        self.gap_since.take().into_iter().chain(untold).min()
+    }
+
+    /// The body of a message that came at this time was left out.
+    pub(super) fn handle_left_out(&mut self, came_at: Duration) {
+        let oldest = self.gap_since.get_or_insert(came_at);
+        *oldest = (*oldest).min(came_at);
     }
 
     /// Whether bodies wait for it: what it would ask for waits already, most likely.
     pub(super) fn is_behind(&self) -> bool {
-        self.is_behind
+        self.behind_since.is_some()
     }
 
     /// It announced a message and did not send it for a reason that an honest link may have: the message's time is

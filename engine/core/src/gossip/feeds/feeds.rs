@@ -69,6 +69,8 @@ pub enum FeedsNote {
     Send(PeerKey, Lane, Order, Bytes),
     /// Bodies wait for a peer of the sending shard, or do not any more.
     Behind(PeerKey, bool),
+    /// This body was not sent to a peer of the sending shard after all.
+    LeftOut(PeerKey, Bytes),
     /// Deliver this message; the peer brought it.
     Deliver(NodeId, Bytes),
     /// Stop a peer: no honest node says what it has said.
@@ -521,18 +523,36 @@ impl Feeds {
             return;
         };
         let is_body = matches!(order, Order::Body { .. });
-        if !is_body && left_out > 0 {
+        if !is_body && !left_out.is_empty() {
             self.counters.slow_peers += 1;
             self.outboxes.with(to, Outbox::stop);
             let reason = "slow peer: too much that is said about messages waits for it";
             cx.stop_peer(to, ReactorError::new(reason));
             return;
         }
-        // Who lacks what is left out asks for it.
-        self.counters.left_out += left_out as u64;
         self.counters.sent += u64::from(is_body);
+        self.leave_out(cx, to, left_out);
         self.note_outbox(cx, to);
         self.look(cx);
+    }
+
+    /// Bodies were not sent after all: the peer may ask for them, also if it did so before.
+    fn leave_out(&mut self, cx: &mut Context<'_, Self>, to: PeerKey, bodies: Vec<Bytes>) {
+        self.counters.left_out += bodies.len() as u64;
+        let home = self.home(cx);
+        for body in bodies {
+            if home == cx.shard() {
+                self.handle_left_out((home, to), &body);
+            } else {
+                cx.send_note(home, FeedsNote::LeftOut(to, body));
+            }
+        }
+    }
+
+    fn handle_left_out(&mut self, link: Link, body: &Bytes) {
+        if let Some(slot) = self.neighbours.slot(link) {
+            self.conversation.handle_left_out(slot, body);
+        }
     }
 
     /// Counts what a peer's outbox has dropped, and tells the conversation whether bodies wait for the peer, when that
@@ -547,15 +567,16 @@ impl Feeds {
         };
         let home = self.home(cx);
         if home == cx.shard() {
-            self.set_behind((home, peer), is_behind);
+            self.set_behind(cx, (home, peer), is_behind);
         } else {
             cx.send_note(home, FeedsNote::Behind(peer, is_behind));
         }
     }
 
-    fn set_behind(&mut self, link: Link, is_behind: bool) {
+    fn set_behind(&mut self, cx: &mut Context<'_, Self>, link: Link, is_behind: bool) {
         if let Some(slot) = self.neighbours.slot(link) {
-            self.conversation.set_behind(slot, is_behind);
+            self.conversation.set_behind(now(cx), slot, is_behind);
+            self.act(cx);
         }
     }
 
@@ -628,7 +649,7 @@ impl Feeds {
         }
         if let Some(slowest) = self.outboxes.slowest() {
             let left_out = self.outboxes.with(slowest, Outbox::leave_bodies_out);
-            self.counters.left_out += left_out.unwrap_or_default() as u64;
+            self.leave_out(cx, slowest, left_out.unwrap_or_default());
             self.note_outbox(cx, slowest);
         }
         self.look(cx);
@@ -751,7 +772,8 @@ impl Reactor for Feeds {
             FeedsNote::Remove(peer) => self.remove(cx, (from, peer)),
             FeedsNote::Received(peer, message) => self.handle_received(cx, (from, peer), &message),
             FeedsNote::Send(to, lane, order, bytes) => self.send(cx, to, (lane, order), bytes),
-            FeedsNote::Behind(peer, is_behind) => self.set_behind((from, peer), is_behind),
+            FeedsNote::Behind(peer, is_behind) => self.set_behind(cx, (from, peer), is_behind),
+            FeedsNote::LeftOut(peer, body) => self.handle_left_out((from, peer), &body),
             FeedsNote::Deliver(id, payload) => self.deliver(cx, id, payload),
             FeedsNote::Stop(peer, reason) => cx.stop_peer(peer, ReactorError::new(reason)),
             FeedsNote::Publish(outgoing) => self.begin(cx, outgoing),
@@ -763,6 +785,7 @@ impl Reactor for Feeds {
         match note {
             FeedsNote::Received(_, bytes)
             | FeedsNote::Send(_, _, _, bytes)
+            | FeedsNote::LeftOut(_, bytes)
             | FeedsNote::Deliver(_, bytes) => bytes.len(),
             FeedsNote::Publish(outgoing) => outgoing.payload.bytes.len(),
             FeedsNote::Add(..)

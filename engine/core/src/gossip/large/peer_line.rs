@@ -53,7 +53,8 @@ impl PeerLine {
         cx: &mut Context<'_, R>,
         message: Bytes,
     ) -> bool {
-        self.outbox.send(cx, Which::Control, Order::First, message) == 0
+        let left_out = self.outbox.send(cx, Which::Control, Order::First, message);
+        left_out.is_empty()
     }
 
     /// Sends a shard; false if it is left out, because too many wait for the peer.
@@ -64,7 +65,7 @@ impl PeerLine {
         message: Bytes,
     ) -> bool {
         let left_out = self.outbox.send(cx, Which::Bodies, SHARD_ORDER, message);
-        let is_taken = left_out == 0;
+        let is_taken = left_out.is_empty();
         if is_taken {
             self.owners.push_back(owner);
         } else {
