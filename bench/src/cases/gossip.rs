@@ -40,7 +40,8 @@ pub(super) fn cases(plan: &Plan) -> Vec<Case> {
 }
 
 fn case(plan: &Plan, framing: Framing, message_bytes: usize) -> Case {
-    let published: usize = plan.amount(2 << 20, 32 << 20);
+    // The first second of a run is mostly learning whom to ask.
+    let published: usize = plan.amount(2 << 20, 128 << 20);
     let count = published / message_bytes;
     let name = format!("{NODES} nodes {} KiB", message_bytes >> 10);
     let case = Case::new("gossip", framing, name)

@@ -80,7 +80,9 @@ fn answer(request: Request, registry: &Registry, handle: &Handle) {
     let kind = Header::from_bytes("Content-Type", kind).expect("plain ASCII");
     let response = Response::from_string(body)
         .with_status_code(status)
-        .with_header(kind);
+        .with_header(kind)
+        // With its length, however long: who scrapes by hand needs to put no pieces together.
+        .with_chunked_threshold(usize::MAX);
     // Whoever asked may be gone.
     let _ = request.respond(response);
 }

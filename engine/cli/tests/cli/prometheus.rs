@@ -19,8 +19,8 @@ use crate::program::{can_run_nodes, command, terminate};
 
 /// Nodes of the network.
 const NODES: usize = 3;
-/// Messages: a node publishes at most 1,024 a second, so the network stands for some fifteen seconds.
-const MESSAGES: &str = "45000";
+/// More messages, one after the other, than go through while the test looks.
+const MESSAGES: &str = "1000000";
 /// Time in which a rate has its second sample, scrapes being a second apart.
 const SAMPLED_WITHIN: Duration = Duration::from_secs(12);
 /// What Grafana puts in for the variables of the board.
@@ -181,7 +181,8 @@ fn prometheus_scrapes_a_network_and_answers_every_query_of_the_board() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let first = free_ports(NODES as u16);
     let network = command(&["localnet", "--quiet", "--nodes", &NODES.to_string()])
-        .args(["--messages", MESSAGES, "--metrics", &first.to_string()])
+        .args(["--messages", MESSAGES, "--window", "1"])
+        .args(["--metrics", &first.to_string()])
         .stdout(Stdio::null())
         .spawn();
     let network = Killed(network.expect("the program starts"));
