@@ -117,13 +117,22 @@ fn check(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// The program that a line of cargo's messages says was built.
+/// The bench's program, if a line of cargo's messages says that it was built: with a bench come the programs
+/// of its package.
 fn executable(line: &str) -> Option<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
+        target: Target,
         executable: Option<PathBuf>,
     }
-    serde_json::from_str::<Message>(line).ok()?.executable
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+    }
+    let message: Message = serde_json::from_str(line).ok()?;
+    message
+        .executable
+        .filter(|_| message.target.name == "system")
 }
 
 impl Earlier {
@@ -260,8 +269,9 @@ mod tests {
     #[test]
     fn the_program_is_found_among_cargos_messages() {
         let lines = [
-            r#"{"reason":"compiler-artifact","executable":null}"#,
-            r#"{"reason":"compiler-artifact","executable":"/target/release/deps/system-1"}"#,
+            r#"{"reason":"compiler-artifact","target":{"name":"bytes"},"executable":null}"#,
+            r#"{"reason":"compiler-artifact","target":{"name":"system"},"executable":"/target/release/deps/system-1"}"#,
+            r#"{"reason":"compiler-artifact","target":{"name":"carry"},"executable":"/target/release/carry"}"#,
             r#"{"reason":"build-finished","success":true}"#,
         ];
         let found: Vec<PathBuf> = lines.into_iter().filter_map(executable).collect();
