@@ -39,6 +39,18 @@ build_bench() {
         --message-format=json | sed -n 's/.*"executable":"\([^"]*system-[^"]*\)".*/\1/p' | tail -1
 }
 
+# read_scenario TEXT: sets framing and message_bytes of a scenario of `carry`, and ends the script unless it is one.
+read_scenario() {
+    local rest
+    read -r framing message_bytes rest <<<"$1"
+    case $framing in
+        wide | comet) ;;
+        *) fail "'$1' is no scenario: it is FRAMING MESSAGE_BYTES, and a framing is wide or comet" ;;
+    esac
+    need_number "$message_bytes" "the bytes of a message in '$1'"
+    [ -z "$rest" ] || fail "'$1' has more words than FRAMING MESSAGE_BYTES"
+}
+
 # Builds the bench's small scenario in a profile of cargo and prints where it lies.
 build_carry() {
     cargo build --quiet --locked --profile "$1" -p ringwire-bench --bin carry

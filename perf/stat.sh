@@ -12,13 +12,7 @@ set -euo pipefail
 scenario=${1:-wide 200}
 count=${2:-200000}
 [ $# -le 2 ] || fail "too many words: give a scenario, in quotes, and a number"
-read -r framing message_bytes rest <<<"$scenario"
-case $framing in
-    wide | comet) ;;
-    *) fail "'$scenario' is no scenario: it is FRAMING MESSAGE_BYTES, and a framing is wide or comet" ;;
-esac
-need_number "$message_bytes" "the bytes of a message in '$scenario'"
-[ -z "$rest" ] || fail "'$scenario' has more words than FRAMING MESSAGE_BYTES"
+read_scenario "$scenario"
 need_number "$count" "the number of messages"
 carry=$(build_carry "${PROFILE:-release}")
 "$carry" "$framing" "$message_bytes" 1 >/dev/null || fail "cannot carry '$scenario'"

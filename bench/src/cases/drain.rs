@@ -104,16 +104,26 @@ impl Work {
     }
 }
 
-fn contenders(plan: &Plan, case: Case, framing: Framing, work: Work) -> Case {
-    let (total, cpus) = (work.message_bytes * work.count, plan.cpus);
-    let limit = plan.limit.then_some(move || -> Ran {
+/// The limit, if it is asked for: so many bytes over one link.
+pub(super) fn by_bytes(
+    plan: &Plan,
+    framing: Framing,
+    total: usize,
+) -> Option<impl FnMut() -> Ran + use<>> {
+    let cpus = plan.cpus;
+    plan.limit.then_some(move || -> Ran {
         let sample = limit::drain(framing, total, cpus)?;
         // The limit has no messages, so it has no figures of them.
         Ok(Outcome {
             messages: 0,
             ..Outcome::moved(&sample, 1, total as u64)
         })
-    });
+    })
+}
+
+fn contenders(plan: &Plan, case: Case, framing: Framing, work: Work) -> Case {
+    let limit = by_bytes(plan, framing, work.message_bytes * work.count);
+    let cpus = plan.cpus;
     // The page's ratios are to the first contender, the limit by bytes; this one is what a message costs
     // at the least.
     let is_small = work.senders == 1 && work.message_bytes <= limit::MESSAGE_BYTES_MAX;

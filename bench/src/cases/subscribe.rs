@@ -8,10 +8,9 @@ use bytes::Bytes;
 use ringwire::peer::Framing;
 use ringwire::{Delivery, Engine, Subscription};
 
-use super::drain::{QUEUE, Way, send_while};
+use super::drain::{QUEUE, Way, by_bytes, send_while};
 use crate::case::{Case, FRAMINGS, Plan, Ran};
 use crate::engine::{DATA, Failure, PATIENCE, Setup, address_of, channel, config, node_key, stop};
-use crate::limit;
 use crate::measure::Stopwatch;
 use crate::outcome::Outcome;
 
@@ -36,15 +35,6 @@ fn case(plan: &Plan, framing: Framing, message_bytes: usize, senders: usize) -> 
         _ => format!(" × {senders}"),
     };
     let total: usize = plan.amount(4 << 20, 256 << 20);
-    let cpus = plan.cpus;
-    let limit = plan.limit.then_some(move || -> Ran {
-        let sample = limit::drain(framing, total, cpus)?;
-        // The limit has no messages, so it has no figures of them.
-        Ok(Outcome {
-            messages: 0,
-            ..Outcome::moved(&sample, 1, total as u64)
-        })
-    });
     let work = Work {
         message_bytes,
         each: (total / message_bytes / senders).max(2),
@@ -52,7 +42,7 @@ fn case(plan: &Plan, framing: Framing, message_bytes: usize, senders: usize) -> 
     };
     let name = format!("{} KiB{of}", message_bytes >> 10);
     Case::new("subscribe", framing, name)
-        .with_some("limit", limit)
+        .with_some("limit", by_bytes(plan, framing, total))
         .with("ringwire", move || run(framing, work, BATCH))
         .with("ringwire (one by one)", move || run(framing, work, 1))
 }

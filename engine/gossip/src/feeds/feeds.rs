@@ -708,7 +708,7 @@ impl Feeds {
             let Some(open) = self.open.get_mut(key) else {
                 continue;
             };
-            if !matches!(open.stage(), Stage::Asked { slot: asked, .. } if asked == slot) {
+            if !open.is_asked_of(slot) {
                 continue;
             }
             open.forget_link(slot);
@@ -931,7 +931,7 @@ impl Feeds {
         if open.is_lost() {
             self.end_promise(key);
             self.open.remove(key);
-        } else if matches!(open.stage(), Stage::Asked { slot: asked, .. } if asked == slot) {
+        } else if open.is_asked_of(slot) {
             self.open.set_due(key, now);
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::message::{DigestEntry, with_left_ms};
+use super::message::{DigestEntry, with_left};
 use super::origins::OriginIndex;
 use super::slot::{Slot, Slots};
 
@@ -77,9 +77,7 @@ impl HeldMessages {
         let Some(ends_at) = held.ends_at else {
             return Some(held.bytes.clone());
         };
-        let left_ms = ends_at.saturating_sub(now).as_millis().max(1);
-        let left_ms = u32::try_from(left_ms).unwrap_or(u32::MAX);
-        Some(with_left_ms(&held.bytes, left_ms))
+        Some(with_left(&held.bytes, ends_at.saturating_sub(now)))
     }
 
     /// The neighbour did not get the message after all. Returns when that came, if it is still remembered.

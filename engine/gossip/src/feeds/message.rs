@@ -503,27 +503,19 @@ fn put_body(bytes: &mut BytesMut, body: &Body<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The bytes of a body with another time left.
-///
-/// # Panics
-/// For bytes that are no body.
-pub(super) fn with_left_ms(body: &Bytes, left_ms: u32) -> Bytes {
-    assert_eq!(body.first(), Some(&BODY), "only a body has time left");
-    let mut bytes = BytesMut::from(&body[..]);
-    bytes[LEFT_MS_AT..BODY_HEADER_BYTES].copy_from_slice(&left_ms.to_le_bytes());
-    bytes.freeze()
-}
-
 /// A body as it goes when this is left of its time: what waits, loses time. As it is, if the time stays the same.
 ///
 /// # Panics
 /// For bytes that are no body.
 pub fn with_left(body: &Bytes, left: Duration) -> Bytes {
+    assert_eq!(body.first(), Some(&BODY), "only a body has time left");
     let left_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);
-    match left_ms_of(body) == left_ms {
-        true => body.clone(),
-        false => with_left_ms(body, left_ms),
+    if left_ms_of(body) == left_ms {
+        return body.clone();
     }
+    let mut bytes = BytesMut::from(&body[..]);
+    bytes[LEFT_MS_AT..BODY_HEADER_BYTES].copy_from_slice(&left_ms.to_le_bytes());
+    bytes.freeze()
 }
 
 fn left_ms_of(body: &[u8]) -> u32 {

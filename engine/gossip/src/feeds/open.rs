@@ -185,6 +185,11 @@ impl Open {
         self.failed.remove(slot);
     }
 
+    /// Whether this link is asked for it now.
+    pub(super) fn is_asked_of(&self, slot: Slot) -> bool {
+        matches!(self.stage, Stage::Asked { slot: asked, .. } if asked == slot)
+    }
+
     /// Whether nobody is left who could send it.
     pub(super) fn is_lost(&self) -> bool {
         let is_missing = matches!(self.stage, Stage::Waiting | Stage::Asked { .. });

@@ -119,8 +119,8 @@ fn what_is_published_in_one_turn_goes_as_one_bundle_and_is_delivered_in_order() 
     assert!(bundles < 20, "{bundles}");
 }
 
-#[test]
-fn a_validator_sees_the_messages_of_a_bundle_one_by_one() {
+/// Three nodes in a row, of which the one in the middle blames for messages in `l` and ignores those in `o`.
+fn judged_by_the_middle() -> World {
     let make = |node, _| -> Box<dyn Instance> {
         let feeds = Feeds::new(FeedsConfig::new(CONTROL, GOSSIP));
         if node != 1 {
@@ -134,6 +134,12 @@ fn a_validator_sees_the_messages_of_a_bundle_one_by_one() {
     };
     let mut world = Scenario::new(3).nodes(3).reactor("feeds", make).build();
     connect(&mut world, &[(0, 1), (1, 2)]);
+    world
+}
+
+#[test]
+fn a_validator_sees_the_messages_of_a_bundle_one_by_one() {
+    let mut world = judged_by_the_middle();
     for message in ["truth", "old", "more truth"] {
         publish(&mut world, 0, 0, message);
     }
@@ -210,19 +216,7 @@ fn a_link_that_falls_silent_is_replaced() {
 
 #[test]
 fn what_the_validator_refuses_goes_no_further_and_its_bringer_is_stopped() {
-    let make = |node, _| -> Box<dyn Instance> {
-        let feeds = Feeds::new(FeedsConfig::new(CONTROL, GOSSIP));
-        if node != 1 {
-            return erase(feeds);
-        }
-        erase(feeds.with_validator(|_, message| match message.first() {
-            Some(b'l') => Acceptance::Blame(String::from("a lie")),
-            Some(b'o') => Acceptance::Ignore,
-            _ => Acceptance::Accept,
-        }))
-    };
-    let mut world = Scenario::new(3).nodes(3).reactor("feeds", make).build();
-    connect(&mut world, &[(0, 1), (1, 2)]);
+    let mut world = judged_by_the_middle();
     for message in ["truth", "old", "more truth"] {
         publish(&mut world, 0, 0, message);
         world.run_for(Duration::from_secs(1));
