@@ -484,7 +484,7 @@ impl Feeds {
             came_at,
             asked_at,
             left_ms,
-            delivery,
+            mut delivery,
         } = message;
         if let Some(from) = from {
             let answered_after = asked_at.map(|asked_at| came_at.saturating_sub(asked_at));
@@ -524,6 +524,8 @@ impl Feeds {
         let bytes = FeedMessage::Body(body)
             .encode()
             .expect("it was read with its bounds");
+        // The application gets what is kept here anyway, so what was received is free again at once.
+        delivery.payload = bytes.slice(bytes.len() - delivery.payload.len()..);
         self.held.insert(now, key, left_ms, bytes.clone());
         let state = self.routes.origin(origin);
         let others = self.routes.links().slots().without(spoke);

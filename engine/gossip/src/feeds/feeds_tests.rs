@@ -224,6 +224,20 @@ fn a_message_is_delivered_once_and_passed_on_to_who_wants_it() {
 }
 
 #[test]
+fn what_was_received_is_free_again_while_the_application_keeps_the_message() {
+    let (mut node, slots) = Node::with_links(2);
+    node.name(slots[0], 1);
+    let received = body(1, 5, 0, b"payload");
+    node.hear(slots[0], &received);
+    let delivered = node.take().into_iter().find_map(|output| match output {
+        Output::Deliver { delivery, .. } => Some(delivery.payload),
+        _ => None,
+    });
+    assert_eq!(delivered.as_deref(), Some(&b"payload"[..]));
+    assert!(received.is_unique());
+}
+
+#[test]
 fn an_announced_message_is_asked_for_when_its_feed_is_late_and_not_before() {
     let (mut node, slots) = Node::with_links(2);
     node.name(slots[0], 1);

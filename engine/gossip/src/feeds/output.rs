@@ -40,8 +40,8 @@ pub struct Delivery {
     pub signature: Option<[u8; SIGNATURE_BYTES]>,
     /// Whether the payload is several messages, each behind its length: see [`BundleWriter`](super::BundleWriter).
     pub is_bundle: bool,
-    /// The message. It lies where it was received, beside the others of its bundle: who keeps a small one for long
-    /// keeps up to 128 KiB, and copies it rather.
+    /// The message. It lies beside the others of its bundle, where it is remembered, or where it was received as long as it
+    /// is not checked: who keeps a small one for long keeps up to 128 KiB, and copies it rather.
     pub payload: Bytes,
 }
 
