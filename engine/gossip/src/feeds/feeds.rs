@@ -152,9 +152,7 @@ impl Feeds {
         let bytes = FeedMessage::Body(body).encode()?;
         self.next_seq += 1;
         let key = (OriginIndex::OWN, seq);
-        self.routes
-            .origin_mut(OriginIndex::OWN)
-            .handle_accepted(now, seq);
+        self.routes.handle_accepted(now, OriginIndex::OWN, seq);
         self.reaches.insert(now, seq);
         self.held.insert(now, key, left_ms, bytes.clone());
         // Who has said nothing of this node's messages yet gets them: the first hop is never the one that
@@ -449,7 +447,7 @@ impl Feeds {
         if let Some(silent) = silent {
             self.forget_origin(silent);
         }
-        self.routes.origin_mut(origin).handle_accepted(now, seq);
+        self.routes.handle_accepted(now, origin, seq);
         true
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::allowance::{Allowance, Rate};
 use super::message::{ALIASES_MAX, Alias, Part};
 use super::origins::{OriginIndex, room_for_more, seconds};
+use super::output::{LANES, Lane};
 use super::smoothed::Smoothed;
 
 /// An answer that came within this is never late.
@@ -68,6 +69,9 @@ pub(super) enum Named {
 pub(super) struct Link {
     /// Their alias → our place of the origin, or `NONE`.
     aliases: Vec<u16>,
+    /// Which origins they were told our alias for, in each lane, a bit for each: what is in one may overtake what is in the
+    /// other.
+    named_to: [Vec<u64>; LANES],
     /// What they want of us for an origin of which they said nothing.
     wanted: Part,
     /// What we told them to do with origins of which we said nothing.
@@ -107,6 +111,7 @@ impl Link {
         answers.add(rtt);
         Link {
             aliases: Vec::new(),
+            named_to: [const { Vec::new() }; LANES],
             wanted: Part::Backup,
             told: Part::Backup,
             outbound,
@@ -172,6 +177,29 @@ impl Link {
         for index in &mut self.aliases {
             if *index == number {
                 *index = UNPLACED;
+            }
+        }
+        self.name_again(origin);
+    }
+
+    /// Notes that they are told our alias for the origin in this lane. Returns whether they were not before.
+    pub(super) fn note_named(&mut self, lane: Lane, origin: OriginIndex) -> bool {
+        let (word, bit) = named_place(origin);
+        let named = &mut self.named_to[lane as usize];
+        if named.len() <= word {
+            named.resize(word + 1, 0);
+        }
+        let was_named = named[word] & bit != 0;
+        named[word] |= bit;
+        !was_named
+    }
+
+    /// They are told anew what we call the origin, before they hear of it again.
+    pub(super) fn name_again(&mut self, origin: OriginIndex) {
+        let (word, bit) = named_place(origin);
+        for named in &mut self.named_to {
+            if let Some(word) = named.get_mut(word) {
+                *word &= !bit;
             }
         }
     }
@@ -370,8 +398,17 @@ impl Link {
 
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.aliases.capacity() * size_of::<u16>()
+        let named: usize = self.named_to.iter().map(Vec::capacity).sum();
+        size_of::<Self>()
+            + self.aliases.capacity() * size_of::<u16>()
+            + named * size_of::<u64>()
     }
+}
+
+/// Which word says that an origin was named, and its bit there.
+fn named_place(origin: OriginIndex) -> (usize, u64) {
+    let number = origin.alias().number();
+    (usize::from(number / 64), 1 << (number % 64))
 }
 
 #[cfg(test)]
@@ -407,6 +444,23 @@ mod tests {
         link.set_alias(last, Some(origin(ALIASES_MAX - 1)));
         link.forget_origin(origin(ALIASES_MAX - 1));
         assert_eq!(link.named(last), Some(Named::Unplaced));
+    }
+
+    #[test]
+    fn an_origin_is_named_once_in_each_lane_until_it_is_to_be_named_again() {
+        let mut link = link();
+        for lane in [Lane::Control, Lane::Bodies] {
+            for number in [0, 63, 64, ALIASES_MAX - 1] {
+                assert!(link.note_named(lane, origin(number)));
+                assert!(!link.note_named(lane, origin(number)));
+            }
+        }
+        link.name_again(origin(64));
+        assert!(!link.note_named(Lane::Bodies, origin(63)));
+        assert!(link.note_named(Lane::Bodies, origin(64)));
+        assert!(link.note_named(Lane::Control, origin(64)));
+        link.forget_origin(origin(ALIASES_MAX - 1));
+        assert!(link.note_named(Lane::Control, origin(ALIASES_MAX - 1)));
     }
 
     #[test]

@@ -102,10 +102,17 @@ impl Links {
         }
     }
 
-    /// Another origin has the place.
+    /// Another origin has the place: no name for it stands any more, theirs or ours.
     pub(super) fn forget_origin(&mut self, origin: OriginIndex) {
         for link in self.links.iter_mut().flatten() {
             link.forget_origin(origin);
+        }
+    }
+
+    /// Each neighbour is told anew what we call the origin, before it hears of it again.
+    pub(super) fn name_again(&mut self, origin: OriginIndex) {
+        for link in self.links.iter_mut().flatten() {
+            link.name_again(origin);
         }
     }
 

@@ -7,7 +7,6 @@ use hashbrown::HashTable;
 use super::allowance::{Allowance, Rate};
 use super::choice::{Change, FeedChoice, Heard};
 use super::message::{ALIASES_MAX, Alias, Part};
-use super::output::{LANES, Lane};
 use super::slot::{Slot, Slots};
 use super::smoothed::Smoothed;
 use super::window::SeqWindow;
@@ -109,8 +108,6 @@ pub(super) struct OriginState {
     lateness: Smoothed,
     /// What neighbours want of us: who told us something of this origin, and what.
     wanted: WantedParts,
-    /// Who was told our alias for it, in each lane: what is in one may overtake what is in the other.
-    named: [Slots; LANES],
     /// Messages that began before this teach nothing.
     sample_from_ticks: u32,
     heard_s: u32,
@@ -128,7 +125,6 @@ impl OriginState {
             choice: FeedChoice::default(),
             lateness: Smoothed::default(),
             wanted: WantedParts::default(),
-            named: [Slots::default(); LANES],
             sample_from_ticks: 0,
             heard_s: seconds(now),
             allowance: Allowance::default(),
@@ -145,14 +141,12 @@ impl OriginState {
         &self.window
     }
 
-    /// A message of it was accepted.
-    pub(super) fn handle_accepted(&mut self, now: Duration, seq: u64) {
+    /// A message of it was accepted. Returns whether it was silent for so long that it is to be named again to all.
+    pub(super) fn handle_accepted(&mut self, now: Duration, seq: u64) -> bool {
         let silent_s = seconds(now).saturating_sub(self.heard_s);
-        if u64::from(silent_s) >= NAME_AGAIN.as_secs() {
-            self.named = [Slots::default(); LANES];
-        }
         self.window.insert(seq);
         self.heard_s = seconds(now);
+        u64::from(silent_s) >= NAME_AGAIN.as_secs()
     }
 
     /// Whether a message of it was ever had.
@@ -223,9 +217,6 @@ impl OriginState {
     /// A link is gone. Returns what to tell whom.
     pub(super) fn handle_link_down(&mut self, now: Duration, slot: Slot) -> Vec<Change> {
         self.wanted.set(slot, None);
-        for named in &mut self.named {
-            named.remove(slot);
-        }
         let changes = self.choice.handle_link_down(slot);
         self.note_told(now, &changes);
         changes
@@ -239,11 +230,6 @@ impl OriginState {
     /// The neighbour wants this of us.
     pub(super) fn set_wanted(&mut self, slot: Slot, part: Part) {
         self.wanted.set(slot, Some(part));
-    }
-
-    /// Notes that the neighbour is told our alias in this lane. Returns whether it was not before.
-    pub(super) fn note_named(&mut self, slot: Slot, lane: Lane) -> bool {
-        self.named[lane as usize].insert(slot)
     }
 
     fn note_told(&mut self, now: Duration, changes: &[Change]) {
@@ -504,25 +490,14 @@ mod tests {
             state.set_wanted(slot, part);
             assert_eq!(state.wanted(slot), Some(part));
         }
-        for lane in [Lane::Control, Lane::Bodies] {
-            assert!(state.note_named(slot, lane) && !state.note_named(slot, lane));
-        }
         state.handle_link_down(Duration::ZERO, slot);
-        assert_eq!(state.wanted(slot), None);
-        assert!(
-            state.note_named(slot, Lane::Control),
-            "the next link in this place does not know it"
-        );
+        assert_eq!(state.wanted(slot), None, "the next link in this place said nothing");
     }
 
     #[test]
-    fn an_origin_that_was_silent_for_half_a_minute_is_named_again() {
+    fn an_origin_that_was_silent_for_half_a_minute_is_to_be_named_again() {
         let mut state = OriginState::new(key(1), Duration::ZERO);
-        let slot = Slot::new(5).unwrap();
-        state.note_named(slot, Lane::Control);
-        state.handle_accepted(NAME_AGAIN - Duration::from_nanos(1), 0);
-        assert!(!state.note_named(slot, Lane::Control));
-        state.handle_accepted(NAME_AGAIN * 2, 1);
-        assert!(state.note_named(slot, Lane::Control));
+        assert!(!state.handle_accepted(NAME_AGAIN - Duration::from_nanos(1), 0));
+        assert!(state.handle_accepted(NAME_AGAIN * 2, 1));
     }
 }

@@ -83,6 +83,13 @@ impl Routes {
         self.origins.state_mut(origin)
     }
 
+    /// A message of the origin is had from now on.
+    pub(super) fn handle_accepted(&mut self, now: Duration, origin: OriginIndex, seq: u64) {
+        if self.origins.state_mut(origin).handle_accepted(now, seq) {
+            self.links.name_again(origin);
+        }
+    }
+
     /// A message of the origin is accepted. Returns an origin that was known and is forgotten for that: nothing may
     /// be left that means its messages.
     ///
@@ -97,6 +104,7 @@ impl Routes {
             return Ok(None);
         };
         self.links.count_feeds(old.choice().feed(), None);
+        self.links.name_again(silent);
         Ok(Some(silent))
     }
 
@@ -218,9 +226,9 @@ impl Routes {
 
     /// Sees to it that the neighbour knows our alias for the origin when it reads what this lane brings next.
     pub(super) fn name_origin(&mut self, slot: Slot, lane: Lane, origin: OriginIndex) {
-        let state = self.origins.state_mut(origin);
-        if state.note_named(slot, lane) {
-            let message = FeedMessage::Alias(origin.alias(), *state.key());
+        let link = self.links.get_mut(slot);
+        if link.is_some_and(|link| link.note_named(lane, origin)) {
+            let message = FeedMessage::Alias(origin.alias(), *self.origins.state(origin).key());
             let bytes = message.encode().expect("an alias has its bounds");
             // What waits under a name that is another's now would be taken for the new one's.
             let order = match self.has_renamed {
