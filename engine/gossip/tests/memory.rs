@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_gossip::feeds::{Alias, Body, FeedMessage, Feeds, FeedsConfig, Slot};
+use ringwire_gossip::feeds::{Alias, Body, FeedMessage, Feeds, FeedsConfig, Neighbour, Slot};
 
 const ORIGINS: u16 = 10_000;
 const LINKS: u16 = 16;
@@ -22,9 +22,16 @@ fn say(feeds: &mut Feeds, now: Duration, slot: Slot, message: &FeedMessage<'_>) 
 fn ten_thousand_origins_on_sixteen_links_fit_into_two_mebibytes() {
     let mut now = Duration::from_secs(1);
     let mut feeds = Feeds::new(FeedsConfig::default(), [0xff; 32], 0, 7);
-    let links: Vec<Slot> = (0..LINKS)
-        .map(|_| feeds.handle_link_up(now, true, None).expect("a free slot"))
-        .collect();
+    let link = |number: u16| {
+        let neighbour = Neighbour {
+            id: [number as u8; 20],
+            outbound: true,
+            rtt: None,
+        };
+        let slot = feeds.handle_link_up(now, &neighbour);
+        slot.expect("a free slot")
+    };
+    let links: Vec<Slot> = (0..LINKS).map(link).collect();
     for number in 0..ORIGINS {
         let mut origin = [0; 32];
         origin[..2].copy_from_slice(&number.to_le_bytes());
@@ -40,6 +47,7 @@ fn ten_thousand_origins_on_sixteen_links_fit_into_two_mebibytes() {
             priority: 0,
             left_ms: 0,
             signature: None,
+            members: None,
             payload: b"vote",
         };
         say(&mut feeds, now, links[0], &FeedMessage::Body(body));

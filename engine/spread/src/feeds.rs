@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_gossip::feeds::{
-    BundleWriter, Counters, Delivery, FeedMessage, Feeds, FeedsConfig, Lane, Output,
-    SIGNATURE_BYTES, SMALL_BYTES_MAX, Slot, Verdict,
+    BundleWriter, Counters, Delivery, FeedMessage, Feeds, FeedsConfig, Lane, MemberId, Neighbour,
+    Output, SIGNATURE_BYTES, SMALL_BYTES_MAX, Slot, Verdict,
 };
 
 use crate::liars::{JUNK, Liar};
@@ -104,6 +104,14 @@ impl FeedsNode {
             is_among_liars: true,
             ..FeedsNode::new(node, seed)
         }
+    }
+
+    /// The same, who knows these nodes as members. A set of none is none.
+    #[must_use]
+    pub fn with_members(mut self, node: NodeIndex, members: impl IntoIterator<Item = u32>) -> Self {
+        let members = members.into_iter().map(|node| member_of(NodeIndex(node)));
+        self.feeds.set_members(&member_of(node), &members.collect());
+        self
     }
 
     /// The same as a liar. No payload is due to it.
@@ -205,6 +213,7 @@ impl FeedsNode {
                 priority: 0,
                 ends: false,
                 signature: None,
+                members: None,
                 payload: JUNK.to_le_bytes().to_vec().into(),
             };
             let published = self.feeds.publish(now, &message, None);
@@ -220,14 +229,16 @@ impl Machine for FeedsNode {
         &mut self,
         context: &mut Context<'_, FeedsMessage>,
         link: LinkId,
-        _peer: NodeIndex,
+        peer: NodeIndex,
         outbound: bool,
         rtt: Duration,
     ) {
-        if let Some(slot) = self
-            .feeds
-            .handle_link_up(context.now(), outbound, Some(rtt))
-        {
+        let neighbour = Neighbour {
+            id: member_of(peer),
+            outbound,
+            rtt: Some(rtt),
+        };
+        if let Some(slot) = self.feeds.handle_link_up(context.now(), &neighbour) {
             self.links
                 .resize(self.links.len().max(slot.index() + 1), None);
             self.links[slot.index()] = Some(link);
@@ -282,6 +293,7 @@ impl Machine for FeedsNode {
             ends: false,
             // Its bytes count; nobody checks it here.
             signature: Some([0; SIGNATURE_BYTES]),
+            members: self.feeds.members_for(put_together.bytes.len()),
             payload: put_together.bytes,
         };
         let published = self.feeds.publish(context.now(), &message, None);
@@ -301,6 +313,12 @@ impl Machine for FeedsNode {
     fn state_bytes(&self) -> usize {
         self.feeds.state_bytes()
     }
+}
+
+fn member_of(node: NodeIndex) -> MemberId {
+    let mut member = [0; 20];
+    member[..4].copy_from_slice(&node.0.to_le_bytes());
+    member
 }
 
 fn origin_of(node: NodeIndex) -> [u8; 32] {

@@ -38,6 +38,8 @@ pub enum Lie {
     Quiet,
     /// It sends a message that is longer than any.
     Oversize,
+    /// It sends its own messages that go to all members to every second link only.
+    Favour,
 }
 
 /// A node's lies.
@@ -95,6 +97,13 @@ impl Liar {
             FeedMessage::Body(body) if body.alias.number() > 0 => Some((body.alias, body.seq)),
             _ => None,
         };
+        if let (Lie::Favour, FeedMessage::Body(body)) = (self.lie, message)
+            && body.members.is_some()
+            && body.alias.number() == 0
+            && self.count.is_multiple_of(2)
+        {
+            return (Vec::new(), Vec::new());
+        }
         match (self.lie, name) {
             (Lie::Withhold, Some((alias, seq))) => (
                 vec![(Lane::Control, encode_have(&[Name { alias, seq }]))],

@@ -14,6 +14,8 @@ pub enum Overlay {
     Random,
     /// One half among those that are near, the other at random.
     Near,
+    /// All with all, whatever the degree is.
+    Full,
 }
 
 /// A near link is chosen among this share of all nodes, the nearest ones, and among no fewer than the number.
@@ -25,6 +27,7 @@ impl fmt::Display for Overlay {
         out.write_str(match self {
             Overlay::Random => "random",
             Overlay::Near => "near",
+            Overlay::Full => "full",
         })
     }
 }
@@ -36,7 +39,8 @@ impl FromStr for Overlay {
         match text {
             "random" => Ok(Overlay::Random),
             "near" => Ok(Overlay::Near),
-            other => Err(format!("`{other}` is neither `random` nor `near`")),
+            "full" => Ok(Overlay::Full),
+            other => Err(format!("`{other}` is neither `random`, `near` nor `full`")),
         }
     }
 }
@@ -56,6 +60,10 @@ pub fn links(
     let near = match overlay {
         Overlay::Random => 0,
         Overlay::Near => degree / 4,
+        Overlay::Full => {
+            links.add_all(places.len() as u32, rng);
+            return links.made;
+        }
     };
     for _ in 0..(degree / 2 - near).max(1) {
         links.add_cycle(places.len() as u32, rng);
@@ -80,6 +88,19 @@ impl Links {
             self.made.push((source, target));
         }
         is_new
+    }
+
+    fn add_all(&mut self, nodes: u32, rng: &mut fastrand::Rng) {
+        for one in 0..nodes {
+            for other in one + 1..nodes {
+                let (source, target) = if rng.bool() {
+                    (one, other)
+                } else {
+                    (other, one)
+                };
+                self.add(source, target);
+            }
+        }
     }
 
     fn add_cycle(&mut self, nodes: u32, rng: &mut fastrand::Rng) {
@@ -136,6 +157,15 @@ mod tests {
             assert_eq!(pairs.len(), links.len());
             assert!(links.iter().all(|(a, b)| a != b));
         }
+    }
+
+    #[test]
+    fn where_all_are_linked_with_all_each_pair_has_one_link() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let places = places(20, &mut rng);
+        let links = links(Overlay::Full, &places, 16, &mut rng);
+        assert_eq!(degrees(20, &links), [19; 20]);
+        assert_eq!(links.len(), 20 * 19 / 2);
     }
 
     #[test]

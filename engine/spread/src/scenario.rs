@@ -23,7 +23,7 @@ pub struct Scenario {
     pub seed: u64,
     /// How many nodes there are.
     pub nodes: u32,
-    /// Links of a node: about so many.
+    /// Links of a node: about so many, unless the overlay is [`Overlay::Full`].
     pub degree: u32,
     /// How they are chosen.
     pub overlay: Overlay,
@@ -46,6 +46,8 @@ pub struct Scenario {
     pub silent: f64,
     /// The share of nodes that leave in a minute, each replaced by a new one with links of its own.
     pub churn: f64,
+    /// The share of links that break in a minute. Each is made again after two seconds.
+    pub breaks: f64,
 }
 
 impl Default for Scenario {
@@ -64,6 +66,7 @@ impl Default for Scenario {
             settle: Duration::from_secs(5),
             silent: 0.0,
             churn: 0.0,
+            breaks: 0.0,
         }
     }
 }
@@ -129,6 +132,9 @@ pub enum ScenarioError {
 /// Fewer nodes than this make no network.
 pub const NODES_MIN: u32 = 3;
 
+/// More breaks than this, each link every two seconds, leave no network.
+pub const BREAKS_MAX: f64 = 30.0;
+
 /// More silent nodes than this leave nothing to measure.
 pub const SILENT_MAX: f64 = 0.5;
 
@@ -143,12 +149,18 @@ impl Scenario {
             let min = NODES_MIN;
             return Err(ScenarioError::Nodes { nodes, min });
         }
-        if degree < 2 || degree % 2 == 1 || degree >= nodes {
+        let is_free = self.overlay == Overlay::Full;
+        if !is_free && (degree < 2 || degree % 2 == 1 || degree >= nodes) {
             return Err(ScenarioError::Degree { degree, nodes });
         }
         for (what, share, max) in [
             ("the share of silent nodes", self.silent, SILENT_MAX),
             ("the churn of a minute", self.churn, 1.0),
+            (
+                "the share of links that break in a minute",
+                self.breaks,
+                BREAKS_MAX,
+            ),
         ] {
             if !(0.0..=max).contains(&share) {
                 return Err(ScenarioError::Share { what, share, max });
@@ -224,6 +236,16 @@ mod tests {
         assert!(matches!(
             scenario(|s| (s.nodes, s.degree) = (16, 16)),
             Err(ScenarioError::Degree { .. })
+        ));
+        assert_eq!(
+            scenario(|s| (s.nodes, s.overlay) = (16, Overlay::Full)),
+            Ok(()),
+            "the degree says nothing there"
+        );
+        assert_eq!(scenario(|s| s.breaks = BREAKS_MAX), Ok(()));
+        assert!(matches!(
+            scenario(|s| s.breaks = BREAKS_MAX + 1.0),
+            Err(ScenarioError::Share { .. })
         ));
         assert_eq!(scenario(|s| s.silent = 0.5), Ok(()));
         assert!(matches!(

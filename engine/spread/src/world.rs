@@ -1,11 +1,12 @@
 //! [`run`]: plays a scenario.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::ledger::Ledger;
 use crate::machine::{Context, LinkId, Machine, Message, NodeIndex, Payload};
 use crate::network::{Network, Occurrence};
-use crate::overlay::links;
+use crate::overlay::{Overlay, links};
 use crate::place::{Place, places};
 use crate::report::{CURVE_POINTS, NEVER, Report, quantile};
 use crate::scenario::{Scenario, ScenarioError};
@@ -15,9 +16,14 @@ const PUBLISH: u32 = 0;
 const SILENCE: u32 = 1;
 const CHURN: u32 = 2;
 const END: u32 = 3;
+const BREAK: u32 = 4;
+const MEND: u32 = 5;
 
-/// From one replaced node to the next at most, in seconds: a year. No run is as long.
-const CHURN_PAUSE_MAX: f64 = 365.0 * 86_400.0;
+/// From one replaced node or broken link to the next at most, in seconds: a year. No run is as long.
+const PAUSE_MAX: f64 = 365.0 * 86_400.0;
+
+/// A link that broke is made again after this.
+const BROKEN_FOR: Duration = Duration::from_secs(2);
 
 /// Plays the scenario with a machine from `make` on each node. `make` also gets a seed of the node's own.
 /// `progress` hears after each published payload how many of how many are.
@@ -51,6 +57,8 @@ struct World<'a, M: Machine, F, P> {
     places: Vec<Place>,
     /// Since when each node is there.
     since: Vec<Duration>,
+    /// Who was linked by the links that are to be made again, in the order of that.
+    broken: VecDeque<(NodeIndex, NodeIndex)>,
     is_silent: Vec<bool>,
     ledger: Ledger,
     /// Who publishes, in this order, again and again.
@@ -91,6 +99,7 @@ where
             links: vec![Vec::new(); nodes as usize],
             places,
             since: vec![Duration::ZERO; nodes as usize],
+            broken: VecDeque::new(),
             is_silent: vec![false; nodes as usize],
             ledger: Ledger::new(nodes, scenario.warm_messages()),
             origins: order.into_iter().map(NodeIndex).collect(),
@@ -125,6 +134,9 @@ where
         if self.scenario.churn > 0.0 {
             self.schedule_churn();
         }
+        if self.scenario.breaks > 0.0 {
+            self.schedule_break();
+        }
         while let Some(occurrence) = self.network.poll() {
             match occurrence {
                 Occurrence::Message {
@@ -141,6 +153,11 @@ where
                     self.replace_one();
                     self.schedule_churn();
                 }
+                Occurrence::Plan(BREAK) => {
+                    self.break_one();
+                    self.schedule_break();
+                }
+                Occurrence::Plan(MEND) => self.mend_one(),
                 Occurrence::Plan(_) => break,
             }
         }
@@ -209,8 +226,43 @@ where
 
     fn schedule_churn(&mut self) {
         let a_minute = f64::from(self.scenario.nodes) * self.scenario.churn;
-        let wait = Duration::from_secs_f64((60.0 / a_minute).min(CHURN_PAUSE_MAX));
+        let wait = Duration::from_secs_f64((60.0 / a_minute).min(PAUSE_MAX));
         self.network.schedule(self.network.now() + wait, CHURN);
+    }
+
+    fn schedule_break(&mut self) {
+        let links: usize = self.links.iter().map(Vec::len).sum();
+        let a_minute = (links / 2) as f64 * self.scenario.breaks;
+        let wait = Duration::from_secs_f64((60.0 / a_minute).min(PAUSE_MAX));
+        self.network.schedule(self.network.now() + wait, BREAK);
+    }
+
+    /// A link is gone, with all that was under way on it.
+    fn break_one(&mut self) {
+        let node = NodeIndex(self.rng.u32(0..self.scenario.nodes));
+        let links = &self.links[node.0 as usize];
+        let Some(link) = self.rng.choice(links).copied() else {
+            return;
+        };
+        let (peer, _) = self.network.other_end(link);
+        if self.is_silent[node.0 as usize] || self.is_silent[peer.0 as usize] {
+            return;
+        }
+        self.close(node, link);
+        self.broken.push_back((node, peer));
+        self.network.schedule(self.network.now() + BROKEN_FOR, MEND);
+    }
+
+    /// The link that broke first is made again, if its nodes have not met otherwise.
+    fn mend_one(&mut self) {
+        let Some((source, target)) = self.broken.pop_front() else {
+            return;
+        };
+        let links = &self.links[source.0 as usize];
+        let mut peers = links.iter().map(|link| self.network.other_end(*link).0);
+        if !peers.any(|peer| peer == target) {
+            self.connect(source, target);
+        }
     }
 
     /// A node that is no origin goes; a new one comes with links to others.
@@ -232,8 +284,12 @@ where
         self.machines[node.0 as usize] = (self.make)(node, self.rng.u64(..));
         self.since[node.0 as usize] = self.network.now();
         self.ledger.handle_replaced(node);
-        let mut peers = std::collections::BTreeSet::new();
-        while peers.len() < self.scenario.degree as usize {
+        let links = match self.scenario.overlay {
+            Overlay::Full => self.scenario.nodes - 1,
+            Overlay::Random | Overlay::Near => self.scenario.degree,
+        };
+        let mut peers = BTreeSet::new();
+        while peers.len() < links as usize {
             let peer = NodeIndex(self.rng.u32(0..self.scenario.nodes));
             if peer != node && peers.insert(peer) {
                 self.connect(node, peer);

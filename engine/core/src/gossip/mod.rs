@@ -35,7 +35,8 @@ mod slow;
 pub use acceptance::Acceptance;
 pub use config::FloodConfig;
 pub use feeds::{
-    Check, CheckAnswer, CheckId, Feeder, Feeds, FeedsConfig, HowFar, MessageReach, WhoFeeds,
+    Check, CheckAnswer, CheckId, Feeder, Feeds, FeedsConfig, HowFar, MessageReach, SetMembers,
+    WhoFeeds,
 };
 pub use joined::{bridge_to_feeds, bridge_to_flood};
 pub use large::{Large, LargeConfig, Publish, PublishRefused};

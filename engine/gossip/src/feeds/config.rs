@@ -57,6 +57,8 @@ pub struct Counters {
     pub accepted: u64,
     /// Messages, in bodies, that were there already.
     pub duplicates: u64,
+    /// Bodies of this node that went to all members directly.
+    pub direct: u64,
     /// Messages that were announced to a neighbour.
     pub announced: u64,
     /// Messages that were not announced, because this node sends too much already.

@@ -2,31 +2,47 @@
 
 use std::time::Duration;
 
-use super::slot::{LINKS_MAX, Slot, Slots};
+use super::slot::{Slot, Slots};
 
-/// How often digests go out, to how many links, and how old a message is of which they tell.
+/// How often digests go out, and to how many links.
 const DIGEST_EVERY: Duration = Duration::from_secs(1);
 const DIGEST_LINKS: usize = 2;
-pub(super) const DIGEST_AGE: Duration = Duration::from_secs(4);
 
-/// The rounds in which all links get digests in turn.
+/// How old the last message of an origin is of which digests tell, and how many links there are for that.
+const AGE: Duration = Duration::from_secs(4);
+const FEW_LINKS: usize = 16;
+
+/// How old it is for more links. Each node gets two digests a second, but from so many that these come by chance: of eight
+/// that are due in four seconds one message in 3,000 sees none, of sixteen one in ten millions.
+const AGE_OF_MANY: Duration = Duration::from_secs(8);
+
+/// The last message of an origin may be so old that a node with so many links tells of it.
+pub(super) fn age(links: usize) -> Duration {
+    if links <= FEW_LINKS { AGE } else { AGE_OF_MANY }
+}
+
+/// The rounds in which all links get digests, each once, and then again.
+///
+/// The order is each node's own: where all are linked with all, each would tell the same one at the same time.
 #[derive(Debug)]
 pub(super) struct DigestRounds {
     at: Duration,
-    /// The number of the slot that is looked at first in the next round.
-    next: usize,
-}
-
-impl Default for DigestRounds {
-    fn default() -> Self {
-        DigestRounds {
-            at: DIGEST_EVERY,
-            next: 0,
-        }
-    }
+    /// Who has had its turn since all had.
+    done: Slots,
+    /// Chance (SplitMix64).
+    chance: u64,
 }
 
 impl DigestRounds {
+    /// `seed` is chance.
+    pub(super) fn new(seed: u64) -> Self {
+        DigestRounds {
+            at: DIGEST_EVERY,
+            done: Slots::NONE,
+            chance: seed,
+        }
+    }
+
     /// When the next digests go out.
     pub(super) fn at(&self) -> Duration {
         self.at
@@ -48,11 +64,22 @@ impl DigestRounds {
     }
 
     fn next_of(&mut self, taken: Slots) -> Option<Slot> {
-        let from_here = (0..LINKS_MAX).map(|ahead| (self.next + ahead) % LINKS_MAX);
-        let mut slots = from_here.filter_map(Slot::new);
-        let slot = slots.find(|slot| taken.contains(*slot))?;
-        self.next = slot.index() + 1;
+        let mut left = taken.without(self.done);
+        if left.is_empty() {
+            (self.done, left) = (Slots::NONE, taken);
+        }
+        let at = self.draw().checked_rem(left.len() as u64)?;
+        let slot = left.iter().nth(at as usize)?;
+        self.done.insert(slot);
         Some(slot)
+    }
+
+    fn draw(&mut self) -> u64 {
+        self.chance = self.chance.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut drawn = self.chance;
+        drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        drawn = (drawn ^ (drawn >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        drawn ^ (drawn >> 31)
     }
 }
 
@@ -62,17 +89,39 @@ mod tests {
 
     #[test]
     fn a_round_begins_each_second_and_all_links_have_their_turn() {
-        let mut rounds = DigestRounds::default();
+        let mut rounds = DigestRounds::new(7);
         let just_before = DIGEST_EVERY - Duration::from_nanos(1);
         assert!(!rounds.begin(just_before) && rounds.begin(DIGEST_EVERY));
         assert_eq!(rounds.at(), 2 * DIGEST_EVERY);
         let mut taken = Slots::default();
-        let all = [0, 5, 63].map(|number| Slot::new(number).unwrap());
+        let all = [0, 5, 63, 127].map(|number| Slot::new(number).unwrap());
         for slot in all {
             taken.insert(slot);
         }
-        assert_eq!(rounds.links(taken), [all[0], all[1]]);
-        assert_eq!(rounds.links(taken), [all[2], all[0]]);
+        for _ in 0..9 {
+            let mut told = rounds.links(taken);
+            told.extend(rounds.links(taken));
+            told.sort_unstable();
+            assert_eq!(told, all);
+        }
         assert_eq!(rounds.links(Slots::default()), []);
+        taken.remove(all[3]);
+        let three = [rounds.links(taken), rounds.links(taken)].concat();
+        assert!(
+            all[..3].iter().all(|slot| three.contains(slot)),
+            "{three:?}"
+        );
+    }
+
+    #[test]
+    fn each_node_has_an_order_of_its_own() {
+        let mut taken = Slots::NONE;
+        (0..100).for_each(|number| {
+            taken.insert(Slot::new(number).unwrap());
+        });
+        let first = |seed| DigestRounds::new(seed).links(taken);
+        let orders: Vec<_> = (0..8).map(first).collect();
+        assert!(orders.iter().any(|order| *order != orders[0]), "{orders:?}");
+        assert_eq!((age(16), age(17)), (AGE, AGE_OF_MANY));
     }
 }

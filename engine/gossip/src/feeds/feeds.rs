@@ -1,19 +1,22 @@
 //! [`Feeds`]: the protocol of small and medium messages.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::asking::{self, ASK_AGAIN, Due, GIVE_UP, GRACE_DIGEST};
 use super::config::{Counters, FeedsConfig};
-use super::digests::{DIGEST_AGE, DigestRounds};
+use super::digests::{self, DigestRounds};
 use super::held::{HeldMessages, Key};
 use super::link::Link;
+use super::members::{MemberId, Members, MembersTag};
 use super::message::{
     Alias, Body, DIGEST_ENTRIES_MAX, DigestEntry, FeedMessage, List, Name, Part, encode_digest,
     encode_have, encode_over, encode_want,
 };
-use super::open::{OpenMessages, Stage};
+use super::neighbour::Neighbour;
+use super::open::{Open, OpenMessages, Stage};
 use super::origins::OriginIndex;
 use super::output::{CloseReason, Delivery, Lane, Output, Verdict};
 use super::reach::{Reach, Reaches};
@@ -45,6 +48,7 @@ pub struct Feeds {
     held: HeldMessages,
     unchecked: UncheckedMessages,
     reaches: Reaches,
+    members: Members,
     next_seq: u64,
     digests: DigestRounds,
     backlog: Duration,
@@ -64,22 +68,18 @@ impl Feeds {
             held: HeldMessages::new(config.keep, config.keep_bytes_max),
             unchecked: UncheckedMessages::default(),
             reaches: Reaches::default(),
+            members: Members::default(),
             next_seq: first_seq,
-            digests: DigestRounds::default(),
+            digests: DigestRounds::new(seed),
             backlog: Duration::ZERO,
             counters: Counters::default(),
         }
     }
 
-    /// A neighbour is there. `rtt` is how long a ping takes, if that is known. Returns its slot, or `None` when
-    /// it is one too many, and takes no part.
-    pub fn handle_link_up(
-        &mut self,
-        now: Duration,
-        outbound: bool,
-        rtt: Option<Duration>,
-    ) -> Option<Slot> {
-        let slot = self.routes.add_link(Link::new(outbound, rtt))?;
+    /// A neighbour is there. Returns its slot, or `None` when it is one too many, and takes no part.
+    pub fn handle_link_up(&mut self, now: Duration, neighbour: &Neighbour) -> Option<Slot> {
+        let slot = self.routes.add_link(Link::new(neighbour))?;
+        self.members.handle_link_up(slot, neighbour.id);
         self.send_digest(now, slot, Duration::ZERO);
         Some(slot)
     }
@@ -95,6 +95,23 @@ impl Feeds {
         }
         self.unchecked.handle_link_down(slot);
         self.reaches.handle_link_down(slot);
+        self.members.handle_link_down(slot);
+    }
+
+    /// These nodes are members from now on; `own` is how they call this node, which may be one of them. As long as all
+    /// others are neighbours, what this node publishes goes to all of them directly, if it is short
+    /// ([`DIRECT_BYTES_MAX`](super::DIRECT_BYTES_MAX)), and members that know the same set do not pass it on to each other. Only
+    /// where origins sign: in another's name anybody could say so. None: everything goes by feeds.
+    pub fn set_members(&mut self, own: &MemberId, members: &BTreeSet<MemberId>) {
+        self.members = Members::new(own, members);
+        for (slot, id) in self.routes.links().ids() {
+            self.members.handle_link_up(slot, id);
+        }
+    }
+
+    /// What a payload of so many bytes says of members when it is published next: it is signed with that.
+    pub fn members_for(&self, payload_bytes: usize) -> Option<MembersTag> {
+        self.members.tag_for(payload_bytes)
     }
 
     /// A neighbour's message.
@@ -132,7 +149,8 @@ impl Feeds {
     }
 
     /// Publishes a message of this node, or a bundle of them; it is not delivered here. Its signature is this node's of the
-    /// [`MessageId`](super::MessageId) under [`next_seq`](Feeds::next_seq); `left` is how long anybody needs the message, if
+    /// [`MessageId`](super::MessageId) under [`next_seq`](Feeds::next_seq), its members are those of
+    /// [`members_for`](Feeds::members_for), or none; `left` is how long anybody needs the message, if
     /// that ends, as [`Delivery::ends`] has it. Returns the number that it got.
     ///
     /// # Errors
@@ -158,13 +176,14 @@ impl Feeds {
         // Who has said nothing of this node's messages yet gets them: the first hop is never the one that
         // waits for a request.
         let state = self.routes.origin(OriginIndex::OWN);
-        let to = self
-            .routes
-            .links()
-            .slots()
-            .iter()
-            .map(|slot| (slot, state.wanted(slot).unwrap_or(Part::Feed)));
-        let to = to.collect();
+        let members = self.members.served(message.members);
+        self.counters.direct += u64::from(!members.is_empty());
+        let part = |slot| match members.contains(slot) {
+            true => Part::Feed,
+            false => state.wanted(slot).unwrap_or(Part::Feed),
+        };
+        let slots = self.routes.links().slots();
+        let to = slots.iter().map(|slot| (slot, part(slot))).collect();
         self.pass_on(to, key, body_lane(message.urgent), &bytes);
         Ok(seq)
     }
@@ -380,6 +399,7 @@ impl Feeds {
             priority: body.priority,
             ends: body.left_ms > 0,
             signature: body.signature.copied(),
+            members: body.members,
             payload: bytes.slice_ref(body.payload),
         };
         let unchecked = Unchecked {
@@ -507,10 +527,11 @@ impl Feeds {
             link.handle_good(now);
         }
         self.end_promise(key);
+        let is_direct = self.members.is_ours(delivery.members);
         let mut spoke = Slots::default();
         let mut first_at = now;
         if let Some(open) = self.open.get_mut(key) {
-            open.handle_held();
+            open.handle_held(is_direct);
             (spoke, first_at) = (open.spoke(), open.first_at());
         }
         from.map(|from| spoke.insert(from));
@@ -526,7 +547,8 @@ impl Feeds {
         delivery.payload = bytes.slice(bytes.len() - delivery.payload.len()..);
         self.held.insert(now, key, left_ms, bytes.clone());
         let state = self.routes.origin(origin);
-        let others = self.routes.links().slots().without(spoke);
+        let members = self.members.served(delivery.members);
+        let others = self.routes.links().slots().without(spoke).without(members);
         let part = |slot| (slot, self.routes.links().wanted(slot, state));
         let to = others.iter().map(part).collect();
         self.pass_on(to, key, body_lane(delivery.urgent), &bytes);
@@ -867,7 +889,7 @@ impl Feeds {
     /// All who will speak of the message soon have done so: what is to be learned from it?
     fn close(&mut self, now: Duration, key: Key) {
         let (origin, _) = key;
-        let Some(open) = self.open.remove(key) else {
+        let Some(open) = self.open.remove(key).filter(Open::teaches) else {
             return;
         };
         let heard = open.heard();
@@ -891,8 +913,8 @@ impl Feeds {
     }
 
     fn send_digests(&mut self, now: Duration) {
-        let since = now.saturating_sub(DIGEST_AGE);
         let links = self.routes.links();
+        let since = now.saturating_sub(digests::age(links.slots().len()));
         let mut ready = links.slots();
         for slot in links.slots().iter().filter(|slot| links.is_behind(*slot)) {
             ready.remove(slot);
@@ -959,6 +981,7 @@ fn body_of(message: &Delivery, alias: Alias, seq: u64, left_ms: u32) -> Body<'_>
         priority: message.priority,
         left_ms,
         signature: message.signature.as_ref(),
+        members: message.members,
         payload: &message.payload,
     }
 }

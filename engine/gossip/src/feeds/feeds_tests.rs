@@ -1,5 +1,6 @@
 //! A node and scripted neighbours: what it says and does, both sides of each limit.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,9 @@ use super::*;
 use crate::coded::Origin;
 
 const OWN: Origin = [0; 32];
+
+/// The node, as a member.
+const MEMBER: MemberId = [0xff; 20];
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -16,6 +20,8 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Node {
     feeds: Feeds,
     now: Duration,
+    /// How many links there were.
+    links: u8,
     outputs: Vec<Output>,
 }
 
@@ -24,6 +30,7 @@ impl Node {
         Node {
             feeds: Feeds::new(config, OWN, 100, 7),
             now: SECOND,
+            links: 0,
             outputs: Vec::new(),
         }
     }
@@ -36,9 +43,17 @@ impl Node {
     }
 
     fn link(&mut self) -> Slot {
-        let slot = self.feeds.handle_link_up(self.now, true, Some(20 * MS));
+        let slot = self.feeds.handle_link_up(self.now, &neighbour(self.links));
+        self.links += 1;
         self.drain();
         slot.expect("there is room")
+    }
+
+    /// The node and all its neighbours so far are members, and whoever is `more`.
+    fn set_members(&mut self, more: Option<u8>) {
+        let neighbours = (0..self.links).chain(more).map(|number| [number; 20]);
+        let members = neighbours.chain([MEMBER]).collect();
+        self.feeds.set_members(&MEMBER, &members);
     }
 
     fn unlink(&mut self, slot: Slot) {
@@ -81,6 +96,7 @@ impl Node {
     }
 
     fn publish(&mut self, left: Option<Duration>) -> u64 {
+        let payload = Bytes::from_static(b"payload");
         let message = Delivery {
             origin: OWN,
             seq: 0,
@@ -90,7 +106,8 @@ impl Node {
             priority: 0,
             ends: left.is_some(),
             signature: None,
-            payload: Bytes::from_static(b"payload"),
+            members: self.feeds.members_for(payload.len()),
+            payload,
         };
         let seq = self.feeds.publish(self.now, &message, left).unwrap();
         self.drain();
@@ -139,6 +156,14 @@ impl Node {
     }
 }
 
+fn neighbour(number: u8) -> Neighbour {
+    Neighbour {
+        id: [number; 20],
+        outbound: true,
+        rtt: Some(20 * MS),
+    }
+}
+
 fn alias(number: u8) -> Alias {
     Alias::new(number.into()).unwrap()
 }
@@ -157,6 +182,7 @@ fn body(number: u8, seq: u64, left_ms: u32, payload: &[u8]) -> Bytes {
         priority: 0,
         left_ms,
         signature: None,
+        members: None,
         payload,
     })
     .encode()
@@ -820,7 +846,7 @@ fn who_announces_when_others_were_asked_in_vain_is_asked_soon() {
 fn the_sixty_fifth_link_takes_no_part() {
     let (mut node, slots) = Node::with_links(LINKS_MAX);
     assert_eq!(slots.len(), LINKS_MAX);
-    assert_eq!(node.feeds.handle_link_up(node.now, true, None), None);
+    assert_eq!(node.feeds.handle_link_up(node.now, &neighbour(200)), None);
     node.unlink(slots[30]);
     assert_eq!(node.link(), slots[30]);
 }
@@ -860,6 +886,7 @@ fn fill(node: &mut Node, slot: Slot, first: u32, count: u32) {
             priority: 0,
             left_ms: 0,
             signature: None,
+            members: None,
             payload: b"",
         };
         node.say(slot, FeedMessage::Body(body));
@@ -919,6 +946,7 @@ fn bundle(number: u8, seq: u64, messages: &[&'static str]) -> Bytes {
         priority: 0,
         left_ms: 0,
         signature: None,
+        members: None,
         payload: &payload.bytes,
     };
     FeedMessage::Body(body).encode().unwrap()
@@ -1032,6 +1060,7 @@ fn an_oversized_or_wrong_bundle_is_not_published() {
         priority: 0,
         ends: false,
         signature: None,
+        members: None,
         payload: Bytes::from_static(payload),
     };
     let seq = node.feeds.next_seq();
@@ -1064,4 +1093,118 @@ fn a_neighbour_cannot_take_all_places_again_and_again() {
         1,
         "names without messages keep nobody out"
     );
+}
+
+/// A body of origin 3 for the members whose tag the node has.
+fn direct_body(node: &Node, seq: u64) -> Bytes {
+    let members = node.feeds.members_for(7);
+    assert!(members.is_some(), "all members are linked");
+    FeedMessage::Body(Body {
+        alias: alias(3),
+        seq,
+        urgent: false,
+        is_bundle: false,
+        priority: 0,
+        left_ms: 0,
+        signature: None,
+        members,
+        payload: b"payload",
+    })
+    .encode()
+    .unwrap()
+}
+
+#[test]
+fn a_short_message_goes_to_all_members_directly_whatever_they_wanted() {
+    let (mut node, slots) = Node::with_links(4);
+    for (slot, part) in slots.iter().zip([Part::Quiet, Part::Backup, Part::Feed]) {
+        node.say(*slot, FeedMessage::Part(part, Which::One(alias(0)), 0));
+    }
+    node.set_members(None);
+    node.publish(None);
+    assert_eq!(node.sent_to(is_body), slots);
+    assert_eq!(node.feeds.counters().direct, 1);
+    // Somebody is missing: as if there were no members.
+    node.set_members(Some(9));
+    node.publish(None);
+    assert_eq!(node.sent_to(is_body), slots[2..]);
+    node.set_members(None);
+    node.unlink(slots[3]);
+    node.publish(None);
+    assert_eq!(node.sent_to(is_body), slots[2..3]);
+    assert_eq!(node.feeds.counters().direct, 1);
+}
+
+#[test]
+fn a_member_passes_a_direct_message_on_to_those_who_are_no_members_and_learns_nothing_from_it() {
+    let (mut node, members) = Node::with_links(3);
+    node.set_members(None);
+    let stranger = node.link();
+    node.name(members[0], 3);
+    for slot in [members[1], stranger] {
+        node.say(slot, FeedMessage::Part(Part::Feed, Which::All, 0));
+    }
+    for seq in 0..u64::from(LEARNING) {
+        let bytes = direct_body(&node, seq);
+        node.take();
+        node.hear(members[0], &bytes);
+        assert_eq!(node.sent_to(is_body), [stranger]);
+        node.wait(SECOND);
+        let is_part = |message: &FeedMessage<'_>| matches!(message, FeedMessage::Part(..));
+        assert_eq!(node.sent_to(is_part), [], "no link is told a part");
+    }
+    assert_eq!(node.feeds.feed_of(&[3; 32]), None);
+    // The same without members: it goes to who wants it.
+    node.body(members[0], 3, 99);
+    assert_eq!(node.sent_to(is_body), [members[1], stranger]);
+}
+
+#[test]
+fn a_message_for_a_set_that_this_node_does_not_know_is_passed_on_as_any_other() {
+    let (mut node, slots) = Node::with_links(3);
+    node.set_members(None);
+    let bytes = direct_body(&node, 5);
+    for set in 0..2 {
+        match set {
+            0 => node.set_members(Some(9)),
+            _ => node.feeds.set_members(&MEMBER, &BTreeSet::new()),
+        }
+        let mut bytes = bytes.to_vec();
+        bytes[3] = set;
+        node.name(slots[0], 3);
+        node.say(slots[1], FeedMessage::Part(Part::Feed, Which::All, 0));
+        node.take();
+        node.hear(slots[0], &bytes.into());
+        assert_eq!(node.sent_to(is_body), slots[1..2]);
+    }
+}
+
+#[test]
+fn a_direct_message_that_did_not_come_is_found_by_a_digest_and_blames_no_feed() {
+    let (mut node, slots) = Node::with_links(3);
+    // Longer messages of the origin come from a feed.
+    node.name(slots[1], 3);
+    node.name(slots[2], 3);
+    for seq in 0..u64::from(LEARNING) {
+        node.body(slots[1], 3, seq);
+        node.wait(SECOND);
+    }
+    let feed = node.feeds.feed_of(&[3; 32]);
+    assert_eq!(feed, Some(slots[1]));
+    node.set_members(None);
+    let bytes = direct_body(&node, 70);
+    let last = DigestEntry {
+        alias: alias(3),
+        last: 70,
+        bits: 1,
+    };
+    node.take();
+    node.hear(slots[2], &encode_digest(&[last]));
+    node.wait(SECOND);
+    assert_eq!(node.asked(), [slots[2]]);
+    node.hear(slots[2], &bytes);
+    assert_eq!(node.delivered(), 1);
+    node.wait(SECOND);
+    assert_eq!(node.feeds.counters().missed, 0);
+    assert_eq!(node.feeds.feed_of(&[3; 32]), feed);
 }

@@ -12,6 +12,7 @@ use super::message::{
     Alias, Body, DigestEntry, FeedMessage, Name, Part, Which, encode_digest, encode_have,
     encode_over, encode_want,
 };
+use super::neighbour::Neighbour;
 use super::output::{Delivery, Output, Verdict};
 use super::slot::Slot;
 use crate::coded::Origin;
@@ -132,6 +133,7 @@ impl Script<'_> {
             priority: 0,
             left_ms: u32::from(self.byte()) * 16,
             signature: None,
+            members: self.byte().is_multiple_of(4).then_some([0; 8]),
             payload: &payload.bytes,
         })
         .encode()
@@ -162,7 +164,12 @@ impl Stage {
         match script.byte() % 16 {
             0 if self.up.len() < SLOTS => {
                 let outbound = script.byte().is_multiple_of(2);
-                let slot = self.feeds.handle_link_up(self.now, outbound, None);
+                let neighbour = Neighbour {
+                    id: [script.byte() % 3; 20],
+                    outbound,
+                    rtt: None,
+                };
+                let slot = self.feeds.handle_link_up(self.now, &neighbour);
                 self.up.insert(slot.expect("few are taken"));
             }
             1 => self.hang_up(usize::from(script.byte())),
@@ -200,6 +207,7 @@ impl Stage {
             priority: 0,
             ends: false,
             signature: None,
+            members: None,
             payload: payload.bytes,
         };
         let seq = self.feeds.publish(self.now, &message, None);

@@ -204,6 +204,7 @@ mod tests {
             priority: 3,
             left_ms,
             signature: None,
+            members: None,
             payload,
         };
         FeedMessage::Body(body).encode().unwrap()

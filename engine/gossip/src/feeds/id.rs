@@ -26,7 +26,7 @@ impl Scope {
 }
 
 /// A BLAKE3, keyed with the scope, of all that must not change on the way: origin, number, flags, priority, whether
-/// the message ends, and the payload. How much time is left is not in it, since each hop shortens that.
+/// the message ends, the payload, and the members whom its origin sends it to. How much time is left is not in it, since each hop shortens that.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct MessageId(pub [u8; 32]);
 
@@ -45,6 +45,11 @@ impl MessageId {
             u8::from(message.ends),
         ]);
         hasher.update(blake3::hash(&message.payload).as_bytes());
+        // The last field may be missing: who claims in an origin's name that all members have the message would have
+        // others keep it back.
+        if let Some(members) = &message.members {
+            hasher.update(members);
+        }
         MessageId(*hasher.finalize().as_bytes())
     }
 
@@ -74,6 +79,7 @@ mod tests {
             priority: 3,
             ends: false,
             signature: None,
+            members: None,
             payload: Bytes::from_static(b"vote"),
         }
     }
@@ -95,6 +101,8 @@ mod tests {
             id(|message| message.ends = true),
             id(|message| message.payload = Bytes::from_static(b"veto")),
             id(|message| message.payload = Bytes::new()),
+            id(|message| message.members = Some([0; 8])),
+            id(|message| message.members = Some([1; 8])),
             MessageId::of(&Scope::new("chain", 0x73), &vote()),
             MessageId::of(&Scope::new("chains", 0x72), &vote()),
         ];
@@ -118,6 +126,11 @@ mod tests {
         hashed.extend(7_u64.to_le_bytes());
         hashed.extend([0, 0, 3, 0]);
         hashed.extend(blake3::hash(b"vote").as_bytes());
+        assert_eq!(id.0, *blake3::keyed_hash(&scope, &hashed).as_bytes());
+        let mut direct = vote();
+        direct.members = Some(*b"memberss");
+        hashed.extend(b"memberss");
+        let id = MessageId::of(&Scope::new("chain", 0x72), &direct);
         assert_eq!(id.0, *blake3::keyed_hash(&scope, &hashed).as_bytes());
     }
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::allowance::{Allowance, Rate};
+use super::members::MemberId;
 use super::message::{ALIASES_MAX, Alias, Part};
+use super::neighbour::Neighbour;
 use super::origins::{OriginIndex, room_for_more, seconds};
 use super::output::{LANES, Lane};
 use super::smoothed::Smoothed;
@@ -76,6 +78,7 @@ pub(super) struct Link {
     wanted: Part,
     /// What we told them to do with origins of which we said nothing.
     told: Part,
+    id: MemberId,
     outbound: bool,
     received_bytes: u64,
     answers: Smoothed,
@@ -102,8 +105,8 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// `rtt`: how long a ping takes, if that is known.
-    pub(super) fn new(outbound: bool, rtt: Option<Duration>) -> Self {
+    pub(super) fn new(neighbour: &Neighbour) -> Self {
+        let Neighbour { id, outbound, rtt } = *neighbour;
         let rtt = rtt.unwrap_or(ANSWER_MAX / 4);
         let mut answers = Smoothed::of(rtt);
         // A measured round trip strays less than a first sample.
@@ -114,6 +117,7 @@ impl Link {
             named_to: [const { Vec::new() }; LANES],
             wanted: Part::Backup,
             told: Part::Backup,
+            id,
             outbound,
             received_bytes: 0,
             answers,
@@ -131,6 +135,11 @@ impl Link {
             allowance: Allowance::default(),
             new_origins: Allowance::default(),
         }
+    }
+
+    /// Which node the neighbour is.
+    pub(super) fn id(&self) -> MemberId {
+        self.id
     }
 
     /// Whether this node made the link.
@@ -399,9 +408,7 @@ impl Link {
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
         let named: usize = self.named_to.iter().map(Vec::capacity).sum();
-        size_of::<Self>()
-            + self.aliases.capacity() * size_of::<u16>()
-            + named * size_of::<u64>()
+        size_of::<Self>() + self.aliases.capacity() * size_of::<u16>() + named * size_of::<u64>()
     }
 }
 
@@ -417,8 +424,16 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(1000);
 
+    fn link_of(rtt: Option<Duration>) -> Link {
+        Link::new(&Neighbour {
+            id: [0; 20],
+            outbound: true,
+            rtt,
+        })
+    }
+
     fn link() -> Link {
-        Link::new(true, Some(Duration::from_millis(100)))
+        link_of(Some(Duration::from_millis(100)))
     }
 
     fn alias(number: u16) -> Alias {
@@ -534,7 +549,7 @@ mod tests {
 
     #[test]
     fn an_answer_may_take_as_long_as_answers_do_within_bounds() {
-        let answer_time = |rtt| Link::new(true, rtt).answer_time();
+        let answer_time = |rtt| link_of(rtt).answer_time();
         assert_eq!(answer_time(Some(Duration::ZERO)), ANSWER_MIN);
         assert_eq!(answer_time(Some(Duration::from_secs(9))), ANSWER_MAX);
         let unknown = answer_time(None);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::link::{Link, Named};
+use super::members::MemberId;
 use super::message::{Alias, Part};
 use super::origins::{OriginIndex, OriginState};
 use super::refusal::Refusal;
@@ -59,6 +60,12 @@ impl Links {
     /// The slots that are taken.
     pub(super) fn slots(&self) -> Slots {
         self.taken
+    }
+
+    /// Which node is at the other end of which link.
+    pub(super) fn ids(&self) -> impl Iterator<Item = (Slot, MemberId)> + '_ {
+        let id = |slot: Slot| self.get(slot).map(|link| (slot, link.id()));
+        self.taken.iter().filter_map(id)
     }
 
     /// Whether bodies wait for the link.

@@ -1,7 +1,7 @@
 //! [`FeedMessage`]: what neighbours tell each other of small and medium messages.
 //!
 //! ```text
-//!  body    1 │ alias 2 │ seq 8 │ flags 1 │ priority 1 │ ms left 4 │ signature 64, if flagged │ payload
+//!  body    1 │ alias 2 │ seq 8 │ flags 1 │ priority 1 │ ms left 4 │ signature 64, if flagged │ members 8, if flagged │ payload
 //!  have    2 │ alias 2 │ seq 8 │ …
 //!  want    3 │ alias 2 │ seq 8 │ …                              integers little-endian
 //!  part    4 │ part 1 │ alias 2, or ffff for all │ stripe 1
@@ -20,6 +20,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::bundle::{self, BUNDLE_LENGTH_BYTES, BUNDLE_MESSAGES_MAX, check_payload};
+use super::members::{MEMBERS_TAG_BYTES, MembersTag};
 use super::order::Order;
 use super::refusal::Refusal;
 use crate::coded::{Origin, PAYLOAD_BYTES_MIN};
@@ -30,15 +31,16 @@ pub const SMALL_BYTES_MAX: usize = 1024;
 /// The longest payload of a medium message, in bytes; longer ones travel coded.
 pub const MEDIUM_BYTES_MAX: usize = 128 * 1024;
 
-/// Bytes of a body before its signature, or before its payload where it has none.
+/// Bytes of a body before its signature and its tag of members, or before its payload where it has neither.
 pub const BODY_HEADER_BYTES: usize = 1 + 2 + 8 + 1 + 1 + 4;
 
 /// Bytes of an origin's signature (Ed25519).
 pub const SIGNATURE_BYTES: usize = 64;
 
-/// The longest message, in bytes: a signed bundle of as many messages and bytes as there may be.
+/// The longest message, in bytes: a signed bundle for members, of as many messages and bytes as there may be.
 pub const FEED_MESSAGE_BYTES_MAX: usize = BODY_HEADER_BYTES
     + SIGNATURE_BYTES
+    + MEMBERS_TAG_BYTES
     + MEDIUM_BYTES_MAX
     + BUNDLE_MESSAGES_MAX * BUNDLE_LENGTH_BYTES;
 
@@ -73,6 +75,7 @@ const LEFT_MS_AT: usize = BODY_HEADER_BYTES - size_of::<u32>();
 const URGENT: u8 = 1;
 const SIGNED: u8 = 2;
 const BUNDLE: u8 = 4;
+const DIRECT: u8 = 8;
 
 const ALL: u16 = u16::MAX;
 
@@ -137,6 +140,8 @@ pub struct Body<'a> {
     pub left_ms: u32,
     /// The origin's signature of the message's id.
     pub signature: Option<&'a [u8; SIGNATURE_BYTES]>,
+    /// The set of members that its origin sends it to directly, if it does.
+    pub members: Option<MembersTag>,
     /// The payload: messages of at most [`MEDIUM_BYTES_MAX`] bytes together.
     pub payload: &'a [u8],
 }
@@ -280,7 +285,9 @@ impl<'a> FeedMessage<'a> {
     /// Bytes to reserve: no message is longer, and none much shorter.
     fn len_hint(&self) -> usize {
         match self {
-            FeedMessage::Body(body) => BODY_HEADER_BYTES + SIGNATURE_BYTES + body.payload.len(),
+            FeedMessage::Body(body) => {
+                BODY_HEADER_BYTES + SIGNATURE_BYTES + MEMBERS_TAG_BYTES + body.payload.len()
+            }
             FeedMessage::Have(names) | FeedMessage::Want(names) | FeedMessage::Over(names) => {
                 1 + names.bytes.len()
             }
@@ -464,7 +471,7 @@ fn decode_body(mut fields: Fields<'_>) -> Result<Body<'_>, Refusal> {
     let alias = Alias::new(fields.u16("alias")?)?;
     let seq = fields.u64("seq")?;
     let [flags] = fields.take("flags")?;
-    if flags & !(URGENT | SIGNED | BUNDLE) != 0 {
+    if flags & !(URGENT | SIGNED | BUNDLE | DIRECT) != 0 {
         return Err(Refusal::Flags { got: flags });
     }
     let [priority] = fields.take("priority")?;
@@ -472,6 +479,10 @@ fn decode_body(mut fields: Fields<'_>) -> Result<Body<'_>, Refusal> {
     let signature = match flags & SIGNED {
         0 => None,
         _ => Some(fields.lend("signature")?),
+    };
+    let members = match flags & DIRECT {
+        0 => None,
+        _ => Some(fields.take("members")?),
     };
     let body = Body {
         alias,
@@ -481,6 +492,7 @@ fn decode_body(mut fields: Fields<'_>) -> Result<Body<'_>, Refusal> {
         priority,
         left_ms,
         signature,
+        members,
         payload: fields.bytes,
     };
     check_payload(body.payload, body.is_bundle, body.urgent).map(|()| body)
@@ -491,13 +503,17 @@ fn put_body(bytes: &mut BytesMut, body: &Body<'_>) -> Result<(), Refusal> {
     let urgent = if body.urgent { URGENT } else { 0 };
     let signed = if body.signature.is_some() { SIGNED } else { 0 };
     let bundle = if body.is_bundle { BUNDLE } else { 0 };
+    let direct = if body.members.is_some() { DIRECT } else { 0 };
     bytes.put_u8(BODY);
     bytes.put_u16_le(body.alias.0);
     bytes.put_u64_le(body.seq);
-    bytes.put_slice(&[urgent | signed | bundle, body.priority]);
+    bytes.put_slice(&[urgent | signed | bundle | direct, body.priority]);
     bytes.put_u32_le(body.left_ms);
     if let Some(signature) = body.signature {
         bytes.put_slice(signature);
+    }
+    if let Some(members) = &body.members {
+        bytes.put_slice(members);
     }
     bytes.put_slice(body.payload);
     Ok(())

@@ -28,7 +28,9 @@ mod held;
 mod id;
 mod link;
 mod links;
+mod members;
 mod message;
+mod neighbour;
 mod open;
 mod order;
 mod origins;
@@ -55,12 +57,14 @@ pub use feeds::Feeds;
 pub use fuzz::fuzz_feeds;
 pub use id::{MessageId, SIGNED_BYTES, Scope};
 pub use link::PROMISES_MAX;
+pub use members::{DIRECT_BYTES_MAX, MEMBERS_TAG_BYTES, MemberId, MembersTag};
 pub use message::{
     ALIASES_MAX, Alias, BODY_HEADER_BYTES, Body, DIGEST_ENTRIES_MAX, DigestEntry, Entry,
     FEED_MESSAGE_BYTES_MAX, FeedMessage, List, MEDIUM_BYTES_MAX, NAMES_MAX, Name, Part,
     SIGNATURE_BYTES, SMALL_BYTES_MAX, STRIPES_MAX, Which, encode_digest, encode_have, encode_over,
     encode_want, fuzz_feed_message, with_left,
 };
+pub use neighbour::Neighbour;
 pub use order::Order;
 pub use origins::{HEARD_MAX, IDLE_MIN, ORIGINS_MAX};
 pub use output::{CloseReason, Delivery, Lane, Output, Verdict};

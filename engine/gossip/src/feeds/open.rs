@@ -58,6 +58,8 @@ pub(super) struct Open {
     /// Who did not have it when it was asked: its word says nothing of when it had it.
     failed: Slots,
     was_asked: bool,
+    /// Whether its origin sends it to all members itself: then who spoke of it says nothing of ways.
+    is_direct: bool,
     /// Bytes that had come from the feed when it was announced.
     feed_bytes: u64,
     /// Who promised it first, as long as it has not come.
@@ -172,9 +174,15 @@ impl Open {
         self.stage = Stage::Checking;
     }
 
-    /// It was accepted.
-    pub(super) fn handle_held(&mut self) {
+    /// It was accepted; `is_direct` says whether its origin sends it to all members itself.
+    pub(super) fn handle_held(&mut self, is_direct: bool) {
         self.stage = Stage::Held;
+        self.is_direct = is_direct;
+    }
+
+    /// Whether the choice of links learns from it.
+    pub(super) fn teaches(&self) -> bool {
+        !self.is_direct
     }
 
     /// What this link said does not count: it is gone, or what it sent was no such message.
@@ -225,6 +233,7 @@ impl OpenMessages {
             asked: Slots::default(),
             failed: Slots::default(),
             was_asked: false,
+            is_direct: false,
             feed_bytes,
             promised_by,
         })
@@ -378,7 +387,7 @@ mod tests {
         assert!(open.is_lost());
         open.handle_checking();
         assert!(!open.is_lost());
-        open.handle_held();
+        open.handle_held(false);
         assert!(!open.is_lost());
     }
 

@@ -491,7 +491,11 @@ mod tests {
             assert_eq!(state.wanted(slot), Some(part));
         }
         state.handle_link_down(Duration::ZERO, slot);
-        assert_eq!(state.wanted(slot), None, "the next link in this place said nothing");
+        assert_eq!(
+            state.wanted(slot),
+            None,
+            "the next link in this place said nothing"
+        );
     }
 
     #[test]

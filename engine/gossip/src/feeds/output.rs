@@ -4,6 +4,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::bundle;
+use super::members::MembersTag;
 use super::message::SIGNATURE_BYTES;
 use super::order::Order;
 use super::slot::Slot;
@@ -38,6 +39,9 @@ pub struct Delivery {
     pub ends: bool,
     /// The origin's signature of its [`MessageId`](super::MessageId), if it has one. Only the owner checks it.
     pub signature: Option<[u8; SIGNATURE_BYTES]>,
+    /// The set of members that its origin sends it to directly, if it does: [`Feeds::members_for`](super::Feeds::members_for)
+    /// says so of what is to be published.
+    pub members: Option<MembersTag>,
     /// Whether the payload is several messages, each behind its length: see [`BundleWriter`](super::BundleWriter).
     pub is_bundle: bool,
     /// The message. It lies beside the others of its bundle, where it is remembered, or where it was received as long as it

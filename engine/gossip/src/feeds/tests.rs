@@ -21,6 +21,7 @@ fn body(payload_bytes: usize) -> Body<'static> {
         priority: 5,
         left_ms: 30_000,
         signature: None,
+        members: None,
         payload: &PAYLOAD[..payload_bytes],
     }
 }
@@ -54,6 +55,10 @@ fn messages_are_read_as_they_were_written() {
             ..body(len)
         };
         assert_same_after_reading(FeedMessage::Body(signed));
+        for body in [body(len), signed] {
+            let members = Some([5; MEMBERS_TAG_BYTES]);
+            assert_same_after_reading(FeedMessage::Body(Body { members, ..body }));
+        }
     }
 }
 
@@ -77,10 +82,12 @@ fn a_byte_less_or_more_is_refused() {
 fn a_body_that_ends_before_its_payload_is_refused() {
     let signed = Body {
         signature: Some(&SIGNATURE),
+        members: Some([5; MEMBERS_TAG_BYTES]),
         ..body(0)
     };
     let bytes = FeedMessage::Body(signed).encode().unwrap();
-    assert_eq!(bytes.len(), BODY_HEADER_BYTES + SIGNATURE_BYTES);
+    let header_bytes = BODY_HEADER_BYTES + SIGNATURE_BYTES + MEMBERS_TAG_BYTES;
+    assert_eq!(bytes.len(), header_bytes);
     for len in 0..bytes.len() {
         let refused = FeedMessage::decode(&bytes[..len]);
         assert!(matches!(refused, Err(Refusal::Truncated { .. })), "{len}");
@@ -97,6 +104,7 @@ fn the_longest_body_is_read_and_one_byte_more_is_refused() {
     let payload = writer.finish().unwrap().bytes;
     let longest = Body {
         signature: Some(&SIGNATURE),
+        members: Some([5; MEMBERS_TAG_BYTES]),
         is_bundle: true,
         payload: &payload,
         ..body(0)
@@ -283,8 +291,8 @@ fn what_has_no_meaning_is_refused() {
     let stripe = FeedMessage::Part(Part::Feed, Which::All, STRIPES_MAX).encode();
     assert!(matches!(stripe, Err(Refusal::Stripe { .. })));
     let mut bytes = FeedMessage::Body(body(0)).encode().unwrap().to_vec();
-    bytes[11] = 8;
-    assert_eq!(FeedMessage::decode(&bytes), Err(Refusal::Flags { got: 8 }));
+    bytes[11] = 16;
+    assert_eq!(FeedMessage::decode(&bytes), Err(Refusal::Flags { got: 16 }));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use ringwire_codec::{ChannelId, NodeId};
 use ringwire_core::config::ConfigError;
 use ringwire_core::gossip::{
     Acceptance, FEEDS_BYTES_MAX, Feeds, FeedsConfig, Flood, FloodConfig, LARGE_BYTES_MAX, Large,
-    LargeConfig, URGENT_BYTES_MAX, bridge_to_feeds, bridge_to_flood,
+    LargeConfig, SetMembers, URGENT_BYTES_MAX, bridge_to_feeds, bridge_to_flood,
 };
 use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::{ChannelDescriptor, erase};
@@ -122,6 +122,7 @@ pub struct GossipBuilder {
     origin: OriginMode,
     judge: Judge,
     bridge: Option<ChannelId>,
+    members: SetMembers,
     feeds: Option<Tune<FeedsConfig>>,
     large: Option<Tune<LargeConfig>>,
     flood: Option<Tune<FloodConfig>>,
@@ -136,6 +137,7 @@ impl Gossip {
             origin: OriginMode::Signed,
             judge: Judge::None,
             bridge: None,
+            members: SetMembers::default(),
             feeds: None,
             large: None,
             flood: None,
@@ -278,6 +280,14 @@ impl GossipBuilder {
         self
     }
 
+    /// These nodes are members, this one too if it is one: as long as a node is connected with all others of them, it sends
+    /// them its short messages itself, in one hop and without announcements; see [`SetMembers`]. All members take the same
+    /// set. [`GossipHandle::set_members`](super::GossipHandle::set_members) changes it. For origins that sign.
+    pub fn members(mut self, members: impl IntoIterator<Item = NodeId>) -> Self {
+        self.members = members.into_iter().collect();
+        self
+    }
+
     /// Changes how messages of up to 128 KiB are carried. What it makes of the channels' ids, and of whether messages are
     /// signed, is not heeded.
     pub fn tune_feeds(mut self, tune: impl Fn(&mut FeedsConfig) + Send + Sync + 'static) -> Self {
@@ -300,8 +310,8 @@ impl GossipBuilder {
     /// The gossip.
     ///
     /// # Errors
-    /// There are not so many channel ids from the first one on; or messages of this class cannot be carried
-    /// without naming their origin.
+    /// There are not so many channel ids from the first one on; messages of this class cannot be carried
+    /// without naming their origin; or there are members and origins do not sign.
     pub fn build(self) -> Result<Gossip, ConfigError> {
         let refuse = |problem| {
             Err(ConfigError {
@@ -319,6 +329,10 @@ impl GossipBuilder {
         }
         if self.origin == OriginMode::Hidden && self.bridge.is_some() {
             let problem = "messages of hidden origin are flooded anyway: take `channels` for the channel of the flood";
+            return refuse(String::from(problem));
+        }
+        if self.origin != OriginMode::Signed && !self.members.0.is_empty() {
+            let problem = "members keep messages back for each other, which only the origin's signature can ask for: take OriginMode::Signed";
             return refuse(String::from(problem));
         }
         let (first, count) = (self.first, self.count());
@@ -367,7 +381,7 @@ impl GossipBuilder {
         if let Judge::Later(_, limits) = self.judge {
             (config.check_within, config.unchecked_bytes_max) = (limits.within, limits.bytes_max);
         }
-        let mut feeds = Feeds::new(config);
+        let mut feeds = Feeds::new(config).with_members(self.members.clone());
         if let Some(flood) = self.bridge {
             feeds = bridge_to_flood(feeds, flood);
         }
@@ -427,6 +441,7 @@ impl fmt::Debug for GossipBuilder {
             .field("class", &self.class)
             .field("origin", &self.origin)
             .field("bridge", &self.bridge)
+            .field("members", &self.members)
             .field("is_checked", &!matches!(self.judge, Judge::None))
             .finish_non_exhaustive()
     }
@@ -490,6 +505,18 @@ mod tests {
         let hidden = Gossip::builder().origin(OriginMode::Hidden);
         assert!(hidden.clone().build().is_err());
         assert!(hidden.class(Class::Medium).build().is_ok());
+    }
+
+    #[test]
+    fn members_are_for_origins_that_sign() {
+        let members = |origin| {
+            let gossip = Gossip::builder().class(Class::Medium).origin(origin);
+            gossip.members([NodeId::from_bytes([1; 20])]).build()
+        };
+        assert!(members(OriginMode::Signed).is_ok());
+        for origin in [OriginMode::Named, OriginMode::Hidden] {
+            assert!(members(origin).is_err());
+        }
     }
 
     #[test]

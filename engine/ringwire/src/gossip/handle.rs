@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use ringwire_codec::NodeId;
 use ringwire_core::error::{PublishError, TrySendError};
-use ringwire_core::gossip::{Feeder, Feeds, HowFar, MessageReach, WhoFeeds};
+use ringwire_core::gossip::{Feeder, Feeds, HowFar, MessageReach, SetMembers, WhoFeeds};
 use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::{AskError, PublishOptions};
 use ringwire_sync::block_on;
@@ -146,6 +147,34 @@ impl GossipHandle {
     /// As [`GossipHandle::reaches`].
     pub fn feeders_blocking(&self, timeout: Duration) -> Result<Vec<Feeder>, AskError> {
         block_on(self.feeders(timeout))
+    }
+
+    /// These nodes are the members from now on, instead of those before: see
+    /// [`GossipBuilder::members`](super::GossipBuilder::members). None: nobody is. Heeded where origins sign. While nodes know
+    /// different sets messages are passed on as without members. `timeout` bounds the answer.
+    ///
+    /// # Errors
+    /// As [`GossipHandle::reaches`].
+    pub async fn set_members(
+        &self,
+        members: impl IntoIterator<Item = NodeId>,
+        timeout: Duration,
+    ) -> Result<(), AskError> {
+        let members: SetMembers = members.into_iter().collect();
+        let (feeds, home) = self.feeds();
+        feeds.ask(home, members, timeout).await
+    }
+
+    /// [`GossipHandle::set_members`] for plain threads.
+    ///
+    /// # Errors
+    /// As [`GossipHandle::reaches`].
+    pub fn set_members_blocking(
+        &self,
+        members: impl IntoIterator<Item = NodeId>,
+        timeout: Duration,
+    ) -> Result<(), AskError> {
+        block_on(self.set_members(members, timeout))
     }
 
     /// The reactor of messages of up to 128 KiB, and the shard that has its conversation.

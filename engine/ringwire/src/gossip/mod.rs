@@ -19,7 +19,7 @@ mod subscription;
 #[doc(inline)]
 pub use ringwire_core::gossip::{
     Acceptance, Feeder, Feeds, FeedsConfig, Flood, FloodConfig, Large, LargeConfig, MessageReach,
-    Publish, PublishRefused,
+    Publish, PublishRefused, SetMembers,
 };
 #[doc(inline)]
 pub use ringwire_core::reactor::PublishOptions;

@@ -23,6 +23,7 @@ mod gossip_attacks;
 mod large;
 mod life;
 mod logs;
+mod members;
 mod peers;
 mod pex;
 mod reach;

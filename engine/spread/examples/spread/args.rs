@@ -60,7 +60,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", default_value = "4KiB", value_parser = size)]
     payload: u32,
 
-    /// How nodes choose their links: `random`, or `near` for one half of them near by
+    /// How nodes choose their links: `random`, `near` for one half of them near by, or `full` for all with all
     #[arg(long, value_name = "HOW", default_value = "random")]
     overlay: Overlay,
 
@@ -99,6 +99,10 @@ pub(crate) struct Args {
     /// The share of nodes that leave in a minute; new ones take their places
     #[arg(long, value_name = "SHARE", default_value = "0")]
     churn: f64,
+
+    /// The share of links that break in a minute; each is made again after two seconds
+    #[arg(long, value_name = "SHARE", default_value = "0")]
+    breaks: f64,
 
     /// `sleepers=SHARE`: so many nodes, 0.5 at most, hear and say nothing once all is warm
     #[arg(long, value_name = "WHAT", value_parser = attack)]
@@ -214,6 +218,7 @@ impl Args {
             settle: self.settle,
             silent: self.attack.map_or(0.0, |Sleepers(share)| share),
             churn: self.churn,
+            breaks: self.breaks,
         }
     }
 
@@ -248,6 +253,7 @@ pub(crate) fn refusal(problem: &ScenarioError) -> clap::Error {
         ScenarioError::Degree { .. } => "--degree: ",
         ScenarioError::Origins { .. } | ScenarioError::Others { .. } => "--origins: ",
         ScenarioError::Share { what, .. } if what.contains("silent") => "--attack: ",
+        ScenarioError::Share { what, .. } if what.contains("links") => "--breaks: ",
         ScenarioError::Share { .. } => "--churn: ",
         ScenarioError::Zero { what } if what.contains("messages") => "--messages: ",
         ScenarioError::Zero { what } if what.contains("origins") => "--origins: ",
@@ -322,7 +328,7 @@ mod tests {
     fn every_argument_reaches_the_scenario() {
         let scenario = scenario(
             "--nodes 100 --degree 8 --seed 3 --payload 1MiB --overlay near --speed 10M --slow-start \
-             --jitter 0 --origins 12 --warm 2 --messages 5 --interval 2s --settle 30s --churn 0.01 \
+             --jitter 0 --origins 12 --warm 2 --messages 5 --interval 2s --settle 30s --churn 0.01 --breaks 2 \
              --attack sleepers=0.2",
         );
         let expected = Scenario {
@@ -343,6 +349,7 @@ mod tests {
             settle: Duration::from_secs(30),
             silent: 0.2,
             churn: 0.01,
+            breaks: 2.0,
         };
         assert_eq!(scenario, expected);
         assert_eq!(self::scenario("--origins all").origins, Origins::All);
@@ -382,8 +389,12 @@ mod tests {
             ),
             ("--attack liars=0.1", "sleepers=SHARE"),
             ("--churn 1.5", "--churn: the churn of a minute is 1.5"),
+            (
+                "--breaks 31",
+                "--breaks: the share of links that break in a minute is 31",
+            ),
             ("--jitter 11", "from 0 to 10"),
-            ("--overlay far", "neither `random` nor `near`"),
+            ("--overlay far", "neither `random`, `near` nor `full`"),
             ("--payload 4K", "as in 4KiB"),
             ("--speed fast", "as in 100M"),
             ("--interval 250", "as in 250ms"),

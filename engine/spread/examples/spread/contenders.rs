@@ -49,6 +49,15 @@ pub(crate) const ALL: &[Contender] = &[
             }
         },
     },
+    Contender {
+        name: "direct",
+        what: "feeds that send short messages to all at once in a full mesh",
+        play: |scenario, told| {
+            let make =
+                |node, seed| FeedsNode::new(node, seed).with_members(node, 0..scenario.nodes);
+            run(scenario, make, |_, _| told())
+        },
+    },
     contender!(
         "flood",
         "sends on to everybody what is new, as released CometBFT",

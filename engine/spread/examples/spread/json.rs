@@ -44,6 +44,7 @@ struct Played {
     settle_ms: f64,
     sleepers: f64,
     churn: f64,
+    breaks: f64,
     seeds: Vec<u64>,
 }
 
@@ -118,6 +119,7 @@ impl Played {
             settle_ms: ms(scenario.settle),
             sleepers: scenario.silent,
             churn: scenario.churn,
+            breaks: scenario.breaks,
             seeds: runs.iter().map(|run| run.seed).collect(),
         }
     }

@@ -49,6 +49,7 @@ fn told(comparison: &Comparison) -> String {
         interval,
         silent,
         churn,
+        breaks,
         seed,
         ..
     } = plan.scenario;
@@ -75,7 +76,7 @@ fn told(comparison: &Comparison) -> String {
     format!(
         "{nodes} nodes, degree {degree}, {overlay} overlay; {speed}, {start}; {origins}\n\
          {warm} payloads to warm up, then {messages} measured, of {payload_bytes} B, one every {interval:?}; \
-         silent {silent}, churn {churn} a minute\n{seeds}"
+         silent {silent}, churn {churn} and breaks {breaks} a minute\n{seeds}"
     )
 }
 

@@ -4,6 +4,7 @@
 
 mod cat;
 mod crds;
+mod direct;
 mod dog;
 mod gossipsub;
 mod large_payloads;

@@ -80,6 +80,7 @@ mod tests {
             priority: 3,
             ends: false,
             signature: None,
+            members: None,
             payload: Bytes::from_static(b"vote"),
         };
         author.sign(&mut message, |bytes| key.sign(bytes));

@@ -194,6 +194,7 @@ mod tests {
             priority: 0,
             ends: false,
             signature: None,
+            members: None,
             payload: Bytes::from_static(b"tx"),
         }
     }

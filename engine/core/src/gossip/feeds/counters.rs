@@ -58,6 +58,7 @@ impl Counters {
             ("feeds_sent", self.sent),
             ("feeds_left_out", self.left_out),
             ("feeds_expired", self.expired + protocol.expired),
+            ("feeds_direct", protocol.direct),
             ("feeds_announced", protocol.announced),
             ("feeds_asked", protocol.asked),
             ("feeds_unanswered", protocol.unanswered),

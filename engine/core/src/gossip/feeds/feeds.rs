@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 use ringwire_gossip::feeds::{
-    Delivery, Lane, MEDIUM_BYTES_MAX, Order, Output, Payload, Rate, Slot, Verdict,
+    Delivery, Lane, MEDIUM_BYTES_MAX, Neighbour, Order, Output, Payload, Rate, Slot, Verdict,
 };
 use ringwire_gossip::{coded, feeds as protocol};
 
@@ -14,6 +14,7 @@ use super::author::Author;
 use super::checks::{Check, CheckAnswer, Checks, Judged};
 use super::config::FeedsConfig;
 use super::counters::Counters;
+use super::members::SetMembers;
 use super::neighbours::{Link, Neighbours};
 use super::outboxes::Outboxes;
 use super::unpublished::{Class, Unpublished};
@@ -118,6 +119,8 @@ pub struct Feeds {
     config: FeedsConfig,
     judge: Judge,
     bridge: Option<ToFlood>,
+    /// Those of which the conversation was told last, or will be when it starts.
+    members: SetMembers,
     /// On the shard of the conversation: what is said, and with whom.
     conversation: protocol::Feeds,
     neighbours: Neighbours,
@@ -148,6 +151,7 @@ impl Feeds {
             config,
             judge: Judge::Nobody,
             bridge: None,
+            members: SetMembers::default(),
             conversation: protocol::Feeds::new(protocol::FeedsConfig::default(), [0; 32], 0, 0),
             neighbours: Neighbours::default(),
             tags: Tags::default(),
@@ -186,6 +190,13 @@ impl Feeds {
         self
     }
 
+    /// These nodes are members: see [`SetMembers`].
+    #[must_use]
+    pub fn with_members(mut self, members: SetMembers) -> Self {
+        self.members = members;
+        self
+    }
+
     pub(in crate::gossip) fn with_bridge(mut self, bridge: ToFlood) -> Self {
         self.bridge = Some(bridge);
         self
@@ -202,7 +213,7 @@ impl Feeds {
     }
 
     /// The shard of a node that has the conversation about the messages of this channel: it alone answers
-    /// [`HowFar`], [`WhoFeeds`] and [`CheckAnswer`].
+    /// [`HowFar`], [`WhoFeeds`], [`SetMembers`] and [`CheckAnswer`].
     pub fn home_of(bodies: ChannelId, shard_count: u16) -> ShardId {
         ShardId(u16::from(bodies.0) % shard_count.max(1))
     }
@@ -210,8 +221,12 @@ impl Feeds {
     // ---- the conversation, on its shard -------------------------------------------------------
 
     fn add(&mut self, cx: &mut Context<'_, Self>, link: Link, id: NodeId, direction: Direction) {
-        let outbound = direction == Direction::Outbound;
-        match self.conversation.handle_link_up(now(cx), outbound, None) {
+        let neighbour = Neighbour {
+            id: *id.as_bytes(),
+            outbound: direction == Direction::Outbound,
+            rtt: None,
+        };
+        match self.conversation.handle_link_up(now(cx), &neighbour) {
             Some(slot) => self.neighbours.insert(link, id, slot),
             None => self.counters.too_many_peers += 1,
         }
@@ -253,6 +268,7 @@ impl Feeds {
             priority: class.priority,
             ends: class.ends_at.is_some(),
             signature: None,
+            members: self.conversation.members_for(payload.bytes.len()),
             payload: payload.bytes,
         };
         if let Some(author) = &self.author {
@@ -305,6 +321,15 @@ impl Feeds {
         if let Some(wait) = self.unpublished.wait(now(cx)) {
             self.is_publishing = true;
             cx.set_timer(wait, FeedsTimer::Publish);
+        }
+    }
+
+    /// Tells the conversation who the members are. Without signatures anybody could say in an origin's name that they
+    /// all have a message.
+    fn tell_members(&mut self, cx: &Context<'_, Self>) {
+        if self.config.signed {
+            let (own, members) = (cx.node_id(), self.members.ids());
+            self.conversation.set_members(own.as_bytes(), &members);
         }
     }
 
@@ -700,6 +725,7 @@ impl Reactor for Feeds {
         };
         self.own = own;
         self.conversation = protocol::Feeds::new(config, own, first_seq, seed);
+        self.tell_members(cx);
     }
 
     fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, (): &mut ()) {
@@ -867,6 +893,15 @@ impl Answers<FromFlood> for Feeds {
             self.take_to_publish(cx, message, &PublishOptions::default());
         }
         self.has_room(self.config.bodies.id)
+    }
+}
+
+impl Answers<SetMembers> for Feeds {
+    type Answer = ();
+
+    fn answer(&mut self, cx: &mut Context<'_, Self>, members: SetMembers) {
+        self.members = members;
+        self.tell_members(cx);
     }
 }
 

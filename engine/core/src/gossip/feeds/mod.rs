@@ -18,6 +18,7 @@ mod counters;
     reason = "the reactor is the room's namesake"
 )]
 mod feeds;
+mod members;
 mod neighbours;
 mod outboxes;
 mod unpublished;
@@ -26,4 +27,5 @@ mod views;
 pub use checks::{Check, CheckAnswer, CheckId};
 pub use config::FeedsConfig;
 pub use feeds::Feeds;
+pub use members::SetMembers;
 pub use views::{Feeder, HowFar, MessageReach, WhoFeeds};
