@@ -17,7 +17,7 @@
 //!
 //! A ring is full when its places are, or when its messages are more than the bytes it was made for.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use crate::Weigh;
 use crate::bell::Bell;
@@ -95,13 +95,21 @@ impl<T> InletSender<T> {
         if self.has_room() || self.is_abandoned() {
             return Poll::Ready(());
         }
-        self.ends.shared.bell.arm(cx.waker());
-        self.ends.shared.blocked.swap(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        self.arm(cx.waker());
         match self.has_room() || self.is_abandoned() {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
+    }
+
+    /// Has `waker` woken when the shard makes room where there is none, and when it is gone. Look again after
+    /// this call.
+    pub(crate) fn arm(&self, waker: &Waker) {
+        self.ends.shared.bell.arm(waker);
+        if !self.has_room() {
+            self.ends.shared.blocked.swap(true, Ordering::SeqCst);
+        }
+        fence(Ordering::SeqCst);
     }
 
     /// Whether the next [`InletSender::push`] finds room: once there is some, only a push takes it.
@@ -195,7 +203,7 @@ impl Drop for RingOnDrop {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use std::sync::atomic::AtomicUsize;
-    use std::task::{Wake, Waker};
+    use std::task::Wake;
 
     use super::*;
 

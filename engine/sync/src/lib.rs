@@ -8,6 +8,7 @@
 //! |---|---|---|---|
 //! | [`Mailbox`] | any thread | a shard | a slot is refused, or its caller waits for room |
 //! | [`inlet()`] | one thread | a shard | the item comes back, or its caller waits for room |
+//! | [`InletSenders`] | one thread | several shards | the item goes to none; its caller waits for room in all |
 //! | [`lanes`] | each shard | one subscription | the shard is told, and woken when half is read |
 //! | [`weighed_ring`] | a shard | another shard | the item comes back |
 //! | [`reply`] | a shard | who asked | one answer, or the word that none will come |
@@ -50,6 +51,7 @@ mod bell;
 mod block;
 mod gauge;
 mod inlet;
+mod inlet_senders;
 mod lane;
 mod mailbox;
 #[cfg(all(test, loom))]
@@ -67,6 +69,7 @@ pub use alarms::{AlarmKey, Alarms};
 pub use block::{block_on, block_until, from_now};
 pub use gauge::Gauge;
 pub use inlet::{Inlet, InletSender, inlet};
+pub use inlet_senders::InletSenders;
 pub use lane::{Intake, LANE_BYTES, LaneSender, lanes};
 pub use mailbox::{InboxLimits, Mailbox, Slot};
 pub use notice::Notice;

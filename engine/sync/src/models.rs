@@ -14,8 +14,8 @@ use loom::thread;
 
 use crate::primitives::{Arc, AtomicUsize, Mutex, Ordering, lock};
 use crate::{
-    Gauge, InboxLimits, Inlet, InletSender, Mailbox, Notice, ReplySender, ShardWaker, Slot, inlet,
-    lanes, reply,
+    Gauge, InboxLimits, Inlet, InletSender, InletSenders, Mailbox, Notice, ReplySender, ShardWaker,
+    Slot, inlet, lanes, reply,
 };
 
 /// A request of so many bytes and who waits for its answer.
@@ -558,6 +558,114 @@ fn a_sender_that_waits_for_room_hears_that_the_shard_is_gone() {
         block_on(poll_fn(|cx| sender.poll_room(cx)));
         assert!(sender.is_abandoned());
         shard.join().unwrap();
+    });
+}
+
+// ---- inlets of several shards ---------------------------------------------------------------
+
+/// A way into two shards, with one place in each, and the shards' ends.
+fn shards_and_inlets() -> (InletSenders<u8>, [(Inlet<u8>, std::sync::Arc<Sleeper>); 2]) {
+    let mut senders = InletSenders::default();
+    let shards = [(), ()].map(|()| {
+        let (sender, inlet, sleeper) = shard_and_inlet(1);
+        senders.add(sender);
+        (inlet, sleeper)
+    });
+    (senders, shards)
+}
+
+#[test]
+fn each_of_two_shards_that_rest_is_woken_for_an_item() {
+    model(|| {
+        let (mut senders, shards) = shards_and_inlets();
+        let shards = shards.map(|(mut inlet, sleeper)| {
+            thread::spawn(move || {
+                loop {
+                    match inlet.pop() {
+                        Some(item) => return (item, inlet),
+                        None => sleeper.sleep(),
+                    }
+                }
+            })
+        });
+        senders.push(0).expect("a place in each");
+        senders.flush();
+        for shard in shards {
+            let (item, mut inlet) = shard.join().unwrap();
+            assert_eq!((item, inlet.pop()), (0, None));
+        }
+    });
+}
+
+#[test]
+fn a_sender_that_waits_for_room_with_two_shards_gets_it_with_both() {
+    model(|| {
+        let (mut senders, shards) = shards_and_inlets();
+        senders.push(0).expect("a place in each");
+        let shards = shards.map(|(mut inlet, _)| {
+            thread::spawn(move || {
+                let got: Vec<u8> = std::iter::from_fn(|| inlet.pop()).collect();
+                (inlet, got)
+            })
+        });
+        block_on(poll_fn(|cx| senders.poll_room(cx)));
+        senders.push(1).expect("there is room with both");
+        for shard in shards {
+            let (mut inlet, mut got) = shard.join().unwrap();
+            got.extend(std::iter::from_fn(|| inlet.pop()));
+            assert_eq!(got, [0, 1]);
+        }
+    });
+}
+
+/// A sender that looks once: what it could not leave is with neither shard, whichever of them is full.
+#[test]
+fn an_item_that_finds_one_shard_full_goes_to_neither() {
+    for slow_is_first in [false, true] {
+        model(move || {
+            let (mut senders, mut shards) = shards_and_inlets();
+            if slow_is_first {
+                shards.reverse();
+            }
+            let [(mut fast, _), (mut slow, _)] = shards;
+            senders.push(0).expect("a place in each");
+            let shard = thread::spawn(move || {
+                let first = fast.pop();
+                (first, fast)
+            });
+            assert_eq!(senders.push(1), Err(1), "the slow shard has taken nothing");
+            let (first, mut fast) = shard.join().unwrap();
+            assert_eq!((first, fast.pop()), (Some(0), None));
+            assert_eq!((slow.pop(), slow.pop()), (Some(0), None));
+        });
+    }
+}
+
+#[test]
+fn a_sender_that_waits_for_two_shards_hears_that_either_is_gone() {
+    model(|| {
+        let (mut senders, [(slow, _), (going, _)]) = shards_and_inlets();
+        senders.push(0).expect("a place in each");
+        let shard = thread::spawn(move || drop(going));
+        block_on(poll_fn(|cx| senders.poll_room(cx)));
+        assert!(senders.is_abandoned());
+        shard.join().unwrap();
+        drop(slow);
+    });
+}
+
+/// The shard that goes had room all the time; the one that is waited for makes none.
+#[test]
+fn a_sender_that_waits_for_one_shard_hears_that_another_is_gone() {
+    model(|| {
+        let (mut senders, [(slow, _), (mut going, _)]) = shards_and_inlets();
+        senders.push(0).expect("a place in each");
+        assert_eq!(going.pop(), Some(0));
+        let shard = thread::spawn(move || drop(going));
+        block_on(poll_fn(|cx| senders.poll_room(cx)));
+        assert!(senders.is_abandoned());
+        shard.join().unwrap();
+        drop(slow);
     });
 }
 

@@ -2,12 +2,10 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use ringwire_core::error::TrySendError;
-use ringwire_sync::{Inlet, InletSender, Weigh, inlet};
-use smallvec::SmallVec;
+use ringwire_sync::{Inlet, InletSenders, Weigh, inlet};
 
 use crate::shard::request::Mailbox;
 
@@ -19,7 +17,7 @@ const INLET_BYTES: usize = 4 * 1024 * 1024;
 /// A thread's way into one shard or several: each item goes into all of them or into none.
 #[derive(Debug)]
 pub(super) struct Lane<T> {
-    inlets: SmallVec<[InletSender<T>; 1]>,
+    inlets: InletSenders<T>,
     message_bytes_max: usize,
     weigh: Weigh<T>,
 }
@@ -50,7 +48,7 @@ impl<T: Clone> Lane<T> {
     /// A way without shards yet, for messages up to so many bytes.
     pub(super) fn new(message_bytes_max: usize, weigh: Weigh<T>) -> Self {
         Lane {
-            inlets: SmallVec::new(),
+            inlets: InletSenders::default(),
             message_bytes_max,
             weigh,
         }
@@ -59,7 +57,7 @@ impl<T: Clone> Lane<T> {
     /// Makes a way into one more shard; its end is for the shard.
     pub(super) fn open(&mut self, shard: &Mailbox) -> Inlet<T> {
         let (sender, items) = inlet(shard.waker(), INLET_ITEMS, INLET_BYTES, self.weigh);
-        self.inlets.push(sender);
+        self.inlets.add(sender);
         items
     }
 
@@ -68,8 +66,8 @@ impl<T: Clone> Lane<T> {
         if let Err(refused) = self.check(&item) {
             return Err((refused, item));
         }
-        let left = self.leave(item);
-        self.flush();
+        let left = self.inlets.push(item);
+        self.inlets.flush();
         left.map_err(|item| (Refused::Full, item))
     }
 
@@ -86,13 +84,13 @@ impl<T: Clone> Lane<T> {
                 break Some(refused);
             }
             let item = items.pop_front().expect("it was just there");
-            if let Err(item) = self.leave(item) {
+            if let Err(item) = self.inlets.push(item) {
                 items.push_front(item);
                 break None;
             }
             taken += 1;
         };
-        self.flush();
+        self.inlets.flush();
         match refused {
             Some(refused) if taken == 0 => Err(refused),
             _ => Ok(taken),
@@ -106,7 +104,7 @@ impl<T: Clone> Lane<T> {
                 Err((Refused::Full, refused)) => item = refused,
                 done => return done,
             }
-            poll_fn(|cx| self.poll_room(cx)).await;
+            poll_fn(|cx| self.inlets.poll_room(cx)).await;
         }
     }
 
@@ -115,38 +113,9 @@ impl<T: Clone> Lane<T> {
         if len > max {
             return Err(Refused::TooLong { len, max });
         }
-        match self.inlets.iter().any(InletSender::is_abandoned) {
+        match self.inlets.is_abandoned() {
             true => Err(Refused::Gone),
             false => Ok(()),
         }
-    }
-
-    fn leave(&mut self, item: T) -> Result<(), T> {
-        let Some((last, others)) = self.inlets.split_last_mut() else {
-            unreachable!("a lane leads into a shard at least");
-        };
-        if !others.is_empty() {
-            let has_room = last.has_room() && others.iter().all(InletSender::has_room);
-            if !has_room {
-                return Err(item);
-            }
-            for inlet in others {
-                let left = inlet.push(item.clone());
-                debug_assert!(left.is_ok(), "nobody else takes the room");
-            }
-        }
-        last.push(item)
-    }
-
-    fn flush(&mut self) {
-        self.inlets.iter_mut().for_each(InletSender::flush);
-    }
-
-    /// Ready when all shards have room, or one is gone.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        for inlet in &mut self.inlets {
-            ready!(inlet.poll_room(cx));
-        }
-        Poll::Ready(())
     }
 }
