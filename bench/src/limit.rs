@@ -1,14 +1,15 @@
 //! The limit: the least that can be done to move sealed bytes over one TCP link.
 //!
-//! Bare sockets, the same AEAD sealed and opened in place; no channels, no packets, no messages. The
-//! size of a write, and whether the ends sleep or watch their sockets, is what a sweep of this run
-//! found fastest (`manner`). What Ringwire adds to this is what it costs.
+//! Bare sockets, the same AEAD sealed and opened in place; no channels, no packets, no messages. Whether
+//! bytes are moved by calls or by an io_uring, the size of a write, and whether the ends sleep or watch
+//! is what a sweep of this run found fastest (`manner`). What Ringwire adds to this is what it costs.
 
+mod ends;
 mod manner;
 mod messages;
 mod ping_pong;
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use ringwire_codec::secret::record::{RECORD_OVERHEAD, RecordOpener, RecordSealer
 
 use crate::measure::{Sample, Stopwatch, pin_to};
 
+use ends::{Buffers, Receiver, Sender};
 use manner::Manner;
 pub use messages::{MESSAGE_BYTES_MAX, messages};
 pub use ping_pong::ping_pong;
@@ -252,38 +254,34 @@ fn send(
     manner: Manner,
     goes_on: impl Fn(usize) -> bool,
 ) -> io::Result<()> {
-    let mut ends = Vec::new();
-    for stream in streams {
-        stream.set_nonblocking(manner.spins)?;
-        ends.push((stream, Sealer::new(framing)));
-    }
+    let mut sealers: Vec<_> = streams.iter().map(|_| Sealer::new(framing)).collect();
     let (write_bytes, payload_bytes) = one_write(framing, manner.write_bytes);
-    let mut buffer = vec![0u8; write_bytes];
+    let mut buffers = Buffers::new(write_bytes, streams.len(), manner);
+    let mut sender = Sender::new(streams, manner)?;
     let mut sent = 0;
     while goes_on(sent) {
-        let mut payload = 0;
-        for (stream, sealer) in &mut ends {
-            payload = sealer.seal(&mut buffer, payload_bytes);
-            write_whole(stream, &buffer)?;
-        }
-        sent += payload;
+        sender.write_each(&mut buffers, |place, buffer| {
+            sealers[place].seal(buffer, payload_bytes);
+            buffer.len()
+        })?;
+        sent += payload_bytes;
     }
     Ok(())
 }
 
 /// Receives until `takes`, which is told of the payload of each read, wants no more.
 fn receive(
-    mut stream: TcpStream,
+    stream: TcpStream,
     framing: Framing,
     manner: Manner,
     mut takes: impl FnMut(usize) -> bool,
 ) -> io::Result<()> {
-    stream.set_nonblocking(manner.spins)?;
+    let mut receiver = Receiver::new(stream, manner)?;
     let mut opener = Opener::new(framing);
     let mut buffer = vec![0u8; RECEIVE_BYTES_MIN.max(2 * manner.write_bytes)];
     let mut filled = 0;
     loop {
-        filled += read_some(&mut stream, &mut buffer[filled..])?;
+        filled += receiver.read_some(&mut buffer[filled..])?;
         let mut payload = 0;
         let consumed = opener.open(&mut buffer[..filled], |plain| payload += plain.len());
         buffer.copy_within(consumed..filled, 0);
@@ -294,32 +292,9 @@ fn receive(
     }
 }
 
-/// Writes all of it, watching the socket if it does not block.
-fn write_whole(stream: &mut TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match stream.write(bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::hint::spin_loop(),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Reads what is there, watching the socket if it does not block.
-fn read_some(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match stream.read(buffer) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => return Ok(read),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::hint::spin_loop(),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::manner::Way;
     use super::*;
 
     #[test]
@@ -333,10 +308,16 @@ mod tests {
     #[test]
     fn every_manner_moves_whole_frames_and_records() {
         for framing in [Framing::Comet, Framing::Wide] {
-            for (write_bytes, spins) in [(1, false), (65_536, false), (1 << 20, false)] {
-                let manner = Manner { write_bytes, spins };
-                let sample = move_bytes(framing, 5 << 20, 1, [0, 1], manner);
-                assert!(sample.expect("loopback works").wall > Duration::ZERO);
+            for way in [Way::Calls, Way::Ring] {
+                for (write_bytes, receivers) in [(1, 1), (65_536, 3), (1 << 20, 1)] {
+                    let manner = Manner {
+                        way,
+                        write_bytes,
+                        spins: false,
+                    };
+                    let sample = move_bytes(framing, 5 << 20, receivers, [0, 1], manner);
+                    assert!(sample.expect("loopback works").wall > Duration::ZERO);
+                }
             }
         }
     }

@@ -17,10 +17,10 @@ use ringwire_codec::packet::{PACKET_HEADER_MAX, accepted_body_max, decode_canoni
 use ringwire_codec::secret::frame::{FRAME_DATA_MAX, FRAME_HEADER, FRAME_SEALED};
 use ringwire_codec::secret::record::RECORD_OVERHEAD;
 
+use super::ends::{Buffers, Receiver, Sender};
 use super::manner::{self, Manner};
 use super::{
     Opener, RECEIVE_BYTES_MIN, RECORD_PLAIN, RECORD_SEALED, Sealer, loopback_pair, one_write,
-    read_some, write_whole,
 };
 use crate::measure::{Sample, Stopwatch, pin_to};
 
@@ -144,21 +144,23 @@ impl Packets {
 }
 
 fn send(
-    mut stream: TcpStream,
+    stream: TcpStream,
     framing: Framing,
     manner: Manner,
     mut packets: Packets,
 ) -> io::Result<()> {
-    stream.set_nonblocking(manner.spins)?;
     let mut sealer = Sealer::new(framing);
     let (write_bytes, _) = one_write(framing, manner.write_bytes);
-    let mut buffer = vec![0u8; write_bytes];
+    let mut buffers = Buffers::new(write_bytes, 1, manner);
+    let mut sender = Sender::new(vec![stream], manner)?;
     while !packets.is_over() {
-        let mut at = 0;
-        while !packets.is_over() && buffer.len() - at >= unit_bytes(framing) {
-            at += seal_unit(&mut sealer, &mut buffer[at..], &mut packets);
-        }
-        write_whole(&mut stream, &buffer[..at])?;
+        sender.write_each(&mut buffers, |_, buffer| {
+            let mut at = 0;
+            while !packets.is_over() && buffer.len() - at >= unit_bytes(framing) {
+                at += seal_unit(&mut sealer, &mut buffer[at..], &mut packets);
+            }
+            at
+        })?;
     }
     Ok(())
 }
@@ -191,13 +193,13 @@ fn seal_unit(sealer: &mut Sealer, room: &mut [u8], packets: &mut Packets) -> usi
 }
 
 fn receive(
-    mut stream: TcpStream,
+    stream: TcpStream,
     framing: Framing,
     manner: Manner,
     message_bytes: usize,
     count: usize,
 ) -> io::Result<()> {
-    stream.set_nonblocking(manner.spins)?;
+    let mut receiver = Receiver::new(stream, manner)?;
     let mut opener = Opener::new(framing);
     let mut buffer = vec![0u8; RECEIVE_BYTES_MIN.max(2 * manner.write_bytes)];
     let mut messages = Messages {
@@ -207,7 +209,7 @@ fn receive(
     };
     let mut filled = 0;
     while messages.left > 0 {
-        filled += read_some(&mut stream, &mut buffer[filled..])?;
+        filled += receiver.read_some(&mut buffer[filled..])?;
         let consumed = opener.open(&mut buffer[..filled], |plain| messages.take(plain));
         buffer.copy_within(consumed..filled, 0);
         filled -= consumed;
@@ -256,18 +258,22 @@ impl Messages {
 
 #[cfg(test)]
 mod tests {
+    use super::super::manner::Way;
     use super::*;
 
     #[test]
     fn every_message_comes_in_both_framings_however_packets_fall() {
         for framing in [Framing::Comet, Framing::Wide] {
             for message_bytes in [1, 200, 1000, MESSAGE_BYTES_MAX] {
-                let manner = Manner {
-                    write_bytes: 65_536,
-                    spins: false,
-                };
-                let moved = move_messages(framing, message_bytes, 5_000, [0, 0], manner);
-                moved.expect("loopback works");
+                for way in [Way::Calls, Way::Ring] {
+                    let manner = Manner {
+                        way,
+                        write_bytes: 65_536,
+                        spins: false,
+                    };
+                    let moved = move_messages(framing, message_bytes, 5_000, [0, 0], manner);
+                    moved.expect("loopback works");
+                }
             }
         }
     }

@@ -10,7 +10,8 @@ use ringwire::peer::Framing;
 use ringwire_codec::secret::frame::{FRAME_DATA_MAX, FRAME_SEALED};
 use ringwire_codec::secret::record::RECORD_OVERHEAD;
 
-use super::{Opener, Sealer, loopback_pair, read_some, write_whole};
+use super::ends::{read_some, write_whole};
+use super::{Opener, Sealer, loopback_pair};
 use crate::engine::reactors::{histogram, record};
 use crate::measure::pin_to;
 
