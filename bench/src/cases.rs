@@ -7,6 +7,7 @@ mod fan_out;
 mod gossip;
 mod handshakes;
 mod idle;
+mod lanes;
 mod mixed;
 mod ping_pong;
 mod rivals;
@@ -20,6 +21,7 @@ use crate::case::{Case, Plan};
 pub fn all(plan: &Plan) -> Vec<Case> {
     let suites = [
         drain::cases,
+        lanes::cases,
         subscribe::cases,
         timeframe::cases,
         delay::cases,

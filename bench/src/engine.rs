@@ -7,6 +7,7 @@
 
 pub mod beat;
 pub mod reactors;
+pub mod window;
 
 use std::net::SocketAddr;
 use std::sync::mpsc::Receiver;

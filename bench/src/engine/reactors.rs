@@ -116,6 +116,16 @@ impl Reactor for Sink {
         envelope: Envelope<'_>,
         _: &mut (),
     ) -> Result<(), ReactorError> {
+        self.take(&envelope)
+    }
+}
+
+impl Sink {
+    /// Counts a message.
+    ///
+    /// # Errors
+    /// When it has not the bytes that were sent.
+    pub fn take(&mut self, envelope: &Envelope<'_>) -> Result<(), ReactorError> {
         if envelope.message.len() != self.message_bytes {
             return Err(ReactorError::new("a message was cut or mixed"));
         }

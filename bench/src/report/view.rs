@@ -66,6 +66,8 @@ const THROUGHPUT: &[View] = &[
     view("drain", ONE, "CPU per GiB", "One link: CPU per GiB, both ends (less is better)"),
     view("small", ALL, "messages", "One link: messages of 200 bytes (more is better)"),
     view("drain", MANY, "throughput", "One link, 8 and 16 senders: throughput (more is better)"),
+    view("publish", ALL, "throughput", "Published by threads, to one peer: throughput (more is better)"),
+    view("broadcast", ALL, "throughput", "Broadcast by threads, 1 → 7: throughput (more is better)"),
     view("subscribe", ALL, "throughput", "From threads to a thread's subscription: throughput (more is better)"),
     view("send-timeframe", ALL, "throughput", "One link, a fixed time: throughput (more is better)"),
     view("broadcast-drain", ALL, "throughput", "One to seven: throughput, all receivers (more is better)"),
