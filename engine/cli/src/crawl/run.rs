@@ -38,7 +38,8 @@ const PAUSE_MIN: Duration = Duration::from_secs(120);
 /// With --out it goes on where the last run on that file was stopped.
 #[derive(Args)]
 pub(crate) struct CrawlArgs {
-    /// Where to begin: ID@HOST:PORT or HOST:PORT, commas between them.
+    /// Where to begin: ID@HOST:PORT, or ID@unix:///PATH for a node on this machine, commas between them; ID@
+    /// may be missing.
     #[arg(long, value_name = "NODES", required = true, value_parser = parse_seeds)]
     seeds: Seeds,
     /// The chain to map; without it that of the first node that answers.

@@ -22,8 +22,8 @@ use crate::visit::{CREW_MAX, Crew, Visit, VisitError, Visitor, harmless};
 /// under a key made for the run. Ends with exit code 1 unless all nodes are as they should be.
 #[derive(Args)]
 pub(crate) struct ProbeArgs {
-    /// ID@HOST:PORT or HOST:PORT, lists of them with commas, files with such lists or with the chain.json
-    /// of the chain registry, or - for standard input.
+    /// ID@HOST:PORT, or ID@unix:///PATH for a node on this machine; ID@ may be missing. Lists of them with
+    /// commas, files with such lists or with the chain.json of the chain registry, or - for standard input.
     #[arg(required = true, value_name = "NODE")]
     nodes: Vec<String>,
     /// The chain that all of them must be of.

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use ringwire_codec::Host;
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -33,7 +34,7 @@ pub(crate) fn gather(words: &[String]) -> Result<Vec<Target>, Failure> {
     targets.retain(|target| seen.insert(target.clone()));
     match targets.is_empty() {
         true => Err(Failure::new(
-            "there is nobody to probe: give ID@HOST:PORT, HOST:PORT, or a file with a list of them",
+            "there is nobody to probe: give ID@HOST:PORT, HOST:PORT, ID@unix:///PATH, or a file with a list of them",
         )),
         false => Ok(targets),
     }
@@ -114,7 +115,14 @@ fn read_registry(text: &str) -> Result<Vec<Target>, String> {
             }
         }
     }
-    Ok(targets)
+    let is_unix = |target: &&Target| matches!(target.host, Host::Unix(_));
+    match targets.iter().find(is_unix) {
+        // Such a file may be anybody's, who has no say in what is sent to a socket of this machine.
+        Some(target) => Err(format!(
+            "{target}: a Unix socket is taken from the command line or a plain list only"
+        )),
+        None => Ok(targets),
+    }
 }
 
 fn read_peers(kind: &str, peers: &[Value], targets: &mut Vec<Target>) -> Result<(), String> {
@@ -171,6 +179,17 @@ mod tests {
         let wrong = read_text(r#"{"peers": {"seeds": [{"id": "x"}]}}"#).expect_err("no address");
         assert_eq!(wrong, "seeds[0] has no \"address\"");
         assert!(read_text(r#"{"chain_id": "x"}"#).is_err());
+    }
+
+    #[test]
+    fn a_unix_socket_is_taken_from_a_plain_list_and_from_no_registry() {
+        let list = format!("{ID}@unix:///run/p2p.sock");
+        assert_eq!(texts(read_text(&list)), [list.as_str()]);
+        let wrong = read_text(&format!(r#"["{list}"]"#)).expect_err("anybody's file");
+        assert!(
+            wrong.starts_with(&format!("{list}: a Unix socket ")),
+            "{wrong}"
+        );
     }
 
     #[test]

@@ -1,18 +1,15 @@
 //! A visit over a socket that blocks, within one deadline.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use ringwire_codec::pex::PEX_CHANNEL;
-use ringwire_codec::{Host, NodeInfo, NodeInfoOther, NodeKey, ProtocolVersion};
+use ringwire_codec::{NodeInfo, NodeInfoOther, NodeKey, ProtocolVersion};
 use ringwire_core::time;
 
 use super::conversation::Conversation;
+use super::socket::{Connected, Place, Socket};
 use super::{Known, Step, Target, Visit, VisitError};
-
-/// Addresses of one name that are tried at most.
-const ADDRESSES_MAX: usize = 4;
 
 /// How long a node that cannot be asked for addresses may take to hang up on a visitor whom it does
 /// not want, besides two round trips.
@@ -64,17 +61,20 @@ impl Visitor {
     }
 
     fn make(&self, visit: &mut Visit) -> Result<(), VisitError> {
-        let addrs = resolve(&visit.target).map_err(VisitError::Name)?;
+        let place = Place::of(&visit.target).map_err(VisitError::Name)?;
         let deadline = Instant::now() + self.within;
-        let (stream, addr, round_trip) = connect(&addrs, deadline).map_err(VisitError::Connect)?;
-        visit.addr = Some(addr);
-        visit.round_trip = Some(round_trip);
+        let Connected {
+            socket,
+            addr,
+            round_trip,
+        } = Socket::connect(&place, deadline).map_err(VisitError::Connect)?;
+        (visit.addr, visit.round_trip) = (addr, round_trip);
         let mut ephemeral_secret = [0; 32];
         getrandom::fill(&mut ephemeral_secret).map_err(|error| {
             VisitError::Broken(Step::Handshake, io::Error::other(error.to_string()))
         })?;
         let mut line = Line {
-            stream,
+            socket,
             conversation: Conversation::new(&self.key, &self.info, ephemeral_secret),
             began: Instant::now(),
             deadline,
@@ -84,59 +84,9 @@ impl Visitor {
     }
 }
 
-fn resolve(target: &Target) -> io::Result<Vec<SocketAddr>> {
-    match &target.host {
-        Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, target.port)]),
-        Host::Unix(_) => Err(io::Error::new(
-            ErrorKind::Unsupported,
-            "nodes are visited over TCP: `ringwire ctl dial` connects a node to a Unix socket",
-        )),
-        Host::Name(name) => {
-            let found = (&**name, target.port).to_socket_addrs()?;
-            let found: Vec<_> = found.take(ADDRESSES_MAX).collect();
-            match found.is_empty() {
-                true => Err(io::Error::new(ErrorKind::NotFound, "it has no address")),
-                false => Ok(found),
-            }
-        }
-    }
-}
-
-/// The first of the addresses that answers, and how long it took.
-fn connect(
-    addrs: &[SocketAddr],
-    deadline: Instant,
-) -> io::Result<(TcpStream, SocketAddr, Duration)> {
-    let mut failed = None;
-    for addr in addrs {
-        let began = Instant::now();
-        // One that swallows everything leaves time for the others.
-        let left = addrs.len() as u32;
-        let within = left_until(deadline)? / left.max(1);
-        match TcpStream::connect_timeout(addr, within) {
-            Ok(stream) => {
-                let round_trip = began.elapsed();
-                stream.set_nodelay(true)?;
-                return Ok((stream, *addr, round_trip));
-            }
-            Err(error) => failed = Some(error),
-        }
-    }
-    Err(failed.unwrap_or_else(|| ErrorKind::TimedOut.into()))
-}
-
-/// What is left until the deadline; an error when it has passed, since no time is no timeout to the
-/// system.
-fn left_until(deadline: Instant) -> io::Result<Duration> {
-    match deadline.saturating_duration_since(Instant::now()) {
-        Duration::ZERO => Err(ErrorKind::TimedOut.into()),
-        left => Ok(left),
-    }
-}
-
 /// One connection and what is said on it.
 struct Line {
-    stream: TcpStream,
+    socket: Socket,
     conversation: Conversation,
     began: Instant,
     deadline: Instant,
@@ -156,7 +106,7 @@ impl Line {
                 visit.known = Known::Told(addresses);
                 return Ok(());
             }
-            match self.read(&mut room) {
+            match self.socket.read(&mut room, self.deadline) {
                 Ok(0) => return Err(VisitError::HungUp(self.conversation.step())),
                 Ok(read) => {
                     let now = self.now();
@@ -210,23 +160,10 @@ impl Line {
             .poll_transmit(now)
             .map_err(VisitError::Refused)?
         {
-            let written = left_until(self.deadline)
-                .and_then(|left| self.stream.set_write_timeout(Some(left)))
-                .and_then(|()| self.stream.write_all(&bytes));
+            let written = self.socket.write_all(&bytes, self.deadline);
             written.map_err(|error| self.broken(error))?;
         }
         Ok(())
-    }
-
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        loop {
-            self.stream
-                .set_read_timeout(Some(left_until(self.deadline)?))?;
-            match self.stream.read(room) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => return read,
-            }
-        }
     }
 
     fn broken(&self, error: io::Error) -> VisitError {

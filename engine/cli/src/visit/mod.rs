@@ -1,7 +1,7 @@
 //! A visit: to dial a node of any network, hear who it is and whom it knows, and leave.
 //!
 //! ```text
-//!   probe, crawl ─▶ [crew] threads ─▶ [line] a blocking socket ─▶ [conversation] bytes in, bytes out
+//!   probe, crawl ─▶ [crew] threads ─▶ [line] a blocking [socket] ─▶ [conversation] bytes in, bytes out
 //!                                          │
 //!                                          └▶ [outcome] who, how far away, whom it knows, or why not
 //! ```
@@ -14,6 +14,7 @@ mod conversation;
 mod crew;
 mod line;
 mod outcome;
+mod socket;
 mod target;
 
 pub(crate) use crew::{CREW_MAX, Crew};

@@ -80,9 +80,9 @@ pub(crate) enum Known {
 pub(crate) struct Visit {
     /// To whom.
     pub(crate) target: Target,
-    /// The address that answered.
+    /// The address that answered; none of a Unix socket.
     pub(crate) addr: Option<SocketAddr>,
-    /// Time until TCP was connected: one round trip.
+    /// Time until TCP was connected: one round trip. None over a Unix socket.
     pub(crate) round_trip: Option<Duration>,
     /// Time from there until both sides knew each other.
     pub(crate) handshake: Option<Duration>,

@@ -3,17 +3,20 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ringwire_codec::net_address::{NetAddressError, parse_listen_address};
+use ringwire_codec::net_address::{
+    NetAddressError, UNIX_SCHEME, check_unix_path, parse_listen_address,
+};
 use ringwire_codec::{Host, NetAddress, NodeId};
 
-/// A node to visit, as `ID@HOST:PORT` or, where nobody knows the id, `HOST:PORT`.
+/// A node to visit, as `ID@HOST:PORT`, or `ID@unix:///PATH` for one on this machine; where nobody knows the
+/// id, without `ID@`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Target {
     /// The id that its key must have.
     pub(crate) id: Option<NodeId>,
     /// Where it listens.
     pub(crate) host: Host,
-    /// The TCP port.
+    /// The TCP port; zero for a Unix socket.
     pub(crate) port: u16,
 }
 
@@ -31,6 +34,15 @@ impl FromStr for Target {
     type Err = NetAddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // A path may have an @, but an id has no slash before it.
+        if let Some(path) = text.strip_prefix(UNIX_SCHEME) {
+            check_unix_path(path)?;
+            return Ok(Target {
+                id: None,
+                host: Host::Unix(path.into()),
+                port: 0,
+            });
+        }
         if text.contains('@') {
             return text.parse::<NetAddress>().map(Target::from);
         }
@@ -68,6 +80,8 @@ mod tests {
             format!("{id}@[2001:db8::1]:1"),
             String::from("node.example.org:26656"),
             String::from("[2001:db8::1]:1"),
+            format!("{id}@unix:///run/node/p2p.sock"),
+            String::from("unix:///run/node@home/p2p.sock"),
         ] {
             let target: Target = text.parse().expect("it is in order");
             assert_eq!(target.to_string(), text);
@@ -75,5 +89,12 @@ mod tests {
         assert_eq!("192.0.2.1".parse::<Target>(), Err(NetAddressError::NoPort));
         let short = "0123@192.0.2.1:26656".parse::<Target>();
         assert_eq!(short, Err(NetAddressError::InvalidId));
+        for text in [
+            format!("{id}@unix://p2p.sock"),
+            String::from("unix://p2p.sock"),
+        ] {
+            let nowhere = text.parse::<Target>();
+            assert_eq!(nowhere, Err(NetAddressError::InvalidUnixPath), "{text}");
+        }
     }
 }

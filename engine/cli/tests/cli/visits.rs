@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -102,6 +103,86 @@ fn a_probe_says_exactly_why_not() {
 }
 
 #[test]
+fn a_node_on_a_unix_socket_is_visited_as_one_over_tcp() {
+    if !can_run_nodes() {
+        return;
+    }
+    let home = home();
+    let path = home.path().join("p2p.sock");
+    let path = path.to_str().expect("a plain name");
+    let laddr = format!("unix://{path}");
+    let mut node = Running::start_at(home.path(), "start", &laddr, &["--log", "warn"]);
+    let address = node.line();
+    assert!(address.ends_with(&format!("@{laddr}")), "{address}");
+    for place in [&address, &laddr] {
+        let told = run(&["probe", "--json", place]).succeeded().json();
+        assert_eq!(told["address"], **place);
+        assert_eq!(told["chain"], "visits-test");
+        assert_eq!(told["answers_pex"], true);
+        // The kernel connects by itself, and there is no address of a network.
+        assert_eq!(
+            (&told["round_trip_seconds"], &told["ip"]),
+            (&Value::Null, &Value::Null)
+        );
+    }
+    let table = run(&["probe", &address]).succeeded().stdout;
+    assert!(
+        table.contains(&format!("seen                  {address}")),
+        "{table}"
+    );
+
+    let file = home.path().join("crawl.jsonl");
+    let file = file.to_str().expect("a plain name");
+    let args = ["crawl", "--json", "--seeds", &address, "--out", file];
+    let events = lines(&run(&args).succeeded().stdout);
+    assert_eq!(
+        (&events[0]["ok"], &events[1]["reachable"]),
+        (&true.into(), &1.into())
+    );
+    let again = lines(&run(&args).succeeded().stdout);
+    assert_eq!(
+        (again.len(), &again[0]["reachable"]),
+        (1, &1.into()),
+        "from the file"
+    );
+    node.terminated().succeeded();
+}
+
+#[test]
+fn a_unix_socket_that_is_no_nodes_says_why() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| {
+        let path = directory.path().join(name);
+        path.to_str().expect("a plain name").to_owned()
+    };
+    let error = |path: &str| {
+        let place = format!("unix://{path}");
+        let probed = run(&["probe", "--json", "--timeout", "1s", &place]).failed(1, "0 of 1");
+        probed.json()["error"]
+            .as_str()
+            .expect("it failed")
+            .to_owned()
+    };
+    let absent = error(&path("absent"));
+    assert!(
+        absent.starts_with("cannot connect: No such file"),
+        "{absent}"
+    );
+    fs::write(path("file"), "").expect("room to write");
+    let refused = error(&path("file"));
+    assert!(
+        refused.starts_with("cannot connect: Connection refused"),
+        "{refused}"
+    );
+    // One who takes what comes and says nothing.
+    let _silent = UnixListener::bind(path("silent")).expect("a socket");
+    assert_eq!(
+        error(&path("silent")),
+        "it said nothing in the secret handshake within 1s"
+    );
+}
+
+#[test]
 fn a_node_that_says_nothing_costs_no_more_than_the_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = silent.local_addr().expect("it is bound").to_string();
@@ -121,6 +202,7 @@ fn a_node_that_says_nothing_costs_no_more_than_the_timeout() {
 fn a_probe_of_nobody_is_a_mistake() {
     run(&["probe"]).failed(2, "NODE");
     run(&["probe", "192.0.2.1:x"]).failed(1, "192.0.2.1:x: port must be a number");
+    run(&["probe", "unix://p2p.sock"]).failed(1, "must begin with '/'");
     run(&["probe", "no-such-file"]).failed(1, "no-such-file is no address and no file");
     run(&["probe", "--at-once", "513", "192.0.2.1:1"]).failed(1, "512 at most");
     run(&["probe", "--timeout", "0", "192.0.2.1:1"]).failed(1, "no time");
