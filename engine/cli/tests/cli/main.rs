@@ -8,6 +8,7 @@ mod home;
 mod localnet;
 mod memory;
 mod metrics;
+mod mixed;
 mod node;
 mod output;
 mod packages;

@@ -59,6 +59,13 @@ impl Running {
         });
     }
 
+    /// Publishes these lines; the node was started with `--stdin`.
+    pub(crate) fn speak(&mut self, lines: &[String]) {
+        let stdin = self.child.stdin.as_mut().expect("stdin is a pipe");
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        stdin.write_all(text.as_bytes()).expect("the program reads");
+    }
+
     /// Its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
