@@ -39,30 +39,54 @@ pub struct ChannelMetrics {
     pub receive_time: Histogram,
 }
 
-/// Connections that did not become peers, by reason.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-#[non_exhaustive]
-pub struct RefusalMetrics {
+/// Makes the counters of refusals from one list of their names.
+macro_rules! refusals {
+    ($($(#[$doc:meta])+ $reason:ident,)+) => {
+        /// Connections that did not become peers, by reason.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+        #[non_exhaustive]
+        pub struct RefusalMetrics {
+            $($(#[$doc])+ pub $reason: u64,)+
+        }
+
+        impl RefusalMetrics {
+            /// Each reason by its name, with its count.
+            pub fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($reason), self.$reason),)+].into_iter()
+            }
+
+            /// Pairs each counter with the other's of the same reason.
+            fn pairs<'a>(
+                &'a mut self,
+                other: &RefusalMetrics,
+            ) -> impl Iterator<Item = (&'a mut u64, u64)> {
+                [$((&mut self.$reason, other.$reason),)+].into_iter()
+            }
+        }
+    };
+}
+
+refusals! {
     /// A filter said no.
-    pub filtered: u64,
+    filtered,
     /// Id or address was connected already.
-    pub duplicate: u64,
+    duplicate,
     /// The remote was ourselves.
-    pub myself: u64,
+    myself,
     /// NodeInfo was invalid, incompatible or not the key's.
-    pub node_info: u64,
+    node_info,
     /// A budget of peers or handshakes was used up.
-    pub full: u64,
+    full,
     /// An address, a host or a subnet had used up its own share of such a budget.
-    pub crowded: u64,
+    crowded,
     /// Id or address was banned.
-    pub banned: u64,
+    banned,
     /// Handshake or NodeInfo exchange failed.
-    pub handshake: u64,
+    handshake,
     /// Handshake or NodeInfo exchange took too long.
-    pub timeout: u64,
+    timeout,
     /// Everything else: the network, the node's own stop.
-    pub other: u64,
+    other,
 }
 
 /// What one shard did so far. `peers`, `handshakes` and what is held are gauges, everything else only
@@ -139,39 +163,9 @@ fn by_id<S: Serializer>(channels: &[ChannelMetrics], serializer: S) -> Result<S:
 }
 
 impl RefusalMetrics {
-    /// Each reason by its name, with its count.
-    pub fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        // Taken apart whole, so that a reason more cannot be left out here.
-        let RefusalMetrics {
-            filtered,
-            duplicate,
-            myself,
-            node_info,
-            full,
-            crowded,
-            banned,
-            handshake,
-            timeout,
-            other,
-        } = *self;
-        [
-            ("filtered", filtered),
-            ("duplicate", duplicate),
-            ("myself", myself),
-            ("node_info", node_info),
-            ("full", full),
-            ("crowded", crowded),
-            ("banned", banned),
-            ("handshake", handshake),
-            ("timeout", timeout),
-            ("other", other),
-        ]
-        .into_iter()
-    }
-
     /// Adds what was counted elsewhere.
     pub fn add(&mut self, more: &RefusalMetrics) {
-        for (counter, (_, more)) in self.counters_mut().into_iter().zip(more.by_reason()) {
+        for (counter, more) in self.pairs(more) {
             *counter += more;
         }
     }
@@ -179,30 +173,10 @@ impl RefusalMetrics {
     /// What was counted since these counters stood at `before`.
     pub fn since(&self, before: &RefusalMetrics) -> RefusalMetrics {
         let mut since = *self;
-        for (counter, (_, before)) in since.counters_mut().into_iter().zip(before.by_reason()) {
+        for (counter, before) in since.pairs(before) {
             *counter = counter.saturating_sub(before);
         }
         since
-    }
-
-    /// The counters in the order of [`RefusalMetrics::by_reason`].
-    fn counters_mut(&mut self) -> [&mut u64; 10] {
-        let RefusalMetrics {
-            filtered,
-            duplicate,
-            myself,
-            node_info,
-            full,
-            crowded,
-            banned,
-            handshake,
-            timeout,
-            other,
-        } = self;
-        [
-            filtered, duplicate, myself, node_info, full, crowded, banned, handshake, timeout,
-            other,
-        ]
     }
 
     fn counter_of(&mut self, reason: &CloseReason) -> &mut u64 {

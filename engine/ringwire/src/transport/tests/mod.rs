@@ -73,15 +73,20 @@ impl Rig {
             )),
         };
         match transport {
-            Ok(transport) => Some(Rig {
-                transport,
-                pool: BufferPool::new(limits),
-                out: Vec::new(),
-            }),
+            Ok(transport) => Some(Self::of(transport, limits)),
             Err(error) => {
                 without_ring::skip(error);
                 None
             }
+        }
+    }
+
+    /// A rig of this transport.
+    pub(super) fn of(transport: Transport, limits: PoolLimits) -> Rig {
+        Rig {
+            transport,
+            pool: BufferPool::new(limits),
+            out: Vec::new(),
         }
     }
 
@@ -184,7 +189,7 @@ impl Rig {
         })
     }
 
-    fn closed(&mut self, wanted: LinkId) -> NetworkError {
+    pub(super) fn closed(&mut self, wanted: LinkId) -> NetworkError {
         self.until("the end of a link", |completion| match completion {
             Completion::Closed { link, error } if link == wanted => Some(error),
             _ => None,
