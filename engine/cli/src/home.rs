@@ -7,6 +7,7 @@
 //!   HOME/config/addrbook.json     whom it knows
 //!   HOME/data/ringwire.lock       held while a node runs on this home
 //!   HOME/data/ringwire.sock       where a running node is asked how it is
+//!   HOME/data/ringwire-gossip-72.numbers  how far its messages are numbered
 //! ```
 //!
 //! The second to the fourth are where config.toml says; these are the defaults.

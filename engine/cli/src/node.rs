@@ -27,6 +27,15 @@ pub(crate) struct Node {
     gossip: Chosen,
 }
 
+/// Where a node keeps what it knows from one life to the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept<'a> {
+    /// The file of the address book.
+    pub(crate) addr_book: &'a Path,
+    /// The directory of how far its messages are numbered.
+    pub(crate) numbers_dir: &'a Path,
+}
+
 /// What a node still has to send, as of one look at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Backlog {
@@ -55,19 +64,24 @@ pub(crate) struct Publisher {
 pub(crate) struct Subscription(GossipSubscription);
 
 impl Node {
-    /// Starts a node; it listens when this returns. Its address book is kept in `addr_book_file`,
-    /// or nowhere.
+    /// Starts a node; it listens when this returns. Without `kept` it begins each life anew.
     ///
     /// A seed hangs up on whoever has asked, so it has nobody to gossip with.
     pub(crate) fn start(
         config: NodeConfig,
         key: NodeKey,
-        addr_book_file: Option<&Path>,
+        kept: Option<Kept<'_>>,
         gossip: Gossip,
     ) -> Result<Node, Failure> {
         let mut builder = Engine::builder(config.engine.clone()).node_key(key);
-        if let Some(file) = addr_book_file {
-            builder = builder.addr_book_file(file);
+        if let Some(Kept {
+            addr_book,
+            numbers_dir,
+        }) = kept
+        {
+            builder = builder
+                .addr_book_file(addr_book)
+                .gossip_numbers_dir(numbers_dir);
         }
         let gossip = Chosen::new(gossip, &config)?;
         if !config.engine.discovery.seed_mode {

@@ -4,6 +4,7 @@
 //! turning twenty thousand addresses into text takes milliseconds that no shard has to spare. So
 //! it hands over a [`Document`]: a name, and the values to make the bytes from, on whatever thread.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -11,20 +12,25 @@ use thiserror::Error;
 
 /// Bytes to be made on another thread, and the name under which they are kept.
 pub struct Document {
-    name: &'static str,
+    name: Cow<'static, str>,
     render: Box<dyn FnOnce() -> Vec<u8> + Send>,
 }
 
 impl Document {
     /// A document called `name`, whose bytes `render` makes from values it owns.
-    pub fn new(name: &'static str, render: impl FnOnce() -> Vec<u8> + Send + 'static) -> Self {
-        let render = Box::new(render);
-        Document { name, render }
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        render: impl FnOnce() -> Vec<u8> + Send + 'static,
+    ) -> Self {
+        Document {
+            name: name.into(),
+            render: Box::new(render),
+        }
     }
 
     /// What it is called: a word, not a path.
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &Cow<'static, str> {
+        &self.name
     }
 
     /// Makes the bytes. This may take milliseconds.
@@ -45,7 +51,7 @@ pub enum Kept {
     /// All of them, as a simulated node does.
     All,
     /// Those of these names: there is a file for each.
-    Only(BTreeSet<&'static str>),
+    Only(BTreeSet<Cow<'static, str>>),
 }
 
 impl Kept {
@@ -53,16 +59,18 @@ impl Kept {
     ///
     /// # Errors
     /// [`SaveError::NoFile`] if it has none.
-    pub fn check(&self, document: &'static str) -> Result<(), SaveError> {
+    pub fn check(&self, document: &Cow<'static, str>) -> Result<(), SaveError> {
         match self {
-            Kept::Only(names) if !names.contains(document) => Err(SaveError::NoFile { document }),
+            Kept::Only(names) if !names.contains(document) => Err(SaveError::NoFile {
+                document: document.clone(),
+            }),
             Kept::All | Kept::Only(_) => Ok(()),
         }
     }
 }
 
 /// Why a document is not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SaveError {
     /// The node has no file for documents of that name.
@@ -71,7 +79,7 @@ pub enum SaveError {
     )]
     NoFile {
         /// The document's name.
-        document: &'static str,
+        document: Cow<'static, str>,
     },
 }
 
@@ -81,12 +89,14 @@ mod tests {
 
     #[test]
     fn a_document_is_kept_only_where_there_is_a_place_for_it() {
-        let some = Kept::Only(BTreeSet::from(["state"]));
-        assert_eq!(some.check("state"), Ok(()));
-        let refused = some.check("votes").expect_err("it has no file");
-        assert_eq!(refused, SaveError::NoFile { document: "votes" });
+        let votes = Cow::Borrowed("votes");
+        let some = Kept::Only(BTreeSet::from(["state".into()]));
+        assert_eq!(some.check(&"state".into()), Ok(()));
+        let refused = some.check(&votes).expect_err("it has no file");
+        let document = votes.clone();
+        assert_eq!(refused, SaveError::NoFile { document });
         assert!(refused.to_string().contains("\"votes\""), "{refused}");
-        assert!(Kept::Only(BTreeSet::new()).check("state").is_err());
-        assert_eq!(Kept::All.check("votes"), Ok(()));
+        assert!(Kept::Only(BTreeSet::new()).check(&votes).is_err());
+        assert_eq!(Kept::All.check(&votes), Ok(()));
     }
 }

@@ -930,7 +930,9 @@ fn a_document_goes_to_the_file_named_for_it_and_one_without_a_file_is_refused() 
         .handle()
         .shutdown_blocking(WITHIN)
         .expect("an orderly end");
-    let refused = SaveError::NoFile { document: "votes" };
+    let refused = SaveError::NoFile {
+        document: "votes".into(),
+    };
     assert_eq!(*told.lock().expect("nobody panics"), [Ok(()), Err(refused)]);
     assert_eq!(std::fs::read(&path).expect("the file"), b"state");
 }

@@ -49,7 +49,7 @@ impl World {
             Output::Sign { .. } => unreachable!("the nodes of a world hold their keys"),
             Output::Save(document) => {
                 let saved = &mut self.nodes[place.node as usize].saved;
-                saved.insert(document.name(), Saved::Unwritten(document));
+                saved.insert(document.name().clone(), Saved::Unwritten(document));
             }
             Output::Event(event) => self.handle_event(place, event),
         }

@@ -4,6 +4,7 @@
 //! number alone, so a test can name a node before it exists. A crash takes everything but the
 //! spec; each start is a new *life*, and what was planned for a former life is dropped.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -100,7 +101,7 @@ pub(super) struct Node {
     /// Empty while the node is down.
     pub(super) shards: Vec<Shard>,
     /// The documents it had kept, by name: its disk. They survive a crash.
-    pub(super) saved: BTreeMap<&'static str, Saved>,
+    pub(super) saved: BTreeMap<Cow<'static, str>, Saved>,
     /// Whether its application takes deliveries.
     pub(super) consumes: bool,
     /// Shard that accepts next.

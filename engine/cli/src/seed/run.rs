@@ -19,7 +19,7 @@ use crate::gossip::Gossip;
 use crate::home::Home;
 use crate::init;
 use crate::metrics::{MetricsArgs, MetricsServer, Settings};
-use crate::node::Node;
+use crate::node::{Kept, Node};
 use crate::overrides::Overrides;
 use crate::reload::{Read, Reloader};
 use crate::service;
@@ -78,7 +78,10 @@ pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
     let node = Node::start(
         loaded.config.clone(),
         made.key,
-        Some(&addr_book),
+        Some(Kept {
+            addr_book: &addr_book,
+            numbers_dir: &args.home.data_dir(),
+        }),
         Gossip::Flood,
     )?;
     stop.begin();

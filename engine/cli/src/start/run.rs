@@ -13,7 +13,7 @@ use crate::console;
 use crate::control::{Control, Lock};
 use crate::failure::Failure;
 use crate::metrics::{MetricsServer, Settings};
-use crate::node::Node;
+use crate::node::{Kept, Node};
 use crate::reload::{Read, Reloader};
 use crate::service;
 use crate::signals::{self, Hangup, Stop};
@@ -42,7 +42,11 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     let lock = Lock::take(&args.home)?;
     let addr_book = args.home.addr_book(&loaded.config)?;
     let gossip = loaded.config.gossip;
-    let node = Node::start(loaded.config.clone(), key, Some(&addr_book), gossip)?;
+    let kept = Kept {
+        addr_book: &addr_book,
+        numbers_dir: &args.home.data_dir(),
+    };
+    let node = Node::start(loaded.config.clone(), key, Some(kept), gossip)?;
     stop.begin();
     let load = args.clone();
     let read = Read {

@@ -10,6 +10,7 @@ mod memory;
 mod metrics;
 mod mixed;
 mod node;
+mod numbers;
 mod output;
 mod packages;
 mod peers;

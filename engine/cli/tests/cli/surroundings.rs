@@ -175,6 +175,7 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once_and_left_alone() {
         "config/genesis.json",
         "config/addrbook.json",
         "data/ringwire.lock",
+        "data/ringwire-gossip-72.numbers",
     ] {
         // The genesis is read only where the configuration names no network.
         let home = home_with("dial_jitter = \"0s\"");

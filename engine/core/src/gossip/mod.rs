@@ -35,14 +35,15 @@ mod slow;
 pub use acceptance::Acceptance;
 pub use config::FloodConfig;
 pub use feeds::{
-    Check, CheckAnswer, CheckId, Feeder, Feeds, FeedsConfig, HowFar, MessageReach, SetMembers,
-    WhoFeeds,
+    Check, CheckAnswer, CheckId, Feeder, Feeds, FeedsConfig, HowFar, KeptNumbers, MessageReach,
+    SetMembers, WhoFeeds,
 };
 pub use joined::{bridge_to_feeds, bridge_to_flood};
 pub use large::{Large, LargeConfig, Publish, PublishRefused};
 pub use reactor::Flood;
 pub use ringwire_gossip::coded::PAYLOAD_BYTES_MAX as LARGE_BYTES_MAX;
 pub use ringwire_gossip::feeds::{
-    MEDIUM_BYTES_MAX as FEEDS_BYTES_MAX, SMALL_BYTES_MAX as URGENT_BYTES_MAX,
+    MEDIUM_BYTES_MAX as FEEDS_BYTES_MAX, NUMBERS_BYTES_MAX, NUMBERS_RESERVED, NotNumbers, Numbers,
+    SMALL_BYTES_MAX as URGENT_BYTES_MAX,
 };
 pub use seen::{Digest, Seen, Source};

@@ -31,6 +31,7 @@ mod links;
 mod members;
 mod message;
 mod neighbour;
+mod numbers;
 mod open;
 mod order;
 mod origins;
@@ -65,6 +66,7 @@ pub use message::{
     encode_want, fuzz_feed_message, with_left,
 };
 pub use neighbour::Neighbour;
+pub use numbers::{NUMBERS_BYTES_MAX, NUMBERS_RESERVED, NotNumbers, Numbers};
 pub use order::Order;
 pub use origins::{HEARD_MAX, IDLE_MIN, ORIGINS_MAX};
 pub use output::{CloseReason, Delivery, Lane, Output, Verdict};

@@ -8,14 +8,16 @@ use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 use ringwire_core::config::ConfigError;
 use ringwire_core::gossip::{
-    Acceptance, FEEDS_BYTES_MAX, Feeds, FeedsConfig, Flood, FloodConfig, LARGE_BYTES_MAX, Large,
-    LargeConfig, SetMembers, URGENT_BYTES_MAX, bridge_to_feeds, bridge_to_flood,
+    Acceptance, FEEDS_BYTES_MAX, Feeds, FeedsConfig, Flood, FloodConfig, KeptNumbers,
+    LARGE_BYTES_MAX, Large, LargeConfig, SetMembers, URGENT_BYTES_MAX, bridge_to_feeds,
+    bridge_to_flood,
 };
 use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::{ChannelDescriptor, erase};
 use ringwire_core::switch::ReactorFactory;
 
 use super::check::{Check, Desk};
+use super::numbers;
 use crate::shard::node::Node;
 
 /// Weight of the channel of a flood.
@@ -173,8 +175,19 @@ impl Gossip {
         channels
     }
 
+    /// The file in which a node keeps the numbers of this gossip, if it gives any that outlive it.
+    pub(crate) fn numbers_file(&self) -> Option<String> {
+        let signs = self.plan.origin == OriginMode::Signed;
+        signs.then(|| numbers::file_name(self.plan.bodies()))
+    }
+
     /// What brings the messages to every node of an engine, under names that begin with this one.
-    pub(crate) fn reactors(&self, name: &str, node: &Weak<Node>) -> Vec<(String, ReactorFactory)> {
+    pub(crate) fn reactors(
+        &self,
+        name: &str,
+        node: &Weak<Node>,
+        numbers: Option<KeptNumbers>,
+    ) -> Vec<(String, ReactorFactory)> {
         let plan = || self.plan.clone();
         let (short, first) = (plan(), self.plan.first);
         if self.plan.origin == OriginMode::Hidden {
@@ -182,7 +195,8 @@ impl Gossip {
             return vec![(String::from(name), factory)];
         }
         let node = node.clone();
-        let factory: ReactorFactory = Box::new(move |shard| erase(short.feeds(&node, shard)));
+        let feeds = move |shard| short.feeds(&node, shard, numbers.clone());
+        let factory: ReactorFactory = Box::new(move |shard| erase(feeds(shard)));
         let mut reactors = vec![(String::from(name), factory)];
         if let Some(channel) = self.plan.bridge {
             let plan = plan();
@@ -369,7 +383,7 @@ impl GossipBuilder {
         ChannelId(self.first.0 + 3)
     }
 
-    fn feeds(&self, node: &Weak<Node>, shard: ShardId) -> Feeds {
+    fn feeds(&self, node: &Weak<Node>, shard: ShardId, numbers: Option<KeptNumbers>) -> Feeds {
         let (control, bodies) = (self.first, self.bodies());
         let mut config = FeedsConfig::new(control, bodies);
         config.bodies.publish_capacity = Some(self.bytes_max().min(FEEDS_BYTES_MAX));
@@ -377,6 +391,7 @@ impl GossipBuilder {
             tune(&mut config);
         }
         config.signed = self.origin == OriginMode::Signed;
+        config.numbers = numbers.or(config.numbers);
         (config.control.id, config.bodies.id) = (control, bodies);
         if let Judge::Later(_, limits) = self.judge {
             (config.check_within, config.unchecked_bytes_max) = (limits.within, limits.bytes_max);

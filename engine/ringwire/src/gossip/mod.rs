@@ -14,12 +14,13 @@ mod check;
 #[allow(clippy::module_inception, reason = "the thing is the room's namesake")]
 mod gossip;
 mod handle;
+mod numbers;
 mod subscription;
 
 #[doc(inline)]
 pub use ringwire_core::gossip::{
-    Acceptance, Feeder, Feeds, FeedsConfig, Flood, FloodConfig, Large, LargeConfig, MessageReach,
-    Publish, PublishRefused, SetMembers,
+    Acceptance, Feeder, Feeds, FeedsConfig, Flood, FloodConfig, KeptNumbers, Large, LargeConfig,
+    MessageReach, NotNumbers, Numbers, Publish, PublishRefused, SetMembers,
 };
 #[doc(inline)]
 pub use ringwire_core::reactor::PublishOptions;
@@ -27,4 +28,5 @@ pub use ringwire_core::reactor::PublishOptions;
 pub use self::check::Check;
 pub use self::gossip::{CheckLimits, Class, Gossip, GossipBuilder, OriginMode};
 pub use self::handle::GossipHandle;
+pub(crate) use self::numbers::begin as begin_numbers;
 pub use self::subscription::GossipSubscription;

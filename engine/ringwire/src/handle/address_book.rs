@@ -88,7 +88,7 @@ pub(super) fn unix_time_at_zero(now: Instant) -> std::time::Duration {
 }
 
 /// Time since 1970; none on a machine whose clock stands before that.
-fn unix_time() -> std::time::Duration {
+pub(super) fn unix_time() -> std::time::Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

@@ -1,5 +1,6 @@
 //! Building an engine: what it is made of, checked before anything starts.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZero;
@@ -16,7 +17,7 @@ use ringwire_core::pex::{AddrBook, BookSecret, Pex};
 use ringwire_core::reactor::{ChannelDescriptor, Reactor, erase};
 use ringwire_core::switch::{AppChannels, Filters, ReactorFactory};
 
-use crate::gossip::Gossip;
+use crate::gossip::{self, Gossip, KeptNumbers};
 use crate::handle::address_book;
 use crate::handle::engine::Engine;
 use crate::handle::handle::Handle;
@@ -49,6 +50,7 @@ pub struct Builder {
     gossips: Vec<(String, Gossip)>,
     filters: Filters,
     addr_book_file: Option<PathBuf>,
+    numbers_dir: Option<PathBuf>,
     files: Files,
     /// The network in memory that the engine is part of, in place of sockets.
     #[cfg(feature = "testing")]
@@ -65,6 +67,7 @@ impl Builder {
             gossips: Vec::new(),
             filters: Filters::default(),
             addr_book_file: None,
+            numbers_dir: None,
             files: Files::new(),
             #[cfg(feature = "testing")]
             hub: None,
@@ -174,13 +177,27 @@ impl Builder {
         self
     }
 
+    /// Keeps in this directory, which exists, how far the numbers of this node's gossips go: a file of a line for each
+    /// [`Gossip`] whose [origins sign](crate::gossip::OriginMode::Signed). A node is heard only above the numbers that
+    /// it gave before, so without this, one whose clock was ahead, or is set back, is not heard before the time is
+    /// past them. The directory is this node's alone. A damaged file counts as none; one that is something else is an
+    /// error; where nothing can be written the node says so and goes by the clock.
+    pub fn gossip_numbers_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.numbers_dir = Some(directory.into());
+        self
+    }
+
     /// Keeps what reactors save under the name `document` ([`Document::name`]) in this file, which is
     /// replaced whole each time. A document of a name without a file is refused to the reactor that
     /// saves it. Reading the file again is up to the application.
     ///
     /// [`Document::name`]: ringwire_core::document::Document::name
-    pub fn document_file(mut self, document: &'static str, file: impl Into<PathBuf>) -> Self {
-        self.files.insert(document, file.into());
+    pub fn document_file(
+        mut self,
+        document: impl Into<Cow<'static, str>>,
+        file: impl Into<PathBuf>,
+    ) -> Self {
+        self.files.insert(document.into(), file.into());
         self
     }
 
@@ -215,7 +232,8 @@ impl Builder {
         let addresses = self.config.listen_addrs.clone();
         let node = Arc::new(Node::new(number, node_key.id(), addresses, shards));
         for (name, gossip) in std::mem::take(&mut self.gossips) {
-            let reactors = gossip.reactors(&name, &Arc::downgrade(&node));
+            let numbers = self.begin_numbers(&gossip)?;
+            let reactors = gossip.reactors(&name, &Arc::downgrade(&node), numbers);
             self.reactors.extend(reactors);
         }
         check_names(&self.reactors)?;
@@ -244,6 +262,17 @@ impl Builder {
         Ok(Engine::new(Handle { node }))
     }
 
+    /// The numbers of a gossip in this life of the node, and the file in which they are kept.
+    fn begin_numbers(&mut self, gossip: &Gossip) -> Result<Option<KeptNumbers>, StartError> {
+        let Some((directory, name)) = self.numbers_dir.as_ref().zip(gossip.numbers_file()) else {
+            return Ok(None);
+        };
+        let path = directory.join(&name);
+        let numbers = gossip::begin_numbers(&path, name.clone(), address_book::unix_time())?;
+        self.files.insert(name.into(), path);
+        Ok(Some(numbers))
+    }
+
     /// What the shards accept from.
     fn bind(&self, shards: usize) -> Result<Bound, TransportError> {
         let addresses = &self.config.listen_addrs;
@@ -261,7 +290,7 @@ impl Builder {
         let book = match file.filter(|path| !address_book::is_none(path)) {
             Some(path) => {
                 let book = address_book::load(&path, config.book(), secret, seed)?;
-                self.files.insert(AddrBook::DOCUMENT_NAME, path);
+                self.files.insert(AddrBook::DOCUMENT_NAME.into(), path);
                 book
             }
             None => AddrBook::new(config.book(), secret, seed),
@@ -312,7 +341,7 @@ fn check_files(files: &Files) -> Result<(), StartError> {
     let mut seen = BTreeMap::new();
     for (document, path) in files {
         let refused = |source| StartError::Document {
-            document,
+            document: document.clone(),
             path: path.clone(),
             source,
         };

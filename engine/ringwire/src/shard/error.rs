@@ -1,6 +1,7 @@
 //! Why an engine did not start, or ended before it was told to.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
@@ -36,11 +37,23 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The file of a gossip's numbers is there and cannot be read, or is something else.
+    #[error(
+        "the numbers of this node's gossip, {}: {source}; let this user read the file, or move it away: then they begin \
+         at the time",
+        path.display()
+    )]
+    GossipNumbers {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said, or what it holds.
+        source: io::Error,
+    },
     /// A document cannot be kept in the file that was named for it.
     #[error("document \"{document}\" {}: {source}; name another file", path.display())]
     Document {
         /// The document's name.
-        document: &'static str,
+        document: Cow<'static, str>,
         /// The file.
         path: PathBuf,
         /// What the operating system said.

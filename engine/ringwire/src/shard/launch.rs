@@ -312,7 +312,7 @@ fn switch(plan: &Plan, node: &Node, shard: ShardId) -> Result<Switch, StartError
         unix_time_at_zero: plan.unix_time_at_zero,
         seed: plan.seeds[usize::from(shard.0)],
         filters: plan.filters.clone(),
-        kept: Kept::Only(plan.files.keys().copied().collect()),
+        kept: Kept::Only(plan.files.keys().cloned().collect()),
     };
     Ok(Switch::new(config, reactors, node.clock.now())?)
 }

@@ -13,6 +13,7 @@
 //! moment, finds the old content or the new one. A save that the disk refuses is told once, tried
 //! again until it works or something newer is to be saved, and tried a last time at the end.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,8 +28,11 @@ use ringwire_core::document::Document;
 use crate::shard::error::panic_message;
 use crate::transport::affinity;
 
+/// What a document is called.
+type Name = Cow<'static, str>;
+
 /// Which document goes to which file.
-pub(crate) type Files = BTreeMap<&'static str, PathBuf>;
+pub(crate) type Files = BTreeMap<Name, PathBuf>;
 
 /// Pause before a save that was refused is tried again; doubled from one time to the next.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -54,7 +58,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Waiting {
     /// The newest of each name: an older one that was not written yet is out of date.
-    documents: BTreeMap<&'static str, Document>,
+    documents: BTreeMap<Name, Document>,
     is_ending: bool,
 }
 
@@ -78,7 +82,7 @@ impl Store {
         self.shared
             .lock()
             .documents
-            .insert(document.name(), document);
+            .insert(document.name().clone(), document);
         self.start();
         self.shared.changed.notify_one();
     }
@@ -175,7 +179,7 @@ struct Writer {
     files: Files,
     retry_first: Duration,
     /// What was refused, by name: the newest, and at most one for each file.
-    refused: BTreeMap<&'static str, Refused>,
+    refused: BTreeMap<Name, Refused>,
     /// Whether it was said that the file system does not sync.
     has_told_unsynced: bool,
 }
@@ -200,22 +204,25 @@ impl Writer {
 
     /// Makes a document's bytes and writes them.
     fn save(&mut self, document: Document, now: Instant) {
-        let name = document.name();
+        let name = document.name().clone();
         match catch_unwind(AssertUnwindSafe(|| document.render())) {
             Ok(content) => self.write(name, content, now),
             Err(panic) => {
                 let panic = panic_message(&*panic);
-                tracing::error!(document = name, %panic, "a document panicked while it was made; what was saved before is still there");
+                tracing::error!(document = &*name, %panic, "a document panicked while it was made; what was saved before is still there");
             }
         }
     }
 
-    fn write(&mut self, name: &'static str, content: Vec<u8>, now: Instant) {
-        let Some(path) = self.files.get(name) else {
+    fn write(&mut self, name: Name, content: Vec<u8>, now: Instant) {
+        let Some(path) = self.files.get(&name) else {
             return;
         };
         let shown = path.display();
-        let before = self.refused.remove(name).map_or(0, |refused| refused.times);
+        let before = self
+            .refused
+            .remove(&name)
+            .map_or(0, |refused| refused.times);
         match file::replace(path, &content) {
             Ok(durability) => {
                 if before > 0 {
@@ -247,8 +254,8 @@ impl Writer {
     /// Tries again what is due.
     fn retry(&mut self, now: Instant) {
         let due = self.refused.iter().find(|(_, it)| it.retry_at <= now);
-        if let Some(name) = due.map(|(name, _)| *name)
-            && let Some(refused) = self.refused.get_mut(name)
+        if let Some(name) = due.map(|(name, _)| name.clone())
+            && let Some(refused) = self.refused.get_mut(&name)
         {
             let content = std::mem::take(&mut refused.content);
             self.write(name, content, now);
@@ -257,11 +264,11 @@ impl Writer {
 
     /// Tries everything a last time.
     fn finish(mut self) {
-        let names: Vec<_> = self.refused.keys().copied().collect();
+        let names: Vec<_> = self.refused.keys().cloned().collect();
         for name in names {
             let content = self
                 .refused
-                .get_mut(name)
+                .get_mut(&name)
                 .map(|it| std::mem::take(&mut it.content));
             self.write(name, content.unwrap_or_default(), Instant::now());
         }
@@ -270,7 +277,7 @@ impl Writer {
             .iter()
             .filter(|(name, _)| self.refused.contains_key(*name))
         {
-            tracing::error!(document = name, path = %path.display(), "ended without saving; what was saved before is still there");
+            tracing::error!(document = &**name, path = %path.display(), "ended without saving; what was saved before is still there");
         }
     }
 }
@@ -295,7 +302,7 @@ mod tests {
 
     use super::*;
 
-    const NAME: &str = "book";
+    const NAME: Name = Cow::Borrowed("book");
     /// Longest a test waits for something that should take milliseconds.
     const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -376,7 +383,7 @@ mod tests {
             now = retry_at;
             writer.retry(now);
         }
-        assert_eq!(writer.refused[NAME].content, b"kept");
+        assert_eq!(writer.refused[&NAME].content, b"kept");
     }
 
     /// Waits for another thread, which needs milliseconds.

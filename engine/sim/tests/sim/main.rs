@@ -16,6 +16,7 @@ mod churn;
 mod faults;
 mod feeds;
 mod feeds_forgers;
+mod feeds_numbers;
 mod feeds_order;
 mod goodbye;
 mod gossip;

@@ -1,9 +1,10 @@
 //! How the gossip by feeds behaves: its channels, and the bounds of its memory.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use ringwire_codec::ChannelId;
-use ringwire_gossip::feeds::{FEED_MESSAGE_BYTES_MAX, MEDIUM_BYTES_MAX};
+use ringwire_gossip::feeds::{FEED_MESSAGE_BYTES_MAX, MEDIUM_BYTES_MAX, Numbers};
 
 use crate::reactor::ChannelDescriptor;
 
@@ -25,9 +26,12 @@ pub struct FeedsConfig {
     /// each node. Without signatures a message in another's name with a high number silences that origin on the
     /// nodes that take it. So only for applications whose messages are signed already and whose validator looks at
     /// that. All nodes of a channel must have it alike: who passes on what is not signed is hung up on by who
-    /// checks. The machine's clock must not be set back while a node is down: the node's numbers begin at the time,
-    /// and are heard only above those that it gave before.
+    /// checks. A node that signs is heard only above the numbers that it gave before: see `numbers`.
     pub signed: bool,
+    /// Where the numbers of what this node signs begin, and how far they are reserved. None: they begin at the time,
+    /// so a node that was started with its clock ahead, or whose clock was set back while it was down, is not heard
+    /// until the time is past what it gave before.
+    pub numbers: Option<KeptNumbers>,
     /// How long a message is remembered for peers that lack it, or come later.
     pub kept_span: Duration,
     /// Bytes of messages that are remembered at most.
@@ -41,6 +45,16 @@ pub struct FeedsConfig {
     /// are held back; 8 MiB for one peer hold them back too, and 1 MiB this node's own publishers. A message that
     /// waits for several peers is kept once and counts for each.
     pub waiting_bytes_max: usize,
+}
+
+/// Numbers that are kept from one life of a node to the next.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptNumbers {
+    /// Those of this life. Their bound is kept already.
+    pub numbers: Numbers,
+    /// The document in which higher bounds are kept while the node runs ([`crate::document::Document`]), of a name that
+    /// no other has. [`Numbers::kept_in`] reads it again.
+    pub document: Cow<'static, str>,
 }
 
 impl FeedsConfig {
@@ -61,6 +75,7 @@ impl FeedsConfig {
                 ..ChannelDescriptor::new(bodies, 4)
             },
             signed: true,
+            numbers: None,
             kept_span: Duration::from_secs(30),
             kept_bytes_max: 64 * 1024 * 1024,
             check_within: Duration::from_secs(10),

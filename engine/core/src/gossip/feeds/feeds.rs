@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 use ringwire_gossip::feeds::{
-    Delivery, Lane, MEDIUM_BYTES_MAX, Neighbour, Order, Output, Payload, Rate, Slot, Verdict,
+    Delivery, Lane, MEDIUM_BYTES_MAX, Neighbour, Numbers, Order, Output, Payload, Rate, Slot,
+    Verdict,
 };
 use ringwire_gossip::{coded, feeds as protocol};
 
@@ -19,6 +20,7 @@ use super::neighbours::{Link, Neighbours};
 use super::outboxes::Outboxes;
 use super::unpublished::{Class, Unpublished};
 use super::views::{Feeder, HowFar, MessageReach, Tags, WhoFeeds, feeders};
+use crate::document::Document;
 use crate::error::CloseReason;
 use crate::gossip::acceptance::Acceptance;
 use crate::gossip::bridge::{Bridge, FromFeeds, FromFlood};
@@ -279,7 +281,23 @@ impl Feeds {
         let seq = published.expect("messages were put together within their bounds");
         self.tags.insert(seq, &tags);
         self.counters.bundles += 1;
+        self.reserve_numbers(cx);
         self.act(cx);
+    }
+
+    /// Has a higher bound kept, long before the numbers come to the one that is.
+    fn reserve_numbers(&mut self, cx: &mut Context<'_, Self>) {
+        let next = self.conversation.next_seq();
+        if let Some(kept) = &mut self.config.numbers
+            && self.author.is_some()
+            && kept.numbers.reserve(next)
+        {
+            let numbers = kept.numbers;
+            let bound = Document::new(kept.document.clone(), move || numbers.to_bytes());
+            if let Err(error) = cx.save(bound) {
+                tracing::warn!(%error, "a gossip's numbers are not kept");
+            }
+        }
     }
 
     /// Lets a message be published, with what else is published in this turn.
@@ -712,11 +730,11 @@ impl Reactor for Feeds {
         let seed = u64::from_le_bytes(*random.first_chunk().expect("there are 32 bytes"));
         let (own, first_seq) = if self.config.signed {
             self.author = Some(Author::new(cx.network(), self.config.bodies.id.0));
-            // The same origin as before the node started again, with higher numbers: it gives far less than one in a
-            // microsecond.
-            let micros = cx.unix_time().as_micros();
-            let own = *cx.public_key().as_bytes();
-            (own, u64::try_from(micros).expect("half a million years"))
+            // The same origin as before the node started again, with higher numbers. The time alone will do where the
+            // clock is right: a node gives far less than a number in a microsecond.
+            let kept = self.config.numbers.as_ref().map(|kept| kept.numbers);
+            let numbers = kept.unwrap_or_else(|| Numbers::begin(cx.unix_time(), None));
+            (*cx.public_key().as_bytes(), numbers.first())
         } else {
             // Another origin, whose numbers begin anew: whatever clock the node has.
             let mut own: coded::Origin = random;

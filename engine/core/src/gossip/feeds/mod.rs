@@ -25,7 +25,7 @@ mod unpublished;
 mod views;
 
 pub use checks::{Check, CheckAnswer, CheckId};
-pub use config::FeedsConfig;
+pub use config::{FeedsConfig, KeptNumbers};
 pub use feeds::Feeds;
 pub use members::SetMembers;
 pub use views::{Feeder, HowFar, MessageReach, WhoFeeds};
