@@ -12,6 +12,7 @@ mod model;
 mod run;
 mod screen;
 mod terminal;
+mod times;
 mod view;
 
 pub(crate) use run::{TopArgs, run};

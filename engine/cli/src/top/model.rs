@@ -7,6 +7,8 @@ use std::collections::{HashMap, VecDeque};
 
 use serde_json::Value;
 
+use super::times::{Spread, Window};
+
 /// Rates of the past that are kept for the curve: more columns than a screen has.
 const HISTORY_MAX: usize = 512;
 
@@ -75,6 +77,10 @@ pub(super) struct ChannelRow {
     pub(super) messages_rate: Option<f64>,
     /// Times since the start that its queue was full.
     pub(super) full: u64,
+    /// From a peer's queue to the kernel, in the last minute.
+    pub(super) send_time: Option<Spread>,
+    /// From the kernel to the reactor, in the last minute.
+    pub(super) receive_time: Option<Spread>,
 }
 
 /// A figure that only grows.
@@ -120,6 +126,10 @@ pub(super) struct Model {
     bans: Vec<BanRow>,
     /// Bytes a second received and sent by the node, the oldest first.
     history: VecDeque<(u64, u64)>,
+    /// How long messages took of late.
+    window: Window,
+    round_trip_time: Option<Spread>,
+    handshake_time: Option<Spread>,
     before: Option<Before>,
 }
 
@@ -143,7 +153,8 @@ impl Model {
         self.peers = list(&report["peers"])
             .map(|peer| since.peer(peer))
             .collect();
-        self.channels = since.channels(&counters["channels"]);
+        self.remember_times(&since, counters);
+        self.channels = since.channels(&counters["channels"], &self.window);
         self.refusals = since.counts("refused", &counters["refused"]);
         self.gossip = since.gossip(&report["reactors"]);
         self.missing = list(&report["named_peers"]).filter_map(missing).collect();
@@ -156,6 +167,16 @@ impl Model {
             reactors: report["reactors"].clone(),
             peers: list(&report["peers"]).map(totals).collect(),
         });
+    }
+
+    fn remember_times(&mut self, since: &Since, counters: &Value) {
+        if since.before.is_none() {
+            self.window.clear();
+        }
+        let uptime = self.headline.uptime_seconds;
+        self.window.take(uptime, &counters["channels"]);
+        self.round_trip_time = Spread::since_start(&counters["round_trip_time"]);
+        self.handshake_time = Spread::since_start(&counters["handshake_time"]);
     }
 
     fn remember_rates(&mut self, since: &Since, counters: &Value) {
@@ -194,6 +215,16 @@ impl Model {
     /// The channels, by id.
     pub(super) fn channels(&self) -> &[ChannelRow] {
         &self.channels
+    }
+
+    /// How long peers took to answer pings, since the node's start.
+    pub(super) fn round_trip_time(&self) -> Option<Spread> {
+        self.round_trip_time
+    }
+
+    /// How long handshakes took, since the node's start.
+    pub(super) fn handshake_time(&self) -> Option<Spread> {
+        self.handshake_time
     }
 
     /// Refusals by reason, those that never happened left out.
@@ -273,7 +304,7 @@ impl Since {
         }
     }
 
-    fn channels(&self, channels: &Value) -> Vec<ChannelRow> {
+    fn channels(&self, channels: &Value, window: &Window) -> Vec<ChannelRow> {
         let all = channels.as_object().into_iter().flatten();
         all.map(|(id, figures)| {
             let rate = |name: &str| {
@@ -281,12 +312,15 @@ impl Since {
                 self.rate(number(&figures[name]), before)
             };
             let messages = rate("received_messages").zip(rate("sent_messages"));
+            let [send_time, receive_time] = window.channel(id);
             ChannelRow {
                 id: id.clone(),
                 received_rate: rate("received_bytes"),
                 sent_rate: rate("sent_bytes"),
                 messages_rate: messages.map(|(received, sent)| received + sent),
                 full: number(&figures["full"]),
+                send_time,
+                receive_time,
             }
         })
         .collect()
@@ -428,9 +462,13 @@ pub(super) mod tests {
             "counters": {
                 "received_bytes": total(3_000), "sent_bytes": total(2_000),
                 "refused": { "crowded": total(2), "banned": 0 },
+                "round_trip_time": { "buckets": { "200000": 95, "5000000": 5 } },
+                "handshake_time": { "buckets": { "2000000": 9, "inf": 1 } },
                 "channels": { "0x70": {
                     "received_bytes": total(900), "sent_bytes": total(800),
                     "received_messages": total(3), "sent_messages": total(2), "full": 4,
+                    "send_time": { "buckets": { "50000": total(9), "200000000": total(1) } },
+                    "receive_time": { "buckets": { "20000": total(1) } },
                 } },
             },
             "reactors": { "gossip": { "gossip_delivered": total(6), "gossip_blamed": 0 } },
@@ -443,17 +481,36 @@ pub(super) mod tests {
         model
     }
 
+    /// Whether there are times of sending, receiving, round trips and handshakes.
+    fn times(model: &Model) -> [bool; 4] {
+        let channel = &model.channels()[0];
+        let (round_trip, handshake) = (model.round_trip_time(), model.handshake_time());
+        [
+            channel.send_time,
+            channel.receive_time,
+            round_trip,
+            handshake,
+        ]
+        .map(|time| time.is_some())
+    }
+
     #[test]
     fn one_report_has_totals_and_no_rates_and_two_have_both() {
         let model = after(&[report(10.0, 2)]);
         assert!(model.is_known());
         assert_eq!(model.peers()[1].received_rate, None);
         assert_eq!(model.history().count(), 0);
+        assert_eq!(
+            times(&model),
+            [false, false, true, true],
+            "those since the start"
+        );
         let model = after(&[report(10.0, 2), report(12.0, 2)]);
         assert_eq!(model.peers()[1].received_rate, Some(1_000.0));
         assert_eq!(model.peers()[1].queued_messages, 2);
         assert_eq!(model.history().collect::<Vec<_>>(), [(3_000, 2_000)]);
         assert_eq!(model.channels()[0].messages_rate, Some(5.0));
+        assert_eq!(times(&model), [true; 4]);
         assert_eq!(model.refusals().len(), 1, "zeros are left out");
         assert_eq!(model.refusals()[0].rate, Some(2.0));
         assert_eq!(model.gossip()[0].name, "delivered");
@@ -468,6 +525,7 @@ pub(super) mod tests {
             let model = after(&[report(9.0, 1), report(10.0, 1), second]);
             assert_eq!(model.peers()[0].sent_rate, None);
             assert_eq!(model.history().count(), 0);
+            assert_eq!(times(&model)[..2], [false; 2]);
         }
     }
 

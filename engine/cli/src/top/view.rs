@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!   headline, address, state
-//!   in and out: rates, curves
+//!   in and out: rates, curves | round trips, handshakes
 //!   peers                        takes what room there is, scrolls
-//!   channels, gossip | missing peers, refusals, bans
+//!   channels
+//!   gossip | missing peers, refusals, bans
 //!   keys
 //! ```
 
@@ -14,22 +15,31 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Clear, Paragraph, Row, Sparkline, Table};
+use ringwire_core::metrics::BOUNDS;
 
 use super::model::{BanRow, ChannelRow, Count, MissingRow, Model, PeerRow};
 use super::screen::Screen;
+use super::times::{Bound, Spread};
 use crate::table::{bytes, number_of, span};
 
-/// Lines of the panel of channels and troubles, where the screen is 24 lines high.
-const PANEL_LINES: u16 = 8;
+/// Lines of the panel of gossip and troubles, where the screen is 24 lines high.
+const PANEL_LINES: u16 = 7;
+
+/// Lines of the channels at most, with their head, where the screen is 24 lines high.
+const CHANNEL_LINES_MAX: u16 = 5;
+
+/// Columns that the channels take with their times.
+const CHANNEL_COLUMNS: u16 = 75;
+
+/// Columns of the times beside the curves, and of a screen that has room for them.
+const TIME_COLUMNS: u16 = 34;
+const TIMES_FROM_COLUMNS: u16 = 64;
 
 /// Columns of a rate and its name beside the curve.
 const RATE_COLUMNS: u16 = 18;
 
-/// Kinds of lines beside the channels.
+/// Kinds of lines beside gossip.
 const SECTIONS: usize = 3;
-
-/// Lines below the channels.
-const GOSSIP_LINES_MIN: u16 = 3;
 
 /// Characters of who is banned: the time has room beside them.
 const TARGET_CHARS_MAX: usize = 26;
@@ -45,7 +55,7 @@ const KEYS: &str =
     "sort: r rate u queue t time d direction m moniker / filter p pause ? help q quit";
 
 /// The keys, explained.
-const HELP: [&str; 15] = [
+const HELP: [&str; 19] = [
     "r        sort peers by rate, both directions together",
     "u        ... by messages that wait to be sent",
     "t        ... by the time they are connected",
@@ -60,6 +70,10 @@ const HELP: [&str; 15] = [
     "Rates: bytes a second on the wire; of channels, of whole messages.",
     "DIR: * is a persistent peer. QUEUE: messages, all channels.",
     "FULL: how often a channel's queue had no room, since the start.",
+    "P50, P99: half of all, and 99 of 100, took no longer. OUT: from a peer's queue",
+    "to the kernel, IN: from the kernel to the reactor, in the last minute.",
+    "Round trips of pings, and handshakes until a peer is known: since the start.",
+    "",
     "Any key closes this help.",
 ];
 
@@ -93,32 +107,29 @@ impl Palette {
 
 /// Draws everything. The screen learns how far it can scroll.
 pub(super) fn draw(frame: &mut Frame, model: &Model, screen: &mut Screen, palette: Palette) {
-    // A low screen keeps its peers, and gives up the panel first.
-    let panel = match frame.area().height {
+    // A low screen keeps its peers, and gives up the panels first.
+    let times = match frame.area().height {
         ..16 => 0,
-        16..40 => PANEL_LINES,
-        _ => 2 * PANEL_LINES,
+        16..40 => 1,
+        _ => 2,
     };
-    let [head, rates, peers, panel, keys] = Layout::vertical([
+    let lines = u16::try_from(model.channels().len() + 1).unwrap_or(u16::MAX);
+    let [head, rates, peers, channels, panel, keys] = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(2),
         Constraint::Min(2),
-        Constraint::Length(panel),
+        Constraint::Length(lines.min(times * CHANNEL_LINES_MAX)),
+        Constraint::Length(times * PANEL_LINES),
         Constraint::Length(1),
     ])
     .areas(frame.area());
     draw_head(frame, head, model, screen, palette);
     draw_rates(frame, rates, model, palette);
     draw_peers(frame, peers, model, screen, palette);
-    let [left, troubles] = Layout::horizontal([Constraint::Length(38), Constraint::Min(0)])
+    draw_channels(frame, channels, model.channels(), palette);
+    let [gossip, troubles] = Layout::horizontal([Constraint::Length(38), Constraint::Min(0)])
         .spacing(2)
         .areas(panel);
-    // Channels leave gossip the lines of its head and two figures.
-    let lines = u16::try_from(model.channels().len() + 1).unwrap_or(u16::MAX);
-    let lines = lines.min(panel.height.saturating_sub(GOSSIP_LINES_MIN));
-    let [channels, gossip] =
-        Layout::vertical([Constraint::Length(lines), Constraint::Min(0)]).areas(left);
-    draw_channels(frame, channels, model.channels(), palette);
     let shown = model.gossip().iter().map(count_line).collect();
     let shown = section("GOSSIP", model.gossip().len(), shown, palette);
     draw_lines(frame, gossip, shown);
@@ -175,8 +186,17 @@ fn counted(number: u64, thing: &str) -> String {
 }
 
 fn draw_rates(frame: &mut Frame, area: Rect, model: &Model, palette: Palette) {
-    let [words, curves] =
-        Layout::horizontal([Constraint::Length(RATE_COLUMNS), Constraint::Min(0)]).areas(area);
+    let times = match area.width {
+        ..TIMES_FROM_COLUMNS => 0,
+        _ => TIME_COLUMNS,
+    };
+    let [words, curves, times] = Layout::horizontal([
+        Constraint::Length(RATE_COLUMNS),
+        Constraint::Min(0),
+        Constraint::Length(times),
+    ])
+    .areas(area);
+    draw_times(frame, times, model);
     let (received, sent): (Vec<u64>, Vec<u64>) = model.history().unzip();
     let lines = [("in ", &received), ("out", &sent)]
         .map(|(name, rates)| Line::raw(format!("{name} {:>12}", per_second(rates.last()))));
@@ -190,6 +210,43 @@ fn draw_rates(frame: &mut Frame, area: Rect, model: &Model, palette: Palette) {
         let shown = unused.into_iter().chain(rates[first..].iter().copied());
         let curve = Sparkline::default().data(shown).style(palette.curve());
         frame.render_widget(curve, row);
+    }
+}
+
+/// How long peers take to answer, and to be let in.
+fn draw_times(frame: &mut Frame, area: Rect, model: &Model) {
+    let lines = [
+        ("round trip", model.round_trip_time()),
+        ("handshake ", model.handshake_time()),
+    ]
+    .map(|(name, spread)| {
+        let [p50, p99] = spread_words(spread);
+        Line::raw(format!("  {name} p50 {p50:>6} p99 {p99:>6}"))
+    });
+    frame.render_widget(Paragraph::new(lines.to_vec()), area);
+}
+
+/// Half of all, and 99 of 100.
+fn spread_words(spread: Option<Spread>) -> [String; 2] {
+    match spread {
+        Some(Spread { p50, p99 }) => [bound(p50), bound(p99)],
+        None => ["-", "-"].map(String::from),
+    }
+}
+
+/// The bound of a bucket in at most six columns: without fractions, since no bucket has one.
+fn bound(bound: Bound) -> String {
+    match bound {
+        Bound::Within(longest) => whole(u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX)),
+        Bound::Beyond => format!(">{}", whole(BOUNDS[BOUNDS.len() - 1])),
+    }
+}
+
+fn whole(nanos: u64) -> String {
+    match nanos {
+        ..1_000_000 => format!("{} µs", nanos / 1_000),
+        1_000_000..1_000_000_000 => format!("{} ms", nanos / 1_000_000),
+        _ => format!("{} s", nanos / 1_000_000_000),
     }
 }
 
@@ -259,25 +316,49 @@ fn times(rate: Option<f64>) -> String {
 }
 
 fn draw_channels(frame: &mut Frame, area: Rect, channels: &[ChannelRow], palette: Palette) {
-    let room = usize::from(area.height.saturating_sub(1));
-    let rows = channels.iter().take(room).map(|channel| {
-        Row::new([
-            channel.id.clone(),
-            rate(channel.received_rate),
-            rate(channel.sent_rate),
-            times(channel.messages_rate),
-            channel.full.to_string(),
-        ])
-    });
-    let widths = [
-        Constraint::Length(7),
-        Constraint::Length(8),
-        Constraint::Length(8),
-        Constraint::Length(7),
-        Constraint::Length(4),
+    let heads = [
+        "CHANNEL", "IN/S", "OUT/S", "MSGS/S", "FULL", "IN P50", "IN P99", "OUT P50", "OUT P99",
     ];
-    let heads = Row::new(["CHANNEL", "IN/S", "OUT/S", "MSGS/S", "FULL"]).style(palette.head());
-    frame.render_widget(Table::new(rows, widths).header(heads), area);
+    let widths = [7, 8, 8, 8, 8, 7, 7, 7, 7].map(Constraint::Length);
+    // Where there is no room for all, times give way.
+    let columns = match area.width {
+        ..CHANNEL_COLUMNS => 5,
+        _ => heads.len(),
+    };
+    let room = usize::from(area.height.saturating_sub(1));
+    let shown = match channels.len() {
+        count if count > room => room.saturating_sub(1),
+        count => count,
+    };
+    let rows = channels[..shown]
+        .iter()
+        .map(|channel| Row::new(channel_cells(channel).into_iter().take(columns)));
+    let head = Row::new(heads.into_iter().take(columns)).style(palette.head());
+    frame.render_widget(Table::new(rows, &widths[..columns]).header(head), area);
+    if shown < channels.len() {
+        let last = Rect {
+            y: area.bottom().saturating_sub(1),
+            height: area.height.min(1),
+            ..area
+        };
+        frame.render_widget(hidden(channels.len() - shown, "channel"), last);
+    }
+}
+
+fn channel_cells(channel: &ChannelRow) -> [String; 9] {
+    let [received_p50, received_p99] = spread_words(channel.receive_time);
+    let [sent_p50, sent_p99] = spread_words(channel.send_time);
+    [
+        channel.id.clone(),
+        rate(channel.received_rate),
+        rate(channel.sent_rate),
+        times(channel.messages_rate),
+        channel.full.to_string(),
+        received_p50,
+        received_p99,
+        sent_p50,
+        sent_p99,
+    ]
 }
 
 /// What went wrong.
@@ -304,14 +385,16 @@ fn draw_troubles(frame: &mut Frame, area: Rect, model: &Model, palette: Palette)
 fn draw_lines(frame: &mut Frame, area: Rect, mut lines: Vec<Line>) {
     let room = usize::from(area.height);
     if lines.len() > room && room > 0 {
-        let hidden = lines.len() - (room - 1);
+        let left_out = lines.len() - (room - 1);
         lines.truncate(room - 1);
-        lines.push(Line::raw(format!(
-            "... and {} more",
-            number_of(hidden, "line")
-        )));
+        lines.push(hidden(left_out, "line"));
     }
     frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// So many of a thing had no room.
+fn hidden(count: usize, thing: &str) -> Line<'static> {
+    Line::raw(format!("... and {} more", number_of(count, thing)))
 }
 
 /// A head with how many there are, and the lines; nothing where there are none.

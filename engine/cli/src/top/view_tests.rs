@@ -145,6 +145,37 @@ fn a_wide_character_takes_two_cells_and_is_printed_once() {
 }
 
 #[test]
+fn a_bound_has_its_unit_and_six_columns_at_most() {
+    let told = BOUNDS.map(|nanos| bound(Bound::Within(std::time::Duration::from_nanos(nanos))));
+    assert_eq!(told[0], "10 µs");
+    assert_eq!([&told[5], &told[6]], ["500 µs", "1 ms"]);
+    assert_eq!([&told[14], &told[15]], ["500 ms", "1 s"]);
+    assert_eq!([&told[21], &bound(Bound::Beyond)], ["100 s", ">100 s"]);
+    assert!(told.iter().all(|words| words.chars().count() <= 6));
+}
+
+#[test]
+fn channels_without_room_are_counted_and_a_narrow_screen_keeps_their_rates() {
+    let mut many = report(60.0, 1);
+    let figures = many["counters"]["channels"]["0x70"].clone();
+    let channels = (0..9).map(|at| (format!("0x0{at}"), figures.clone()));
+    many["counters"]["channels"] = channels.collect();
+    let mut model = Model::default();
+    model.take(&many);
+    let low = shown((80, 24), &model, &mut Screen::default());
+    assert!(low.contains("\n0x02 ") && !low.contains("\n0x03 "), "{low}");
+    assert!(low.contains("\n... and 6 channels more\n"), "{low}");
+    let high = shown((80, 40), &model, &mut Screen::default());
+    assert!(high.contains("\n0x08 "), "{high}");
+    let narrow = shown((60, 24), &model, &mut Screen::default());
+    assert!(narrow.contains(" FULL\n"), "{narrow}");
+    assert!(
+        !narrow.contains("P99") && !narrow.contains("p99"),
+        "{narrow}"
+    );
+}
+
+#[test]
 fn many_missing_peers_hide_neither_refusals_nor_bans_and_long_lists_end_with_a_count() {
     let mut many = report(60.0, 1);
     let named = many["named_peers"][0].clone();
@@ -159,7 +190,7 @@ fn many_missing_peers_hide_neither_refusals_nor_bans_and_long_lists_end_with_a_c
         "NOT CONNECTED: 9",
         "REFUSED: 1",
         "BANNED: 1",
-        "... and 5 lines more",
+        "... and 4 lines more",
     ] {
         assert!(shown.contains(words), "{words:?} is not in {shown}");
     }
