@@ -74,7 +74,7 @@ impl<T> InletSender<T> {
     /// Leaves an item for the shard, or hands it back when there is no room. The shard may not know
     /// of it before [`InletSender::flush`].
     pub fn push(&mut self, item: T) -> Result<(), T> {
-        if self.ring.bytes() >= self.bytes_max {
+        if !self.ring.is_below(self.bytes_max) {
             return Err(item);
         }
         self.ring.push(item)

@@ -1,17 +1,48 @@
 //! A ring between two threads that counts the bytes of the messages in it.
 //!
-//! A ring has so many places; whether they hold votes or blocks is a difference of gigabytes. So both
-//! ends share one number beside the ring: the sender adds a message's bytes before the receiver can
-//! take it, the receiver takes them off. The number is for bounds and promises no order.
+//! A ring has so many places; whether they hold votes or blocks is a difference of gigabytes. So each end
+//! counts the bytes that went through it: the sender before the receiver can take the message, the
+//! receiver when it has. What is in the ring is the difference. The numbers are for bounds and promise no order.
+//!
+//! ```text
+//!   sender    pushed ─────────────▶ │ line │         each writes its own line alone, without exchanges;
+//!   receiver            │ line │ ◀───────── popped   each reads the other's only when a bound is in question
+//! ```
 
 use crate::Weigh;
 use crate::primitives::{Arc, AtomicUsize, Consumer, Ordering, Producer, PushError, ring};
+
+/// A counter that one thread writes, away from what others write: processors fetch lines by pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Line(AtomicUsize);
+
+impl Line {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, bytes: usize) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Bytes that went through the ends so far. They wrap around, and so does their difference.
+#[derive(Debug, Default)]
+struct Passed {
+    pushed: Line,
+    popped: Line,
+}
 
 /// The end that fills.
 #[derive(Debug)]
 pub struct RingSender<T> {
     ring: Producer<T>,
-    bytes: Arc<AtomicUsize>,
+    passed: Arc<Passed>,
+    /// What this end has counted.
+    pushed: usize,
+    /// What the other had counted when it was asked last.
+    popped_seen: usize,
     weigh: Weigh<T>,
 }
 
@@ -19,22 +50,27 @@ pub struct RingSender<T> {
 #[derive(Debug)]
 pub struct RingReceiver<T> {
     ring: Consumer<T>,
-    bytes: Arc<AtomicUsize>,
+    passed: Arc<Passed>,
+    /// What this end has counted.
+    popped: usize,
     weigh: Weigh<T>,
 }
 
 /// Both ends of a ring with `capacity` places; `weigh` tells the bytes of a message.
 pub fn weighed_ring<T>(capacity: usize, weigh: Weigh<T>) -> (RingSender<T>, RingReceiver<T>) {
     let (producer, consumer) = ring(capacity);
-    let bytes = Arc::new(AtomicUsize::new(0));
+    let passed = Arc::new(Passed::default());
     let sender = RingSender {
         ring: producer,
-        bytes: bytes.clone(),
+        passed: passed.clone(),
+        pushed: 0,
+        popped_seen: 0,
         weigh,
     };
     let receiver = RingReceiver {
         ring: consumer,
-        bytes,
+        passed,
+        popped: 0,
         weigh,
     };
     (sender, receiver)
@@ -42,10 +78,14 @@ pub fn weighed_ring<T>(capacity: usize, weigh: Weigh<T>) -> (RingSender<T>, Ring
 
 impl<T> RingSender<T> {
     /// Counts an item that will be pushed with [`RingSender::push_charged`], now or later.
-    pub fn charge(&self, item: &T) {
-        let bytes = (self.weigh)(item);
-        if bytes > 0 {
-            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    pub fn charge(&mut self, item: &T) {
+        self.set_pushed(self.pushed.wrapping_add((self.weigh)(item)));
+    }
+
+    fn set_pushed(&mut self, bytes: usize) {
+        if bytes != self.pushed {
+            self.pushed = bytes;
+            self.passed.pushed.set(bytes);
         }
     }
 
@@ -58,10 +98,10 @@ impl<T> RingSender<T> {
     /// Puts an item into the ring, or hands it back.
     pub fn push(&mut self, item: T) -> Result<(), T> {
         // Counted before the receiver can take it.
+        let before = self.pushed;
         self.charge(&item);
-        self.push_charged(item).inspect_err(|item| {
-            self.bytes.fetch_sub((self.weigh)(item), Ordering::Relaxed);
-        })
+        self.push_charged(item)
+            .inspect_err(|_| self.set_pushed(before))
     }
 
     /// Whether all places are taken.
@@ -71,7 +111,17 @@ impl<T> RingSender<T> {
 
     /// Bytes of the messages in the ring, and of those charged before it.
     pub fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+        self.pushed.wrapping_sub(self.passed.popped.get())
+    }
+
+    /// Whether there are less than `bytes_max` of them. Asks the other end only if there were not when it was
+    /// asked last.
+    pub(crate) fn is_below(&mut self, bytes_max: usize) -> bool {
+        if self.pushed.wrapping_sub(self.popped_seen) < bytes_max {
+            return true;
+        }
+        self.popped_seen = self.passed.popped.get();
+        self.pushed.wrapping_sub(self.popped_seen) < bytes_max
     }
 
     /// Whether the receiver is gone.
@@ -86,15 +136,17 @@ impl<T> RingReceiver<T> {
         let item = self.ring.pop().ok()?;
         let bytes = (self.weigh)(&item);
         if bytes > 0 {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.popped = self.popped.wrapping_add(bytes);
+            self.passed.popped.set(self.popped);
         }
         Some(item)
     }
 
     /// Whether at most half of the places are taken, and at most half of `bytes_max`.
     pub(crate) fn is_half_empty(&self, bytes_max: usize) -> bool {
-        self.ring.slots() <= self.ring.buffer().capacity() / 2
-            && self.bytes.load(Ordering::Relaxed) <= bytes_max / 2
+        // What was popped was counted as pushed before, so this is never below zero.
+        let bytes = self.passed.pushed.get().wrapping_sub(self.popped);
+        self.ring.slots() <= self.ring.buffer().capacity() / 2 && bytes <= bytes_max / 2
     }
 
     /// Whether there is no item now.

@@ -154,8 +154,8 @@ impl<T: Payload> Outbound<T> {
     }
 
     /// Counts a letter before the receiver can take it. One to ourselves is not on a lane.
-    fn charge(&self, letter: &T) {
-        if let Some(lane) = &self.lane {
+    fn charge(&mut self, letter: &T) {
+        if let Some(lane) = &mut self.lane {
             lane.charge(letter);
         }
     }
