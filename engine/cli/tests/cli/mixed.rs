@@ -75,7 +75,8 @@ fn assert_all_is_heard_once(mut speakers: Vec<Speaker>) {
         let others = said.iter().enumerate().filter(|(other, _)| *other != at);
         let mut expected: Vec<_> = others.flat_map(|(_, lines)| lines.clone()).collect();
         let mut heard: Vec<_> = expected.iter().map(|_| speaker.node.line()).collect();
-        (expected.sort(), heard.sort());
+        expected.sort();
+        heard.sort();
         assert_eq!(heard, expected, "at node {}, by {}", at + 1, speaker.way);
     }
     for speaker in speakers {
