@@ -298,7 +298,7 @@ where
     }
 
     fn connect(&mut self, source: NodeIndex, target: NodeIndex) {
-        let latency = self.places[source.0 as usize].latency_to(&self.places[target.0 as usize]);
+        let latency = self.latency(source, target);
         let (ours, theirs) = self.network.connect(source, target, latency);
         for (node, link, peer, outbound) in [
             (source, ours, target, true),
@@ -309,6 +309,13 @@ where
                 machine.handle_link_up(context, link, peer, outbound, latency * 2);
             });
         }
+    }
+
+    /// One way, without anything else on it.
+    fn latency(&self, source: NodeIndex, target: NodeIndex) -> Duration {
+        let (source, target) = (source.0 as usize, target.0 as usize);
+        let latency = self.places[source].latency_to(&self.places[target]);
+        latency.mul_f64(self.scenario.model.distance)
     }
 
     fn tell(&mut self, node: NodeIndex, what: impl FnOnce(&mut M, &mut Context<'_, M::Message>)) {
@@ -424,10 +431,9 @@ where
         let transfer = Duration::from_secs_f64(speed.map_or(0.0, |speed| bits / speed as f64));
         let mut sums = vec![Duration::ZERO; CURVE_POINTS];
         for origin in &self.origins {
-            let place = &self.places[origin.0 as usize];
             let others = (0..self.scenario.nodes).filter(|node| *node != origin.0);
             let mut times: Vec<Duration> = others
-                .map(|node| place.latency_to(&self.places[node as usize]) + transfer)
+                .map(|node| self.latency(*origin, NodeIndex(node)) + transfer)
                 .collect();
             times.sort_unstable();
             for (percent, sum) in sums.iter_mut().enumerate().skip(1) {

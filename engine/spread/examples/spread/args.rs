@@ -76,6 +76,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SHARE", default_value = "0.05", value_parser = jitter)]
     jitter: f64,
 
+    /// How far nodes are from each other, as a share of the way on the map; 0.001 is one building
+    #[arg(long, value_name = "SHARE", default_value = "1", value_parser = distance)]
+    distance: f64,
+
     /// How many nodes publish, in turns, or `all`
     #[arg(long, value_name = "N", default_value = "4", value_parser = origins)]
     origins: Origins,
@@ -209,6 +213,7 @@ impl Args {
                 bits_per_second: self.speed,
                 slow_start: self.slow_start,
                 jitter: self.jitter,
+                distance: self.distance,
             },
             origins: self.origins,
             payload_bytes: self.payload,
@@ -274,6 +279,13 @@ fn jitter(text: &str) -> Result<f64, String> {
     }
 }
 
+fn distance(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=10.0).contains(&share) => Ok(share),
+        _ => Err(String::from("write a share from 0 to 10, as in 0.001")),
+    }
+}
+
 fn origins(text: &str) -> Result<Origins, String> {
     match text {
         "all" => Ok(Origins::All),
@@ -328,7 +340,7 @@ mod tests {
     fn every_argument_reaches_the_scenario() {
         let scenario = scenario(
             "--nodes 100 --degree 8 --seed 3 --payload 1MiB --overlay near --speed 10M --slow-start \
-             --jitter 0 --origins 12 --warm 2 --messages 5 --interval 2s --settle 30s --churn 0.01 --breaks 2 \
+             --jitter 0 --distance 0.5 --origins 12 --warm 2 --messages 5 --interval 2s --settle 30s --churn 0.01 --breaks 2 \
              --attack sleepers=0.2",
         );
         let expected = Scenario {
@@ -340,6 +352,7 @@ mod tests {
                 bits_per_second: Some(10_000_000),
                 slow_start: true,
                 jitter: 0.0,
+                distance: 0.5,
             },
             origins: Origins::Some(12),
             payload_bytes: 1 << 20,
@@ -393,7 +406,8 @@ mod tests {
                 "--breaks 31",
                 "--breaks: the share of links that break in a minute is 31",
             ),
-            ("--jitter 11", "from 0 to 10"),
+            ("--jitter 11", "from 0 to 10, as in 0.05"),
+            ("--distance 11", "from 0 to 10, as in 0.001"),
             ("--overlay far", "neither `random`, `near` nor `full`"),
             ("--payload 4K", "as in 4KiB"),
             ("--speed fast", "as in 100M"),

@@ -36,6 +36,7 @@ struct Played {
     bits_per_second: Option<u64>,
     slow_start: bool,
     jitter: f64,
+    distance: f64,
     origins: u32,
     payload_bytes: u32,
     warm: u32,
@@ -108,6 +109,7 @@ impl Played {
             bits_per_second: scenario.model.bits_per_second,
             slow_start: scenario.model.slow_start,
             jitter: scenario.model.jitter,
+            distance: scenario.model.distance,
             origins: match scenario.origins {
                 Origins::Some(count) => count,
                 Origins::All => scenario.nodes,

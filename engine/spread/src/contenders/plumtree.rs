@@ -373,6 +373,7 @@ mod tests {
                 bits_per_second: None,
                 slow_start: false,
                 jitter: 0.0,
+                ..Model::default()
             };
             let mut network = Network::new(model, 3, fastrand::Rng::with_seed(1));
             let latency = Duration::from_millis(1);

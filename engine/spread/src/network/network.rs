@@ -21,15 +21,18 @@ pub struct Model {
     /// How much longer than usual a chunk is under way at most, as a share of the distance. Never used by
     /// free links whose jitter is 0.
     pub jitter: f64,
+    /// How far nodes are from each other, as a share of the way on the map: 0.001 puts all of them into one building.
+    pub distance: f64,
 }
 
 impl Default for Model {
-    /// 100 Mbit/s, the window open from the start, 5 % of jitter.
+    /// 100 Mbit/s, the window open from the start, 5 % of jitter, the world as large as it is.
     fn default() -> Self {
         Model {
             bits_per_second: Some(100_000_000),
             slow_start: false,
             jitter: 0.05,
+            distance: 1.0,
         }
     }
 }

@@ -109,6 +109,24 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 }
 
 #[test]
+fn nodes_of_one_building_are_as_near_as_they_are_said_to_be() {
+    let half = |distance| {
+        let model = Model {
+            bits_per_second: None,
+            jitter: 0.0,
+            distance,
+            ..Model::default()
+        };
+        let report = flood(&Scenario { model, ..small() });
+        (report.half.as_secs_f64(), report.direct_half.as_secs_f64())
+    };
+    let ((far, far_direct), (near, near_direct)) = (half(1.0), half(0.01));
+    assert!((far / near / 100.0 - 1.0).abs() < 1e-3, "{far} and {near}");
+    let direct = far_direct / near_direct;
+    assert!((direct / 100.0 - 1.0).abs() < 1e-3, "{direct}");
+}
+
+#[test]
 fn copies_cost_time_on_a_shared_uplink() {
     let slow = |bits_per_second| {
         let model = Model {
