@@ -7,13 +7,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_gossip::coded::{Account, Encoder, ManifestId, OriginTag, Shard, shard_bytes_of};
-use ringwire_gossip::exchange::{Control, Exchange, ExchangeLimits, Figures, Output, TICK};
+use ringwire_gossip::exchange::{
+    Control, Exchange, ExchangeLimits, Figures, Identity, Output, TICK,
+};
 
 use crate::machine::{Context, LinkId, Machine, Message, NodeIndex, Payload, Priority, Size};
 
-/// Whole payloads and their repair shards that a node keeps for those who ask: two of 1 MiB. A thousand nodes keep a
-/// thousand times as much.
-const KEPT_BYTES_MAX: usize = 4 << 20;
+/// Whole payloads and their repair shards that all nodes of a run keep for those who ask: of a thousand each keeps
+/// two of 1 MiB.
+const KEPT_BYTES_OF_ALL: usize = 4 << 30;
+
+/// One node keeps no more than the engine does.
+const KEPT_BYTES_MAX: usize = 512 << 20;
 
 /// Shards leave one after the other: the next one is given to its link when what waits on all links takes no longer
 /// than this to leave. Side by side they would all be late.
@@ -65,15 +70,21 @@ pub struct LargeNode {
 }
 
 impl LargeNode {
-    /// The node of this number, with a seed of its own.
-    pub fn new(node: NodeIndex, seed: u64) -> Self {
+    /// The node of this number among `nodes`, with a seed of its own.
+    pub fn new(node: NodeIndex, seed: u64, nodes: u32) -> Self {
         let limits = ExchangeLimits {
-            kept_bytes_max: KEPT_BYTES_MAX,
+            kept_bytes_max: (KEPT_BYTES_OF_ALL / nodes as usize).min(KEPT_BYTES_MAX),
             ..ExchangeLimits::default()
+        };
+        let identity = Identity {
+            origin: account(node),
+            start: seed as u16,
+            tag: OriginTag(0),
+            account_of: |origin| *origin,
         };
         LargeNode {
             own: account(node),
-            exchange: Exchange::new(limits, account(node), seed as u16, OriginTag(0)),
+            exchange: Exchange::new(limits, identity),
             numbers: Vec::new(),
             ticks_at: None,
             up: Vec::new(),
@@ -171,8 +182,8 @@ impl Machine for LargeNode {
         self.exchange.advance(context.now());
         match message {
             LargeMessage::Control(message) => {
-                if let Control::Offer(manifest) = &message {
-                    self.note_number(manifest.id(), manifest.seq() as u32);
+                if let Control::Offer(offer) = &message {
+                    self.note_number(offer.manifest.id(), offer.manifest.seq() as u32);
                 }
                 self.exchange.handle_control(link, message);
             }
@@ -190,7 +201,7 @@ impl Machine for LargeNode {
         let encoder = Encoder::new(self.own, seq, bytes, shard_bytes);
         let encoder = encoder.expect("the payload is large");
         self.note_number(encoder.id(), payload.id);
-        self.exchange.publish(encoder);
+        self.exchange.publish(encoder, None);
         self.drain(context);
     }
 

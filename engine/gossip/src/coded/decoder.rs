@@ -92,6 +92,11 @@ impl<L: Copy + PartialEq> Decoder<L> {
         self.under_way.is_empty()
     }
 
+    /// Whether a manifest is under way, or its payload has come or was refused.
+    pub fn knows(&self, id: ManifestId) -> bool {
+        self.under_way.contains_key(&id) || self.settled.contains(&id)
+    }
+
     /// Bytes of memory that are set aside for what is under way.
     pub fn bytes(&self) -> usize {
         self.quota.bytes()
@@ -119,7 +124,7 @@ impl<L: Copy + PartialEq> Decoder<L> {
     /// blame.
     pub fn open(&mut self, manifest: Manifest, account: Account) -> Result<Opened<L>, Fault> {
         let id = manifest.id();
-        if self.under_way.contains_key(&id) || self.settled.contains(&id) {
+        if self.knows(id) {
             return Ok(Opened::Known);
         }
         let bytes = Assembly::bytes_max(&manifest);

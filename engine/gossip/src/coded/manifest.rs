@@ -7,7 +7,7 @@
 //! ```
 //!
 //! How many shards there are follows from the length and the shard's size ([`Layout`]). The origin's
-//! signature over these bytes travels beside them and is the business of whoever carries them.
+//! signature travels beside them ([`super::Offer`]).
 
 use super::fault::Fault;
 use super::layout::Layout;
@@ -16,8 +16,8 @@ use super::merkle::Hash;
 /// Who made a payload: the origin's public key, or what stands for it.
 pub type Origin = [u8; 32];
 
-/// Who is charged for the memory of a payload: its origin, where the origin's signature was checked; else
-/// the neighbour that brought the manifest, since anybody can name an origin.
+/// Who is charged for the memory of a payload: the neighbour that brought the manifest. Anybody can name an origin, and who
+/// signs can make as many keys as it likes.
 pub type Account = [u8; 32];
 
 /// An encoded manifest is exactly so long, in bytes.
@@ -104,7 +104,7 @@ impl Manifest {
         })
     }
 
-    /// The bytes that the origin signs.
+    /// The bytes that its id and its origin's signature are about.
     pub fn encode(&self) -> [u8; MANIFEST_BYTES] {
         let length = u32::try_from(self.layout.length()).expect("at most PAYLOAD_BYTES_MAX");
         let exponent = self.layout.shard_bytes().trailing_zeros();

@@ -22,8 +22,8 @@
 //! 3. Memory is bounded when a [`Decoder`] is made: by payload, by account and in all. One that
 //!    sends much cannot keep out one that sends little (see [`Limits`]).
 //!
-//! What is not promised: that the manifest is the origin's. Whoever hands it in has checked its signature, or
-//! says whom to charge for it instead ([`Account`]).
+//! What is not promised: that the manifest is the origin's. Whoever hands it in has checked its signature
+//! ([`ManifestScope`]), and says whom to charge for it ([`Account`]).
 //!
 //! # In which order
 //!
@@ -41,6 +41,7 @@ mod fault;
 mod layout;
 mod manifest;
 mod merkle;
+mod offer;
 mod quota;
 mod segment;
 mod shard;
@@ -60,6 +61,7 @@ pub use manifest::{
     OriginTag, fuzz_manifest,
 };
 pub use merkle::Hash;
+pub use offer::{ManifestScope, Offer, SIGNATURE_BYTES, SIGNED_MANIFEST_BYTES, Signature};
 pub use quota::Limits;
 pub use segment::CodedSegment;
 pub use shard::{PROOF_MAX, SHARD_HEADER_BYTES, Shard, Verified, fuzz_shard};

@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::claims::{Claimed, Claims};
 use super::link::{ASKED_MAX, Link};
 use super::message::{Control, Times};
-use super::payload::{Late, Payload, Segment};
+use super::payload::{Expected, Late, Payload, Segment};
 use super::queue::{Entry, Queue};
 use super::shard_set::ShardSet;
 use super::stripes::{STRIPES, Stripe, Stripes};
-use super::tree::{Ask, Heard, Pace};
+use super::tree::{Ask, Heard, Pace, Tree};
 use super::trees::Trees;
 use crate::coded::{
     Account, Blame, CodedSegment, Decoder, Encoder, Fault, Inserted, Limits, Manifest, ManifestId,
-    Opened, Origin, OriginTag, Shard,
+    Offer, Opened, Origin, OriginTag, Shard, Signature,
 };
 
 /// How often [`Exchange::tick`] is to be called.
@@ -58,6 +59,20 @@ impl Default for ExchangeLimits {
             kept_bytes_max: 512 * 1024 * 1024,
         }
     }
+}
+
+/// Who a node is to its [`Exchange`].
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// What its payloads name as their origin. What it published in a former life does not come back to it.
+    pub origin: Origin,
+    /// Where it begins to count shards, so that neighbours ask for different ones: any number that differs from node to
+    /// node.
+    pub start: u16,
+    /// What its probes are answered under.
+    pub tag: OriginTag,
+    /// The account of the node that an origin is: it may send shards of its own payloads unasked.
+    pub account_of: fn(&Origin) -> Account,
 }
 
 /// What an [`Exchange`] wants done.
@@ -113,19 +128,17 @@ pub struct Figures {
     pub asked: u64,
     /// Stripes whose feed kept back what it should have sent.
     pub strikes: u64,
+    /// Numbers under which an origin has signed two payloads.
+    pub equivocations: u64,
 }
 
 /// The conversation about large payloads. `L` names a link to a neighbour.
 pub struct Exchange<L> {
     limits: ExchangeLimits,
-    /// This node: what it published in a former life does not come back to it.
-    own: Origin,
-    /// Where this node begins to count shards, so that neighbours ask for different ones.
-    start: u16,
-    /// What probes of this node are answered under.
-    tag: OriginTag,
+    identity: Identity,
     now: Duration,
     decoder: Decoder<L>,
+    claims: Claims,
     links: BTreeMap<L, Link>,
     trees: Trees<L>,
     /// Shards that wait to be sent.
@@ -149,14 +162,11 @@ pub struct Exchange<L> {
 }
 
 impl<L: Copy + Ord> Exchange<L> {
-    /// An exchange without neighbours, of a node whose payloads name `own` as their origin. `start` is
-    /// any number that differs from node to node. Answers to its probes come back under `tag`.
-    pub fn new(limits: ExchangeLimits, own: Origin, start: u16, tag: OriginTag) -> Self {
+    /// An exchange without neighbours.
+    pub fn new(limits: ExchangeLimits, identity: Identity) -> Self {
         Exchange {
             limits,
-            own,
-            start,
-            tag,
+            identity,
             now: Duration::ZERO,
             trees: Trees::new(),
             queue: Queue::new(),
@@ -164,6 +174,7 @@ impl<L: Copy + Ord> Exchange<L> {
             unlearned: VecDeque::new(),
             probes: 0,
             decoder: Decoder::new(limits.decoder),
+            claims: Claims::default(),
             links: BTreeMap::new(),
             payloads: BTreeMap::new(),
             kept: VecDeque::new(),
@@ -252,19 +263,30 @@ impl<L: Copy + Ord> Exchange<L> {
         self.ask_for_all();
     }
 
-    /// Publishes a payload; false if it was published or received before.
-    pub fn publish(&mut self, encoder: Encoder) -> bool {
+    /// Publishes a payload, with this node's signature where nodes sign; false if it was published or received before.
+    pub fn publish(&mut self, encoder: Encoder, signature: Option<Signature>) -> bool {
         let id = encoder.id();
         if self.payloads.contains_key(&id) {
             return false;
         }
         // Should it come back when it is not kept any more, it is known.
         self.decoder.give_up(id);
-        self.payloads.insert(id, Payload::published(encoder));
+        self.payloads
+            .insert(id, Payload::published(encoder, signature));
         self.keep(id);
         self.offer_to_others(id);
         self.push_to_roots(id);
         true
+    }
+
+    /// Whether something may come of an offer: its payload has neither been taken nor refused. Where nodes sign, its signature is to
+    /// be checked before [`Exchange::handle_control`] hears of it, and that of no other.
+    pub fn is_new(&self, offer: &Offer) -> bool {
+        let id = offer.manifest.id();
+        !self.payloads.contains_key(&id)
+            && !self.decoder.knows(id)
+            && !self.claims.is_void(offer)
+            && offer.manifest.origin() != self.identity.origin
     }
 
     /// A neighbour sent a message about shards.
@@ -273,7 +295,7 @@ impl<L: Copy + Ord> Exchange<L> {
             return;
         }
         match message {
-            Control::Offer(manifest) => self.handle_offer(from, manifest),
+            Control::Offer(offer) => self.handle_offer(from, offer),
             Control::Have(id, segment, set) => self.handle_have(from, id, segment, &set),
             Control::Want(id, segment, set) => self.handle_want(from, id, segment, &set),
             Control::Times(id, times) => self.handle_times(from, id, times),
@@ -288,7 +310,8 @@ impl<L: Copy + Ord> Exchange<L> {
         }
     }
 
-    /// A neighbour sent a shard: one that it was asked for, or that it feeds.
+    /// A neighbour sent a shard. What nobody asked it for is taken as well, if it is of use and right: it was on its way when
+    /// the word went out that another sends it from now on, and it has cost its bytes.
     pub fn handle_shard(&mut self, from: L, shard: Shard) {
         let (id, at, index) = (shard.manifest(), shard.segment(), shard.index());
         if !self.payloads.contains_key(&id) {
@@ -305,13 +328,10 @@ impl<L: Copy + Ord> Exchange<L> {
         if answer == Some(Late(false))
             && let Some(link) = self.links.get_mut(&from)
         {
-            link.handle_shard();
+            link.handle_answer();
         }
         if answer.is_none() {
-            if !feeds {
-                self.figures.unasked += 1;
-                return;
-            }
+            self.figures.unasked += u64::from(!feeds);
             segment.handle_pushed(from, index);
         }
         // What is here already is not even hashed.
@@ -320,9 +340,15 @@ impl<L: Copy + Ord> Exchange<L> {
         } else {
             self.take(from, shard);
         }
-        if answer.is_some() {
+        if answer.is_some() && self.has_much_room(from) {
             self.ask_for_all();
         }
+    }
+
+    /// Whether a neighbour may be asked for as many shards as one is at once, or again for none less.
+    fn has_much_room(&self, link: L) -> bool {
+        let room = self.links.get(&link).map_or(0, Link::room);
+        room.is_multiple_of(ASKED_AT_ONCE)
     }
 
     /// A shard whose manifest has not come: they travel in different lanes. It is looked at when that is here.
@@ -337,9 +363,9 @@ impl<L: Copy + Ord> Exchange<L> {
         let (Some(payload), Some(link)) = (self.payloads.get(&id), self.links.get(&from)) else {
             return false;
         };
-        let origin = payload.manifest().origin();
-        let tree = self.trees.find(&origin);
-        link.account() == origin || tree.is_some_and(|tree| tree.feed(stripe) == Some(from))
+        let tree = self.trees.find(&payload.manifest().origin());
+        link.account() == payload.maker()
+            || tree.is_some_and(|tree| tree.feed(stripe) == Some(from))
     }
 
     /// Announces what has come since the last call. To be called once per turn. What comes by feeds is announced when
@@ -404,8 +430,8 @@ impl<L: Copy + Ord> Exchange<L> {
 
     // ---- offers -------------------------------------------------------------------------------
 
-    fn handle_offer(&mut self, from: L, manifest: Manifest) {
-        let id = manifest.id();
+    fn handle_offer(&mut self, from: L, offer: Offer) {
+        let (manifest, id) = (offer.manifest, offer.manifest.id());
         self.silent.remove(&(id, from));
         if let Some(payload) = self.payloads.get_mut(&id) {
             payload.handle_word(from);
@@ -418,21 +444,60 @@ impl<L: Copy + Ord> Exchange<L> {
             return;
         }
         let account = self.links.get(&from).map(Link::account);
-        let Some(account) = account.filter(|_| manifest.origin() != self.own) else {
+        let Some(account) = account.filter(|_| manifest.origin() != self.identity.origin) else {
             return;
         };
+        if offer.signature.is_some() && !self.is_sole(from, offer) {
+            return;
+        }
         match self.decoder.open(manifest, account) {
             Ok(Opened::Known) => {}
             Ok(Opened::New { given_up, early }) => {
                 self.figures.given_up += given_up.len() as u64;
                 given_up.into_iter().for_each(|id| self.forget(id));
-                self.payloads.insert(id, Payload::new(manifest, Some(from)));
+                let maker = (self.identity.account_of)(&manifest.origin());
+                self.payloads
+                    .insert(id, Payload::new(offer, maker, Some(from)));
+                if offer.signature.is_some() {
+                    self.claims.note(offer);
+                }
                 for (link, shard) in early {
                     self.handle_shard(link, shard);
                 }
             }
             // It is offered again; by then there may be room.
             Err(_) => self.figures.refused += 1,
+        }
+    }
+
+    /// Whether an origin has signed nothing else under this number.
+    fn is_sole(&mut self, from: L, offer: Offer) -> bool {
+        match self.claims.look(&offer, offer.manifest.id()) {
+            Claimed::Free => true,
+            Claimed::Void => false,
+            Claimed::Twice(first) => {
+                self.void(from, [*first, offer]);
+                false
+            }
+        }
+    }
+
+    /// An origin has signed two manifests of one number: nothing of either is delivered or passed on any more. If
+    /// neighbours have heard of the first by this node, they hear of both, so that they do the same.
+    fn void(&mut self, from: L, [first, second]: [Offer; 2]) {
+        self.figures.equivocations += 1;
+        let known = self.payloads.get(&first.manifest.id());
+        let is_told = known.is_some_and(Payload::is_offered);
+        for offer in [first, second] {
+            self.decoder.give_up(offer.manifest.id());
+            self.forget(offer.manifest.id());
+        }
+        let links: Vec<_> = self.links.keys().copied().filter(|_| is_told).collect();
+        for to in links {
+            self.say(to, Control::Offer(first));
+            if to != from {
+                self.say(to, Control::Offer(second));
+            }
         }
     }
 
@@ -451,7 +516,7 @@ impl<L: Copy + Ord> Exchange<L> {
 
     fn offer(&mut self, id: ManifestId, to: L) {
         if let Some(payload) = self.payloads.get(&id) {
-            let message = Control::Offer(*payload.manifest());
+            let message = Control::Offer(*payload.offer());
             self.output.push_back(Output::Control { to, message });
             self.silent.entry((id, to)).or_insert(OFFERS_MAX);
         }
@@ -574,14 +639,20 @@ impl<L: Copy + Ord> Exchange<L> {
         let neighbours = self.links.len();
         for segment in payload.segments_mut().filter(|one| !one.is_whole()) {
             let tree = self.trees.find(&origin);
-            let fed = tree.map_or_else(Stripes::default, |tree| tree.fed());
+            let fed = tree.map_or_else(Stripes::default, |tree| fed(tree, segment, &self.links));
             let expected = segment.expected(fed);
             let mut wanted = BTreeMap::new();
             // Who has stalled is asked for what nobody else can be asked for.
             for is_slow in [false, true] {
                 let links = self.links.iter_mut();
                 let mut links: Vec<_> = links.filter(|link| link.1.is_slow() == is_slow).collect();
-                ask_in_turn(segment, &mut links, self.start, &expected, &mut wanted);
+                ask_in_turn(
+                    segment,
+                    &mut links,
+                    self.identity.start,
+                    &expected,
+                    &mut wanted,
+                );
             }
             let index = segment.place().index();
             for (to, set) in wanted {
@@ -608,10 +679,15 @@ impl<L: Copy + Ord> Exchange<L> {
         match self.decoder.insert(from, shard) {
             Ok(Inserted::New) => {
                 self.figures.shards += 1;
+                self.note_progress(from);
                 self.hold(id, segment, index);
             }
-            Ok(Inserted::Segment(coded)) => self.complete(id, coded),
+            Ok(Inserted::Segment(coded)) => {
+                self.note_progress(from);
+                self.complete(id, coded);
+            }
             Ok(Inserted::Whole(coded, payload)) => {
+                self.note_progress(from);
                 self.complete(id, coded);
                 self.deliver(from, id, payload);
             }
@@ -621,6 +697,12 @@ impl<L: Copy + Ord> Exchange<L> {
                 self.forget(id);
             }
             Err(fault) => self.output.push_back(Output::Blame { link: from, fault }),
+        }
+    }
+
+    fn note_progress(&mut self, from: L) {
+        if let Some(link) = self.links.get_mut(&from) {
+            link.handle_progress();
         }
     }
 
@@ -809,7 +891,10 @@ impl<L: Copy + Ord> Exchange<L> {
     }
 
     fn handle_feed(&mut self, from: L, origin: &Origin, begin: Stripes, end: Stripes) {
-        let tree = self.trees.find_mut(origin).filter(|_| *origin != self.own);
+        let tree = self
+            .trees
+            .find_mut(origin)
+            .filter(|_| *origin != self.identity.origin);
         // An origin sends each shard to one neighbour only, and a tree grows where payloads have come.
         let none = (Stripes::default(), begin);
         let (yes, no) = tree.map_or(none, |tree| tree.handle_feed(from, begin, end));
@@ -843,7 +928,7 @@ impl<L: Copy + Ord> Exchange<L> {
         }
     }
 
-    /// Feeds that send nothing of what others have are none any more.
+    /// Feeds that send nothing of what others have are none any more. One that sends other shards is busy, and waited for.
     fn find_quiet(&mut self) {
         let mut struck: Vec<(Origin, Ask<L>)> = Vec::new();
         let mut quiet = BTreeSet::new();
@@ -863,6 +948,9 @@ impl<L: Copy + Ord> Exchange<L> {
                     let Some(feed) = tree.feed(stripe) else {
                         continue;
                     };
+                    if is_busy(feed, segment, &self.links) {
+                        continue;
+                    }
                     let (is_somewhere, is_at_feed) = segment.missing(stripe, feed);
                     if is_at_feed || (is_somewhere && !payload.has_heard(feed)) {
                         tree.strike(stripe, self.ticks);
@@ -895,7 +983,7 @@ impl<L: Copy + Ord> Exchange<L> {
         self.probes = self.probes.wrapping_add(1);
         if let Some(link) = self.links.get_mut(&to) {
             link.handle_probed(self.now, self.probes);
-            self.say(to, Control::Probe(self.tag, self.probes));
+            self.say(to, Control::Probe(self.identity.tag, self.probes));
         }
     }
 
@@ -906,9 +994,7 @@ impl<L: Copy + Ord> Exchange<L> {
         self.kept.push_back(id);
         self.kept_bytes += self.payloads[&id].kept_bytes();
         while self.kept_bytes > self.limits.kept_bytes_max && self.kept.len() > 1 {
-            let oldest = self.kept.pop_front().expect("there are two");
-            self.kept_bytes -= self.payloads[&oldest].kept_bytes();
-            self.forget(oldest);
+            self.forget(self.kept[0]);
         }
     }
 
@@ -919,6 +1005,10 @@ impl<L: Copy + Ord> Exchange<L> {
         let Some(mut payload) = self.payloads.remove(&id) else {
             return;
         };
+        if let Some(at) = self.kept.iter().position(|kept| *kept == id) {
+            self.kept.remove(at);
+            self.kept_bytes -= payload.kept_bytes();
+        }
         for segment in payload.segments_mut() {
             for (of, link) in &mut self.links {
                 link.take_back(segment.take_back(*of));
@@ -950,13 +1040,33 @@ fn entry(id: ManifestId, segment: u16, index: u16) -> Entry {
     Entry { id, segment, index }
 }
 
+/// The stripes of which shards are still to come from their feeds: all that have one; where these have brought nothing lately,
+/// those whose feed is busy and has what is missing.
+fn fed<L: Copy + Ord>(tree: &Tree<L>, segment: &Segment<L>, links: &BTreeMap<L, Link>) -> Stripes {
+    let fed = tree.fed();
+    if !segment.is_quiet() {
+        return fed;
+    }
+    let is_coming = |stripe: &Stripe| {
+        let feed = tree.feed(*stripe);
+        feed.is_some_and(|feed| is_busy(feed, segment, links) && segment.missing(*stripe, feed).1)
+    };
+    fed.iter().filter(is_coming).collect()
+}
+
+/// Whether a feed sends other shards of use, and may be waited for.
+fn is_busy<L: Copy + Ord>(feed: L, segment: &Segment<L>, links: &BTreeMap<L, Link>) -> bool {
+    let is_silent = links.get(&feed).is_none_or(Link::is_silent);
+    !is_silent && !segment.is_overdue()
+}
+
 /// Asks neighbours for a few shards each, round by round, as long as one of them has room and something
 /// that is needed.
 fn ask_in_turn<L: Copy + Ord>(
     segment: &mut Segment<L>,
     links: &mut [(&L, &mut Link)],
     start: u16,
-    expected: &ShardSet,
+    expected: &Expected,
     wanted: &mut BTreeMap<L, ShardSet>,
 ) {
     loop {

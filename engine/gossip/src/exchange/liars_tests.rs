@@ -72,19 +72,39 @@ fn a_bad_shard_of_a_feed_is_blamed_on_it_and_not_passed_on() {
 }
 
 #[test]
-fn stripes_that_nobody_was_asked_for_are_not_taken() {
+fn a_shard_that_nobody_was_asked_for_is_of_use_once() {
     let mut net = warm();
     let payload = net.publish_number(0, 60 * SMALL, 3);
     let encoder = crate::coded::Encoder::new([0; 32], 3, payload, SMALL);
     let mut encoder = encoder.unwrap();
     let segment = encoder.segment(0).unwrap();
-    net.nodes[12].handle_control(9, Control::Offer(*encoder.manifest()));
-    let unasked = net.nodes[12].figures().unasked;
+    net.nodes[12].handle_control(9, Control::Offer((*encoder.manifest()).into()));
+    let before = net.nodes[12].figures();
     // One neighbour feeds eight stripes of sixteen at most: some of its shards are nobody's wish.
-    for index in 0..16 {
-        net.nodes[12].handle_shard(9, segment.shard(index).unwrap());
+    for _ in 0..2 {
+        for index in 0..16 {
+            net.nodes[12].handle_shard(9, segment.shard(index).unwrap());
+        }
     }
-    assert!(net.nodes[12].figures().unasked >= unasked + 8);
+    let after = net.nodes[12].figures();
+    assert!(after.unasked >= before.unasked + 8);
+    assert_eq!(after.shards, before.shards + 16);
+    assert_eq!(after.surplus, before.surplus + 16);
+}
+
+#[test]
+fn a_feed_that_sends_a_shard_now_and_then_is_left_at_last() {
+    let mut net = warm();
+    net.slow.insert(3, 10);
+    let struck = strikes(&net);
+    let body = net.publish_number(0, 60 * SMALL, 3);
+    net.settle();
+    // Two seconds, and little more for the few shards that it has sent meanwhile.
+    net.run_for(40);
+    assert!(strikes(&net) > struck);
+    for node in (1..24).filter(|node| *node != 3) {
+        assert!(net.delivered[&node].last() == Some(&body), "node {node}");
+    }
 }
 
 #[test]

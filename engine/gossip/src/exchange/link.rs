@@ -7,9 +7,13 @@ use crate::coded::Account;
 /// Shards that one neighbour is asked for at a time: 512 KiB, which is 40 ms at 100 Mbit/s and more than
 /// a round trip's worth there.
 pub const ASKED_MAX: usize = 16;
-/// Ticks without a shard after which a neighbour that was asked has stalled: two seconds. Any shard
-/// of it starts them again, so a neighbour that is only busy does not stall.
+/// Ticks without a shard after which a neighbour that was asked has stalled: two seconds. A shard gives it
+/// [`ANSWER_TICKS`] more, so a neighbour that is only busy does not stall.
 pub const STALL_TICKS: u32 = 20;
+/// What a shard that was asked for is worth: half a second.
+const ANSWER_TICKS: u32 = 5;
+/// Ticks without a shard after which nothing is expected of a neighbour that feeds: 100 to 200 ms.
+pub(super) const QUIET_TICKS: u32 = 2;
 
 /// What is asked of one neighbour, of all payloads together.
 #[derive(Debug)]
@@ -18,6 +22,8 @@ pub(super) struct Link {
     asked: usize,
     ticks: u32,
     is_slow: bool,
+    /// Ticks since the last shard of it that was of use.
+    silence: u32,
     /// A probe under way: its number, and when it was sent.
     probe: Option<(u32, Duration)>,
     rtt: Option<Duration>,
@@ -32,6 +38,7 @@ impl Link {
             asked: 0,
             ticks: 0,
             is_slow: false,
+            silence: 0,
         }
     }
 
@@ -72,11 +79,22 @@ impl Link {
         self.asked += count;
     }
 
-    /// It sent a shard that it was asked for.
-    pub(super) fn handle_shard(&mut self) {
+    /// It sent a shard that it was asked for. That gives it some time more, and not all of it again, or one shard now
+    /// and then would hold up the others for long.
+    pub(super) fn handle_answer(&mut self) {
         self.take_back(1);
-        self.ticks = 0;
+        self.ticks = self.ticks.saturating_sub(ANSWER_TICKS);
         self.is_slow = false;
+    }
+
+    /// It sent a shard of whatever payload that was of use.
+    pub(super) fn handle_progress(&mut self) {
+        self.silence = 0;
+    }
+
+    /// Whether it has sent nothing of use lately.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silence >= QUIET_TICKS
     }
 
     /// Shards that it was asked for are not wanted any more.
@@ -86,6 +104,7 @@ impl Link {
 
     /// Time goes by; true if it has stalled. What it was asked for is then asked of others.
     pub(super) fn tick(&mut self) -> bool {
+        self.silence = self.silence.saturating_add(1);
         if self.asked == 0 {
             self.ticks = 0;
             return false;
@@ -114,8 +133,32 @@ mod tests {
         link.take_back(ASKED_MAX);
         assert_eq!(link.room(), 1, "it is asked for one at a time");
         link.handle_asked(1);
-        link.handle_shard();
+        link.handle_answer();
         assert_eq!(link.room(), ASKED_MAX, "until it sends");
+    }
+
+    #[test]
+    fn a_neighbour_that_sends_now_and_then_stalls_a_little_later() {
+        let mut link = Link::new([1; 32]);
+        link.handle_asked(ASKED_MAX);
+        let mut ticks = 0;
+        while !link.tick() {
+            ticks += 1;
+            if ticks % (STALL_TICKS - 1) == 0 {
+                link.handle_answer();
+            }
+        }
+        assert!(ticks < 2 * STALL_TICKS, "{ticks}");
+    }
+
+    #[test]
+    fn what_is_of_use_breaks_a_silence() {
+        let mut link = Link::new([1; 32]);
+        assert!(!link.is_silent());
+        (0..QUIET_TICKS).for_each(|_| assert!(!link.tick()));
+        assert!(link.is_silent());
+        link.handle_progress();
+        assert!(!link.is_silent());
     }
 
     #[test]

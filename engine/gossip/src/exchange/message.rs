@@ -1,7 +1,8 @@
 //! [`Control`]: what neighbours tell each other of shards.
 //!
 //! ```text
-//!  offer  1 │ manifest id 20 │ manifest 77
+//!  offer  1 │ manifest id 20 │ manifest 77                      without its origin's signature
+//!  offer  9 │ manifest id 20 │ manifest 77 │ signature 64       with it
 //!  have   2 │ manifest id 20 │ segment 2 │ set 32         integers little-endian
 //!  want   3 │ manifest id 20 │ segment 2 │ set 32         a set has a bit for each shard or stripe,
 //!  times  4 │ manifest id 20 │ children 1 │ age 2 × 16    the first lowest
@@ -20,12 +21,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::shard_set::ShardSet;
 use super::stripes::{STRIPES, Stripes};
 use crate::coded::{
-    Fault, MANIFEST_BYTES, MANIFEST_ID_BYTES, Manifest, ManifestId, ORIGIN_TAG_BYTES, Origin,
-    OriginTag,
+    Fault, MANIFEST_BYTES, MANIFEST_ID_BYTES, Manifest, ManifestId, ORIGIN_TAG_BYTES, Offer,
+    Origin, OriginTag, SIGNATURE_BYTES, Signature,
 };
 
-/// The longest message, in bytes: an offer.
-pub const CONTROL_BYTES_MAX: usize = 1 + MANIFEST_ID_BYTES + MANIFEST_BYTES;
+/// The longest message, in bytes: a signed offer.
+pub const CONTROL_BYTES_MAX: usize = ID_END + MANIFEST_BYTES + SIGNATURE_BYTES;
 
 const OFFER: u8 = 1;
 const HAVE: u8 = 2;
@@ -35,6 +36,7 @@ const FEED: u8 = 5;
 const GRANT: u8 = 6;
 const PROBE: u8 = 7;
 const ECHO: u8 = 8;
+const SIGNED_OFFER: u8 = 9;
 
 const ID_END: usize = 1 + MANIFEST_ID_BYTES;
 const TAG_END: usize = 1 + ORIGIN_TAG_BYTES;
@@ -76,7 +78,7 @@ impl Times {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Control {
     /// There is a payload.
-    Offer(Manifest),
+    Offer(Offer),
     /// The sender can send these shards, beside those that it has announced before.
     Have(ManifestId, u16, ShardSet),
     /// The sender wants these shards.
@@ -111,7 +113,7 @@ impl Control {
     /// Who has the conversation that the message belongs to. Of an offer and of what names an origin this costs a hash.
     pub fn tag(&self) -> OriginTag {
         match self {
-            Control::Offer(manifest) => OriginTag::of(&manifest.origin()),
+            Control::Offer(offer) => OriginTag::of(&offer.manifest.origin()),
             Control::Have(id, ..) | Control::Want(id, ..) | Control::Times(id, _) => id.tag(),
             Control::Feed { origin, .. } | Control::Grant { origin, .. } => OriginTag::of(origin),
             Control::Probe(tag, _) | Control::Echo(tag, _) => *tag,
@@ -129,7 +131,8 @@ impl Control {
             return Err(truncated("kind", 0, 1));
         };
         match *kind {
-            OFFER => decode_offer(bytes),
+            OFFER => decode_offer(bytes, None),
+            SIGNED_OFFER => decode_signed_offer(bytes),
             HAVE => decode_set(bytes).map(|(id, segment, set)| Control::Have(id, segment, set)),
             WANT => decode_set(bytes).map(|(id, segment, set)| Control::Want(id, segment, set)),
             TIMES => decode_times(bytes),
@@ -147,11 +150,7 @@ impl Control {
     pub fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(CONTROL_BYTES_MAX);
         match self {
-            Control::Offer(manifest) => {
-                bytes.put_u8(OFFER);
-                bytes.put_slice(&manifest.id().0);
-                bytes.put_slice(&manifest.encode());
-            }
+            Control::Offer(offer) => put_offer(&mut bytes, offer),
             Control::Have(id, segment, set) => put_set(&mut bytes, HAVE, *id, *segment, *set),
             Control::Want(id, segment, set) => put_set(&mut bytes, WANT, *id, *segment, *set),
             Control::Times(id, times) => {
@@ -169,6 +168,16 @@ impl Control {
         }
         bytes.freeze()
     }
+}
+
+fn put_offer(bytes: &mut BytesMut, offer: &Offer) {
+    bytes.put_u8(match offer.signature {
+        Some(_) => SIGNED_OFFER,
+        None => OFFER,
+    });
+    bytes.put_slice(&offer.manifest.id().0);
+    bytes.put_slice(&offer.manifest.encode());
+    offer.signature.iter().for_each(|one| bytes.put_slice(one));
 }
 
 fn put_set(bytes: &mut BytesMut, kind: u8, id: ManifestId, segment: u16, set: ShardSet) {
@@ -204,13 +213,23 @@ fn whole<const N: usize>(bytes: &[u8], what: &'static str) -> Result<[u8; N], Fa
     }
 }
 
-fn decode_offer(bytes: &[u8]) -> Result<Control, Fault> {
+fn decode_signed_offer(bytes: &[u8]) -> Result<Control, Fault> {
+    let Some((rest, signature)) = bytes.split_last_chunk::<SIGNATURE_BYTES>() else {
+        return Err(truncated("signature", bytes.len(), CONTROL_BYTES_MAX));
+    };
+    decode_offer(rest, Some(*signature))
+}
+
+fn decode_offer(bytes: &[u8], signature: Option<Signature>) -> Result<Control, Fault> {
     let Some((head, manifest)) = bytes.split_first_chunk::<ID_END>() else {
         return Err(truncated("manifest id", bytes.len(), ID_END));
     };
     let manifest = Manifest::decode(manifest)?;
     if manifest.id().0 == head[1..] {
-        Ok(Control::Offer(manifest))
+        Ok(Control::Offer(Offer {
+            manifest,
+            signature,
+        }))
     } else {
         Err(Fault::Id)
     }
@@ -276,13 +295,13 @@ mod tests {
     use super::*;
     use crate::coded::{Layout, PAYLOAD_BYTES_MIN, SHARD_BYTES};
 
-    fn messages() -> [Control; 8] {
+    fn messages() -> [Control; 9] {
         let layout = Layout::new(PAYLOAD_BYTES_MIN, SHARD_BYTES).unwrap();
         let manifest = Manifest::new([1; 32], 7, layout, [2; 32]);
         let set = ShardSet::first(9);
         let ages = std::array::from_fn(|stripe| Duration::from_millis(stripe as u64));
         [
-            Control::Offer(manifest),
+            Control::Offer(manifest.into()),
             Control::Have(manifest.id(), 3, set),
             Control::Want(manifest.id(), 3, set),
             Control::Times(manifest.id(), Times::new(7, ages)),
@@ -298,6 +317,10 @@ mod tests {
             },
             Control::Probe(OriginTag(3), 77),
             Control::Echo(OriginTag(3), 77),
+            Control::Offer(Offer {
+                manifest,
+                signature: Some([9; SIGNATURE_BYTES]),
+            }),
         ]
     }
 
@@ -346,8 +369,8 @@ mod tests {
     fn an_unknown_kind_and_an_offer_under_another_id_are_refused() {
         let [offer, have, ..] = messages();
         let mut bytes = have.encode().to_vec();
-        bytes[0] = 9;
-        assert_eq!(Control::decode(&bytes), Err(Fault::Kind { got: 9 }));
+        bytes[0] = 10;
+        assert_eq!(Control::decode(&bytes), Err(Fault::Kind { got: 10 }));
         let mut bytes = offer.encode().to_vec();
         bytes[1] ^= 1;
         assert_eq!(Control::decode(&bytes), Err(Fault::Id));

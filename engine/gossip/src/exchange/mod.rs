@@ -19,11 +19,12 @@
 //!
 //! # What is promised
 //!
-//! 1. A node takes no shard that it neither asked for nor is fed with, and hashes none twice. It asks for no more shards
-//!    of a segment than it needs.
+//! 1. A node hashes no shard that it has, and asks for no more shards of a segment than it needs.
 //! 2. A neighbour that says it has shards and does not send them costs the time of [`STALL_TICKS`] where it was asked, and
-//!    two ticks where it is a feed, once; after that it is asked for one at a time, and feeds nothing for [`BARRED_TICKS`].
-//! 3. What is kept of a link is bounded, and so is what a link can have us send.
+//!    two ticks where it is a feed, or the first if it sends others meanwhile, once; after that it is asked for one at a time, and feeds nothing for [`BARRED_TICKS`].
+//! 3. Of two payloads that an origin has signed under one number none is delivered after both were heard of, and who passes
+//!    on has both signatures to show for it.
+//! 4. What is kept of a link is bounded, and so is what a link can have us send.
 //!
 //! # In which order
 //!
@@ -32,6 +33,7 @@
 //! ([`Exchange::handle_left`]). Call [`Exchange::announce`] once per turn, so that what came in one turn is announced in
 //! one message.
 
+mod claims;
 #[allow(
     clippy::module_inception,
     reason = "the exchange is the room's namesake"
@@ -44,13 +46,16 @@ mod message;
 mod payload;
 mod queue;
 mod shard_set;
+#[cfg(test)]
+mod signed_tests;
 mod stripes;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod trees;
 
-pub use exchange::{Exchange, ExchangeLimits, Figures, Output, TICK};
+pub use claims::CLAIMS_MAX;
+pub use exchange::{Exchange, ExchangeLimits, Figures, Identity, Output, TICK};
 pub use link::{ASKED_MAX, STALL_TICKS};
 pub use message::{CONTROL_BYTES_MAX, Control, Times, fuzz_control};
 pub use queue::AHEAD_MAX;

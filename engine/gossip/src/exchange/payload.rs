@@ -7,8 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::coded::{CodedSegment, Encoder, Manifest, SegmentLayout, Shard};
+use crate::coded::{
+    Account, CodedSegment, Encoder, Manifest, Offer, SegmentLayout, Shard, Signature,
+};
 
+use super::link::QUIET_TICKS;
 use super::message::Times;
 use super::shard_set::ShardSet;
 use super::stripes::{STRIPES, Stripe, Stripes};
@@ -37,8 +40,18 @@ struct Neighbour {
     has_moved: bool,
 }
 
-/// Ticks without a pushed shard of a segment after which nothing is expected of feeds: 100 to 200 ms.
-pub(super) const QUIET_TICKS: u8 = 2;
+/// Ticks without a pushed shard of a segment after which a feed is waited for no longer, even if it sends others: two seconds. Each
+/// pushed shard takes one tick back.
+const OVERDUE_TICKS: u32 = 20;
+
+/// What feeds are going to bring.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    /// Shards that are not asked for.
+    left_out: ShardSet,
+    /// Of these, what counts as if it were asked for.
+    coming: ShardSet,
+}
 
 /// One segment of a payload.
 pub(super) struct Segment<L> {
@@ -47,8 +60,8 @@ pub(super) struct Segment<L> {
     asked: ShardSet,
     /// What was passed on to children.
     passed_on: ShardSet,
-    /// Ticks since a feed sent the last shard, or since the first was heard of.
-    quiet: u8,
+    /// Ticks since the first shard was heard of, less one for each that a feed has sent, and not below zero.
+    quiet: u32,
     coded: Option<CodedSegment>,
     neighbours: BTreeMap<L, Neighbour>,
 }
@@ -142,11 +155,11 @@ impl<L: Copy + Ord> Segment<L> {
 
     /// A feed has sent a shard.
     pub(super) fn handle_pushed(&mut self, from: L, index: u16) {
-        self.quiet = 0;
+        self.quiet = self.quiet.saturating_sub(1);
         self.neighbours.entry(from).or_default().has.insert(index);
     }
 
-    /// Time goes by; true if just now nothing is expected of feeds any more.
+    /// Time goes by; true if feeds have brought nothing lately.
     pub(super) fn tick(&mut self) -> bool {
         let is_started =
             !self.held.is_empty() || self.neighbours.values().any(|one| !one.has.is_empty());
@@ -154,15 +167,31 @@ impl<L: Copy + Ord> Segment<L> {
             return false;
         }
         self.quiet = self.quiet.saturating_add(1);
-        self.quiet == QUIET_TICKS
+        self.is_quiet()
     }
 
-    /// What is not asked for, as long as feeds of these stripes send: all but what is pushed of the other stripes.
-    pub(super) fn expected(&self, fed: Stripes) -> ShardSet {
-        if self.quiet >= QUIET_TICKS {
-            ShardSet::default()
+    /// Whether feeds have brought nothing lately.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet >= QUIET_TICKS
+    }
+
+    /// Whether it has been quiet for so long that a feed which sends other shards is waited for no longer.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.quiet >= OVERDUE_TICKS
+    }
+
+    /// What is expected of the feeds of these stripes. While they send, all but what is pushed of the other stripes; else
+    /// what is pushed of these.
+    pub(super) fn expected(&self, fed: Stripes) -> Expected {
+        if self.is_quiet() {
+            let coming = self.of_stripes(fed);
+            let left_out = coming;
+            Expected { left_out, coming }
         } else {
-            self.all().without(&self.of_stripes(Stripes(!fed.0)))
+            Expected {
+                left_out: self.all().without(&self.of_stripes(Stripes(!fed.0))),
+                coming: ShardSet::default(),
+            }
         }
     }
 
@@ -177,17 +206,17 @@ impl<L: Copy + Ord> Segment<L> {
     }
 
     /// Chooses up to `room` shards to ask a neighbour for, of those that are not expected, and notes that it is asked.
-    pub(super) fn ask(&mut self, of: L, room: usize, start: u16, expected: &ShardSet) -> ShardSet {
+    pub(super) fn ask(&mut self, of: L, room: usize, start: u16, expected: &Expected) -> ShardSet {
         if self.is_whole() {
             return ShardSet::default();
         }
-        let under_way = self.held.union(&self.asked).len();
+        let under_way = self.held.union(&self.asked).union(&expected.coming).len();
         let needed = usize::from(self.place.originals()).saturating_sub(under_way);
         let Some(neighbour) = self.neighbours.get_mut(&of) else {
             return ShardSet::default();
         };
         let new = neighbour.has.without(&self.held).without(&self.asked);
-        let new = new.without(expected);
+        let new = new.without(&expected.left_out);
         let chosen = new.some(room.min(needed), start % self.place.shard_count());
         neighbour.asked = neighbour.asked.union(&chosen);
         self.asked = self.asked.union(&chosen);
@@ -305,7 +334,9 @@ pub(super) struct Late(pub(super) bool);
 
 /// One payload that is under way, or kept for those who ask.
 pub(super) struct Payload<L> {
-    manifest: Manifest,
+    offer: Offer,
+    /// The account of its origin.
+    maker: Account,
     segments: Vec<Segment<L>>,
     /// Of a payload that was published here: its segments are coded when they are asked for.
     encoder: Option<Encoder>,
@@ -365,10 +396,16 @@ impl Arrivals {
 
 impl<L: Copy + Ord> Payload<L> {
     /// A payload of which nothing is here, and who offered it.
-    pub(super) fn new(manifest: Manifest, from: Option<L>) -> Self {
-        let segments = manifest.layout().segments().map(Segment::new).collect();
+    pub(super) fn new(offer: Offer, maker: Account, from: Option<L>) -> Self {
+        let segments = offer
+            .manifest
+            .layout()
+            .segments()
+            .map(Segment::new)
+            .collect();
         Payload {
-            manifest,
+            offer,
+            maker,
             segments,
             encoder: None,
             from,
@@ -432,8 +469,13 @@ impl<L: Copy + Ord> Payload<L> {
     }
 
     /// A payload that was published here.
-    pub(super) fn published(encoder: Encoder) -> Self {
-        let mut payload = Payload::new(*encoder.manifest(), None);
+    pub(super) fn published(encoder: Encoder, signature: Option<Signature>) -> Self {
+        let manifest = *encoder.manifest();
+        let offer = Offer {
+            manifest,
+            signature,
+        };
+        let mut payload = Payload::new(offer, manifest.origin(), None);
         for segment in &mut payload.segments {
             segment.held = segment.all();
         }
@@ -442,7 +484,16 @@ impl<L: Copy + Ord> Payload<L> {
     }
 
     pub(super) fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.offer.manifest
+    }
+
+    pub(super) fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// The account of the node that made it.
+    pub(super) fn maker(&self) -> Account {
+        self.maker
     }
 
     /// Whom it was not offered by, when it has not been offered to others before.
@@ -491,6 +542,6 @@ impl<L: Copy + Ord> Payload<L> {
 
     /// Bytes of memory that it takes when it is whole: payload and repair shards.
     pub(super) fn kept_bytes(&self) -> usize {
-        2 * self.manifest.layout().padded_bytes()
+        2 * self.offer.manifest.layout().padded_bytes()
     }
 }

@@ -26,7 +26,13 @@ fn account(node: usize) -> Account {
 
 fn exchange(limits: ExchangeLimits, node: usize) -> Exchange<usize> {
     let start = u16::try_from(node * 37 % 256).unwrap();
-    Exchange::new(limits, account(node), start, OriginTag(0))
+    let identity = Identity {
+        origin: account(node),
+        start,
+        tag: OriginTag(0),
+        account_of: |origin| *origin,
+    };
+    Exchange::new(limits, identity)
 }
 
 /// Sends what waits, to links that take everything.
@@ -49,6 +55,10 @@ pub(super) struct Net {
     pub(super) way: VecDeque<(usize, usize, Letter)>,
     /// Nodes that announce and never send a shard.
     pub(super) silent: BTreeSet<usize>,
+    /// Nodes that send each neighbour one shard in so many ticks.
+    pub(super) slow: BTreeMap<usize, u32>,
+    /// What waits at these, by sender and receiver.
+    held_back: BTreeMap<(usize, usize), VecDeque<Shard>>,
     pub(super) delivered: BTreeMap<usize, Vec<Bytes>>,
     pub(super) blamed: Vec<(usize, usize, Fault)>,
     /// Shards that each node sent, and that each received.
@@ -63,6 +73,8 @@ impl Net {
             nodes: (0..count).map(|node| exchange(limits, node)).collect(),
             way: VecDeque::new(),
             silent: BTreeSet::new(),
+            slow: BTreeMap::new(),
+            held_back: BTreeMap::new(),
             delivered: BTreeMap::new(),
             blamed: Vec::new(),
             sent: BTreeMap::new(),
@@ -103,13 +115,13 @@ impl Net {
         let body = payload(length, seed);
         let encoder = Encoder::new([seed; 32], seq, body.clone(), SMALL);
         let encoder = encoder.expect("a length that is coded");
-        assert!(self.nodes[node].publish(encoder));
+        assert!(self.nodes[node].publish(encoder, None));
         self.collect();
         body
     }
 
     /// Takes what the nodes want sent.
-    fn collect(&mut self) {
+    pub(super) fn collect(&mut self) {
         for (from, node) in self.nodes.iter_mut().enumerate() {
             node.announce();
             while let Some(output) = node.poll_output() {
@@ -126,6 +138,11 @@ impl Net {
             while let Some((to, shard)) = node.poll_shard() {
                 if self.silent.contains(&from) {
                     node.handle_left(to, 1);
+                } else if self.slow.contains_key(&from) {
+                    self.held_back
+                        .entry((from, to))
+                        .or_default()
+                        .push_back(shard);
                 } else {
                     *self.sent.entry(from).or_default() += 1;
                     self.way.push_back((from, to, Letter::Shard(shard)));
@@ -149,6 +166,17 @@ impl Net {
         self.collect();
     }
 
+    /// Lets slow nodes send what is due.
+    fn release(&mut self, tick: u32) {
+        for ((from, to), shards) in &mut self.held_back {
+            if tick.is_multiple_of(self.slow[from])
+                && let Some(shard) = shards.pop_front()
+            {
+                self.way.push_back((*from, *to, Letter::Shard(shard)));
+            }
+        }
+    }
+
     fn pass(&mut self, time: Duration) {
         self.now += time;
         let now = self.now;
@@ -168,10 +196,11 @@ impl Net {
 
     /// Lets time go by, with all that is said meanwhile.
     pub(super) fn run_for(&mut self, ticks: u32) {
-        for _ in 0..ticks {
+        for tick in 0..ticks {
             self.pass(TICK);
             self.nodes.iter_mut().for_each(Exchange::tick);
             self.collect();
+            self.release(tick);
             self.settle();
         }
     }
@@ -329,7 +358,7 @@ fn on_a_slow_line_nothing_is_shown_of_what_waits_to_be_pushed() {
     node.add_link(1, account(1));
     let encoder = encoder(1500 * SMALL, 0);
     let segments = encoder.manifest().layout().segment_count();
-    node.publish(encoder);
+    node.publish(encoder, None);
     for _ in 0..200 {
         if node.poll_shard().is_some() {
             node.handle_left(1, 1);
@@ -357,7 +386,7 @@ fn on_a_slow_line_nothing_is_shown_of_what_waits_to_be_pushed() {
 fn a_payload_is_published_once() {
     let mut net = Net::ring(3, 2);
     net.publish(0, 20 * SMALL);
-    assert!(!net.nodes[0].publish(encoder(20 * SMALL, 0)));
+    assert!(!net.nodes[0].publish(encoder(20 * SMALL, 0), None));
 }
 
 #[test]
@@ -391,7 +420,7 @@ fn a_shard_that_nobody_asked_for_is_not_even_hashed() {
     let mut net = Net::ring(3, 2);
     let mut encoder = encoder(20 * SMALL, 0);
     let shard = encoder.segment(0).unwrap().shard(3).unwrap();
-    let offer = Control::Offer(*encoder.manifest());
+    let offer = Control::Offer((*encoder.manifest()).into());
     net.nodes[1].handle_control(0, offer);
     net.nodes[1].handle_shard(2, shard);
     assert_eq!(net.nodes[1].figures().unasked, 1);
@@ -403,7 +432,7 @@ fn a_neighbour_cannot_have_shards_sent_without_end() {
     node.add_link(1, account(1));
     let encoder = encoder(20 * SMALL, 0);
     let id = encoder.id();
-    node.publish(encoder);
+    node.publish(encoder, None);
     for _ in 0..100 {
         node.handle_control(1, Control::Want(id, 0, ShardSet::first(22)));
         send_all(&mut node);
@@ -422,7 +451,7 @@ fn shards_that_were_not_shown_are_not_sent() {
     node.add_link(2, account(2));
     let encoder = encoder(20 * SMALL, 0);
     let id = encoder.id();
-    node.publish(encoder);
+    node.publish(encoder, None);
     send_all(&mut node);
     assert_eq!(node.figures().sent, 22, "to both together");
     let want = Control::Want(id, 0, ShardSet::first(2));
@@ -443,10 +472,10 @@ fn what_is_kept_is_bounded_and_the_youngest_stays() {
     };
     let mut net = Net::new(1, limits);
     for seed in 0..4 {
-        net.nodes[0].publish(encoder(20 * SMALL, seed));
+        net.nodes[0].publish(encoder(20 * SMALL, seed), None);
     }
     assert_eq!(net.nodes[0].bytes(), (0, 80 * SMALL));
-    net.nodes[0].publish(encoder(90 * SMALL, 9));
+    net.nodes[0].publish(encoder(90 * SMALL, 9), None);
     assert_eq!(
         net.nodes[0].bytes(),
         (0, 180 * SMALL),
@@ -470,7 +499,7 @@ fn a_node_without_room_is_offered_a_payload_again() {
     // A payload that will never come takes all the room, until it is given up.
     let layout = Layout::new(20 * SMALL, SMALL).unwrap();
     let empty = Manifest::new([9; 32], 0, layout, [0; 32]);
-    net.nodes[1].handle_control(0, Control::Offer(empty));
+    net.nodes[1].handle_control(0, Control::Offer(empty.into()));
     let body = net.publish(0, 20 * SMALL);
     net.settle();
     assert_eq!(net.nodes[1].figures().refused, 1);
@@ -497,7 +526,7 @@ fn a_manifest_of_which_nobody_has_a_shard_goes_no_further() {
     let mut net = Net::ring(3, 2);
     let layout = Layout::new(20 * SMALL, SMALL).unwrap();
     let empty = Manifest::new([9; 32], 0, layout, [0; 32]);
-    net.nodes[1].handle_control(0, Control::Offer(empty));
+    net.nodes[1].handle_control(0, Control::Offer(empty.into()));
     net.collect();
     net.run_for(60);
     assert_eq!(net.nodes[1].bytes().0, 2 * 20 * SMALL);

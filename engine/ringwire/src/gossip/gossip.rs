@@ -51,7 +51,7 @@ impl Class {
 /// What the network learns of who published a message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum OriginMode {
-    /// Each message of up to 128 KiB names its origin, the public key of the node that published it, which signs it; it comes
+    /// Each message names its origin, the public key of the node that published it, which signs it; it comes
     /// to each node about once, since links are chosen by origin. Nobody can publish in another's name.
     Signed,
     /// As `Signed`, without the signatures: for applications whose messages are signed already and whose validator looks at
@@ -309,7 +309,8 @@ impl GossipBuilder {
         self
     }
 
-    /// Changes how longer payloads are carried. What it makes of the channels' ids is not heeded.
+    /// Changes how longer payloads are carried. What it makes of the channels' ids, and of whether they are signed, is not
+    /// heeded.
     pub fn tune_large(mut self, tune: impl Fn(&mut LargeConfig) + Send + Sync + 'static) -> Self {
         self.large = Some(Arc::new(tune));
         self
@@ -418,6 +419,7 @@ impl GossipBuilder {
         if let Some(tune) = &self.large {
             tune(&mut config);
         }
+        config.signed = self.origin == OriginMode::Signed;
         (config.control.id, config.shards.id) = (control, shards);
         Large::new(config)
     }

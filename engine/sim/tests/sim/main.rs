@@ -22,6 +22,7 @@ mod goodbye;
 mod gossip;
 mod gossip_attacks;
 mod large;
+mod large_forgers;
 mod life;
 mod logs;
 mod members;

@@ -43,7 +43,8 @@ pub(crate) const ALL: &[Contender] = &[
         what: "one link sends and two announce, as each receiver chooses: Ringwire's own",
         play: |scenario, told| {
             if is_large(scenario) {
-                run(scenario, LargeNode::new, |_, _| told())
+                let make = |node, seed| LargeNode::new(node, seed, scenario.nodes);
+                run(scenario, make, |_, _| told())
             } else {
                 run(scenario, FeedsNode::new, |_, _| told())
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringwire_spread::large::LargeNode;
+use ringwire_spread::network::Model;
 use ringwire_spread::scenario::Origins;
 use ringwire_spread::{Report, Scenario, run};
 
@@ -21,7 +22,8 @@ fn scenario() -> Scenario {
 }
 
 fn play(scenario: &Scenario) -> Report {
-    run(scenario, LargeNode::new, |_, _| ()).expect("the scenario is sound")
+    let make = |node, seed| LargeNode::new(node, seed, scenario.nodes);
+    run(scenario, make, |_, _| ()).expect("the scenario is sound")
 }
 
 #[test]
@@ -37,6 +39,34 @@ fn payloads_of_all_lengths_come_once() {
         });
         assert!(report.is_whole(), "{payload_bytes}: {report:?}");
     }
+}
+
+#[test]
+fn payloads_that_are_all_published_at_once_take_little_longer_than_the_lines_do() {
+    // Each node is behind by seconds: whoever is only busy must not be taken for one that keeps shards back.
+    let bits_per_second = 300_000_000;
+    let scenario = Scenario {
+        nodes: 8,
+        degree: 6,
+        origins: Origins::All,
+        payload_bytes: 1 << 20,
+        warm: 0,
+        messages: 64,
+        interval: Duration::ZERO,
+        model: Model {
+            bits_per_second: Some(bits_per_second),
+            jitter: 0.0,
+            distance: 0.001,
+            ..Model::default()
+        },
+        ..Scenario::default()
+    };
+    let report = play(&scenario);
+    assert!(report.is_whole(), "{report:?}");
+    let payloads = f64::from(scenario.messages * scenario.payload_bytes);
+    let lines = Duration::from_secs_f64(payloads * 8.0 / bits_per_second as f64);
+    assert!(report.all < lines.mul_f64(1.25), "{:?}", report.all);
+    assert!(report.copies < 1.2, "{} copies", report.copies);
 }
 
 #[test]

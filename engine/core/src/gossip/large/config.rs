@@ -25,6 +25,10 @@ pub struct LargeConfig {
     pub control: ChannelDescriptor,
     /// The channel of the shards. What comes is delivered under its id.
     pub shards: ChannelDescriptor,
+    /// Whether each payload's manifest carries the signature of its origin, which is the node's public key then. All nodes of the
+    /// channel sign, or none does. Without signatures anybody can publish in another's name, and set up the ways of that
+    /// one's payloads wrongly. On.
+    pub signed: bool,
     /// Bytes of a shard of what is published here: 16, 32 or 64 KiB. `None`: 16 KiB up to 2 MiB, 32 KiB above.
     pub shard_bytes: Option<usize>,
     /// Bytes set aside for payloads that are under way, on all shards of the node together.
@@ -37,7 +41,7 @@ pub struct LargeConfig {
 }
 
 impl LargeConfig {
-    /// The defaults for a pair of channels: 512 MiB under way and half of it for one
+    /// The defaults for a pair of channels: signed manifests, 512 MiB under way and half of it for one
     /// peer, 512 MiB kept. Messages about shards weigh 6, shards 2.
     pub fn new(control: ChannelId, shards: ChannelId) -> Self {
         LargeConfig {
@@ -52,6 +56,7 @@ impl LargeConfig {
                 publish_capacity: Some(PAYLOAD_BYTES_MAX),
                 ..ChannelDescriptor::new(shards, 2)
             },
+            signed: true,
             shard_bytes: None,
             under_way_bytes_max: 512 * 1024 * 1024,
             peer_bytes_max: 256 * 1024 * 1024,

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_codec::{ChannelId, NodeId};
-use ringwire_gossip::coded::{Account, Encoder, Encoding, Fault, OriginTag, Shard, shard_bytes_of};
-use ringwire_gossip::exchange::{Control, Exchange, Output, TICK};
+use ringwire_codec::{ChannelId, NodeId, PublicKey};
+use ringwire_gossip::coded::{
+    Account, Encoder, Encoding, Fault, Origin, OriginTag, Shard, shard_bytes_of,
+};
+use ringwire_gossip::exchange::{Control, Exchange, Identity, Output, TICK};
 use thiserror::Error;
 
+use super::author::{Author, Unproven};
 use super::config::LargeConfig;
 use super::encodings::{ENCODINGS_MAX, Encodings};
 use super::peer_line::PeerLine;
@@ -85,6 +88,7 @@ struct Counters {
     published: u64,
     refused: u64,
     blamed: u64,
+    unproven: u64,
     slow_peers: u64,
     left_out: u64,
     control_received: u64,
@@ -95,11 +99,15 @@ struct Counters {
 ///
 /// Payloads of 128 KiB and one byte up to 128 MiB are published by asking ([`Publish`]) and delivered
 /// to the subscriptions of [`LargeConfig::shards`], once per node. Peers that do not speak both
-/// channels are left alone. A payload's origin is what it says: whoever must know it signs
-/// what is in the payload.
+/// channels are left alone. A payload's manifest is signed by its origin, unless [`LargeConfig::signed`] is off: then anybody
+/// can name one, and whoever must know it signs what is in the payload.
 pub struct Large {
     config: LargeConfig,
     exchange: Exchange<Link>,
+    /// What this node's payloads name as their origin.
+    own: Origin,
+    /// Signs and checks manifests, where that is done.
+    author: Option<Author>,
     /// All peers of the node that take part.
     links: BTreeMap<Link, NodeId>,
     /// Those of this shard.
@@ -120,7 +128,9 @@ impl Large {
     /// An instance without peers.
     pub fn new(config: LargeConfig) -> Self {
         Large {
-            exchange: Exchange::new(config.limits(1), [0; 32], 0, OriginTag(0)),
+            exchange: Exchange::new(config.limits(1), nobody()),
+            own: [0; 32],
+            author: None,
             started_at: None,
             config,
             links: BTreeMap::new(),
@@ -145,10 +155,9 @@ impl Large {
         if self.encodings.is_full() {
             return Err(PublishRefused::Busy);
         }
-        let origin = account_of(&cx.node_id());
         let shard_bytes = self.config.shard_bytes;
         let shard_bytes = shard_bytes.unwrap_or_else(|| shard_bytes_of(payload.len()));
-        let encoding = Encoding::new(origin, self.next_seq, payload, shard_bytes)
+        let encoding = Encoding::new(self.own, self.next_seq, payload, shard_bytes)
             .map_err(PublishRefused::Length)?;
         self.next_seq = self.next_seq.wrapping_add(1);
         if self.encodings.is_empty() {
@@ -186,16 +195,35 @@ impl Large {
 
     fn spread(&mut self, cx: &mut Context<'_, Self>, encoder: Encoder) {
         self.advance(cx);
-        self.exchange.publish(encoder);
+        let author = self.author.as_ref();
+        let signature =
+            author.map(|author| author.sign(encoder.manifest(), |bytes| cx.sign(bytes)));
+        self.exchange.publish(encoder, signature);
         self.act(cx);
     }
 
     // ---- what the exchange is told, and what it wants -----------------------------------------
 
     fn handle_control(&mut self, cx: &mut Context<'_, Self>, from: Link, message: Control) {
+        if let Err(unproven) = self.check(&message) {
+            self.counters.unproven += 1;
+            self.stop(cx, from, unproven.to_string());
+            return;
+        }
         self.advance(cx);
         self.exchange.handle_control(from, message);
         self.act(cx);
+    }
+
+    /// Whether an offer of which something may come is its origin's; once for each payload.
+    fn check(&self, message: &Control) -> Result<(), Unproven> {
+        match (message, &self.author) {
+            (Control::Offer(offer), Some(author)) if self.exchange.is_new(offer) => {
+                author.check(offer)
+            }
+            (Control::Offer(offer), None) if offer.signature.is_some() => Err(Unproven::Signed),
+            _ => Ok(()),
+        }
     }
 
     fn handle_shard(&mut self, cx: &mut Context<'_, Self>, from: Link, shard: Shard) {
@@ -340,14 +368,28 @@ impl Reactor for Large {
         vec![self.config.control.clone(), self.config.shards.clone()]
     }
 
+    fn signs(&self) -> bool {
+        self.config.signed
+    }
+
     fn start(&mut self, cx: &mut Context<'_, Self>) {
         let [a, b, c, d, e, f, g, h, start, ..] = cx.random();
         // A number that was used in a former life would make the same payload the same message.
         self.next_seq = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
         let limits = self.config.limits(cx.shard_count());
-        let own = account_of(&cx.node_id());
-        let tag = OriginTag(cx.shard().0.into());
-        self.exchange = Exchange::new(limits, own, u16::from(start), tag);
+        let signer = self.config.signed.then(|| cx.public_key());
+        self.own = signer.map_or_else(|| account_of(&cx.node_id()), |key| *key.as_bytes());
+        self.author = signer.map(|_| Author::new(cx.network(), self.config.shards.id.0));
+        let identity = Identity {
+            origin: self.own,
+            start: start.into(),
+            tag: OriginTag(cx.shard().0.into()),
+            account_of: match self.config.signed {
+                true => |origin| account_of(&PublicKey::from_bytes(*origin).id()),
+                false => |origin| *origin,
+            },
+        };
+        self.exchange = Exchange::new(limits, identity);
     }
 
     fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, (): &mut ()) {
@@ -496,6 +538,7 @@ impl Reactor for Large {
             ("large_control_received", ours.control_received),
             ("large_shards_received", ours.shards_received),
             ("large_blamed", ours.blamed),
+            ("large_unproven", ours.unproven),
             ("large_slow_peers", ours.slow_peers),
             ("large_shards_left_out", ours.left_out),
             ("large_delivered", theirs.delivered),
@@ -509,6 +552,7 @@ impl Reactor for Large {
             ("large_shards_asked", theirs.asked),
             ("large_stalls", theirs.stalls),
             ("large_feeds_struck", theirs.strikes),
+            ("large_equivocations", theirs.equivocations),
         ]
     }
 }
@@ -527,6 +571,16 @@ fn others(cx: &Context<'_, Large>) -> impl Iterator<Item = ShardId> + use<> {
     let here = cx.shard();
     let shards = (0..cx.shard_count()).map(ShardId);
     shards.filter(move |shard| *shard != here)
+}
+
+/// Who an exchange belongs to before it is known.
+fn nobody() -> Identity {
+    Identity {
+        origin: [0; 32],
+        start: 0,
+        tag: OriginTag(0),
+        account_of: |origin| *origin,
+    }
 }
 
 /// A node's id as an origin or an account.

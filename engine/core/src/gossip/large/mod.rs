@@ -12,6 +12,7 @@
 //!
 //! Only references to shards travel between shards of the engine.
 
+mod author;
 mod config;
 mod encodings;
 #[allow(
