@@ -19,8 +19,8 @@ const GRACE_MAX: Duration = Duration::from_millis(40);
 /// So long for a message of an origin that has no feed yet: it comes by others' feeds.
 const GRACE_COLD: Duration = Duration::from_millis(100);
 
-/// A message that a digest names is likely under way.
-pub(super) const GRACE_DIGEST: Duration = Duration::from_millis(500);
+/// A message that a digest names may be under way: longer than it takes between any two neighbours.
+pub(super) const GRACE_DIGEST: Duration = Duration::from_millis(200);
 
 /// A feed that is busy with other messages is waited for until then.
 const PATIENCE: Duration = Duration::from_millis(250);

@@ -6,7 +6,7 @@
 //! ```text
 //!  learning: 4 messages          ── then ──▶  settled
 //!  feed: who was first with the last one      feed: stays, until a link was first with 3 of the last 4
-//!  all others announce                        two backups announce, all others are quiet
+//!  all others announce                        three backups announce, all others are quiet
 //! ```
 //! While all links announce, each message shows the way that is shortest now, and shortens others' ways: so a
 //! few rounds are needed, as many as a message has hops.
@@ -20,7 +20,7 @@ use super::message::Part;
 use super::slot::{Slot, Slots};
 
 /// Links that announce an origin's messages beside its feed.
-pub const BACKUPS_MAX: usize = 2;
+pub const BACKUPS_MAX: usize = 3;
 
 /// Messages until the choice is settled.
 pub const LEARNING: u8 = 4;
@@ -343,11 +343,11 @@ mod tests {
         changes.iter().map(number).collect()
     }
 
-    /// Link 1 is the feed; 2 and 3 are the backups.
+    /// Link 1 is the feed; 2, 3 and 4 are the backups.
     fn settled() -> FeedChoice {
         let mut choice = FeedChoice::default();
         for _ in 0..LEARNING {
-            hear(&mut choice, &[(1, 0), (2, 5), (3, 6), (4, 7)]);
+            hear(&mut choice, &[(1, 0), (2, 5), (3, 6), (4, 7), (5, 8)]);
         }
         choice
     }
@@ -365,9 +365,9 @@ mod tests {
         assert_eq!(changes, [(9, Part::Feed), (4, Part::Backup)]);
         hear(&mut choice, &[(9, 0), (4, 1)]);
         assert!(choice.is_learning());
-        hear(&mut choice, &[(9, 0), (4, 1), (2, 2), (3, 3)]);
+        hear(&mut choice, &[(9, 0), (4, 1), (2, 2), (3, 3), (7, 4)]);
         assert!(!choice.is_learning());
-        assert_eq!(links(&choice), [9, 4, 2]);
+        assert_eq!(links(&choice), [9, 4, 2, 3]);
         assert_eq!(choice.part(slot(60)), Part::Quiet);
     }
 
@@ -396,7 +396,7 @@ mod tests {
             assert_eq!(choice.feed(), Some(slot(1)));
         }
         hear(&mut choice, &earlier);
-        assert_eq!(links(&choice), [3, 2, 1]);
+        assert_eq!(links(&choice), [3, 2, 1, 4]);
     }
 
     #[test]
@@ -405,7 +405,7 @@ mod tests {
         for _ in 0..9 {
             hear(&mut choice, &[(2, 0), (1, 2), (3, 2)]);
         }
-        assert_eq!(links(&choice), [1, 2, 3]);
+        assert_eq!(links(&choice), [1, 2, 3, 4]);
         for _ in 0..3 {
             hear(&mut choice, &[(2, 0), (1, 3), (3, 3)]);
         }
@@ -420,10 +420,10 @@ mod tests {
         let first = heard(&[(1, 0)]);
         let nanosecond = Duration::from_nanos(1);
         choice.handle_heard(NOW + REST * 2 - nanosecond, &first, NOBODY);
-        assert_eq!(links(&choice), [2, 3]);
+        assert_eq!(links(&choice), [2, 3, 4]);
         choice.handle_heard(NOW + REST * 2, &first, NOBODY);
-        assert_eq!(links(&choice), [2, 1, 3], "the place that link 2 left");
-        for link in [2, 3] {
+        assert_eq!(links(&choice), [2, 1, 3, 4], "the place that link 2 left");
+        for link in [2, 3, 4] {
             choice.handle_link_down(slot(link));
         }
         assert_eq!(links(&choice), [1]);
@@ -455,6 +455,7 @@ mod tests {
         let changes = choice.handle_link_down(slot(1));
         assert_eq!(numbers(&changes), [(2, Part::Feed)]);
         assert_eq!(choice.handle_link_down(slot(3)), []);
+        assert_eq!(choice.handle_link_down(slot(4)), []);
         assert_eq!(choice.handle_link_down(slot(2)), []);
         assert_eq!(choice.feed(), None);
     }

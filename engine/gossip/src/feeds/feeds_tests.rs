@@ -368,7 +368,7 @@ fn a_digest_leads_to_what_was_missed() {
         node.hear(slots[0], &encode_digest(&[entry]));
     }
     assert_eq!(node.feeds.counters().found_by_digest, 1, "5 is there");
-    node.wait(499 * MS);
+    node.wait(199 * MS);
     assert_eq!(node.asked(), []);
     node.wait(MS);
     assert_eq!(node.asked(), slots);
