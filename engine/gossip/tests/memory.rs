@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_gossip::feeds::{Alias, Body, FeedMessage, Feeds, FeedsConfig, Neighbour, Slot};
+use ringwire_gossip::feeds::{
+    Alias, Body, FeedMessage, Feeds, FeedsConfig, Neighbour, Provenance, Slot,
+};
 
 const ORIGINS: u16 = 10_000;
 const LINKS: u16 = 16;
@@ -25,7 +27,7 @@ fn ten_thousand_origins_on_sixteen_links_fit_into_two_mebibytes() {
     let link = |number: u16| {
         let neighbour = Neighbour {
             id: [number as u8; 20],
-            outbound: true,
+            provenance: Provenance::default(),
             rtt: None,
         };
         let slot = feeds.handle_link_up(now, &neighbour);

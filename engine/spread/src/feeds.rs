@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_gossip::feeds::{
     BundleWriter, Counters, Delivery, FeedMessage, Feeds, FeedsConfig, Lane, MemberId, Neighbour,
-    Output, SIGNATURE_BYTES, SMALL_BYTES_MAX, Slot, Verdict,
+    Output, Provenance, SIGNATURE_BYTES, SMALL_BYTES_MAX, Slot, Verdict,
 };
 
 use crate::liars::{JUNK, Liar};
@@ -235,7 +235,11 @@ impl Machine for FeedsNode {
     ) {
         let neighbour = Neighbour {
             id: member_of(peer),
-            outbound,
+            provenance: Provenance {
+                // Each node is in a network of its own.
+                group: u64::from(peer.0),
+                outbound,
+            },
             rtt: Some(rtt),
         };
         if let Some(slot) = self.feeds.handle_link_up(context.now(), &neighbour) {

@@ -8,7 +8,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ringwire_codec::NetAddress;
+use ringwire_codec::{NetAddress, NodeId};
+
+use crate::peer::{PeerInfo, RemoteAddr};
 
 /// Bytes by which a group enters a hash.
 pub(super) const GROUP_BYTES: usize = 6;
@@ -106,6 +108,22 @@ impl Group {
     }
 }
 
+/// The network of a connected peer, as the address book counts networks, in a number: equal for equal ones. All that is
+/// behind Unix sockets is one.
+pub(crate) fn group_of(peer: &PeerInfo) -> u64 {
+    group_of_remote(peer.id, &peer.remote_addr)
+}
+
+fn group_of_remote(id: NodeId, remote: &RemoteAddr) -> u64 {
+    let group = remote.socket_addr().map_or(Group::Local, |address| {
+        let address = NetAddress::from_ip(id, address.ip().to_canonical(), address.port());
+        Group::of(&address, false)
+    });
+    let mut bytes = [0; 8];
+    bytes[..GROUP_BYTES].copy_from_slice(&group.to_bytes());
+    u64::from_le_bytes(bytes)
+}
+
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -125,8 +143,6 @@ impl fmt::Display for Group {
 
 #[cfg(test)]
 mod tests {
-    use ringwire_codec::NodeId;
-
     use super::*;
 
     fn group(ip: &str, strict: bool) -> String {
@@ -145,6 +161,22 @@ mod tests {
         ("2602:100::1", "2602:100::"),
         ("2001:470:1f10:a1::2", "2001:470:1000::"),
     ];
+
+    #[test]
+    fn connected_peers_of_one_network_have_one_number_and_all_behind_unix_sockets_another() {
+        let number = |ip: &str| group_of_remote(NodeId::from_bytes([1; 20]), &remote(ip));
+        let remote_unix = RemoteAddr::Unix("/run/p2p.sock".into());
+        let unix = group_of_remote(NodeId::from_bytes([1; 20]), &remote_unix);
+        assert_eq!(number("12.1.2.3"), number("::ffff:12.1.9.9"));
+        assert_ne!(number("12.1.2.3"), number("12.2.2.3"));
+        assert_ne!(number("127.0.0.1"), number("10.0.0.1"));
+        assert_ne!(number("127.0.0.1"), unix);
+    }
+
+    fn remote(ip: &str) -> RemoteAddr {
+        let ip: IpAddr = ip.parse().unwrap();
+        RemoteAddr::Ip((ip, 26_656).into())
+    }
 
     // Conformance item 95.
     #[test]

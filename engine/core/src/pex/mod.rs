@@ -52,6 +52,7 @@ pub use addr_book::{AddAddressError, AddrBook, BookConfig};
 pub use bucket::BookSecret;
 pub use config::PexConfig;
 pub use file::{BOOK_FILE_BYTES_MAX, BookFileError};
+pub(crate) use group::group_of;
 pub use known_address::{Class, KnownAddress};
 pub use reactor::Pex;
 pub use selection::SELECTION_LEN_MAX;

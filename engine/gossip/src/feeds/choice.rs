@@ -11,12 +11,16 @@
 //! While all links announce, each message shows the way that is shortest now, and shortens others' ways: so a
 //! few rounds are needed, as many as a message has hops.
 //!
+//! Backups stand in for a feed that falls silent, so they are rather not of one network with it or with each other, and one
+//! of all is rather a link that this node made: whoever owns many links of one network does not get all of an origin's.
+//!
 //! Parts are told by what a link does: who sends and should not is told so, and so on. So a lost or late word
 //! is said again with the next message, and nothing has to be remembered of what was said.
 
 use std::time::Duration;
 
 use super::message::Part;
+use super::neighbour::Provenance;
 use super::slot::{Slot, Slots};
 
 /// Links that announce an origin's messages beside its feed.
@@ -99,9 +103,15 @@ impl FeedChoice {
 
     /// Takes in who spoke of a message, in the order of time. The message is one whose origin was checked,
     /// else anybody could move our feeds. Returns what to tell which link. `now` counts from any fixed
-    /// moment. `barred` are links that
-    /// do not become the feed, as long as others spoke.
-    pub fn handle_heard(&mut self, now: Duration, heard: &[Heard], barred: Slots) -> Vec<Change> {
+    /// moment. `barred` are links that do not become the feed, as long as others spoke; `provenance` says where a link
+    /// comes from.
+    pub fn handle_heard(
+        &mut self,
+        now: Duration,
+        heard: &[Heard],
+        barred: Slots,
+        provenance: impl Fn(Slot) -> Provenance,
+    ) -> Vec<Change> {
         let before = self.clone();
         let mut awake: Vec<Heard> = heard
             .iter()
@@ -114,10 +124,11 @@ impl FeedChoice {
             awake.retain(may_play);
         }
         if self.is_learning() {
-            self.learn(&awake);
+            self.learn(&awake, &provenance);
         } else {
             self.compare(&awake);
-            self.try_add(&awake);
+            self.fill(&awake, &provenance);
+            self.try_replace(&awake, &provenance);
         }
         let mut changes = self.changes_since(&before);
         for Heard { slot, sent, .. } in heard {
@@ -157,7 +168,7 @@ impl FeedChoice {
 
     /// Makes the first link the feed, if it was earlier than the present one by enough. The last round
     /// names the backups.
-    fn learn(&mut self, heard: &[Heard]) {
+    fn learn(&mut self, heard: &[Heard], provenance: &impl Fn(Slot) -> Provenance) {
         let Some(first) = heard.first() else { return };
         let present = heard.iter().find(|heard| self.feed == Some(heard.slot));
         if present.is_none_or(|present| present.after > first.after) {
@@ -165,7 +176,7 @@ impl FeedChoice {
         }
         self.learned += 1;
         if !self.is_learning() {
-            self.try_add(heard);
+            self.fill(heard, provenance);
         }
     }
 
@@ -190,30 +201,57 @@ impl FeedChoice {
         }
     }
 
-    /// Fills free places with the links that spoke earliest. A link without a part that spoke before the
-    /// feed takes the place of the backup that was least early.
-    fn try_add(&mut self, heard: &[Heard]) {
-        for (place, Heard { slot, .. }) in heard.iter().enumerate() {
-            if self.part(*slot) != Part::Quiet {
-                continue;
-            }
-            let feed_spoke = heard[..place]
-                .iter()
-                .any(|heard| self.feed == Some(heard.slot));
-            if self.feed.is_none() {
-                self.feed = Some(*slot);
-            } else if let Some(free) = self.backups.iter_mut().find(|backup| backup.is_none()) {
-                *free = Some(Backup {
-                    slot: *slot,
-                    earlier: 0,
-                });
-            } else if !feed_spoke && let Some(least) = self.least_early() {
+    /// Fills free places: that of the feed with the link that spoke earliest, those of backups with links that add most to
+    /// what is there, of equals with the earliest.
+    fn fill(&mut self, heard: &[Heard], provenance: &impl Fn(Slot) -> Provenance) {
+        if self.feed.is_none() {
+            let first = self.without_part(heard).next();
+            self.feed = first;
+        }
+        while let Some(free) = self.backups.iter().position(Option::is_none) {
+            let variety = |slot: &Slot| {
+                let slots = self.links().chain([*slot]);
+                Variety::of(slots.map(provenance))
+            };
+            // The first of equals: the highest of those in reverse.
+            let others: Vec<Slot> = self.without_part(heard).collect();
+            let Some(slot) = others.into_iter().rev().max_by_key(variety) else {
+                return;
+            };
+            self.backups[free] = Some(Backup { slot, earlier: 0 });
+        }
+    }
+
+    /// A link without a part that spoke before the feed takes the place of a backup: of that which was least early, among
+    /// those without which no less is there.
+    fn try_replace(&mut self, heard: &[Heard], provenance: &impl Fn(Slot) -> Provenance) {
+        let before_feed = heard
+            .iter()
+            .take_while(|heard| self.feed != Some(heard.slot));
+        let before_feed: Vec<Heard> = before_feed.copied().collect();
+        let newcomers: Vec<Slot> = self.without_part(&before_feed).collect();
+        for newcomer in newcomers {
+            let now = Variety::of(self.links().map(provenance));
+            let keeps = |at: &usize| {
+                let gone = self.backups[*at].map(|backup| backup.slot);
+                let stay = self.links().filter(|slot| Some(*slot) != gone);
+                Variety::of(stay.chain([newcomer]).map(provenance)) >= now
+            };
+            let times =
+                |at: &usize| self.backups[*at].map_or(0, |backup| backup.earlier.count_ones());
+            let places = (0..BACKUPS_MAX).rev().filter(keeps);
+            if let Some(least) = places.min_by_key(times) {
                 self.backups[least] = Some(Backup {
-                    slot: *slot,
+                    slot: newcomer,
                     earlier: 1,
                 });
             }
         }
+    }
+
+    fn without_part(&self, heard: &[Heard]) -> impl Iterator<Item = Slot> {
+        let slots = heard.iter().map(|heard| heard.slot);
+        slots.filter(|slot| self.part(*slot) == Part::Quiet)
     }
 
     /// Fills the place of the feed by the backup that was mostly the earliest.
@@ -231,11 +269,6 @@ impl FeedChoice {
         // Of equals the one in the first place, so that the same seed gives the same run.
         let taken = (0..BACKUPS_MAX).rev().filter(|at| times(at).is_some());
         taken.max_by_key(times)
-    }
-
-    fn least_early(&self) -> Option<usize> {
-        let times = |at: &usize| self.backups[*at].map_or(0, |backup| backup.earlier.count_ones());
-        (0..BACKUPS_MAX).rev().min_by_key(times)
     }
 
     /// The history compares with the feed: with another it says nothing.
@@ -295,6 +328,26 @@ impl FeedChoice {
     }
 }
 
+/// How little the links of an origin have in common: the more, the better.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Variety {
+    groups: usize,
+    has_outbound: bool,
+}
+
+impl Variety {
+    fn of(links: impl Iterator<Item = Provenance>) -> Self {
+        let links: Vec<Provenance> = links.collect();
+        let is_first = |(at, link): &(usize, &Provenance)| {
+            links[..*at].iter().all(|other| other.group != link.group)
+        };
+        Variety {
+            groups: links.iter().enumerate().filter(is_first).count(),
+            has_outbound: links.iter().any(|link| link.outbound),
+        }
+    }
+}
+
 /// The part that a link plays that spoke of a message.
 fn does(sent: bool) -> Part {
     if sent { Part::Feed } else { Part::Backup }
@@ -319,6 +372,14 @@ mod tests {
     const NOW: Duration = Duration::from_secs(1000);
     const NOBODY: Slots = Slots::NONE;
 
+    /// Each link is of a network of its own, and made by this node.
+    fn apart(slot: Slot) -> Provenance {
+        Provenance {
+            group: slot.index() as u64,
+            outbound: true,
+        }
+    }
+
     fn slot(number: usize) -> Slot {
         Slot::new(number).unwrap()
     }
@@ -334,7 +395,7 @@ mod tests {
     }
 
     fn hear(choice: &mut FeedChoice, links: &[(usize, u64)]) -> Vec<(usize, Part)> {
-        let changes = choice.handle_heard(NOW, &heard(links), NOBODY);
+        let changes = choice.handle_heard(NOW, &heard(links), NOBODY, apart);
         numbers(&changes)
     }
 
@@ -382,7 +443,7 @@ mod tests {
             sent: true,
             ..heard(&[(1, 0), (2, 5)])[1]
         };
-        let changes = choice.handle_heard(NOW, &[heard(&[(1, 0)])[0], backup_sends], NOBODY);
+        let changes = choice.handle_heard(NOW, &[heard(&[(1, 0)])[0], backup_sends], NOBODY, apart);
         assert_eq!(numbers(&changes), [(2, Part::Backup)]);
     }
 
@@ -419,18 +480,18 @@ mod tests {
         assert_eq!(numbers(&changes), [(2, Part::Feed), (1, Part::Quiet)]);
         let first = heard(&[(1, 0)]);
         let nanosecond = Duration::from_nanos(1);
-        choice.handle_heard(NOW + REST * 2 - nanosecond, &first, NOBODY);
+        choice.handle_heard(NOW + REST * 2 - nanosecond, &first, NOBODY, apart);
         assert_eq!(links(&choice), [2, 3, 4]);
-        choice.handle_heard(NOW + REST * 2, &first, NOBODY);
+        choice.handle_heard(NOW + REST * 2, &first, NOBODY, apart);
         assert_eq!(links(&choice), [2, 1, 3, 4], "the place that link 2 left");
         for link in [2, 3, 4] {
             choice.handle_link_down(slot(link));
         }
         assert_eq!(links(&choice), [1]);
         choice.handle_missed(NOW);
-        choice.handle_heard(NOW + REST * 4 - nanosecond, &first, NOBODY);
+        choice.handle_heard(NOW + REST * 4 - nanosecond, &first, NOBODY, apart);
         assert_eq!(links(&choice), []);
-        choice.handle_heard(NOW + REST * 4, &first, NOBODY);
+        choice.handle_heard(NOW + REST * 4, &first, NOBODY, apart);
         assert_eq!(links(&choice), [1]);
     }
 
@@ -439,14 +500,69 @@ mod tests {
         let mut barred = NOBODY;
         barred.insert(slot(1));
         let mut choice = FeedChoice::default();
-        choice.handle_heard(NOW, &heard(&[(1, 0), (2, 5)]), barred);
+        choice.handle_heard(NOW, &heard(&[(1, 0), (2, 5)]), barred, apart);
         assert_eq!(choice.feed(), Some(slot(2)));
         let mut choice = FeedChoice::default();
-        choice.handle_heard(NOW, &heard(&[(1, 0)]), barred);
+        choice.handle_heard(NOW, &heard(&[(1, 0)]), barred, apart);
         assert_eq!(choice.feed(), Some(slot(1)));
         // Who is the feed already stays it.
-        choice.handle_heard(NOW, &heard(&[(1, 0), (2, 5)]), barred);
+        choice.handle_heard(NOW, &heard(&[(1, 0), (2, 5)]), barred, apart);
         assert_eq!(choice.feed(), Some(slot(1)));
+    }
+
+    /// Links 1 to 5 are of network 1, others of one of their own; 20 and above were made by this node.
+    fn owned(slot: Slot) -> Provenance {
+        let number = slot.index() as u64;
+        Provenance {
+            group: if number <= 5 { 1 } else { number },
+            outbound: number >= 20,
+        }
+    }
+
+    fn learn_owned(links: &[(usize, u64)]) -> FeedChoice {
+        let mut choice = FeedChoice::default();
+        for _ in 0..LEARNING {
+            choice.handle_heard(NOW, &heard(links), NOBODY, owned);
+        }
+        choice
+    }
+
+    #[test]
+    fn backups_are_of_other_networks_and_one_link_is_of_our_own_making() {
+        let spoke = [
+            (1, 0),
+            (2, 1),
+            (3, 2),
+            (4, 3),
+            (8, 70),
+            (9, 80),
+            (7, 90),
+            (20, 99),
+        ];
+        assert_eq!(links(&learn_owned(&spoke)), [1, 20, 8, 9]);
+        assert_eq!(links(&learn_owned(&spoke[..7])), [1, 8, 9, 7]);
+        // Better one of the same network than none.
+        assert_eq!(links(&learn_owned(&spoke[..5])), [1, 8, 2, 3]);
+    }
+
+    #[test]
+    fn who_is_early_takes_the_place_of_no_link_that_alone_is_of_another_network_or_our_making() {
+        let mut choice = learn_owned(&[(1, 0), (8, 70), (20, 80), (21, 90)]);
+        assert_eq!(links(&choice), [1, 20, 8, 21]);
+        let early = |link| heard(&[(link, 0), (1, 5), (8, 70), (20, 80), (21, 90)]);
+        choice.handle_heard(NOW, &early(2), NOBODY, owned);
+        assert_eq!(
+            links(&choice),
+            [1, 20, 8, 21],
+            "of one network with the feed"
+        );
+        choice.handle_heard(NOW, &early(9), NOBODY, owned);
+        choice.handle_heard(NOW, &early(10), NOBODY, owned);
+        assert_eq!(links(&choice), [1, 20, 10, 9], "one that we made is left");
+        choice.handle_heard(NOW, &early(11), NOBODY, owned);
+        assert!(links(&choice).contains(&20));
+        choice.handle_heard(NOW, &early(30), NOBODY, owned);
+        assert!(links(&choice).contains(&30));
     }
 
     #[test]
@@ -488,7 +604,7 @@ mod tests {
                             after: Duration::from_millis(millis),
                             sent: does[&at] == Part::Feed,
                         }).collect();
-                        choice.handle_heard(now, &heard, NOBODY)
+                        choice.handle_heard(now, &heard, NOBODY, apart)
                     }
                 };
                 does.extend(numbers(&changes));

@@ -900,15 +900,17 @@ impl Feeds {
             && !sent(feed)
         {
             self.counters.missed += 1;
-            self.routes.choose(origin, |state| state.handle_missed(now));
+            self.routes
+                .choose(origin, |state, _| state.handle_missed(now));
             let link = self.routes.link_mut(feed);
             if link.is_some_and(Link::handle_missed) {
                 self.routes.replace_feed(now, feed);
             }
         }
         let barred = self.routes.links().barred();
-        self.routes.choose(origin, |state| {
-            state.handle_heard(now, open.first_at(), &heard, barred)
+        self.routes.choose(origin, |state, links| {
+            let provenance = |slot| links.provenance(slot);
+            state.handle_heard(now, open.first_at(), &heard, barred, provenance)
         });
     }
 

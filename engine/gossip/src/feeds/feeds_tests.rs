@@ -159,7 +159,10 @@ impl Node {
 fn neighbour(number: u8) -> Neighbour {
     Neighbour {
         id: [number; 20],
-        outbound: true,
+        provenance: Provenance {
+            group: number.into(),
+            outbound: true,
+        },
         rtt: Some(20 * MS),
     }
 }

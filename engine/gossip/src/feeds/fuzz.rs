@@ -12,7 +12,7 @@ use super::message::{
     Alias, Body, DigestEntry, FeedMessage, Name, Part, Which, encode_digest, encode_have,
     encode_over, encode_want,
 };
-use super::neighbour::Neighbour;
+use super::neighbour::{Neighbour, Provenance};
 use super::output::{Delivery, Output, Verdict};
 use super::slot::Slot;
 use crate::coded::Origin;
@@ -166,7 +166,10 @@ impl Stage {
                 let outbound = script.byte().is_multiple_of(2);
                 let neighbour = Neighbour {
                     id: [script.byte() % 3; 20],
-                    outbound,
+                    provenance: Provenance {
+                        group: u64::from(script.byte() % 3),
+                        outbound,
+                    },
                     rtt: None,
                 };
                 let slot = self.feeds.handle_link_up(self.now, &neighbour);

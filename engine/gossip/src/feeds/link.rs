@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::allowance::{Allowance, Rate};
 use super::members::MemberId;
 use super::message::{ALIASES_MAX, Alias, Part};
-use super::neighbour::Neighbour;
+use super::neighbour::{Neighbour, Provenance};
 use super::origins::{OriginIndex, room_for_more, seconds};
 use super::output::{LANES, Lane};
 use super::smoothed::Smoothed;
@@ -79,7 +79,7 @@ pub(super) struct Link {
     /// What we told them to do with origins of which we said nothing.
     told: Part,
     id: MemberId,
-    outbound: bool,
+    provenance: Provenance,
     received_bytes: u64,
     answers: Smoothed,
     /// Whether the last message that it should have sent had to be asked for elsewhere.
@@ -106,7 +106,11 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(neighbour: &Neighbour) -> Self {
-        let Neighbour { id, outbound, rtt } = *neighbour;
+        let Neighbour {
+            id,
+            provenance,
+            rtt,
+        } = *neighbour;
         let rtt = rtt.unwrap_or(ANSWER_MAX / 4);
         let mut answers = Smoothed::of(rtt);
         // A measured round trip strays less than a first sample.
@@ -118,7 +122,7 @@ impl Link {
             wanted: Part::Backup,
             told: Part::Backup,
             id,
-            outbound,
+            provenance,
             received_bytes: 0,
             answers,
             is_suspect: false,
@@ -144,7 +148,12 @@ impl Link {
 
     /// Whether this node made the link.
     pub(super) fn is_outbound(&self) -> bool {
-        self.outbound
+        self.provenance.outbound
+    }
+
+    /// Where it comes from.
+    pub(super) fn provenance(&self) -> Provenance {
+        self.provenance
     }
 
     /// What they call so. `None` for an alias that they never gave.
@@ -427,7 +436,7 @@ mod tests {
     fn link_of(rtt: Option<Duration>) -> Link {
         Link::new(&Neighbour {
             id: [0; 20],
-            outbound: true,
+            provenance: Provenance::default(),
             rtt,
         })
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::link::{Link, Named};
 use super::members::MemberId;
 use super::message::{Alias, Part};
+use super::neighbour::Provenance;
 use super::origins::{OriginIndex, OriginState};
 use super::refusal::Refusal;
 use super::slot::{LINKS_MAX, Slot, Slots};
@@ -66,6 +67,11 @@ impl Links {
     pub(super) fn ids(&self) -> impl Iterator<Item = (Slot, MemberId)> + '_ {
         let id = |slot: Slot| self.get(slot).map(|link| (slot, link.id()));
         self.taken.iter().filter_map(id)
+    }
+
+    /// Where the link comes from.
+    pub(super) fn provenance(&self, slot: Slot) -> Provenance {
+        self.get(slot).map(Link::provenance).unwrap_or_default()
     }
 
     /// Whether bodies wait for the link.

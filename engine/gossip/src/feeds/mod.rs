@@ -65,7 +65,7 @@ pub use message::{
     SIGNATURE_BYTES, SMALL_BYTES_MAX, STRIPES_MAX, Which, encode_digest, encode_have, encode_over,
     encode_want, fuzz_feed_message, with_left,
 };
-pub use neighbour::Neighbour;
+pub use neighbour::{Neighbour, Provenance};
 pub use numbers::{NUMBERS_BYTES_MAX, NUMBERS_RESERVED, NotNumbers, Numbers};
 pub use order::Order;
 pub use origins::{HEARD_MAX, IDLE_MIN, ORIGINS_MAX};

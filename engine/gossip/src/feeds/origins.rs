@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 use super::allowance::{Allowance, Rate};
 use super::choice::{Change, FeedChoice, Heard};
 use super::message::{ALIASES_MAX, Alias, Part};
+use super::neighbour::Provenance;
 use super::slot::{Slot, Slots};
 use super::smoothed::Smoothed;
 use super::window::SeqWindow;
@@ -183,6 +184,7 @@ impl OriginState {
         first_at: Duration,
         heard: &[Heard],
         barred: Slots,
+        provenance: impl Fn(Slot) -> Provenance,
     ) -> Vec<Change> {
         let feed = heard
             .iter()
@@ -202,7 +204,7 @@ impl OriginState {
             .filter(|heard| self.wanted.of(heard.slot) != Some(Part::Feed))
             .copied()
             .collect();
-        let changes = self.choice.handle_heard(now, &others, barred);
+        let changes = self.choice.handle_heard(now, &others, barred, provenance);
         self.note_told(now, &changes);
         changes
     }

@@ -52,7 +52,7 @@ impl Routes {
         // The next link in this place shall not get what was meant for this one.
         self.outputs.retain(|output| !output.is_for(slot));
         for origin in self.origins.indices() {
-            self.choose(origin, |state| state.handle_link_down(now, slot));
+            self.choose(origin, |state, _| state.handle_link_down(now, slot));
         }
         self.choose_default_feeds();
         true
@@ -186,11 +186,11 @@ impl Routes {
     pub(super) fn choose(
         &mut self,
         origin: OriginIndex,
-        change: impl FnOnce(&mut OriginState) -> Vec<Change>,
+        change: impl FnOnce(&mut OriginState, &Links) -> Vec<Change>,
     ) {
         let state = self.origins.state_mut(origin);
         let before = state.choice().feed();
-        let changes = change(state);
+        let changes = change(state, &self.links);
         let after = state.choice().feed();
         self.links.count_feeds(before, after);
         self.tell(origin, &changes);
@@ -200,7 +200,7 @@ impl Routes {
     pub(super) fn replace_feed(&mut self, now: Duration, feed: Slot) {
         for origin in self.origins.indices() {
             if self.origins.state(origin).choice().feed() == Some(feed) {
-                self.choose(origin, |state| state.handle_missed(now));
+                self.choose(origin, |state, _| state.handle_missed(now));
             }
         }
     }

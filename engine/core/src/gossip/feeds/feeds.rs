@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
 use ringwire_gossip::feeds::{
-    Delivery, Lane, MEDIUM_BYTES_MAX, Neighbour, Numbers, Order, Output, Payload, Rate, Slot,
-    Verdict,
+    Delivery, Lane, MEDIUM_BYTES_MAX, Neighbour, Numbers, Order, Output, Payload, Provenance, Rate,
+    Slot, Verdict,
 };
 use ringwire_gossip::{coded, feeds as protocol};
 
@@ -26,6 +26,7 @@ use crate::gossip::acceptance::Acceptance;
 use crate::gossip::bridge::{Bridge, FromFeeds, FromFlood};
 use crate::gossip::outbox::{LineConfig, LineLimits, Outbox, Which};
 use crate::peer::{Direction, PeerInfo, PeerKey, ShardId};
+use crate::pex::group_of;
 use crate::reactor::{
     Answers, ChannelDescriptor, Context, Envelope, PublishOptions, Reactor, ReactorError, TimerKey,
 };
@@ -63,7 +64,7 @@ enum Judge {
 #[derive(Debug)]
 pub enum FeedsNote {
     /// The sending shard has a peer that takes part.
-    Add(PeerKey, NodeId, Direction),
+    Add(PeerKey, NodeId, Provenance),
     /// It has it no more.
     Remove(PeerKey),
     /// A peer of the sending shard said something.
@@ -222,10 +223,10 @@ impl Feeds {
 
     // ---- the conversation, on its shard -------------------------------------------------------
 
-    fn add(&mut self, cx: &mut Context<'_, Self>, link: Link, id: NodeId, direction: Direction) {
+    fn add(&mut self, cx: &mut Context<'_, Self>, link: Link, id: NodeId, from: Provenance) {
         let neighbour = Neighbour {
             id: *id.as_bytes(),
-            outbound: direction == Direction::Outbound,
+            provenance: from,
             rtt: None,
         };
         match self.conversation.handle_link_up(now(cx), &neighbour) {
@@ -538,10 +539,14 @@ impl Feeds {
         self.outboxes
             .insert(peer.key, Outbox::new(peer.key, control, bodies));
         let home = self.home(cx);
+        let provenance = Provenance {
+            group: group_of(peer),
+            outbound: peer.direction == Direction::Outbound,
+        };
         if home == cx.shard() {
-            self.add(cx, (home, peer.key), peer.id, peer.direction);
+            self.add(cx, (home, peer.key), peer.id, provenance);
         } else {
-            cx.send_note(home, FeedsNote::Add(peer.key, peer.id, peer.direction));
+            cx.send_note(home, FeedsNote::Add(peer.key, peer.id, provenance));
         }
         if !self.crowded.is_empty() {
             cx.hold_back(peer.key, self.config.bodies.id);
@@ -812,7 +817,7 @@ impl Reactor for Feeds {
 
     fn handle_note(&mut self, cx: &mut Context<'_, Self>, from: ShardId, note: FeedsNote) {
         match note {
-            FeedsNote::Add(peer, id, direction) => self.add(cx, (from, peer), id, direction),
+            FeedsNote::Add(peer, id, provenance) => self.add(cx, (from, peer), id, provenance),
             FeedsNote::Remove(peer) => self.remove(cx, (from, peer)),
             FeedsNote::Received(peer, message) => self.handle_received(cx, (from, peer), &message),
             FeedsNote::Send(to, lane, order, bytes) => self.send(cx, to, (lane, order), bytes),
