@@ -17,7 +17,7 @@ pub(crate) const FLOOD_BYTES_MAX: usize = (1 << 20) + 64;
 /// How messages spread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Gossip {
-    /// One neighbour sends each message and two announce it; what is longer than 128 KiB comes in coded
+    /// One neighbour sends each message and three announce it; what is longer than 128 KiB comes in coded
     /// shards from all.
     Feeds,
     /// Every neighbour sends each message.

@@ -40,7 +40,7 @@ macro_rules! contender {
 pub(crate) const ALL: &[Contender] = &[
     Contender {
         name: "feeds",
-        what: "one link sends and two announce, as each receiver chooses: Ringwire's own",
+        what: "one link sends and three announce, as each receiver chooses: Ringwire's own",
         play: |scenario, told| {
             if is_large(scenario) {
                 let make = |node, seed| LargeNode::new(node, seed, scenario.nodes);
