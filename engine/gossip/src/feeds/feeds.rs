@@ -12,8 +12,8 @@ use super::held::{HeldMessages, Key};
 use super::link::Link;
 use super::members::{MemberId, Members, MembersTag};
 use super::message::{
-    Alias, Body, DIGEST_ENTRIES_MAX, DigestEntry, FeedMessage, List, Name, Part, encode_digest,
-    encode_have, encode_over, encode_want,
+    Alias, Body, DIGEST_ENTRIES_MAX, DigestEntry, FeedMessage, List, NAMES_MAX, Name, Part,
+    encode_digest, encode_have, encode_over, encode_want,
 };
 use super::neighbour::Neighbour;
 use super::open::{Open, OpenMessages, Stage};
@@ -262,11 +262,35 @@ impl Feeds {
     }
 
     /// Bodies wait for the link, or do not any more. As long as they do it is told of no messages: it would ask for what
-    /// waits for it already. When that is over it hears by a digest of what it was not told and did not get.
+    /// waits for it already. When that is over it hears of what it was not told and did not get.
     pub fn set_behind(&mut self, now: Duration, slot: Slot, is_behind: bool) {
-        let link = self.routes.link_mut(slot);
-        if let Some(since) = link.and_then(|link| link.set_behind(now, is_behind)) {
-            self.send_digest(now, slot, since);
+        let Some(link) = self.routes.link_mut(slot) else {
+            return;
+        };
+        let since = link.set_behind(now, is_behind);
+        if is_behind {
+            return;
+        }
+        let untold = link.take_untold();
+        match since {
+            Some(since) => self.send_digest(now, slot, since),
+            None => self.announce(now, slot, &untold),
+        }
+    }
+
+    /// Tells a link of those of these messages that are still to be had.
+    fn announce(&mut self, now: Duration, slot: Slot, keys: &[Key]) {
+        let mut names = Vec::new();
+        for (origin, seq) in keys.iter().copied() {
+            if self.held.is_needed(now, (origin, seq)) {
+                self.routes.name_origin(slot, Lane::Control, origin);
+                let alias = origin.alias();
+                names.push(Name { alias, seq });
+            }
+        }
+        self.counters.announced += names.len() as u64;
+        for some in names.chunks(NAMES_MAX) {
+            self.routes.send(slot, Lane::Control, encode_have(some));
         }
     }
 
@@ -623,6 +647,10 @@ impl Feeds {
                     if self.backlog > BACKLOG_MAX || self.routes.links().is_behind(slot) =>
                 {
                     self.counters.kept_back += 1;
+                    // Another that would tell it may be behind with it as well.
+                    if let Some(link) = self.routes.link_mut(slot) {
+                        link.handle_untold(key);
+                    }
                 }
                 Part::Backup => {
                     self.routes.name_origin(slot, Lane::Control, origin);

@@ -486,6 +486,22 @@ fn a_link_that_was_behind_hears_at_once_of_what_it_was_not_told_and_did_not_get(
 }
 
 #[test]
+fn a_link_that_was_behind_for_a_moment_is_told_what_it_was_not_told_then() {
+    let haves = |node: &mut Node| node.sent_to(|it| matches!(it, FeedMessage::Have(_)));
+    let (mut node, slots) = Node::with_links(2);
+    node.name(slots[0], 1);
+    node.set_behind(slots[1], true);
+    node.body(slots[0], 1, 5);
+    node.wait(MS);
+    assert_eq!(haves(&mut node), []);
+    node.set_behind(slots[1], false);
+    assert_eq!(haves(&mut node), [slots[1]]);
+    node.set_behind(slots[1], true);
+    node.set_behind(slots[1], false);
+    assert_eq!(haves(&mut node), [], "once");
+}
+
+#[test]
 fn a_link_that_sends_other_messages_is_not_hung_up_on_for_those_that_are_late() {
     for is_at_work in [true, false] {
         let (mut node, slots) = Node::with_links(1);

@@ -87,6 +87,11 @@ impl HeldMessages {
         Some(held.came_at)
     }
 
+    /// Whether the message is remembered and its time is not over.
+    pub(super) fn is_needed(&self, now: Duration, key: Key) -> bool {
+        self.held.get(&key).is_some_and(|held| !held.is_over(now))
+    }
+
     /// Whether the message is remembered and its time is over.
     pub(super) fn is_over(&self, now: Duration, key: Key) -> bool {
         self.held.get(&key).is_some_and(|held| held.is_over(now))

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::allowance::{Allowance, Rate};
+use super::held::Key;
 use super::members::MemberId;
-use super::message::{ALIASES_MAX, Alias, Part};
+use super::message::{ALIASES_MAX, Alias, NAMES_MAX, Part};
 use super::neighbour::{Neighbour, Provenance};
 use super::origins::{OriginIndex, room_for_more, seconds};
 use super::output::{LANES, Lane};
@@ -97,6 +98,8 @@ pub(super) struct Link {
     behind_since: Option<Duration>,
     /// When the oldest message came of which the body was left out since then.
     gap_since: Option<Duration>,
+    /// Messages of which it was not told, because bodies waited for it.
+    untold: Vec<Key>,
     promises: usize,
     /// Origins whose feed it is.
     feeds: u16,
@@ -134,6 +137,7 @@ impl Link {
             good_at: None,
             behind_since: None,
             gap_since: None,
+            untold: Vec::new(),
             promises: 0,
             feeds: 0,
             allowance: Allowance::default(),
@@ -344,6 +348,23 @@ impl Link {
     pub(super) fn handle_left_out(&mut self, came_at: Duration) {
         let oldest = self.gap_since.get_or_insert(came_at);
         *oldest = (*oldest).min(came_at);
+    }
+
+    /// It was not told of a message. If bodies wait for it, it is to be told when they do not.
+    pub(super) fn handle_untold(&mut self, key: Key) {
+        let Some(since) = self.behind_since else {
+            return;
+        };
+        if self.untold.len() < NAMES_MAX {
+            self.untold.push(key);
+        } else {
+            self.handle_left_out(since);
+        }
+    }
+
+    /// Takes out the messages of which it was not told.
+    pub(super) fn take_untold(&mut self) -> Vec<Key> {
+        std::mem::take(&mut self.untold)
     }
 
     /// Whether bodies wait for it: what it would ask for waits already, most likely.
