@@ -8,7 +8,7 @@ use crate::coded::Account;
 /// a round trip's worth there.
 pub const ASKED_MAX: usize = 16;
 /// Ticks without a shard after which a neighbour that was asked has stalled: two seconds. A shard gives it
-/// [`ANSWER_TICKS`] more, so a neighbour that is only busy does not stall.
+/// half a second more, so a neighbour that is only busy does not stall.
 pub const STALL_TICKS: u32 = 20;
 /// What a shard that was asked for is worth: half a second.
 const ANSWER_TICKS: u32 = 5;
