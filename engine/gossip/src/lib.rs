@@ -10,3 +10,4 @@
 pub mod coded;
 pub mod exchange;
 pub mod feeds;
+mod signing;

@@ -26,6 +26,7 @@ mod joined;
 mod known;
 mod large;
 mod line;
+mod origin;
 mod outbox;
 mod reactor;
 mod retained;

@@ -3,6 +3,7 @@
 //! The pure rooms neither sign nor check: [`ManifestScope::signed`] gives the bytes, and who has keys does it.
 
 use super::manifest::{MANIFEST_BYTES, Manifest};
+use crate::signing;
 
 const SCOPE_CONTEXT: &str = "ringwire 2026-11 gossip large scope";
 
@@ -25,21 +26,14 @@ pub struct ManifestScope([u8; 32]);
 impl ManifestScope {
     /// The scope of a channel of a network: BLAKE3 `derive_key` of the channel's id and the network's name.
     pub fn new(network: &str, channel: u8) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key(SCOPE_CONTEXT);
-        hasher.update(&[channel]);
-        hasher.update(network.as_bytes());
-        ManifestScope(*hasher.finalize().as_bytes())
+        ManifestScope(signing::scope_key(SCOPE_CONTEXT, network, channel))
     }
 
     /// The bytes that the origin signs: the prefix, and a BLAKE3 of the manifest, keyed with the scope.
     pub fn signed(&self, manifest: &Manifest) -> [u8; SIGNED_MANIFEST_BYTES] {
         let encoded: [u8; MANIFEST_BYTES] = manifest.encode();
         let hash = blake3::keyed_hash(&self.0, &encoded);
-        let mut bytes = [0; SIGNED_MANIFEST_BYTES];
-        let (prefix, id) = bytes.split_at_mut(SIGNED_PREFIX.len());
-        prefix.copy_from_slice(SIGNED_PREFIX);
-        id.copy_from_slice(hash.as_bytes());
-        bytes
+        signing::behind(SIGNED_PREFIX, hash.as_bytes())
     }
 }
 

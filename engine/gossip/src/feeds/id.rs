@@ -1,6 +1,7 @@
 //! [`MessageId`]: what an origin signs of a message or bundle.
 
 use super::output::Delivery;
+use crate::signing;
 
 const SCOPE_CONTEXT: &str = "ringwire 2026-11 gossip feeds scope";
 
@@ -18,10 +19,7 @@ pub struct Scope([u8; 32]);
 impl Scope {
     /// The scope of a channel of a network: BLAKE3 `derive_key` of the channel's id and the network's name.
     pub fn new(network: &str, channel: u8) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key(SCOPE_CONTEXT);
-        hasher.update(&[channel]);
-        hasher.update(network.as_bytes());
-        Scope(*hasher.finalize().as_bytes())
+        Scope(signing::scope_key(SCOPE_CONTEXT, network, channel))
     }
 }
 
@@ -55,11 +53,7 @@ impl MessageId {
 
     /// The bytes that the origin signs.
     pub fn signed(&self) -> [u8; SIGNED_BYTES] {
-        let mut bytes = [0; SIGNED_BYTES];
-        let (prefix, id) = bytes.split_at_mut(SIGNED_PREFIX.len());
-        prefix.copy_from_slice(SIGNED_PREFIX);
-        id.copy_from_slice(&self.0);
-        bytes
+        signing::behind(SIGNED_PREFIX, &self.0)
     }
 }
 

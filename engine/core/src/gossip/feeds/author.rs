@@ -3,10 +3,11 @@
 //! An origin is a node's public key. What is signed is in [`MessageId`]: all of a message or bundle that must not
 //! change on the way, for one channel of one network.
 
-use ringwire_codec::PublicKey;
 use ringwire_codec::key::SIGNATURE_BYTES;
 use ringwire_gossip::feeds::{Delivery, MessageId, Scope};
 use thiserror::Error;
+
+use crate::gossip::origin::has_signed;
 
 /// A message is not its origin's, as far as anybody can tell. No honest node passes it on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -51,22 +52,17 @@ impl Author {
     /// [`Unproven`] if it is not.
     pub(super) fn check(&self, message: &Delivery) -> Result<(), Unproven> {
         let signature = message.signature.as_ref().ok_or(Unproven::Unsigned)?;
-        let origin = PublicKey::from_bytes(message.origin);
-        // Anybody can sign for such a key.
-        if origin.is_low_order() {
-            return Err(Unproven::Forged);
-        }
-        let id = MessageId::of(&self.scope, message);
-        origin
-            .verify(&id.signed(), signature)
-            .map_err(|_| Unproven::Forged)
+        let signed = || MessageId::of(&self.scope, message).signed();
+        has_signed(message.origin, signature, signed)
+            .then_some(())
+            .ok_or(Unproven::Forged)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use ringwire_codec::NodeKey;
+    use ringwire_codec::{NodeKey, PublicKey};
 
     use super::*;
 

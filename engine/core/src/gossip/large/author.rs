@@ -2,10 +2,11 @@
 //!
 //! An origin is a node's public key; [`ManifestScope`] says what it signs.
 
-use ringwire_codec::PublicKey;
 use ringwire_codec::key::SIGNATURE_BYTES;
 use ringwire_gossip::coded::{Manifest, ManifestScope, Offer};
 use thiserror::Error;
+
+use crate::gossip::origin::has_signed;
 
 /// A manifest is not its origin's, as far as anybody can tell. No honest node passes it on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -54,20 +55,16 @@ impl Author {
     /// [`Unproven`] if it is not.
     pub(super) fn check(&self, offer: &Offer) -> Result<(), Unproven> {
         let signature = offer.signature.as_ref().ok_or(Unproven::Unsigned)?;
-        let origin = PublicKey::from_bytes(offer.manifest.origin());
-        // Anybody can sign for such a key.
-        if origin.is_low_order() {
-            return Err(Unproven::Forged);
-        }
-        origin
-            .verify(&self.scope.signed(&offer.manifest), signature)
-            .map_err(|_| Unproven::Forged)
+        let signed = || self.scope.signed(&offer.manifest);
+        has_signed(offer.manifest.origin(), signature, signed)
+            .then_some(())
+            .ok_or(Unproven::Forged)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use ringwire_codec::NodeKey;
+    use ringwire_codec::{NodeKey, PublicKey};
     use ringwire_gossip::coded::{Layout, PAYLOAD_BYTES_MIN, SHARD_BYTES};
 
     use super::*;
