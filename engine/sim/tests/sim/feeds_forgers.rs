@@ -3,26 +3,17 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::ChannelId;
 use ringwire_core::gossip::{Feeds, FeedsConfig};
-use ringwire_core::reactor::{
-    ChannelDescriptor, Context, Envelope, Instance, Reactor, ReactorError, erase,
-};
-use ringwire_sim::{Scenario, World};
+use ringwire_sim::World;
 
+use crate::forger::{self, FORGER, HEARER, MOMENT, ORIGIN, Script};
 use crate::gossip::{connect, counter, publish};
 use crate::support::{GOSSIP, SOON};
 
 const CONTROL: ChannelId = ChannelId(0x73);
-const MOMENT: Duration = Duration::from_secs(1);
-
-/// The origin, who hears it, and the forger.
-const ORIGIN: u32 = 0;
-const HEARER: u32 = 1;
-const FORGER: u32 = 2;
 
 // Where the fields of a signed body lie.
 const ALIAS: std::ops::Range<usize> = 1..3;
@@ -32,72 +23,31 @@ const PRIORITY: usize = 12;
 const LEFT_MS: std::ops::Range<usize> = 13..17;
 const SIGNATURE: std::ops::Range<usize> = 17..81;
 
-/// What a forger has heard and shall say to all, shared with the test.
-#[derive(Default)]
-struct Script {
-    bodies: Vec<Vec<u8>>,
-    origins: Vec<Vec<u8>>,
-    to_say: Vec<Vec<u8>>,
-}
-
-/// A node that says what the test wants.
-struct Forger(Rc<RefCell<Script>>);
-
-impl Reactor for Forger {
-    type Peer = ();
-    type Note = ();
-    type Timer = ();
-
-    fn channels(&self) -> Vec<ChannelDescriptor> {
-        let FeedsConfig {
-            control, bodies, ..
-        } = FeedsConfig::new(CONTROL, GOSSIP);
-        vec![control, bodies]
-    }
-
-    fn start(&mut self, cx: &mut Context<'_, Self>) {
-        cx.set_timer(MOMENT / 10, ());
-    }
-
-    fn receive(
-        &mut self,
-        _cx: &mut Context<'_, Self>,
-        envelope: Envelope<'_>,
-        (): &mut (),
-    ) -> Result<(), ReactorError> {
-        let mut script = self.0.borrow_mut();
-        match envelope.message[0] {
-            1 => script.bodies.push(envelope.message.to_vec()),
-            5 => script.origins.push(envelope.message[3..].to_vec()),
-            _ => (),
-        }
-        Ok(())
-    }
-
-    fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, (): ()) {
-        for message in self.0.borrow_mut().to_say.drain(..) {
-            cx.try_broadcast(GOSSIP, Bytes::from(message));
-        }
-        cx.set_timer(MOMENT / 10, ());
-    }
-}
+/// What a body and the name of its origin begin with.
+const BODY: u8 = 1;
+const NAME: u8 = 5;
 
 /// Two honest nodes and a forger.
 fn world(signed: bool) -> (World, Rc<RefCell<Script>>) {
-    let script = Rc::new(RefCell::new(Script::default()));
-    let of_forger = Rc::clone(&script);
-    let make = move |node, _| -> Box<dyn Instance> {
-        match node {
-            FORGER => erase(Forger(Rc::clone(&of_forger))),
-            _ => {
-                let mut config = FeedsConfig::new(CONTROL, GOSSIP);
-                config.signed = signed;
-                erase(Feeds::new(config))
-            }
-        }
-    };
-    let world = Scenario::new(3).nodes(3).reactor("feeds", make).build();
-    (world, script)
+    let config = FeedsConfig::new(CONTROL, GOSSIP);
+    let channels = [config.control.clone(), config.bodies.clone()];
+    forger::world(channels, GOSSIP, move || {
+        Feeds::new(FeedsConfig {
+            signed,
+            ..config.clone()
+        })
+    })
+}
+
+/// The messages of this kind that the forger has heard.
+fn heard(script: &Script, kind: u8) -> Vec<Vec<u8>> {
+    let messages = script.heard.iter().map(|(_, message)| message.to_vec());
+    messages.filter(|message| message[0] == kind).collect()
+}
+
+/// The origin that the forger has heard the name of first.
+fn named(script: &Script) -> Vec<u8> {
+    heard(script, NAME).first().expect("it was named")[3..].to_vec()
 }
 
 /// The forger hears a message of the origin, and says to the hearer, who has heard nothing, what it makes of the
@@ -111,13 +61,12 @@ fn play(signed: bool, key: Option<[u8; 32]>, forge: impl Fn(&mut Vec<u8>)) -> (W
     connect(&mut world, &[(FORGER, HEARER)]);
     {
         let mut script = script.borrow_mut();
-        let mut body = script.bodies.first().expect("it was heard").clone();
-        let origin = script.origins.first().expect("it was named").clone();
-        let mut alias = vec![5];
+        let mut body = heard(&script, BODY).remove(0);
+        let mut alias = vec![NAME];
         alias.extend(&body[ALIAS]);
-        alias.extend(key.map_or(origin, Vec::from));
+        alias.extend(key.map_or_else(|| named(&script), Vec::from));
         forge(&mut body);
-        script.to_say.extend([alias, body]);
+        script.to_say.extend([alias.into(), body.into()]);
     }
     world.run_for(MOMENT);
     let heard = world.received(HEARER).len();
@@ -210,13 +159,13 @@ fn an_old_message_that_is_said_again_after_its_origin_has_restarted_is_not_deliv
     );
     {
         let mut script = script.borrow_mut();
-        let mut alias = vec![5];
-        alias.extend(&script.bodies[0][ALIAS]);
-        alias.extend(script.origins[0].clone());
-        let bodies = script.bodies.clone();
+        let bodies = heard(&script, BODY);
         assert!(bodies.len() >= 2);
-        script.to_say.push(alias);
-        script.to_say.extend(bodies);
+        let mut alias = vec![NAME];
+        alias.extend(&bodies[0][ALIAS]);
+        alias.extend(named(&script));
+        script.to_say.push(alias.into());
+        script.to_say.extend(bodies.into_iter().map(Bytes::from));
     }
     world.run_for(MOMENT);
     publish(&mut world, ORIGIN, 0, "four");

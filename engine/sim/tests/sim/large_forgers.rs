@@ -3,96 +3,42 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeKey};
 use ringwire_core::gossip::{Large, LargeConfig};
-use ringwire_core::reactor::{
-    ChannelDescriptor, Context, Envelope, Instance, Reactor, ReactorError, erase,
-};
 use ringwire_gossip::coded::{Layout, Manifest, ManifestScope, Offer};
 use ringwire_gossip::exchange::Control;
-use ringwire_sim::{Scenario, World};
+use ringwire_sim::World;
 
+use crate::forger::{self, FORGER, HEARER, MOMENT, ORIGIN, Script};
 use crate::gossip::{connect, counter};
 use crate::support::SOON;
 
 const CONTROL: ChannelId = ChannelId(0x73);
 const SHARDS: ChannelId = ChannelId(0x74);
-const MOMENT: Duration = Duration::from_secs(1);
 const PAYLOAD: usize = 200 * 1024;
 const SHARD: usize = 16 * 1024;
 
-/// The origin, who hears it, and the forger.
-const ORIGIN: u32 = 0;
-const HEARER: u32 = 1;
-const FORGER: u32 = 2;
-
-/// What a forger has heard and shall say to all, shared with the test.
-#[derive(Default)]
-struct Script {
-    offers: Vec<Offer>,
-    to_say: Vec<Control>,
-}
-
-/// A node that says what the test wants.
-struct Forger(Rc<RefCell<Script>>);
-
-impl Reactor for Forger {
-    type Peer = ();
-    type Note = ();
-    type Timer = ();
-
-    fn channels(&self) -> Vec<ChannelDescriptor> {
-        let LargeConfig {
-            control, shards, ..
-        } = LargeConfig::new(CONTROL, SHARDS);
-        vec![control, shards]
-    }
-
-    fn start(&mut self, cx: &mut Context<'_, Self>) {
-        cx.set_timer(MOMENT / 10, ());
-    }
-
-    fn receive(
-        &mut self,
-        _cx: &mut Context<'_, Self>,
-        envelope: Envelope<'_>,
-        (): &mut (),
-    ) -> Result<(), ReactorError> {
-        if envelope.channel == CONTROL
-            && let Ok(Control::Offer(offer)) = Control::decode(&envelope.message)
-        {
-            self.0.borrow_mut().offers.push(offer);
-        }
-        Ok(())
-    }
-
-    fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, (): ()) {
-        for message in self.0.borrow_mut().to_say.drain(..) {
-            let encoded: Bytes = message.encode();
-            cx.try_broadcast(CONTROL, encoded);
-        }
-        cx.set_timer(MOMENT / 10, ());
-    }
-}
-
 /// Two honest nodes and a forger.
 fn world(signed: bool) -> (World, Rc<RefCell<Script>>) {
-    let script = Rc::new(RefCell::new(Script::default()));
-    let of_forger = Rc::clone(&script);
-    let make = move |node, _| -> Box<dyn Instance> {
-        match node {
-            FORGER => erase(Forger(Rc::clone(&of_forger))),
-            _ => erase(Large::new(LargeConfig {
-                signed,
-                ..LargeConfig::new(CONTROL, SHARDS)
-            })),
-        }
-    };
-    let world = Scenario::new(3).nodes(3).reactor("large", make).build();
-    (world, script)
+    let config = LargeConfig::new(CONTROL, SHARDS);
+    let channels = [config.control.clone(), config.shards.clone()];
+    forger::world(channels, CONTROL, move || {
+        Large::new(LargeConfig {
+            signed,
+            ..config.clone()
+        })
+    })
+}
+
+/// The offer that the forger has heard first.
+fn offered(script: &Script) -> Offer {
+    let said = script.heard.iter().filter(|(on, _)| *on == CONTROL);
+    let mut offers = said.filter_map(|(_, message)| match Control::decode(message) {
+        Ok(Control::Offer(offer)) => Some(offer),
+        _ => None,
+    });
+    offers.next().expect("it was heard")
 }
 
 /// The forger hears an offer of the origin, and says to the hearer, who has heard nothing, what it makes of it. Then
@@ -105,8 +51,8 @@ fn play(signed: bool, forge: impl Fn(Offer) -> Offer) -> (World, bool) {
     connect(&mut world, &[(FORGER, HEARER)]);
     {
         let mut script = script.borrow_mut();
-        let offer = *script.offers.first().expect("it was heard");
-        script.to_say.push(Control::Offer(forge(offer)));
+        let offer = offered(&script);
+        script.to_say.push(Control::Offer(forge(offer)).encode());
     }
     world.run_for(MOMENT);
     let kept = world.are_connected(FORGER, HEARER);

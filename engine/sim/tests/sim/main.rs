@@ -18,6 +18,7 @@ mod feeds;
 mod feeds_forgers;
 mod feeds_numbers;
 mod feeds_order;
+mod forger;
 mod goodbye;
 mod gossip;
 mod gossip_attacks;
