@@ -225,16 +225,18 @@ where
     }
 
     fn schedule_churn(&mut self) {
-        let a_minute = f64::from(self.scenario.nodes) * self.scenario.churn;
-        let wait = Duration::from_secs_f64((60.0 / a_minute).min(PAUSE_MAX));
-        self.network.schedule(self.network.now() + wait, CHURN);
+        self.schedule_one_of(f64::from(self.scenario.nodes) * self.scenario.churn, CHURN);
     }
 
     fn schedule_break(&mut self) {
         let links: usize = self.links.iter().map(Vec::len).sum();
-        let a_minute = (links / 2) as f64 * self.scenario.breaks;
+        self.schedule_one_of((links / 2) as f64 * self.scenario.breaks, BREAK);
+    }
+
+    /// The next of so many in a minute.
+    fn schedule_one_of(&mut self, a_minute: f64, plan: u32) {
         let wait = Duration::from_secs_f64((60.0 / a_minute).min(PAUSE_MAX));
-        self.network.schedule(self.network.now() + wait, BREAK);
+        self.network.schedule(self.network.now() + wait, plan);
     }
 
     /// A link is gone, with all that was under way on it.
