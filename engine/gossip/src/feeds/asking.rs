@@ -25,6 +25,10 @@ pub(super) const GRACE_DIGEST: Duration = Duration::from_millis(200);
 /// A feed that is busy with other messages is waited for until then.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// Whoever is waited for may bring so large a part of what a neighbour remembers meanwhile, and no more: who else has
+/// the message has not forgotten it by then.
+pub(super) const PATIENCE_SHARE: usize = 4;
+
 /// A link that sends bytes, but not the answer, is waited for at most so many times its answer time, within
 /// these bounds: else drops would buy it any time.
 const ANSWER_TIMES_MAX: u32 = 4;
@@ -59,13 +63,23 @@ const ASK: Due = Due::Ask {
     is_at_work: false,
 };
 
-/// What is to be done about a message of the origin.
-pub(super) fn due(now: Duration, open: &Open, state: &OriginState, links: &Links) -> Due {
+/// What is to be done about a message of the origin. Whoever is to send it and brings so many bytes first has no more
+/// time.
+pub(super) fn due(
+    now: Duration,
+    open: &Open,
+    state: &OriginState,
+    links: &Links,
+    patience_bytes: u64,
+) -> Due {
     match open.stage() {
         Stage::Held => Due::Close,
         // The verdict says what is next.
         Stage::Checking => Due::Wait(now + GIVE_UP),
-        Stage::Waiting => due_from_feed(now, open, links.feed_of(state), state.lateness()),
+        Stage::Waiting => {
+            let feed = links.feed_of(state);
+            due_from_feed(now, open, feed, state.lateness(), patience_bytes)
+        }
         Stage::Asked {
             slot,
             at,
@@ -74,7 +88,7 @@ pub(super) fn due(now: Duration, open: &Open, state: &OriginState, links: &Links
             let Some(link) = links.get(slot) else {
                 return ASK;
             };
-            let is_busy = link.received_bytes() > received_bytes;
+            let is_busy = is_busy(link, received_bytes, patience_bytes);
             let time = link.answer_time();
             let patience = (time * ANSWER_TIMES_MAX).clamp(DRIP_MIN, DRIP_MAX);
             if is_busy && now < at + patience {
@@ -89,9 +103,21 @@ pub(super) fn due(now: Duration, open: &Open, state: &OriginState, links: &Links
     }
 }
 
-fn due_from_feed(now: Duration, open: &Open, feed: Option<&Link>, lateness: Smoothed) -> Due {
-    let is_busy =
-        feed.is_some_and(|feed| feed.received_bytes() > open.feed_bytes() && !feed.is_suspect());
+/// Whether the link has brought something since so many bytes, and not too much.
+fn is_busy(link: &Link, since: u64, patience_bytes: u64) -> bool {
+    let brought = link.received_bytes().saturating_sub(since);
+    brought > 0 && brought < patience_bytes
+}
+
+fn due_from_feed(
+    now: Duration,
+    open: &Open,
+    feed: Option<&Link>,
+    lateness: Smoothed,
+    patience_bytes: u64,
+) -> Due {
+    let is_busy = feed
+        .is_some_and(|feed| is_busy(feed, open.feed_bytes(), patience_bytes) && !feed.is_suspect());
     if is_busy && now < open.first_at() + PATIENCE {
         Due::Wait(now + lateness.bound().clamp(GRACE_MIN, GRACE_MAX))
     } else {

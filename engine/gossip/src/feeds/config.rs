@@ -69,6 +69,8 @@ pub struct Counters {
     pub unanswered: u64,
     /// Messages that a feed never sent.
     pub missed: u64,
+    /// Messages that neighbours announced and nobody sent: their time was over, or all had forgotten them.
+    pub lost: u64,
     /// Messages that a digest named first.
     pub found_by_digest: u64,
     /// Announcements that were not heard, because the neighbour had announced too much.

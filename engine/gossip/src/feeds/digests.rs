@@ -8,6 +8,14 @@ use super::slot::{Slot, Slots};
 const DIGEST_EVERY: Duration = Duration::from_secs(1);
 const DIGEST_LINKS: usize = 2;
 
+/// Digests also go out, to all links, whenever so large a part of what a node remembers has come, and at least so many
+/// bytes: a neighbour that lacks something learns of it before it is forgotten, however fast messages come.
+const SHARE: usize = 16;
+const SHARE_BYTES_MIN: usize = 64 * 1024;
+
+/// So long after such digests a neighbour may still wait to hear of a message that this node had to ask for.
+const WAITED_FOR: Duration = Duration::from_secs(1);
+
 /// How old the last message of an origin is of which digests tell, and how many links there are for that.
 const AGE: Duration = Duration::from_secs(4);
 const FEW_LINKS: usize = 16;
@@ -29,6 +37,9 @@ pub(super) struct DigestRounds {
     at: Duration,
     /// Who has had its turn since all had.
     done: Slots,
+    /// Bytes that came since digests went to all links, and when the last two times of that were, the older one first.
+    bytes: usize,
+    to_all_at: [Duration; 2],
     /// Chance (SplitMix64).
     chance: u64,
 }
@@ -39,6 +50,8 @@ impl DigestRounds {
         DigestRounds {
             at: DIGEST_EVERY,
             done: Slots::NONE,
+            bytes: 0,
+            to_all_at: [Duration::ZERO; 2],
             chance: seed,
         }
     }
@@ -55,6 +68,28 @@ impl DigestRounds {
             self.at = now + DIGEST_EVERY;
         }
         begins
+    }
+
+    /// A message of so many bytes came, asked for or not, and so many bytes are remembered at most. Returns, when all links
+    /// are to get a digest, since when that names messages: each is named twice, so one that was under way the first time
+    /// is told again.
+    pub(super) fn note_message(
+        &mut self,
+        now: Duration,
+        bytes: usize,
+        was_asked: bool,
+        keep_bytes_max: usize,
+    ) -> Option<Duration> {
+        self.bytes += bytes;
+        let [since, last] = self.to_all_at;
+        if self.bytes < SHARE_BYTES_MIN.max(keep_bytes_max / SHARE) {
+            // Whoever waits for this one publishes nothing that would bring on the next digest.
+            let is_waited_for = was_asked && last > Duration::ZERO && now < last + WAITED_FOR;
+            return is_waited_for.then_some(now);
+        }
+        self.bytes = 0;
+        self.to_all_at = [last, now];
+        Some(since)
     }
 
     /// The links whose turn it is, of these.
@@ -111,6 +146,36 @@ mod tests {
             all[..3].iter().all(|slot| three.contains(slot)),
             "{three:?}"
         );
+    }
+
+    #[test]
+    fn all_links_get_one_when_much_has_come_which_names_each_message_twice() {
+        let mut rounds = DigestRounds::new(7);
+        let keep = SHARE * 100_000;
+        let seconds = Duration::from_secs;
+        let mut note = |at, bytes| rounds.note_message(seconds(at), bytes, false, keep);
+        assert_eq!((note(1, 99_999), note(2, 1)), (None, Some(seconds(0))));
+        assert_eq!((note(3, 99_999), note(4, 1)), (None, Some(seconds(0))));
+        assert_eq!((note(5, 99_999), note(6, 1)), (None, Some(seconds(2))));
+        let mut rounds = DigestRounds::new(7);
+        let mut note = |bytes| rounds.note_message(DIGEST_EVERY, bytes, false, 0);
+        assert_eq!(
+            (note(SHARE_BYTES_MIN - 1), note(1)),
+            (None, Some(seconds(0)))
+        );
+    }
+
+    #[test]
+    fn what_was_asked_for_is_told_to_all_while_messages_come_fast() {
+        let mut rounds = DigestRounds::new(7);
+        let seconds = Duration::from_secs;
+        assert_eq!(rounds.note_message(seconds(1), 1, true, 0), None);
+        rounds.note_message(seconds(2), SHARE_BYTES_MIN, false, 0);
+        let until = seconds(2) + WAITED_FOR;
+        let last = until - Duration::from_nanos(1);
+        assert_eq!(rounds.note_message(last, 1, true, 0), Some(last));
+        assert_eq!(rounds.note_message(last, 1, false, 0), None);
+        assert_eq!(rounds.note_message(until, 1, true, 0), None);
     }
 
     #[test]

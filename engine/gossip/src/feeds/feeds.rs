@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::asking::{self, ASK_AGAIN, Due, GIVE_UP, GRACE_DIGEST};
 use super::config::{Counters, FeedsConfig};
 use super::digests::{self, DigestRounds};
-use super::held::{HeldMessages, Key};
+use super::held::{HeldMessages, Key, Scope};
 use super::link::Link;
 use super::members::{MemberId, Members, MembersTag};
 use super::message::{
@@ -172,7 +172,9 @@ impl Feeds {
         let key = (OriginIndex::OWN, seq);
         self.routes.handle_accepted(now, OriginIndex::OWN, seq);
         self.reaches.insert(now, seq);
-        self.held.insert(now, key, left_ms, bytes.clone());
+        self.held
+            .insert(now, key, left_ms, Slots::NONE, bytes.clone());
+        self.note_held(now, bytes.len(), false);
         // Who has said nothing of this node's messages yet gets them: the first hop is never the one that
         // waits for a request.
         let state = self.routes.origin(OriginIndex::OWN);
@@ -183,9 +185,26 @@ impl Feeds {
             false => state.wanted(slot).unwrap_or(Part::Feed),
         };
         let slots = self.routes.links().slots();
-        let to = slots.iter().map(|slot| (slot, part(slot))).collect();
+        let mut to: Vec<(Slot, Part)> = slots.iter().map(|slot| (slot, part(slot))).collect();
+        self.feed_one_at_least(&mut to);
         self.pass_on(to, key, body_lane(message.urgent), &bytes);
         Ok(seq)
+    }
+
+    /// Where no neighbour wants a message of this node sent, one gets it all the same: in a burst they may come to feed each
+    /// other in a circle, and then all would wait for what none has.
+    fn feed_one_at_least(&self, to: &mut [(Slot, Part)]) {
+        if to.iter().any(|(_, part)| *part == Part::Feed) {
+            return;
+        }
+        let links = self.routes.links();
+        let cost = |(slot, part): &&mut (Slot, Part)| {
+            let is_quiet = *part == Part::Quiet;
+            (is_quiet, links.is_behind(*slot), links.one_way(Some(*slot)))
+        };
+        if let Some((_, part)) = to.iter_mut().min_by_key(cost) {
+            *part = Part::Feed;
+        }
     }
 
     /// The number that the next message of this node gets.
@@ -254,6 +273,14 @@ impl Feeds {
     /// What to do next, in this order. `None` when all is done.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.routes.poll_output()
+    }
+
+    /// Whether this node may publish. Not while half of what it remembers came after a message that a neighbour may still
+    /// lack: what is published faster than neighbours take it is forgotten before they ask for it. Nobody is waited for
+    /// longer than a second.
+    pub fn may_publish(&mut self, now: Duration) -> bool {
+        let links = self.routes.links().slots();
+        self.held.unconfirmed_bytes(now, links) <= self.config.keep_bytes_max as u64 / 2
     }
 
     /// How long a message that is sent now waits until it leaves, as far as the owner can tell.
@@ -390,7 +417,7 @@ impl Feeds {
         if origin == OriginIndex::OWN {
             // It is ours, of a former life perhaps, or somebody says so. We know what we have published.
             self.counters.duplicates += amount.0 as u64;
-            self.reaches.note(body.seq, slot);
+            self.note_has(key, slot);
             self.routes.tell(origin, &[(slot, Part::Quiet)]);
             return Ok(());
         }
@@ -407,6 +434,7 @@ impl Feeds {
             self.counters.duplicates += amount.0 as u64;
             self.note_sent(slot, None);
             self.note_word(now, key, slot, body.alias, !was_asked);
+            self.held.note_had(key, slot);
             return Ok(());
         }
         if stage.is_none() {
@@ -569,7 +597,8 @@ impl Feeds {
             .expect("it was read with its bounds");
         // The application gets what is kept here anyway, so what was received is free again at once.
         delivery.payload = bytes.slice(bytes.len() - delivery.payload.len()..);
-        self.held.insert(now, key, left_ms, bytes.clone());
+        self.held.insert(now, key, left_ms, spoke, bytes.clone());
+        self.note_held(now, bytes.len(), asked_at.is_some());
         let state = self.routes.origin(origin);
         let members = self.members.served(delivery.members);
         let others = self.routes.links().slots().without(spoke).without(members);
@@ -696,13 +725,14 @@ impl Feeds {
         let (origin, seq) = key;
         if let Some(open) = self.open.get_mut(key) {
             let is_new = open.note(now, slot, alias, false);
+            self.held.note_had(key, slot);
             // Those who spoke before may all have been asked in vain: this one is not made to wait for them.
             if is_new && open.stage() == Stage::Waiting && open.due() > now + grace {
                 self.open.set_due(key, now + grace);
             }
         } else if origin == OriginIndex::OWN {
             // We know what we have published.
-            self.reaches.note(seq, slot);
+            self.note_has(key, slot);
             self.routes.tell(origin, &[(slot, Part::Quiet)]);
         } else if !self.routes.origin(origin).window().contains(seq) {
             if !self.routes.link_mut(slot).is_some_and(Link::try_promise) {
@@ -725,25 +755,34 @@ impl Feeds {
         slot: Slot,
         names: List<'_, Name>,
     ) -> Result<(), Refusal> {
+        let mut gone = Vec::new();
         for name in names.iter() {
             let origin = self.routes.our_origin(name.alias)?;
-            if let Some(bytes) = self.held.answer(now, (origin, name.seq), slot) {
+            let key = (origin, name.seq);
+            if let Some(bytes) = self.held.answer(now, key, slot) {
                 self.routes.name_origin(slot, Lane::Bodies, origin);
                 self.routes.send(slot, Lane::Bodies, bytes);
-            } else if self.held.is_over(now, (origin, name.seq)) {
+            } else if self.was_had(key) && !self.held.is_needed(now, key) {
                 // It was announced, so it is owed a word.
                 self.routes.name_origin(slot, Lane::Control, origin);
-                let over = encode_over(&[Name {
-                    alias: origin.alias(),
-                    seq: name.seq,
-                }]);
-                self.routes.send(slot, Lane::Control, over);
+                gone.push(name);
             }
+        }
+        if !gone.is_empty() {
+            self.routes.send(slot, Lane::Control, encode_over(&gone));
         }
         Ok(())
     }
 
-    /// A neighbour has announced messages and does not send them, because their time is over.
+    /// Whether the message was had, also if it is not remembered any more.
+    fn was_had(&self, (origin, seq): Key) -> bool {
+        match origin {
+            OriginIndex::OWN => seq < self.next_seq,
+            _ => self.routes.origin(origin).window().contains(seq),
+        }
+    }
+
+    /// A neighbour has announced messages and does not send them: their time is over, or it has forgotten them.
     fn handle_over(
         &mut self,
         now: Duration,
@@ -767,7 +806,7 @@ impl Feeds {
                 link.handle_excused();
             }
             if is_lost {
-                self.counters.expired += 1;
+                self.counters.lost += 1;
                 self.forget_message(key);
             } else {
                 self.ask(now, key);
@@ -810,12 +849,11 @@ impl Feeds {
                 continue;
             };
             for seq in entry.seqs() {
-                if origin == OriginIndex::OWN {
-                    self.reaches.note(seq, slot);
-                }
+                let key = (origin, seq);
                 let is_had = self.routes.origin(origin).window().contains(seq);
-                if !is_had && origin != OriginIndex::OWN {
-                    let key = (origin, seq);
+                if is_had || origin == OriginIndex::OWN {
+                    self.note_has(key, slot);
+                } else {
                     let is_new = self.handle_announced(now, slot, key, entry.alias, GRACE_DIGEST);
                     self.counters.found_by_digest += u64::from(is_new);
                 }
@@ -830,7 +868,9 @@ impl Feeds {
         let Some(open) = self.open.get_mut(key) else {
             return;
         };
-        match asking::due(now, open, self.routes.origin(origin), self.routes.links()) {
+        let patience_bytes = self.config.keep_bytes_max / asking::PATIENCE_SHARE;
+        let (state, links) = (self.routes.origin(origin), self.routes.links());
+        match asking::due(now, open, state, links, patience_bytes as u64) {
             Due::Close => self.close(now, key),
             Due::Wait(until) => self.open.set_due(key, until),
             Due::Ask { failed, is_at_work } => {
@@ -882,8 +922,8 @@ impl Feeds {
         };
         let Some((slot, alias)) = open.next_to_ask(is_trusted) else {
             if now >= open.first_at() + GIVE_UP {
-                self.end_promise(key);
-                self.open.remove(key);
+                self.counters.lost += 1;
+                self.forget_message(key);
             } else {
                 open.wait_again();
                 self.open.set_due(key, now + ASK_AGAIN);
@@ -942,6 +982,34 @@ impl Feeds {
         });
     }
 
+    /// The neighbour has a message that this node has had.
+    fn note_has(&mut self, key: Key, slot: Slot) {
+        let (origin, seq) = key;
+        if origin == OriginIndex::OWN {
+            self.reaches.note(seq, slot);
+        }
+        self.held.note_had(key, slot);
+    }
+
+    /// A message is remembered from now on.
+    fn note_held(&mut self, now: Duration, bytes: usize, was_asked: bool) {
+        let keep_bytes_max = self.config.keep_bytes_max;
+        let digests = &mut self.digests;
+        if let Some(since) = digests.note_message(now, bytes, was_asked, keep_bytes_max) {
+            self.send_digests_to_all(now, since);
+        }
+    }
+
+    /// Tells all neighbours which messages came since. Who is behind hears only of those that it has told this node of: it
+    /// learns how far this node is, and asks for nothing that waits for it.
+    fn send_digests_to_all(&mut self, now: Duration, since: Duration) {
+        for slot in self.routes.links().slots().iter() {
+            let is_behind = self.routes.links().is_behind(slot);
+            let had_by = is_behind.then_some(slot);
+            self.send_digest_of(now, slot, since, Scope { since, had_by });
+        }
+    }
+
     fn send_digests(&mut self, now: Duration) {
         let links = self.routes.links();
         let since = now.saturating_sub(digests::age(links.slots().len()));
@@ -956,10 +1024,14 @@ impl Feeds {
 
     /// Tells a neighbour which messages are remembered, of the origins of which one came since.
     fn send_digest(&mut self, now: Duration, slot: Slot, since: Duration) {
+        self.send_digest_of(now, slot, since, Scope::default());
+    }
+
+    fn send_digest_of(&mut self, now: Duration, slot: Slot, since: Duration, scope: Scope) {
         let mut entries = Vec::new();
         for origin in self.held.origins_since(since) {
             self.routes.name_origin(slot, Lane::Control, origin);
-            entries.extend(self.held.digest(now, origin));
+            entries.extend(self.held.digest(now, origin, scope));
         }
         for some in entries.chunks(DIGEST_ENTRIES_MAX) {
             self.routes.send(slot, Lane::Control, encode_digest(some));

@@ -219,17 +219,40 @@ fn what_a_node_publishes_goes_to_all_who_have_not_refused_it() {
 }
 
 #[test]
-fn a_stripe_of_large_payloads_moves_nothing_here() {
-    let (mut node, slots) = Node::with_links(1);
+fn one_neighbour_at_least_gets_what_a_node_publishes() {
+    let (mut node, slots) = Node::with_links(3);
     node.publish(None);
+    let refuse = |part| FeedMessage::Part(part, Which::One(alias(0)), 0);
+    for (slot, part) in slots.iter().zip([Part::Quiet, Part::Backup, Part::Backup]) {
+        node.say(*slot, refuse(part));
+    }
+    node.set_behind(slots[1], true);
+    node.take();
+    node.publish(None);
+    assert_eq!(node.sent_to(is_body), [slots[2]], "no body waits for it");
+    node.unlink(slots[2]);
+    node.publish(None);
+    assert_eq!(node.sent_to(is_body), [slots[1]]);
+    node.say(slots[1], refuse(Part::Quiet));
+    node.publish(None);
+    assert_eq!(node.sent_to(is_body), [slots[0]]);
+}
+
+#[test]
+fn a_stripe_of_large_payloads_moves_nothing_here() {
+    let (mut node, links) = Node::with_links(2);
+    let slots = &links[..1];
+    let feeds = FeedMessage::Part(Part::Feed, Which::One(alias(0)), 0);
+    node.publish(None);
+    node.say(links[1], feeds);
     let quiet = |stripe| FeedMessage::Part(Part::Quiet, Which::One(alias(0)), stripe);
     node.say(slots[0], quiet(1));
     node.take();
     node.publish(None);
-    assert_eq!(node.sent_to(is_body), slots);
+    assert_eq!(node.sent_to(is_body), links);
     node.say(slots[0], quiet(0));
     node.publish(None);
-    assert_eq!(node.sent_to(is_body), []);
+    assert_eq!(node.sent_to(is_body), links[1..]);
 }
 
 #[test]
@@ -436,6 +459,121 @@ fn who_announced_a_message_says_when_its_time_is_over_and_another_is_asked_at_on
         (node.feeds.open_len(), node.feeds.counters().unanswered),
         (0, 0)
     );
+}
+
+/// A node that remembers so many messages of [`Node::publish`].
+fn remembering(messages: usize, links: usize) -> (Node, Vec<Slot>) {
+    let message = body(0, 100, 0, b"payload");
+    let mut node = Node::new(FeedsConfig {
+        keep_bytes_max: messages * message.len(),
+        ..FeedsConfig::default()
+    });
+    let slots = (0..links).map(|_| node.link()).collect();
+    node.outputs.clear();
+    (node, slots)
+}
+
+#[test]
+fn who_asks_for_what_is_forgotten_is_told_so() {
+    let (mut node, slots) = remembering(2, 1);
+    let first = node.publish(None);
+    (0..2).for_each(|_| {
+        node.publish(None);
+    });
+    node.take();
+    let never = first + 3;
+    let names = [first, first + 1, never].map(|seq| name(0, seq));
+    node.hear(slots[0], &encode_want(&names));
+    let outputs = node.take();
+    let said: Vec<_> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Send { bytes, .. } => Some(FeedMessage::decode(bytes).unwrap()),
+            _ => None,
+        })
+        .collect();
+    let is_gone = |seq: u64| {
+        said.iter().any(|message| match message {
+            FeedMessage::Over(names) => names.iter().any(|name| name.seq == seq),
+            _ => false,
+        })
+    };
+    assert!(is_gone(first) && !is_gone(first + 1) && !is_gone(never));
+    assert_eq!(said.iter().filter(|message| is_body(message)).count(), 1);
+}
+
+#[test]
+fn a_message_that_all_have_forgotten_is_counted_as_lost_and_nobody_is_to_blame() {
+    let (mut node, slots) = Node::with_links(1);
+    node.name(slots[0], 1);
+    for seq in 0..100 {
+        node.announce(slots[0], 1, seq);
+        node.wait(SECOND / 10);
+        assert_eq!(node.asked(), slots);
+        node.hear(slots[0], &encode_over(&[name(1, seq)]));
+        assert_eq!(node.feeds.open_len(), 0);
+    }
+    let counters = node.feeds.counters();
+    assert_eq!((counters.lost, counters.closed), (100, 0));
+}
+
+#[test]
+fn a_feed_that_brings_a_quarter_of_what_is_remembered_is_waited_for_no_longer() {
+    let message = body(1, 5, 0, b"payload").len();
+    for (brings, asks) in [(3, false), (4, true)] {
+        let (mut node, slots) = remembering(16, 2);
+        node.name(slots[0], 1);
+        node.name(slots[1], 1);
+        (5..15).for_each(|seq| node.body(slots[0], 1, seq));
+        assert_eq!(node.feeds.feed_of(&[1; 32]), None, "nothing is learned yet");
+        node.wait(SECOND);
+        assert_eq!(node.feeds.feed_of(&[1; 32]), Some(slots[0]));
+        node.take();
+        node.announce(slots[1], 1, 20);
+        (21..21 + brings).for_each(|seq| node.body(slots[0], 1, seq));
+        assert_eq!(message, body(1, 21, 0, b"payload").len());
+        node.wait(100 * MS);
+        assert_eq!(!node.asked().is_empty(), asks, "{brings}");
+    }
+}
+
+#[test]
+fn a_node_publishes_no_more_than_neighbours_have_within_half_of_what_it_remembers() {
+    let (mut node, slots) = remembering(8, 2);
+    let first = node.publish(None);
+    let may_publish = |node: &mut Node| {
+        let now = node.now;
+        node.feeds.may_publish(now)
+    };
+    for _ in 0..4 {
+        assert!(may_publish(&mut node));
+        node.publish(None);
+    }
+    assert!(may_publish(&mut node), "four came since the first");
+    node.publish(None);
+    assert!(!may_publish(&mut node));
+    // One of two neighbours is not enough.
+    for (slot, may) in [(slots[0], false), (slots[1], true)] {
+        let entry = DigestEntry {
+            alias: alias(9),
+            last: first,
+            bits: 1,
+        };
+        node.say(slot, FeedMessage::Alias(alias(9), OWN));
+        node.hear(slot, &encode_digest(&[entry]));
+        assert_eq!(may_publish(&mut node), may);
+    }
+    node.publish(None);
+    assert!(
+        !may_publish(&mut node),
+        "the second is not known to be there"
+    );
+    node.unlink(slots[0]);
+    assert!(!may_publish(&mut node));
+    node.wait(SECOND - MS);
+    assert!(!may_publish(&mut node));
+    node.wait(MS);
+    assert!(may_publish(&mut node), "nobody is waited for longer");
 }
 
 #[test]

@@ -257,25 +257,30 @@ fn a_peer_without_the_channels_is_left_alone() {
     assert_eq!(counter(&world, 0, "feeds_sent"), 0);
 }
 
-#[test]
-fn a_publisher_that_is_faster_than_the_links_is_held_back_and_no_message_is_lost() {
-    let slow = LinkProfile::wan().at_speed(4_000_000);
-    let mut world = feeding(11, 4).link(slow).build();
-    connect(&mut world, &[(0, 1), (1, 2), (2, 3), (3, 0)]);
-    let (bytes, count) = (64 * 1024, 1024_u32);
+/// Node 0 publishes so many messages of 64 KiB, each as soon as it may.
+fn publish_as_there_is_room(world: &mut World, count: u32) {
     let mut number = 0;
     let mut turns = 0;
     while number < count {
         while number < count && world.switch(0, ShardId(0)).has_room_to_publish(GOSSIP) {
-            let mut message = vec![0; bytes];
+            let mut message = vec![0; 64 * 1024];
             message[..4].copy_from_slice(&number.to_le_bytes());
-            publish(&mut world, 0, 0, message);
+            publish(world, 0, 0, message);
             number += 1;
         }
         world.run_for(Duration::from_millis(10));
         turns += 1;
         assert!(turns < 20_000, "{number} were published");
     }
+}
+
+#[test]
+fn a_publisher_that_is_faster_than_the_links_is_held_back_and_no_message_is_lost() {
+    let slow = LinkProfile::wan().at_speed(4_000_000);
+    let mut world = feeding(11, 4).link(slow).build();
+    connect(&mut world, &[(0, 1), (1, 2), (2, 3), (3, 0)]);
+    let count = 1024;
+    publish_as_there_is_room(&mut world, count);
     world.run_for(SOON * 2);
     for node in 1..4 {
         assert_eq!(world.received(node).len(), count as usize, "node {node}");
@@ -283,5 +288,30 @@ fn a_publisher_that_is_faster_than_the_links_is_held_back_and_no_message_is_lost
             removals(&world, node).is_empty(),
             "who is behind is not to blame"
         );
+    }
+}
+
+#[test]
+fn messages_that_come_faster_than_they_are_remembered_reach_everybody() {
+    let make = |_, _| -> Box<dyn Instance> {
+        erase(Feeds::new(FeedsConfig {
+            kept_bytes_max: 2 * 1024 * 1024,
+            ..FeedsConfig::new(CONTROL, GOSSIP)
+        }))
+    };
+    for seed in 0..4 {
+        // As much as is remembered is through such a line in a sixteenth of a second.
+        let fast = LinkProfile::wan().at_speed(32_000_000);
+        let scenario = Scenario::new(seed).nodes(8).reactor("feeds", make);
+        let mut world = scenario.link(fast).ring().chords(3).build();
+        connect_all(&mut world, &ring_and_chords(8, 3));
+        let count = 256;
+        publish_as_there_is_room(&mut world, count);
+        world.run_for(SOON * 2);
+        assert_eq!(sum(&world, "feeds_lost"), 0);
+        for node in 1..8 {
+            let received = world.received(node).len();
+            assert_eq!(received, count as usize, "seed {seed}, node {node}");
+        }
     }
 }

@@ -42,7 +42,7 @@ pub struct FeedsConfig {
     /// Bytes of messages that wait for such answers at most. What comes beyond is not kept, and asked for later.
     pub unchecked_bytes_max: usize,
     /// Bytes of messages that may wait for all peers of one shard of the engine before those who bring more
-    /// are held back; 8 MiB for one peer hold them back too, and 1 MiB this node's own publishers. A message that
+    /// are held back; 4 MiB for one peer hold them back too, and 1 MiB this node's own publishers. A message that
     /// waits for several peers is kept once and counts for each.
     pub waiting_bytes_max: usize,
 }

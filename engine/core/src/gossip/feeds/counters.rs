@@ -63,6 +63,7 @@ impl Counters {
             ("feeds_asked", protocol.asked),
             ("feeds_unanswered", protocol.unanswered),
             ("feeds_missed", protocol.missed),
+            ("feeds_lost", protocol.lost),
             ("feeds_found_by_digest", protocol.found_by_digest),
             ("feeds_origins_refused", protocol.origins_refused),
             ("feeds_promises_refused", protocol.promises_refused),

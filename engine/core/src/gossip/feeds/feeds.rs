@@ -83,6 +83,8 @@ pub enum FeedsNote {
     Publish(Outgoing),
     /// Too much waits for peers of the sending shard, or does not any more.
     Crowded(bool),
+    /// Whether the conversation, which the sending shard has, lets this node publish.
+    MayPublish(bool),
 }
 
 /// Messages of this node that go together.
@@ -140,6 +142,8 @@ pub struct Feeds {
     timer: Option<(Duration, TimerKey)>,
     /// Shards where too much waits for peers: meanwhile those who bring messages are held back.
     crowded: BTreeSet<ShardId>,
+    /// Whether the conversation lets this node publish.
+    may_publish: bool,
     /// What was published here and has not gone yet.
     unpublished: Unpublished,
     /// Whether [`FeedsTimer::Publish`] is to come.
@@ -165,6 +169,7 @@ impl Feeds {
             outboxes: Outboxes::default(),
             timer: None,
             crowded: BTreeSet::new(),
+            may_publish: true,
             unpublished: Unpublished::new(1),
             is_publishing: false,
             counters: Counters::default(),
@@ -377,7 +382,16 @@ impl Feeds {
                 _ => (),
             }
         }
+        self.tell_publishers(cx);
         self.plan(cx);
+    }
+
+    /// Tells all shards whether the conversation lets this node publish, when that has changed.
+    fn tell_publishers(&mut self, cx: &mut Context<'_, Self>) {
+        let may_publish = self.conversation.may_publish(now(cx));
+        if std::mem::replace(&mut self.may_publish, may_publish) != may_publish {
+            self.tell_other_shards(cx, || FeedsNote::MayPublish(may_publish));
+        }
     }
 
     /// Says whether a message, or which messages of a bundle, are good: first whether they are the origin's.
@@ -664,10 +678,14 @@ impl Feeds {
     fn tell_crowded(&mut self, cx: &mut Context<'_, Self>, is_crowded: bool) {
         let here = cx.shard();
         self.set_crowded(cx, here, is_crowded);
-        for shard in (0..cx.shard_count()).map(ShardId) {
-            if shard != here {
-                cx.send_note(shard, FeedsNote::Crowded(is_crowded));
-            }
+        self.tell_other_shards(cx, || FeedsNote::Crowded(is_crowded));
+    }
+
+    fn tell_other_shards(&self, cx: &mut Context<'_, Self>, note: impl Fn() -> FeedsNote) {
+        let here = cx.shard();
+        let all = (0..cx.shard_count()).map(ShardId);
+        for shard in all.filter(|shard| *shard != here) {
+            cx.send_note(shard, note());
         }
     }
 
@@ -792,7 +810,7 @@ impl Reactor for Feeds {
 
     fn has_room(&self, _channel: ChannelId) -> bool {
         let max = self.config.waiting_bytes_max / 2;
-        let is_moving = self.crowded.is_empty() && self.outboxes.bytes() < max;
+        let is_moving = self.may_publish && self.crowded.is_empty() && self.outboxes.bytes() < max;
         is_moving && !self.outboxes.is_any_late() && self.unpublished.has_room()
     }
 
@@ -827,6 +845,7 @@ impl Reactor for Feeds {
             FeedsNote::Stop(peer, reason) => cx.stop_peer(peer, ReactorError::new(reason)),
             FeedsNote::Publish(outgoing) => self.begin(cx, outgoing),
             FeedsNote::Crowded(is_crowded) => self.set_crowded(cx, from, is_crowded),
+            FeedsNote::MayPublish(may_publish) => self.may_publish = may_publish,
         }
     }
 
@@ -841,6 +860,7 @@ impl Reactor for Feeds {
             | FeedsNote::Remove(_)
             | FeedsNote::Behind(..)
             | FeedsNote::Crowded(_)
+            | FeedsNote::MayPublish(_)
             | FeedsNote::Stop(..) => 0,
         }
     }

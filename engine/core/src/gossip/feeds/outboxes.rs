@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use crate::gossip::outbox::Outbox;
 use crate::peer::PeerKey;
 
-/// Bytes that wait for one peer when those who bring more are held back: half of what makes bodies be left out. What is
-/// less waits for that peer alone.
-const FULL: usize = 8 * 1024 * 1024;
+/// Bytes that wait for one peer when those who bring more are held back: a quarter of what makes bodies be left out. What is
+/// less waits for that peer alone. The shorter the queue, the sooner a body comes after its announcement, and the less is
+/// asked for twice.
+const FULL: usize = 4 * 1024 * 1024;
 
 /// And bytes beyond which they are still held back.
 const BUSY: usize = FULL / 2;
