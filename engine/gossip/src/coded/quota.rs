@@ -30,14 +30,14 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 512 MiB for all, half of it and 16 payloads for one account, 256 payloads, given up in the
+    /// 512 MiB for all, half of it and 128 payloads for one account, 256 payloads, given up in the
     /// tenth idle sweep.
     fn default() -> Self {
         Limits {
             bytes_max: 512 * 1024 * 1024,
             account_bytes_max: 256 * 1024 * 1024,
             payloads_max: 256,
-            account_payloads_max: 16,
+            account_payloads_max: 128,
             idle_sweeps_max: 10,
         }
     }

@@ -541,3 +541,19 @@ fn an_exchange_comes_to_rest() {
     net.run_for(60);
     assert!(net.nodes.iter().all(Exchange::is_idle));
 }
+
+#[test]
+fn payloads_that_are_published_all_at_once_are_taken_when_they_are_first_offered() {
+    let mut net = Net::ring(8, 4);
+    let count = 64;
+    for seq in 1..=count {
+        net.publish_number(0, 9 * SMALL, seq);
+    }
+    net.settle();
+    // Well before the next offer.
+    net.run_for(10);
+    for node in 1..8 {
+        assert_eq!(net.nodes[node].figures().refused, 0, "node {node}");
+        assert_eq!(net.delivered[&node].len() as u64, count, "node {node}");
+    }
+}
