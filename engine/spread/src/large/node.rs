@@ -1,17 +1,16 @@
-//! [`LargeNode`]: Ringwire's own gossip of large payloads, the same code that the engine runs, in the harness.
-//!
-//! Payloads are real bytes: they are encoded, checked and decoded at each node, so a run takes as long as
-//! that does.
+//! [`LargeNode`]: a node that gossips large payloads as Ringwire does.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_gossip::coded::{Account, Encoder, ManifestId, OriginTag, Shard, shard_bytes_of};
+use ringwire_gossip::coded::{Account, Encoder, Manifest, ManifestId, OriginTag, shard_bytes_of};
 use ringwire_gossip::exchange::{
     Control, Exchange, ExchangeLimits, Figures, Identity, Output, TICK,
 };
 
-use crate::machine::{Context, LinkId, Machine, Message, NodeIndex, Payload, Priority, Size};
+use super::message::LargeMessage;
+use super::signature::{is_signed, sign};
+use crate::machine::{Context, LinkId, Machine, NodeIndex, Payload};
 
 /// Whole payloads and their repair shards that all nodes of a run keep for those who ask: of a thousand each keeps
 /// two of 1 MiB.
@@ -26,37 +25,6 @@ const AHEAD_OF_LINE: Duration = Duration::from_millis(2);
 
 /// Payloads whose numbers are remembered, for the account of who was sent what.
 const NUMBERS_MAX: usize = 64;
-
-/// A message of the protocol.
-#[derive(Clone, Debug)]
-pub enum LargeMessage {
-    /// About shards.
-    Control(Control),
-    /// A shard, and the number of the payload that it is of.
-    Shard(Shard, u32),
-}
-
-impl Message for LargeMessage {
-    fn size(&self) -> Size {
-        match self {
-            LargeMessage::Control(message) => Size::control(message.encode().len() as u32),
-            LargeMessage::Shard(shard, id) => {
-                let (data, wire) = (shard.data().len(), shard.wire().len());
-                Size {
-                    payload: Some((*id, data as u32)),
-                    control_bytes: (wire - data) as u32,
-                }
-            }
-        }
-    }
-
-    fn priority(&self) -> Priority {
-        match self {
-            LargeMessage::Control(_) => Priority::High,
-            LargeMessage::Shard(..) => Priority::Low,
-        }
-    }
-}
 
 /// A node that gossips large payloads as Ringwire does.
 #[derive(Debug)]
@@ -104,7 +72,10 @@ impl LargeNode {
                 Output::Control { to, message } => {
                     context.send(to, LargeMessage::Control(message));
                 }
-                Output::Deliver { manifest, .. } => context.deliver(manifest.seq() as u32),
+                Output::Deliver { manifest, .. } => {
+                    let number = payload_number(&manifest);
+                    context.deliver(number.expect("only the run publishes"));
+                }
                 Output::Blame { fault, .. } => unreachable!("all nodes are honest: {fault}"),
             }
         }
@@ -133,7 +104,19 @@ impl LargeNode {
         }
     }
 
-    fn note_number(&mut self, id: ManifestId, number: u32) {
+    /// Whether a message may be heard: an offer of which something may come is looked at once, as in the engine.
+    fn is_proven(&self, message: &Control) -> bool {
+        match message {
+            Control::Offer(offer) => !self.exchange.is_new(offer) || is_signed(offer),
+            _ => true,
+        }
+    }
+
+    fn note_number(&mut self, manifest: &Manifest) {
+        let Some(number) = payload_number(manifest) else {
+            return;
+        };
+        let id = manifest.id();
         if self.numbers.iter().any(|(known, _)| *known == id) {
             return;
         }
@@ -143,9 +126,9 @@ impl LargeNode {
         self.numbers.push((id, number));
     }
 
-    fn number_of(&self, id: ManifestId) -> u32 {
-        let known = self.numbers.iter().find(|(known, _)| *known == id);
-        known.expect("what is sent was offered before").1
+    fn number_of(&self, id: ManifestId) -> Option<u32> {
+        let known = self.numbers.iter().find(|(known, _)| *known == id)?;
+        Some(known.1)
     }
 }
 
@@ -182,8 +165,11 @@ impl Machine for LargeNode {
         self.exchange.advance(context.now());
         match message {
             LargeMessage::Control(message) => {
+                if !self.is_proven(&message) {
+                    return context.close(link);
+                }
                 if let Control::Offer(offer) = &message {
-                    self.note_number(offer.manifest.id(), offer.manifest.seq() as u32);
+                    self.note_number(&offer.manifest);
                 }
                 self.exchange.handle_control(link, message);
             }
@@ -200,8 +186,9 @@ impl Machine for LargeNode {
         let shard_bytes = shard_bytes_of(bytes.len());
         let encoder = Encoder::new(self.own, seq, bytes, shard_bytes);
         let encoder = encoder.expect("the payload is large");
-        self.note_number(encoder.id(), payload.id);
-        self.exchange.publish(encoder, None);
+        self.note_number(encoder.manifest());
+        let signature = sign(encoder.manifest());
+        self.exchange.publish(encoder, Some(signature));
         self.drain(context);
     }
 
@@ -227,6 +214,11 @@ fn account(node: NodeIndex) -> Account {
     let mut account = [0; 32];
     account[..4].copy_from_slice(&node.0.to_le_bytes());
     account
+}
+
+/// What the run calls a payload, which its origin gives it as its number. What the run has not published has a higher one.
+fn payload_number(manifest: &Manifest) -> Option<u32> {
+    u32::try_from(manifest.seq()).ok()
 }
 
 /// Bytes that differ from payload to payload and from shard to shard.
