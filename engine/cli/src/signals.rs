@@ -40,21 +40,44 @@ use crate::stderr;
 const SAME_WISH_WITHIN: Duration = Duration::from_millis(500);
 
 /// Signals that ask for the end.
-const ENDING: [c_int; 5] = [SIGTERM, SIGINT, SIGQUIT, SIGXCPU, libc::SIGPWR];
+const ENDING: [c_int; 4] = [SIGTERM, SIGINT, SIGQUIT, SIGXCPU];
 
 /// Signals by which nothing is meant here and whose default would end the process, but for those of
-/// the real-time range.
-const UNUSED: [c_int; 8] = [
-    SIGUSR1,
-    SIGUSR2,
-    SIGALRM,
-    SIGVTALRM,
-    SIGPROF,
-    SIGIO,
-    libc::SIGSTKFLT,
+/// one system.
+const UNUSED: [c_int; 7] = [
+    SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,
     // The write beyond the limit of file sizes fails, and whoever wrote tells it.
     SIGXFSZ,
 ];
+
+/// What Linux has beside those that all systems have: the power fails, which asks for the end, and what means nothing.
+#[cfg(target_os = "linux")]
+mod of_system {
+    use libc::c_int;
+
+    pub(super) const ENDING: &[c_int] = &[libc::SIGPWR];
+
+    pub(super) fn unused() -> impl Iterator<Item = c_int> {
+        let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
+        real_time.chain([libc::SIGSTKFLT])
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod of_system {
+    use libc::c_int;
+
+    pub(super) const ENDING: &[c_int] = &[];
+
+    pub(super) fn unused() -> impl Iterator<Item = c_int> {
+        std::iter::empty()
+    }
+}
+
+/// All signals that ask for the end on this system.
+fn ending() -> impl Iterator<Item = c_int> {
+    ENDING.iter().chain(of_system::ENDING).copied()
+}
 
 /// The node does not run yet: there is nothing to put away.
 const STARTING: u8 = 0;
@@ -114,12 +137,10 @@ pub(crate) fn install(hangup: Hangup) -> io::Result<Stop> {
         Hangup::Tells(hangups) => Some(hangups),
         Hangup::Ends => None,
     };
-    let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
-    let caught = ENDING
-        .into_iter()
+    let caught = ending()
         .chain(UNUSED)
         .chain(hangups.as_ref().map(|_| SIGHUP))
-        .chain(real_time)
+        .chain(of_system::unused())
         .filter(|signal| !is_in(ignored, *signal));
     let mut signals = Signals::new(caught)?;
     let stop = Stop::default();
@@ -191,7 +212,7 @@ impl Listener {
         if signal == SIGHUP {
             return Act::TellHangup;
         }
-        if !ENDING.contains(&signal) {
+        if !ending().any(|one| one == signal) {
             let is_news = !is_in(self.noted, signal);
             self.noted |= 1 << (signal - 1);
             return if is_news {
@@ -244,7 +265,7 @@ mod tests {
     fn before_the_node_runs_the_first_signal_ends_the_process() {
         let stop = Stop::default();
         let mut listener = Listener::new(stop.clone());
-        for signal in ENDING {
+        for signal in ending() {
             assert_eq!(listener.handle(signal, Instant::now()), Act::ExitAtStart);
         }
         assert!(!stop.is_asked());
@@ -252,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_running_node_is_asked_to_end_and_a_second_wish_ends_it_at_once() {
-        for signal in ENDING {
+        for signal in ending() {
             let ((stop, mut listener), now) = (running(), Instant::now());
             assert_eq!(listener.handle(signal, now), Act::Nothing);
             assert!(stop.is_asked());
@@ -268,7 +289,7 @@ mod tests {
         let ((stop, mut listener), now) = (running(), Instant::now());
         assert_eq!(listener.handle(SIGHUP, now), Act::TellHangup);
         assert_eq!(listener.handle(SIGHUP, now), Act::TellHangup);
-        for signal in UNUSED.into_iter().chain([libc::SIGRTMAX()]) {
+        for signal in UNUSED.into_iter().chain(of_system::unused()) {
             assert_eq!(listener.handle(signal, now), Act::NoteUnused);
             assert_eq!(listener.handle(signal, now), Act::Nothing, "told already");
         }

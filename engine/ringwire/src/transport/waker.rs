@@ -58,6 +58,7 @@ impl<B: Bell> WakeSource<B> {
     }
 
     /// What its wakers ring.
+    #[cfg(any(test, target_os = "linux", feature = "testing"))]
     pub(super) fn bell(&self) -> &B {
         &self.shared.bell
     }
