@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_gossip::coded::{Account, Encoder, Manifest, ManifestId, OriginTag, shard_bytes_of};
+use ringwire_gossip::coded::{
+    Account, Encoder, Limits, Manifest, ManifestId, OriginTag, shard_bytes_of,
+};
 use ringwire_gossip::exchange::{
     Control, Exchange, ExchangeLimits, Figures, Identity, Output, TICK,
 };
 
+use super::liar::{LargeLiar, LargeLie};
 use super::message::LargeMessage;
 use super::signature::{is_signed, sign};
 use crate::machine::{Context, LinkId, Machine, NodeIndex, Payload};
@@ -35,14 +38,41 @@ pub struct LargeNode {
     numbers: Vec<(ManifestId, u32)>,
     ticks_at: Option<Duration>,
     up: Vec<LinkId>,
+    /// What may be under way.
+    under_way_max: usize,
+    /// What it says in place of the truth, if it lies.
+    liar: Option<LargeLiar>,
+    /// Whether what breaks the rules is somebody's lie, and no fault of this code.
+    is_among_liars: bool,
 }
 
 impl LargeNode {
     /// The node of this number among `nodes`, with a seed of its own.
     pub fn new(node: NodeIndex, seed: u64, nodes: u32) -> Self {
+        LargeNode::with_limits(node, seed, nodes, Limits::default())
+    }
+
+    /// The same in a network in which some lie, with bounds of what it has under way.
+    pub fn among_liars(node: NodeIndex, seed: u64, nodes: u32, decoder: Limits) -> Self {
+        LargeNode {
+            is_among_liars: true,
+            ..LargeNode::with_limits(node, seed, nodes, decoder)
+        }
+    }
+
+    /// The same as a liar. No payload is due to it.
+    #[must_use]
+    pub fn lying(self, lie: LargeLie) -> Self {
+        LargeNode {
+            liar: Some(LargeLiar::new(lie, self.own)),
+            ..self
+        }
+    }
+
+    fn with_limits(node: NodeIndex, seed: u64, nodes: u32, decoder: Limits) -> Self {
         let limits = ExchangeLimits {
+            decoder,
             kept_bytes_max: (KEPT_BYTES_OF_ALL / nodes as usize).min(KEPT_BYTES_MAX),
-            ..ExchangeLimits::default()
         };
         let identity = Identity {
             origin: account(node),
@@ -56,6 +86,9 @@ impl LargeNode {
             numbers: Vec::new(),
             ticks_at: None,
             up: Vec::new(),
+            under_way_max: decoder.bytes_max,
+            liar: None,
+            is_among_liars: false,
         }
     }
 
@@ -70,15 +103,26 @@ impl LargeNode {
         while let Some(output) = self.exchange.poll_output() {
             match output {
                 Output::Control { to, message } => {
-                    context.send(to, LargeMessage::Control(message));
+                    let said = match &mut self.liar {
+                        Some(liar) => liar.say(message),
+                        None => vec![message],
+                    };
+                    for message in said {
+                        context.send(to, LargeMessage::Control(message));
+                    }
                 }
                 Output::Deliver { manifest, .. } => {
                     let number = payload_number(&manifest);
                     context.deliver(number.expect("only the run publishes"));
                 }
-                Output::Blame { fault, .. } => unreachable!("all nodes are honest: {fault}"),
+                Output::Blame { link, fault } => {
+                    assert!(self.is_among_liars, "all nodes are honest: {fault}");
+                    context.close(link);
+                }
             }
         }
+        let (under_way, _) = self.exchange.bytes();
+        assert!(under_way <= self.under_way_max, "{under_way} under way");
         self.send_waiting(context);
         if self.ticks_at.is_none() && !self.exchange.is_idle() {
             let at = context.now() + TICK;
@@ -100,7 +144,13 @@ impl LargeNode {
             };
             self.exchange.handle_left(to, 1);
             let number = self.number_of(shard.manifest());
-            context.send(to, LargeMessage::Shard(shard, number));
+            let sent = match &mut self.liar {
+                Some(liar) => liar.send(context.now(), shard),
+                None => Some(shard),
+            };
+            if let Some(shard) = sent {
+                context.send(to, LargeMessage::Shard(shard, number));
+            }
         }
     }
 
@@ -166,6 +216,7 @@ impl Machine for LargeNode {
         match message {
             LargeMessage::Control(message) => {
                 if !self.is_proven(&message) {
+                    assert!(self.is_among_liars, "all nodes are honest: {message:?}");
                     return context.close(link);
                 }
                 if let Control::Offer(offer) = &message {
@@ -201,6 +252,10 @@ impl Machine for LargeNode {
         if let Some(at) = self.ticks_at {
             context.wake_at(at);
         }
+    }
+
+    fn is_counted(&self) -> bool {
+        self.liar.is_none()
     }
 
     /// Only what stands here: the exchange counts payloads, not what it keeps of links.

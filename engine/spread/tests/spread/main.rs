@@ -7,6 +7,7 @@ mod crds;
 mod direct;
 mod dog;
 mod gossipsub;
+mod large_liars;
 mod large_payloads;
 mod liars;
 mod model;
