@@ -61,7 +61,7 @@ enum Judge {
 }
 
 /// What shards tell each other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum FeedsNote {
     /// The sending shard has a peer that takes part.
     Add(PeerKey, NodeId, Provenance),
@@ -88,7 +88,7 @@ pub enum FeedsNote {
 }
 
 /// Messages of this node that go together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outgoing {
     class: Class,
     payload: Payload,
@@ -390,7 +390,7 @@ impl Feeds {
     fn tell_publishers(&mut self, cx: &mut Context<'_, Self>) {
         let may_publish = self.conversation.may_publish(now(cx));
         if std::mem::replace(&mut self.may_publish, may_publish) != may_publish {
-            self.tell_other_shards(cx, || FeedsNote::MayPublish(may_publish));
+            cx.send_note_to_others(&FeedsNote::MayPublish(may_publish));
         }
     }
 
@@ -678,15 +678,7 @@ impl Feeds {
     fn tell_crowded(&mut self, cx: &mut Context<'_, Self>, is_crowded: bool) {
         let here = cx.shard();
         self.set_crowded(cx, here, is_crowded);
-        self.tell_other_shards(cx, || FeedsNote::Crowded(is_crowded));
-    }
-
-    fn tell_other_shards(&self, cx: &mut Context<'_, Self>, note: impl Fn() -> FeedsNote) {
-        let here = cx.shard();
-        let all = (0..cx.shard_count()).map(ShardId);
-        for shard in all.filter(|shard| *shard != here) {
-            cx.send_note(shard, note());
-        }
+        cx.send_note_to_others(&FeedsNote::Crowded(is_crowded));
     }
 
     fn set_crowded(&mut self, cx: &mut Context<'_, Self>, shard: ShardId, is_crowded: bool) {
