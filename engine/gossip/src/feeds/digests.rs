@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::held::CONFIRM;
 use super::slot::{Slot, Slots};
 
 /// How often digests go out, and to how many links.
@@ -12,9 +13,6 @@ const DIGEST_LINKS: usize = 2;
 /// bytes: a neighbour that lacks something learns of it before it is forgotten, however fast messages come.
 const SHARE: usize = 16;
 const SHARE_BYTES_MIN: usize = 64 * 1024;
-
-/// So long after such digests a neighbour may still wait to hear of a message that this node had to ask for.
-const WAITED_FOR: Duration = Duration::from_secs(1);
 
 /// How old the last message of an origin is of which digests tell, and how many links there are for that.
 const AGE: Duration = Duration::from_secs(4);
@@ -83,8 +81,8 @@ impl DigestRounds {
         self.bytes += bytes;
         let [since, last] = self.to_all_at;
         if self.bytes < SHARE_BYTES_MIN.max(keep_bytes_max / SHARE) {
-            // Whoever waits for this one publishes nothing that would bring on the next digest.
-            let is_waited_for = was_asked && last > Duration::ZERO && now < last + WAITED_FOR;
+            // Whoever waits to hear of this one publishes nothing that would bring on the next digest.
+            let is_waited_for = was_asked && last > Duration::ZERO && now < last + CONFIRM;
             return is_waited_for.then_some(now);
         }
         self.bytes = 0;
@@ -171,7 +169,7 @@ mod tests {
         let seconds = Duration::from_secs;
         assert_eq!(rounds.note_message(seconds(1), 1, true, 0), None);
         rounds.note_message(seconds(2), SHARE_BYTES_MIN, false, 0);
-        let until = seconds(2) + WAITED_FOR;
+        let until = seconds(2) + CONFIRM;
         let last = until - Duration::from_nanos(1);
         assert_eq!(rounds.note_message(last, 1, true, 0), Some(last));
         assert_eq!(rounds.note_message(last, 1, false, 0), None);

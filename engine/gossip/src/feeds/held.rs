@@ -32,7 +32,7 @@ impl Held {
 }
 
 /// How long a neighbour may take to say that it has a message.
-const CONFIRM: Duration = Duration::from_secs(1);
+pub(super) const CONFIRM: Duration = Duration::from_secs(1);
 
 /// Which messages a digest names.
 #[derive(Clone, Copy, Default, Debug)]
