@@ -14,6 +14,7 @@ use super::shard_set::ShardSet;
 use super::stripes::{STRIPES, Stripe, Stripes};
 use super::tree::{Ask, Heard, Pace, Tree};
 use super::trees::Trees;
+use super::waiting::Waiting;
 use crate::coded::{
     Account, Blame, CodedSegment, Decoder, Encoder, Fault, Inserted, Limits, Manifest, ManifestId,
     Offer, Opened, Origin, OriginTag, Shard, Signature,
@@ -156,6 +157,7 @@ pub struct Exchange<L> {
     fresh: BTreeSet<(ManifestId, u16)>,
     /// Links that have not spoken of a payload, and how often it is still offered to them.
     silent: BTreeMap<(ManifestId, L), u8>,
+    waiting: Waiting<L>,
     ticks: u64,
     output: VecDeque<Output<L>>,
     figures: Figures,
@@ -181,6 +183,7 @@ impl<L: Copy + Ord> Exchange<L> {
             kept_bytes: 0,
             fresh: BTreeSet::new(),
             silent: BTreeMap::new(),
+            waiting: Waiting::new(),
             ticks: 0,
             output: VecDeque::new(),
             figures: Figures::default(),
@@ -220,6 +223,7 @@ impl<L: Copy + Ord> Exchange<L> {
     pub fn is_idle(&self) -> bool {
         self.decoder.is_empty()
             && self.silent.is_empty()
+            && self.waiting.is_empty()
             && self.unlearned.is_empty()
             && !self.has_unfinished_neighbours()
     }
@@ -255,6 +259,7 @@ impl<L: Copy + Ord> Exchange<L> {
     pub fn remove_link(&mut self, link: L) {
         self.links.remove(&link);
         self.silent.retain(|(_, silent), _| *silent != link);
+        self.waiting.remove_link(link);
         self.trees.remove_link(link);
         self.queue.remove_link(link);
         for payload in self.payloads.values_mut() {
@@ -279,12 +284,13 @@ impl<L: Copy + Ord> Exchange<L> {
         true
     }
 
-    /// Whether something may come of an offer: its payload has neither been taken nor refused. Where nodes sign, its signature is to
+    /// Whether something may come of an offer: its payload has neither been taken nor refused, and does not wait for room. Where nodes sign, its signature is to
     /// be checked before [`Exchange::handle_control`] hears of it, and that of no other.
     pub fn is_new(&self, offer: &Offer) -> bool {
         let id = offer.manifest.id();
         !self.payloads.contains_key(&id)
             && !self.decoder.knows(id)
+            && self.waiting.get(id).is_none()
             && !self.claims.is_void(offer)
             && offer.manifest.origin() != self.identity.origin
     }
@@ -422,7 +428,9 @@ impl<L: Copy + Ord> Exchange<L> {
                 self.figures.given_up += 1;
                 self.forget(id);
             }
+            self.waiting.sweep(self.ticks);
         }
+        self.take_waiting();
         if self.ticks.is_multiple_of(OFFER_TICKS) {
             self.offer_again();
         }
@@ -443,30 +451,103 @@ impl<L: Copy + Ord> Exchange<L> {
             }
             return;
         }
-        let account = self.links.get(&from).map(Link::account);
-        let Some(account) = account.filter(|_| manifest.origin() != self.identity.origin) else {
-            return;
-        };
-        if offer.signature.is_some() && !self.is_sole(from, offer) {
+        if !self.links.contains_key(&from) || manifest.origin() == self.identity.origin {
             return;
         }
-        match self.decoder.open(manifest, account) {
-            Ok(Opened::Known) => {}
-            Ok(Opened::New { given_up, early }) => {
-                self.figures.given_up += given_up.len() as u64;
-                given_up.into_iter().for_each(|id| self.forget(id));
-                let maker = (self.identity.account_of)(&manifest.origin());
-                self.payloads
-                    .insert(id, Payload::new(offer, maker, Some(from)));
-                if offer.signature.is_some() {
-                    self.claims.note(offer);
-                }
-                for (link, shard) in early {
+        // What waits was checked when it came, whatever this neighbour says.
+        let offer = self.waiting.get(id).map_or(offer, |waits| waits.offer);
+        match self.open(from, offer) {
+            Ok(()) => self.take_waiting_of(id, Some(from)),
+            // It never will have room.
+            Err(Fault::TooLarge { .. }) => self.figures.refused += 1,
+            Err(_) => {
+                self.figures.refused += 1;
+                self.waiting.push(offer, vec![from], self.ticks);
+            }
+        }
+    }
+
+    /// Takes a payload from now on, at the expense of a neighbour, unless its origin has made another of its number.
+    ///
+    /// # Errors
+    /// Those of [`Decoder::open`].
+    fn open(&mut self, from: L, offer: Offer) -> Result<(), Fault> {
+        if offer.signature.is_some() && !self.is_sole(from, offer) {
+            return Ok(());
+        }
+        let id = offer.manifest.id();
+        let Some(account) = self.links.get(&from).map(Link::account) else {
+            return Ok(());
+        };
+        if let Opened::New { given_up, early } = self.decoder.open(offer.manifest, account)? {
+            given_up.into_iter().for_each(|id| self.give_way(id));
+            let maker = (self.identity.account_of)(&offer.manifest.origin());
+            self.payloads
+                .insert(id, Payload::new(offer, maker, Some(from)));
+            if offer.signature.is_some() {
+                self.claims.note(offer);
+            }
+            // One that is gone by now could neither be blamed nor named as who brought the payload.
+            for (link, shard) in early {
+                if self.links.contains_key(&link) {
                     self.handle_shard(link, shard);
                 }
             }
-            // It is offered again; by then there may be room.
-            Err(_) => self.figures.refused += 1,
+        }
+        Ok(())
+    }
+
+    // ---- what waits for room ------------------------------------------------------------------
+
+    /// A payload gives way to another one. Its neighbours have said what they have of it and will not say it again, so
+    /// they are asked when there is room.
+    fn give_way(&mut self, id: ManifestId) {
+        self.figures.given_up += 1;
+        if let Some(payload) = self.payloads.get(&id) {
+            let (offer, links) = (*payload.offer(), payload.heard().collect());
+            self.waiting.push(offer, links, self.ticks);
+        }
+        self.forget(id);
+    }
+
+    /// Takes of what waits what there is room for now, the oldest first, at the expense of any neighbour that has spoken of it.
+    fn take_waiting(&mut self) {
+        for id in self.waiting.ids() {
+            let Some(waits) = self.waiting.get(id) else {
+                continue;
+            };
+            let (offer, links) = (waits.offer, waits.links.clone());
+            for link in links {
+                match self.open(link, offer) {
+                    Ok(()) => {
+                        self.take_waiting_of(id, None);
+                        break;
+                    }
+                    // Another account may have room of its own.
+                    Err(Fault::AccountQuota) => {}
+                    Err(_) => return,
+                }
+            }
+        }
+    }
+
+    /// A payload waits no more: who has spoken of it says once more what it has, but for one that is saying it now.
+    fn take_waiting_of(&mut self, id: ManifestId, but: Option<L>) {
+        let Some(waits) = self.waiting.take(id) else {
+            return;
+        };
+        let Some(payload) = self.payloads.get_mut(&id) else {
+            return;
+        };
+        waits.links.iter().for_each(|one| payload.handle_word(*one));
+        let segments: Vec<_> = payload
+            .segments_mut()
+            .map(|one| one.place().index())
+            .collect();
+        for to in waits.links.into_iter().filter(|one| Some(*one) != but) {
+            for &segment in &segments {
+                self.say(to, Control::Want(id, segment, ShardSet::default()));
+            }
         }
     }
 
@@ -491,6 +572,7 @@ impl<L: Copy + Ord> Exchange<L> {
         for offer in [first, second] {
             self.decoder.give_up(offer.manifest.id());
             self.forget(offer.manifest.id());
+            self.waiting.take(offer.manifest.id());
         }
         let links: Vec<_> = self.links.keys().copied().filter(|_| is_told).collect();
         for to in links {
@@ -614,9 +696,26 @@ impl<L: Copy + Ord> Exchange<L> {
         let Some(payload) = self.payloads.get_mut(&id) else {
             return;
         };
+        let is_published_here = payload.is_published_here();
         let Some(segment) = payload.segment_mut(index) else {
             return;
         };
+        if set.is_empty() {
+            let taken_back = segment.begin_anew(from);
+            // The origin shows more when the neighbour has come to a stop.
+            if !is_published_here {
+                let held = segment.held();
+                segment.show(from, &held);
+            }
+            let shown = segment.shown(from);
+            if let Some(link) = self.links.get_mut(&from) {
+                link.take_back(taken_back);
+            }
+            if !shown.is_empty() {
+                self.say(from, Control::Have(id, index, shown));
+            }
+            return self.ask(id);
+        }
         let granted = segment.handle_want(from, set, ASKED_MAX);
         for shard in granted.iter() {
             self.queue.push(from, entry(id, index, shard));
@@ -754,6 +853,7 @@ impl<L: Copy + Ord> Exchange<L> {
         });
         self.keep(id);
         self.tell_times(id);
+        self.take_waiting();
     }
 
     // ---- stripes ------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ mod stripes;
 mod tests;
 mod tree;
 mod trees;
+mod waiting;
 
 pub use claims::CLAIMS_MAX;
 pub use exchange::{Exchange, ExchangeLimits, Figures, Identity, Output, TICK};
@@ -63,3 +64,4 @@ pub use shard_set::ShardSet;
 pub use stripes::{STRIPES, Stripe, Stripes};
 pub use tree::{BARRED_TICKS, CHILDREN_MAX, EARLIER_BY, ROOTS_MAX};
 pub use trees::TREES_MAX;
+pub use waiting::WAITING_MAX;

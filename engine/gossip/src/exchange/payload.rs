@@ -256,6 +256,18 @@ impl<L: Copy + Ord> Segment<L> {
         taken_back.filter(|(_, count)| *count > 0).collect()
     }
 
+    /// A neighbour begins with the segment anew: what it had, what was sent to it and what it was asked for is gone there. Gives
+    /// for how many shards it was asked.
+    pub(super) fn begin_anew(&mut self, from: L) -> usize {
+        let taken_back = self.take_back(from);
+        let neighbour = self.neighbours.entry(from).or_default();
+        neighbour.has = ShardSet::default();
+        neighbour.given = ShardSet::default();
+        neighbour.doubted = ShardSet::default();
+        neighbour.has_moved = true;
+        taken_back
+    }
+
     /// A neighbour has stalled: what it is asked for may be asked of others.
     pub(super) fn take_back(&mut self, from: L) -> usize {
         let Some(neighbour) = self.neighbours.get_mut(&from) else {
@@ -420,6 +432,11 @@ impl<L: Copy + Ord> Payload<L> {
     /// A neighbour has said something of it.
     pub(super) fn handle_word(&mut self, from: L) {
         self.spoke.insert(from);
+    }
+
+    /// Who has said anything of it.
+    pub(super) fn heard(&self) -> impl Iterator<Item = L> {
+        self.spoke.iter().copied()
     }
 
     /// Whether a neighbour has said anything of it.

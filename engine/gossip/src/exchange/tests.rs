@@ -483,9 +483,9 @@ fn what_is_kept_is_bounded_and_the_youngest_stays() {
     );
 }
 
-#[test]
-fn a_node_without_room_is_offered_a_payload_again() {
-    let tight = ExchangeLimits {
+/// Room for one payload of 20 shards, given up after three seconds without one.
+fn tight() -> ExchangeLimits {
+    ExchangeLimits {
         decoder: Limits {
             bytes_max: 40 * SMALL,
             account_bytes_max: 40 * SMALL,
@@ -493,18 +493,74 @@ fn a_node_without_room_is_offered_a_payload_again() {
             ..Limits::default()
         },
         ..ExchangeLimits::default()
-    };
-    let mut net = Net::new(2, tight);
+    }
+}
+
+/// A neighbour offers a payload of which no shard will ever come.
+fn offer_nothing(net: &mut Net, to: usize, from: usize, seq: u64, shards: usize) {
+    let layout = Layout::new(shards * SMALL, SMALL).unwrap();
+    let nothing = Manifest::new([9; 32], seq, layout, [0; 32]);
+    net.nodes[to].handle_control(from, Control::Offer(nothing.into()));
+}
+
+#[test]
+fn a_node_without_room_asks_for_a_payload_when_it_has() {
+    let mut net = Net::new(2, tight());
     net.link(0, 1);
-    // A payload that will never come takes all the room, until it is given up.
-    let layout = Layout::new(20 * SMALL, SMALL).unwrap();
-    let empty = Manifest::new([9; 32], 0, layout, [0; 32]);
-    net.nodes[1].handle_control(0, Control::Offer(empty.into()));
+    offer_nothing(&mut net, 1, 0, 0, 20);
     let body = net.publish(0, 20 * SMALL);
     net.settle();
     assert_eq!(net.nodes[1].figures().refused, 1);
-    net.run_for(120);
+    // Four seconds: before the payload is offered once more.
+    net.run_for(40);
     net.assert_got(&body, &[0]);
+    assert_eq!(net.sent[&0], 40 + 4, "pushed in vain, and asked for");
+}
+
+#[test]
+fn what_waits_for_room_is_taken_as_soon_as_another_payload_is_whole() {
+    let mut net = Net::new(2, tight());
+    net.link(0, 1);
+    let bodies: Vec<_> = (1..=8)
+        .map(|seq| net.publish_number(0, (12 + usize::try_from(seq).unwrap()) * SMALL, seq))
+        .collect();
+    net.settle();
+    assert!(net.nodes[1].figures().refused > 0);
+    // A stall each at most, and not the five seconds to the next offer.
+    net.run_for(45);
+    let got: BTreeSet<_> = net.delivered[&1].iter().collect();
+    assert!(
+        bodies.iter().all(|body| got.contains(body)),
+        "{} of 8",
+        got.len()
+    );
+    assert_eq!(net.delivered[&1].len(), 8);
+}
+
+#[test]
+fn a_payload_that_gives_way_comes_when_there_is_room_again() {
+    let mut net = Net::new(4, tight());
+    // Node 1 offers a payload that node 2 has, and then fills its account with one of its own.
+    net.nodes[0].add_link(1, account(1));
+    let offered = Encoder::new([2; 32], 1, payload(12 * SMALL, 2), SMALL).unwrap();
+    let own = &mut encoder(8 * SMALL, 1);
+    let own_shard = own.segment(0).unwrap().shard(0).unwrap();
+    for manifest in [offered.manifest(), own.manifest()] {
+        net.nodes[0].handle_control(1, Control::Offer((*manifest).into()));
+    }
+    net.nodes[0].handle_shard(1, own_shard);
+    // Node 2 speaks of its payload while it cannot send.
+    net.silent.insert(2);
+    net.link(0, 2);
+    let first = net.publish(2, 12 * SMALL);
+    net.settle();
+    net.silent.clear();
+    net.link(0, 3);
+    let second = net.publish(3, 9 * SMALL);
+    net.settle();
+    assert_eq!(net.nodes[0].figures().given_up, 1);
+    net.run_for(10);
+    assert!(net.delivered[&0] == [second, first]);
 }
 
 #[test]
@@ -524,9 +580,7 @@ fn what_a_node_published_in_a_former_life_does_not_come_back_to_it() {
 #[test]
 fn a_manifest_of_which_nobody_has_a_shard_goes_no_further() {
     let mut net = Net::ring(3, 2);
-    let layout = Layout::new(20 * SMALL, SMALL).unwrap();
-    let empty = Manifest::new([9; 32], 0, layout, [0; 32]);
-    net.nodes[1].handle_control(0, Control::Offer(empty.into()));
+    offer_nothing(&mut net, 1, 0, 0, 20);
     net.collect();
     net.run_for(60);
     assert_eq!(net.nodes[1].bytes().0, 2 * 20 * SMALL);
