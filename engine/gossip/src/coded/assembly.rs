@@ -34,8 +34,24 @@ pub(super) enum Added {
 }
 
 enum Segment {
-    Open(BTreeMap<u16, Shard>),
+    Open(BTreeMap<u16, Held>),
     Done,
+}
+
+/// A shard that was checked.
+struct Held {
+    shard: Shard,
+    /// The hash of its data.
+    leaf: Hash,
+}
+
+/// The segments that are done.
+enum Restored {
+    None,
+    /// The only one.
+    One(Bytes),
+    /// The payload, padding included, with room for those that are not.
+    Some(Vec<u8>),
 }
 
 /// One payload under way.
@@ -46,8 +62,7 @@ pub(super) struct Assembly {
     segments: Vec<Segment>,
     /// Segments that are not done.
     open: usize,
-    /// The payload, padding included; empty until a segment is done.
-    buffer: Vec<u8>,
+    restored: Restored,
     /// Shards taken so far.
     taken: u32,
     idle_sweeps: u8,
@@ -63,7 +78,7 @@ impl Assembly {
             account,
             open: segments.len(),
             segments,
-            buffer: Vec::new(),
+            restored: Restored::None,
             taken: 0,
             idle_sweeps: 0,
         }
@@ -110,7 +125,7 @@ impl Assembly {
     /// A shard that is there, as it came.
     pub(super) fn shard(&self, segment: u16, index: u16) -> Option<&Shard> {
         match self.segments.get(usize::from(segment))? {
-            Segment::Open(shards) => shards.get(&index),
+            Segment::Open(shards) => shards.get(&index).map(|held| &held.shard),
             Segment::Done => None,
         }
     }
@@ -130,7 +145,8 @@ impl Assembly {
             return Ok(Added::Duplicate);
         }
         let above = shard.proof_above(&found.place).copied().collect();
-        shards.insert(shard.index(), shard);
+        let leaf = found.leaf;
+        shards.insert(shard.index(), Held { shard, leaf });
         self.taken += 1;
         self.idle_sweeps = 0;
         if shards.len() < usize::from(found.place.originals()) {
@@ -153,55 +169,64 @@ impl Assembly {
             unreachable!("the caller has just added a shard to it");
         };
         let originals = restore(code, &place, &shards);
-        let coded = Coded::new(code, place, originals.clone());
+        let known = |index| shards.get(&index).map(|held| held.leaf);
+        let coded = Coded::new(code, place, originals.clone(), known);
         if coded.root() != *segment_root {
             return Err(Fault::Encoding);
         }
-        self.keep(&place, &originals)?;
+        self.keep(&place, originals)?;
         self.open -= 1;
         Ok(coded)
     }
 
-    /// Copies a segment to its place in the payload.
-    fn keep(&mut self, place: &SegmentLayout, originals: &[u8]) -> Result<(), Fault> {
+    /// Copies a segment to its place in the payload, unless it is the payload.
+    fn keep(&mut self, place: &SegmentLayout, originals: Bytes) -> Result<(), Fault> {
         let layout = self.manifest.layout();
         // Only the last segment reaches behind the payload's end.
         let payload = layout.length() - place.offset();
         if originals.iter().skip(payload).any(|byte| *byte != 0) {
             return Err(Fault::Padding);
         }
-        if self.buffer.is_empty() {
-            self.buffer = vec![0; layout.padded_bytes()];
+        if layout.segment_count() == 1 {
+            self.restored = Restored::One(originals);
+            return Ok(());
         }
-        self.buffer[place.offset()..place.offset() + place.bytes()].copy_from_slice(originals);
+        if let Restored::None = self.restored {
+            self.restored = Restored::Some(vec![0; layout.padded_bytes()]);
+        }
+        if let Restored::Some(buffer) = &mut self.restored {
+            buffer[place.offset()..place.offset() + place.bytes()].copy_from_slice(&originals);
+        }
         Ok(())
     }
 
     /// The payload, when it is whole.
-    pub(super) fn into_payload(mut self) -> Option<Bytes> {
+    pub(super) fn into_payload(self) -> Option<Bytes> {
         if !self.is_whole() {
             return None;
         }
-        self.buffer.truncate(self.manifest.layout().length());
-        Some(Bytes::from(self.buffer))
+        let mut payload = match self.restored {
+            Restored::None => return None,
+            Restored::One(originals) => originals,
+            Restored::Some(buffer) => buffer.into(),
+        };
+        payload.truncate(self.manifest.layout().length());
+        Some(payload)
     }
 }
 
 /// The originals of a segment, from any k of its shards.
-fn restore(code: &mut Code, place: &SegmentLayout, shards: &BTreeMap<u16, Shard>) -> Bytes {
+fn restore(code: &mut Code, place: &SegmentLayout, shards: &BTreeMap<u16, Held>) -> Bytes {
     let bytes = place.shard_bytes();
-    let mut originals = vec![0; place.bytes()];
-    for (index, shard) in shards.range(..place.originals()) {
-        let at = usize::from(*index) * bytes;
-        originals[at..at + bytes].copy_from_slice(&shard.data());
+    let mut originals = Vec::with_capacity(place.bytes());
+    for (index, held) in shards.range(..place.originals()) {
+        originals.resize(usize::from(*index) * bytes, 0);
+        originals.extend_from_slice(held.shard.data());
     }
+    originals.resize(place.bytes(), 0);
     let missing = shards.range(place.originals()..).next().is_some();
     if missing {
-        let data: Vec<_> = shards
-            .iter()
-            .map(|(at, shard)| (*at, shard.data()))
-            .collect();
-        let held = data.iter().map(|(at, data)| (*at, &data[..]));
+        let held = shards.iter().map(|(at, held)| (*at, held.shard.data()));
         code.restore(place, held, &mut originals);
     }
     Bytes::from(originals)

@@ -3,8 +3,7 @@
 //! The library reserves about twice a segment for either direction; a node has one [`Code`] per shard of
 //! the engine that codes, so that is its bound.
 
-use bytes::{Bytes, BytesMut};
-use reed_solomon_simd::{ReedSolomonDecoder, ReedSolomonEncoder};
+use reed_solomon_simd::{EncoderResult, ReedSolomonDecoder, ReedSolomonEncoder};
 
 use super::layout::SegmentLayout;
 
@@ -19,24 +18,17 @@ pub(super) struct Code {
 }
 
 impl Code {
-    /// The repair shards of a segment, one behind the other. `originals` are the segment's shards in
-    /// order.
+    /// Makes the repair shards of a segment, to be taken from the result in order. `originals` are its shards in order.
     pub(super) fn repair<'a>(
         &mut self,
         segment: &SegmentLayout,
         originals: impl Iterator<Item = &'a [u8]>,
-    ) -> Bytes {
+    ) -> EncoderResult<'_> {
         let encoder = self.encoder(segment);
         for original in originals {
             encoder.add_original_shard(original).expect(LAYOUT);
         }
-        let coded = encoder.encode().expect(LAYOUT);
-        let bytes = usize::from(segment.repairs()) * segment.shard_bytes();
-        let mut repairs = BytesMut::with_capacity(bytes);
-        for repair in coded.recovery_iter() {
-            repairs.extend_from_slice(repair);
-        }
-        repairs.freeze()
+        encoder.encode().expect(LAYOUT)
     }
 
     /// Writes the originals that are missing among `held` into `segment_bytes`, where they belong. There

@@ -56,7 +56,8 @@ impl Encoding {
         let Ok(segment) = self.layout.segment(next) else {
             return false;
         };
-        let coded = Coded::new(&mut self.code, segment, originals(&self.payload, segment));
+        let originals = originals(&self.payload, segment);
+        let coded = Coded::new(&mut self.code, segment, originals, |_| None);
         self.roots.push(coded.root());
         self.last = Some(coded);
         true
@@ -132,7 +133,10 @@ impl Encoder {
         let segment = self.manifest.layout().segment(index)?;
         let coded = match self.only.take() {
             Some(only) => only,
-            None => Coded::new(&mut self.code, segment, originals(&self.payload, segment)),
+            None => {
+                let originals = originals(&self.payload, segment);
+                Coded::new(&mut self.code, segment, originals, |_| None)
+            }
         };
         let above: Vec<Hash> = self.roots.path(index.into()).copied().collect();
         Ok(CodedSegment::new(self.id, coded, above))

@@ -1,6 +1,8 @@
 //! [`CodedSegment`]: all shards of a segment, ready to be sent.
 
-use bytes::Bytes;
+use std::cell::OnceCell;
+
+use bytes::{Bytes, BytesMut};
 
 use super::code::Code;
 use super::fault::Fault;
@@ -13,23 +15,42 @@ use super::shard::Shard;
 pub(super) struct Coded {
     layout: SegmentLayout,
     originals: Bytes,
-    repairs: Bytes,
+    /// The repair shards that are pushed, one behind the other. Every node sends them.
+    pushed: Bytes,
+    /// All repair shards, once one is asked for that is not pushed.
+    repairs: OnceCell<Bytes>,
     tree: Tree,
 }
 
 impl Coded {
-    /// Encodes a segment: `originals` has its bytes, padding included.
-    pub(super) fn new(code: &mut Code, layout: SegmentLayout, originals: Bytes) -> Self {
+    /// Encodes a segment: `originals` has its bytes, padding included; `known` has the hashes of those that were checked when
+    /// they came.
+    pub(super) fn new(
+        code: &mut Code,
+        layout: SegmentLayout,
+        originals: Bytes,
+        known: impl Fn(u16) -> Option<Hash>,
+    ) -> Self {
         assert_eq!(originals.len(), layout.bytes(), "whole originals");
         let shards = originals.chunks_exact(layout.shard_bytes());
-        let repairs = code.repair(&layout, shards.clone());
-        let leaves = shards.chain(repairs.chunks_exact(layout.shard_bytes()));
-        let tree = Tree::new(leaves.map(leaf).collect());
+        let numbered = (0..).zip(shards.clone());
+        let leaves = numbered.map(|(index, shard)| known(index).unwrap_or_else(|| leaf(shard)));
+        let mut leaves: Vec<_> = leaves.collect();
+        let count = usize::from(layout.pushed() - layout.originals());
+        let mut pushed = BytesMut::with_capacity(count * layout.shard_bytes());
+        let repairs = code.repair(&layout, shards);
+        for (at, repair) in repairs.recovery_iter().enumerate() {
+            leaves.push(leaf(repair));
+            if at < count {
+                pushed.extend_from_slice(repair);
+            }
+        }
         Coded {
             layout,
             originals,
-            repairs,
-            tree,
+            pushed: pushed.freeze(),
+            repairs: OnceCell::new(),
+            tree: Tree::new(leaves),
         }
     }
 
@@ -39,16 +60,32 @@ impl Coded {
 
     fn data(&self, index: u16) -> &[u8] {
         let bytes = self.layout.shard_bytes();
-        let (half, at) = match index.checked_sub(self.layout.originals()) {
-            None => (&self.originals, index),
-            Some(repair) => (&self.repairs, repair),
+        let (shards, first) = if index < self.layout.originals() {
+            (&self.originals, 0)
+        } else if index < self.layout.pushed() {
+            (&self.pushed, self.layout.originals())
+        } else {
+            let repairs = self.repairs.get_or_init(|| self.encode_again());
+            (repairs, self.layout.originals())
         };
-        let at = usize::from(at) * bytes;
-        &half[at..at + bytes]
+        let at = usize::from(index - first) * bytes;
+        &shards[at..at + bytes]
+    }
+
+    /// All repair shards. Those that are not pushed are seldom asked for, so they are not kept before.
+    fn encode_again(&self) -> Bytes {
+        let shards = self.originals.chunks_exact(self.layout.shard_bytes());
+        let mut repairs = BytesMut::with_capacity(self.layout.bytes());
+        let mut code = Code::default();
+        for repair in code.repair(&self.layout, shards).recovery_iter() {
+            repairs.extend_from_slice(repair);
+        }
+        repairs.freeze()
     }
 }
 
-/// All shards of a segment. It holds twice the segment's bytes.
+/// All shards of a segment. It holds the segment's bytes and those of the repair shards that are pushed; all repair shards, which are as
+/// many bytes again, from when another one is asked for.
 pub struct CodedSegment {
     manifest: ManifestId,
     coded: Coded,

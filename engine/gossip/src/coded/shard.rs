@@ -109,8 +109,8 @@ impl Shard {
     }
 
     /// The shard itself.
-    pub fn data(&self) -> Bytes {
-        self.wire.slice(self.data_at()..)
+    pub fn data(&self) -> &[u8] {
+        &self.wire[self.data_at()..]
     }
 
     fn data_at(&self) -> usize {
@@ -165,6 +165,7 @@ impl Shard {
         }
         Ok(Verified {
             place,
+            leaf: hash,
             segment_root,
         })
     }
@@ -174,6 +175,8 @@ impl Shard {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Verified {
     pub(super) place: SegmentLayout,
+    /// The hash of its data.
+    pub(super) leaf: Hash,
     pub(super) segment_root: Hash,
 }
 

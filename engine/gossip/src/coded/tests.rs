@@ -274,7 +274,10 @@ fn padding_that_is_not_zero_is_the_origins_fault() {
     // A code word of ten full shards, for a manifest that says the payload is a byte shorter.
     let mut full = encoder(10 * SMALL, 1);
     let segment = full.segment(0).unwrap();
-    let shards: Vec<_> = (0..20).map(|n| segment.shard(n).unwrap().data()).collect();
+    let shards = (0..20).map(|n| segment.shard(n).unwrap());
+    let shards: Vec<_> = shards
+        .map(|one| Bytes::copy_from_slice(one.data()))
+        .collect();
     for (length, fault) in [(10 * SMALL, None), (10 * SMALL - 1, Some(Fault::Padding))] {
         let (manifest, shards) = committed(length, &shards);
         let mut decoder = decoder();
