@@ -7,9 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{builder, connect, skip_without_ring};
+use common::{builder, connect, skip_without_ring, wait_until};
 use ringwire::gossip::{
-    Check, CheckLimits, Gossip, GossipBuilder, GossipHandle, GossipSubscription, PublishOptions,
+    Acceptance, Check, CheckLimits, Gossip, GossipBuilder, GossipHandle, GossipSubscription,
+    PublishOptions,
 };
 use ringwire::{ChannelId, Engine};
 
@@ -110,6 +111,84 @@ fn an_application_checks_on_a_thread_of_its_own_and_only_what_is_good_goes_on() 
     for member in &mut members[1..] {
         let got = member.heard.recv_timeout(WITHIN).expect("it comes");
         assert_eq!(got.message.len(), 100);
+        assert!(member.heard.recv_timeout(QUIET).is_none());
+    }
+}
+
+#[test]
+fn an_application_checks_long_payloads_when_they_are_whole_and_only_what_is_good_is_delivered() {
+    if skip_without_ring() {
+        return;
+    }
+    const GOOD: usize = 200_000;
+    const IGNORED: usize = 300_000;
+    const DROPPED: usize = 400_000;
+    const UNANSWERED: usize = 500_000;
+    const BLAMED: usize = 600_000;
+    let limits = CheckLimits {
+        within: QUIET,
+        ..CheckLimits::default()
+    };
+    let (to_application, checks) = mpsc::channel::<Check>();
+    let hand_on = move |check| drop(to_application.send(check));
+    let checked = gossip(|it| it.checker(limits, hand_on));
+    let mut members = row(vec![gossip(|it| it), checked, gossip(|it| it)]);
+    let (say, said) = mpsc::channel();
+    thread::spawn(move || {
+        let mut unanswered = Vec::new();
+        for check in checks {
+            say.send(check.message().len()).expect("the test listens");
+            match check.message().len() {
+                GOOD => check.accept(),
+                IGNORED => check.ignore(),
+                DROPPED => drop(check),
+                BLAMED => check.blame("a lie"),
+                _ => unanswered.push(check),
+            }
+        }
+        // An answer that comes too late says nothing.
+        unanswered.into_iter().for_each(Check::accept);
+    });
+    let publish = |members: &[Member], bytes| {
+        let published = members[0].gossip.publish_blocking(message(bytes));
+        published.expect("the engine runs");
+        assert_eq!(said.recv_timeout(WITHIN), Ok(bytes));
+    };
+    for bytes in [UNANSWERED, IGNORED, DROPPED, GOOD] {
+        publish(&members, bytes);
+    }
+    let got = members[1].heard.recv_timeout(WITHIN).expect("it comes");
+    assert!(got.message == message(GOOD), "the bytes that were sent");
+    // It is passed on, and so is of the others what came before the word about them.
+    let behind = &mut members[2].heard;
+    let next = || Some(behind.recv_timeout(WITHIN)?.message.len());
+    assert!(std::iter::from_fn(next).any(|bytes| bytes == GOOD));
+    assert_eq!(members[1]._engine.handle().peer_count(), 2);
+    publish(&members, BLAMED);
+    let handle = members[1]._engine.handle();
+    wait_until("the origin is stopped", || handle.peer_count() == 1);
+    assert!(members[1].heard.recv_timeout(QUIET * 2).is_none());
+}
+
+#[test]
+fn an_application_refuses_long_payloads_that_are_offered() {
+    if skip_without_ring() {
+        return;
+    }
+    let small = gossip(|it| {
+        it.offer_validator(|offer| match offer.bytes > 300_000 {
+            true => Acceptance::Ignore,
+            false => Acceptance::Accept,
+        })
+    });
+    let mut members = row(vec![gossip(|it| it), small, gossip(|it| it)]);
+    for bytes in [400_000, 200_000] {
+        let published = members[0].gossip.publish_blocking(message(bytes));
+        published.expect("the engine runs");
+    }
+    for member in &mut members[1..] {
+        let got = member.heard.recv_timeout(WITHIN).expect("it comes");
+        assert_eq!(got.message.len(), 200_000);
         assert!(member.heard.recv_timeout(QUIET).is_none());
     }
 }

@@ -19,10 +19,12 @@
 mod acceptance;
 mod backlog;
 mod bridge;
+mod checks;
 mod config;
 mod counters;
 mod feeds;
 mod joined;
+mod judge;
 mod known;
 mod large;
 mod line;
@@ -34,13 +36,13 @@ mod seen;
 mod slow;
 
 pub use acceptance::Acceptance;
+pub use checks::{Check, CheckAnswer, CheckId};
 pub use config::FloodConfig;
 pub use feeds::{
-    Check, CheckAnswer, CheckId, Feeder, Feeds, FeedsConfig, HowFar, KeptNumbers, MessageReach,
-    SetMembers, WhoFeeds,
+    Feeder, Feeds, FeedsConfig, HowFar, KeptNumbers, MessageReach, SetMembers, WhoFeeds,
 };
 pub use joined::{bridge_to_feeds, bridge_to_flood};
-pub use large::{Large, LargeConfig, Publish, PublishRefused};
+pub use large::{Large, LargeConfig, LargeOffer, Publish, PublishRefused};
 pub use reactor::Flood;
 pub use ringwire_gossip::coded::PAYLOAD_BYTES_MAX as LARGE_BYTES_MAX;
 pub use ringwire_gossip::feeds::{

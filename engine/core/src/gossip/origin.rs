@@ -1,7 +1,8 @@
-//! Whether an origin, which is a node's public key, has signed something.
+//! Who an origin is, and whether it has signed something: it is a node's public key where nodes sign.
 
-use ringwire_codec::PublicKey;
 use ringwire_codec::key::SIGNATURE_BYTES;
+use ringwire_codec::{NodeId, PublicKey};
+use ringwire_gossip::coded::Origin;
 
 /// Whether `origin` has signed the bytes that `signed` makes; takes some 40 µs besides.
 pub(super) fn has_signed<B: AsRef<[u8]>>(
@@ -12,4 +13,12 @@ pub(super) fn has_signed<B: AsRef<[u8]>>(
     let origin = PublicKey::from_bytes(origin);
     // Anybody can sign for a key of low order.
     !origin.is_low_order() && origin.verify(signed().as_ref(), signature).is_ok()
+}
+
+/// The node that an origin is: its public key, or its name where nobody signs.
+pub(super) fn node_of(origin: &Origin, is_signed: bool) -> NodeId {
+    match is_signed {
+        true => PublicKey::from_bytes(*origin).id(),
+        false => NodeId::from_bytes(*origin.first_chunk().expect("an origin has 32 bytes")),
+    }
 }

@@ -66,6 +66,10 @@ pub struct Decoder<L> {
     early: Early<L>,
     settled: BTreeSet<ManifestId>,
     settled_in_order: VecDeque<ManifestId>,
+    /// Whether whole payloads wait for [`Decoder::release`].
+    holds: bool,
+    /// Those that wait, and what is charged for each.
+    held: BTreeMap<ManifestId, (Account, usize)>,
 }
 
 impl<L: Copy + PartialEq> Decoder<L> {
@@ -79,7 +83,15 @@ impl<L: Copy + PartialEq> Decoder<L> {
             early: Early::new(),
             settled: BTreeSet::new(),
             settled_in_order: VecDeque::new(),
+            holds: false,
+            held: BTreeMap::new(),
         }
+    }
+
+    /// From now on a whole payload counts as under way until it is released, with the bytes that it has and no more: who has it
+    /// keeps it for so long, to find out whether it is good.
+    pub fn hold_whole(&mut self) {
+        self.holds = true;
     }
 
     /// Payloads under way.
@@ -94,10 +106,12 @@ impl<L: Copy + PartialEq> Decoder<L> {
 
     /// Whether a manifest is under way, or its payload has come or was refused.
     pub fn knows(&self, id: ManifestId) -> bool {
-        self.under_way.contains_key(&id) || self.settled.contains(&id)
+        self.under_way.contains_key(&id)
+            || self.held.contains_key(&id)
+            || self.settled.contains(&id)
     }
 
-    /// Bytes of memory that are set aside for what is under way.
+    /// Bytes of memory that are set aside for what is under way, and taken by what is held.
     pub fn bytes(&self) -> usize {
         self.quota.bytes()
     }
@@ -178,17 +192,38 @@ impl<L: Copy + PartialEq> Decoder<L> {
         idle
     }
 
-    /// Gives up one payload, as when the application does not want it. Its shards are known from then
-    /// on.
+    /// Gives up one payload, as when the application does not want it, and what came early of it. Its shards are known from
+    /// then on.
     pub fn give_up(&mut self, id: ManifestId) {
+        self.release(id);
+        self.early.take(id);
         self.settle(id);
+    }
+
+    /// A whole payload is held no longer: see [`Decoder::hold_whole`]. False if it was not held, since it was given up
+    /// meanwhile, for one.
+    pub fn release(&mut self, id: ManifestId) -> bool {
+        let Some((account, bytes)) = self.held.remove(&id) else {
+            return false;
+        };
+        self.quota.release(&account, bytes);
+        true
     }
 
     fn handle_segment(&mut self, id: ManifestId, segment: CodedSegment) -> Inserted {
         if !self.under_way.get(&id).is_some_and(Assembly::is_whole) {
             return Inserted::Segment(segment);
         }
-        let payload = self.settle(id).and_then(Assembly::into_payload);
+        let assembly = self.settle(id).expect("it is whole");
+        if self.holds {
+            let (account, bytes) = (
+                assembly.account(),
+                assembly.manifest().layout().padded_bytes(),
+            );
+            self.quota.charge(account, bytes);
+            self.held.insert(id, (account, bytes));
+        }
+        let payload = assembly.into_payload();
         Inserted::Whole(segment, payload.expect("it is whole"))
     }
 

@@ -95,6 +95,16 @@ pub enum Output<L> {
         /// The payload.
         payload: Bytes,
     },
+    /// In place of [`Output::Deliver`], where verdicts are asked for ([`Exchange::ask_for_verdicts`]): is this whole payload good?
+    /// The answer is [`Exchange::accept`] or [`Exchange::refuse`].
+    Check {
+        /// The neighbour whose shard was the last.
+        from: L,
+        /// What its origin says of it.
+        manifest: Manifest,
+        /// The payload.
+        payload: Bytes,
+    },
     /// No honest node sends what a neighbour has sent.
     Blame {
         /// The neighbour.
@@ -115,7 +125,7 @@ pub struct Figures {
     pub unasked: u64,
     /// Shards handed out to be sent.
     pub sent: u64,
-    /// Payloads delivered.
+    /// Payloads delivered; where verdicts are asked for, those accepted.
     pub delivered: u64,
     /// Payloads whose origin committed to no payload.
     pub bad_encodings: u64,
@@ -140,6 +150,8 @@ pub struct Exchange<L> {
     now: Duration,
     decoder: Decoder<L>,
     claims: Claims,
+    /// Whether whole payloads wait for a verdict.
+    asks_for_verdicts: bool,
     links: BTreeMap<L, Link>,
     trees: Trees<L>,
     /// Shards that wait to be sent.
@@ -177,6 +189,7 @@ impl<L: Copy + Ord> Exchange<L> {
             probes: 0,
             decoder: Decoder::new(limits.decoder),
             claims: Claims::default(),
+            asks_for_verdicts: false,
             links: BTreeMap::new(),
             payloads: BTreeMap::new(),
             kept: VecDeque::new(),
@@ -188,6 +201,13 @@ impl<L: Copy + Ord> Exchange<L> {
             output: VecDeque::new(),
             figures: Figures::default(),
         }
+    }
+
+    /// From now on a whole payload is not delivered but handed out to be checked, and counts as under way until there is a verdict.
+    /// Its shards are passed on meanwhile.
+    pub fn ask_for_verdicts(&mut self) {
+        self.asks_for_verdicts = true;
+        self.decoder.hold_whole();
     }
 
     /// What is to be done next.
@@ -228,7 +248,7 @@ impl<L: Copy + Ord> Exchange<L> {
             && !self.has_unfinished_neighbours()
     }
 
-    /// Bytes of memory set aside for what is under way, and taken by what is kept.
+    /// Bytes of memory set aside for what is under way or waits for a verdict, and taken by what is kept.
     pub fn bytes(&self) -> (usize, usize) {
         (self.decoder.bytes(), self.kept_bytes)
     }
@@ -293,6 +313,39 @@ impl<L: Copy + Ord> Exchange<L> {
             && self.waiting.get(id).is_none()
             && !self.claims.is_void(offer)
             && offer.manifest.origin() != self.identity.origin
+    }
+
+    /// A neighbour has offered a payload that is new, and this node does not want it: it is known from then on, and never asked for. If its
+    /// origin has made another one of its number, both are void all the same.
+    pub fn refuse_offer(&mut self, from: L, offer: Offer) {
+        if offer.signature.is_none() || self.is_sole(from, offer) {
+            self.discard(offer.manifest.id());
+        }
+    }
+
+    /// A payload that was handed out to be checked is good. Whether it is to be delivered: not if its origin has made another one
+    /// of its number meanwhile, and not twice.
+    pub fn accept(&mut self, id: ManifestId) -> bool {
+        let is_held = self.decoder.release(id);
+        self.figures.delivered += u64::from(is_held);
+        self.take_waiting();
+        is_held
+    }
+
+    /// A payload is not wanted, whatever is here of it: nothing of it is kept, offered or sent any more. Neighbours that were told
+    /// of it hear that this node has nothing of it, and ask others.
+    pub fn refuse(&mut self, id: ManifestId) {
+        self.retract(id);
+        self.discard(id);
+        self.take_waiting();
+    }
+
+    /// The links to the node that an origin is.
+    pub fn links_to(&self, origin: &Origin) -> Vec<L> {
+        let maker = (self.identity.account_of)(origin);
+        let links = self.links.iter();
+        let links = links.filter(|(_, link)| link.account() == maker);
+        links.map(|(link, _)| *link).collect()
     }
 
     /// A neighbour sent a message about shards.
@@ -570,9 +623,7 @@ impl<L: Copy + Ord> Exchange<L> {
         let known = self.payloads.get(&first.manifest.id());
         let is_told = known.is_some_and(Payload::is_offered);
         for offer in [first, second] {
-            self.decoder.give_up(offer.manifest.id());
-            self.forget(offer.manifest.id());
-            self.waiting.take(offer.manifest.id());
+            self.discard(offer.manifest.id());
         }
         let links: Vec<_> = self.links.keys().copied().filter(|_| is_told).collect();
         for to in links {
@@ -845,11 +896,20 @@ impl<L: Copy + Ord> Exchange<L> {
         let Some(whole) = self.payloads.get(&id) else {
             return;
         };
-        self.figures.delivered += 1;
-        self.output.push_back(Output::Deliver {
-            from,
-            manifest: *whole.manifest(),
-            payload,
+        let manifest = *whole.manifest();
+        self.output.push_back(if self.asks_for_verdicts {
+            Output::Check {
+                from,
+                manifest,
+                payload,
+            }
+        } else {
+            self.figures.delivered += 1;
+            Output::Deliver {
+                from,
+                manifest,
+                payload,
+            }
         });
         self.keep(id);
         self.tell_times(id);
@@ -1095,6 +1155,29 @@ impl<L: Copy + Ord> Exchange<L> {
         self.kept_bytes += self.payloads[&id].kept_bytes();
         while self.kept_bytes > self.limits.kept_bytes_max && self.kept.len() > 1 {
             self.forget(self.kept[0]);
+        }
+    }
+
+    /// Forgets a payload, and knows it from then on for one that is not wanted.
+    fn discard(&mut self, id: ManifestId) {
+        self.decoder.give_up(id);
+        self.forget(id);
+        self.waiting.take(id);
+    }
+
+    /// Tells neighbours that were told of a payload that nothing of it is here: each begins with it anew, as far as this node goes.
+    fn retract(&mut self, id: ManifestId) {
+        let Some(payload) = self.payloads.get_mut(&id) else {
+            return;
+        };
+        for segment in payload.segments_mut() {
+            let index = segment.place().index();
+            for &to in self.links.keys() {
+                if !segment.shown(to).is_empty() {
+                    let message = Control::Want(id, index, ShardSet::default());
+                    self.output.push_back(Output::Control { to, message });
+                }
+            }
         }
     }
 

@@ -53,6 +53,8 @@ mod stripes;
 mod tests;
 mod tree;
 mod trees;
+#[cfg(test)]
+mod verdict_tests;
 mod waiting;
 
 pub use claims::CLAIMS_MAX;

@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use super::*;
 use crate::coded::{
-    Account, Encoder, Fault, Layout, Limits, Manifest, OriginTag, SHARD_BYTES_MIN, Shard,
+    Account, Encoder, Fault, Layout, Limits, Manifest, ManifestId, OriginTag, SHARD_BYTES_MIN,
+    Shard,
 };
 
 pub(super) const SMALL: usize = SHARD_BYTES_MIN;
@@ -60,6 +61,8 @@ pub(super) struct Net {
     /// What waits at these, by sender and receiver.
     held_back: BTreeMap<(usize, usize), VecDeque<Shard>>,
     pub(super) delivered: BTreeMap<usize, Vec<Bytes>>,
+    /// Whole payloads that nodes are to check.
+    pub(super) unchecked: Vec<(usize, ManifestId, Bytes)>,
     pub(super) blamed: Vec<(usize, usize, Fault)>,
     /// Shards that each node sent, and that each received.
     sent: BTreeMap<usize, usize>,
@@ -67,7 +70,7 @@ pub(super) struct Net {
 }
 
 impl Net {
-    fn new(count: usize, limits: ExchangeLimits) -> Self {
+    pub(super) fn new(count: usize, limits: ExchangeLimits) -> Self {
         Net {
             now: Duration::ZERO,
             nodes: (0..count).map(|node| exchange(limits, node)).collect(),
@@ -76,6 +79,7 @@ impl Net {
             slow: BTreeMap::new(),
             held_back: BTreeMap::new(),
             delivered: BTreeMap::new(),
+            unchecked: Vec::new(),
             blamed: Vec::new(),
             sent: BTreeMap::new(),
             received: BTreeMap::new(),
@@ -93,10 +97,16 @@ impl Net {
         net
     }
 
-    fn link(&mut self, one: usize, other: usize) {
+    pub(super) fn link(&mut self, one: usize, other: usize) {
         self.nodes[one].add_link(other, account(other));
         self.nodes[other].add_link(one, account(one));
         self.collect();
+    }
+
+    /// One node more, without links.
+    pub(super) fn add_node(&mut self) {
+        let node = exchange(ExchangeLimits::default(), self.nodes.len());
+        self.nodes.push(node);
     }
 
     pub(super) fn unlink(&mut self, one: usize, other: usize) {
@@ -132,6 +142,9 @@ impl Net {
                     Output::Deliver { payload, .. } => {
                         self.delivered.entry(from).or_default().push(payload);
                     }
+                    Output::Check {
+                        manifest, payload, ..
+                    } => self.unchecked.push((from, manifest.id(), payload)),
                     Output::Blame { link, fault } => self.blamed.push((from, link, fault)),
                 }
             }
@@ -295,7 +308,7 @@ fn a_node_that_comes_later_gets_what_is_kept_once() {
     let mut net = Net::ring(4, 2);
     let body = net.publish(0, 20 * SMALL);
     net.settle();
-    net.nodes.push(exchange(ExchangeLimits::default(), 4));
+    net.add_node();
     net.link(4, 2);
     net.link(4, 3);
     net.settle();
@@ -484,7 +497,7 @@ fn what_is_kept_is_bounded_and_the_youngest_stays() {
 }
 
 /// Room for one payload of 20 shards, given up after three seconds without one.
-fn tight() -> ExchangeLimits {
+pub(super) fn tight() -> ExchangeLimits {
     ExchangeLimits {
         decoder: Limits {
             bytes_max: 40 * SMALL,

@@ -9,7 +9,7 @@ use ringwire_codec::{ChannelId, NodeId};
 use ringwire_core::config::ConfigError;
 use ringwire_core::gossip::{
     Acceptance, FEEDS_BYTES_MAX, Feeds, FeedsConfig, Flood, FloodConfig, KeptNumbers,
-    LARGE_BYTES_MAX, Large, LargeConfig, SetMembers, URGENT_BYTES_MAX, bridge_to_feeds,
+    LARGE_BYTES_MAX, Large, LargeConfig, LargeOffer, SetMembers, URGENT_BYTES_MAX, bridge_to_feeds,
     bridge_to_flood,
 };
 use ringwire_core::peer::ShardId;
@@ -64,6 +64,7 @@ pub enum OriginMode {
 
 type Validator = Arc<dyn Fn(NodeId, &Bytes) -> Acceptance + Send + Sync>;
 type Checker = Arc<dyn Fn(Check) + Send + Sync>;
+type OfferValidator = Arc<dyn Fn(&LargeOffer) -> Acceptance + Send + Sync>;
 type Tune<C> = Arc<dyn Fn(&mut C) + Send + Sync>;
 
 /// Who says whether a message is good.
@@ -79,7 +80,8 @@ enum Judge {
 pub struct CheckLimits {
     /// A message that has no answer by then is ignored. 10 s.
     pub within: Duration,
-    /// Bytes of messages that wait at most. What comes beyond is not kept, and asked for later. 16 MiB.
+    /// Bytes of messages of up to 128 KiB that wait at most. What comes beyond is not kept, and asked for later. 16 MiB. Longer
+    /// payloads that wait count as under way ([`LargeConfig::under_way_bytes_max`]).
     pub bytes_max: usize,
 }
 
@@ -123,6 +125,7 @@ pub struct GossipBuilder {
     class: Class,
     origin: OriginMode,
     judge: Judge,
+    offers: Option<OfferValidator>,
     bridge: Option<ChannelId>,
     members: SetMembers,
     feeds: Option<Tune<FeedsConfig>>,
@@ -138,6 +141,7 @@ impl Gossip {
             class: Class::Large,
             origin: OriginMode::Signed,
             judge: Judge::None,
+            offers: None,
             bridge: None,
             members: SetMembers::default(),
             feeds: None,
@@ -195,6 +199,7 @@ impl Gossip {
             return vec![(String::from(name), factory)];
         }
         let node = node.clone();
+        let of_large = node.clone();
         let feeds = move |shard| short.feeds(&node, shard, numbers.clone());
         let factory: ReactorFactory = Box::new(move |shard| erase(feeds(shard)));
         let mut reactors = vec![(String::from(name), factory)];
@@ -207,7 +212,7 @@ impl Gossip {
             let plan = plan();
             reactors.push((
                 format!("{name}-large"),
-                Box::new(move |_| erase(plan.large())),
+                Box::new(move |shard| erase(plan.large(&of_large, shard))),
             ));
         }
         reactors
@@ -233,10 +238,13 @@ impl GossipBuilder {
         self
     }
 
-    /// Asks `validator` about each message of a peer of up to 128 KiB before anybody else gets it: who sent
-    /// it, and the message. It runs on a shard's thread and must answer at once. What this node publishes is
-    /// its own affair. A longer payload is passed on while it still comes, each shard checked by itself: whether it
-    /// is good, the application says to itself when it is delivered.
+    /// Asks `validator` about each message of a peer before anybody else gets it: who sent it, and the message. It
+    /// runs on a shard's thread and must answer at once. What this node publishes is its own affair.
+    ///
+    /// A payload of more than 128 KiB is passed on while it still comes, each shard checked by itself, so it is asked about when
+    /// it is whole. What is ignored then is not delivered, and neither kept nor sent any more; blame stops its
+    /// origin, if that is a neighbour and signs, since the neighbours that sent shards could not know. What can be said before that, of its
+    /// origin and its length, is asked by [`offer_validator`](GossipBuilder::offer_validator).
     pub fn validator(
         mut self,
         validator: impl Fn(NodeId, &Bytes) -> Acceptance + Send + Sync + 'static,
@@ -247,8 +255,8 @@ impl GossipBuilder {
 
     /// As [`validator`](GossipBuilder::validator), for an application that takes its time: `checker` is called on a
     /// shard's thread with each message, hands it on at once, and the application answers from any thread. Until then
-    /// the message is neither delivered nor passed on, so each hop takes as long as the check. For messages
-    /// that name their origin.
+    /// the message is neither delivered nor passed on, so each hop takes as long as the check. A payload of more than
+    /// 128 KiB is only not delivered: no hop waits for the check. For messages that name their origin.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -282,6 +290,32 @@ impl GossipBuilder {
         checker: impl Fn(Check) + Send + Sync + 'static,
     ) -> Self {
         self.judge = Judge::Later(Arc::new(checker), limits);
+        self
+    }
+
+    /// Asks `validator` about each payload of more than 128 KiB that a peer offers, before memory is set aside or anything is asked
+    /// for: what is ignored is not had and not passed on, whoever offers it, and blame stops the peer. It runs on a
+    /// shard's thread and must answer at once.
+    ///
+    /// ```
+    /// use ringwire::gossip::{Acceptance, Gossip, LargeOffer};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Blocks of this chain have at most 8 MiB.
+    /// let is_block = |offer: &LargeOffer| match offer.bytes <= 8 << 20 {
+    ///     true => Acceptance::Accept,
+    ///     false => Acceptance::Ignore,
+    /// };
+    /// let blocks = Gossip::builder().offer_validator(is_block).build()?;
+    /// # let _ = blocks;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn offer_validator(
+        mut self,
+        validator: impl Fn(&LargeOffer) -> Acceptance + Send + Sync + 'static,
+    ) -> Self {
+        self.offers = Some(Arc::new(validator));
         self
     }
 
@@ -326,7 +360,8 @@ impl GossipBuilder {
     ///
     /// # Errors
     /// There are not so many channel ids from the first one on; messages of this class cannot be carried
-    /// without naming their origin; or there are members and origins do not sign.
+    /// without naming their origin; there are members and origins do not sign; or offers are asked about that no message of
+    /// this class is.
     pub fn build(self) -> Result<Gossip, ConfigError> {
         let refuse = |problem| {
             Err(ConfigError {
@@ -348,6 +383,10 @@ impl GossipBuilder {
         }
         if self.origin != OriginMode::Signed && !self.members.0.is_empty() {
             let problem = "members keep messages back for each other, which only the origin's signature can ask for: take OriginMode::Signed";
+            return refuse(String::from(problem));
+        }
+        if self.class != Class::Large && self.offers.is_some() {
+            let problem = "only payloads of more than 128 KiB are offered: take Class::Large, or no `offer_validator`";
             return refuse(String::from(problem));
         }
         let (first, count) = (self.first, self.count());
@@ -407,13 +446,13 @@ impl GossipBuilder {
                 feeds.with_validator(move |peer, message| validator(peer, message))
             }
             Judge::Later(checker, _) => {
-                let desk = Desk::new(node.clone(), shard, bodies);
+                let desk = Desk::new::<Feeds>(node.clone(), shard, bodies);
                 feeds.with_checker(move |check| checker(Check::new(check, desk.clone())))
             }
         }
     }
 
-    fn large(&self) -> Large {
+    fn large(&self, node: &Weak<Node>, shard: ShardId) -> Large {
         let (control, shards) = (ChannelId(self.first.0 + 2), self.shards());
         let mut config = LargeConfig::new(control, shards);
         if let Some(tune) = &self.large {
@@ -421,7 +460,23 @@ impl GossipBuilder {
         }
         config.signed = self.origin == OriginMode::Signed;
         (config.control.id, config.shards.id) = (control, shards);
-        Large::new(config)
+        if let Judge::Later(_, limits) = self.judge {
+            config.check_within = limits.within;
+        }
+        let mut large = Large::new(config);
+        if let Some(validator) = self.offers.clone() {
+            large = large.with_offer_validator(move |offer| validator(offer));
+        }
+        match self.judge.clone() {
+            Judge::None => large,
+            Judge::AtOnce(validator) => {
+                large.with_validator(move |peer, message| validator(peer, message))
+            }
+            Judge::Later(checker, _) => {
+                let desk = Desk::new::<Large>(node.clone(), shard, shards);
+                large.with_checker(move |check| checker(Check::new(check, desk.clone())))
+            }
+        }
     }
 
     fn flood(&self, channel: ChannelId) -> Flood {
@@ -460,6 +515,7 @@ impl fmt::Debug for GossipBuilder {
             .field("bridge", &self.bridge)
             .field("members", &self.members)
             .field("is_checked", &!matches!(self.judge, Judge::None))
+            .field("are_offers_checked", &self.offers.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -522,6 +578,13 @@ mod tests {
         let hidden = Gossip::builder().origin(OriginMode::Hidden);
         assert!(hidden.clone().build().is_err());
         assert!(hidden.class(Class::Medium).build().is_ok());
+    }
+
+    #[test]
+    fn offers_are_of_long_payloads() {
+        let offers = || Gossip::builder().offer_validator(|_| Acceptance::Accept);
+        assert!(offers().build().is_ok());
+        assert!(offers().class(Class::Medium).build().is_err());
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod subscription;
 #[doc(inline)]
 pub use ringwire_core::gossip::{
     Acceptance, Feeder, Feeds, FeedsConfig, Flood, FloodConfig, KeptNumbers, Large, LargeConfig,
-    MessageReach, NotNumbers, Numbers, Publish, PublishRefused, SetMembers,
+    LargeOffer, MessageReach, NotNumbers, Numbers, Publish, PublishRefused, SetMembers,
 };
 #[doc(inline)]
 pub use ringwire_core::reactor::PublishOptions;

@@ -23,6 +23,7 @@ mod goodbye;
 mod gossip;
 mod gossip_attacks;
 mod large;
+mod large_checks;
 mod large_forgers;
 mod life;
 mod logs;

@@ -115,6 +115,7 @@ impl LargeNode {
                     let number = payload_number(&manifest);
                     context.deliver(number.expect("only the run publishes"));
                 }
+                Output::Check { .. } => unreachable!("nobody asks for verdicts"),
                 Output::Blame { link, fault } => {
                     assert!(self.is_among_liars, "all nodes are honest: {fault}");
                     context.close(link);

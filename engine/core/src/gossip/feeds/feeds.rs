@@ -12,7 +12,6 @@ use ringwire_gossip::feeds::{
 use ringwire_gossip::{coded, feeds as protocol};
 
 use super::author::Author;
-use super::checks::{Check, CheckAnswer, Checks, Judged};
 use super::config::FeedsConfig;
 use super::counters::Counters;
 use super::members::SetMembers;
@@ -24,6 +23,8 @@ use crate::document::Document;
 use crate::error::CloseReason;
 use crate::gossip::acceptance::Acceptance;
 use crate::gossip::bridge::{Bridge, FromFeeds, FromFlood};
+use crate::gossip::checks::{Check, CheckAnswer, Checks, Judged};
+use crate::gossip::judge::Judge;
 use crate::gossip::outbox::{LineConfig, LineLimits, Outbox, Which};
 use crate::peer::{Direction, PeerInfo, PeerKey, ShardId};
 use crate::pex::group_of;
@@ -48,16 +49,13 @@ const NO_RATE: Rate = Rate {
 
 type ToFlood = Bridge<Feeds, FromFeeds, ()>;
 
-type Validator = Box<dyn FnMut(NodeId, &Bytes) -> Acceptance>;
-
-/// Who says whether a message is good.
-enum Judge {
-    /// All are.
-    Nobody,
-    /// See [`Feeds::with_validator`].
-    AtOnce(Validator),
-    /// See [`Feeds::with_checker`].
-    Later(Box<dyn FnMut(Check)>),
+/// A body that the application checks.
+#[derive(Debug)]
+struct Unchecked {
+    origin: coded::Origin,
+    seq: u64,
+    /// Who brought it.
+    bringer: Option<Link>,
 }
 
 /// What shards tell each other.
@@ -131,7 +129,7 @@ pub struct Feeds {
     neighbours: Neighbours,
     tags: Tags,
     /// What the application is checking.
-    checks: Checks,
+    checks: Checks<Unchecked>,
     is_look_at_checks_planned: bool,
     /// This node, as an origin.
     own: coded::Origin,
@@ -409,24 +407,22 @@ impl Feeds {
                 .conversation
                 .handle_verdicts(now(cx), origin, seq, &verdicts);
         }
-        if matches!(self.judge, Judge::Nobody) {
+        if self.judge.is_nobody() {
             return self
                 .conversation
                 .handle_verdict(now(cx), origin, seq, Verdict::PassOn);
         }
         let id = bringer.map_or_else(|| cx.node_id(), |(_, id)| id);
         let due = now(cx) + self.config.check_within;
-        for check in self.checks.begin(due, id, link, delivery) {
-            let acceptance = match &mut self.judge {
-                Judge::Nobody => Acceptance::Accept,
-                Judge::AtOnce(validator) => validator(check.from, &check.message),
-                Judge::Later(checker) => {
-                    checker(check);
-                    continue;
-                }
-            };
-            let id = check.id;
-            self.handle_checked(cx, CheckAnswer { id, acceptance });
+        let body = Unchecked {
+            origin: delivery.origin,
+            seq: delivery.seq,
+            bringer: link,
+        };
+        for check in self.checks.begin(due, id, body, delivery.messages()) {
+            if let Some(answer) = self.judge.ask(check) {
+                self.handle_checked(cx, answer);
+            }
         }
         self.plan_look_at_checks(cx);
     }
@@ -438,15 +434,15 @@ impl Feeds {
         }
     }
 
-    fn conclude(&mut self, cx: &mut Context<'_, Self>, judged: Judged) {
+    fn conclude(&mut self, cx: &mut Context<'_, Self>, judged: Judged<Unchecked>) {
         self.counters.ignored += judged.ignored;
         self.counters.unanswered_checks += judged.late;
-        if let Some((bringer, reason)) = judged.blamed {
-            self.blame(cx, bringer, reason);
+        let body = judged.body;
+        if let Some(reason) = judged.blamed {
+            self.blame(cx, body.bringer, reason);
         }
-        let Judged { origin, seq, .. } = judged;
         self.conversation
-            .handle_verdicts(now(cx), &origin, seq, &judged.verdicts);
+            .handle_verdicts(now(cx), &body.origin, body.seq, &judged.verdicts);
     }
 
     /// No honest node sends what this one has sent.
@@ -735,7 +731,7 @@ impl Reactor for Feeds {
         let mut config = protocol::FeedsConfig::default();
         config.keep = self.config.kept_span;
         config.keep_bytes_max = self.config.kept_bytes_max;
-        config.check = !matches!(self.judge, Judge::Nobody) || self.config.signed;
+        config.check = !self.judge.is_nobody() || self.config.signed;
         config.unchecked_bytes_max = self.config.unchecked_bytes_max;
         // The engine has rates of its own, and holds back who brings more than can be passed on.
         config.origin_rate = NO_RATE;

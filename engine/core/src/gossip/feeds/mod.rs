@@ -10,7 +10,6 @@
 //! Only references to bodies travel between shards of the engine.
 
 mod author;
-mod checks;
 mod config;
 mod counters;
 #[allow(
@@ -24,7 +23,6 @@ mod outboxes;
 mod unpublished;
 mod views;
 
-pub use checks::{Check, CheckAnswer, CheckId};
 pub use config::{FeedsConfig, KeptNumbers};
 pub use feeds::Feeds;
 pub use members::SetMembers;

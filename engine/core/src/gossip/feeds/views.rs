@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use ringwire_codec::{NodeId, PublicKey};
-use ringwire_gossip::coded::Origin;
+use ringwire_codec::NodeId;
 use ringwire_gossip::feeds::{self as protocol, REACHES_MAX};
 
 use super::neighbours::Neighbours;
+use crate::gossip::origin::node_of;
 
 /// Origins of which an answer tells at most.
 pub(super) const FEEDS_TOLD_MAX: usize = 256;
@@ -102,12 +102,4 @@ pub(super) fn feeders(
         Some(Feeder { origin, feeder })
     });
     feeds.take(FEEDS_TOLD_MAX).collect()
-}
-
-/// The node that an origin is: its public key, or its name where messages are not signed.
-fn node_of(origin: &Origin, is_signed: bool) -> NodeId {
-    match is_signed {
-        true => PublicKey::from_bytes(*origin).id(),
-        false => NodeId::from_bytes(*origin.first_chunk().expect("an origin has 32 bytes")),
-    }
 }

@@ -1,5 +1,7 @@
 //! How the gossip of large payloads behaves: its channels, and the bounds of its memory.
 
+use std::time::Duration;
+
 use ringwire_codec::ChannelId;
 use ringwire_gossip::coded::{
     Limits, PAYLOAD_BYTES_MAX, PROOF_MAX, SHARD_BYTES_MAX, SHARD_HEADER_BYTES,
@@ -31,7 +33,10 @@ pub struct LargeConfig {
     pub signed: bool,
     /// Bytes of a shard of what is published here: 16, 32 or 64 KiB. `None`: 16 KiB up to 2 MiB, 32 KiB above.
     pub shard_bytes: Option<usize>,
-    /// Bytes set aside for payloads that are under way, on all shards of the node together.
+    /// How long the application may check a whole payload, where it takes its time: what has no answer by then is not delivered.
+    pub check_within: Duration,
+    /// Bytes set aside for payloads that are under way, on all shards of the node together. What the application is checking counts
+    /// as under way.
     pub under_way_bytes_max: usize,
     /// Of these, for payloads that one peer brought first: twice the largest that is to come.
     pub peer_bytes_max: usize,
@@ -42,7 +47,7 @@ pub struct LargeConfig {
 
 impl LargeConfig {
     /// The defaults for a pair of channels: signed manifests, 512 MiB under way and half of it for one
-    /// peer, 512 MiB kept. Messages about shards weigh 6, shards 2.
+    /// peer, 512 MiB kept, and 10 s for an application that checks payloads. Messages about shards weigh 6, shards 2.
     pub fn new(control: ChannelId, shards: ChannelId) -> Self {
         LargeConfig {
             control: ChannelDescriptor {
@@ -58,6 +63,7 @@ impl LargeConfig {
             },
             signed: true,
             shard_bytes: None,
+            check_within: Duration::from_secs(10),
             under_way_bytes_max: 512 * 1024 * 1024,
             peer_bytes_max: 256 * 1024 * 1024,
             kept_bytes_max: 512 * 1024 * 1024,

@@ -6,16 +6,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId, PublicKey};
 use ringwire_gossip::coded::{
-    Account, Encoder, Encoding, Fault, Origin, OriginTag, Shard, shard_bytes_of,
+    Account, Encoder, Encoding, Fault, Manifest, Offer, Origin, OriginTag, Shard, shard_bytes_of,
 };
 use ringwire_gossip::exchange::{Control, Exchange, Identity, Output, TICK};
+use ringwire_gossip::feeds::Verdict;
 use thiserror::Error;
 
 use super::author::{Author, Unproven};
 use super::config::LargeConfig;
 use super::encodings::{ENCODINGS_MAX, Encodings};
 use super::peer_line::PeerLine;
+use super::verdicts::{LargeOffer, Unchecked, Verdicts};
 use crate::error::CloseReason;
+use crate::gossip::acceptance::Acceptance;
+use crate::gossip::checks::{Check, CheckAnswer, Judged};
+use crate::gossip::judge::Judge;
+use crate::gossip::origin::node_of;
 use crate::gossip::outbox::{LineConfig, LineLimits};
 use crate::peer::{PeerInfo, PeerKey, ShardId};
 use crate::reactor::{Answers, ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
@@ -64,6 +70,8 @@ pub enum LargeTimer {
     Encode,
     /// Let the exchange know that time goes by.
     Tick,
+    /// The application may have let the time pass in which it checks a payload.
+    Checks,
 }
 
 /// A question to [`Large`]: publish this payload. Ask the instance of any shard; that one encodes it.
@@ -89,6 +97,11 @@ struct Counters {
     refused: u64,
     blamed: u64,
     unproven: u64,
+    /// Payloads that the application did not want when they were offered.
+    offers_ignored: u64,
+    /// Whole payloads that it ignored, and those that it did not answer for in time.
+    ignored: u64,
+    unanswered_checks: u64,
     slow_peers: u64,
     left_out: u64,
     control_received: u64,
@@ -101,6 +114,10 @@ struct Counters {
 /// to the subscriptions of [`LargeConfig::shards`], once per node. Peers that do not speak both
 /// channels are left alone. A payload's manifest is signed by its origin, unless [`LargeConfig::signed`] is off: then anybody
 /// can name one, and whoever must know it signs what is in the payload.
+///
+/// Shards are passed on as they come, so the application is asked twice: whether it wants a payload that is offered
+/// ([`Large::with_offer_validator`]), and whether a whole one is good ([`Large::with_validator`], [`Large::with_checker`]).
+/// Neighbours that have sent shards of one that is not could not know, and none of them is blamed for it.
 pub struct Large {
     config: LargeConfig,
     exchange: Exchange<Link>,
@@ -108,6 +125,7 @@ pub struct Large {
     own: Origin,
     /// Signs and checks manifests, where that is done.
     author: Option<Author>,
+    verdicts: Verdicts,
     /// All peers of the node that take part.
     links: BTreeMap<Link, NodeId>,
     /// Those of this shard.
@@ -121,6 +139,7 @@ pub struct Large {
     next_seq: u64,
     is_announcement_planned: bool,
     is_tick_planned: bool,
+    is_look_at_checks_planned: bool,
     counters: Counters,
 }
 
@@ -131,6 +150,7 @@ impl Large {
             exchange: Exchange::new(config.limits(1), nobody()),
             own: [0; 32],
             author: None,
+            verdicts: Verdicts::new(),
             started_at: None,
             config,
             links: BTreeMap::new(),
@@ -140,8 +160,45 @@ impl Large {
             next_seq: 0,
             is_announcement_planned: false,
             is_tick_planned: false,
+            is_look_at_checks_planned: false,
             counters: Counters::default(),
         }
+    }
+
+    /// Asks `validator` about each payload that a peer offers, before memory is set aside or a shard is asked for. A payload that
+    /// it ignores is neither asked for nor passed on, whoever offers it; what neighbours send of it all the same is
+    /// dropped unseen. Blame stops the peer, and the validator is asked again if another one offers the payload. It runs
+    /// on a shard's thread and must answer at once.
+    #[must_use]
+    pub fn with_offer_validator(
+        mut self,
+        validator: impl FnMut(&LargeOffer) -> Acceptance + 'static,
+    ) -> Self {
+        self.verdicts.set_offer_validator(Box::new(validator));
+        self
+    }
+
+    /// Asks `validator` about each whole payload before it is delivered: who sent the last shard of it, and the payload. Its
+    /// shards have been passed on by then. One that it ignores is not delivered, not kept and not sent to anybody any more. Blame
+    /// is the same, and stops the origin if it is a neighbour and nodes sign ([`LargeConfig::signed`]). It runs on a
+    /// shard's thread and must answer at once. Payloads that this node publishes are its own affair.
+    #[must_use]
+    pub fn with_validator(
+        mut self,
+        validator: impl FnMut(NodeId, &Bytes) -> Acceptance + 'static,
+    ) -> Self {
+        self.verdicts.set_judge(Judge::AtOnce(Box::new(validator)));
+        self
+    }
+
+    /// As [`Large::with_validator`], for an application that takes its time: `checker` hands the payload on, and the
+    /// answer comes as a [`CheckAnswer`] to the instance on this shard, which is asked by channel where there are
+    /// several reactors of this type. What has no answer within [`LargeConfig::check_within`] is ignored. A payload that waits
+    /// takes room of what may be under way for the peer that offered it first, and others wait for that room.
+    #[must_use]
+    pub fn with_checker(mut self, checker: impl FnMut(Check) + 'static) -> Self {
+        self.verdicts.set_judge(Judge::Later(Box::new(checker)));
+        self
     }
 
     fn speaks(&self, peer: &PeerInfo) -> bool {
@@ -205,24 +262,55 @@ impl Large {
     // ---- what the exchange is told, and what it wants -----------------------------------------
 
     fn handle_control(&mut self, cx: &mut Context<'_, Self>, from: Link, message: Control) {
-        if let Err(unproven) = self.check(&message) {
-            self.counters.unproven += 1;
-            self.stop(cx, from, unproven.to_string());
-            return;
+        if let Control::Offer(offer) = message {
+            return self.handle_offer(cx, from, offer);
         }
         self.advance(cx);
         self.exchange.handle_control(from, message);
         self.act(cx);
     }
 
-    /// Whether an offer of which something may come is its origin's; once for each payload.
-    fn check(&self, message: &Control) -> Result<(), Unproven> {
-        match (message, &self.author) {
-            (Control::Offer(offer), Some(author)) if self.exchange.is_new(offer) => {
-                author.check(offer)
+    /// An offer of which something may come is looked at: whether it is its origin's, and whether the application wants it.
+    fn handle_offer(&mut self, cx: &mut Context<'_, Self>, from: Link, offer: Offer) {
+        let is_new = self.exchange.is_new(&offer);
+        if let Err(unproven) = self.check(&offer, is_new) {
+            self.counters.unproven += 1;
+            self.stop(cx, from, unproven.to_string());
+            return;
+        }
+        self.advance(cx);
+        match self.verdict_of_offer(from, &offer, is_new) {
+            Acceptance::Accept => self.exchange.handle_control(from, Control::Offer(offer)),
+            Acceptance::Ignore => {
+                self.counters.offers_ignored += 1;
+                self.exchange.refuse_offer(from, offer);
             }
-            (Control::Offer(offer), None) if offer.signature.is_some() => Err(Unproven::Signed),
+            Acceptance::Blame(reason) => {
+                self.counters.blamed += 1;
+                self.stop(cx, from, reason);
+            }
+        }
+        self.act(cx);
+    }
+
+    /// Whether an offer of which something may come is its origin's; once for each payload.
+    fn check(&self, offer: &Offer, is_new: bool) -> Result<(), Unproven> {
+        match &self.author {
+            Some(author) if is_new => author.check(offer),
+            None if offer.signature.is_some() => Err(Unproven::Signed),
             _ => Ok(()),
+        }
+    }
+
+    fn verdict_of_offer(&mut self, from: Link, offer: &Offer, is_new: bool) -> Acceptance {
+        match self.links.get(&from) {
+            Some(peer) if is_new => self.verdicts.of_offer(&LargeOffer {
+                from: *peer,
+                origin: node_of(&offer.manifest.origin(), self.config.signed),
+                seq: offer.manifest.seq(),
+                bytes: offer.manifest.layout().length(),
+            }),
+            _ => Acceptance::Accept,
         }
     }
 
@@ -237,8 +325,14 @@ impl Large {
     }
 
     fn advance(&mut self, cx: &Context<'_, Self>) {
+        let now = self.now(cx);
+        self.exchange.advance(now);
+    }
+
+    /// The time as the exchange counts it.
+    fn now(&mut self, cx: &Context<'_, Self>) -> Duration {
         let started_at = *self.started_at.get_or_insert(cx.now());
-        self.exchange.advance(cx.now().saturating_since(started_at));
+        cx.now().saturating_since(started_at)
     }
 
     /// Does what the exchange wants done.
@@ -251,6 +345,11 @@ impl Large {
                         cx.deliver(*peer, self.config.shards.id, payload);
                     }
                 }
+                Output::Check {
+                    from,
+                    manifest,
+                    payload,
+                } => self.begin_check(cx, from, &manifest, payload),
                 Output::Blame { link, fault } => {
                     self.counters.blamed += 1;
                     self.stop(cx, link, fault.to_string());
@@ -265,6 +364,84 @@ impl Large {
             cx.set_timer(TICK, LargeTimer::Tick);
         }
     }
+
+    // ---- what the application says of whole payloads ------------------------------------------
+
+    fn begin_check(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        from: Link,
+        manifest: &Manifest,
+        payload: Bytes,
+    ) {
+        let due = self.now(cx) + self.config.check_within;
+        let whole = Unchecked {
+            id: manifest.id(),
+            origin: manifest.origin(),
+            from: self
+                .links
+                .get(&from)
+                .map_or_else(|| cx.node_id(), |peer| *peer),
+            payload,
+        };
+        if let Some(judged) = self.verdicts.begin(due, whole) {
+            self.conclude(cx, judged);
+        }
+        self.plan_look_at_checks(cx);
+    }
+
+    /// What a whole payload was found to be, sooner or later.
+    fn conclude(&mut self, cx: &mut Context<'_, Self>, judged: Judged<Unchecked>) {
+        self.counters.ignored += judged.ignored;
+        self.counters.unanswered_checks += judged.late;
+        let whole = judged.body;
+        if judged.verdicts == [Verdict::PassOn] {
+            if self.exchange.accept(whole.id) {
+                cx.deliver(whole.from, self.config.shards.id, whole.payload);
+            }
+            return;
+        }
+        self.exchange.refuse(whole.id);
+        if let Some(reason) = judged.blamed {
+            self.blame_origin(cx, &whole.origin, reason);
+        }
+    }
+
+    /// An origin has published what no honest node does. Where nobody signs it may be another's lie.
+    fn blame_origin(&mut self, cx: &mut Context<'_, Self>, origin: &Origin, reason: String) {
+        self.counters.blamed += 1;
+        if !self.config.signed {
+            return;
+        }
+        for link in self.exchange.links_to(origin) {
+            self.stop(cx, link, reason.clone());
+        }
+    }
+
+    /// Sees to it that what has no answer in time waits no longer.
+    fn plan_look_at_checks(&mut self, cx: &mut Context<'_, Self>) {
+        if self.is_look_at_checks_planned {
+            return;
+        }
+        if let Some(due) = self.verdicts.next_due() {
+            self.is_look_at_checks_planned = true;
+            let wait = due.saturating_sub(self.now(cx));
+            cx.set_timer(wait, LargeTimer::Checks);
+        }
+    }
+
+    fn look_at_checks(&mut self, cx: &mut Context<'_, Self>) {
+        self.is_look_at_checks_planned = false;
+        self.advance(cx);
+        let now = self.now(cx);
+        while let Some(judged) = self.verdicts.expire_one(now) {
+            self.conclude(cx, judged);
+        }
+        self.plan_look_at_checks(cx);
+        self.act(cx);
+    }
+
+    // ---- what peers are sent ------------------------------------------------------------------
 
     fn send_control(&mut self, cx: &mut Context<'_, Self>, (shard, to): Link, message: Bytes) {
         if shard != cx.shard() {
@@ -390,6 +567,9 @@ impl Reactor for Large {
             },
         };
         self.exchange = Exchange::new(limits, identity);
+        if self.verdicts.are_asked_for() {
+            self.exchange.ask_for_verdicts();
+        }
     }
 
     fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, (): &mut ()) {
@@ -505,6 +685,7 @@ impl Reactor for Large {
                 self.act(cx);
             }
             LargeTimer::Encode => self.encode(cx),
+            LargeTimer::Checks => self.look_at_checks(cx),
             LargeTimer::Tick => {
                 self.is_tick_planned = false;
                 self.advance(cx);
@@ -539,6 +720,9 @@ impl Reactor for Large {
             ("large_shards_received", ours.shards_received),
             ("large_blamed", ours.blamed),
             ("large_unproven", ours.unproven),
+            ("large_offers_ignored", ours.offers_ignored),
+            ("large_ignored", ours.ignored),
+            ("large_checks_late", ours.unanswered_checks),
             ("large_slow_peers", ours.slow_peers),
             ("large_shards_left_out", ours.left_out),
             ("large_delivered", theirs.delivered),
@@ -563,6 +747,19 @@ impl Answers<Publish> for Large {
     /// Whether the payload is going to be encoded and spread.
     fn answer(&mut self, cx: &mut Context<'_, Self>, Publish(payload): Publish) -> Self::Answer {
         self.begin(cx, payload)
+    }
+}
+
+impl Answers<CheckAnswer> for Large {
+    type Answer = ();
+
+    /// An answer that comes too late, or twice, says nothing.
+    fn answer(&mut self, cx: &mut Context<'_, Self>, answer: CheckAnswer) {
+        if let Some(judged) = self.verdicts.answer(answer) {
+            self.advance(cx);
+            self.conclude(cx, judged);
+            self.act(cx);
+        }
     }
 }
 

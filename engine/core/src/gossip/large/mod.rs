@@ -21,6 +21,8 @@ mod encodings;
 )]
 mod large;
 mod peer_line;
+mod verdicts;
 
 pub use config::LargeConfig;
 pub use large::{Large, Publish, PublishRefused};
+pub use verdicts::LargeOffer;
