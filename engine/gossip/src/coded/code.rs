@@ -15,6 +15,9 @@ const LAYOUT: &str = "a layout has 3 to 128 originals, as many repairs, and shar
 pub(super) struct Code {
     encoder: Option<ReedSolomonEncoder>,
     decoder: Option<ReedSolomonDecoder>,
+    /// Whether the first repair of each segment is wrong: see [`Encoding::miscoded`](super::Encoding::miscoded).
+    #[cfg(feature = "testing")]
+    pub(super) is_wrong: bool,
 }
 
 impl Code {

@@ -49,6 +49,15 @@ impl Encoding {
         })
     }
 
+    /// Commits to shards that are of no payload, as a lying origin may. Who has enough of them finds that out, whichever
+    /// they are.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn miscoded(mut self) -> Self {
+        self.code.is_wrong = true;
+        self
+    }
+
     /// Encodes the next segment; false when there is none left. The time that it takes is in
     /// docs/decisions/0063.
     pub fn advance(&mut self) -> bool {

@@ -45,6 +45,12 @@ impl Coded {
                 pushed.extend_from_slice(repair);
             }
         }
+        drop(repairs);
+        #[cfg(feature = "testing")]
+        if code.is_wrong {
+            pushed[0] ^= 1;
+            leaves[usize::from(layout.originals())] = leaf(&pushed[..layout.shard_bytes()]);
+        }
         Coded {
             layout,
             originals,

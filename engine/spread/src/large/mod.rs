@@ -10,4 +10,4 @@ mod signature;
 
 pub use liar::LargeLie;
 pub use message::LargeMessage;
-pub use node::LargeNode;
+pub use node::{LargeNode, LargeWatch};

@@ -1,10 +1,13 @@
 //! [`LargeNode`]: a node that gossips large payloads as Ringwire does.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_gossip::coded::{
-    Account, Encoder, Limits, Manifest, ManifestId, OriginTag, shard_bytes_of,
+    Account, Encoder, Limits, Manifest, ManifestId, Origin, OriginTag, shard_bytes_of,
 };
 use ringwire_gossip::exchange::{
     Control, Exchange, ExchangeLimits, Figures, Identity, Output, TICK,
@@ -44,6 +47,20 @@ pub struct LargeNode {
     liar: Option<LargeLiar>,
     /// Whether what breaks the rules is somebody's lie, and no fault of this code.
     is_among_liars: bool,
+    /// Payloads that the run has not published and that came whole all the same, by origin and number.
+    strange: BTreeSet<(Origin, u64)>,
+    watch: Option<Rc<Cell<LargeWatch>>>,
+}
+
+/// What can be seen of a node while a run is played and after it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LargeWatch {
+    /// What its exchange has counted.
+    pub figures: Figures,
+    /// Bytes set aside for what is under way.
+    pub under_way_bytes: usize,
+    /// Payloads that it has delivered and that the run has not published: a liar's.
+    pub strange: usize,
 }
 
 impl LargeNode {
@@ -69,6 +86,15 @@ impl LargeNode {
         }
     }
 
+    /// The same, and what happens to it is shown.
+    #[must_use]
+    pub fn watched(self, watch: Rc<Cell<LargeWatch>>) -> Self {
+        LargeNode {
+            watch: Some(watch),
+            ..self
+        }
+    }
+
     fn with_limits(node: NodeIndex, seed: u64, nodes: u32, decoder: Limits) -> Self {
         let limits = ExchangeLimits {
             decoder,
@@ -89,6 +115,8 @@ impl LargeNode {
             under_way_max: decoder.bytes_max,
             liar: None,
             is_among_liars: false,
+            strange: BTreeSet::new(),
+            watch: None,
         }
     }
 
@@ -104,17 +132,16 @@ impl LargeNode {
             match output {
                 Output::Control { to, message } => {
                     let said = match &mut self.liar {
-                        Some(liar) => liar.say(message),
+                        Some(liar) => liar.say(to, message),
                         None => vec![message],
                     };
                     for message in said {
                         context.send(to, LargeMessage::Control(message));
                     }
                 }
-                Output::Deliver { manifest, .. } => {
-                    let number = payload_number(&manifest);
-                    context.deliver(number.expect("only the run publishes"));
-                }
+                Output::Deliver {
+                    manifest, payload, ..
+                } => self.deliver(context, &manifest, &payload),
                 Output::Check { .. } => unreachable!("nobody asks for verdicts"),
                 Output::Blame { link, fault } => {
                     assert!(self.is_among_liars, "all nodes are honest: {fault}");
@@ -124,11 +151,47 @@ impl LargeNode {
         }
         let (under_way, _) = self.exchange.bytes();
         assert!(under_way <= self.under_way_max, "{under_way} under way");
+        if let Some(watch) = &self.watch {
+            watch.set(LargeWatch {
+                figures: self.exchange.figures(),
+                under_way_bytes: under_way,
+                strange: self.strange.len(),
+            });
+        }
         self.send_waiting(context);
         if self.ticks_at.is_none() && !self.exchange.is_idle() {
             let at = context.now() + TICK;
             self.ticks_at = Some(at);
             context.wake_at(at);
+        }
+    }
+
+    /// A payload is whole. The run hears of those that it has published. What it has not is a liar's, and comes once for each
+    /// number, whatever the liar says.
+    fn deliver(
+        &mut self,
+        context: &mut Context<'_, LargeMessage>,
+        manifest: &Manifest,
+        payload: &Bytes,
+    ) {
+        if let Some(number) = payload_number(manifest) {
+            let is_whole = || *payload == payload_bytes(number, payload.len());
+            assert!(!self.is_among_liars || is_whole(), "other bytes: {number}");
+            return context.deliver(number);
+        }
+        assert!(self.is_among_liars, "only the run publishes");
+        let is_first = self.strange.insert((manifest.origin(), manifest.seq()));
+        assert!(is_first, "two payloads of one number: {manifest:?}");
+    }
+
+    /// A liar that hears of a payload for the first time publishes something of its own beside it.
+    fn lie_beside(&mut self, manifest: &Manifest) {
+        let Some(liar) = &mut self.liar else {
+            return;
+        };
+        for encoder in liar.publishes(manifest) {
+            let signature = sign(encoder.manifest());
+            self.exchange.publish(encoder, Some(signature));
         }
     }
 
@@ -146,7 +209,7 @@ impl LargeNode {
             self.exchange.handle_left(to, 1);
             let number = self.number_of(shard.manifest());
             let sent = match &mut self.liar {
-                Some(liar) => liar.send(context.now(), shard),
+                Some(liar) => liar.send(context.now(), to, shard),
                 None => Some(shard),
             };
             if let Some(shard) = sent {
@@ -163,18 +226,20 @@ impl LargeNode {
         }
     }
 
-    fn note_number(&mut self, manifest: &Manifest) {
+    /// Notes what the run calls a payload; false if that is known, or the run has not published it.
+    fn note_number(&mut self, manifest: &Manifest) -> bool {
         let Some(number) = payload_number(manifest) else {
-            return;
+            return false;
         };
         let id = manifest.id();
         if self.numbers.iter().any(|(known, _)| *known == id) {
-            return;
+            return false;
         }
         if self.numbers.len() == NUMBERS_MAX {
             self.numbers.remove(0);
         }
         self.numbers.push((id, number));
+        true
     }
 
     fn number_of(&self, id: ManifestId) -> Option<u32> {
@@ -220,9 +285,15 @@ impl Machine for LargeNode {
                     assert!(self.is_among_liars, "all nodes are honest: {message:?}");
                     return context.close(link);
                 }
-                if let Control::Offer(offer) = &message {
-                    self.note_number(&offer.manifest);
+                if let Control::Offer(offer) = &message
+                    && self.note_number(&offer.manifest)
+                {
+                    self.lie_beside(&offer.manifest);
                 }
+                let message = match &self.liar {
+                    Some(liar) => liar.hear(message),
+                    None => message,
+                };
                 self.exchange.handle_control(link, message);
             }
             LargeMessage::Shard(shard, _) => {
@@ -233,7 +304,8 @@ impl Machine for LargeNode {
     }
 
     fn publish(&mut self, context: &mut Context<'_, LargeMessage>, payload: Payload) {
-        let (bytes, seq) = (payload_bytes(payload), u64::from(payload.id));
+        let bytes = payload_bytes(payload.id, payload.bytes as usize);
+        let seq = u64::from(payload.id);
         self.exchange.advance(context.now());
         let shard_bytes = shard_bytes_of(bytes.len());
         let encoder = Encoder::new(self.own, seq, bytes, shard_bytes);
@@ -272,14 +344,15 @@ fn account(node: NodeIndex) -> Account {
     account
 }
 
-/// What the run calls a payload, which its origin gives it as its number. What the run has not published has a higher one.
+/// What the run calls a payload, which its origin gives it as its number. What the run has not published, liars' payloads, has a
+/// number of 2^40 or more.
 fn payload_number(manifest: &Manifest) -> Option<u32> {
     u32::try_from(manifest.seq()).ok()
 }
 
 /// Bytes that differ from payload to payload and from shard to shard.
-fn payload_bytes(payload: Payload) -> Bytes {
-    let mut bytes = vec![0; payload.bytes as usize];
-    fastrand::Rng::with_seed(payload.id.into()).fill(&mut bytes);
+fn payload_bytes(number: u32, len: usize) -> Bytes {
+    let mut bytes = vec![0; len];
+    fastrand::Rng::with_seed(number.into()).fill(&mut bytes);
     bytes.into()
 }
