@@ -1,11 +1,14 @@
 //! [`Assembly`]: one payload under way.
 //!
 //! ```text
-//!  segment:  Open ── k verified shards ──▶ restore, encode again ── same root ──▶ Done, in the buffer
-//!                                                  └── another root ──▶ the payload is refused
+//!  segment:  Open ── all originals, or ────▶ restore, encode again ── same root ──▶ Done, in the buffer
+//!                    k shards and the word         └── another root ──▶ the payload is refused
 //! ```
 //!
-//! A segment holds at most its k shards, and the buffer is made for the whole payload when the first
+//! To restore originals from repair shards costs more than all the rest. So where few are missing, the owner says when it
+//! waits for them no longer.
+//!
+//! A segment holds at most its k shards, and 5 % more while originals are waited for; the buffer is made for the whole payload when the first
 //! segment is done: together at most twice the padded payload for a payload of one segment, and little
 //! more than once for one of many.
 
@@ -25,10 +28,13 @@ use super::shard::Shard;
 pub(super) enum Added {
     /// It is there already.
     Duplicate,
-    /// Its segment is done.
+    /// Its segment is done, or needs no repair shard more.
     Surplus,
     /// It is kept.
     New,
+    /// It is kept, and its segment can be restored: no more originals are missing than repair shards are pushed, and there are
+    /// some in place of them.
+    Enough,
     /// It completes its segment.
     Segment(CodedSegment),
 }
@@ -41,8 +47,9 @@ enum Segment {
 /// A shard that was checked.
 struct Held {
     shard: Shard,
-    /// The hash of its data.
+    /// The hash of its data, and the root that its proof leads to: the same for all of a segment, but for a broken hash.
     leaf: Hash,
+    segment_root: Hash,
 }
 
 /// The segments that are done.
@@ -144,39 +151,67 @@ impl Assembly {
         if shards.contains_key(&shard.index()) {
             return Ok(Added::Duplicate);
         }
-        let above = shard.proof_above(&found.place).copied().collect();
-        let leaf = found.leaf;
-        shards.insert(shard.index(), Held { shard, leaf });
+        // With enough of them only originals are of use.
+        let is_repair = shard.index() >= found.place.originals();
+        if is_repair && shards.len() >= usize::from(found.place.originals()) {
+            return Ok(Added::Surplus);
+        }
+        let held = Held {
+            leaf: found.leaf,
+            segment_root: found.segment_root,
+            shard,
+        };
+        shards.insert(held.shard.index(), held);
         self.taken += 1;
         self.idle_sweeps = 0;
-        if shards.len() < usize::from(found.place.originals()) {
-            return Ok(Added::New);
+        let k = usize::from(found.place.originals());
+        let missing = k - shards.range(..found.place.originals()).count();
+        let surplus = usize::from(found.place.pushed()) - k;
+        if shards.len() < k {
+            Ok(Added::New)
+        } else if (1..=surplus).contains(&missing) {
+            Ok(Added::Enough)
+        } else {
+            self.restore(code, found.place).map(Added::Segment)
         }
-        let coded = self.complete(code, found.place, &found.segment_root)?;
-        Ok(Added::Segment(CodedSegment::new(self.id, coded, above)))
     }
 
-    /// Restores a segment of which k shards are there, and checks it.
-    fn complete(
+    /// Restores a segment from the shards that are there, if they are enough.
+    ///
+    /// # Errors
+    /// As for [`Assembly::add`].
+    pub(super) fn restore_at(
         &mut self,
         code: &mut Code,
-        place: SegmentLayout,
-        segment_root: &Hash,
-    ) -> Result<Coded, Fault> {
+        segment: u16,
+    ) -> Result<Option<CodedSegment>, Fault> {
+        let place = self.manifest.layout().segment(segment)?;
+        match &self.segments[usize::from(segment)] {
+            Segment::Open(shards) if shards.len() >= usize::from(place.originals()) => {
+                self.restore(code, place).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Restores a segment of which k shards are there, and checks it: what they prove is one root for all.
+    fn restore(&mut self, code: &mut Code, place: SegmentLayout) -> Result<CodedSegment, Fault> {
         let at = usize::from(place.index());
         let segment = std::mem::replace(&mut self.segments[at], Segment::Done);
         let Segment::Open(shards) = segment else {
-            unreachable!("the caller has just added a shard to it");
+            unreachable!("the caller has seen its shards");
         };
+        let (_, any) = shards.first_key_value().expect("there are k");
+        let above = any.shard.proof_above(&place).copied().collect();
         let originals = restore(code, &place, &shards);
         let known = |index| shards.get(&index).map(|held| held.leaf);
         let coded = Coded::new(code, place, originals.clone(), known);
-        if coded.root() != *segment_root {
+        if coded.root() != any.segment_root {
             return Err(Fault::Encoding);
         }
         self.keep(&place, originals)?;
         self.open -= 1;
-        Ok(coded)
+        Ok(CodedSegment::new(self.id, coded, above))
     }
 
     /// Copies a segment to its place in the payload, unless it is the payload.

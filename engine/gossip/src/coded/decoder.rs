@@ -41,6 +41,9 @@ pub enum Inserted {
     Known,
     /// It belongs to its manifest and is to be passed on.
     New,
+    /// As [`Inserted::New`], and its segment can be had by [`Decoder::restore`]. Without that it is there with its last original,
+    /// which costs less.
+    Enough,
     /// As [`Inserted::New`], and its segment is there: any shard of it can be sent now.
     Segment(CodedSegment),
     /// As [`Inserted::Segment`], and the payload is there.
@@ -52,7 +55,7 @@ pub enum Inserted {
 pub struct Progress {
     /// Indices of the shards that are there, in order.
     pub held: Vec<u16>,
-    /// How many more are needed, whichever they are; at least 1.
+    /// How many more are needed, whichever they are; 0 if it can be restored.
     pub missing: u16,
 }
 
@@ -121,7 +124,7 @@ impl<L: Copy + PartialEq> Decoder<L> {
         let assembly = self.under_way.get(&id)?;
         let place = assembly.manifest().layout().segment(segment).ok()?;
         let held: Vec<u16> = assembly.held(segment)?.collect();
-        let missing = usize::from(place.originals()) - held.len();
+        let missing = usize::from(place.originals()).saturating_sub(held.len());
         let missing = u16::try_from(missing).expect("at most k");
         Some(Progress { held, missing })
     }
@@ -169,14 +172,33 @@ impl<L: Copy + PartialEq> Decoder<L> {
         match assembly.add(&mut self.code, shard) {
             Ok(Added::Duplicate | Added::Surplus) => Ok(Inserted::Known),
             Ok(Added::New) => Ok(Inserted::New),
+            Ok(Added::Enough) => Ok(Inserted::Enough),
             Ok(Added::Segment(segment)) => Ok(self.handle_segment(id, segment)),
-            Err(fault) => {
-                if fault.blame() == Blame::Origin {
-                    self.settle(id);
-                }
-                Err(fault)
-            }
+            Err(fault) => Err(self.handle_fault(id, fault)),
         }
+    }
+
+    /// Restores a segment whose shards are enough: [`Inserted::Segment`] or [`Inserted::Whole`]; [`Inserted::Known`] if they are
+    /// not, or it is there already.
+    ///
+    /// # Errors
+    /// The origin's faults, as for [`Decoder::insert`].
+    pub fn restore(&mut self, id: ManifestId, segment: u16) -> Result<Inserted, Fault> {
+        let Some(assembly) = self.under_way.get_mut(&id) else {
+            return Ok(Inserted::Known);
+        };
+        match assembly.restore_at(&mut self.code, segment) {
+            Ok(Some(segment)) => Ok(self.handle_segment(id, segment)),
+            Ok(None) => Ok(Inserted::Known),
+            Err(fault) => Err(self.handle_fault(id, fault)),
+        }
+    }
+
+    fn handle_fault(&mut self, id: ManifestId, fault: Fault) -> Fault {
+        if fault.blame() == Blame::Origin {
+            self.settle(id);
+        }
+        fault
     }
 
     /// Gives up what has had no new shard for too long, and tells what. Call it at a steady pace: it

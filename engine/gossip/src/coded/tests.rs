@@ -50,9 +50,16 @@ fn send(
     let shards = indices
         .into_iter()
         .map(|index| coded.shard(index).expect("a shard"));
-    shards
-        .map(|shard| decoder.insert(0, shard).expect("a good shard"))
-        .collect()
+    let insert = |shard: Shard| insert(decoder, &shard).expect("a good shard");
+    shards.map(insert).collect()
+}
+
+/// Inserts a shard, and waits for no original.
+fn insert(decoder: &mut Decoder<u8>, shard: &Shard) -> Result<Inserted, Fault> {
+    match decoder.insert(0, shard.clone())? {
+        Inserted::Enough => decoder.restore(shard.manifest(), shard.segment()),
+        inserted => Ok(inserted),
+    }
 }
 
 /// The payload that the last shard completed.
@@ -138,6 +145,37 @@ proptest! {
     fn no_bytes_panic_or_pass(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         fuzz_manifest(&bytes);
         fuzz_shard(&bytes);
+    }
+}
+
+#[test]
+fn few_originals_may_be_waited_for_and_many_are_restored_at_once() {
+    // 40 originals, of which 2 more are pushed.
+    let mut encoder = encoder(40 * SMALL, 5);
+    for (first, is_restored) in [(1, false), (2, false), (3, true)] {
+        let mut decoder = opened(&encoder);
+        let coded = encoder.segment(0).unwrap();
+        let shards = (first..first + 40).map(|index| coded.shard(index).unwrap());
+        let last = shards.map(|shard| decoder.insert(0, shard).unwrap()).last();
+        let is_whole = matches!(last, Some(Inserted::Whole(..)));
+        assert_eq!(is_whole, is_restored, "{first}");
+        if is_restored {
+            continue;
+        }
+        assert!(matches!(last, Some(Inserted::Enough)));
+        assert_eq!(decoder.progress(encoder.id(), 0).unwrap().missing, 0);
+        let repair = coded.shard(79).unwrap();
+        assert!(matches!(decoder.insert(0, repair), Ok(Inserted::Known)));
+        // All originals make it whole, and so does the word.
+        let word = decoder.restore(encoder.id(), 1);
+        assert!(matches!(word, Err(Fault::Segment { .. })));
+        let inserted = match first {
+            1 => decoder.insert(0, coded.shard(0).unwrap()).unwrap(),
+            _ => decoder.restore(encoder.id(), 0).unwrap(),
+        };
+        assert_eq!(whole(&[inserted]), Some(&payload(40 * SMALL, 5)));
+        let again = decoder.restore(encoder.id(), 0);
+        assert!(matches!(again, Ok(Inserted::Known)));
     }
 }
 
@@ -257,7 +295,7 @@ fn shards_that_are_no_code_word_are_refused_whichever_half_comes() {
                 Ok(Inserted::New)
             ));
         }
-        let refused = decoder.insert(1, last.clone()).unwrap_err();
+        let refused = insert(&mut decoder, last).unwrap_err();
         assert_eq!((refused, refused.blame()), (Fault::Encoding, Blame::Origin));
         assert_eq!(decoder.bytes(), 0);
         // A peer that has not decoded yet still sends shards, and is not to blame.
@@ -282,9 +320,7 @@ fn padding_that_is_not_zero_is_the_origins_fault() {
         let (manifest, shards) = committed(length, &shards);
         let mut decoder = decoder();
         open(&mut decoder, manifest).unwrap();
-        let inserted = shards[5..15]
-            .iter()
-            .map(|shard| decoder.insert(1, shard.clone()));
+        let inserted = shards[5..15].iter().map(|one| insert(&mut decoder, one));
         assert_eq!(inserted.last().unwrap().err(), fault, "{length}");
     }
 }

@@ -10,6 +10,7 @@ use super::link::{ASKED_MAX, Link};
 use super::message::{Control, Times};
 use super::payload::{Expected, Late, Payload, Segment};
 use super::queue::{Entry, Queue};
+use super::restorable::Restorable;
 use super::shard_set::ShardSet;
 use super::stripes::{STRIPES, Stripe, Stripes};
 use super::tree::{Ask, Heard, Pace, Tree};
@@ -38,6 +39,8 @@ const SHOWN_AT_ONCE: usize = 16;
 const LEARN_TICKS: u64 = 4;
 /// Ticks after a payload is whole in which shards of it may still be on their way to neighbours.
 const FRESH_TICKS: u64 = 20;
+/// How long to restore a MiB takes, about: so long the originals that are missing are waited for.
+const RESTORING_PER_MIB: Duration = Duration::from_millis(3);
 /// What a way there and back is taken for where it was not measured.
 const RTT_UNKNOWN: Duration = Duration::from_millis(200);
 
@@ -135,6 +138,8 @@ pub struct Figures {
     pub given_up: u64,
     /// Times a neighbour stalled.
     pub stalls: u64,
+    /// Segments restored while a few originals were missing: waited for in vain, or to come from nobody.
+    pub restored: u64,
     /// Shards asked for.
     pub asked: u64,
     /// Stripes whose feed kept back what it should have sent.
@@ -170,6 +175,7 @@ pub struct Exchange<L> {
     /// Links that have not spoken of a payload, and how often it is still offered to them.
     silent: BTreeMap<(ManifestId, L), u8>,
     waiting: Waiting<L>,
+    restorable: Restorable<L>,
     ticks: u64,
     output: VecDeque<Output<L>>,
     figures: Figures,
@@ -197,6 +203,7 @@ impl<L: Copy + Ord> Exchange<L> {
             fresh: BTreeSet::new(),
             silent: BTreeMap::new(),
             waiting: Waiting::new(),
+            restorable: Restorable::new(),
             ticks: 0,
             output: VecDeque::new(),
             figures: Figures::default(),
@@ -469,6 +476,7 @@ impl<L: Copy + Ord> Exchange<L> {
     /// A [`TICK`] has gone by.
     pub fn tick(&mut self) {
         self.ticks += 1;
+        self.handle_due();
         for (id, index) in std::mem::take(&mut self.fresh) {
             self.announce_segment(id, index);
         }
@@ -827,21 +835,70 @@ impl<L: Copy + Ord> Exchange<L> {
     fn take(&mut self, from: L, shard: Shard) {
         let (id, segment, index) = (shard.manifest(), shard.segment(), shard.index());
         match self.decoder.insert(from, shard) {
-            Ok(Inserted::New) => {
+            Ok(Inserted::Known | Inserted::Early) => self.figures.surplus += 1,
+            Ok(inserted) => {
                 self.figures.shards += 1;
                 self.note_progress(from);
-                self.hold(id, segment, index);
+                match inserted {
+                    Inserted::New => self.hold(id, segment, index),
+                    Inserted::Enough => {
+                        self.hold(id, segment, index);
+                        self.wait_for_originals(from, id, segment);
+                    }
+                    restored => self.handle_restored(from, id, Ok(restored)),
+                }
             }
-            Ok(Inserted::Segment(coded)) => {
-                self.note_progress(from);
-                self.complete(id, coded);
+            Err(fault) => self.handle_restored(from, id, Err(fault)),
+        }
+    }
+
+    /// A segment can be restored. That is put off as long as it takes, if what is missing is on its way: with the last
+    /// original it costs a third.
+    fn wait_for_originals(&mut self, from: L, id: ManifestId, at: u16) {
+        if self.restorable.contains(id, at) {
+            return;
+        }
+        let place = self.payloads.get(&id).and_then(|one| {
+            let segment = one.segment(at)?;
+            let tree = self.trees.find(&one.manifest().origin())?;
+            let fed = fed(tree, segment, &self.links);
+            segment.is_expected(fed).then(|| segment.place())
+        });
+        match place {
+            Some(place) => {
+                let due = self.now + RESTORING_PER_MIB * place.bytes() as u32 / (1024 * 1024);
+                self.restorable.insert(due, from, id, at);
             }
+            None => self.restore(from, id, at),
+        }
+    }
+
+    /// When [`Exchange::handle_due`] has something to do, on the clock of [`Exchange::advance`].
+    pub fn next_due(&self) -> Option<Duration> {
+        self.restorable.next_due()
+    }
+
+    /// Restores what was waited for in vain. To be called when [`Exchange::next_due`] has come.
+    pub fn handle_due(&mut self) {
+        while let Some((from, id, segment)) = self.restorable.take_due(self.now) {
+            self.restore(from, id, segment);
+        }
+    }
+
+    fn restore(&mut self, from: L, id: ManifestId, segment: u16) {
+        self.figures.restored += 1;
+        let restored = self.decoder.restore(id, segment);
+        self.handle_restored(from, id, restored);
+    }
+
+    fn handle_restored(&mut self, from: L, id: ManifestId, restored: Result<Inserted, Fault>) {
+        match restored {
+            Ok(Inserted::Segment(coded)) => self.complete(id, coded),
             Ok(Inserted::Whole(coded, payload)) => {
-                self.note_progress(from);
                 self.complete(id, coded);
                 self.deliver(from, id, payload);
             }
-            Ok(Inserted::Known | Inserted::Early) => self.figures.surplus += 1,
+            Ok(_) => (),
             Err(fault) if fault.blame() == Blame::Origin => {
                 self.figures.bad_encodings += 1;
                 self.forget(id);
@@ -872,8 +929,8 @@ impl<L: Copy + Ord> Exchange<L> {
     }
 
     fn complete(&mut self, id: ManifestId, coded: CodedSegment) {
-        self.figures.shards += 1;
         let index = coded.layout().index();
+        self.restorable.remove(id, index);
         self.fresh.insert((id, index));
         let payload = self.payloads.get_mut(&id);
         let Some(payload) = payload else { return };
@@ -1184,6 +1241,7 @@ impl<L: Copy + Ord> Exchange<L> {
     /// Forgets a payload's shards; whether it is known is the decoder's matter.
     fn forget(&mut self, id: ManifestId) {
         self.silent.retain(|(of, _), _| *of != id);
+        self.restorable.forget(id);
         self.queue.forget(id);
         let Some(mut payload) = self.payloads.remove(&id) else {
             return;

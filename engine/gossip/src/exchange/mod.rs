@@ -45,6 +45,7 @@ mod link;
 mod message;
 mod payload;
 mod queue;
+mod restorable;
 mod shard_set;
 #[cfg(test)]
 mod signed_tests;

@@ -147,10 +147,7 @@ impl<L: Copy + Ord> Segment<L> {
 
     /// All shards of some stripes that are pushed.
     fn of_stripes(&self, stripes: Stripes) -> ShardSet {
-        let pushed = 0..self.place.pushed();
-        pushed
-            .filter(|index| stripes.contains(Stripe::of(*index)))
-            .collect()
+        ShardSet::of_stripes(stripes).both(&ShardSet::first(self.place.pushed()))
     }
 
     /// A feed has sent a shard.
@@ -193,6 +190,14 @@ impl<L: Copy + Ord> Segment<L> {
                 coming: ShardSet::default(),
             }
         }
+    }
+
+    /// Whether all originals that are missing are to come from feeds of these stripes, or were asked for.
+    pub(super) fn is_expected(&self, fed: Stripes) -> bool {
+        let originals = ShardSet::first(self.place.originals());
+        let coming = self.of_stripes(fed).union(&self.asked);
+        let missing = originals.without(&self.held).without(&coming);
+        missing.is_empty()
     }
 
     /// Whether shards of a stripe are missing that somebody has, and whether the feed itself has announced one.

@@ -1,5 +1,6 @@
 //! [`ShardSet`]: some of the shards of a segment.
 
+use super::stripes::{STRIPES, Stripes};
 use crate::coded::ORIGINALS_MAX;
 
 const WORDS: usize = 4;
@@ -7,6 +8,7 @@ const _: () = assert!(
     64 * WORDS == 2 * ORIGINALS_MAX as usize,
     "a bit for each shard"
 );
+const _: () = assert!(STRIPES == 16, "four times in a word");
 
 /// Some of the up to 256 shards of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -18,7 +20,19 @@ impl ShardSet {
 
     /// The first `count` shards, 256 at most.
     pub fn first(count: u16) -> Self {
-        (0..count).collect()
+        let count = usize::from(count);
+        let word = |at: usize| match count.saturating_sub(64 * at) {
+            in_it @ 0..64 => (1 << in_it) - 1,
+            _ => u64::MAX,
+        };
+        ShardSet(std::array::from_fn(word))
+    }
+
+    /// All shards of some stripes.
+    pub fn of_stripes(stripes: Stripes) -> Self {
+        // A word has each stripe four times.
+        let word = u64::from(stripes.0) * 0x0001_0001_0001_0001;
+        ShardSet([word; WORDS])
     }
 
     /// Whether a shard is in it.
@@ -81,8 +95,11 @@ impl ShardSet {
 
     /// All of them in order.
     pub fn iter(&self) -> impl Iterator<Item = u16> + use<> {
-        let set = *self;
-        (0..64 * WORDS as u16).filter(move |index| set.contains(*index))
+        (0..).step_by(64).zip(self.0).flat_map(|(first, word)| {
+            let some = |left: u64| (left != 0).then_some(left);
+            let left = std::iter::successors(some(word), move |left| some(left & (left - 1)));
+            left.map(move |left| first + left.trailing_zeros() as u16)
+        })
     }
 
     /// Its form on the wire: little-endian words, lowest shards first.
@@ -119,6 +136,7 @@ impl FromIterator<u16> for ShardSet {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stripes::Stripe;
     use super::*;
 
     #[test]
@@ -130,6 +148,20 @@ mod tests {
         assert_eq!(set.len(), 1);
         assert!(set.remove(255) && !set.remove(255));
         assert!(set.is_empty());
+    }
+
+    #[test]
+    fn the_first_and_those_of_stripes_are_what_counting_gives() {
+        for count in [0, 1, 63, 64, 65, 128, 200, 255, 256] {
+            let counted: ShardSet = (0..count).collect();
+            assert_eq!(ShardSet::first(count), counted);
+            assert!(counted.iter().eq(0..count), "{count}");
+        }
+        for stripes in [0, 1, 0b1000_0000_0010_0000, u16::MAX].map(Stripes) {
+            let all = 0..256;
+            let counted: ShardSet = all.filter(|at| stripes.contains(Stripe::of(*at))).collect();
+            assert_eq!(ShardSet::of_stripes(stripes), counted);
+        }
     }
 
     #[test]

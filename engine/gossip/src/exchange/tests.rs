@@ -193,7 +193,10 @@ impl Net {
     fn pass(&mut self, time: Duration) {
         self.now += time;
         let now = self.now;
-        self.nodes.iter_mut().for_each(|node| node.advance(now));
+        for node in &mut self.nodes {
+            node.advance(now);
+            node.handle_due();
+        }
     }
 
     /// Runs until nobody says anything more; gives how many turns that took.
@@ -271,6 +274,24 @@ fn what_feeds_send_is_not_asked_for() {
     net.run_for(50);
     let warm = asked(&net) - cold;
     assert!(warm < 23 * 60 / 10, "{warm} shards, of 23 nodes");
+}
+
+#[test]
+fn the_last_originals_are_waited_for_where_feeds_send_them() {
+    let mut net = Net::ring(24, 6);
+    let restored = |net: &Net| -> u64 { net.nodes.iter().map(|one| one.figures().restored).sum() };
+    let mut before = 0;
+    for seq in 1..=4 {
+        before = restored(&net);
+        net.publish_number(0, 60 * SMALL, seq);
+        net.settle();
+        net.run_for(50);
+    }
+    let warm = restored(&net) - before;
+    assert!(
+        warm <= 4,
+        "{warm} of 23 nodes have restored the last payload"
+    );
 }
 
 #[test]

@@ -159,6 +159,9 @@ impl LargeNode {
             });
         }
         self.send_waiting(context);
+        if let Some(due) = self.exchange.next_due() {
+            context.wake_at(due);
+        }
         if self.ticks_at.is_none() && !self.exchange.is_idle() {
             let at = context.now() + TICK;
             self.ticks_at = Some(at);
@@ -318,6 +321,7 @@ impl Machine for LargeNode {
 
     fn handle_timer(&mut self, context: &mut Context<'_, LargeMessage>) {
         self.exchange.advance(context.now());
+        self.exchange.handle_due();
         if self.ticks_at.take_if(|at| *at <= context.now()).is_some() {
             self.exchange.tick();
         }

@@ -72,6 +72,8 @@ pub enum LargeTimer {
     Tick,
     /// The application may have let the time pass in which it checks a payload.
     Checks,
+    /// Restore what was waited for in vain.
+    Due,
 }
 
 /// A question to [`Large`]: publish this payload. Ask the instance of any shard; that one encodes it.
@@ -140,6 +142,7 @@ pub struct Large {
     is_announcement_planned: bool,
     is_tick_planned: bool,
     is_look_at_checks_planned: bool,
+    is_due_planned: bool,
     counters: Counters,
 }
 
@@ -161,6 +164,7 @@ impl Large {
             is_announcement_planned: false,
             is_tick_planned: false,
             is_look_at_checks_planned: false,
+            is_due_planned: false,
             counters: Counters::default(),
         }
     }
@@ -341,9 +345,8 @@ impl Large {
             match output {
                 Output::Control { to, message } => self.send_control(cx, to, message.encode()),
                 Output::Deliver { from, payload, .. } => {
-                    if let Some(peer) = self.links.get(&from) {
-                        cx.deliver(*peer, self.config.shards.id, payload);
-                    }
+                    let peer = self.bringer(cx, from);
+                    cx.deliver(peer, self.config.shards.id, payload);
                 }
                 Output::Check {
                     from,
@@ -359,10 +362,23 @@ impl Large {
         while let Some((to, shard)) = self.exchange.poll_shard() {
             self.send_shard(cx, to, cx.shard(), shard.wire().clone());
         }
+        if !self.is_due_planned
+            && let Some(due) = self.exchange.next_due()
+        {
+            self.is_due_planned = true;
+            let left = due.saturating_sub(self.now(cx));
+            cx.set_timer(left, LargeTimer::Due);
+        }
         if !self.is_tick_planned && !self.exchange.is_idle() {
             self.is_tick_planned = true;
             cx.set_timer(TICK, LargeTimer::Tick);
         }
+    }
+
+    /// The node at a link; this node, if the link is gone by now.
+    fn bringer(&self, cx: &Context<'_, Self>, from: Link) -> NodeId {
+        let peer = self.links.get(&from).copied();
+        peer.unwrap_or_else(|| cx.node_id())
     }
 
     // ---- what the application says of whole payloads ------------------------------------------
@@ -378,10 +394,7 @@ impl Large {
         let whole = Unchecked {
             id: manifest.id(),
             origin: manifest.origin(),
-            from: self
-                .links
-                .get(&from)
-                .map_or_else(|| cx.node_id(), |peer| *peer),
+            from: self.bringer(cx, from),
             payload,
         };
         if let Some(judged) = self.verdicts.begin(due, whole) {
@@ -692,6 +705,12 @@ impl Reactor for Large {
                 self.exchange.tick();
                 self.act(cx);
             }
+            LargeTimer::Due => {
+                self.is_due_planned = false;
+                self.advance(cx);
+                self.exchange.handle_due();
+                self.act(cx);
+            }
         }
     }
 
@@ -733,6 +752,7 @@ impl Reactor for Large {
             ("large_bad_encodings", theirs.bad_encodings),
             ("large_refused", theirs.refused),
             ("large_given_up", theirs.given_up),
+            ("large_restored", theirs.restored),
             ("large_shards_asked", theirs.asked),
             ("large_stalls", theirs.stalls),
             ("large_feeds_struck", theirs.strikes),
