@@ -490,8 +490,8 @@ impl<L: Copy + Ord> Exchange<L> {
                 self.forget(id);
             }
             self.waiting.sweep(self.ticks);
+            self.take_waiting();
         }
-        self.take_waiting();
         if self.ticks.is_multiple_of(OFFER_TICKS) {
             self.offer_again();
         }
@@ -571,7 +571,8 @@ impl<L: Copy + Ord> Exchange<L> {
         self.forget(id);
     }
 
-    /// Takes of what waits what there is room for now, the oldest first, at the expense of any neighbour that has spoken of it.
+    /// Takes of what waits what there is room for now, at the expense of any neighbour that has spoken of it. When room was made, and in
+    /// each sweep: neighbours can have thousands of payloads wait.
     fn take_waiting(&mut self) {
         for id in self.waiting.ids() {
             let Some(waits) = self.waiting.get(id) else {
@@ -773,7 +774,10 @@ impl<L: Copy + Ord> Exchange<L> {
             if !shown.is_empty() {
                 self.say(from, Control::Have(id, index, shown));
             }
-            return self.ask(id);
+            if taken_back > 0 {
+                self.ask(id);
+            }
+            return;
         }
         let granted = segment.handle_want(from, set, ASKED_MAX);
         for shard in granted.iter() {

@@ -3,6 +3,8 @@
 //! A neighbour offers a payload once and then says what it has of it. Who forgets that, because it had no room at
 //! the time or because the payload gave way to another one, must ask for it when there is room: nobody else will.
 
+use std::collections::BTreeMap;
+
 use crate::coded::{ManifestId, Offer};
 
 /// Payloads that may wait for each neighbour.
@@ -20,13 +22,13 @@ pub(super) struct Waits<L> {
     since: u64,
 }
 
-/// Payloads that wait, the oldest first.
+/// Payloads that wait.
 #[derive(Debug)]
-pub(super) struct Waiting<L>(Vec<(ManifestId, Waits<L>)>);
+pub(super) struct Waiting<L>(BTreeMap<ManifestId, Waits<L>>);
 
 impl<L: Copy + PartialEq> Waiting<L> {
     pub(super) fn new() -> Self {
-        Waiting(Vec::new())
+        Waiting(BTreeMap::new())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -34,29 +36,24 @@ impl<L: Copy + PartialEq> Waiting<L> {
     }
 
     pub(super) fn ids(&self) -> Vec<ManifestId> {
-        self.0.iter().map(|(id, _)| *id).collect()
+        self.0.keys().copied().collect()
     }
 
     pub(super) fn get(&self, id: ManifestId) -> Option<&Waits<L>> {
-        let mut all = self.0.iter();
-        all.find(|(known, _)| *known == id).map(|(_, waits)| waits)
+        self.0.get(&id)
     }
 
     /// A payload waits from this tick on, of which these neighbours have spoken; it counts for the first of them for which it
     /// is not one too many. Where it is that for all, it is left out.
     pub(super) fn push(&mut self, offer: Offer, mut links: Vec<L>, now: u64) {
         let id = offer.manifest.id();
-        if let Some((_, waits)) = self.0.iter_mut().find(|(known, _)| *known == id) {
+        if let Some(waits) = self.0.get_mut(&id) {
             links.retain(|link| !waits.links.contains(link));
             waits.links.append(&mut links);
             return;
         }
-        let count = |link: &L| {
-            self.0
-                .iter()
-                .filter(|(_, one)| one.links[0] == *link)
-                .count()
-        };
+        let all = || self.0.values();
+        let count = |link: &L| all().filter(|one| one.links[0] == *link).count();
         let Some(payer) = links.iter().position(|link| count(link) < WAITING_MAX) else {
             return;
         };
@@ -67,26 +64,24 @@ impl<L: Copy + PartialEq> Waiting<L> {
             links,
             since,
         };
-        self.0.push((id, waits));
+        self.0.insert(id, waits);
     }
 
     /// A payload waits no more.
     pub(super) fn take(&mut self, id: ManifestId) -> Option<Waits<L>> {
-        let at = self.0.iter().position(|(known, _)| *known == id)?;
-        Some(self.0.remove(at).1)
+        self.0.remove(&id)
     }
 
     pub(super) fn remove_link(&mut self, link: L) {
-        for (_, waits) in &mut self.0 {
+        self.0.retain(|_, waits| {
             waits.links.retain(|known| *known != link);
-        }
-        self.0.retain(|(_, waits)| !waits.links.is_empty());
+            !waits.links.is_empty()
+        });
     }
 
     /// Forgets what has waited too long.
     pub(super) fn sweep(&mut self, now: u64) {
-        self.0
-            .retain(|(_, waits)| now < waits.since + WAITING_TICKS);
+        self.0.retain(|_, waits| now < waits.since + WAITING_TICKS);
     }
 }
 
