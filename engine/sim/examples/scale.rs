@@ -10,7 +10,7 @@
     reason = "the example reads its arguments"
 )]
 
-#[path = "../tests/scale/network/mod.rs"]
+#[path = "../tests/sim/at_scale/network/mod.rs"]
 mod network;
 
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! What the doctor says of the machine that runs the tests.
 
 use crate::node::Running;
-use crate::program::{Run, can_run_nodes, run, run_at};
+use crate::program::{Run, can_run_nodes, default_port, run, run_at};
 
 /// Doctor's findings. On a machine that cannot run a node it ends with one, and that is right.
 fn doctor(args: &[&str]) -> Run {
@@ -17,6 +17,7 @@ fn doctor(args: &[&str]) -> Run {
 
 #[test]
 fn the_doctor_tells_the_same_to_eyes_and_programs() {
+    let _alone = default_port();
     let (table, object) = (
         doctor(&["--shards", "1"]),
         doctor(&["--shards", "1", "--json"]),
@@ -41,6 +42,7 @@ fn the_doctor_tells_the_same_to_eyes_and_programs() {
 
 #[test]
 fn the_exit_code_is_the_gravest_verdict() {
+    let _alone = default_port();
     let ran = doctor(&["--json"]);
     let fails = ran.json()["verdict"] == "fail";
     assert_eq!(ran.code, Some(i32::from(fails)));

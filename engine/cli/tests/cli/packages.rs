@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::program::{Run, can_run_nodes, run};
+use crate::program::{Run, can_run_nodes, default_port, run};
 
 /// The commands that the help lists.
 fn commands() -> Vec<String> {
@@ -148,6 +148,7 @@ fn try_nodes(by: &str) {
     if !can_run_nodes() {
         return;
     }
+    let _alone = default_port();
     let args = ["localnet", "--nodes", "3", "--messages", "50", "--quiet"];
     confined(&args).expect("it ran before").succeeded();
     let doctor = confined(&["doctor", "--shards", "1"]);

@@ -2,11 +2,19 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ringwire::TransportChoice;
 use serde_json::Value;
 
 use crate::way;
+
+/// The port of a node that is told of no other, 26656: one test has it at a time, also to ask the doctor whether it is
+/// free.
+pub(crate) fn default_port() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A finished run.
 pub(crate) struct Run {

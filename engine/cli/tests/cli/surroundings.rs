@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::node::Running;
-use crate::program::{Run, START, can_run_nodes, command, run_at, terminate};
+use crate::program::{Run, START, can_run_nodes, command, default_port, run_at, terminate};
 
 /// Numbers of system calls on x86-64.
 const FSYNC: &str = "74";
@@ -133,6 +133,7 @@ fn a_node_runs_without_locks_and_a_second_one_on_its_home_does_not() {
 
 #[test]
 fn the_doctor_finds_what_a_home_lacks() {
+    let _alone = default_port();
     let home = home_with("dial_jitter = \"0s\"");
     let args = [
         "doctor",

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::program::{Run, START, run};
+use crate::program::{Run, START, default_port, run};
 use crate::surroundings::{EPERM, home_with, plain, without};
 
 /// Numbers of system calls on x86-64: io_uring_setup, io_uring_enter, io_uring_register.
@@ -86,6 +86,7 @@ fn a_node_that_is_to_use_nothing_but_io_uring_does_not_start_without() {
 
 #[test]
 fn to_the_doctor_a_missing_io_uring_is_advice_unless_a_home_asks_for_it() {
+    let _alone = default_port();
     let Some(ran) = refused(&["doctor", "--json", "--shards", "1"]) else {
         return;
     };

@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod at_scale;
 mod bridge;
 mod change;
 mod checks;

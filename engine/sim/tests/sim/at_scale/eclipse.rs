@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use ringwire_codec::{NetAddress, NodeId};
 use ringwire_core::pex::{AddrBook, BookConfig, BookSecret, Timestamp};
 
-use crate::network::books::{BUCKET_LEN, OLD_BUCKETS_PER_GROUP, buckets_expected};
-use crate::network::plan::{OFFERED, offered};
+use super::network::books::{BUCKET_LEN, OLD_BUCKETS_PER_GROUP, buckets_expected};
+use super::network::plan::{OFFERED, offered};
 
 /// The places differ by the seed already.
 const SECRET: BookSecret = BookSecret::from_bytes([9; 32]);

@@ -2,12 +2,9 @@
 //!
 //! A run is a function of its seed. The example program `scale` runs any size for any time and
 //! prints the same report; docs/simulation.md says what its lines mean.
-
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "the size of the run comes from the environment"
-)]
+//!
+//! The longest test of all stands here. Tests begin in the order of their names, so it runs beside nearly all
+//! others of this program.
 
 mod eclipse;
 mod network;
