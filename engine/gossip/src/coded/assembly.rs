@@ -47,9 +47,8 @@ enum Segment {
 /// A shard that was checked.
 struct Held {
     shard: Shard,
-    /// The hash of its data, and the root that its proof leads to: the same for all of a segment, but for a broken hash.
+    /// The hash of its data.
     leaf: Hash,
-    segment_root: Hash,
 }
 
 /// The segments that are done.
@@ -152,24 +151,21 @@ impl Assembly {
             return Ok(Added::Duplicate);
         }
         // With enough of them only originals are of use.
-        let is_repair = shard.index() >= found.place.originals();
-        if is_repair && shards.len() >= usize::from(found.place.originals()) {
+        let originals = found.place.originals();
+        let k = usize::from(originals);
+        if shard.index() >= originals && shards.len() >= k {
             return Ok(Added::Surplus);
         }
-        let held = Held {
-            leaf: found.leaf,
-            segment_root: found.segment_root,
-            shard,
-        };
-        shards.insert(held.shard.index(), held);
+        let leaf = found.leaf;
+        shards.insert(shard.index(), Held { shard, leaf });
         self.taken += 1;
         self.idle_sweeps = 0;
-        let k = usize::from(found.place.originals());
-        let missing = k - shards.range(..found.place.originals()).count();
-        let surplus = usize::from(found.place.pushed()) - k;
         if shards.len() < k {
-            Ok(Added::New)
-        } else if (1..=surplus).contains(&missing) {
+            return Ok(Added::New);
+        }
+        let missing = k - shards.range(..originals).count();
+        let surplus = usize::from(found.place.pushed()) - k;
+        if (1..=surplus).contains(&missing) {
             Ok(Added::Enough)
         } else {
             self.restore(code, found.place).map(Added::Segment)
@@ -206,7 +202,7 @@ impl Assembly {
         let originals = restore(code, &place, &shards);
         let known = |index| shards.get(&index).map(|held| held.leaf);
         let coded = Coded::new(code, place, originals.clone(), known);
-        if coded.root() != any.segment_root {
+        if any.shard.segment_root(&place, any.leaf) != Some(coded.root()) {
             return Err(Fault::Encoding);
         }
         self.keep(&place, originals)?;

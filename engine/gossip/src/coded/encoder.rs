@@ -65,8 +65,7 @@ impl Encoding {
         let Ok(segment) = self.layout.segment(next) else {
             return false;
         };
-        let originals = originals(&self.payload, segment);
-        let coded = Coded::new(&mut self.code, segment, originals, |_| None);
+        let coded = encode(&mut self.code, &self.payload, segment);
         self.roots.push(coded.root());
         self.last = Some(coded);
         true
@@ -142,14 +141,16 @@ impl Encoder {
         let segment = self.manifest.layout().segment(index)?;
         let coded = match self.only.take() {
             Some(only) => only,
-            None => {
-                let originals = originals(&self.payload, segment);
-                Coded::new(&mut self.code, segment, originals, |_| None)
-            }
+            None => encode(&mut self.code, &self.payload, segment),
         };
         let above: Vec<Hash> = self.roots.path(index.into()).copied().collect();
         Ok(CodedSegment::new(self.id, coded, above))
     }
+}
+
+/// Encodes a segment of a payload of which no hash is known.
+fn encode(code: &mut Code, payload: &Bytes, segment: SegmentLayout) -> Coded {
+    Coded::new(code, segment, originals(payload, segment), |_| None)
 }
 
 /// The bytes of a segment's originals: a part of the payload where it lies, or, with the padding, a copy.

@@ -128,6 +128,13 @@ impl Shard {
         self.proof().skip(below)
     }
 
+    /// The segment's root that its proof leads to from `leaf`, the hash of its data: the same for all shards of a segment that were
+    /// verified. `None` if the proof is too short.
+    pub(super) fn segment_root(&self, place: &SegmentLayout, leaf: Hash) -> Option<Hash> {
+        let leaves = place.shard_count().into();
+        climb(leaf, self.index().into(), leaves, self.proof())
+    }
+
     /// Checks that it belongs to `manifest`, whose id is `id`; where it stands, for those who go on
     /// with it.
     ///
@@ -158,16 +165,12 @@ impl Shard {
             return Err(Fault::ProofLength { got, needed });
         }
         let hash = leaf(&self.wire[self.data_at()..]);
-        let segment_root = climb(hash, index, leaves, self.proof()).ok_or(Fault::Proof)?;
+        let segment_root = self.segment_root(&place, hash).ok_or(Fault::Proof)?;
         let above = self.proof().skip(lower);
         if climb(segment_root, segment, segments, above).as_ref() != Some(root) {
             return Err(Fault::Proof);
         }
-        Ok(Verified {
-            place,
-            leaf: hash,
-            segment_root,
-        })
+        Ok(Verified { place, leaf: hash })
     }
 }
 
@@ -177,7 +180,6 @@ pub struct Verified {
     pub(super) place: SegmentLayout,
     /// The hash of its data.
     pub(super) leaf: Hash,
-    pub(super) segment_root: Hash,
 }
 
 /// Whatever the bytes are, a shard is refused or is read without a panic, and none belongs to a

@@ -512,7 +512,7 @@ impl<L: Copy + Ord> Exchange<L> {
             }
             return;
         }
-        if !self.links.contains_key(&from) || manifest.origin() == self.identity.origin {
+        if manifest.origin() == self.identity.origin {
             return;
         }
         // What waits was checked when it came, whatever this neighbour says.
@@ -608,7 +608,7 @@ impl<L: Copy + Ord> Exchange<L> {
             .collect();
         for to in waits.links.into_iter().filter(|one| Some(*one) != but) {
             for &segment in &segments {
-                self.say(to, Control::Want(id, segment, ShardSet::default()));
+                self.say(to, Control::begin_anew(id, segment));
             }
         }
     }
@@ -753,6 +753,23 @@ impl<L: Copy + Ord> Exchange<L> {
 
     fn handle_want(&mut self, from: L, id: ManifestId, index: u16, set: &ShardSet) {
         self.silent.remove(&(id, from));
+        if set.is_empty() {
+            return self.handle_begin_anew(from, id, index);
+        }
+        let Some(payload) = self.payloads.get_mut(&id) else {
+            return;
+        };
+        let Some(segment) = payload.segment_mut(index) else {
+            return;
+        };
+        let granted = segment.handle_want(from, set, ASKED_MAX);
+        for shard in granted.iter() {
+            self.queue.push(from, entry(id, index, shard));
+        }
+    }
+
+    /// A neighbour has nothing of a segment any more: it hears what can be sent, and what it was asked for is asked of others.
+    fn handle_begin_anew(&mut self, from: L, id: ManifestId, index: u16) {
         let Some(payload) = self.payloads.get_mut(&id) else {
             return;
         };
@@ -760,28 +777,21 @@ impl<L: Copy + Ord> Exchange<L> {
         let Some(segment) = payload.segment_mut(index) else {
             return;
         };
-        if set.is_empty() {
-            let taken_back = segment.begin_anew(from);
-            // The origin shows more when the neighbour has come to a stop.
-            if !is_published_here {
-                let held = segment.held();
-                segment.show(from, &held);
-            }
-            let shown = segment.shown(from);
+        let taken_back = segment.begin_anew(from);
+        // The origin shows more when the neighbour has come to a stop.
+        if !is_published_here {
+            let held = segment.held();
+            segment.show(from, &held);
+        }
+        let shown = segment.shown(from);
+        if !shown.is_empty() {
+            self.say(from, Control::Have(id, index, shown));
+        }
+        if taken_back > 0 {
             if let Some(link) = self.links.get_mut(&from) {
                 link.take_back(taken_back);
             }
-            if !shown.is_empty() {
-                self.say(from, Control::Have(id, index, shown));
-            }
-            if taken_back > 0 {
-                self.ask(id);
-            }
-            return;
-        }
-        let granted = segment.handle_want(from, set, ASKED_MAX);
-        for shard in granted.iter() {
-            self.queue.push(from, entry(id, index, shard));
+            self.ask(id);
         }
     }
 
@@ -1235,7 +1245,7 @@ impl<L: Copy + Ord> Exchange<L> {
             let index = segment.place().index();
             for &to in self.links.keys() {
                 if !segment.shown(to).is_empty() {
-                    let message = Control::Want(id, index, ShardSet::default());
+                    let message = Control::begin_anew(id, index);
                     self.output.push_back(Output::Control { to, message });
                 }
             }

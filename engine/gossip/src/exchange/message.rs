@@ -81,7 +81,7 @@ pub enum Control {
     Offer(Offer),
     /// The sender can send these shards, beside those that it has announced before.
     Have(ManifestId, u16, ShardSet),
-    /// The sender wants these shards.
+    /// The sender wants these shards. None: see [`Control::begin_anew`].
     Want(ManifestId, u16, ShardSet),
     /// The payload is whole here, and this is when its stripes came.
     Times(ManifestId, Times),
@@ -118,6 +118,11 @@ impl Control {
             Control::Feed { origin, .. } | Control::Grant { origin, .. } => OriginTag::of(origin),
             Control::Probe(tag, _) | Control::Echo(tag, _) => *tag,
         }
+    }
+
+    /// A want of no shard: the sender begins with a segment anew and has nothing of it, so it asks what can be sent.
+    pub fn begin_anew(id: ManifestId, segment: u16) -> Self {
+        Control::Want(id, segment, ShardSet::default())
     }
 
     /// Reads a message.

@@ -30,8 +30,8 @@
 //!
 //! The [`Exchange`] is told the time ([`Exchange::advance`]), then of links, messages, shards and ticks; whatever it was
 //! told, drain [`Exchange::poll_output`] after it and then [`Exchange::poll_shard`], and say when shards have left
-//! ([`Exchange::handle_left`]). Call [`Exchange::announce`] once per turn, so that what came in one turn is announced in
-//! one message.
+//! ([`Exchange::handle_left`]). Call [`Exchange::handle_due`] when [`Exchange::next_due`] has come, and
+//! [`Exchange::announce`] once per turn, so that what came in one turn is announced in one message.
 
 mod claims;
 #[allow(
