@@ -1,24 +1,28 @@
 //! [`Exchange`]: the conversation about large payloads with all neighbours.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::announcer::{self, Announcer};
 use super::claims::{Claimed, Claims};
-use super::link::{ASKED_MAX, Link};
+use super::config::{ExchangeLimits, Identity};
+use super::feeding::{Asks, Feeding};
+use super::link::ASKED_MAX;
+use super::links::Links;
 use super::message::{Control, Times};
-use super::payload::{Expected, Late, Payload, Segment};
-use super::queue::{Entry, Queue};
+use super::output::{Figures, Output, Outputs};
+use super::payload::{Late, Payload};
+use super::payloads::Payloads;
 use super::restorable::Restorable;
+use super::sends::Sends;
 use super::shard_set::ShardSet;
-use super::stripes::{STRIPES, Stripe, Stripes};
-use super::tree::{Ask, Heard, Pace, Tree};
-use super::trees::Trees;
+use super::stripes::{Stripe, Stripes};
+use super::tree::Ask;
 use super::waiting::Waiting;
 use crate::coded::{
-    Account, Blame, CodedSegment, Decoder, Encoder, Fault, Inserted, Limits, Manifest, ManifestId,
-    Offer, Opened, Origin, OriginTag, Shard, Signature,
+    Account, Blame, CodedSegment, Decoder, Encoder, Fault, Inserted, ManifestId, Offer, Opened,
+    Origin, Shard, Signature,
 };
 
 /// How often [`Exchange::tick`] is to be called.
@@ -28,156 +32,30 @@ pub const TICK: Duration = Duration::from_millis(100);
 const SWEEP_TICKS: u64 = 10;
 /// Ticks between two offers of a payload to a neighbour that has not spoken of it.
 const OFFER_TICKS: u64 = 50;
-/// How often a payload is offered again: for a minute. After that it is for its neighbours' neighbours.
-const OFFERS_MAX: u8 = 12;
-/// Shards asked of one neighbour before the next is asked: so that they all send at the same time.
-const ASKED_AT_ONCE: usize = 4;
-/// Shards that the origin shows at once to a neighbour that has come to a stop.
-const SHOWN_AT_ONCE: usize = 16;
-
-/// Ticks after a payload is whole until its times are compared: by then most neighbours have it, too.
-const LEARN_TICKS: u64 = 4;
 /// Ticks after a payload is whole in which shards of it may still be on their way to neighbours.
 const FRESH_TICKS: u64 = 20;
 /// How long to restore a MiB takes, about: so long the originals that are missing are waited for.
 const RESTORING_PER_MIB: Duration = Duration::from_millis(3);
-/// What a way there and back is taken for where it was not measured.
-const RTT_UNKNOWN: Duration = Duration::from_millis(200);
-
-/// Bounds of an [`Exchange`]'s memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ExchangeLimits {
-    /// What is under way. Segments that are whole while the payload is not take up to twice the payload
-    /// beside that.
-    pub decoder: Limits,
-    /// Bytes of whole payloads, with their repair shards, that are kept for those who ask. The
-    /// youngest is kept in any case.
-    pub kept_bytes_max: usize,
-}
-
-impl Default for ExchangeLimits {
-    /// The decoder's defaults, and 512 MiB to be kept.
-    fn default() -> Self {
-        ExchangeLimits {
-            decoder: Limits::default(),
-            kept_bytes_max: 512 * 1024 * 1024,
-        }
-    }
-}
-
-/// Who a node is to its [`Exchange`].
-#[derive(Clone, Copy, Debug)]
-pub struct Identity {
-    /// What its payloads name as their origin. What it published in a former life does not come back to it.
-    pub origin: Origin,
-    /// Where it begins to count shards, so that neighbours ask for different ones: any number that differs from node to
-    /// node.
-    pub start: u16,
-    /// What its probes are answered under.
-    pub tag: OriginTag,
-    /// The account of the node that an origin is: it may send shards of its own payloads unasked.
-    pub account_of: fn(&Origin) -> Account,
-}
-
-/// What an [`Exchange`] wants done.
-#[derive(Debug)]
-pub enum Output<L> {
-    /// Send a message about shards.
-    Control {
-        /// To whom.
-        to: L,
-        /// What.
-        message: Control,
-    },
-    /// A payload is whole. Comes once for each.
-    Deliver {
-        /// The neighbour whose shard was the last.
-        from: L,
-        /// What its origin says of it.
-        manifest: Manifest,
-        /// The payload.
-        payload: Bytes,
-    },
-    /// In place of [`Output::Deliver`], where verdicts are asked for ([`Exchange::ask_for_verdicts`]): is this whole payload good?
-    /// The answer is [`Exchange::accept`] or [`Exchange::refuse`].
-    Check {
-        /// The neighbour whose shard was the last.
-        from: L,
-        /// What its origin says of it.
-        manifest: Manifest,
-        /// The payload.
-        payload: Bytes,
-    },
-    /// No honest node sends what a neighbour has sent.
-    Blame {
-        /// The neighbour.
-        link: L,
-        /// What is wrong.
-        fault: Fault,
-    },
-}
-
-/// What an [`Exchange`] has counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Figures {
-    /// Shards received that were wanted.
-    pub shards: u64,
-    /// Shards received that were there already, or came too late.
-    pub surplus: u64,
-    /// Shards received that nobody had asked for.
-    pub unasked: u64,
-    /// Shards handed out to be sent.
-    pub sent: u64,
-    /// Payloads delivered; where verdicts are asked for, those accepted.
-    pub delivered: u64,
-    /// Payloads whose origin committed to no payload.
-    pub bad_encodings: u64,
-    /// Payloads refused for lack of room.
-    pub refused: u64,
-    /// Payloads given up, as nothing more came.
-    pub given_up: u64,
-    /// Times a neighbour stalled.
-    pub stalls: u64,
-    /// Segments restored while a few originals were missing: waited for in vain, or to come from nobody.
-    pub restored: u64,
-    /// Shards asked for.
-    pub asked: u64,
-    /// Stripes whose feed kept back what it should have sent.
-    pub strikes: u64,
-    /// Numbers under which an origin has signed two payloads.
-    pub equivocations: u64,
-}
 
 /// The conversation about large payloads. `L` names a link to a neighbour.
+///
+/// It takes payloads and their shards, and lends its parts to each other; each has its own state.
 pub struct Exchange<L> {
-    limits: ExchangeLimits,
     identity: Identity,
     now: Duration,
-    decoder: Decoder<L>,
-    claims: Claims,
+    ticks: u64,
     /// Whether whole payloads wait for a verdict.
     asks_for_verdicts: bool,
-    links: BTreeMap<L, Link>,
-    trees: Trees<L>,
-    /// Shards that wait to be sent.
-    queue: Queue<L>,
-    /// The last shard that was looked up: it goes to several neighbours, one after the other.
-    last: Option<Shard>,
-    /// Whole payloads whose times are to be compared, and at which tick.
-    unlearned: VecDeque<(u64, ManifestId)>,
-    probes: u32,
-    payloads: BTreeMap<ManifestId, Payload<L>>,
-    /// Whole payloads, oldest first.
-    kept: VecDeque<ManifestId>,
-    kept_bytes: usize,
-    /// Segments of which shards are to be announced.
-    fresh: BTreeSet<(ManifestId, u16)>,
-    /// Links that have not spoken of a payload, and how often it is still offered to them.
-    silent: BTreeMap<(ManifestId, L), u8>,
-    waiting: Waiting<L>,
+    decoder: Decoder<L>,
     restorable: Restorable<L>,
-    ticks: u64,
-    output: VecDeque<Output<L>>,
+    claims: Claims,
+    waiting: Waiting<L>,
+    payloads: Payloads<L>,
+    links: Links<L>,
+    feeding: Feeding<L>,
+    sends: Sends<L>,
+    announcer: Announcer<L>,
+    output: Outputs<L>,
     figures: Figures,
 }
 
@@ -185,27 +63,20 @@ impl<L: Copy + Ord> Exchange<L> {
     /// An exchange without neighbours.
     pub fn new(limits: ExchangeLimits, identity: Identity) -> Self {
         Exchange {
-            limits,
             identity,
             now: Duration::ZERO,
-            trees: Trees::new(),
-            queue: Queue::new(),
-            last: None,
-            unlearned: VecDeque::new(),
-            probes: 0,
-            decoder: Decoder::new(limits.decoder),
-            claims: Claims::default(),
-            asks_for_verdicts: false,
-            links: BTreeMap::new(),
-            payloads: BTreeMap::new(),
-            kept: VecDeque::new(),
-            kept_bytes: 0,
-            fresh: BTreeSet::new(),
-            silent: BTreeMap::new(),
-            waiting: Waiting::new(),
-            restorable: Restorable::new(),
             ticks: 0,
-            output: VecDeque::new(),
+            asks_for_verdicts: false,
+            decoder: Decoder::new(limits.decoder),
+            restorable: Restorable::new(),
+            claims: Claims::default(),
+            waiting: Waiting::new(),
+            payloads: Payloads::new(limits.kept_bytes_max),
+            links: Links::new(identity.start),
+            feeding: Feeding::new(),
+            sends: Sends::new(),
+            announcer: Announcer::new(),
+            output: Outputs::new(),
             figures: Figures::default(),
         }
     }
@@ -219,26 +90,21 @@ impl<L: Copy + Ord> Exchange<L> {
 
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<Output<L>> {
-        self.output.pop_front()
+        self.output.pop()
     }
 
     /// The shard that is to be sent next, and to whom, among links with fewer than
     /// [`AHEAD_MAX`](super::AHEAD_MAX) shards on their way out of the node. To be drained whenever a link may have room,
     /// and after all of [`Exchange::poll_output`].
     pub fn poll_shard(&mut self) -> Option<(L, Shard)> {
-        while let Some((to, entry)) = self.queue.pop() {
-            if let Some(shard) = self.look_up(to, entry) {
-                self.figures.sent += 1;
-                return Some((to, shard));
-            }
-            self.queue.handle_left(to, 1);
-        }
-        None
+        let next = self.sends.poll(&mut self.payloads, &self.decoder)?;
+        self.figures.sent += 1;
+        Some(next)
     }
 
     /// So many shards from [`Exchange::poll_shard`] have left the node for a link, or were left out.
     pub fn handle_left(&mut self, link: L, count: usize) {
-        self.queue.handle_left(link, count);
+        self.sends.handle_left(link, count);
     }
 
     /// What was counted.
@@ -249,15 +115,15 @@ impl<L: Copy + Ord> Exchange<L> {
     /// Whether there is nothing that time changes: no payload under way and nobody to offer one to.
     pub fn is_idle(&self) -> bool {
         self.decoder.is_empty()
-            && self.silent.is_empty()
+            && self.announcer.is_idle()
             && self.waiting.is_empty()
-            && self.unlearned.is_empty()
+            && self.feeding.is_idle()
             && !self.has_unfinished_neighbours()
     }
 
     /// Bytes of memory set aside for what is under way or waits for a verdict, and taken by what is kept.
     pub fn bytes(&self) -> (usize, usize) {
-        (self.decoder.bytes(), self.kept_bytes)
+        (self.decoder.bytes(), self.payloads.kept_bytes())
     }
 
     // ---- what it is told ----------------------------------------------------------------------
@@ -270,35 +136,28 @@ impl<L: Copy + Ord> Exchange<L> {
     /// There is a neighbour; it is offered what is here, and pays for what it brings: nobody checks who made
     /// a payload.
     pub fn add_link(&mut self, link: L, account: Account) {
-        if self.links.insert(link, Link::new(account)).is_some() {
-            return;
-        }
-        self.probe(link);
-        let offered = self.payloads.iter().filter(|(_, one)| one.is_offered());
-        let ids: Vec<_> = offered.map(|(id, _)| *id).collect();
-        for id in ids {
-            self.offer(id, link);
-            self.show_all(id, link);
+        if self.links.insert(link, account) {
+            self.probe(link);
+            self.announcer
+                .greet(link, &mut self.payloads, &mut self.output);
         }
     }
 
     /// A neighbour is gone; what it was asked for is asked of others.
     pub fn remove_link(&mut self, link: L) {
-        self.links.remove(&link);
-        self.silent.retain(|(_, silent), _| *silent != link);
+        self.links.remove(link);
+        self.announcer.remove_link(link);
         self.waiting.remove_link(link);
-        self.trees.remove_link(link);
-        self.queue.remove_link(link);
-        for payload in self.payloads.values_mut() {
-            payload.remove_link(link);
-        }
+        self.feeding.remove_link(link);
+        self.sends.remove_link(link);
+        self.payloads.remove_link(link);
         self.ask_for_all();
     }
 
     /// Publishes a payload, with this node's signature where nodes sign; false if it was published or received before.
     pub fn publish(&mut self, encoder: Encoder, signature: Option<Signature>) -> bool {
         let id = encoder.id();
-        if self.payloads.contains_key(&id) {
+        if self.payloads.contains(id) {
             return false;
         }
         // Should it come back when it is not kept any more, it is known.
@@ -306,8 +165,14 @@ impl<L: Copy + Ord> Exchange<L> {
         self.payloads
             .insert(id, Payload::published(encoder, signature));
         self.keep(id);
-        self.offer_to_others(id);
-        self.push_to_roots(id);
+        if let Some(payload) = self.payloads.get_mut(id) {
+            let links = &self.links;
+            self.announcer
+                .offer_to_others(id, payload, links, &mut self.output);
+            let (origin, near) = (payload.manifest().origin(), links.nearest_first());
+            let roots = self.feeding.roots(origin, &near, self.ticks);
+            self.sends.push_to_roots(id, payload, &roots, links);
+        }
         true
     }
 
@@ -315,7 +180,7 @@ impl<L: Copy + Ord> Exchange<L> {
     /// be checked before [`Exchange::handle_control`] hears of it, and that of no other.
     pub fn is_new(&self, offer: &Offer) -> bool {
         let id = offer.manifest.id();
-        !self.payloads.contains_key(&id)
+        !self.payloads.contains(id)
             && !self.decoder.knows(id)
             && self.waiting.get(id).is_none()
             && !self.claims.is_void(offer)
@@ -342,7 +207,9 @@ impl<L: Copy + Ord> Exchange<L> {
     /// A payload is not wanted, whatever is here of it: nothing of it is kept, offered or sent any more. Neighbours that were told
     /// of it hear that this node has nothing of it, and ask others.
     pub fn refuse(&mut self, id: ManifestId) {
-        self.retract(id);
+        if let Some(payload) = self.payloads.get_mut(id) {
+            announcer::retract(id, payload, &self.links, &mut self.output);
+        }
         self.discard(id);
         self.take_waiting();
     }
@@ -351,13 +218,13 @@ impl<L: Copy + Ord> Exchange<L> {
     pub fn links_to(&self, origin: &Origin) -> Vec<L> {
         let maker = (self.identity.account_of)(origin);
         let links = self.links.iter();
-        let links = links.filter(|(_, link)| link.account() == maker);
-        links.map(|(link, _)| *link).collect()
+        let links = links.filter(|link| self.links.account(*link) == Some(maker));
+        links.collect()
     }
 
     /// A neighbour sent a message about shards.
     pub fn handle_control(&mut self, from: L, message: Control) {
-        if !self.links.contains_key(&from) {
+        if !self.links.contains(from) {
             return;
         }
         match message {
@@ -365,14 +232,10 @@ impl<L: Copy + Ord> Exchange<L> {
             Control::Have(id, segment, set) => self.handle_have(from, id, segment, &set),
             Control::Want(id, segment, set) => self.handle_want(from, id, segment, &set),
             Control::Times(id, times) => self.handle_times(from, id, times),
-            Control::Feed { origin, begin, end } => self.handle_feed(from, &origin, begin, end),
-            Control::Grant { origin, yes, no } => self.handle_grant(from, origin, yes, no),
-            Control::Probe(tag, nonce) => self.say(from, Control::Echo(tag, nonce)),
-            Control::Echo(_, nonce) => {
-                if let Some(link) = self.links.get_mut(&from) {
-                    link.handle_echo(self.now, nonce);
-                }
-            }
+            Control::Feed { origin, begin, end } => self.handle_feed(from, origin, begin, end),
+            Control::Grant { origin, yes, no } => self.handle_grant(from, &origin, yes, no),
+            Control::Probe(tag, nonce) => self.output.say(from, Control::Echo(tag, nonce)),
+            Control::Echo(_, nonce) => self.links.handle_echo(from, self.now, nonce),
         }
     }
 
@@ -380,23 +243,23 @@ impl<L: Copy + Ord> Exchange<L> {
     /// the word went out that another sends it from now on, and it has cost its bytes.
     pub fn handle_shard(&mut self, from: L, shard: Shard) {
         let (id, at, index) = (shard.manifest(), shard.segment(), shard.index());
-        if !self.payloads.contains_key(&id) {
+        let Some(payload) = self.payloads.get_mut(id) else {
             return self.handle_early(from, shard);
-        }
-        let feeds = self.feeds(from, id, Stripe::of(index));
-        let payload = self.payloads.get_mut(&id).expect("it was just there");
+        };
+        let (maker, origin) = (payload.maker(), payload.manifest().origin());
         payload.handle_word(from);
         let Some(segment) = payload.segment_mut(at) else {
             self.figures.unasked += 1;
             return;
         };
         let answer = segment.handle_answer(from, index);
-        if answer == Some(Late(false))
-            && let Some(link) = self.links.get_mut(&from)
-        {
-            link.handle_answer();
+        if answer == Some(Late(false)) {
+            self.links.handle_answer(from);
         }
         if answer.is_none() {
+            // Its feed and the origin itself send shards unasked.
+            let feeds = self.links.account(from) == Some(maker)
+                || self.feeding.is_feed(&origin, Stripe::of(index), from);
             self.figures.unasked += u64::from(!feeds);
             segment.handle_pushed(from, index);
         }
@@ -406,85 +269,40 @@ impl<L: Copy + Ord> Exchange<L> {
         } else {
             self.take(from, shard);
         }
-        if answer.is_some() && self.has_much_room(from) {
+        if answer.is_some() && self.links.has_much_room(from) {
             self.ask_for_all();
         }
     }
 
-    /// Whether a neighbour may be asked for as many shards as one is at once, or again for none less.
-    fn has_much_room(&self, link: L) -> bool {
-        let room = self.links.get(&link).map_or(0, Link::room);
-        room.is_multiple_of(ASKED_AT_ONCE)
-    }
-
     /// A shard whose manifest has not come: they travel in different lanes. It is looked at when that is here.
     fn handle_early(&mut self, from: L, shard: Shard) {
-        let is_kept = self.links.contains_key(&from)
+        let is_kept = self.links.contains(from)
             && matches!(self.decoder.insert(from, shard), Ok(Inserted::Early));
         self.figures.unasked += u64::from(!is_kept);
-    }
-
-    /// Whether a neighbour may send shards of a stripe unasked: its feed, and the origin itself.
-    fn feeds(&self, from: L, id: ManifestId, stripe: Stripe) -> bool {
-        let (Some(payload), Some(link)) = (self.payloads.get(&id), self.links.get(&from)) else {
-            return false;
-        };
-        let tree = self.trees.find(&payload.manifest().origin());
-        link.account() == payload.maker()
-            || tree.is_some_and(|tree| tree.feed(stripe) == Some(from))
     }
 
     /// Announces what has come since the last call. To be called once per turn. What comes by feeds is announced when
     /// its segment is whole, and in each tick: everybody waits for feeds of their own.
     pub fn announce(&mut self) {
-        for (id, index) in std::mem::take(&mut self.fresh) {
-            self.offer_to_others(id);
-            if self.is_announced_at_once(id, index) {
-                self.announce_segment(id, index);
-            } else {
-                self.fresh.insert((id, index));
-            }
-        }
-    }
-
-    fn is_announced_at_once(&self, id: ManifestId, index: u16) -> bool {
-        let Some(payload) = self.payloads.get(&id) else {
-            return true;
-        };
-        let tree = self.trees.find(&payload.manifest().origin());
-        let is_whole = payload.segment(index).is_none_or(Segment::is_whole);
-        is_whole || tree.is_none_or(|tree| !tree.is_learned())
-    }
-
-    fn announce_segment(&mut self, id: ManifestId, index: u16) {
-        let Some(payload) = self.payloads.get_mut(&id) else {
-            return;
-        };
-        let Some(segment) = payload.segment_mut(index) else {
-            return;
-        };
-        let held = segment.held();
-        for &to in self.links.keys() {
-            let set = segment.show(to, &held);
-            if !set.is_empty() {
-                let message = Control::Have(id, index, set);
-                self.output.push_back(Output::Control { to, message });
-            }
-        }
+        let (payloads, links) = (&mut self.payloads, &self.links);
+        self.announcer
+            .announce(payloads, links, &self.feeding, &mut self.output);
     }
 
     /// A [`TICK`] has gone by.
     pub fn tick(&mut self) {
         self.ticks += 1;
         self.handle_due();
-        for (id, index) in std::mem::take(&mut self.fresh) {
-            self.announce_segment(id, index);
-        }
+        let (payloads, links) = (&mut self.payloads, &self.links);
+        self.announcer
+            .announce_all(payloads, links, &mut self.output);
         self.find_quiet();
         self.find_stalls();
-        self.learn();
+        let asks = self.feeding.learn(&self.payloads, &self.links, self.ticks);
+        self.say_asks(asks);
         if self.ticks.is_multiple_of(SWEEP_TICKS) {
-            self.show_more();
+            let (payloads, links) = (&mut self.payloads, &self.links);
+            announcer::show_more(payloads, links, &self.sends, &mut self.output);
             for id in self.decoder.sweep() {
                 self.figures.given_up += 1;
                 self.forget(id);
@@ -493,7 +311,9 @@ impl<L: Copy + Ord> Exchange<L> {
             self.take_waiting();
         }
         if self.ticks.is_multiple_of(OFFER_TICKS) {
-            self.offer_again();
+            let (payloads, sends) = (&mut self.payloads, &self.sends);
+            self.announcer
+                .offer_again(payloads, sends, &mut self.output);
         }
     }
 
@@ -501,14 +321,14 @@ impl<L: Copy + Ord> Exchange<L> {
 
     fn handle_offer(&mut self, from: L, offer: Offer) {
         let (manifest, id) = (offer.manifest, offer.manifest.id());
-        self.silent.remove(&(id, from));
-        if let Some(payload) = self.payloads.get_mut(&id) {
+        self.announcer.handle_word(id, from);
+        if let Some(payload) = self.payloads.get_mut(id) {
             payload.handle_word(from);
             // It may never hear of it otherwise: who has everything is announced nothing.
             if payload.is_whole() {
                 let all = payload.segments_mut().next().map(|first| first.held());
                 let message = Control::Have(id, 0, all.unwrap_or_default());
-                self.output.push_back(Output::Control { to: from, message });
+                self.output.say(from, message);
             }
             return;
         }
@@ -537,7 +357,7 @@ impl<L: Copy + Ord> Exchange<L> {
             return Ok(());
         }
         let id = offer.manifest.id();
-        let Some(account) = self.links.get(&from).map(Link::account) else {
+        let Some(account) = self.links.account(from) else {
             return Ok(());
         };
         if let Opened::New { given_up, early } = self.decoder.open(offer.manifest, account)? {
@@ -550,7 +370,7 @@ impl<L: Copy + Ord> Exchange<L> {
             }
             // One that is gone by now could neither be blamed nor named as who brought the payload.
             for (link, shard) in early {
-                if self.links.contains_key(&link) {
+                if self.links.contains(link) {
                     self.handle_shard(link, shard);
                 }
             }
@@ -564,7 +384,7 @@ impl<L: Copy + Ord> Exchange<L> {
     /// they are asked when there is room.
     fn give_way(&mut self, id: ManifestId) {
         self.figures.given_up += 1;
-        if let Some(payload) = self.payloads.get(&id) {
+        if let Some(payload) = self.payloads.get(id) {
             let (offer, links) = (*payload.offer(), payload.heard().collect());
             self.waiting.push(offer, links, self.ticks);
         }
@@ -598,7 +418,7 @@ impl<L: Copy + Ord> Exchange<L> {
         let Some(waits) = self.waiting.take(id) else {
             return;
         };
-        let Some(payload) = self.payloads.get_mut(&id) else {
+        let Some(payload) = self.payloads.get_mut(id) else {
             return;
         };
         waits.links.iter().for_each(|one| payload.handle_word(*one));
@@ -608,7 +428,7 @@ impl<L: Copy + Ord> Exchange<L> {
             .collect();
         for to in waits.links.into_iter().filter(|one| Some(*one) != but) {
             for &segment in &segments {
-                self.say(to, Control::begin_anew(id, segment));
+                self.output.say(to, Control::begin_anew(id, segment));
             }
         }
     }
@@ -629,119 +449,31 @@ impl<L: Copy + Ord> Exchange<L> {
     /// neighbours have heard of the first by this node, they hear of both, so that they do the same.
     fn void(&mut self, from: L, [first, second]: [Offer; 2]) {
         self.figures.equivocations += 1;
-        let known = self.payloads.get(&first.manifest.id());
+        let known = self.payloads.get(first.manifest.id());
         let is_told = known.is_some_and(Payload::is_offered);
         for offer in [first, second] {
             self.discard(offer.manifest.id());
         }
-        let links: Vec<_> = self.links.keys().copied().filter(|_| is_told).collect();
-        for to in links {
-            self.say(to, Control::Offer(first));
+        for to in self.links.iter().filter(|_| is_told) {
+            self.output.say(to, Control::Offer(first));
             if to != from {
-                self.say(to, Control::Offer(second));
-            }
-        }
-    }
-
-    /// Offers a payload to all but who brought it, once: with the first shard that is here. A manifest of which
-    /// nobody has a shard goes no further, so that an honest node is not charged for it by the next.
-    fn offer_to_others(&mut self, id: ManifestId) {
-        let payload = self.payloads.get_mut(&id);
-        let Some(is_other) = payload.and_then(Payload::begin_offer) else {
-            return;
-        };
-        let links: Vec<_> = self.links.keys().copied().filter(is_other).collect();
-        for link in links {
-            self.offer(id, link);
-        }
-    }
-
-    fn offer(&mut self, id: ManifestId, to: L) {
-        if let Some(payload) = self.payloads.get(&id) {
-            let message = Control::Offer(*payload.offer());
-            self.output.push_back(Output::Control { to, message });
-            self.silent.entry((id, to)).or_insert(OFFERS_MAX);
-        }
-    }
-
-    /// Offers payloads again to who has not spoken of them, with what was shown of them: it had no room
-    /// for them, perhaps.
-    fn offer_again(&mut self) {
-        let silent: Vec<_> = self.silent.keys().copied().collect();
-        for (id, to) in silent {
-            let Some(left) = self.silent.get_mut(&(id, to)) else {
-                continue;
-            };
-            *left -= 1;
-            if *left == 0 || !self.payloads.contains_key(&id) {
-                self.silent.remove(&(id, to));
-                continue;
-            }
-            self.offer(id, to);
-            let payload = self.payloads.get_mut(&id);
-            let segments = payload.into_iter().flat_map(Payload::segments_mut);
-            for (set, index) in segments.map(|one| (one.shown(to), one.place().index())) {
-                // What waits to be pushed is not to be asked for.
-                if !set.is_empty() && !self.queue.has_segment(id, index) {
-                    let message = Control::Have(id, index, set);
-                    self.output.push_back(Output::Control { to, message });
-                }
-            }
-        }
-    }
-
-    // ---- what is shown ------------------------------------------------------------------------
-
-    /// Shows a neighbour all that is here of a payload.
-    fn show_all(&mut self, id: ManifestId, to: L) {
-        let payload = self.payloads.get_mut(&id);
-        let segments = payload.into_iter().flat_map(Payload::segments_mut);
-        for segment in segments {
-            let (held, index) = (segment.held(), segment.place().index());
-            let set = segment.show(to, &held);
-            if !set.is_empty() {
-                let message = Control::Have(id, index, set);
-                self.output.push_back(Output::Control { to, message });
-            }
-        }
-    }
-
-    /// Shows more of what was published here to neighbours that have come to a stop.
-    fn show_more(&mut self) {
-        let links: Vec<_> = self.links.keys().copied().collect();
-        for (id, payload) in &mut self.payloads {
-            if !payload.is_published_here() {
-                continue;
-            }
-            for segment in payload.segments_mut() {
-                // Nobody has come to a stop while shards of it have not left.
-                if self.queue.has_segment(*id, segment.place().index()) {
-                    continue;
-                }
-                for &to in &links {
-                    let more = segment.more_for(to, SHOWN_AT_ONCE);
-                    let set = segment.show(to, &more);
-                    if !set.is_empty() {
-                        let message = Control::Have(*id, segment.place().index(), set);
-                        self.output.push_back(Output::Control { to, message });
-                    }
-                }
+                self.output.say(to, Control::Offer(second));
             }
         }
     }
 
     /// Whether a neighbour lacks something of what was published here, and was not shown all of it.
     fn has_unfinished_neighbours(&self) -> bool {
-        let mine = self.payloads.values().filter(|one| one.is_published_here());
-        let links: Vec<_> = self.links.keys().copied().collect();
-        mine.into_iter().any(|one| one.is_unfinished(&links))
+        let links: Vec<_> = self.links.iter().collect();
+        let mut payloads = self.payloads.iter();
+        payloads.any(|(_, one)| one.is_published_here() && one.is_unfinished(&links))
     }
 
     // ---- wants --------------------------------------------------------------------------------
 
     fn handle_have(&mut self, from: L, id: ManifestId, segment: u16, set: &ShardSet) {
-        self.silent.remove(&(id, from));
-        let Some(payload) = self.payloads.get_mut(&id) else {
+        self.announcer.handle_word(id, from);
+        let Some(payload) = self.payloads.get_mut(id) else {
             return;
         };
         payload.handle_word(from);
@@ -752,25 +484,23 @@ impl<L: Copy + Ord> Exchange<L> {
     }
 
     fn handle_want(&mut self, from: L, id: ManifestId, index: u16, set: &ShardSet) {
-        self.silent.remove(&(id, from));
+        self.announcer.handle_word(id, from);
         if set.is_empty() {
             return self.handle_begin_anew(from, id, index);
         }
-        let Some(payload) = self.payloads.get_mut(&id) else {
+        let Some(payload) = self.payloads.get_mut(id) else {
             return;
         };
         let Some(segment) = payload.segment_mut(index) else {
             return;
         };
         let granted = segment.handle_want(from, set, ASKED_MAX);
-        for shard in granted.iter() {
-            self.queue.push(from, entry(id, index, shard));
-        }
+        self.sends.grant(from, id, index, &granted);
     }
 
     /// A neighbour has nothing of a segment any more: it hears what can be sent, and what it was asked for is asked of others.
     fn handle_begin_anew(&mut self, from: L, id: ManifestId, index: u16) {
-        let Some(payload) = self.payloads.get_mut(&id) else {
+        let Some(payload) = self.payloads.get_mut(id) else {
             return;
         };
         let is_published_here = payload.is_published_here();
@@ -785,60 +515,39 @@ impl<L: Copy + Ord> Exchange<L> {
         }
         let shown = segment.shown(from);
         if !shown.is_empty() {
-            self.say(from, Control::Have(id, index, shown));
+            self.output.say(from, Control::Have(id, index, shown));
         }
         if taken_back > 0 {
-            if let Some(link) = self.links.get_mut(&from) {
-                link.take_back(taken_back);
-            }
+            self.links.take_back(from, taken_back);
             self.ask(id);
         }
     }
 
     fn ask_for_all(&mut self) {
-        let ids: Vec<_> = self.payloads.keys().copied().collect();
-        for id in ids {
+        for id in self.payloads.ids() {
             self.ask(id);
         }
     }
 
     /// Asks neighbours for what is missing of a payload, a few shards each in turn, first segments first.
     fn ask(&mut self, id: ManifestId) {
-        let Some(payload) = self.payloads.get_mut(&id).filter(|one| !one.is_whole()) else {
+        let Some(payload) = self.payloads.get_mut(id).filter(|one| !one.is_whole()) else {
             return;
         };
         let origin = payload.manifest().origin();
         let neighbours = self.links.len();
         for segment in payload.segments_mut().filter(|one| !one.is_whole()) {
-            let tree = self.trees.find(&origin);
-            let fed = tree.map_or_else(Stripes::default, |tree| fed(tree, segment, &self.links));
+            let fed = self.feeding.fed(&origin, segment, &self.links);
             let expected = segment.expected(fed);
-            let mut wanted = BTreeMap::new();
-            // Who has stalled is asked for what nobody else can be asked for.
-            for is_slow in [false, true] {
-                let links = self.links.iter_mut();
-                let mut links: Vec<_> = links.filter(|link| link.1.is_slow() == is_slow).collect();
-                ask_in_turn(
-                    segment,
-                    &mut links,
-                    self.identity.start,
-                    &expected,
-                    &mut wanted,
-                );
-            }
             let index = segment.place().index();
-            for (to, set) in wanted {
+            for (to, set) in self.links.ask(segment, &expected) {
                 self.figures.asked += set.len() as u64;
-                let tree = self.trees.plant(origin, self.ticks);
-                let stripes = set.iter().map(Stripe::of).collect();
-                let begin = tree.join(to, stripes, neighbours, self.ticks);
+                let begin = self.feeding.join(origin, to, &set, neighbours, self.ticks);
                 if !begin.is_empty() {
                     let end = Stripes::default();
-                    let message = Control::Feed { origin, begin, end };
-                    self.output.push_back(Output::Control { to, message });
+                    self.output.say(to, Control::Feed { origin, begin, end });
                 }
-                let message = Control::Want(id, index, set);
-                self.output.push_back(Output::Control { to, message });
+                self.output.say(to, Control::Want(id, index, set));
             }
         }
     }
@@ -852,7 +561,7 @@ impl<L: Copy + Ord> Exchange<L> {
             Ok(Inserted::Known | Inserted::Early) => self.figures.surplus += 1,
             Ok(inserted) => {
                 self.figures.shards += 1;
-                self.note_progress(from);
+                self.links.handle_progress(from);
                 match inserted {
                     Inserted::New => self.hold(id, segment, index),
                     Inserted::Enough => {
@@ -872,10 +581,10 @@ impl<L: Copy + Ord> Exchange<L> {
         if self.restorable.contains(id, at) {
             return;
         }
-        let place = self.payloads.get(&id).and_then(|one| {
+        let place = self.payloads.get(id).and_then(|one| {
             let segment = one.segment(at)?;
-            let tree = self.trees.find(&one.manifest().origin())?;
-            let fed = fed(tree, segment, &self.links);
+            let origin = one.manifest().origin();
+            let fed = self.feeding.fed(&origin, segment, &self.links);
             segment.is_expected(fed).then(|| segment.place())
         });
         match place {
@@ -917,58 +626,47 @@ impl<L: Copy + Ord> Exchange<L> {
                 self.figures.bad_encodings += 1;
                 self.forget(id);
             }
-            Err(fault) => self.output.push_back(Output::Blame { link: from, fault }),
+            Err(fault) => self.output.push(Output::Blame { link: from, fault }),
         }
     }
 
-    fn note_progress(&mut self, from: L) {
-        if let Some(link) = self.links.get_mut(&from) {
-            link.handle_progress();
-        }
-    }
-
+    /// A shard is here and is right.
     fn hold(&mut self, id: ManifestId, segment: u16, index: u16) {
-        self.fresh.insert((id, segment));
-        let Some(payload) = self.payloads.get_mut(&id) else {
+        self.announcer.note(id, segment);
+        let Some(payload) = self.payloads.get_mut(id) else {
             return;
         };
-        let Some(place) = payload.segment_mut(segment) else {
-            return;
-        };
-        place.hold(index);
-        let is_original = index < place.place().originals();
-        let stripe = is_original.then(|| Stripe::of(index));
-        payload.arrivals_mut().note(self.now, stripe);
-        self.pass_on(id, segment);
+        let origin = payload.manifest().origin();
+        let segment = payload.hold(segment, index, self.now);
+        if let (Some(segment), Some(tree)) = (segment, self.feeding.tree(&origin)) {
+            self.sends.pass_on(id, segment, tree);
+        }
     }
 
+    /// A segment is whole.
     fn complete(&mut self, id: ManifestId, coded: CodedSegment) {
         let index = coded.layout().index();
         self.restorable.remove(id, index);
-        self.fresh.insert((id, index));
-        let payload = self.payloads.get_mut(&id);
-        let Some(payload) = payload else { return };
-        let Some(segment) = payload.segment_mut(index) else {
+        self.announcer.note(id, index);
+        let Some(payload) = self.payloads.get_mut(id) else {
             return;
         };
-        let originals = ShardSet::first(segment.place().originals());
-        let missing = originals.without(&segment.held());
-        for (link, count) in segment.complete(coded) {
-            if let Some(link) = self.links.get_mut(&link) {
-                link.take_back(count);
-            }
+        for (link, count) in payload.complete(coded, self.now) {
+            self.links.take_back(link, count);
         }
-        payload.arrivals_mut().note(self.now, None);
-        payload.arrivals_mut().complete(self.now, &missing);
-        self.pass_on(id, index);
+        let origin = payload.manifest().origin();
+        let segment = payload.segment_mut(index);
+        if let (Some(segment), Some(tree)) = (segment, self.feeding.tree(&origin)) {
+            self.sends.pass_on(id, segment, tree);
+        }
     }
 
     fn deliver(&mut self, from: L, id: ManifestId, payload: Bytes) {
-        let Some(whole) = self.payloads.get(&id) else {
+        let Some(whole) = self.payloads.get(id) else {
             return;
         };
         let manifest = *whole.manifest();
-        self.output.push_back(if self.asks_for_verdicts {
+        self.output.push(if self.asks_for_verdicts {
             Output::Check {
                 from,
                 manifest,
@@ -989,232 +687,71 @@ impl<L: Copy + Ord> Exchange<L> {
 
     // ---- stripes ------------------------------------------------------------------------------
 
-    /// Sends each shard of what was published here to the root of its stripe; of each round of stripes those that have
-    /// the longest way first.
-    fn push_to_roots(&mut self, id: ManifestId) {
-        let Some(payload) = self.payloads.get_mut(&id) else {
-            return;
-        };
-        let rtt = |link: &L| {
-            self.links
-                .get(link)
-                .and_then(Link::rtt)
-                .unwrap_or(RTT_UNKNOWN)
-        };
-        let mut near: Vec<_> = self.links.keys().copied().collect();
-        near.sort_by_key(rtt);
-        let tree = self.trees.plant(payload.manifest().origin(), self.ticks);
-        let roots = tree.plant(&near);
-        for segment in payload.segments_mut() {
-            let at = segment.place().index();
-            let shards = (0..segment.place().pushed()).filter_map(|index| {
-                let root = roots[Stripe::of(index).index()]?;
-                Some((
-                    index / STRIPES as u16,
-                    std::cmp::Reverse(rtt(&root)),
-                    index,
-                    root,
-                ))
-            });
-            let mut shards: Vec<_> = shards.collect();
-            shards.sort_unstable();
-            for (_, _, index, root) in shards {
-                if segment.push(root, index) {
-                    self.queue.push(root, entry(id, at, index));
-                }
-            }
-        }
-    }
-
-    /// Sends what has come of a segment to the children of its stripes.
-    fn pass_on(&mut self, id: ManifestId, at: u16) {
-        let Some(payload) = self.payloads.get_mut(&id) else {
-            return;
-        };
-        let origin = payload.manifest().origin();
-        let (Some(tree), Some(segment)) = (self.trees.find(&origin), payload.segment_mut(at))
-        else {
-            return;
-        };
-        for index in segment.begin_passing_on().iter() {
-            for child in tree.children(Stripe::of(index)) {
-                if segment.push(*child, index) {
-                    self.queue.push(*child, entry(id, at, index));
-                }
-            }
-        }
-    }
-
-    /// The shard of an entry, unless its receiver has it by now or it is here no more.
-    fn look_up(&mut self, to: L, entry: Entry) -> Option<Shard> {
-        let payload = self.payloads.get_mut(&entry.id)?;
-        let segment = payload.segment(entry.segment)?;
-        if segment.is_at(to, entry.index) {
-            return None;
-        }
-        let is_last = |last: &&Shard| {
-            (last.manifest(), last.segment(), last.index())
-                == (entry.id, entry.segment, entry.index)
-        };
-        if self.last.as_ref().filter(is_last).is_none() {
-            self.last = match segment.is_whole() {
-                true => payload.coded_shard(entry.segment, entry.index),
-                false => self
-                    .decoder
-                    .shard(entry.id, entry.segment, entry.index)
-                    .cloned(),
-            };
-        }
-        self.last.clone()
-    }
-
     /// A payload is whole: neighbours hear when its stripes came.
     fn tell_times(&mut self, id: ManifestId) {
-        let Some(payload) = self.payloads.get_mut(&id) else {
+        let Some(payload) = self.payloads.get_mut(id) else {
             return;
         };
         payload.set_whole_at(self.ticks);
-        self.unlearned.push_back((self.ticks + LEARN_TICKS, id));
-        let ages = payload
-            .arrivals()
-            .stripes()
-            .map(|at| self.now.saturating_sub(at));
-        let tree = self.trees.find(&payload.manifest().origin());
-        let message = Control::Times(id, Times::new(tree.map_or(0, |tree| tree.load()), ages));
-        for &to in self.links.keys() {
-            self.output.push_back(Output::Control { to, message });
+        let times = self.feeding.handle_whole(id, payload, self.now, self.ticks);
+        for to in self.links.iter() {
+            self.output.say(to, Control::Times(id, times));
         }
     }
 
     fn handle_times(&mut self, from: L, id: ManifestId, times: Times) {
-        if let Some(payload) = self.payloads.get_mut(&id) {
+        if let Some(payload) = self.payloads.get_mut(id) {
             payload.handle_word(from);
             payload.handle_times(self.now, from, times);
         }
     }
 
-    /// Looks for better feeds after payloads that have been whole for a while.
-    fn learn(&mut self) {
-        while let Some((_, id)) = self.unlearned.pop_front_if(|(tick, _)| *tick <= self.ticks) {
-            let Some(payload) = self.payloads.get(&id) else {
-                continue;
-            };
-            let heard = payload.times().filter_map(|(link, at, times)| {
-                let rtt = self.links.get(&link)?.rtt().unwrap_or(RTT_UNKNOWN);
-                Some(Heard {
-                    link,
-                    at: times.ages().map(|age| at.saturating_sub(age)),
-                    children: times.children.into(),
-                    rtt,
-                })
-            });
-            let heard: Vec<_> = heard.collect();
-            let layout = payload.manifest().layout();
-            let pace = Pace {
-                per_shard: payload.arrivals().per_shard(),
-                stripe_shards: (layout.padded_bytes() / layout.shard_bytes()).div_ceil(STRIPES),
-            };
-            let (origin, came) = (payload.manifest().origin(), payload.arrivals().stripes());
-            let tree = self.trees.plant(origin, self.ticks);
-            let asks = tree.learn(&came, &heard, pace, self.ticks);
-            self.say_asks(origin, asks);
-        }
-    }
-
-    fn handle_feed(&mut self, from: L, origin: &Origin, begin: Stripes, end: Stripes) {
-        let tree = self
-            .trees
-            .find_mut(origin)
-            .filter(|_| *origin != self.identity.origin);
-        // An origin sends each shard to one neighbour only, and a tree grows where payloads have come.
-        let none = (Stripes::default(), begin);
-        let (yes, no) = tree.map_or(none, |tree| tree.handle_feed(from, begin, end));
+    fn handle_feed(&mut self, from: L, origin: Origin, begin: Stripes, end: Stripes) {
+        // An origin sends each shard to one neighbour only.
+        let (yes, no) = if origin == self.identity.origin {
+            (Stripes::default(), begin)
+        } else {
+            self.feeding.handle_feed(from, &origin, begin, end)
+        };
         if !begin.is_empty() {
-            let origin = *origin;
-            self.say(from, Control::Grant { origin, yes, no });
+            self.output.say(from, Control::Grant { origin, yes, no });
         }
         let since = self.ticks.saturating_sub(FRESH_TICKS);
-        for (id, payload) in &mut self.payloads {
-            if payload.manifest().origin() != *origin || !payload.is_fresh(since) {
-                continue;
-            }
-            // What came while the word was on its way.
-            for segment in payload.segments_mut() {
-                let at = segment.place().index();
-                for index in segment.held_of(yes).iter() {
-                    if segment.push(from, index) {
-                        self.queue.push(from, entry(*id, at, index));
-                    }
-                }
+        for (id, payload) in self.payloads.iter_mut() {
+            if payload.manifest().origin() == origin && payload.is_fresh(since) {
+                self.sends.catch_up(from, yes, id, payload);
             }
         }
     }
 
-    fn handle_grant(&mut self, from: L, origin: Origin, yes: Stripes, no: Stripes) {
+    fn handle_grant(&mut self, from: L, origin: &Origin, yes: Stripes, no: Stripes) {
         let links = self.links.len();
-        if let Some(tree) = self.trees.find_mut(&origin) {
-            let asks = tree.handle_grant(from, yes, no, links);
-            self.say_asks(origin, asks);
+        if let Some(asks) = self.feeding.handle_grant(from, origin, yes, no, links) {
+            self.say_asks(asks);
             self.ask_for_all();
         }
     }
 
-    /// Feeds that send nothing of what others have are none any more. One that sends other shards is busy, and waited for.
+    /// Ends feeds that bring nothing of what others have, and asks for what feeds have not brought lately.
     fn find_quiet(&mut self) {
-        let mut struck: Vec<(Origin, Ask<L>)> = Vec::new();
-        let mut quiet = BTreeSet::new();
-        for (id, payload) in &mut self.payloads {
-            let origin = payload.manifest().origin();
-            let segments = payload
-                .segments_mut()
-                .filter_map(|segment| segment.tick().then(|| segment.place().index()));
-            for at in segments.collect::<Vec<_>>() {
-                quiet.insert(*id);
-                let (Some(tree), Some(segment)) =
-                    (self.trees.find_mut(&origin), payload.segment(at))
-                else {
-                    continue;
-                };
-                for stripe in Stripe::all() {
-                    let Some(feed) = tree.feed(stripe) else {
-                        continue;
-                    };
-                    if is_busy(feed, segment, &self.links) {
-                        continue;
-                    }
-                    let (is_somewhere, is_at_feed) = segment.missing(stripe, feed);
-                    if is_at_feed || (is_somewhere && !payload.has_heard(feed)) {
-                        tree.strike(stripe, self.ticks);
-                        self.figures.strikes += 1;
-                        let end = [stripe].into_iter().collect();
-                        let (link, begin) = (feed, Stripes::default());
-                        struck.push((origin, Ask { link, begin, end }));
-                    }
-                }
-            }
-        }
-        for (origin, ask) in struck {
-            self.say_asks(origin, vec![ask]);
-        }
+        let payloads = &mut self.payloads;
+        let (quiet, struck) = self.feeding.strike_quiet(payloads, &self.links, self.ticks);
+        self.figures.strikes += struck.len() as u64;
+        self.say_asks(struck);
         quiet.into_iter().for_each(|id| self.ask(id));
     }
 
-    fn say_asks(&mut self, origin: Origin, asks: Vec<Ask<L>>) {
-        for Ask { link, begin, end } in asks {
-            self.say(link, Control::Feed { origin, begin, end });
+    fn say_asks(&mut self, asks: Asks<L>) {
+        for (origin, Ask { link, begin, end }) in asks {
+            self.output.say(link, Control::Feed { origin, begin, end });
         }
-    }
-
-    fn say(&mut self, to: L, message: Control) {
-        self.output.push_back(Output::Control { to, message });
     }
 
     /// Measures the way to a neighbour and back.
     fn probe(&mut self, to: L) {
-        self.probes = self.probes.wrapping_add(1);
-        if let Some(link) = self.links.get_mut(&to) {
-            link.handle_probed(self.now, self.probes);
-            self.say(to, Control::Probe(self.identity.tag, self.probes));
+        if let Some(nonce) = self.links.begin_probe(to, self.now) {
+            self.output
+                .say(to, Control::Probe(self.identity.tag, nonce));
         }
     }
 
@@ -1222,10 +759,9 @@ impl<L: Copy + Ord> Exchange<L> {
 
     /// Keeps a whole payload for those who ask, in place of older ones.
     fn keep(&mut self, id: ManifestId) {
-        self.kept.push_back(id);
-        self.kept_bytes += self.payloads[&id].kept_bytes();
-        while self.kept_bytes > self.limits.kept_bytes_max && self.kept.len() > 1 {
-            self.forget(self.kept[0]);
+        self.payloads.keep(id);
+        while let Some(oldest) = self.payloads.surplus() {
+            self.forget(oldest);
         }
     }
 
@@ -1236,108 +772,25 @@ impl<L: Copy + Ord> Exchange<L> {
         self.waiting.take(id);
     }
 
-    /// Tells neighbours that were told of a payload that nothing of it is here: each begins with it anew, as far as this node goes.
-    fn retract(&mut self, id: ManifestId) {
-        let Some(payload) = self.payloads.get_mut(&id) else {
-            return;
-        };
-        for segment in payload.segments_mut() {
-            let index = segment.place().index();
-            for &to in self.links.keys() {
-                if !segment.shown(to).is_empty() {
-                    let message = Control::begin_anew(id, index);
-                    self.output.push_back(Output::Control { to, message });
-                }
-            }
-        }
-    }
-
     /// Forgets a payload's shards; whether it is known is the decoder's matter.
     fn forget(&mut self, id: ManifestId) {
-        self.silent.retain(|(of, _), _| *of != id);
+        self.announcer.forget(id);
         self.restorable.forget(id);
-        self.queue.forget(id);
-        let Some(mut payload) = self.payloads.remove(&id) else {
-            return;
-        };
-        if let Some(at) = self.kept.iter().position(|kept| *kept == id) {
-            self.kept.remove(at);
-            self.kept_bytes -= payload.kept_bytes();
-        }
-        for segment in payload.segments_mut() {
-            for (of, link) in &mut self.links {
-                link.take_back(segment.take_back(*of));
-            }
+        self.sends.forget(id);
+        if let Some(mut payload) = self.payloads.remove(id) {
+            self.links.take_back_all(&mut payload);
         }
     }
 
     fn find_stalls(&mut self) {
-        let mut has_stalled = false;
-        for (of, link) in &mut self.links {
-            if !link.tick() {
-                continue;
-            }
-            has_stalled = true;
+        let stalled = self.links.tick();
+        for &link in &stalled {
             self.figures.stalls += 1;
-            for payload in self.payloads.values_mut() {
-                for segment in payload.segments_mut() {
-                    link.take_back(segment.take_back(*of));
-                }
-            }
+            let taken_back = self.payloads.take_back(link);
+            self.links.take_back(link, taken_back);
         }
-        if has_stalled {
+        if !stalled.is_empty() {
             self.ask_for_all();
-        }
-    }
-}
-
-fn entry(id: ManifestId, segment: u16, index: u16) -> Entry {
-    Entry { id, segment, index }
-}
-
-/// The stripes of which shards are still to come from their feeds: all that have one; where these have brought nothing lately,
-/// those whose feed is busy and has what is missing.
-fn fed<L: Copy + Ord>(tree: &Tree<L>, segment: &Segment<L>, links: &BTreeMap<L, Link>) -> Stripes {
-    let fed = tree.fed();
-    if !segment.is_quiet() {
-        return fed;
-    }
-    let is_coming = |stripe: &Stripe| {
-        let feed = tree.feed(*stripe);
-        feed.is_some_and(|feed| is_busy(feed, segment, links) && segment.missing(*stripe, feed).1)
-    };
-    fed.iter().filter(is_coming).collect()
-}
-
-/// Whether a feed sends other shards of use, and may be waited for.
-fn is_busy<L: Copy + Ord>(feed: L, segment: &Segment<L>, links: &BTreeMap<L, Link>) -> bool {
-    let is_silent = links.get(&feed).is_none_or(Link::is_silent);
-    !is_silent && !segment.is_overdue()
-}
-
-/// Asks neighbours for a few shards each, round by round, as long as one of them has room and something
-/// that is needed.
-fn ask_in_turn<L: Copy + Ord>(
-    segment: &mut Segment<L>,
-    links: &mut [(&L, &mut Link)],
-    start: u16,
-    expected: &Expected,
-    wanted: &mut BTreeMap<L, ShardSet>,
-) {
-    loop {
-        let mut has_asked = false;
-        for (of, link) in links.iter_mut() {
-            let room = link.room().min(ASKED_AT_ONCE);
-            let set = segment.ask(**of, room, start, expected);
-            if !set.is_empty() {
-                link.handle_asked(set.len());
-                let before = wanted.entry(**of).or_default();
-                *before = before.union(&set);
-                has_asked = true;
-            }
-        }
-        if !has_asked {
-            return;
         }
     }
 }
@@ -1347,7 +800,7 @@ impl<L> std::fmt::Debug for Exchange<L> {
         f.debug_struct("Exchange")
             .field("links", &self.links.len())
             .field("payloads", &self.payloads.len())
-            .field("kept_bytes", &self.kept_bytes)
+            .field("kept_bytes", &self.payloads.kept_bytes())
             .finish_non_exhaustive()
     }
 }

@@ -26,6 +26,18 @@
 //!    on has both signatures to show for it.
 //! 4. What is kept of a link is bounded, and so is what a link can have us send.
 //!
+//! # Its parts
+//!
+//! ```text
+//!  exchange ─┬─ claims, waiting     which payloads are taken, and which wait for room
+//!            ├─ payloads, payload   what is here of each, who has the rest and was shown what
+//!            ├─ links, link         who is asked for how much, and how far it is to them
+//!            ├─ feeding, trees      who feeds this node, and whom it feeds
+//!            ├─ sends, queue        which shards wait to be sent
+//!            ├─ announcer           what neighbours are told of what is here
+//!            └─ restorable          segments whose last originals are waited for
+//! ```
+//!
 //! # In which order
 //!
 //! The [`Exchange`] is told the time ([`Exchange::advance`]), then of links, messages, shards and ticks; whatever it was
@@ -33,19 +45,26 @@
 //! ([`Exchange::handle_left`]). Call [`Exchange::handle_due`] when [`Exchange::next_due`] has come, and
 //! [`Exchange::announce`] once per turn, so that what came in one turn is announced in one message.
 
+mod announcer;
 mod claims;
+mod config;
 #[allow(
     clippy::module_inception,
     reason = "the exchange is the room's namesake"
 )]
 mod exchange;
+mod feeding;
 #[cfg(test)]
 mod liars_tests;
 mod link;
+mod links;
 mod message;
+mod output;
 mod payload;
+mod payloads;
 mod queue;
 mod restorable;
+mod sends;
 mod shard_set;
 #[cfg(test)]
 mod signed_tests;
@@ -59,9 +78,11 @@ mod verdict_tests;
 mod waiting;
 
 pub use claims::CLAIMS_MAX;
-pub use exchange::{Exchange, ExchangeLimits, Figures, Identity, Output, TICK};
+pub use config::{ExchangeLimits, Identity};
+pub use exchange::{Exchange, TICK};
 pub use link::{ASKED_MAX, STALL_TICKS};
 pub use message::{CONTROL_BYTES_MAX, Control, Times, fuzz_control};
+pub use output::{Figures, Output};
 pub use queue::AHEAD_MAX;
 pub use shard_set::ShardSet;
 pub use stripes::{STRIPES, Stripe, Stripes};

@@ -239,16 +239,11 @@ impl<L: Copy + Ord> Segment<L> {
         neighbour.late.remove(index).then_some(Late(true))
     }
 
-    pub(super) fn hold(&mut self, index: u16) {
-        self.held.insert(index);
-    }
-
     pub(super) fn holds(&self, index: u16) -> bool {
         self.held.contains(index)
     }
 
-    /// The segment is whole: any shard can be sent. Gives who was asked for how many more.
-    pub(super) fn complete(&mut self, coded: CodedSegment) -> Vec<(L, usize)> {
+    fn complete(&mut self, coded: CodedSegment) -> Vec<(L, usize)> {
         self.coded = Some(coded);
         self.held = self.all();
         self.asked = ShardSet::default();
@@ -273,8 +268,7 @@ impl<L: Copy + Ord> Segment<L> {
         taken_back
     }
 
-    /// A neighbour has stalled: what it is asked for may be asked of others.
-    pub(super) fn take_back(&mut self, from: L) -> usize {
+    fn take_back(&mut self, from: L) -> usize {
         let Some(neighbour) = self.neighbours.get_mut(&from) else {
             return 0;
         };
@@ -382,7 +376,7 @@ pub(super) struct Arrivals {
 
 impl Arrivals {
     /// A shard has come; only originals count for its stripe.
-    pub(super) fn note(&mut self, now: Duration, stripe: Option<Stripe>) {
+    fn note(&mut self, now: Duration, stripe: Option<Stripe>) {
         self.first.get_or_insert(now);
         self.last = now;
         self.shards += 1;
@@ -392,7 +386,7 @@ impl Arrivals {
     }
 
     /// Stripes of which originals were missing when their segment became whole came then.
-    pub(super) fn complete(&mut self, now: Duration, missing: &ShardSet) {
+    fn complete(&mut self, now: Duration, missing: &ShardSet) {
         for index in missing.iter() {
             self.stripes[Stripe::of(index).index()] = now;
         }
@@ -464,8 +458,40 @@ impl<L: Copy + Ord> Payload<L> {
         &self.arrivals
     }
 
-    pub(super) fn arrivals_mut(&mut self) -> &mut Arrivals {
-        &mut self.arrivals
+    /// A shard of a segment has come; gives the segment.
+    pub(super) fn hold(
+        &mut self,
+        segment: u16,
+        index: u16,
+        now: Duration,
+    ) -> Option<&mut Segment<L>> {
+        let segment = self.segments.get_mut(usize::from(segment))?;
+        segment.held.insert(index);
+        let is_original = index < segment.place.originals();
+        let stripe = is_original.then(|| Stripe::of(index));
+        self.arrivals.note(now, stripe);
+        Some(segment)
+    }
+
+    /// A segment is whole: any shard of it can be sent. Gives who was asked for how many more.
+    pub(super) fn complete(&mut self, coded: CodedSegment, now: Duration) -> Vec<(L, usize)> {
+        let index = coded.layout().index();
+        let Some(segment) = self.segments.get_mut(usize::from(index)) else {
+            return Vec::new();
+        };
+        let originals = ShardSet::first(segment.place.originals());
+        let missing = originals.without(&segment.held);
+        let taken_back = segment.complete(coded);
+        self.arrivals.note(now, None);
+        self.arrivals.complete(now, &missing);
+        taken_back
+    }
+
+    /// A neighbour has stalled, or nothing of the payload is wanted any more: what it is asked for is not expected of it. Gives
+    /// how many shards these are.
+    pub(super) fn take_back(&mut self, from: L) -> usize {
+        let segments = self.segments.iter_mut();
+        segments.map(|segment| segment.take_back(from)).sum()
     }
 
     /// It is whole since this tick.
