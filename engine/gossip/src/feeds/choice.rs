@@ -119,6 +119,10 @@ impl FeedChoice {
             .filter(|heard| !self.rests(now, heard.slot))
             .copied()
             .collect();
+        // Whoever rests brings more than nobody does: without a feed each message would wait for a digest.
+        if awake.is_empty() && self.feed.is_none() {
+            awake = heard.to_vec();
+        }
         let may_play =
             |heard: &Heard| !barred.contains(heard.slot) || self.feed == Some(heard.slot);
         if awake.iter().any(may_play) {
@@ -143,13 +147,18 @@ impl FeedChoice {
     }
 
     /// The feed did not send in time a message that another link has sent: it rests, and a backup takes its
-    /// place. Returns what to tell which link.
+    /// place. Without a backup it stays until somebody else is heard. Returns what to tell which link.
     pub fn handle_missed(&mut self, now: Duration) -> Vec<Change> {
         let before = self.clone();
-        if let Some(feed) = self.feed.take() {
+        let missed = self.feed.take();
+        if let Some(feed) = missed {
             self.rest(now, feed);
         }
         self.promote();
+        // As long as all announce, the next message finds another.
+        if !self.is_learning() {
+            self.feed = self.feed.or(missed);
+        }
         self.changes_since(&before)
     }
 
@@ -491,11 +500,46 @@ mod tests {
             choice.handle_link_down(slot(link));
         }
         assert_eq!(links(&choice), [1]);
+        hear(&mut choice, &[(1, 0), (6, 5)]);
         choice.handle_missed(NOW);
         choice.handle_heard(NOW + REST * 4 - nanosecond, &first, NOBODY, apart);
-        assert_eq!(links(&choice), []);
+        assert_eq!(links(&choice), [6]);
         choice.handle_heard(NOW + REST * 4, &first, NOBODY, apart);
-        assert_eq!(links(&choice), [1]);
+        assert_eq!(links(&choice), [6, 1]);
+    }
+
+    /// Of three links 1 is the feed, the others are backups.
+    fn of_three() -> FeedChoice {
+        let mut choice = FeedChoice::default();
+        for _ in 0..LEARNING {
+            hear(&mut choice, &[(1, 0), (2, 5), (3, 6)]);
+        }
+        choice
+    }
+
+    #[test]
+    fn a_feed_that_misses_stays_where_nobody_takes_its_place() {
+        let mut choice = of_three();
+        for feed in [2, 3, 3, 3] {
+            choice.handle_missed(NOW);
+            assert_eq!(choice.feed(), Some(slot(feed)));
+        }
+        // A digest has told of a message, and link 1 has sent it.
+        hear(&mut choice, &[(1, 0)]);
+        assert_eq!(links(&choice), [3, 1]);
+        choice.handle_missed(NOW);
+        assert_eq!(choice.feed(), Some(slot(1)));
+    }
+
+    #[test]
+    fn without_a_feed_whoever_speaks_becomes_it_although_it_rests() {
+        let mut choice = of_three();
+        choice.handle_missed(NOW);
+        for gone in [2, 3] {
+            choice.handle_link_down(slot(gone));
+        }
+        assert_eq!(choice.feed(), None);
+        assert_eq!(hear(&mut choice, &[(1, 0)]), [(1, Part::Feed)]);
     }
 
     #[test]
