@@ -5,8 +5,8 @@
 //!   {"event":"visited","time":T,"address":"ID@HOST:PORT","ok":true, …}    as `ringwire probe --json` has it
 //! ```
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,30 +21,36 @@ use crate::visit::{Target, Visit};
 /// Bytes of a line that are read; ours are below 4 KiB.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
-/// The file, open for adding.
+/// What mends a file that is none of ours.
+const OWN_FILE: &str = "a crawl goes on only from a file of its own";
+
+/// The file, open for adding and locked.
 pub(super) struct Journal {
     file: File,
     path: PathBuf,
 }
 
 impl Journal {
-    /// Opens or makes the file and tells `map` what it knows. A last line that was cut short is dropped.
+    /// Opens or makes the file and tells `map` what it knows. A last line that was cut short is dropped,
+    /// behind others of a crawl only: whatever else the file is, nothing is taken from it.
     ///
     /// # Errors
-    /// It cannot be read or written, or a line is none of a crawl, with its number.
+    /// It cannot be read or written, another crawl adds to it, or a line is none of a crawl, with its number.
     pub(super) fn open(path: &Path, map: &mut Map) -> Result<Self, Failure> {
         let at =
             |error: &dyn std::fmt::Display| Failure::new(format!("{}: {error}", path.display()));
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
+        options.read(true).append(true).create(true);
         let mut file = options.open(path).map_err(|error| at(&error))?;
         if !file.metadata().map_err(|error| at(&error))?.is_file() {
             return Err(at(&"it is not a regular file"));
         }
+        // A file system without locks has the operator alone to keep two crawls apart.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(at(&"another crawl adds to it; give each a file of its own"));
+        }
         let whole = read_lines(&mut file, map).map_err(|problem| at(&problem))?;
-        file.set_len(whole)
-            .and_then(|()| file.seek(SeekFrom::End(0)))
-            .map_err(|error| at(&error))?;
+        file.set_len(whole).map_err(|error| at(&error))?;
         Ok(Journal {
             file,
             path: path.to_owned(),
@@ -110,11 +116,13 @@ fn read_lines(file: &mut File, map: &mut Map) -> Result<u64, String> {
                     "line {number} is longer than {LINE_BYTES_MAX} bytes"
                 ));
             }
+            if whole == 0 && read > 0 {
+                // Such a file may be anything: a key of one line without an end, for example.
+                return Err(format!("line 1 has no end; {OWN_FILE}"));
+            }
             return Ok(whole);
         }
-        apply(&line, map).map_err(|problem| {
-            format!("line {number}: {problem}; a crawl goes on only from a file of its own")
-        })?;
+        apply(&line, map).map_err(|problem| format!("line {number}: {problem}; {OWN_FILE}"))?;
         whole += read;
     }
 }
@@ -189,5 +197,35 @@ mod tests {
             "{message}"
         );
         assert_eq!(left, wrong);
+    }
+
+    #[test]
+    fn a_file_of_one_line_without_an_end_is_left_as_it_is() {
+        for text in [r#"{"priv_key":{"value":"c2VjcmV0"}}"#, &VISITED[..40]] {
+            let (journal, _, left) = opened(text);
+            let refused = journal
+                .err()
+                .expect("that is no file of a crawl")
+                .to_string();
+            assert!(refused.contains("line 1 has no end"), "{refused}");
+            assert_eq!(left, text);
+        }
+        let (journal, map, left) = opened("");
+        assert!(journal.is_ok());
+        assert_eq!((map.len(), left.as_str()), (0, ""));
+    }
+
+    #[test]
+    fn two_crawls_never_add_to_one_file() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("crawl.jsonl");
+        let open = || Journal::open(&path, &mut Map::new(Duration::from_secs(60), 10));
+        let mut first = open().expect("nobody has it");
+        let refused = open().err().expect("the first one has it").to_string();
+        assert!(refused.contains("another crawl adds to it"), "{refused}");
+        let event: Value = serde_json::from_str(HEARD).expect("an event");
+        first.add(&event).expect("room to write");
+        drop(first);
+        assert!(open().is_ok());
     }
 }
