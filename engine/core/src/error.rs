@@ -178,7 +178,7 @@ impl ReactorError {
 #[non_exhaustive]
 pub enum CloseReason {
     /// The secret connection could not be set up.
-    #[error("handshake: {0}")]
+    #[error(transparent)]
     Handshake(#[from] HandshakeError),
     /// Handshake or NodeInfo exchange took too long.
     #[error("no handshake within {0:?}")]

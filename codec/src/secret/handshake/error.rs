@@ -24,7 +24,8 @@ pub enum HandshakeError {
     /// The first bytes are not an ephemeral key message; most often the peer speaks something else.
     #[error(
         "handshake: byte {offset} of the ephemeral key message is {found:#04x}, \
-         must be {expected:#04x}"
+         must be {expected:#04x}{}",
+        guess(*offset, *found)
     )]
     EphemeralMalformed {
         /// Position of the byte, from 0.
@@ -98,11 +99,48 @@ impl HandshakeError {
     }
 }
 
+/// What a peer speaks whose first byte is none of ours, in words for the operator: most often a port was
+/// mistaken for another of the same node.
+fn guess(offset: usize, first: u8) -> &'static str {
+    match (offset, first) {
+        // "HTTP/1.1 400 Bad Request" of a server; GET, POST or PUT of a client.
+        (0, b'H' | b'G' | b'P') => ": it seems to speak HTTP",
+        // Records of the kinds alert and handshake.
+        (0, 0x15 | 0x16) => ": it seems to speak TLS",
+        (0, b'S') => ": it seems to speak SSH",
+        _ => "",
+    }
+}
+
 impl std::fmt::Display for HandshakeStage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::EphemeralKey => "ephemeral key",
             Self::Authentication => "authentication",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_mistook_a_port_is_told_what_listens_there() {
+        let told = |offset: usize, found: u8| {
+            let error = HandshakeError::EphemeralMalformed {
+                offset,
+                found,
+                expected: 0x22,
+            };
+            error.to_string()
+        };
+        let bare = "handshake: byte 0 of the ephemeral key message is 0x48, must be 0x22";
+        assert_eq!(told(0, b'H'), format!("{bare}: it seems to speak HTTP"));
+        assert!(told(0, 0x15).ends_with("it seems to speak TLS"));
+        assert!(told(0, b'S').ends_with("it seems to speak SSH"));
+        // Another first byte says nothing, and a later one may be chance.
+        assert!(told(0, 0).ends_with("must be 0x22"));
+        assert!(told(1, b'H').ends_with("must be 0x22"));
     }
 }

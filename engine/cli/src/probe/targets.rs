@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use ringwire_codec::Host;
@@ -44,13 +44,23 @@ fn read_word(word: &str) -> Result<Vec<Target>, Failure> {
     if word == "-" {
         return read_list("standard input", io::stdin());
     }
+    if word.split(is_separator).all(str::is_empty) {
+        return Ok(Vec::new());
+    }
     let path = Path::new(word);
     // A file may be called anything; an address is none unless such a file is there.
     if !path.exists() && word.contains(':') {
         return parse_list(word).map_err(Failure::new);
     }
-    let file = File::open(path)
-        .map_err(|error| Failure::new(format!("{word} is no address and no file: {error}")))?;
+    let file = File::open(path).map_err(|error| {
+        let problem = match error.kind() {
+            ErrorKind::NotFound => {
+                String::from("an address has a port, as HOST:PORT, and there is no such file")
+            }
+            _ => error.to_string(),
+        };
+        Failure::new(format!("{word} is no address and no file: {problem}"))
+    })?;
     read_list(word, file)
 }
 
@@ -87,12 +97,16 @@ fn read_text(text: &str) -> Result<Vec<Target>, String> {
     }
 }
 
+fn is_separator(sign: char) -> bool {
+    matches!(sign, ',' | ' ' | '\t' | '\r' | '\n')
+}
+
 /// Addresses between commas and blanks.
 ///
 /// # Errors
 /// The first that is none.
 pub(crate) fn parse_list(text: &str) -> Result<Vec<Target>, String> {
-    text.split([',', ' ', '\t', '\r', '\n'])
+    text.split(is_separator)
         .filter(|word| !word.is_empty())
         .map(|word| word.parse().map_err(|error| format!("{word}: {error}")))
         .collect()
@@ -197,5 +211,19 @@ mod tests {
         let words = ["192.0.2.1:1,192.0.2.2:2".into(), "192.0.2.1:1".into()];
         assert_eq!(gather(&words).expect("both are in order").len(), 2);
         assert!(gather(&[String::from(",:")]).is_err());
+    }
+
+    #[test]
+    fn who_names_nobody_is_told_what_an_address_is() {
+        let refused = |word: &str| {
+            let refused = gather(&[word.to_owned()]).expect_err("there is nobody");
+            refused.to_string()
+        };
+        for nobody in ["", " ", ",,"] {
+            let told = refused(nobody);
+            assert!(told.starts_with("there is nobody to probe"), "{told}");
+        }
+        let told = refused("192.0.2.1");
+        assert!(told.contains("an address has a port"), "{told}");
     }
 }
