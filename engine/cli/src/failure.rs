@@ -8,6 +8,8 @@ use std::fmt;
 pub(crate) enum Failure {
     /// What happened and how to mend it, for the operator.
     Message(String),
+    /// The command was called in a way that makes no sense, and how to call it.
+    Misused(String),
     /// Whoever read our standard output went away: there is nobody left to work for.
     StdoutClosed,
 }
@@ -17,12 +19,17 @@ impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Failure::Message(message.into())
     }
+
+    /// A wrong call, with these words.
+    pub(crate) fn misused(message: impl Into<String>) -> Self {
+        Failure::Misused(message.into())
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Failure::Message(message) => message,
+            Failure::Message(message) | Failure::Misused(message) => message,
             Failure::StdoutClosed => "standard output was closed",
         })
     }

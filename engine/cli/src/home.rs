@@ -107,11 +107,17 @@ impl Home {
         Ok(loaded)
     }
 
+    /// Whether something stands in the place of config.toml, in order or not.
+    pub(crate) fn has_config(&self) -> bool {
+        let found = self.config_file().symlink_metadata();
+        !matches!(found, Err(error) if error.kind() == ErrorKind::NotFound)
+    }
+
     /// The configuration, or the defaults where there is none: where the files are.
     pub(crate) fn load_config_or_default(&self) -> Result<NodeConfig, Failure> {
-        match self.config_file().symlink_metadata() {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(NodeConfig::default()),
-            _ => self.load_config().map(|loaded| loaded.config),
+        match self.has_config() {
+            true => self.load_config().map(|loaded| loaded.config),
+            false => Ok(NodeConfig::default()),
         }
     }
 

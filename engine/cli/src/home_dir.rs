@@ -17,7 +17,8 @@ const DEFAULT_NAME: &str = ".ringwire";
 pub(crate) struct HomeFlag {
     /// Directory of the node: DIR/config/config.toml and the files it names. Without it
     /// RINGWIRE_HOME says where, else it is ~/.ringwire.
-    #[arg(long, value_name = "DIR", env = VARIABLE, hide_env = true)]
+    // Also behind the word of a command that has several, as `config check --home DIR`.
+    #[arg(long, value_name = "DIR", env = VARIABLE, hide_env = true, global = true)]
     home: Option<PathBuf>,
 }
 

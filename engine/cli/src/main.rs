@@ -27,6 +27,7 @@ mod crawl;
 mod ctl;
 mod doctor;
 mod failure;
+mod flag_values;
 mod genesis;
 mod gossip;
 mod gossip_way;
@@ -152,9 +153,12 @@ fn main() -> ExitCode {
     match cli.command.run() {
         // A reader that has seen enough is no failure of ours.
         Ok(()) | Err(Failure::StdoutClosed) => ExitCode::SUCCESS,
-        Err(Failure::Message(message)) => {
-            stderr::say(&format!("error: {message}"));
-            ExitCode::from(FAILED)
+        Err(failure) => {
+            stderr::say(&format!("error: {failure}"));
+            ExitCode::from(match failure {
+                Failure::Misused(_) => MISUSED,
+                _ => FAILED,
+            })
         }
     }
 }

@@ -148,13 +148,12 @@ impl Reloader {
         service::reloaded();
         match &reloaded {
             Ok(reloaded) => reloaded.log(),
-            Err(Failure::Message(faults)) => {
-                for fault in faults.lines() {
+            Err(faults) => {
+                for fault in faults.to_string().lines() {
                     error!("{fault}");
                 }
                 error!("the configuration was not reloaded: nothing was changed");
             }
-            Err(Failure::StdoutClosed) => {}
         }
         reloaded
     }

@@ -16,6 +16,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use tracing::info;
 
 use super::NodeConfig;
+use super::instrumentation::{self, Instrumentation};
 use super::nearest::nearest;
 use super::settings::{self, P2P, RINGWIRE, Setting, TOP};
 use super::sources::{Source, Sources};
@@ -30,6 +31,8 @@ mod error;
 pub(crate) struct LoadedConfig {
     /// The configuration; it keeps every rule of [`NodeConfig::check`].
     pub(crate) config: NodeConfig,
+    /// What it says of metrics.
+    pub(crate) instrumentation: Instrumentation,
     /// Keys that were understood and change nothing.
     pub(crate) warnings: Vec<ConfigWarning>,
     /// Where each value came from.
@@ -74,10 +77,22 @@ impl NodeConfig {
     }
 }
 
+/// Settings whose rule looks at others as well, and these.
+const HELD_AGAINST: [(&str, &[&str]); 4] = [
+    ("node_key_file", &["genesis_file"]),
+    ("p2p.addr_book_file", &["genesis_file", "node_key_file"]),
+    ("p2p.seed_mode", &["p2p.pex"]),
+    ("ringwire.pong_timeout", &["ringwire.ping_interval"]),
+];
+
+/// What the parser says of a name that stands in a table twice.
+const DUPLICATE_KEY: &str = "duplicate key";
+
 /// One pass over a file.
 struct Reader<'t> {
     text: &'t str,
     config: NodeConfig,
+    instrumentation: Instrumentation,
     warnings: Vec<ConfigWarning>,
     problems: Vec<ConfigFileProblem>,
     /// Where each setting of the file stands, so that broken rules can be traced to a line.
@@ -89,6 +104,7 @@ impl<'t> Reader<'t> {
         Reader {
             text,
             config: NodeConfig::default(),
+            instrumentation: Instrumentation::default(),
             warnings: Vec::new(),
             problems: Vec::new(),
             lines: Vec::new(),
@@ -109,6 +125,9 @@ impl<'t> Reader<'t> {
                     let rule = format!("must be a section: write [{section}] above its keys");
                     self.refuse(line, section, rule);
                 }
+                (None, Some(table)) if name.eq_ignore_ascii_case(instrumentation::SECTION) => {
+                    self.read_instrumentation(table);
+                }
                 (None, Some(_)) => self.doubt_section(name, line),
                 (None, None) => {
                     // Whatever else stands at the top of a CometBFT file is not ours to judge.
@@ -128,6 +147,37 @@ impl<'t> Reader<'t> {
             {
                 self.doubt_key(section, name, line);
             }
+        }
+    }
+
+    /// The keys of the metrics. All others are CometBFT's own.
+    fn read_instrumentation(&mut self, table: &DeTable<'_>) {
+        let mut read: Vec<(String, usize)> = Vec::new();
+        for (key, value) in in_order(table, |name| name == plain_name(name)) {
+            let (name, line) = (key.get_ref().as_ref(), self.line(key.span()));
+            let plain = plain_name(name);
+            // Of several spellings the exact one holds, then the first, as elsewhere.
+            if read.iter().any(|(before, _)| *before == plain) {
+                continue;
+            }
+            let path = settings::path(instrumentation::SECTION, &plain);
+            match self.instrumentation.read(&plain, value.get_ref()) {
+                Some(Ok(notes)) => {
+                    for note in notes {
+                        self.warn(line, path.clone(), note);
+                    }
+                }
+                Some(Err(rule)) => self.refuse(line, &path, rule),
+                None => continue,
+            }
+            read.push((plain, line));
+        }
+        let namespace = read.iter().find(|(key, _)| key == "namespace");
+        if let (Some((_, line)), Some(fault)) = (namespace, self.instrumentation.namespace_fault())
+            && self.instrumentation.prometheus
+        {
+            let path = settings::path(instrumentation::SECTION, "namespace");
+            self.refuse(*line, &path, fault);
         }
     }
 
@@ -232,6 +282,14 @@ impl<'t> Reader<'t> {
             .next()
             .unwrap_or("this is not TOML")
             .to_owned();
+        // The parser shows the name in a picture of the line, which has no place here.
+        let name = error.span().and_then(|span| self.text.get(span));
+        let problem = match name {
+            Some(name) if problem == DUPLICATE_KEY => {
+                format!("{name} stands here a second time; take one of the two out")
+            }
+            _ => problem,
+        };
         let line = error.span().map(|span| self.line(span));
         self.problems.push(ConfigFileProblem {
             line,
@@ -241,12 +299,10 @@ impl<'t> Reader<'t> {
     }
 
     fn finish(mut self, file: &str) -> Result<LoadedConfig, ConfigFileError> {
-        // Rules are checked only on what could be read, so that one fault is reported once.
-        if self.problems.is_empty() {
-            let broken = self.config.problems();
-            let traced: Vec<_> = broken.into_iter().map(|error| self.trace(error)).collect();
-            self.problems = traced;
-        }
+        let broken = self.config.problems().into_iter();
+        let traced = broken.filter(|error| self.could_be_read(error.key));
+        let traced: Vec<_> = traced.map(|error| self.trace(error)).collect();
+        self.problems.extend(traced);
         if self.problems.is_empty() {
             self.warnings.sort_by_key(|warning| warning.line);
             let mut sources = Sources::default();
@@ -255,6 +311,7 @@ impl<'t> Reader<'t> {
             }
             return Ok(LoadedConfig {
                 config: self.config,
+                instrumentation: self.instrumentation,
                 warnings: self.warnings,
                 sources,
             });
@@ -264,6 +321,17 @@ impl<'t> Reader<'t> {
             file: file.to_owned(),
             problems: self.problems,
         })
+    }
+
+    /// Whether neither the key of a rule nor one that it is held against has a fault already. Such a
+    /// value stands at its default, so what is said of it is no fault of the file.
+    fn could_be_read(&self, key: &str) -> bool {
+        let has_fault = |key: &str| {
+            let mut faulty = self.problems.iter().filter_map(|it| it.key.as_deref());
+            faulty.any(|faulty| faulty == key)
+        };
+        let mut against = HELD_AGAINST.iter().filter(|(held, _)| *held == key);
+        !has_fault(key) && !against.any(|(_, others)| others.iter().any(|it| has_fault(it)))
     }
 
     /// Finds the line that set the key of a broken rule.

@@ -16,6 +16,7 @@
 mod check;
 mod document;
 mod file;
+mod instrumentation;
 mod kind;
 mod lists;
 mod nearest;
@@ -26,6 +27,7 @@ mod unused;
 mod weak;
 
 pub(crate) use file::{ConfigFileProblem, ConfigWarning, LoadedConfig};
+pub(crate) use instrumentation::Instrumentation;
 pub(crate) use nearest::nearest;
 pub(crate) use node_config::NodeConfig;
 pub(crate) use settings::all as settings;

@@ -34,22 +34,33 @@ pub(super) fn run(home: &Home, json: bool) -> Result<(), Failure> {
     }
 }
 
+/// A sentence about each fault for which a node of the home would not start.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn faults(home: &Home) -> Result<Vec<String>, Failure> {
+    let name = home.config_file().display().to_string();
+    let findings = look(home, &name)?;
+    let faults = findings.faults.iter();
+    Ok(faults.map(|fault| fault.sentence(&name)).collect())
+}
+
 /// Reads all that a start reads of the home before the node runs.
 fn look(home: &Home, name: &str) -> Result<Findings, Failure> {
     let mut findings = Findings::default();
     match NodeConfig::from_toml(name, &home.config_text()?) {
         Ok(loaded) => {
             findings.oddities.clone_from(&loaded.warnings);
+            findings.note(
+                "instrumentation.prometheus_listen_addr",
+                metrics::check_address(&loaded.instrumentation).map_err(Failure::new),
+            );
             if !loaded.names_network() {
                 let genesis = home.file(&loaded.config.genesis_file);
                 findings.note("genesis_file", genesis::chain_id(&genesis).map(drop));
             }
         }
         Err(error) => findings.faults = error.problems,
-    }
-    // A file that is no TOML has that fault already.
-    if findings.faults.iter().all(|fault| fault.key.is_some()) {
-        findings.note("instrumentation", metrics::check(home));
     }
     Ok(findings)
 }

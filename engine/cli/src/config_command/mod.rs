@@ -4,4 +4,5 @@ mod check;
 mod run;
 mod show;
 
+pub(crate) use check::faults;
 pub(crate) use run::{ConfigArgs, run};

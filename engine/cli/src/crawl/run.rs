@@ -16,10 +16,11 @@ use super::map::Map;
 use super::summary::Summary;
 use crate::console;
 use crate::failure::Failure;
+use crate::flag_values::{time_over_zero, up_to};
 use crate::probe::parse_list;
 use crate::signals::{self, Hangup, Stop};
-use crate::terminal;
 use crate::visit::{CREW_MAX, Crew, Known, Target, Visit, Visitor};
+use crate::{stderr, terminal};
 
 /// Longest time until a signal is noticed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -47,19 +48,19 @@ pub(crate) struct CrawlArgs {
     network: Option<String>,
     /// Go on for ever and visit each node so often; at least two minutes. Without it the crawl ends when
     /// everybody was visited once in the last hour.
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = parse_pause)]
     every: Option<Duration>,
     /// A file to add each address and visit to, as JSON lines; a crawl that is begun again goes on from it.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Visits at the same time, 512 at most.
-    #[arg(long, value_name = "N", default_value = "32")]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = up_to::<CREW_MAX>)]
     at_once: NonZeroUsize,
     /// Time for one visit.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time_over_zero)]
     timeout: Duration,
     /// Addresses that are kept at most.
-    #[arg(long, value_name = "N", default_value = "50000")]
+    #[arg(long, value_name = "N", default_value = "50000", value_parser = up_to::<{ usize::MAX }>)]
     nodes: NonZeroUsize,
     /// Print JSON, an object per line: each visit as it ends, and the summary.
     #[arg(long)]
@@ -78,7 +79,6 @@ fn parse_seeds(text: &str) -> Result<Seeds, String> {
 
 /// Runs the whole command.
 pub(crate) fn run(args: &CrawlArgs) -> Result<(), Failure> {
-    check(args)?;
     let stop = signals::install(Hangup::Ends)?;
     let mut map = Map::new(args.every.unwrap_or(PAUSE), args.nodes.get());
     let journal = match &args.out {
@@ -93,7 +93,8 @@ pub(crate) fn run(args: &CrawlArgs) -> Result<(), Failure> {
         map,
         journal,
         json: args.json,
-        bar: (!args.json).then(terminal::progress_bar),
+        // Where nobody looks, a picture is only noise in a file.
+        bar: (!args.json && stderr::is_terminal()).then(terminal::progress_bar),
     };
     for seed in &args.seeds.0 {
         crawl.learn(seed, None)?;
@@ -109,21 +110,12 @@ pub(crate) fn run(args: &CrawlArgs) -> Result<(), Failure> {
     }
 }
 
-fn check(args: &CrawlArgs) -> Result<(), Failure> {
-    if args.at_once.get() > CREW_MAX {
-        let at_once = args.at_once;
-        return Err(Failure::new(format!(
-            "--at-once {at_once}: {CREW_MAX} at most"
-        )));
-    }
-    if args.timeout.is_zero() {
-        return Err(Failure::new("--timeout 0: no node answers in no time"));
-    }
-    match args.every {
-        Some(every) if every < PAUSE_MIN => Err(Failure::new(format!(
-            "--every {every:?}: nodes take more than one visit in {PAUSE_MIN:?} for an attack"
-        ))),
-        _ => Ok(()),
+fn parse_pause(text: &str) -> Result<Duration, String> {
+    match duration::parse(text).map_err(|error| error.to_string())? {
+        pause if pause < PAUSE_MIN => Err(format!(
+            "nodes take more than one visit in {PAUSE_MIN:?} for an attack"
+        )),
+        pause => Ok(pause),
     }
 }
 

@@ -9,14 +9,27 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use ringwire::machine::{Finding, Verdict};
+use ringwire_codec::NodeKey;
 use ringwire_codec::file::FileKind;
+use ringwire_codec::key::KeyFileError;
 use tempfile::TempDir;
 
+use crate::config::LoadedConfig;
+use crate::config_command::faults;
+use crate::failure::Failure;
 use crate::home::Home;
+use crate::table::number_of;
 
-/// Looks at a home, in the order in which it is best mended.
-pub(super) fn check(home: &Home) -> Vec<Finding> {
-    let mut findings = vec![judge_files(&files(home))];
+/// Looks at a home, in the order in which it is best mended; without `loaded` its config.toml has faults.
+pub(super) fn check(home: &Home, loaded: Option<&LoadedConfig>) -> Vec<Finding> {
+    let root = home.root().display().to_string();
+    let faults = home.has_config().then(|| faults(home));
+    let mut findings = vec![judge_config(&root, faults)];
+    if let Some(loaded) = loaded {
+        findings.push(judge_files(&files(home, loaded)));
+        let key = home.file(&loaded.config.node_key_file);
+        findings.push(judge_key(&root, NodeKey::load(&key)));
+    }
     // Where a node would make its data directory.
     let data_dir = home.data_dir();
     let place = match data_dir.is_dir() {
@@ -35,15 +48,62 @@ pub(super) fn check(home: &Home) -> Vec<Finding> {
     findings
 }
 
-/// The files that a node of the home reads or writes, with what stands under each name.
-fn files(home: &Home) -> Vec<(String, io::Result<FileKind>)> {
-    let config = home.load_config_or_default().unwrap_or_default();
-    let files = [
-        home.config_file(),
-        home.file(&config.node_key_file),
-        home.file(&config.genesis_file),
-        home.file(&config.addr_book_file),
-    ];
+/// Whether a node would start with the home's configuration. `None`: there is no config.toml.
+fn judge_config(root: &str, faults: Option<Result<Vec<String>, Failure>>) -> Finding {
+    const WHAT: &str = "config.toml";
+    let (verdict, found, mend) = match faults {
+        None => (
+            Verdict::Warn,
+            String::from("none"),
+            format!("make the home: `ringwire init --home {root}`"),
+        ),
+        Some(Ok(faults)) => match faults.first() {
+            None => return Finding::ok(WHAT, "in order"),
+            Some(first) => (
+                Verdict::Fail,
+                format!("{}: {first}", number_of(faults.len(), "fault")),
+                format!("`ringwire config check --home {root}` says all of it"),
+            ),
+        },
+        Some(Err(failure)) => (
+            Verdict::Fail,
+            failure.to_string(),
+            String::from("put a file in its place that this user may read"),
+        ),
+    };
+    Finding::not_ok(WHAT, verdict, found, mend)
+}
+
+/// Whether the node has an identity.
+fn judge_key(root: &str, key: Result<NodeKey, KeyFileError>) -> Finding {
+    const WHAT: &str = "node key";
+    match key {
+        Ok(key) => Finding::ok(WHAT, format!("that of {}", key.id())),
+        Err(KeyFileError::Missing { .. }) => Finding::not_ok(
+            WHAT,
+            Verdict::Warn,
+            "none",
+            format!("make one: `ringwire init --home {root}`"),
+        ),
+        Err(error) => Finding::not_ok(
+            WHAT,
+            Verdict::Fail,
+            error.to_string(),
+            "bring the file back from where it is kept, or move it away for a new identity",
+        ),
+    }
+}
+
+/// The files that a node of the home reads or writes beside its configuration, with what stands under
+/// each name; the address book is the last.
+fn files(home: &Home, loaded: &LoadedConfig) -> Vec<(String, io::Result<FileKind>)> {
+    let config = &loaded.config;
+    let mut files = vec![home.file(&config.node_key_file)];
+    // Read only where nobody else says which network it is.
+    if !loaded.names_network() {
+        files.push(home.file(&config.genesis_file));
+    }
+    files.push(home.file(&config.addr_book_file));
     let kinds = files.iter().map(|path| {
         let kind = FileKind::at(path);
         (path.display().to_string(), kind)
@@ -163,6 +223,19 @@ mod tests {
             assert_eq!(finding.verdict, Verdict::Warn, "{finding:?}");
             assert!(!finding.mend.is_empty());
         }
+    }
+
+    #[test]
+    fn a_node_that_would_not_start_is_a_failure_and_a_home_that_is_not_made_a_warning() {
+        let verdict = |faults| judge_config("h", faults).verdict;
+        assert_eq!(verdict(None), Verdict::Warn);
+        assert_eq!(verdict(Some(Ok(vec![]))), Verdict::Ok);
+        assert_eq!(verdict(Some(Err(Failure::new("a pipe")))), Verdict::Fail);
+        let two = vec![String::from("line 1"), String::from("line 2")];
+        let found = judge_config("h", Some(Ok(two)));
+        assert_eq!(found.verdict, Verdict::Fail);
+        assert_eq!(found.found, "2 faults: line 1");
+        assert!(found.mend.contains("config check --home h"), "{found:?}");
     }
 
     #[test]

@@ -31,20 +31,23 @@ const AHEAD_MAX: Duration = Duration::from_secs(60);
 /// This was written later: a clock before it is wrong. 2026-01-01T00:00:00Z.
 const CLOCK_MIN: Duration = Duration::from_secs(1_767_225_600);
 
-/// Looks at all of it. Takes seconds where nodes do not answer.
-pub(super) fn check(home: &Home) -> Vec<Finding> {
-    let config = home.load_config_or_default().unwrap_or_default();
-    let is_running = control::is_answered(home);
-    let listens = config.engine.listen_addrs.iter();
-    let mut findings: Vec<_> = listens
-        .map(|address| judge_listening(address, is_running, try_listen(address)))
-        .collect();
+/// Looks at all of it, as far as it is known what the node goes by. Takes seconds where nodes do not
+/// answer.
+pub(super) fn check(home: &Home, config: Option<&NodeConfig>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(config) = config {
+        let is_running = control::is_answered(home);
+        let listens = config.engine.listen_addrs.iter();
+        findings.extend(listens.map(|at| judge_listening(at, is_running, try_listen(at))));
+    }
     findings.extend([
         judge_room(room(home.root())),
-        judge_clock(SystemTime::now(), newest(home, &config)),
-        judge_names(&names(&config)),
+        judge_clock(SystemTime::now(), newest(home, config)),
     ]);
-    findings.extend(nodes(&config));
+    if let Some(config) = config {
+        findings.push(judge_names(&names(config)));
+        findings.extend(nodes(config));
+    }
     findings
 }
 
@@ -94,12 +97,12 @@ fn judge_room(room: io::Result<u64>) -> Finding {
 }
 
 /// When the home's files were last written, if any.
-fn newest(home: &Home, config: &NodeConfig) -> Option<SystemTime> {
-    let files = [
-        home.config_file(),
-        home.file(&config.node_key_file),
-        home.file(&config.addr_book_file),
-    ];
+fn newest(home: &Home, config: Option<&NodeConfig>) -> Option<SystemTime> {
+    let mut files = vec![home.config_file()];
+    if let Some(config) = config {
+        files.push(home.file(&config.node_key_file));
+        files.push(home.file(&config.addr_book_file));
+    }
     let written = files.iter().filter_map(|path| fs::metadata(path).ok());
     written.filter_map(|found| found.modified().ok()).max()
 }

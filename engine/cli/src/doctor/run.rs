@@ -11,6 +11,7 @@ use ringwire_core::config::SHARDS_MAX;
 use serde_json::{Value, json};
 
 use super::{home, network};
+use crate::config::{LoadedConfig, NodeConfig};
 use crate::console;
 use crate::failure::Failure;
 use crate::home::Home;
@@ -22,7 +23,7 @@ use crate::home_dir;
 /// --home or RINGWIRE_HOME also at what its node needs, and asks its seeds and peers who they are. Changes nothing. Ends with exit code 1 if a node could not run.
 #[derive(Args)]
 pub(crate) struct DoctorArgs {
-    /// Shards the node will have; without it one per usable CPU.
+    /// Shards the node will have; without it those of the home, else one per usable CPU.
     #[arg(long, value_name = "N",
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=SHARDS_MAX as u64))]
     shards: Option<usize>,
@@ -37,17 +38,21 @@ pub(crate) struct DoctorArgs {
 
 /// Runs the whole command.
 pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
+    let home = args.home.clone().map(Home::at);
+    let loaded = home.as_ref().and_then(loaded);
+    let engine = loaded.as_ref().map(|loaded| &loaded.config.engine);
+    let of_home = engine
+        .map(|engine| engine.shards)
+        .filter(|shards| *shards > 0);
     let shards = args
         .shards
+        .or(of_home)
         .unwrap_or_else(|| machine::available_cpus().len().max(1));
-    let home = args.home.clone().map(Home::at);
-    let mut findings = machine::check(
-        shards,
-        home.as_ref().map_or_else(Default::default, transport),
-    );
+    let transport = engine.map_or_else(TransportChoice::default, |engine| engine.transport);
+    let mut findings = machine::check(shards, transport);
     if let Some(home) = home {
-        findings.extend(home::check(&home));
-        findings.extend(network::check(&home));
+        findings.extend(home::check(&home, loaded.as_ref()));
+        findings.extend(network::check(&home, loaded.as_ref().map(|it| &it.config)));
     }
     if args.json {
         console::print_json(&to_json(&findings))?;
@@ -60,13 +65,13 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     }
 }
 
-/// What the node of a home is told to move its bytes by.
-fn transport(home: &Home) -> TransportChoice {
-    let config = home.load_config_or_default();
-    config.map_or_else(
-        |_| TransportChoice::default(),
-        |config| config.engine.transport,
-    )
+/// What the node of a home goes by, the defaults where there is no config.toml; none where it has
+/// faults. Read once, since what is odd about it is logged.
+fn loaded(home: &Home) -> Option<LoadedConfig> {
+    match home.has_config() {
+        true => home.load_config().ok(),
+        false => NodeConfig::from_toml("", "").ok(),
+    }
 }
 
 fn to_json(findings: &[Finding]) -> Value {

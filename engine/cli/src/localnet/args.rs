@@ -9,12 +9,13 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use ringwire::TransportChoice;
 use ringwire_codec::file::{self, FileKind};
-use ringwire_core::config::{SHARDS_MAX, duration};
+use ringwire_core::config::SHARDS_MAX;
 
 use super::graph::Graph;
 use super::source::{CONTENT_BYTES_MAX, Source, Stream};
 use super::stamp::STAMP_BYTES;
 use crate::failure::Failure;
+use crate::flag_values::time_over_zero;
 use crate::gossip::Gossip;
 
 /// Nodes of a local network at most; each needs a thread per shard and a socket per peer.
@@ -98,7 +99,7 @@ pub(crate) struct LocalnetArgs {
         value_parser = clap::value_parser!(u64).range(1..=1 << 15))]
     pub(super) window: u64,
     /// Give up when nothing moves for so long.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_over_zero)]
     pub(super) timeout: Duration,
     /// Serve metrics for Prometheus while it runs: those of node N at http://HOST:(PORT + N)/metrics.
     #[arg(long, value_name = "HOST:PORT")]
@@ -154,7 +155,7 @@ impl LocalnetArgs {
         };
         let max = self.gossip.bytes_max() - STAMP_BYTES;
         if bytes > max {
-            return Err(Failure::new(format!(
+            return Err(Failure::misused(format!(
                 "{flag} {bytes}: {max} bytes at most are flooded; take --gossip feeds, or less"
             )));
         }
@@ -166,7 +167,7 @@ impl LocalnetArgs {
                 .or(self.outbound_peers.map(|_| ("--outbound-peers", "seed"))),
         };
         if let Some((flag, topology)) = foreign {
-            return Err(Failure::new(format!(
+            return Err(Failure::misused(format!(
                 "{flag} is for --topology {topology}: give that, or take the flag out"
             )));
         }
@@ -192,7 +193,7 @@ impl LocalnetArgs {
         let number = u16::try_from(number).ok();
         match number.and_then(|number| first.port().checked_add(number)) {
             Some(port) if first.port() > 0 => Ok(Some(SocketAddr::new(first.ip(), port))),
-            _ => Err(Failure::new(format!(
+            _ => Err(Failure::misused(format!(
                 "--metrics {first}: each of {} nodes needs a port of its own, from this one on: take \
                  one from 1 to {}",
                 self.nodes,

@@ -9,4 +9,4 @@ mod server;
 mod settings;
 
 pub(crate) use server::MetricsServer;
-pub(crate) use settings::{MetricsArgs, Settings, check, words};
+pub(crate) use settings::{MetricsArgs, Settings, check_address, words};

@@ -3,18 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 
 use clap::Args;
-use ringwire_codec::file;
-use serde::Deserialize;
 
+use crate::config::Instrumentation;
 use crate::failure::Failure;
-use crate::home::Home;
-
-/// Bytes of a config.toml that are read, as for the rest of it.
-const CONFIG_BYTES_MAX: usize = 4 << 20;
-
-/// CometBFT's own defaults, in force where `prometheus = true` stands alone.
-const LISTEN_ADDR: &str = ":26660";
-const NAMESPACE: &str = "cometbft";
 
 /// Peers with series of their own if nothing else is said.
 const PEERS_MAX: usize = 50;
@@ -42,26 +33,12 @@ pub(crate) struct Settings {
     pub(super) peers_max: usize,
 }
 
-#[derive(Deserialize)]
-struct Document {
-    #[serde(default)]
-    instrumentation: Instrumentation,
-}
-
-#[derive(Default, Deserialize)]
-struct Instrumentation {
-    #[serde(default)]
-    prometheus: bool,
-    prometheus_listen_addr: Option<String>,
-    namespace: Option<String>,
-}
-
 impl Settings {
     /// Everything is served at `addr` by its usual names.
     pub(crate) fn at(addr: SocketAddr) -> Self {
         Settings {
             addr,
-            namespace: String::from(NAMESPACE),
+            namespace: Instrumentation::default().namespace,
             peers_max: PEERS_MAX,
         }
     }
@@ -70,35 +47,29 @@ impl Settings {
     ///
     /// # Errors
     /// An address that is none, or a name that no metric can have, and where it stands.
-    pub(crate) fn new(args: &MetricsArgs, home: &Home) -> Result<Option<Self>, Failure> {
-        let path = home.config_file();
-        let place = path.display().to_string();
-        // What else is wrong with the file was told when the node's own part was read.
-        let text = file::read_at_most(&path, CONFIG_BYTES_MAX)?;
-        let document = String::from_utf8_lossy(&text);
-        let Document { instrumentation } = toml::from_str(&document)
-            .map_err(|error| Failure::new(format!("{place}: [instrumentation]: {error}")))?;
-        let namespace = instrumentation.namespace();
-        if !is_metric_name(&namespace) {
-            return Err(Failure::new(format!(
-                "{place}: instrumentation.namespace: {namespace:?} must be letters, digits and _, and \
-                 begin with none of the digits"
-            )));
-        }
+    pub(crate) fn new(
+        args: &MetricsArgs,
+        instrumentation: &Instrumentation,
+    ) -> Result<Option<Self>, Failure> {
         let (what, listen) = match &args.metrics {
             Some(text) if text == "off" => return Ok(None),
-            Some(text) => (String::from("--metrics"), text.clone()),
+            Some(text) => ("--metrics", text),
             None if instrumentation.prometheus => (
-                format!("{place}: instrumentation.prometheus_listen_addr"),
-                instrumentation.listen_addr(),
+                "config.toml: instrumentation.prometheus_listen_addr",
+                &instrumentation.listen_addr,
             ),
             None => return Ok(None),
         };
-        let addr = parse_listen(&listen)
+        let addr = parse_listen(listen)
             .map_err(|problem| Failure::new(format!("{what}: {listen:?}: {problem}")))?;
+        // Where the file asks for no metrics its namespace may be anything.
+        if let Some(fault) = instrumentation.namespace_fault() {
+            let what = "config.toml: instrumentation.namespace";
+            return Err(Failure::new(format!("{what}: {fault}")));
+        }
         Ok(Some(Settings {
             addr,
-            namespace,
+            namespace: instrumentation.namespace.clone(),
             peers_max: args.metrics_peers,
         }))
     }
@@ -112,29 +83,14 @@ pub(crate) fn words(settings: Option<&Settings>) -> String {
     )
 }
 
-/// Whether what the home says of metrics makes sense.
+/// Whether the address at which a home wants its metrics makes sense.
 ///
 /// # Errors
-/// Those of [`Settings::new`].
-pub(crate) fn check(home: &Home) -> Result<(), Failure> {
-    let no_flags = MetricsArgs {
-        metrics: None,
-        metrics_peers: 0,
-    };
-    Settings::new(&no_flags, home).map(drop)
-}
-
-impl Instrumentation {
-    fn namespace(&self) -> String {
-        let named = self.namespace.clone().filter(|name| !name.is_empty());
-        named.unwrap_or_else(|| String::from(NAMESPACE))
-    }
-
-    fn listen_addr(&self) -> String {
-        let named = self.prometheus_listen_addr.clone();
-        named
-            .filter(|addr| !addr.is_empty())
-            .unwrap_or_else(|| String::from(LISTEN_ADDR))
+/// What is wrong with it.
+pub(crate) fn check_address(instrumentation: &Instrumentation) -> Result<(), String> {
+    match instrumentation.prometheus {
+        true => parse_listen(&instrumentation.listen_addr).map(drop),
+        false => Ok(()),
     }
 }
 
@@ -152,28 +108,20 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| String::from("the name has no address"))
 }
 
-fn is_metric_name(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    name.bytes().all(allowed) && !name.starts_with(|first: char| first.is_ascii_digit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::NodeConfig;
 
     fn settings(metrics: Option<&str>, config: &str) -> Result<Option<Settings>, String> {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        std::fs::create_dir(directory.path().join("config")).expect("room");
-        std::fs::write(directory.path().join("config/config.toml"), config).expect("room");
+        let loaded = NodeConfig::from_toml("config.toml", config);
+        let loaded = loaded.map_err(|error| error.to_string())?;
         let args = MetricsArgs {
             metrics: metrics.map(str::to_owned),
             metrics_peers: 3,
         };
-        let settings = Settings::new(&args, &Home::at(directory.path().to_owned()));
-        settings.map_err(|failure| match failure {
-            Failure::Message(message) => message,
-            Failure::StdoutClosed => unreachable!("nothing is printed"),
-        })
+        let settings = Settings::new(&args, &loaded.instrumentation);
+        settings.map_err(|failure| failure.to_string())
     }
 
     fn found(metrics: Option<&str>, config: &str) -> Option<(String, String)> {
@@ -211,10 +159,29 @@ mod tests {
         let wrong = settings(Some("9"), "").expect_err("there is no host");
         assert!(wrong.starts_with("--metrics: \"9\": "), "{wrong}");
         let named = "[instrumentation]\nnamespace = \"a-b\"\n";
-        let wrong = settings(None, named).expect_err("no metric has a dash");
+        let on = format!("{named}prometheus = true\n");
+        let wrong = settings(None, &on).expect_err("no metric has a dash");
+        let expected = "config.toml:2: instrumentation.namespace: \"a-b\"";
+        assert!(wrong.starts_with(expected), "{wrong}");
+        let wrong = settings(Some(":9"), named).expect_err("no metric has a dash");
+        assert!(wrong.contains("instrumentation.namespace"), "{wrong}");
+        // Nothing is served under it.
+        assert_eq!(found(None, named), None);
+    }
+
+    #[test]
+    fn the_section_is_read_as_the_rest_of_the_file() {
+        let odd = "[Instrumentation]\nPrometheus = \"true\"\nprometheus-listen-addr = \":7\"\n";
+        assert_eq!(found(None, odd), pair("0.0.0.0:7", "cometbft"));
+        assert_eq!(found(None, "[instrumentation]\nprometheus = 0\n"), None);
+        let both = "[instrumentation]\nPrometheus = false\nprometheus = 1\nnamespace = 7\n";
+        let wrong = settings(None, both).expect_err("the exact name holds, and 7 is no name");
         assert!(
-            wrong.contains("instrumentation.namespace: \"a-b\""),
+            wrong.starts_with("config.toml:4: instrumentation.namespace"),
             "{wrong}"
         );
+        let faults = "[p2p]\nsend_rate = []\n[instrumentation]\nprometheus = []\n";
+        let wrong = settings(None, faults).expect_err("neither can be read");
+        assert_eq!(wrong.lines().count(), 2, "{wrong}");
     }
 }

@@ -5,12 +5,12 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::Args;
-use ringwire_core::config::duration;
 
 use super::report::{heads, row, visit_json};
 use super::targets;
 use crate::console;
 use crate::failure::Failure;
+use crate::flag_values::{time_over_zero, up_to};
 use crate::stderr;
 use crate::visit::{CREW_MAX, Crew, Visit, VisitError, Visitor, harmless};
 
@@ -30,10 +30,10 @@ pub(crate) struct ProbeArgs {
     #[arg(long, value_name = "CHAIN")]
     network: Option<String>,
     /// Time for one visit, from the first packet to the last answer.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time_over_zero)]
     timeout: Duration,
     /// Visits at the same time, 512 at most.
-    #[arg(long, value_name = "N", default_value = "64")]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = up_to::<CREW_MAX>)]
     at_once: NonZeroUsize,
     /// Print JSON, an object per line.
     #[arg(long)]
@@ -42,15 +42,6 @@ pub(crate) struct ProbeArgs {
 
 /// Runs the whole command.
 pub(crate) fn run(args: &ProbeArgs) -> Result<(), Failure> {
-    if args.timeout.is_zero() {
-        return Err(Failure::new("--timeout 0: no node answers in no time"));
-    }
-    if args.at_once.get() > CREW_MAX {
-        return Err(Failure::new(format!(
-            "--at-once {}: {CREW_MAX} at most",
-            args.at_once
-        )));
-    }
     let targets = targets::gather(&args.nodes)?;
     let total = targets.len();
     let visitor = Visitor::new("ringwire-probe", args.timeout)?;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use clap::Args;
 use ringwire::Config;
-use ringwire_core::config::duration;
 use serde_json::json;
 
 use super::figures::Display;
@@ -14,6 +13,7 @@ use crate::config::{LoadedConfig, NodeConfig, Source};
 use crate::console;
 use crate::control::{Control, Lock};
 use crate::failure::Failure;
+use crate::flag_values::time_over_zero;
 use crate::genesis;
 use crate::gossip::Gossip;
 use crate::home::Home;
@@ -56,7 +56,7 @@ pub(crate) struct SeedArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     allow_duplicate_ip: Option<bool>,
     /// Pause between two lines of figures where there is no terminal.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_over_zero)]
     every: Duration,
     /// Print JSON, an object per line: the address, then figures.
     #[arg(long)]
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
         stderr::say(&format!("made {}", args.home.config_file().display()));
     }
     let loaded = args.config()?;
-    let metrics = Settings::new(&args.metrics, &args.home)?;
+    let metrics = Settings::new(&args.metrics, &loaded.instrumentation)?;
     let lock = Lock::take(&args.home)?;
     let addr_book = args.home.addr_book(&loaded.config)?;
     let node = Node::start(
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &SeedArgs) -> Result<(), Failure> {
     };
     let reloader = Reloader::new(&node, &args.home, read, move || {
         let loaded = load.config()?;
-        let metrics = Settings::new(&load.metrics, &load.home)?;
+        let metrics = Settings::new(&load.metrics, &loaded.instrumentation)?;
         Ok(Read { loaded, metrics })
     });
     reloader.follow(hangups)?;

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     let (tell, hangups) = signals::hangups();
     let stop = signals::install(Hangup::Tells(tell))?;
     let loaded = args.config()?;
-    let metrics = Settings::new(&args.metrics, &args.home)?;
+    let metrics = Settings::new(&args.metrics, &loaded.instrumentation)?;
     let key = args.home.load_node_key(&loaded.config)?;
     let lock = Lock::take(&args.home)?;
     let addr_book = args.home.addr_book(&loaded.config)?;
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     };
     let reloader = Reloader::new(&node, &args.home, read, move || {
         let loaded = load.config()?;
-        let metrics = Settings::new(&load.metrics, &load.home)?;
+        let metrics = Settings::new(&load.metrics, &loaded.instrumentation)?;
         Ok(Read { loaded, metrics })
     });
     reloader.follow(hangups)?;

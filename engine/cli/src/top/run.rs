@@ -112,8 +112,7 @@ fn asked(home: &Home) -> Result<Value, String> {
     match control::ask_live(home, PEERS_MAX) {
         Ok(Some(report)) => Ok(report),
         Ok(None) => Err(format!("no node runs on {}", home.root().display())),
-        Err(Failure::Message(message)) => Err(message),
-        Err(Failure::StdoutClosed) => Err(String::from("standard output is closed")),
+        Err(failure) => Err(failure.to_string()),
     }
 }
 

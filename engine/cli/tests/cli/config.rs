@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::program::run_at;
+use crate::program::{run, run_at};
 
 /// What `start` says about a home with this config.toml.
 fn refusal(text: &str) -> String {
@@ -60,16 +60,19 @@ fn a_check_tells_all_faults_and_oddities_and_its_exit_code_says_whether_a_node_w
         (&true.into(), &2.into())
     );
 
-    let faulty = "[p2p]\nsend_rate = -1\nladdrr = \"\"\n[instrumentation]\nnamespace = \"a-b\"\n";
+    let faulty = "[p2p]\nsend_rate = -1\nladdrr = \"\"\n[instrumentation]\nprometheus = true\nnamespace = \"a-b\"\n";
     write(faulty).expect("room to write");
     let refused = check(&[]).failed(1, "3 faults");
     for words in [
         "config.toml:2: p2p.send_rate: must not be negative",
         "config.toml:3: p2p.laddrr: there is no such key; did you mean laddr?",
-        "instrumentation.namespace",
+        "config.toml:6: instrumentation.namespace: \"a-b\" must be letters",
     ] {
         assert!(refused.stdout.contains(words), "{}", refused.stdout);
     }
+    let at = home.path().to_str().expect("a plain name");
+    // As the documents write it, the home behind the question.
+    run(&["config", "check", "--home", at]).failed(1, "3 faults");
     write("[p2p]\nlisten\n").expect("room to write");
     let refused = check(&["--json"]).failed(1, "1 fault");
     assert_eq!(refused.json()["faults"][0]["line"], 2);

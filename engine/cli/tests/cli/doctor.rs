@@ -87,3 +87,37 @@ fn the_doctor_asks_the_seeds_of_a_home_who_they_are() {
     let found = gone["found"].as_str().expect("a sentence");
     assert!(found.contains("cannot connect"), "{found}");
 }
+
+#[test]
+fn the_doctor_fails_where_the_node_of_a_home_would_not_start() {
+    let _alone = default_port();
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let at = home.path().to_str().expect("a plain name");
+    let finding = |what: &str| {
+        let report = doctor(&["--home", at, "--json"]).json();
+        let findings = report["findings"].as_array().cloned().unwrap_or_default();
+        findings.into_iter().find(|finding| finding["what"] == what)
+    };
+    let verdict = |what: &str| finding(what).map(|finding| finding["verdict"].clone());
+    assert_eq!(verdict("config.toml"), Some("warn".into()));
+    assert_eq!(verdict("node key"), Some("warn".into()));
+    run_at(home.path(), "init", &["--network", "doctor-test"]).succeeded();
+    assert_eq!(verdict("config.toml"), Some("ok".into()));
+    assert_eq!(verdict("node key"), Some("ok".into()));
+
+    // The network is named, so nobody reads the genesis.
+    let genesis = home.path().join("config/genesis.json");
+    std::fs::create_dir(&genesis).expect("room");
+    assert_eq!(verdict("files of the home"), Some("ok".into()));
+    std::fs::write(home.path().join("config/node_key.json"), "{}").expect("room to write");
+    assert_eq!(verdict("node key"), Some("fail".into()));
+
+    let faulty = "[p2p]\nsend_rate = -1\n[ringwire]\nshards = 257\n";
+    std::fs::write(home.path().join("config/config.toml"), faulty).expect("room to write");
+    let found = finding("config.toml").expect("it is looked at");
+    assert_eq!(found["verdict"], "fail");
+    let words = found["found"].as_str().expect("a sentence");
+    assert!(words.starts_with("2 faults: "), "{words}");
+    // Of a port that the file does not name nothing is said.
+    assert_eq!(verdict("address can be listened on"), None);
+}

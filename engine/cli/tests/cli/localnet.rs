@@ -175,9 +175,9 @@ fn an_empty_input_proves_nothing_and_is_refused() {
 
 #[test]
 fn flags_that_contradict_each_other_are_refused() {
-    run(&["localnet", "--chords", "2"]).failed(1, "--chords is for --topology ring");
+    run(&["localnet", "--chords", "2"]).failed(2, "--chords is for --topology ring");
     run(&["localnet", "--topology", "full", "--outbound-peers", "2"])
-        .failed(1, "--outbound-peers is for --topology seed");
+        .failed(2, "--outbound-peers is for --topology seed");
     run(&["localnet", "--nodes", "1"]).failed(2, "--nodes");
     run(&["localnet", "--lines"]).failed(2, "--input");
     run(&["localnet", "--messages", "0"]).failed(2, "--messages");

@@ -204,9 +204,10 @@ fn a_probe_of_nobody_is_a_mistake() {
     run(&["probe", "192.0.2.1:x"]).failed(1, "192.0.2.1:x: port must be a number");
     run(&["probe", "unix://p2p.sock"]).failed(1, "must begin with '/'");
     run(&["probe", "no-such-file"]).failed(1, "no-such-file is no address and no file");
-    run(&["probe", "--at-once", "513", "192.0.2.1:1"]).failed(1, "512 at most");
-    run(&["probe", "--timeout", "0", "192.0.2.1:1"]).failed(1, "no time");
-    run(&["crawl", "--seeds", "192.0.2.1:1", "--every", "119s"]).failed(1, "--every 119s");
+    run(&["probe", "--at-once", "513", "192.0.2.1:1"]).failed(2, "from 1 to 512");
+    run(&["probe", "--timeout", "0", "192.0.2.1:1"]).failed(2, "more than 0");
+    run(&["crawl", "--seeds", "192.0.2.1:1", "--every", "119s"])
+        .failed(2, "more than one visit in 120s");
     run(&["crawl", "--seeds", ","]).failed(2, "there is none");
 }
 

@@ -23,6 +23,7 @@ fn an_empty_file_gives_the_defaults() {
         load(""),
         LoadedConfig {
             config: NodeConfig::default(),
+            instrumentation: Instrumentation::default(),
             warnings: Vec::new(),
             sources: Sources::default(),
         }
@@ -272,6 +273,44 @@ fn all_faults_are_reported_in_the_order_of_the_file() {
         lines,
         ["config.toml:2:", "config.toml:3:", "config.toml:5:"]
     );
+}
+
+#[test]
+fn rules_are_checked_on_all_that_could_be_read() {
+    let message = refusal(
+        "[p2p]\nsend_rate = -1\nladr = \"\"\n[ringwire]\nbusy_poll = \"1s\"\nshards = 257\n",
+    );
+    let lines: Vec<_> = message.lines().map(|line| &line[..14]).collect();
+    let expected = [
+        "config.toml:2:",
+        "config.toml:3:",
+        "config.toml:5:",
+        "config.toml:6:",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn what_could_not_be_read_breaks_no_rule_of_another_key() {
+    for text in [
+        // The pause may well be longer than this: it could not be read.
+        "[ringwire]\nping_interval = \"5\"\npong_timeout = \"2m\"\n",
+        "[p2p]\nseed_mode = true\npex = []\n",
+        "node_key_file = []\n[p2p]\naddr_book_file = \"config/node_key.json\"\n",
+        "genesis_file = []\nnode_key_file = \"config/genesis.json\"\n",
+    ] {
+        let message = refusal(text);
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}
+
+#[test]
+fn a_name_that_stands_twice_is_told() {
+    let told = refusal("[p2p]\npex = true\npex = true\n");
+    let expected = "config.toml:3: pex stands here a second time; take one of the two out";
+    assert_eq!(told, expected);
+    let told = refusal("[p2p]\npex = true\n[ringwire]\n[p2p]\n");
+    assert!(told.starts_with("config.toml:4: p2p stands here"), "{told}");
 }
 
 #[test]
