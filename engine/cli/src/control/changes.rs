@@ -135,9 +135,14 @@ impl List {
         let is_connected = handle.peers().iter().any(|peer| peer.id == id);
         let changed = change(handle, [addition])?;
         let noun = self.noun();
+        // An address is told as it was given, an id in full: its beginning may have been given.
+        let named = match self {
+            List::PersistentPeers | List::Seeds => entry.to_owned(),
+            List::PrivateIds | List::UnconditionalIds => id.to_string(),
+        };
         let news = match changed.is_nothing() {
-            true => format!("{entry} is a {noun} already"),
-            false => format!("{entry} is a {noun} from now on"),
+            true => format!("{named} is a {noun} already"),
+            false => format!("{named} is a {noun} from now on"),
         };
         let news = news.replace(" a unc", " an unc");
         let rest = match (self, is_connected) {

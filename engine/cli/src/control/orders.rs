@@ -163,6 +163,9 @@ impl Foreman {
                 }
             }
             Order::Bans {} => Ok(json!({ "done": "", "bans": named::bans(&self.handle) })),
+            Order::Log { filter } if filter.trim().is_empty() => Err(String::from(
+                "an empty filter says nothing: take a level, or off to log nothing",
+            )),
             Order::Log { filter } => {
                 logging::set_filter(&filter)?;
                 Ok(done(format!("logs {filter} from now on")))
@@ -213,7 +216,16 @@ impl Foreman {
         }
         let target = match whole_target(target) {
             Some(target) => target,
-            None => BanTarget::Id(self.connected(target)?),
+            // The beginning of an id, and nothing that was meant to be an address.
+            None if target.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                BanTarget::Id(self.connected(target)?)
+            }
+            None => {
+                return Err(format!(
+                    "{target:?} is neither an id, or the beginning of a connected peer's, nor an IP \
+                     address: names and subnets cannot be banned"
+                ));
+            }
         };
         self.handle.ban(target, Duration::from_secs_f64(seconds));
         // The coordinator answers in the order in which it was asked.

@@ -71,8 +71,20 @@ fn say(home: &Home, question: &Value, within: Duration) -> Result<Option<Value>,
         }
         Err(error) => return Err(Failure::new(format!("{}: {error}", at.display()))),
     };
-    let answer = exchange(stream, question, within)
-        .map_err(|error| Failure::new(format!("{}: no answer: {error}", at.display())))?;
+    let answer = exchange(stream, question, within).map_err(|error| {
+        let why = match error.kind() {
+            // What a socket's own timeout is called differs between systems.
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                format!("within {within:?}: the node is stopped, or has too much to do")
+            }
+            // It ended while it was asked.
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+                String::from("the node has ended")
+            }
+            _ => error.to_string(),
+        };
+        Failure::new(format!("{}: no answer: {why}", at.display()))
+    })?;
     match answer.get("error").and_then(Value::as_str) {
         Some(error) => Err(Failure::new(format!("{}: {error}", at.display()))),
         None => Ok(Some(answer)),
@@ -92,5 +104,37 @@ fn exchange(mut stream: UnixStream, question: &Value, within: Duration) -> io::R
     writeln!(stream, "{question}")?;
     let mut answer = Vec::new();
     BufReader::new(stream.take(ANSWER_BYTES_MAX)).read_until(b'\n', &mut answer)?;
+    if answer.is_empty() {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
     Ok(serde_json::from_slice(&answer)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_does_not_answer_is_told_from_one_that_has_ended() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let home = Home::at(directory.path().to_owned());
+        std::fs::create_dir(home.data_dir()).expect("room for a directory");
+        let listener = UnixListener::bind(home.data_dir().join(SOCKET)).expect("a socket");
+        let ask = |within| {
+            let asked = say(&home, &json!({ "peers": true }), within);
+            asked.expect_err("nobody answers").to_string()
+        };
+        let told = ask(Duration::from_millis(20));
+        assert!(
+            told.contains("no answer: within 20ms: the node is stopped"),
+            "{told}"
+        );
+        // The one before and the one that is to come.
+        let ends = std::thread::spawn(move || drop((listener.accept(), listener.accept())));
+        let told = ask(Duration::from_secs(60));
+        assert!(told.ends_with("no answer: the node has ended"), "{told}");
+        ends.join().expect("it has ended");
+    }
 }

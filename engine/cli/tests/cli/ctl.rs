@@ -125,6 +125,9 @@ impl World<'_> {
         );
         self.told(&["unban", id]);
         ctl(home, &["unban", id]).failed(1, "was not banned");
+        for wrong in ["10.0.0.0/8", "node.example.org"] {
+            ctl(home, &["ban", wrong]).failed(1, "names and subnets cannot be banned");
+        }
         assert_eq!(self.told(&["bans"]), "nobody is banned\n");
         // A persistent peer comes back by itself.
         self.told(&["dial", "--persistent", address]);
@@ -171,7 +174,12 @@ impl World<'_> {
             ("private-peer-ids", "p2p.private_peer_ids"),
             ("unconditional-peer-ids", "p2p.unconditional_peer_ids"),
         ] {
-            assert!(list(name, "add", &id[..8]).contains("from now on"));
+            // Who gives the beginning of an id is told whose it is.
+            let told = list(name, "add", &id[..8]);
+            assert!(
+                told.starts_with(*id) && told.contains("from now on"),
+                "{told}"
+            );
             assert_eq!(in_force(home, key), (quoted.clone(), order.clone()));
             assert!(list(name, "remove", &id[..8]).contains("any more"));
             assert_eq!(in_force(home, key).0, "\"\"");
@@ -211,6 +219,7 @@ impl World<'_> {
 
     fn logs_more(&self) {
         let World { home, .. } = self;
+        ctl(home, &["log", ""]).failed(1, "an empty filter says nothing");
         ctl(home, &["log", "inof"]).failed(1, "did you mean \"info\"?");
         // Of one peer all is said, from its next connection on, and each line says whose it is.
         let of_peer = format!("info,[peer{{id={}}}]=debug", self.id);
