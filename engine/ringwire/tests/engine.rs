@@ -15,7 +15,7 @@ use ringwire::error::{CloseReason, PublishError, TrySendError};
 use ringwire::peer::BanTarget;
 use ringwire::reactor::Document;
 use ringwire::reactor::{ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
-use ringwire::{Builder, Change, Config, Engine};
+use ringwire::{Builder, Change, Config, Engine, Handle};
 use ringwire::{Delivery, Event};
 use ringwire_codec::{ChannelId, GoodbyeCode, NodeKey};
 
@@ -674,6 +674,36 @@ fn a_reactor_that_panics_costs_the_peer_and_not_the_node() {
         .handle()
         .shutdown_blocking(WITHIN)
         .expect("the node lives on and ends in order");
+}
+
+#[test]
+fn a_call_on_a_shard_that_would_wait_for_it_is_refused_and_the_node_goes_on() {
+    if skip_without_ring() {
+        return;
+    }
+    let known: Arc<Mutex<Option<Handle>>> = Arc::default();
+    let asked = Arc::clone(&known);
+    let faulty = app_builder(1, 1)
+        .peer_filter(move |_| {
+            let handle = asked.lock().expect("nobody panics here").clone();
+            // The shard that answers is the one that asks.
+            handle.expect("it is known").bans_blocking();
+            Ok(())
+        })
+        .start()
+        .expect("the faulty engine");
+    *known.lock().expect("nobody panics here") = Some(faulty.handle().clone());
+    let dialer = app_builder(1, 2).start().expect("the dialer");
+    let address = format!(
+        "{}@{}",
+        faulty.handle().node_id(),
+        faulty.handle().listen_addr()
+    );
+    let address = address.parse().expect("an address");
+    let refused = dialer.handle().dial_blocking(address);
+    assert!(refused.is_err(), "{refused:?}");
+    let ended = faulty.handle().shutdown_blocking(WITHIN);
+    ended.expect("the node lives on and ends in order");
 }
 
 /// Memory of a message that panics when it is freed.

@@ -2,16 +2,18 @@
 //!
 //! The blocking half of the handle is its asynchronous half, waited for: the thread parks until the
 //! future's waker unparks it. No runtime is involved. Without a deadline that is `futures_lite`'s
-//! [`block_on`]; here is the wait with one.
+//! `block_on`; here is the wait with one.
+//!
+//! A shard's thread must not wait: what it waits for is mostly its own work. It says so once, and a wait
+//! there is a panic, which a reactor's caller catches, and not a node that stands still without a word.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
-
-pub use futures_lite::future::block_on;
 
 /// What a wait without an end amounts to: longer than any process lives.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -37,6 +39,36 @@ thread_local! {
 
 fn unpark_this_thread() -> Waker {
     Waker::from(Arc::new(Unpark(thread::current())))
+}
+
+thread_local! {
+    /// Whether this thread must not wait.
+    static CARRIES_OTHERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread does the work that others wait for. From now on [`block_on`] panics on it where it would have
+/// to wait.
+pub fn forbid_waiting() {
+    CARRIES_OTHERS.with(|carries| carries.set(true));
+}
+
+/// Runs `future` to its end on this thread.
+///
+/// # Panics
+/// It would have to wait, and the thread has said that it must not.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    // A thread that ends carries nobody any more.
+    if !CARRIES_OTHERS.try_with(Cell::get).unwrap_or(false) {
+        return futures_lite::future::block_on(future);
+    }
+    let mut cx = Context::from_waker(Waker::noop());
+    match pin!(future).poll(&mut cx) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!(
+            "a call that waits was made on a shard's thread (in a reactor, validator or filter), which \
+             would wait for itself: take a try_ call, or another thread"
+        ),
+    }
 }
 
 /// Runs `future` to its end on this thread, but gives up at `deadline`: then `None`. Not for use inside an
@@ -70,6 +102,18 @@ mod tests {
         let other = thread::spawn(move || sender.send(3));
         assert_eq!(block_on(future), Some(3));
         other.join().expect("the other thread does not panic");
+    }
+
+    #[test]
+    fn a_thread_that_carries_others_takes_what_is_there_and_never_waits() {
+        let waits = thread::spawn(|| {
+            forbid_waiting();
+            assert_eq!(block_on(std::future::ready(3)), 3);
+            block_on(std::future::pending::<()>());
+        });
+        let panicked = waits.join().expect_err("it would wait for ever");
+        let message = panicked.downcast_ref::<&str>().expect("a sentence");
+        assert!(message.contains("on a shard's thread"), "{message}");
     }
 
     #[test]

@@ -21,7 +21,42 @@ pub struct WireError {
     pub problem: String,
 }
 
+impl WireError {
+    /// What is wrong with a field, in words that go on from its name.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        WireError {
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
 /// How messages of a type are written and read.
+///
+/// ```
+/// use bytes::Bytes;
+/// use ringwire_core::reactor::{Wire, WireError};
+///
+/// /// A height, eight bytes on the wire.
+/// #[derive(Debug, PartialEq)]
+/// struct Height(u64);
+///
+/// impl Wire for Height {
+///     fn encode(&self) -> Bytes {
+///         Bytes::copy_from_slice(&self.0.to_be_bytes())
+///     }
+///
+///     fn decode(bytes: Bytes) -> Result<Self, WireError> {
+///         let bytes = <[u8; 8]>::try_from(&bytes[..]);
+///         let bytes = bytes.map_err(|_| WireError::new("height", "must have eight bytes"))?;
+///         Ok(Height(u64::from_be_bytes(bytes)))
+///     }
+/// }
+///
+/// assert_eq!(Height::decode(Height(7).encode()), Ok(Height(7)));
+/// let refused = Height::decode(Bytes::from_static(b"7")).unwrap_err();
+/// assert_eq!(refused.to_string(), "height: must have eight bytes");
+/// ```
 pub trait Wire: Sized {
     /// The message as bytes.
     fn encode(&self) -> Bytes;

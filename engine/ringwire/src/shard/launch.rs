@@ -19,6 +19,7 @@ use ringwire_core::document::Kept;
 use ringwire_core::peer::ShardId;
 use ringwire_core::reactor::{ChannelDescriptor, erase};
 use ringwire_core::switch::{AppChannels, Filters, ReactorFactory, Switch, SwitchConfig};
+use ringwire_sync::forbid_waiting;
 
 use crate::shard::cpu_placement::CpuPlace;
 use crate::shard::driver::{Driver, drive};
@@ -189,6 +190,8 @@ impl Starting {
 
 /// The whole life of a shard's thread.
 fn live(berth: Berth, reporter: mpsc::Sender<Result<(), StartError>>, go: mpsc::Receiver<()>) {
+    // Of the application's code, too, that runs here.
+    forbid_waiting();
     let mut exit = Exit::new(berth.node.clone(), berth.shard);
     let node = berth.node.clone();
     let lived = catch_unwind(AssertUnwindSafe(|| match set_up(berth) {
