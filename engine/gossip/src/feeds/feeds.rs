@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::asking::{self, ASK_AGAIN, Due, GIVE_UP, GRACE_DIGEST};
+use super::asker::Asker;
+use super::asking::{self, GRACE_DIGEST};
 use super::config::{Counters, FeedsConfig};
-use super::digests::{self, DigestRounds};
-use super::held::{HeldMessages, Key, Scope};
+use super::held::Key;
 use super::link::Link;
 use super::members::{MemberId, Members, MembersTag};
+use super::memory::Memory;
 use super::message::{
-    Alias, Body, DIGEST_ENTRIES_MAX, DigestEntry, FeedMessage, List, NAMES_MAX, Name, Part,
-    encode_digest, encode_have, encode_over, encode_want,
+    Alias, Body, DigestEntry, FeedMessage, List, Name, Part, encode_have, encode_over,
 };
 use super::neighbour::Neighbour;
-use super::open::{Open, OpenMessages, Stage};
+use super::open::Stage;
 use super::origins::OriginIndex;
 use super::output::{CloseReason, Delivery, Lane, Output, Verdict};
 use super::reach::{Reach, Reaches};
@@ -25,10 +25,6 @@ use super::routes::Routes;
 use super::slot::{Slot, Slots};
 use super::unchecked::{Unchecked, UncheckedMessages};
 use crate::coded::Origin;
-
-/// When all that will speak of a message soon have done so: longer than a message is under way between any
-/// two neighbours.
-const CLOSE: Duration = Duration::from_millis(400);
 
 /// A node whose uplink is behind by more than this announces nothing: who hears no announcement does not choose
 /// it as a feed, and who has chosen it finds another that is earlier.
@@ -44,13 +40,12 @@ const BACKLOG_MAX: Duration = Duration::from_millis(20);
 pub struct Feeds {
     config: FeedsConfig,
     routes: Routes,
-    open: OpenMessages,
-    held: HeldMessages,
+    asker: Asker,
+    memory: Memory,
     unchecked: UncheckedMessages,
     reaches: Reaches,
     members: Members,
     next_seq: u64,
-    digests: DigestRounds,
     backlog: Duration,
     counters: Counters,
 }
@@ -64,13 +59,12 @@ impl Feeds {
         Feeds {
             config,
             routes: Routes::new(own, seed),
-            open: OpenMessages::default(),
-            held: HeldMessages::new(config.keep, config.keep_bytes_max),
+            asker: Asker::new(config.keep_bytes_max),
+            memory: Memory::new(config.keep, config.keep_bytes_max, seed),
             unchecked: UncheckedMessages::default(),
             reaches: Reaches::default(),
             members: Members::default(),
             next_seq: first_seq,
-            digests: DigestRounds::new(seed),
             backlog: Duration::ZERO,
             counters: Counters::default(),
         }
@@ -80,7 +74,8 @@ impl Feeds {
     pub fn handle_link_up(&mut self, now: Duration, neighbour: &Neighbour) -> Option<Slot> {
         let slot = self.routes.add_link(Link::new(neighbour))?;
         self.members.handle_link_up(slot, neighbour.id);
-        self.send_digest(now, slot, Duration::ZERO);
+        self.memory
+            .tell(now, slot, Duration::ZERO, &mut self.routes);
         Some(slot)
     }
 
@@ -89,10 +84,8 @@ impl Feeds {
         if !self.routes.remove_link(now, slot) {
             return;
         }
-        self.held.handle_link_down(slot);
-        for key in self.open.keys() {
-            self.forget_word(now, key, slot);
-        }
+        self.memory.handle_link_down(slot);
+        self.asker.handle_link_down(now, slot, &mut self.routes);
         self.unchecked.handle_link_down(slot);
         self.reaches.handle_link_down(slot);
         self.members.handle_link_down(slot);
@@ -172,9 +165,9 @@ impl Feeds {
         let key = (OriginIndex::OWN, seq);
         self.routes.handle_accepted(now, OriginIndex::OWN, seq);
         self.reaches.insert(now, seq);
-        self.held
-            .insert(now, key, left_ms, Slots::NONE, bytes.clone());
-        self.note_held(now, bytes.len(), false);
+        let body = (bytes.clone(), left_ms);
+        self.memory
+            .insert(now, key, body, Slots::NONE, false, &mut self.routes);
         // Who has said nothing of this node's messages yet gets them: the first hop is never the one that
         // waits for a request.
         let state = self.routes.origin(OriginIndex::OWN);
@@ -255,19 +248,15 @@ impl Feeds {
 
     /// When [`handle_timeout`](Feeds::handle_timeout) has something to do.
     pub fn next_timeout(&self) -> Option<Duration> {
-        let digest = (self.held.len() > 0).then_some(self.digests.at());
-        self.open.next_due().into_iter().chain(digest).min()
+        let digest = self.memory.next_due();
+        self.asker.next_due().into_iter().chain(digest).min()
     }
 
     /// Does what is due by now.
     pub fn handle_timeout(&mut self, now: Duration) {
-        while let Some(key) = self.open.first_due(now) {
-            self.handle_due(now, key);
-        }
-        if self.digests.begin(now) {
-            self.held.expire(now);
-            self.send_digests(now);
-        }
+        let has_room = !self.unchecked.is_half_full(self.config.unchecked_bytes_max);
+        self.asker.handle_timeout(now, has_room, &mut self.routes);
+        self.memory.handle_timeout(now, &mut self.routes);
     }
 
     /// What to do next, in this order. `None` when all is done.
@@ -280,7 +269,7 @@ impl Feeds {
     /// longer than a second.
     pub fn may_publish(&mut self, now: Duration) -> bool {
         let links = self.routes.links().slots();
-        self.held.unconfirmed_bytes(now, links) <= self.config.keep_bytes_max as u64 / 2
+        self.memory.has_room(now, links)
     }
 
     /// How long a message that is sent now waits until it leaves, as far as the owner can tell.
@@ -300,24 +289,11 @@ impl Feeds {
         }
         let untold = link.take_untold();
         match since {
-            Some(since) => self.send_digest(now, slot, since),
-            None => self.announce(now, slot, &untold),
-        }
-    }
-
-    /// Tells a link of those of these messages that are still to be had.
-    fn announce(&mut self, now: Duration, slot: Slot, keys: &[Key]) {
-        let mut names = Vec::new();
-        for (origin, seq) in keys.iter().copied() {
-            if self.held.is_needed(now, (origin, seq)) {
-                self.routes.name_origin(slot, Lane::Control, origin);
-                let alias = origin.alias();
-                names.push(Name { alias, seq });
+            Some(since) => self.memory.tell(now, slot, since, &mut self.routes),
+            None => {
+                let told = self.memory.announce(now, slot, &untold, &mut self.routes);
+                self.counters.announced += told as u64;
             }
-        }
-        self.counters.announced += names.len() as u64;
-        for some in names.chunks(NAMES_MAX) {
-            self.routes.send(slot, Lane::Control, encode_have(some));
         }
     }
 
@@ -328,7 +304,7 @@ impl Feeds {
             return;
         };
         let key = (OriginIndex::from(body.alias), body.seq);
-        if let Some(came_at) = self.held.forget_answer(key, slot)
+        if let Some(came_at) = self.memory.forget_answer(key, slot)
             && let Some(link) = self.routes.link_mut(slot)
         {
             link.handle_left_out(came_at);
@@ -337,7 +313,10 @@ impl Feeds {
 
     /// What was counted since the start.
     pub fn counters(&self) -> Counters {
-        self.counters
+        let mut counters = self.counters;
+        self.asker.count_into(&mut counters);
+        counters.closed += self.routes.closed();
+        counters
     }
 
     /// The link that sends the messages of an origin, if one does.
@@ -375,21 +354,21 @@ impl Feeds {
 
     /// Messages of which something was heard and that are not over yet.
     pub fn open_len(&self) -> usize {
-        self.open.len()
+        self.asker.len()
     }
 
     /// Bytes that are kept of origins, links and messages, without the messages' own.
     pub fn state_bytes(&self) -> usize {
         self.routes.bytes()
-            + self.open.bytes()
-            + self.held.index_bytes()
+            + self.asker.bytes()
+            + self.memory.index_bytes()
             + self.unchecked.index_bytes()
             + self.reaches.bytes()
     }
 
     /// Bytes of messages that are remembered.
     pub fn held_bytes(&self) -> usize {
-        self.held.bytes()
+        self.memory.bytes()
     }
 
     fn handle_body(
@@ -421,7 +400,7 @@ impl Feeds {
             self.routes.tell(origin, &[(slot, Part::Quiet)]);
             return Ok(());
         }
-        let stage = self.open.get_mut(key).map(|open| open.stage());
+        let stage = self.asker.stage(key);
         let asked_at = match stage {
             Some(Stage::Asked {
                 slot: asked, at, ..
@@ -433,15 +412,14 @@ impl Feeds {
         if is_had || stage == Some(Stage::Checking) {
             self.counters.duplicates += amount.0 as u64;
             self.note_sent(slot, None);
-            self.note_word(now, key, slot, body.alias, !was_asked);
-            self.held.note_had(key, slot);
+            self.asker.note(now, key, slot, body.alias, !was_asked);
+            self.memory.note_had(key, slot);
             return Ok(());
         }
         if stage.is_none() {
-            let feed_bytes = self.routes.feed_bytes(origin);
-            self.open.insert(now, key, now + CLOSE, feed_bytes, None);
+            self.asker.begin(now, key, &self.routes);
         }
-        self.note_word(now, key, slot, body.alias, !was_asked);
+        self.asker.note(now, key, slot, body.alias, !was_asked);
         let delivery = Delivery {
             origin: *self.routes.origin(origin).key(),
             seq: body.seq,
@@ -471,16 +449,12 @@ impl Feeds {
 
     /// The owner shall check the message, unless too many wait for that: then it is asked for later.
     fn check(&mut self, now: Duration, key: Key, unchecked: Unchecked) {
-        let Some(open) = self.open.get_mut(key) else {
-            return;
-        };
         let bytes_max = self.config.unchecked_bytes_max;
         if !self.unchecked.has_room(&unchecked, bytes_max) {
             self.counters.unchecked_refused += 1;
-            open.wait_again();
-            return self.open.set_due(key, now + ASK_AGAIN);
+            return self.asker.wait_again(now, key);
         }
-        open.handle_checking();
+        self.asker.handle_checking(key);
         let (from, delivery) = (unchecked.slot, unchecked.delivery.clone());
         self.unchecked.insert(key, unchecked);
         self.routes.push(Output::Check { from, delivery });
@@ -499,14 +473,8 @@ impl Feeds {
 
     /// The message is neither delivered nor passed on, nor heard again.
     fn settle(&mut self, now: Duration, key: Key) {
-        self.forget_message(key);
+        self.asker.forget(key, &mut self.routes);
         self.note_had(now, key);
-    }
-
-    /// Nothing is to be done about the message any more.
-    fn forget_message(&mut self, key: Key) {
-        self.end_promise(key);
-        self.open.remove(key);
     }
 
     /// From now on the message was had. Returns false for one of an origin that finds no room among those that are
@@ -526,18 +494,13 @@ impl Feeds {
     /// Who sent the message is to blame. Another link may send the true one.
     fn blame(&mut self, now: Duration, key: Key, slot: Option<Slot>) {
         self.counters.blamed += 1;
-        self.forget_word_of(now, key, slot);
+        self.asker.forget_word_of(now, key, slot, &mut self.routes);
         if let Some(slot) = slot
             && let Some(link) = self.routes.link_mut(slot)
             && link.handle_blamed(now)
         {
-            self.close_link(slot, CloseReason::Messages);
+            self.routes.close(slot, CloseReason::Messages);
         }
-    }
-
-    fn close_link(&mut self, slot: Slot, reason: CloseReason) {
-        self.counters.closed += 1;
-        self.routes.push(Output::Close { slot, reason });
     }
 
     /// The message is good: it is delivered and passed on. Of a bundle those messages are delivered that are good.
@@ -562,43 +525,36 @@ impl Feeds {
         }
         let Some(left_ms) = self.left_after(now, from, came_at, left_ms) else {
             self.counters.expired += 1;
-            return self.forget_word_of(now, key, from);
+            return self.asker.forget_word_of(now, key, from, &mut self.routes);
         };
         if !self.note_had(now, key) {
-            return self.forget_message(key);
+            return self.asker.forget(key, &mut self.routes);
         }
         let (rate, burst) = (self.config.origin_rate, self.config.keep);
         let amount = (delivery.messages().count(), delivery.payload.len());
         let state = self.routes.origin_mut(origin);
         if !state.try_pass_on(now, rate, burst, amount) {
             self.counters.over_origin_rate += 1;
-            return self.forget_message(key);
+            return self.asker.forget(key, &mut self.routes);
         }
         self.counters.accepted += 1;
         if let Some(link) = from.and_then(|from| self.routes.link_mut(from)) {
             link.handle_good(now);
         }
-        self.end_promise(key);
         let is_direct = self.members.is_ours(delivery.members);
-        let mut spoke = Slots::default();
-        let mut first_at = now;
-        if let Some(open) = self.open.get_mut(key) {
-            open.handle_held(is_direct);
-            (spoke, first_at) = (open.spoke(), open.first_at());
-        }
+        let mut spoke = self
+            .asker
+            .handle_accepted(now, key, is_direct, &mut self.routes);
         from.map(|from| spoke.insert(from));
-        // Who announced it long before it came may have foretold it: then the others still have to speak.
-        let is_fresh = now <= first_at + CLOSE;
-        let since = if is_fresh { first_at } else { now };
-        self.open.set_due(key, since + CLOSE);
         let body = body_of(&delivery, origin.alias(), seq, left_ms);
         let bytes = FeedMessage::Body(body)
             .encode()
             .expect("it was read with its bounds");
         // The application gets what is kept here anyway, so what was received is free again at once.
         delivery.payload = bytes.slice(bytes.len() - delivery.payload.len()..);
-        self.held.insert(now, key, left_ms, spoke, bytes.clone());
-        self.note_held(now, bytes.len(), asked_at.is_some());
+        let (body, was_asked) = ((bytes.clone(), left_ms), asked_at.is_some());
+        self.memory
+            .insert(now, key, body, spoke, was_asked, &mut self.routes);
         let state = self.routes.origin(origin);
         let members = self.members.served(delivery.members);
         let others = self.routes.links().slots().without(spoke).without(members);
@@ -606,23 +562,6 @@ impl Feeds {
         let to = others.iter().map(part).collect();
         self.pass_on(to, key, body_lane(delivery.urgent), &bytes);
         self.deliver(from, delivery, is_good);
-    }
-
-    /// What this link sent does not count. Another may have the message with time left: whoever sends it says what is
-    /// left, and nobody signs that, so one that says too little must not silence the others.
-    fn forget_word_of(&mut self, now: Duration, key: Key, slot: Option<Slot>) {
-        let Some(open) = self.open.get_mut(key) else {
-            return;
-        };
-        open.wait_again();
-        if let Some(slot) = slot {
-            open.forget_link(slot);
-        }
-        if open.is_lost() {
-            self.forget_message(key);
-        } else {
-            self.open.set_due(key, now);
-        }
     }
 
     /// What is left now of a message's time, in milliseconds, 0 for ever: less what it took on the way here, and
@@ -723,28 +662,17 @@ impl Feeds {
         grace: Duration,
     ) -> bool {
         let (origin, seq) = key;
-        if let Some(open) = self.open.get_mut(key) {
-            let is_new = open.note(now, slot, alias, false);
-            self.held.note_had(key, slot);
-            // Those who spoke before may all have been asked in vain: this one is not made to wait for them.
-            if is_new && open.stage() == Stage::Waiting && open.due() > now + grace {
-                self.open.set_due(key, now + grace);
-            }
+        if self.asker.handle_announced(now, key, slot, alias, grace) {
+            self.memory.note_had(key, slot);
         } else if origin == OriginIndex::OWN {
             // We know what we have published.
             self.note_has(key, slot);
             self.routes.tell(origin, &[(slot, Part::Quiet)]);
         } else if !self.routes.origin(origin).window().contains(seq) {
-            if !self.routes.link_mut(slot).is_some_and(Link::try_promise) {
-                self.counters.promises_refused += 1;
-                return false;
-            }
-            let feed_bytes = self.routes.feed_bytes(origin);
-            let open = self
-                .open
-                .insert(now, key, now + grace, feed_bytes, Some(slot));
-            open.note(now, slot, alias, false);
-            return true;
+            let routes = &mut self.routes;
+            return self
+                .asker
+                .handle_promised(now, key, slot, alias, grace, routes);
         }
         false
     }
@@ -759,10 +687,10 @@ impl Feeds {
         for name in names.iter() {
             let origin = self.routes.our_origin(name.alias)?;
             let key = (origin, name.seq);
-            if let Some(bytes) = self.held.answer(now, key, slot) {
+            if let Some(bytes) = self.memory.answer(now, key, slot) {
                 self.routes.name_origin(slot, Lane::Bodies, origin);
                 self.routes.send(slot, Lane::Bodies, bytes);
-            } else if self.was_had(key) && !self.held.is_needed(now, key) {
+            } else if self.was_had(key) && !self.memory.is_needed(now, key) {
                 // It was announced, so it is owed a word.
                 self.routes.name_origin(slot, Lane::Control, origin);
                 gone.push(name);
@@ -794,23 +722,7 @@ impl Feeds {
                 continue;
             };
             let key = (origin, name.seq);
-            let Some(open) = self.open.get_mut(key) else {
-                continue;
-            };
-            if !open.is_asked_of(slot) {
-                continue;
-            }
-            open.forget_link(slot);
-            let is_lost = open.is_lost();
-            if let Some(link) = self.routes.link_mut(slot) {
-                link.handle_excused();
-            }
-            if is_lost {
-                self.counters.lost += 1;
-                self.forget_message(key);
-            } else {
-                self.ask(now, key);
-            }
+            self.asker.handle_over(now, key, slot, &mut self.routes);
         }
         Ok(())
     }
@@ -829,12 +741,10 @@ impl Feeds {
 
     /// Another origin has the place: nothing may be left that means the old one.
     fn forget_origin(&mut self, origin: OriginIndex) {
-        for key in self.open.keys_of(origin) {
-            self.end_promise(key);
-            self.open.remove(key);
+        for key in self.asker.forget_origin(origin, &mut self.routes) {
             self.unchecked.remove(key);
         }
-        self.held.forget_origin(origin);
+        self.memory.forget_origin(origin);
     }
 
     fn handle_digest(
@@ -862,211 +772,13 @@ impl Feeds {
         Ok(())
     }
 
-    /// The moment has come at which something is done about a message.
-    fn handle_due(&mut self, now: Duration, key: Key) {
-        let (origin, _) = key;
-        let Some(open) = self.open.get_mut(key) else {
-            return;
-        };
-        let patience_bytes = self.config.keep_bytes_max / asking::PATIENCE_SHARE;
-        let (state, links) = (self.routes.origin(origin), self.routes.links());
-        match asking::due(now, open, state, links, patience_bytes as u64) {
-            Due::Close => self.close(now, key),
-            Due::Wait(until) => self.open.set_due(key, until),
-            Due::Ask { failed, is_at_work } => {
-                let is_fresh = now < open.first_at() + GIVE_UP;
-                if let Some(slot) = failed {
-                    open.handle_unanswered(slot);
-                    self.handle_unanswered(now, slot, is_at_work);
-                }
-                // What comes when there is no room to keep it for its check has come in vain, and nobody sends it
-                // twice.
-                if is_fresh && self.unchecked.is_half_full(self.config.unchecked_bytes_max) {
-                    self.wait_again(now, key);
-                } else {
-                    self.ask(now, key);
-                }
-            }
-        }
-    }
-
-    /// A neighbour did not send in time what it had announced. One that sends other messages meanwhile has a line
-    /// that is too slow for them all, and is no liar.
-    fn handle_unanswered(&mut self, now: Duration, slot: Slot, is_at_work: bool) {
-        self.counters.unanswered += 1;
-        let Some(link) = self.routes.link_mut(slot) else {
-            return;
-        };
-        if is_at_work {
-            link.handle_excused();
-        } else if link.handle_unanswered(now) {
-            self.close_link(slot, CloseReason::Promises);
-        }
-    }
-
-    /// Nobody is asked for the message for a while.
-    fn wait_again(&mut self, now: Duration, key: Key) {
-        if let Some(open) = self.open.get_mut(key) {
-            open.wait_again();
-        }
-        self.open.set_due(key, now + ASK_AGAIN);
-    }
-
-    /// Asks the next link that has announced the message.
-    fn ask(&mut self, now: Duration, key: Key) {
-        let (origin, seq) = key;
-        let links = self.routes.links();
-        let is_trusted = |slot: Slot| links.get(slot).is_some_and(Link::is_trusted);
-        let Some(open) = self.open.get_mut(key) else {
-            return;
-        };
-        let Some((slot, alias)) = open.next_to_ask(is_trusted) else {
-            if now >= open.first_at() + GIVE_UP {
-                self.counters.lost += 1;
-                self.forget_message(key);
-            } else {
-                open.wait_again();
-                self.open.set_due(key, now + ASK_AGAIN);
-            }
-            return;
-        };
-        let Some(link) = links.get(slot) else {
-            open.forget_link(slot);
-            return self.open.set_due(key, now);
-        };
-        let due = now + link.answer_time();
-        let was_asked = open.was_asked();
-        let feed_bytes = open.feed_bytes();
-        open.handle_asked(now, slot, link.received_bytes());
-        self.open.set_due(key, due);
-        self.counters.asked += 1;
-        self.routes
-            .send(slot, Lane::Control, encode_want(&[Name { alias, seq }]));
-        // A feed that sends nothing at all does not hold up the next message.
-        let feed = self.routes.origin(origin).choice().feed();
-        if let Some(feed) = feed
-            && !was_asked
-            && feed != slot
-            && let Some(link) = self.routes.link_mut(feed)
-            && link.received_bytes() == feed_bytes
-        {
-            link.suspect();
-        }
-    }
-
-    /// All who will speak of the message soon have done so: what is to be learned from it?
-    fn close(&mut self, now: Duration, key: Key) {
-        let (origin, _) = key;
-        let Some(open) = self.open.remove(key).filter(Open::teaches) else {
-            return;
-        };
-        let heard = open.heard();
-        let feed = self.routes.origin(origin).choice().feed();
-        let sent = |slot| heard.iter().any(|heard| heard.slot == slot && heard.sent);
-        if let Some(feed) = feed
-            && open.was_asked()
-            && !sent(feed)
-        {
-            self.counters.missed += 1;
-            self.routes
-                .choose(origin, |state, _| state.handle_missed(now));
-            let link = self.routes.link_mut(feed);
-            if link.is_some_and(Link::handle_missed) {
-                self.routes.replace_feed(now, feed);
-            }
-        }
-        let barred = self.routes.links().barred();
-        self.routes.choose(origin, |state, links| {
-            let provenance = |slot| links.provenance(slot);
-            state.handle_heard(now, open.first_at(), &heard, barred, provenance)
-        });
-    }
-
     /// The neighbour has a message that this node has had.
     fn note_has(&mut self, key: Key, slot: Slot) {
         let (origin, seq) = key;
         if origin == OriginIndex::OWN {
             self.reaches.note(seq, slot);
         }
-        self.held.note_had(key, slot);
-    }
-
-    /// A message is remembered from now on.
-    fn note_held(&mut self, now: Duration, bytes: usize, was_asked: bool) {
-        let keep_bytes_max = self.config.keep_bytes_max;
-        let digests = &mut self.digests;
-        if let Some(since) = digests.note_message(now, bytes, was_asked, keep_bytes_max) {
-            self.send_digests_to_all(now, since);
-        }
-    }
-
-    /// Tells all neighbours which messages came since. Who is behind hears only of those that it has told this node of: it
-    /// learns how far this node is, and asks for nothing that waits for it.
-    fn send_digests_to_all(&mut self, now: Duration, since: Duration) {
-        for slot in self.routes.links().slots().iter() {
-            let is_behind = self.routes.links().is_behind(slot);
-            let had_by = is_behind.then_some(slot);
-            self.send_digest_of(now, slot, since, Scope { since, had_by });
-        }
-    }
-
-    fn send_digests(&mut self, now: Duration) {
-        let links = self.routes.links();
-        let since = now.saturating_sub(digests::age(links.slots().len()));
-        let mut ready = links.slots();
-        for slot in links.slots().iter().filter(|slot| links.is_behind(*slot)) {
-            ready.remove(slot);
-        }
-        for slot in self.digests.links(ready) {
-            self.send_digest(now, slot, since);
-        }
-    }
-
-    /// Tells a neighbour which messages are remembered, of the origins of which one came since.
-    fn send_digest(&mut self, now: Duration, slot: Slot, since: Duration) {
-        self.send_digest_of(now, slot, since, Scope::default());
-    }
-
-    fn send_digest_of(&mut self, now: Duration, slot: Slot, since: Duration, scope: Scope) {
-        let mut entries = Vec::new();
-        for origin in self.held.origins_since(since) {
-            self.routes.name_origin(slot, Lane::Control, origin);
-            entries.extend(self.held.digest(now, origin, scope));
-        }
-        for some in entries.chunks(DIGEST_ENTRIES_MAX) {
-            self.routes.send(slot, Lane::Control, encode_digest(some));
-        }
-    }
-
-    fn note_word(&mut self, now: Duration, key: Key, slot: Slot, alias: Alias, sent: bool) {
-        if let Some(open) = self.open.get_mut(key) {
-            open.note(now, slot, alias, sent);
-        }
-    }
-
-    /// A link is gone: what it announced is asked for elsewhere.
-    fn forget_word(&mut self, now: Duration, key: Key, slot: Slot) {
-        let Some(open) = self.open.get_mut(key) else {
-            return;
-        };
-        open.forget_link(slot);
-        // The link is gone, and its promises with it.
-        open.take_promise_of(slot);
-        if open.is_lost() {
-            self.end_promise(key);
-            self.open.remove(key);
-        } else if open.is_asked_of(slot) {
-            self.open.set_due(key, now);
-        }
-    }
-
-    fn end_promise(&mut self, key: Key) {
-        let slot = self.open.get_mut(key).and_then(|open| open.take_promise());
-        if let Some(slot) = slot
-            && let Some(link) = self.routes.link_mut(slot)
-        {
-            link.end_promise();
-        }
+        self.memory.note_had(key, slot);
     }
 }
 

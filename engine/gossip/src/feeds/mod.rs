@@ -14,6 +14,7 @@
 //! an origin's links ([`FeedChoice`]), and what was had of an origin's messages ([`SeqWindow`]).
 
 mod allowance;
+mod asker;
 mod asking;
 mod bundle;
 mod choice;
@@ -29,6 +30,7 @@ mod id;
 mod link;
 mod links;
 mod members;
+mod memory;
 mod message;
 mod neighbour;
 mod numbers;

@@ -11,7 +11,7 @@ use super::links::Links;
 use super::message::{Alias, FeedMessage, Part, Which, order_of};
 use super::order::Order;
 use super::origins::{NoRoom, OriginIndex, OriginState, OriginTable};
-use super::output::{Lane, Output};
+use super::output::{CloseReason, Lane, Output};
 use super::refusal::Refusal;
 use super::slot::Slot;
 use crate::coded::Origin;
@@ -24,6 +24,8 @@ pub(super) struct Routes {
     outputs: VecDeque<Output>,
     /// Whether a name was ever given to another origin.
     has_renamed: bool,
+    /// Links that the owner was told to close.
+    closed: u64,
 }
 
 impl Routes {
@@ -34,6 +36,7 @@ impl Routes {
             links: Links::default(),
             outputs: VecDeque::new(),
             has_renamed: false,
+            closed: 0,
         }
     }
 
@@ -133,6 +136,17 @@ impl Routes {
     /// This is to be done.
     pub(super) fn push(&mut self, output: Output) {
         self.outputs.push_back(output);
+    }
+
+    /// The owner shall hang up on a link.
+    pub(super) fn close(&mut self, slot: Slot, reason: CloseReason) {
+        self.closed += 1;
+        self.push(Output::Close { slot, reason });
+    }
+
+    /// Links that the owner was told to close.
+    pub(super) fn closed(&self) -> u64 {
+        self.closed
     }
 
     /// The neighbour wants this of us.
