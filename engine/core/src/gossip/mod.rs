@@ -30,6 +30,7 @@ mod large;
 mod line;
 mod origin;
 mod outbox;
+mod planned;
 mod reactor;
 mod retained;
 mod seen;

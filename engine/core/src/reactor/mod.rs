@@ -41,6 +41,8 @@ mod publishing;
 mod reactor;
 mod requests;
 mod timers;
+#[cfg(test)]
+mod told;
 mod wire;
 
 pub use ask::{Answer, Answers, Ask, AskError};
@@ -53,6 +55,8 @@ pub use publishing::PublishOptions;
 pub use reactor::{Envelope, Reactor};
 pub use requests::{RequestRefused, Requests};
 pub use timers::TimerKey;
+#[cfg(test)]
+pub(crate) use told::Told;
 #[cfg(feature = "prost")]
 pub use wire::Proto;
 pub use wire::{TypedChannel, Wire, WireError};

@@ -2,26 +2,15 @@
 
 use ringwire_gossip::feeds;
 
+/// What a shard counts of its application and its peers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counters {
     /// Messages of the application.
     pub(super) published: u64,
     /// Of these, refused: too long.
     pub(super) too_long: u64,
-    /// Bundles in which the others went; a message that was alone counts as one.
-    pub(super) bundles: u64,
     /// Messages delivered to the application.
     pub(super) delivered: u64,
-    /// Messages that the validator ignored.
-    pub(super) ignored: u64,
-    /// Messages that the validator blamed on who sent them, and messages that break the protocol.
-    pub(super) blamed: u64,
-    /// Of these, messages and bundles that are not their origin's.
-    pub(super) unproven: u64,
-    /// Messages that the application did not answer for in time.
-    pub(super) unanswered_checks: u64,
-    /// Bytes received, of payloads and of all else.
-    pub(super) received_bytes: u64,
     /// Bodies sent to peers.
     pub(super) sent: u64,
     /// Bodies not sent, because too much waited for the peer: it asks for them.
@@ -32,27 +21,48 @@ pub(super) struct Counters {
     pub(super) held_back: u64,
     /// Peers stopped as too slow.
     pub(super) slow_peers: u64,
+}
+
+/// What the conversation counts of what is said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said {
+    /// Bundles in which messages of this node went; a message that was alone counts as one.
+    pub(super) bundles: u64,
+    /// Messages that the validator ignored.
+    pub(super) ignored: u64,
+    /// Messages that the validator blamed on who sent them, and messages that break the protocol.
+    pub(super) blamed: u64,
+    /// Of these, messages and bundles that are not their origin's.
+    pub(super) unproven: u64,
+    /// Messages that the application did not answer for in time.
+    pub(super) unanswered_checks: u64,
+    /// Bytes received, of payloads and of all else.
+    pub(super) received_bytes: u64,
     /// Peers that take no part, because there are too many.
     pub(super) too_many_peers: u64,
 }
 
 impl Counters {
-    /// All figures by name, with the protocol's.
-    pub(super) fn figures(&self, protocol: feeds::Counters) -> Vec<(&'static str, u64)> {
+    /// All figures by name, with the conversation's and the protocol's.
+    pub(super) fn figures(
+        &self,
+        said: &Said,
+        protocol: feeds::Counters,
+    ) -> Vec<(&'static str, u64)> {
         vec![
             ("feeds_published", self.published),
-            ("feeds_bundles", self.bundles),
+            ("feeds_bundles", said.bundles),
             ("feeds_too_long", self.too_long),
             ("feeds_delivered", self.delivered),
             ("feeds_duplicates", protocol.duplicates),
-            ("feeds_ignored", self.ignored),
-            ("feeds_blamed", self.blamed),
-            ("feeds_unproven", self.unproven),
-            ("feeds_checks_late", self.unanswered_checks),
+            ("feeds_ignored", said.ignored),
+            ("feeds_blamed", said.blamed),
+            ("feeds_unproven", said.unproven),
+            ("feeds_checks_late", said.unanswered_checks),
             ("feeds_checks_refused", protocol.unchecked_refused),
             (
                 "feeds_control_bytes",
-                self.received_bytes - protocol.body_bytes,
+                said.received_bytes - protocol.body_bytes,
             ),
             ("feeds_body_bytes", protocol.body_bytes),
             ("feeds_sent", self.sent),
@@ -69,7 +79,7 @@ impl Counters {
             ("feeds_promises_refused", protocol.promises_refused),
             ("feeds_held_back", self.held_back),
             ("feeds_slow_peers", self.slow_peers),
-            ("feeds_too_many_peers", self.too_many_peers),
+            ("feeds_too_many_peers", said.too_many_peers),
         ]
     }
 }

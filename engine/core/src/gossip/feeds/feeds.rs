@@ -1,35 +1,37 @@
 //! [`Feeds`]: the reactor.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use ringwire_codec::{ChannelId, NodeId};
+use ringwire_gossip::coded::Origin;
 use ringwire_gossip::feeds::{
-    Delivery, Lane, MEDIUM_BYTES_MAX, Neighbour, Numbers, Order, Output, Payload, Provenance, Rate,
-    Slot, Verdict,
+    self as protocol, Lane, MEDIUM_BYTES_MAX, Numbers, Order, Provenance, Rate,
 };
-use ringwire_gossip::{coded, feeds as protocol};
 
 use super::author::Author;
 use super::config::FeedsConfig;
+use super::conversation::{Conversation, Identity, Wanted};
 use super::counters::Counters;
+use super::crowd::Crowd;
 use super::members::SetMembers;
-use super::neighbours::{Link, Neighbours};
+use super::neighbours::Link;
+use super::note::{FeedsNote, FeedsTimer, Outgoing};
 use super::outboxes::Outboxes;
 use super::unpublished::{Class, Unpublished};
-use super::views::{Feeder, HowFar, MessageReach, Tags, WhoFeeds, feeders};
+use super::views::{Feeder, HowFar, MessageReach, WhoFeeds};
 use crate::document::Document;
 use crate::error::CloseReason;
 use crate::gossip::acceptance::Acceptance;
 use crate::gossip::bridge::{Bridge, FromFeeds, FromFlood};
-use crate::gossip::checks::{Check, CheckAnswer, Checks, Judged};
+use crate::gossip::checks::{Check, CheckAnswer};
 use crate::gossip::judge::Judge;
 use crate::gossip::outbox::{LineConfig, LineLimits, Outbox, Which};
+use crate::gossip::planned::Planned;
 use crate::peer::{Direction, PeerInfo, PeerKey, ShardId};
 use crate::pex::group_of;
 use crate::reactor::{
-    Answers, ChannelDescriptor, Context, Envelope, PublishOptions, Reactor, ReactorError, TimerKey,
+    Answers, ChannelDescriptor, Context, Envelope, PublishOptions, Reactor, ReactorError,
 };
 
 /// What is said about messages, and urgent bodies, wait for a peer up to this; beyond it the peer is stopped as
@@ -49,64 +51,6 @@ const NO_RATE: Rate = Rate {
 
 type ToFlood = Bridge<Feeds, FromFeeds, ()>;
 
-/// A body that the application checks.
-#[derive(Debug)]
-struct Unchecked {
-    origin: coded::Origin,
-    seq: u64,
-    /// Who brought it.
-    bringer: Option<Link>,
-}
-
-/// What shards tell each other.
-#[derive(Clone, Debug)]
-pub enum FeedsNote {
-    /// The sending shard has a peer that takes part.
-    Add(PeerKey, NodeId, Provenance),
-    /// It has it no more.
-    Remove(PeerKey),
-    /// A peer of the sending shard said something.
-    Received(PeerKey, Bytes),
-    /// Send this to a peer.
-    Send(PeerKey, Lane, Order, Bytes),
-    /// Bodies wait for a peer of the sending shard, or do not any more.
-    Behind(PeerKey, bool),
-    /// This body was not sent to a peer of the sending shard after all.
-    LeftOut(PeerKey, Bytes),
-    /// Deliver this message; the peer brought it.
-    Deliver(NodeId, Bytes),
-    /// Stop a peer: no honest node says what it has said.
-    Stop(PeerKey, String),
-    /// Publish this.
-    Publish(Outgoing),
-    /// Too much waits for peers of the sending shard, or does not any more.
-    Crowded(bool),
-    /// Whether the conversation, which the sending shard has, lets this node publish.
-    MayPublish(bool),
-}
-
-/// Messages of this node that go together.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    class: Class,
-    payload: Payload,
-    /// What the application calls them.
-    tags: Vec<u64>,
-}
-
-/// What the reactor does later.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FeedsTimer {
-    /// Something is due in the conversation.
-    Due,
-    /// Nothing has moved for a while.
-    Stuck,
-    /// What was published is to be bundled: the turn's messages are there, or the pace lets the next ones go.
-    Publish,
-    /// The application may have let the time pass in which it checks a message.
-    Checks,
-}
-
 /// Gossip by feeds. One instance per shard, all with the same configuration.
 ///
 /// Messages of up to 128 KiB are published on [`FeedsConfig::bodies`] and delivered to its subscriptions, each
@@ -120,32 +64,19 @@ pub enum FeedsTimer {
 /// and copies it rather.
 pub struct Feeds {
     config: FeedsConfig,
-    judge: Judge,
     bridge: Option<ToFlood>,
-    /// Those of which the conversation was told last, or will be when it starts.
-    members: SetMembers,
-    /// On the shard of the conversation: what is said, and with whom.
-    conversation: protocol::Feeds,
-    neighbours: Neighbours,
-    tags: Tags,
-    /// What the application is checking.
-    checks: Checks<Unchecked>,
-    is_look_at_checks_planned: bool,
-    /// This node, as an origin.
-    own: coded::Origin,
-    /// Signs and checks; `None` where messages are not signed.
-    author: Option<Author>,
+    /// What is said, and with whom: with nobody on any shard but one.
+    conversation: Conversation,
+    /// Whether it lets this node publish.
+    may_publish: bool,
     /// The peers of this shard.
     outboxes: Outboxes,
-    timer: Option<(Duration, TimerKey)>,
-    /// Shards where too much waits for peers: meanwhile those who bring messages are held back.
-    crowded: BTreeSet<ShardId>,
-    /// Whether the conversation lets this node publish.
-    may_publish: bool,
+    crowd: Crowd,
     /// What was published here and has not gone yet.
     unpublished: Unpublished,
-    /// Whether [`FeedsTimer::Publish`] is to come.
-    is_publishing: bool,
+    due: Planned,
+    look_at_checks: Planned,
+    publishing: Planned,
     counters: Counters,
 }
 
@@ -153,24 +84,17 @@ impl Feeds {
     /// An instance without peers.
     pub fn new(config: FeedsConfig) -> Self {
         Feeds {
-            config,
-            judge: Judge::Nobody,
             bridge: None,
-            members: SetMembers::default(),
-            conversation: protocol::Feeds::new(protocol::FeedsConfig::default(), [0; 32], 0, 0),
-            neighbours: Neighbours::default(),
-            tags: Tags::default(),
-            checks: Checks::default(),
-            is_look_at_checks_planned: false,
-            own: [0; 32],
-            author: None,
-            outboxes: Outboxes::default(),
-            timer: None,
-            crowded: BTreeSet::new(),
+            conversation: Conversation::new(config.check_within),
             may_publish: true,
+            outboxes: Outboxes::default(),
+            crowd: Crowd::default(),
             unpublished: Unpublished::new(1),
-            is_publishing: false,
+            due: Planned::default(),
+            look_at_checks: Planned::default(),
+            publishing: Planned::default(),
             counters: Counters::default(),
+            config,
         }
     }
 
@@ -182,7 +106,8 @@ impl Feeds {
         mut self,
         validator: impl FnMut(NodeId, &Bytes) -> Acceptance + 'static,
     ) -> Self {
-        self.judge = Judge::AtOnce(Box::new(validator));
+        self.conversation
+            .set_judge(Judge::AtOnce(Box::new(validator)));
         self
     }
 
@@ -192,14 +117,14 @@ impl Feeds {
     /// [`FeedsConfig::check_within`] and [`FeedsConfig::unchecked_bytes_max`] bound what waits.
     #[must_use]
     pub fn with_checker(mut self, checker: impl FnMut(Check) + 'static) -> Self {
-        self.judge = Judge::Later(Box::new(checker));
+        self.conversation.set_judge(Judge::Later(Box::new(checker)));
         self
     }
 
     /// These nodes are members: see [`SetMembers`].
     #[must_use]
     pub fn with_members(mut self, members: SetMembers) -> Self {
-        self.members = members;
+        self.conversation.set_members(members);
         self
     }
 
@@ -227,80 +152,41 @@ impl Feeds {
     // ---- the conversation, on its shard -------------------------------------------------------
 
     fn add(&mut self, cx: &mut Context<'_, Self>, link: Link, id: NodeId, from: Provenance) {
-        let neighbour = Neighbour {
-            id: *id.as_bytes(),
-            provenance: from,
-            rtt: None,
-        };
-        match self.conversation.handle_link_up(now(cx), &neighbour) {
-            Some(slot) => self.neighbours.insert(link, id, slot),
-            None => self.counters.too_many_peers += 1,
-        }
+        self.conversation.handle_link_up(now(cx), link, id, from);
         self.act(cx);
     }
 
     fn remove(&mut self, cx: &mut Context<'_, Self>, link: Link) {
-        if let Some(slot) = self.neighbours.remove(link) {
-            self.conversation.handle_link_down(now(cx), slot);
-            self.act(cx);
-        }
+        self.conversation.handle_link_down(now(cx), link);
+        self.act(cx);
     }
 
     fn handle_received(&mut self, cx: &mut Context<'_, Self>, link: Link, message: &Bytes) {
-        let Some(slot) = self.neighbours.slot(link) else {
-            return;
-        };
-        self.counters.received_bytes += message.len() as u64;
-        let read = self.conversation.handle_message(now(cx), slot, message);
-        if let Err(refusal) = read {
-            self.counters.blamed += 1;
-            self.stop(cx, link, refusal.to_string());
-        }
+        self.conversation.handle_message(now(cx), link, message);
+        self.act(cx);
+    }
+
+    fn set_behind(&mut self, cx: &mut Context<'_, Self>, link: Link, is_behind: bool) {
+        self.conversation.set_behind(now(cx), link, is_behind);
         self.act(cx);
     }
 
     fn begin(&mut self, cx: &mut Context<'_, Self>, outgoing: Outgoing) {
-        let Outgoing {
-            class,
-            payload,
-            tags,
-        } = outgoing;
-        let mut message = Delivery {
-            origin: self.own,
-            seq: self.conversation.next_seq(),
-            index: 0,
-            urgent: class.urgent,
-            is_bundle: payload.is_bundle,
-            priority: class.priority,
-            ends: class.ends_at.is_some(),
-            signature: None,
-            members: self.conversation.members_for(payload.bytes.len()),
-            payload: payload.bytes,
-        };
-        if let Some(author) = &self.author {
-            author.sign(&mut message, |bytes| cx.sign(bytes));
+        let sign = |bytes: &[u8]| cx.sign(bytes);
+        if let Some(numbers) = self.conversation.publish(now(cx), outgoing, sign) {
+            self.keep_numbers(cx, numbers);
         }
-        let left = class.ends_at.map(|ends_at| ends_at.saturating_sub(now(cx)));
-        let published = self.conversation.publish(now(cx), &message, left);
-        let seq = published.expect("messages were put together within their bounds");
-        self.tags.insert(seq, &tags);
-        self.counters.bundles += 1;
-        self.reserve_numbers(cx);
         self.act(cx);
     }
 
-    /// Has a higher bound kept, long before the numbers come to the one that is.
-    fn reserve_numbers(&mut self, cx: &mut Context<'_, Self>) {
-        let next = self.conversation.next_seq();
-        if let Some(kept) = &mut self.config.numbers
-            && self.author.is_some()
-            && kept.numbers.reserve(next)
-        {
-            let numbers = kept.numbers;
-            let bound = Document::new(kept.document.clone(), move || numbers.to_bytes());
-            if let Err(error) = cx.save(bound) {
-                tracing::warn!(%error, "a gossip's numbers are not kept");
-            }
+    /// Has a higher bound kept.
+    fn keep_numbers(&self, cx: &mut Context<'_, Self>, numbers: Numbers) {
+        let Some(kept) = &self.config.numbers else {
+            return;
+        };
+        let bound = Document::new(kept.document.clone(), move || numbers.to_bytes());
+        if let Err(error) = cx.save(bound) {
+            tracing::warn!(%error, "a gossip's numbers are not kept");
         }
     }
 
@@ -318,9 +204,10 @@ impl Feeds {
         }
         let class = Class::of_message(now(cx), &message, options);
         self.unpublished.push(class, options.tag, message);
-        if !self.is_publishing {
-            self.is_publishing = true;
-            cx.set_timer(Duration::ZERO, FeedsTimer::Publish);
+        // While the pace holds bundles back, what comes meanwhile waits for it as well.
+        if !self.publishing.is_planned() {
+            self.publishing
+                .plan(cx, Duration::ZERO, FeedsTimer::Publish);
         }
     }
 
@@ -341,47 +228,30 @@ impl Feeds {
             }
         }
         if let Some(wait) = self.unpublished.wait(now(cx)) {
-            self.is_publishing = true;
-            cx.set_timer(wait, FeedsTimer::Publish);
-        }
-    }
-
-    /// Tells the conversation who the members are. Without signatures anybody could say in an origin's name that they
-    /// all have a message.
-    fn tell_members(&mut self, cx: &Context<'_, Self>) {
-        if self.config.signed {
-            let (own, members) = (cx.node_id(), self.members.ids());
-            self.conversation.set_members(own.as_bytes(), &members);
+            self.publishing.plan(cx, wait, FeedsTimer::Publish);
         }
     }
 
     /// Does what the conversation wants done.
     fn act(&mut self, cx: &mut Context<'_, Self>) {
-        while let Some(output) = self.conversation.poll_output() {
-            match output {
-                Output::Send {
-                    slot,
-                    lane,
-                    order,
-                    bytes,
-                } => {
-                    if let Some((link, _)) = self.neighbours.at(slot) {
-                        self.send_from(cx, link, (lane, order), bytes);
-                    }
+        while let Some(wanted) = self.conversation.poll(now(cx)) {
+            match wanted {
+                Wanted::Send(to, lane, order, bytes) => {
+                    self.send_from(cx, to, (lane, order), bytes);
                 }
-                Output::Deliver { from, delivery } => self.deliver_from(cx, from, delivery.payload),
-                Output::Check { from, delivery } => self.check(cx, from, &delivery),
-                Output::Close { slot, reason } => {
-                    if let Some((link, _)) = self.neighbours.at(slot) {
-                        self.counters.blamed += 1;
-                        self.stop(cx, link, reason.to_string());
-                    }
-                }
-                _ => (),
+                Wanted::Deliver(bringer, payload) => self.deliver_from(cx, bringer, payload),
+                Wanted::Stop(link, reason) => stop(cx, link, reason),
             }
         }
         self.tell_publishers(cx);
-        self.plan(cx);
+        if let Some(due) = self.conversation.next_check_due() {
+            let wait = due.saturating_sub(now(cx));
+            self.look_at_checks.plan(cx, wait, FeedsTimer::Checks);
+        }
+        if let Some(due) = self.conversation.next_timeout() {
+            let wait = due.saturating_sub(now(cx));
+            self.due.plan(cx, wait, FeedsTimer::Due);
+        }
     }
 
     /// Tells all shards whether the conversation lets this node publish, when that has changed.
@@ -392,90 +262,13 @@ impl Feeds {
         }
     }
 
-    /// Says whether a message, or which messages of a bundle, are good: first whether they are the origin's.
-    fn check(&mut self, cx: &mut Context<'_, Self>, from: Option<Slot>, delivery: &Delivery) {
-        let bringer = from.and_then(|from| self.neighbours.at(from));
-        let link = bringer.map(|(link, _)| link);
-        let (origin, seq) = (&delivery.origin, delivery.seq);
-        if let Some(author) = &self.author
-            && let Err(unproven) = author.check(delivery)
-        {
-            self.counters.unproven += 1;
-            self.blame(cx, link, unproven.to_string());
-            let verdicts = [Verdict::Blame];
-            return self
-                .conversation
-                .handle_verdicts(now(cx), origin, seq, &verdicts);
-        }
-        if self.judge.is_nobody() {
-            return self
-                .conversation
-                .handle_verdict(now(cx), origin, seq, Verdict::PassOn);
-        }
-        let id = bringer.map_or_else(|| cx.node_id(), |(_, id)| id);
-        let due = now(cx) + self.config.check_within;
-        let body = Unchecked {
-            origin: delivery.origin,
-            seq: delivery.seq,
-            bringer: link,
-        };
-        for check in self.checks.begin(due, id, body, delivery.messages()) {
-            if let Some(answer) = self.judge.ask(check) {
-                self.handle_checked(cx, answer);
-            }
-        }
-        self.plan_look_at_checks(cx);
-    }
-
-    /// What a message was found to be, sooner or later.
-    fn handle_checked(&mut self, cx: &mut Context<'_, Self>, answer: CheckAnswer) {
-        if let Some(judged) = self.checks.answer(answer) {
-            self.conclude(cx, judged);
-        }
-    }
-
-    fn conclude(&mut self, cx: &mut Context<'_, Self>, judged: Judged<Unchecked>) {
-        self.counters.ignored += judged.ignored;
-        self.counters.unanswered_checks += judged.late;
-        let body = judged.body;
-        if let Some(reason) = judged.blamed {
-            self.blame(cx, body.bringer, reason);
-        }
-        self.conversation
-            .handle_verdicts(now(cx), &body.origin, body.seq, &judged.verdicts);
-    }
-
-    /// No honest node sends what this one has sent.
-    fn blame(&mut self, cx: &mut Context<'_, Self>, bringer: Option<Link>, reason: String) {
-        self.counters.blamed += 1;
-        if let Some(link) = bringer {
-            self.stop(cx, link, reason);
-        }
-    }
-
-    /// Sees to it that what has no answer in time waits no longer.
-    fn plan_look_at_checks(&mut self, cx: &mut Context<'_, Self>) {
-        if self.is_look_at_checks_planned {
-            return;
-        }
-        if let Some(due) = self.checks.next_due() {
-            self.is_look_at_checks_planned = true;
-            cx.set_timer(due.saturating_sub(now(cx)), FeedsTimer::Checks);
-        }
-    }
-
-    fn look_at_checks(&mut self, cx: &mut Context<'_, Self>) {
-        self.is_look_at_checks_planned = false;
-        while let Some(judged) = self.checks.expire_one(now(cx)) {
-            self.conclude(cx, judged);
-        }
-        self.plan_look_at_checks(cx);
-        self.act(cx);
-    }
-
     /// Lets the message be delivered where it came in: so a slow application holds up who brings it.
-    fn deliver_from(&mut self, cx: &mut Context<'_, Self>, from: Option<Slot>, payload: Bytes) {
-        let bringer = from.and_then(|from| self.neighbours.at(from));
+    fn deliver_from(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        bringer: Option<(Link, NodeId)>,
+        payload: Bytes,
+    ) {
         let Some(((shard, _), id)) = bringer else {
             // Who brought it is gone; the message is here all the same.
             let own = cx.node_id();
@@ -500,30 +293,6 @@ impl Feeds {
         } else {
             cx.send_note(shard, FeedsNote::Send(to, lane, order, bytes));
         }
-    }
-
-    fn stop(&mut self, cx: &mut Context<'_, Self>, (shard, peer): Link, reason: String) {
-        if shard == cx.shard() {
-            cx.stop_peer(peer, ReactorError::new(reason));
-        } else {
-            cx.send_note(shard, FeedsNote::Stop(peer, reason));
-        }
-    }
-
-    /// Sees to it that the reactor is called when something is due.
-    fn plan(&mut self, cx: &mut Context<'_, Self>) {
-        let Some(due) = self.conversation.next_timeout() else {
-            return;
-        };
-        match self.timer {
-            Some((planned, _)) if planned <= due => return,
-            Some((_, key)) => {
-                cx.cancel_timer(key);
-            }
-            None => (),
-        }
-        let wait = due.saturating_sub(now(cx));
-        self.timer = Some((due, cx.set_timer(wait, FeedsTimer::Due)));
     }
 
     // ---- peers of this shard ------------------------------------------------------------------
@@ -558,7 +327,7 @@ impl Feeds {
         } else {
             cx.send_note(home, FeedsNote::Add(peer.key, peer.id, provenance));
         }
-        if !self.crowded.is_empty() {
+        if self.crowd.holds_back() {
             cx.hold_back(peer.key, self.config.bodies.id);
         }
     }
@@ -600,16 +369,10 @@ impl Feeds {
         let home = self.home(cx);
         for body in bodies {
             if home == cx.shard() {
-                self.handle_left_out((home, to), &body);
+                self.conversation.handle_left_out((home, to), &body);
             } else {
                 cx.send_note(home, FeedsNote::LeftOut(to, body));
             }
-        }
-    }
-
-    fn handle_left_out(&mut self, link: Link, body: &Bytes) {
-        if let Some(slot) = self.neighbours.slot(link) {
-            self.conversation.handle_left_out(slot, body);
         }
     }
 
@@ -631,13 +394,6 @@ impl Feeds {
         }
     }
 
-    fn set_behind(&mut self, cx: &mut Context<'_, Self>, link: Link, is_behind: bool) {
-        if let Some(slot) = self.neighbours.slot(link) {
-            self.conversation.set_behind(now(cx), slot, is_behind);
-            self.act(cx);
-        }
-    }
-
     fn deliver(&mut self, cx: &mut Context<'_, Self>, from: NodeId, payload: Bytes) {
         self.counters.delivered += 1;
         match &self.bridge {
@@ -650,43 +406,25 @@ impl Feeds {
         }
     }
 
-    /// Holds those back who bring messages while too much waits for others: for all together, or for one. That is
-    /// far less than what makes bodies be left out.
+    /// Holds those back who bring messages while too much waits for others.
     fn look(&mut self, cx: &mut Context<'_, Self>) {
-        let (waiting, max) = (self.outboxes.bytes(), self.config.waiting_bytes_max);
-        if self.is_crowded(cx) {
-            if waiting <= max / 2 && !self.outboxes.is_any_busy() {
-                self.tell_crowded(cx, false);
-            }
-        } else if waiting > max || self.outboxes.is_any_full() {
-            self.counters.held_back += 1;
-            self.tell_crowded(cx, true);
+        let (load, max) = (self.outboxes.load(), self.config.waiting_bytes_max);
+        let Some(is_crowded) = self.crowd.look(cx.shard(), &load, max) else {
+            return;
+        };
+        self.counters.held_back += u64::from(is_crowded);
+        let here = cx.shard();
+        self.set_crowded(cx, here, is_crowded);
+        cx.send_note_to_others(&FeedsNote::Crowded(is_crowded));
+        if is_crowded {
             cx.set_timer(STUCK, FeedsTimer::Stuck);
         }
     }
 
-    /// Whether too much waits for the peers of this shard.
-    fn is_crowded(&self, cx: &Context<'_, Self>) -> bool {
-        self.crowded.contains(&cx.shard())
-    }
-
-    /// Tells all shards whether too much waits here: messages come in on any of them.
-    fn tell_crowded(&mut self, cx: &mut Context<'_, Self>, is_crowded: bool) {
-        let here = cx.shard();
-        self.set_crowded(cx, here, is_crowded);
-        cx.send_note_to_others(&FeedsNote::Crowded(is_crowded));
-    }
-
     fn set_crowded(&mut self, cx: &mut Context<'_, Self>, shard: ShardId, is_crowded: bool) {
-        let was_held_back = !self.crowded.is_empty();
-        match is_crowded {
-            true => self.crowded.insert(shard),
-            false => self.crowded.remove(&shard),
-        };
-        let is_held_back = !self.crowded.is_empty();
-        if was_held_back == is_held_back {
+        let Some(is_held_back) = self.crowd.set(shard, is_crowded) else {
             return;
-        }
+        };
         for peer in self.outboxes.peers() {
             match is_held_back {
                 true => cx.hold_back(peer, self.config.bodies.id),
@@ -698,7 +436,7 @@ impl Feeds {
     /// Nodes that hold each other back in a circle would wait for ever: what waits for the slowest peer is
     /// left out, and it asks for it.
     fn handle_stuck(&mut self, cx: &mut Context<'_, Self>) {
-        if !self.is_crowded(cx) {
+        if !self.crowd.is_at(cx.shard()) {
             return;
         }
         if let Some(slowest) = self.outboxes.slowest() {
@@ -707,7 +445,7 @@ impl Feeds {
             self.note_outbox(cx, slowest);
         }
         self.look(cx);
-        if self.is_crowded(cx) {
+        if self.crowd.is_at(cx.shard()) {
             cx.set_timer(STUCK, FeedsTimer::Stuck);
         }
     }
@@ -731,7 +469,6 @@ impl Reactor for Feeds {
         let mut config = protocol::FeedsConfig::default();
         config.keep = self.config.kept_span;
         config.keep_bytes_max = self.config.kept_bytes_max;
-        config.check = !self.judge.is_nobody() || self.config.signed;
         config.unchecked_bytes_max = self.config.unchecked_bytes_max;
         // The engine has rates of its own, and holds back who brings more than can be passed on.
         config.origin_rate = NO_RATE;
@@ -739,22 +476,31 @@ impl Reactor for Feeds {
         self.unpublished = Unpublished::new(cx.shard_count());
         let random = cx.random();
         let seed = u64::from_le_bytes(*random.first_chunk().expect("there are 32 bytes"));
-        let (own, first_seq) = if self.config.signed {
-            self.author = Some(Author::new(cx.network(), self.config.bodies.id.0));
+        let identity = if self.config.signed {
             // The same origin as before the node started again, with higher numbers. The time alone will do where the
             // clock is right: a node gives far less than a number in a microsecond.
             let kept = self.config.numbers.as_ref().map(|kept| kept.numbers);
             let numbers = kept.unwrap_or_else(|| Numbers::begin(cx.unix_time(), None));
-            (*cx.public_key().as_bytes(), numbers.first())
+            Identity {
+                node: cx.node_id(),
+                origin: *cx.public_key().as_bytes(),
+                author: Some(Author::new(cx.network(), self.config.bodies.id.0)),
+                first_seq: numbers.first(),
+                numbers: kept,
+            }
         } else {
             // Another origin, whose numbers begin anew: whatever clock the node has.
-            let mut own: coded::Origin = random;
-            own[..20].copy_from_slice(cx.node_id().as_bytes());
-            (own, 0)
+            let mut origin: Origin = random;
+            origin[..20].copy_from_slice(cx.node_id().as_bytes());
+            Identity {
+                node: cx.node_id(),
+                origin,
+                author: None,
+                first_seq: 0,
+                numbers: None,
+            }
         };
-        self.own = own;
-        self.conversation = protocol::Feeds::new(config, own, first_seq, seed);
-        self.tell_members(cx);
+        self.conversation.start(config, identity, seed);
     }
 
     fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, (): &mut ()) {
@@ -798,7 +544,7 @@ impl Reactor for Feeds {
 
     fn has_room(&self, _channel: ChannelId) -> bool {
         let max = self.config.waiting_bytes_max / 2;
-        let is_moving = self.may_publish && self.crowded.is_empty() && self.outboxes.bytes() < max;
+        let is_moving = self.may_publish && !self.crowd.holds_back() && self.outboxes.bytes() < max;
         is_moving && !self.outboxes.is_any_late() && self.unpublished.has_room()
     }
 
@@ -828,7 +574,9 @@ impl Reactor for Feeds {
             FeedsNote::Received(peer, message) => self.handle_received(cx, (from, peer), &message),
             FeedsNote::Send(to, lane, order, bytes) => self.send(cx, to, (lane, order), bytes),
             FeedsNote::Behind(peer, is_behind) => self.set_behind(cx, (from, peer), is_behind),
-            FeedsNote::LeftOut(peer, body) => self.handle_left_out((from, peer), &body),
+            FeedsNote::LeftOut(peer, body) => {
+                self.conversation.handle_left_out((from, peer), &body);
+            }
             FeedsNote::Deliver(id, payload) => self.deliver(cx, id, payload),
             FeedsNote::Stop(peer, reason) => cx.stop_peer(peer, ReactorError::new(reason)),
             FeedsNote::Publish(outgoing) => self.begin(cx, outgoing),
@@ -838,32 +586,24 @@ impl Reactor for Feeds {
     }
 
     fn note_bytes(note: &FeedsNote) -> usize {
-        match note {
-            FeedsNote::Received(_, bytes)
-            | FeedsNote::Send(_, _, _, bytes)
-            | FeedsNote::LeftOut(_, bytes)
-            | FeedsNote::Deliver(_, bytes) => bytes.len(),
-            FeedsNote::Publish(outgoing) => outgoing.payload.bytes.len(),
-            FeedsNote::Add(..)
-            | FeedsNote::Remove(_)
-            | FeedsNote::Behind(..)
-            | FeedsNote::Crowded(_)
-            | FeedsNote::MayPublish(_)
-            | FeedsNote::Stop(..) => 0,
-        }
+        note.bytes()
     }
 
     fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, timer: FeedsTimer) {
         match timer {
             FeedsTimer::Due => {
-                self.timer = None;
+                self.due.handle_timeout();
                 self.conversation.handle_timeout(now(cx));
                 self.act(cx);
             }
             FeedsTimer::Stuck => self.handle_stuck(cx),
-            FeedsTimer::Checks => self.look_at_checks(cx),
+            FeedsTimer::Checks => {
+                self.look_at_checks.handle_timeout();
+                self.conversation.expire_checks(now(cx));
+                self.act(cx);
+            }
             FeedsTimer::Publish => {
-                self.is_publishing = false;
+                self.publishing.handle_timeout();
                 self.publish_some(cx);
             }
         }
@@ -889,18 +629,13 @@ impl Reactor for Feeds {
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        let mut figures = self.counters.figures(self.conversation.counters());
+        let (said, protocol) = self.conversation.counters();
+        let mut figures = self.counters.figures(said, protocol);
         // Whoever waits for this node's messages waits for all of them.
         let unpublished = usize::from(!self.unpublished.is_empty());
         let behind = (self.outboxes.behind() + unpublished) as u64;
         figures.push(("feeds_peers_behind", behind));
-        let (origins_fed, peers_feeding) = self.conversation.feeding();
-        figures.extend([
-            ("feeds_origins_fed", origins_fed as u64),
-            ("feeds_peers_feeding", peers_feeding as u64),
-            ("feeds_held_bytes", self.conversation.held_bytes() as u64),
-            ("feeds_state_bytes", self.conversation.state_bytes() as u64),
-        ]);
+        figures.extend(self.conversation.sizes());
         figures
     }
 }
@@ -910,7 +645,7 @@ impl Answers<CheckAnswer> for Feeds {
 
     /// An answer that comes too late, or twice, says nothing.
     fn answer(&mut self, cx: &mut Context<'_, Self>, answer: CheckAnswer) {
-        self.handle_checked(cx, answer);
+        self.conversation.handle_checked(now(cx), answer);
         self.act(cx);
     }
 }
@@ -930,9 +665,8 @@ impl Answers<FromFlood> for Feeds {
 impl Answers<SetMembers> for Feeds {
     type Answer = ();
 
-    fn answer(&mut self, cx: &mut Context<'_, Self>, members: SetMembers) {
-        self.members = members;
-        self.tell_members(cx);
+    fn answer(&mut self, _: &mut Context<'_, Self>, members: SetMembers) {
+        self.conversation.set_members(members);
     }
 }
 
@@ -941,7 +675,7 @@ impl Answers<HowFar> for Feeds {
 
     /// The oldest first; at most 1,024.
     fn answer(&mut self, cx: &mut Context<'_, Self>, _: HowFar) -> Self::Answer {
-        self.tags.reaches(now(cx), &self.conversation)
+        self.conversation.reaches(now(cx))
     }
 }
 
@@ -949,7 +683,15 @@ impl Answers<WhoFeeds> for Feeds {
     type Answer = Vec<Feeder>;
 
     fn answer(&mut self, _: &mut Context<'_, Self>, _: WhoFeeds) -> Self::Answer {
-        feeders(&self.conversation, &self.neighbours, self.config.signed)
+        self.conversation.feeders()
+    }
+}
+
+fn stop(cx: &mut Context<'_, Feeds>, (shard, peer): Link, reason: String) {
+    if shard == cx.shard() {
+        cx.stop_peer(peer, ReactorError::new(reason));
+    } else {
+        cx.send_note(shard, FeedsNote::Stop(peer, reason));
     }
 }
 

@@ -11,7 +11,9 @@
 
 mod author;
 mod config;
+mod conversation;
 mod counters;
+mod crowd;
 #[allow(
     clippy::module_inception,
     reason = "the reactor is the room's namesake"
@@ -19,6 +21,7 @@ mod counters;
 mod feeds;
 mod members;
 mod neighbours;
+mod note;
 mod outboxes;
 mod unpublished;
 mod views;
@@ -26,4 +29,6 @@ mod views;
 pub use config::{FeedsConfig, KeptNumbers};
 pub use feeds::Feeds;
 pub use members::SetMembers;
+#[cfg(test)]
+pub(super) use note::FeedsTimer;
 pub use views::{Feeder, HowFar, MessageReach, WhoFeeds};

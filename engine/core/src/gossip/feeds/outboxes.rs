@@ -16,6 +16,17 @@ const BUSY: usize = FULL / 2;
 /// Bytes that wait for one peer when this node publishes nothing more: a twelfth of a second of a link of 100 Mbit/s.
 const LATE: usize = 1024 * 1024;
 
+/// How much waits for the peers of a shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Load {
+    /// Bytes that wait for all.
+    pub(super) bytes: usize,
+    /// Whether so much waits for a peer that those who bring more are still to be held back, if they are.
+    pub(super) is_any_busy: bool,
+    /// Whether so much waits for a peer that they are to be held back.
+    pub(super) is_any_full: bool,
+}
+
 /// The outboxes of a shard's peers.
 #[derive(Debug, Default)]
 pub(super) struct Outboxes {
@@ -88,14 +99,13 @@ impl Outboxes {
         self.bytes
     }
 
-    /// Whether so much waits for a peer that those who bring more are to be held back.
-    pub(super) fn is_any_full(&self) -> bool {
-        self.full > 0
-    }
-
-    /// Whether so much waits for a peer that they are still to be.
-    pub(super) fn is_any_busy(&self) -> bool {
-        self.busy > 0
+    /// How much waits, for all and for one.
+    pub(super) fn load(&self) -> Load {
+        Load {
+            bytes: self.bytes,
+            is_any_busy: self.busy > 0,
+            is_any_full: self.full > 0,
+        }
     }
 
     /// Whether so much waits for a peer that this node publishes nothing more.
@@ -124,11 +134,8 @@ mod tests {
     fn what_waits_is_counted_and_so_is_who_has_too_much() {
         let mut outboxes = Outboxes::default();
         let is = |outboxes: &Outboxes| {
-            (
-                outboxes.bytes(),
-                outboxes.is_any_busy(),
-                outboxes.is_any_full(),
-            )
+            let load = outboxes.load();
+            (load.bytes, load.is_any_busy, load.is_any_full)
         };
         outboxes.recount(0, BUSY);
         assert_eq!(is(&outboxes), (BUSY, false, false));
@@ -141,11 +148,11 @@ mod tests {
             "each by itself"
         );
         outboxes.recount(FULL, FULL + 1);
-        assert!(outboxes.is_any_full());
+        assert!(outboxes.load().is_any_full);
         outboxes.recount(FULL + 1, 0);
         assert_eq!(is(&outboxes), (BUSY + 1, true, false));
         outboxes.recount(BUSY + 1, LATE + 1);
-        assert!(outboxes.is_any_late() && !outboxes.is_any_busy());
+        assert!(outboxes.is_any_late() && !outboxes.load().is_any_busy);
         outboxes.recount(LATE + 1, LATE);
         assert!(!outboxes.is_any_late());
         outboxes.recount(LATE, 0);
