@@ -1,31 +1,29 @@
 //! [`Large`]: the reactor.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringwire_codec::{ChannelId, NodeId, PublicKey};
-use ringwire_gossip::coded::{
-    Account, Encoder, Encoding, Fault, Manifest, Offer, Origin, OriginTag, Shard, shard_bytes_of,
-};
-use ringwire_gossip::exchange::{Control, Exchange, Identity, Output, TICK};
-use ringwire_gossip::feeds::Verdict;
-use thiserror::Error;
+use ringwire_codec::{ChannelId, NodeId};
+use ringwire_gossip::coded::{Encoder, Fault, OriginTag, Shard};
+use ringwire_gossip::exchange::{Control, TICK};
 
-use super::author::{Author, Unproven};
+use super::author::Author;
 use super::config::LargeConfig;
-use super::encodings::{ENCODINGS_MAX, Encodings};
+use super::conversation::{Conversation, Identity, Link, Wanted, account_of};
+use super::counters::Counters;
+use super::note::{LargeNote, LargeTimer};
 use super::peer_line::PeerLine;
-use super::verdicts::{LargeOffer, Unchecked, Verdicts};
+use super::publisher::{PublishRefused, Publisher};
+use super::verdicts::LargeOffer;
 use crate::error::CloseReason;
 use crate::gossip::acceptance::Acceptance;
-use crate::gossip::checks::{Check, CheckAnswer, Judged};
+use crate::gossip::checks::{Check, CheckAnswer};
 use crate::gossip::judge::Judge;
-use crate::gossip::origin::node_of;
 use crate::gossip::outbox::{LineConfig, LineLimits};
+use crate::gossip::planned::Planned;
 use crate::peer::{PeerInfo, PeerKey, ShardId};
 use crate::reactor::{Answers, ChannelDescriptor, Context, Envelope, Reactor, ReactorError};
-use crate::time::Instant;
 
 /// Messages about shards that wait for one peer before it is stopped as too slow: some 400 KiB. None
 /// of them may be left out.
@@ -35,80 +33,9 @@ const CONTROL_WAITING_MAX: usize = 4096;
 /// [`AHEAD_MAX`](ringwire_gossip::exchange::AHEAD_MAX) at a time.
 const SHARDS_WAITING_MAX: usize = 128;
 
-/// A peer of the node, on whichever shard.
-type Link = (ShardId, PeerKey);
-
-/// What shards tell each other.
-#[derive(Debug)]
-pub enum LargeNote {
-    /// The sending shard has a peer that takes part.
-    Add(PeerKey, NodeId),
-    /// It has it no more.
-    Remove(PeerKey),
-    /// A peer of the sending shard said something about a payload that the other owns.
-    Control(PeerKey, Control),
-    /// A peer of the sending shard sent a shard of a payload that the other owns.
-    Shard(PeerKey, Shard),
-    /// Send a message about shards to a peer.
-    SendControl(PeerKey, Bytes),
-    /// Send a shard to a peer.
-    SendShard(PeerKey, Bytes),
-    /// So many shards that the other owns have left for a peer of the sending shard.
-    Left(PeerKey, usize),
-    /// Stop a peer: no honest node sends what it has sent.
-    Stop(PeerKey, String),
-    /// Publish a payload that the other owns.
-    Publish(Box<Encoder>),
-}
-
-/// What the reactor does later.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LargeTimer {
-    /// Announce what came in this turn.
-    Announce,
-    /// Encode the next segment.
-    Encode,
-    /// Let the exchange know that time goes by.
-    Tick,
-    /// The application may have let the time pass in which it checks a payload.
-    Checks,
-    /// Restore what was waited for in vain.
-    Due,
-}
-
 /// A question to [`Large`]: publish this payload. Ask the instance of any shard; that one encodes it.
 #[derive(Clone, Debug)]
 pub struct Publish(pub Bytes);
-
-/// Why a payload is not published.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[non_exhaustive]
-pub enum PublishRefused {
-    /// Payloads wait to be encoded, as many as may: try again later, or on another shard.
-    #[error("{} payloads wait to be encoded already", ENCODINGS_MAX)]
-    Busy,
-    /// The payload is too short to be coded, or too long.
-    #[error("not a large payload: {0}")]
-    Length(Fault),
-}
-
-/// The figures of one instance that the exchange does not count.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counters {
-    published: u64,
-    refused: u64,
-    blamed: u64,
-    unproven: u64,
-    /// Payloads that the application did not want when they were offered.
-    offers_ignored: u64,
-    /// Whole payloads that it ignored, and those that it did not answer for in time.
-    ignored: u64,
-    unanswered_checks: u64,
-    slow_peers: u64,
-    left_out: u64,
-    control_received: u64,
-    shards_received: u64,
-}
 
 /// Gossip of large payloads. One instance per shard, all with the same configuration.
 ///
@@ -122,27 +49,16 @@ struct Counters {
 /// Neighbours that have sent shards of one that is not could not know, and none of them is blamed for it.
 pub struct Large {
     config: LargeConfig,
-    exchange: Exchange<Link>,
-    /// What this node's payloads name as their origin.
-    own: Origin,
-    /// Signs and checks manifests, where that is done.
-    author: Option<Author>,
-    verdicts: Verdicts,
-    /// All peers of the node that take part.
-    links: BTreeMap<Link, NodeId>,
-    /// Those of this shard.
+    /// What is said of the payloads that this shard owns, and with whom.
+    conversation: Conversation,
+    publisher: Publisher,
+    /// The peers of this shard.
     outboxes: BTreeMap<PeerKey, PeerLine>,
-    /// The exchange counts time from here on.
-    started_at: Option<Instant>,
-    encodings: Encodings,
-    /// What publishers gave beyond that: they learn only once a turn that there is no room.
-    unpublished: VecDeque<Bytes>,
-    /// The next number of a payload of this instance.
-    next_seq: u64,
-    is_announcement_planned: bool,
-    is_tick_planned: bool,
-    is_look_at_checks_planned: bool,
-    is_due_planned: bool,
+    announcement: Planned,
+    encoding: Planned,
+    tick: Planned,
+    look_at_checks: Planned,
+    due: Planned,
     counters: Counters,
 }
 
@@ -150,22 +66,16 @@ impl Large {
     /// An instance without peers.
     pub fn new(config: LargeConfig) -> Self {
         Large {
-            exchange: Exchange::new(config.limits(1), nobody()),
-            own: [0; 32],
-            author: None,
-            verdicts: Verdicts::new(),
-            started_at: None,
-            config,
-            links: BTreeMap::new(),
+            conversation: Conversation::new(config.limits(1), config.check_within),
+            publisher: Publisher::new([0; 32], 0, config.shard_bytes),
             outboxes: BTreeMap::new(),
-            encodings: Encodings::default(),
-            unpublished: VecDeque::new(),
-            next_seq: 0,
-            is_announcement_planned: false,
-            is_tick_planned: false,
-            is_look_at_checks_planned: false,
-            is_due_planned: false,
+            announcement: Planned::default(),
+            encoding: Planned::default(),
+            tick: Planned::default(),
+            look_at_checks: Planned::default(),
+            due: Planned::default(),
             counters: Counters::default(),
+            config,
         }
     }
 
@@ -178,7 +88,7 @@ impl Large {
         mut self,
         validator: impl FnMut(&LargeOffer) -> Acceptance + 'static,
     ) -> Self {
-        self.verdicts.set_offer_validator(Box::new(validator));
+        self.conversation.set_offer_validator(Box::new(validator));
         self
     }
 
@@ -191,7 +101,8 @@ impl Large {
         mut self,
         validator: impl FnMut(NodeId, &Bytes) -> Acceptance + 'static,
     ) -> Self {
-        self.verdicts.set_judge(Judge::AtOnce(Box::new(validator)));
+        self.conversation
+            .set_judge(Judge::AtOnce(Box::new(validator)));
         self
     }
 
@@ -201,7 +112,7 @@ impl Large {
     /// takes room of what may be under way for the peer that offered it first, and others wait for that room.
     #[must_use]
     pub fn with_checker(mut self, checker: impl FnMut(Check) + 'static) -> Self {
-        self.verdicts.set_judge(Judge::Later(Box::new(checker)));
+        self.conversation.set_judge(Judge::Later(Box::new(checker)));
         self
     }
 
@@ -211,26 +122,9 @@ impl Large {
 
     // ---- publishing ---------------------------------------------------------------------------
 
-    /// Begins to encode a payload.
-    fn begin(&mut self, cx: &mut Context<'_, Self>, payload: Bytes) -> Result<(), PublishRefused> {
-        if self.encodings.is_full() {
-            return Err(PublishRefused::Busy);
-        }
-        let shard_bytes = self.config.shard_bytes;
-        let shard_bytes = shard_bytes.unwrap_or_else(|| shard_bytes_of(payload.len()));
-        let encoding = Encoding::new(self.own, self.next_seq, payload, shard_bytes)
-            .map_err(PublishRefused::Length)?;
-        self.next_seq = self.next_seq.wrapping_add(1);
-        if self.encodings.is_empty() {
-            cx.set_timer(Duration::ZERO, LargeTimer::Encode);
-        }
-        self.encodings.push(encoding);
-        self.counters.published += 1;
-        Ok(())
-    }
-
+    /// Encodes a segment of what is published, and says so of a payload when that was its last.
     fn encode(&mut self, cx: &mut Context<'_, Self>) {
-        if let Some(encoder) = self.encodings.advance() {
+        if let Some(encoder) = self.publisher.advance() {
             let owner = owner_of(encoder.id().tag(), cx.shard_count());
             if owner == cx.shard() {
                 self.spread(cx, encoder);
@@ -238,220 +132,74 @@ impl Large {
                 cx.send_note(owner, LargeNote::Publish(Box::new(encoder)));
             }
         }
-        if !self.encodings.is_empty() {
-            cx.set_timer(Duration::ZERO, LargeTimer::Encode);
-        }
-        while !self.encodings.is_full()
-            && let Some(payload) = self.unpublished.pop_front()
-        {
-            self.begin_or_count(cx, payload);
-        }
+        self.plan_encoding(cx);
     }
 
-    fn begin_or_count(&mut self, cx: &mut Context<'_, Self>, payload: Bytes) {
-        if self.begin(cx, payload).is_err() {
-            self.counters.refused += 1;
+    /// A segment a turn, while there is one.
+    fn plan_encoding(&mut self, cx: &mut Context<'_, Self>) {
+        if self.publisher.has_work() {
+            self.encoding.plan(cx, Duration::ZERO, LargeTimer::Encode);
         }
     }
 
     fn spread(&mut self, cx: &mut Context<'_, Self>, encoder: Encoder) {
-        self.advance(cx);
-        let author = self.author.as_ref();
-        let signature =
-            author.map(|author| author.sign(encoder.manifest(), |bytes| cx.sign(bytes)));
-        self.exchange.publish(encoder, signature);
+        let sign = |bytes: &[u8]| cx.sign(bytes);
+        self.conversation.publish(cx.now(), encoder, sign);
         self.act(cx);
     }
 
-    // ---- what the exchange is told, and what it wants -----------------------------------------
+    // ---- what the conversation is told, and what it wants -------------------------------------
+
+    fn add(&mut self, cx: &mut Context<'_, Self>, link: Link, id: NodeId) {
+        self.conversation.add_link(cx.now(), link, id);
+        self.act(cx);
+    }
+
+    fn remove(&mut self, cx: &mut Context<'_, Self>, link: Link) {
+        self.conversation.remove_link(cx.now(), link);
+        self.act(cx);
+    }
 
     fn handle_control(&mut self, cx: &mut Context<'_, Self>, from: Link, message: Control) {
-        if let Control::Offer(offer) = message {
-            return self.handle_offer(cx, from, offer);
-        }
-        self.advance(cx);
-        self.exchange.handle_control(from, message);
+        self.conversation.handle_control(cx.now(), from, message);
         self.act(cx);
-    }
-
-    /// An offer of which something may come is looked at: whether it is its origin's, and whether the application wants it.
-    fn handle_offer(&mut self, cx: &mut Context<'_, Self>, from: Link, offer: Offer) {
-        let is_new = self.exchange.is_new(&offer);
-        if let Err(unproven) = self.check(&offer, is_new) {
-            self.counters.unproven += 1;
-            self.stop(cx, from, unproven.to_string());
-            return;
-        }
-        self.advance(cx);
-        match self.verdict_of_offer(from, &offer, is_new) {
-            Acceptance::Accept => self.exchange.handle_control(from, Control::Offer(offer)),
-            Acceptance::Ignore => {
-                self.counters.offers_ignored += 1;
-                self.exchange.refuse_offer(from, offer);
-            }
-            Acceptance::Blame(reason) => {
-                self.counters.blamed += 1;
-                self.stop(cx, from, reason);
-            }
-        }
-        self.act(cx);
-    }
-
-    /// Whether an offer of which something may come is its origin's; once for each payload.
-    fn check(&self, offer: &Offer, is_new: bool) -> Result<(), Unproven> {
-        match &self.author {
-            Some(author) if is_new => author.check(offer),
-            None if offer.signature.is_some() => Err(Unproven::Signed),
-            _ => Ok(()),
-        }
-    }
-
-    fn verdict_of_offer(&mut self, from: Link, offer: &Offer, is_new: bool) -> Acceptance {
-        match self.links.get(&from) {
-            Some(peer) if is_new => self.verdicts.of_offer(&LargeOffer {
-                from: *peer,
-                origin: node_of(&offer.manifest.origin(), self.config.signed),
-                seq: offer.manifest.seq(),
-                bytes: offer.manifest.layout().length(),
-            }),
-            _ => Acceptance::Accept,
-        }
     }
 
     fn handle_shard(&mut self, cx: &mut Context<'_, Self>, from: Link, shard: Shard) {
-        self.advance(cx);
-        self.exchange.handle_shard(from, shard);
-        if !self.is_announcement_planned {
-            self.is_announcement_planned = true;
-            cx.set_timer(Duration::ZERO, LargeTimer::Announce);
-        }
+        self.conversation.handle_shard(cx.now(), from, shard);
+        self.announcement
+            .plan(cx, Duration::ZERO, LargeTimer::Announce);
         self.act(cx);
     }
 
-    fn advance(&mut self, cx: &Context<'_, Self>) {
-        let now = self.now(cx);
-        self.exchange.advance(now);
-    }
-
-    /// The time as the exchange counts it.
-    fn now(&mut self, cx: &Context<'_, Self>) -> Duration {
-        let started_at = *self.started_at.get_or_insert(cx.now());
-        cx.now().saturating_since(started_at)
-    }
-
-    /// Does what the exchange wants done.
+    /// Does what the conversation wants done.
     fn act(&mut self, cx: &mut Context<'_, Self>) {
-        while let Some(output) = self.exchange.poll_output() {
-            match output {
-                Output::Control { to, message } => self.send_control(cx, to, message.encode()),
-                Output::Deliver { from, payload, .. } => {
-                    let peer = self.bringer(cx, from);
-                    cx.deliver(peer, self.config.shards.id, payload);
+        while let Some(wanted) = self.conversation.poll(cx.now()) {
+            match wanted {
+                Wanted::Control(to, message) => self.send_control(cx, to, message.encode()),
+                Wanted::Deliver(from, payload) => {
+                    cx.deliver(from, self.config.shards.id, payload);
                 }
-                Output::Check {
-                    from,
-                    manifest,
-                    payload,
-                } => self.begin_check(cx, from, &manifest, payload),
-                Output::Blame { link, fault } => {
-                    self.counters.blamed += 1;
-                    self.stop(cx, link, fault.to_string());
-                }
+                Wanted::Stop(link, reason) => stop(cx, link, reason),
             }
         }
-        while let Some((to, shard)) = self.exchange.poll_shard() {
+        while let Some((to, shard)) = self.conversation.poll_shard() {
             self.send_shard(cx, to, cx.shard(), shard.wire().clone());
         }
-        if !self.is_due_planned
-            && let Some(due) = self.exchange.next_due()
-        {
-            self.is_due_planned = true;
-            let left = due.saturating_sub(self.now(cx));
-            cx.set_timer(left, LargeTimer::Due);
-        }
-        if !self.is_tick_planned && !self.exchange.is_idle() {
-            self.is_tick_planned = true;
-            cx.set_timer(TICK, LargeTimer::Tick);
-        }
+        self.plan(cx);
     }
 
-    /// The node at a link; this node, if the link is gone by now.
-    fn bringer(&self, cx: &Context<'_, Self>, from: Link) -> NodeId {
-        let peer = self.links.get(&from).copied();
-        peer.unwrap_or_else(|| cx.node_id())
-    }
-
-    // ---- what the application says of whole payloads ------------------------------------------
-
-    fn begin_check(
-        &mut self,
-        cx: &mut Context<'_, Self>,
-        from: Link,
-        manifest: &Manifest,
-        payload: Bytes,
-    ) {
-        let due = self.now(cx) + self.config.check_within;
-        let whole = Unchecked {
-            id: manifest.id(),
-            origin: manifest.origin(),
-            from: self.bringer(cx, from),
-            payload,
-        };
-        if let Some(judged) = self.verdicts.begin(due, whole) {
-            self.conclude(cx, judged);
+    /// Sees to it that the reactor is called when something is due.
+    fn plan(&mut self, cx: &mut Context<'_, Self>) {
+        if let Some(wait) = self.conversation.check_due_in(cx.now()) {
+            self.look_at_checks.plan(cx, wait, LargeTimer::Checks);
         }
-        self.plan_look_at_checks(cx);
-    }
-
-    /// What a whole payload was found to be, sooner or later.
-    fn conclude(&mut self, cx: &mut Context<'_, Self>, judged: Judged<Unchecked>) {
-        self.counters.ignored += judged.ignored;
-        self.counters.unanswered_checks += judged.late;
-        let whole = judged.body;
-        if judged.verdicts == [Verdict::PassOn] {
-            if self.exchange.accept(whole.id) {
-                cx.deliver(whole.from, self.config.shards.id, whole.payload);
-            }
-            return;
+        if let Some(wait) = self.conversation.due_in(cx.now()) {
+            self.due.plan(cx, wait, LargeTimer::Due);
         }
-        self.exchange.refuse(whole.id);
-        if let Some(reason) = judged.blamed {
-            self.blame_origin(cx, &whole.origin, reason);
+        if !self.tick.is_planned() && !self.conversation.is_idle() {
+            self.tick.plan(cx, TICK, LargeTimer::Tick);
         }
-    }
-
-    /// An origin has published what no honest node does. Where nobody signs it may be another's lie.
-    fn blame_origin(&mut self, cx: &mut Context<'_, Self>, origin: &Origin, reason: String) {
-        self.counters.blamed += 1;
-        if !self.config.signed {
-            return;
-        }
-        for link in self.exchange.links_to(origin) {
-            self.stop(cx, link, reason.clone());
-        }
-    }
-
-    /// Sees to it that what has no answer in time waits no longer.
-    fn plan_look_at_checks(&mut self, cx: &mut Context<'_, Self>) {
-        if self.is_look_at_checks_planned {
-            return;
-        }
-        if let Some(due) = self.verdicts.next_due() {
-            self.is_look_at_checks_planned = true;
-            let wait = due.saturating_sub(self.now(cx));
-            cx.set_timer(wait, LargeTimer::Checks);
-        }
-    }
-
-    fn look_at_checks(&mut self, cx: &mut Context<'_, Self>) {
-        self.is_look_at_checks_planned = false;
-        self.advance(cx);
-        let now = self.now(cx);
-        while let Some(judged) = self.verdicts.expire_one(now) {
-            self.conclude(cx, judged);
-        }
-        self.plan_look_at_checks(cx);
-        self.act(cx);
     }
 
     // ---- what peers are sent ------------------------------------------------------------------
@@ -496,18 +244,10 @@ impl Large {
         };
         for (owner, count) in outbox.take_left() {
             if owner == cx.shard() {
-                self.exchange.handle_left((owner, peer), count);
+                self.conversation.handle_left((owner, peer), count);
             } else {
                 cx.send_note(owner, LargeNote::Left(peer, count));
             }
-        }
-    }
-
-    fn stop(&mut self, cx: &mut Context<'_, Self>, (shard, peer): Link, reason: String) {
-        if shard == cx.shard() {
-            cx.stop_peer(peer, ReactorError::new(reason));
-        } else {
-            cx.send_note(shard, LargeNote::Stop(peer, reason));
         }
     }
 
@@ -532,20 +272,6 @@ impl Large {
         }
         self.add(cx, (cx.shard(), peer.key), peer.id);
     }
-
-    fn add(&mut self, cx: &mut Context<'_, Self>, link: Link, id: NodeId) {
-        self.links.insert(link, id);
-        self.advance(cx);
-        self.exchange.add_link(link, account_of(&id));
-        self.act(cx);
-    }
-
-    fn remove(&mut self, cx: &mut Context<'_, Self>, link: Link) {
-        self.links.remove(&link);
-        self.advance(cx);
-        self.exchange.remove_link(link);
-        self.act(cx);
-    }
 }
 
 impl Reactor for Large {
@@ -564,25 +290,20 @@ impl Reactor for Large {
 
     fn start(&mut self, cx: &mut Context<'_, Self>) {
         let [a, b, c, d, e, f, g, h, start, ..] = cx.random();
-        // A number that was used in a former life would make the same payload the same message.
-        self.next_seq = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        let limits = self.config.limits(cx.shard_count());
         let signer = self.config.signed.then(|| cx.public_key());
-        self.own = signer.map_or_else(|| account_of(&cx.node_id()), |key| *key.as_bytes());
-        self.author = signer.map(|_| Author::new(cx.network(), self.config.shards.id.0));
+        let origin = signer.map_or_else(|| account_of(&cx.node_id()), |key| *key.as_bytes());
+        // A number that was used in a former life would make the same payload the same message.
+        let first_seq = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        self.publisher = Publisher::new(origin, first_seq, self.config.shard_bytes);
         let identity = Identity {
-            origin: self.own,
+            node: cx.node_id(),
+            origin,
+            author: signer.map(|_| Author::new(cx.network(), self.config.shards.id.0)),
+            shard: cx.shard(),
             start: start.into(),
-            tag: OriginTag(cx.shard().0.into()),
-            account_of: match self.config.signed {
-                true => |origin| account_of(&PublicKey::from_bytes(*origin).id()),
-                false => |origin| *origin,
-            },
         };
-        self.exchange = Exchange::new(limits, identity);
-        if self.verdicts.are_asked_for() {
-            self.exchange.ask_for_verdicts();
-        }
+        let limits = self.config.limits(cx.shard_count());
+        self.conversation.start(limits, identity);
     }
 
     fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, (): &mut ()) {
@@ -646,15 +367,12 @@ impl Reactor for Large {
     }
 
     fn has_room(&self, _channel: ChannelId) -> bool {
-        !self.encodings.is_full() && self.unpublished.is_empty()
+        self.publisher.has_room()
     }
 
     fn publish(&mut self, cx: &mut Context<'_, Self>, _channel: ChannelId, message: Bytes) {
-        if self.encodings.is_full() {
-            self.unpublished.push_back(message);
-        } else {
-            self.begin_or_count(cx, message);
-        }
+        self.publisher.push(message);
+        self.plan_encoding(cx);
     }
 
     fn handle_note(&mut self, cx: &mut Context<'_, Self>, from: ShardId, note: LargeNote) {
@@ -667,48 +385,42 @@ impl Reactor for Large {
             LargeNote::SendControl(to, message) => self.send_control(cx, (here, to), message),
             LargeNote::SendShard(to, message) => self.send_shard(cx, (here, to), from, message),
             LargeNote::Left(peer, count) => {
-                self.exchange.handle_left((from, peer), count);
+                self.conversation.handle_left((from, peer), count);
                 self.act(cx);
             }
-            LargeNote::Stop(peer, reason) => self.stop(cx, (here, peer), reason),
+            LargeNote::Stop(peer, reason) => stop(cx, (here, peer), reason),
             LargeNote::Publish(encoder) => self.spread(cx, *encoder),
         }
     }
 
     fn note_bytes(note: &LargeNote) -> usize {
-        match note {
-            LargeNote::Shard(_, shard) => shard.wire().len(),
-            LargeNote::SendControl(_, message) | LargeNote::SendShard(_, message) => message.len(),
-            // A payload is the publisher's already, and one payload must not be more than a lane takes.
-            LargeNote::Publish(_)
-            | LargeNote::Add(..)
-            | LargeNote::Left(..)
-            | LargeNote::Remove(_)
-            | LargeNote::Control(..)
-            | LargeNote::Stop(..) => 0,
-        }
+        note.bytes()
     }
 
     fn handle_timeout(&mut self, cx: &mut Context<'_, Self>, timer: LargeTimer) {
         match timer {
             LargeTimer::Announce => {
-                self.is_announcement_planned = false;
-                self.advance(cx);
-                self.exchange.announce();
+                self.announcement.handle_timeout();
+                self.conversation.announce(cx.now());
                 self.act(cx);
             }
-            LargeTimer::Encode => self.encode(cx),
-            LargeTimer::Checks => self.look_at_checks(cx),
+            LargeTimer::Encode => {
+                self.encoding.handle_timeout();
+                self.encode(cx);
+            }
+            LargeTimer::Checks => {
+                self.look_at_checks.handle_timeout();
+                self.conversation.expire_checks(cx.now());
+                self.act(cx);
+            }
             LargeTimer::Tick => {
-                self.is_tick_planned = false;
-                self.advance(cx);
-                self.exchange.tick();
+                self.tick.handle_timeout();
+                self.conversation.tick(cx.now());
                 self.act(cx);
             }
             LargeTimer::Due => {
-                self.is_due_planned = false;
-                self.advance(cx);
-                self.exchange.handle_due();
+                self.due.handle_timeout();
+                self.conversation.handle_due(cx.now());
                 self.act(cx);
             }
         }
@@ -721,8 +433,7 @@ impl Reactor for Large {
         (): (),
         _: &CloseReason,
     ) {
-        self.outboxes.remove(&peer.key);
-        if self.links.contains_key(&(cx.shard(), peer.key)) {
+        if self.outboxes.remove(&peer.key).is_some() {
             for shard in others(cx) {
                 cx.send_note(shard, LargeNote::Remove(peer.key));
             }
@@ -731,33 +442,9 @@ impl Reactor for Large {
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        let (ours, theirs) = (self.counters, self.exchange.figures());
-        vec![
-            ("large_published", ours.published),
-            ("large_publish_refused", ours.refused),
-            ("large_control_received", ours.control_received),
-            ("large_shards_received", ours.shards_received),
-            ("large_blamed", ours.blamed),
-            ("large_unproven", ours.unproven),
-            ("large_offers_ignored", ours.offers_ignored),
-            ("large_ignored", ours.ignored),
-            ("large_checks_late", ours.unanswered_checks),
-            ("large_slow_peers", ours.slow_peers),
-            ("large_shards_left_out", ours.left_out),
-            ("large_delivered", theirs.delivered),
-            ("large_shards_wanted", theirs.shards),
-            ("large_shards_surplus", theirs.surplus),
-            ("large_shards_unasked", theirs.unasked),
-            ("large_shards_sent", theirs.sent),
-            ("large_bad_encodings", theirs.bad_encodings),
-            ("large_refused", theirs.refused),
-            ("large_given_up", theirs.given_up),
-            ("large_restored", theirs.restored),
-            ("large_shards_asked", theirs.asked),
-            ("large_stalls", theirs.stalls),
-            ("large_feeds_struck", theirs.strikes),
-            ("large_equivocations", theirs.equivocations),
-        ]
+        let (said, exchange) = self.conversation.counters();
+        let published = self.publisher.published();
+        self.counters.figures(published, said, exchange)
     }
 }
 
@@ -766,7 +453,9 @@ impl Answers<Publish> for Large {
 
     /// Whether the payload is going to be encoded and spread.
     fn answer(&mut self, cx: &mut Context<'_, Self>, Publish(payload): Publish) -> Self::Answer {
-        self.begin(cx, payload)
+        let begun = self.publisher.begin(payload);
+        self.plan_encoding(cx);
+        begun
     }
 }
 
@@ -775,11 +464,16 @@ impl Answers<CheckAnswer> for Large {
 
     /// An answer that comes too late, or twice, says nothing.
     fn answer(&mut self, cx: &mut Context<'_, Self>, answer: CheckAnswer) {
-        if let Some(judged) = self.verdicts.answer(answer) {
-            self.advance(cx);
-            self.conclude(cx, judged);
-            self.act(cx);
-        }
+        self.conversation.handle_checked(cx.now(), answer);
+        self.act(cx);
+    }
+}
+
+fn stop(cx: &mut Context<'_, Large>, (shard, peer): Link, reason: String) {
+    if shard == cx.shard() {
+        cx.stop_peer(peer, ReactorError::new(reason));
+    } else {
+        cx.send_note(shard, LargeNote::Stop(peer, reason));
     }
 }
 
@@ -788,23 +482,6 @@ fn others(cx: &Context<'_, Large>) -> impl Iterator<Item = ShardId> + use<> {
     let here = cx.shard();
     let shards = (0..cx.shard_count()).map(ShardId);
     shards.filter(move |shard| *shard != here)
-}
-
-/// Who an exchange belongs to before it is known.
-fn nobody() -> Identity {
-    Identity {
-        origin: [0; 32],
-        start: 0,
-        tag: OriginTag(0),
-        account_of: |origin| *origin,
-    }
-}
-
-/// A node's id as an origin or an account.
-fn account_of(id: &NodeId) -> Account {
-    let mut account = [0; 32];
-    account[..20].copy_from_slice(id.as_bytes());
-    account
 }
 
 /// The shard that has the conversation about an origin's payloads. A probe names the shard that sent it.

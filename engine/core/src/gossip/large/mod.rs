@@ -14,15 +14,20 @@
 
 mod author;
 mod config;
+mod conversation;
+mod counters;
 mod encodings;
 #[allow(
     clippy::module_inception,
     reason = "the reactor is the room's namesake"
 )]
 mod large;
+mod note;
 mod peer_line;
+mod publisher;
 mod verdicts;
 
 pub use config::LargeConfig;
-pub use large::{Large, Publish, PublishRefused};
+pub use large::{Large, Publish};
+pub use publisher::PublishRefused;
 pub use verdicts::LargeOffer;

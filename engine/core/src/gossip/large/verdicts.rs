@@ -29,7 +29,8 @@ pub struct LargeOffer {
     pub bytes: usize,
 }
 
-type OfferValidator = Box<dyn FnMut(&LargeOffer) -> Acceptance>;
+/// Says whether a payload may be had.
+pub(super) type OfferValidator = Box<dyn FnMut(&LargeOffer) -> Acceptance>;
 
 /// A whole payload that the application checks.
 #[derive(Debug)]
