@@ -4,14 +4,14 @@
 //!
 //! Ours by flooding: whoever has not got a message yet gets it from every neighbour, less those that
 //! were faster. Each message differs, as a message is its content. Ours by feeds: one neighbour sends, two
-//! announce.
+//! announce; what is longer than they carry goes as coded shards.
 
 use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use ringwire::gossip::{Feeds, FeedsConfig, Flood, FloodConfig};
+use ringwire::gossip::{Feeds, FeedsConfig, Flood, FloodConfig, Large, LargeConfig};
 use ringwire::peer::Framing;
 use ringwire::{ChannelId, Engine, Subscription};
 
@@ -30,11 +30,15 @@ const QUEUE: usize = 64;
 const CONTROL: ChannelId = ChannelId(TX.0 + 1);
 /// Bytes of the number that makes messages differ.
 const NUMBER_BYTES: usize = 8;
+/// The longest message that feeds carry whole.
+const FEEDS_KIB_MAX: usize = 128;
+/// Bytes of a shard.
+const SHARD_BYTES: usize = 16 << 10;
 
 pub(super) fn cases(plan: &Plan) -> Vec<Case> {
     let mut cases = Vec::new();
     for framing in FRAMINGS {
-        for kib in [1usize, 64] {
+        for kib in [1usize, 64, 1024] {
             cases.push(case(plan, framing, kib << 10));
         }
     }
@@ -49,12 +53,14 @@ fn case(plan: &Plan, framing: Framing, message_bytes: usize) -> Case {
         warm: warm_bytes / message_bytes,
         count: bytes / message_bytes,
     };
+    let (ours, contender) = match message_bytes >> 10 {
+        0..=FEEDS_KIB_MAX => (Spreading::Feeds, "ringwire (feeds)"),
+        _ => (Spreading::Large, "ringwire (coded)"),
+    };
     let name = format!("{NODES} nodes {} KiB", message_bytes >> 10);
     let case = Case::new("gossip", framing, name)
         .with("ringwire", move || run(Spreading::Flood, framing, work))
-        .with("ringwire (feeds)", move || {
-            run(Spreading::Feeds, framing, work)
-        });
+        .with(contender, move || run(ours, framing, work));
     rivals::gossip(plan, case, framing, message_bytes, work.count, NODES - 1)
 }
 
@@ -73,14 +79,24 @@ struct Work {
 enum Spreading {
     Flood,
     Feeds,
+    Large,
 }
 
 impl Spreading {
-    /// The figures of bodies that came and were there already, and of those that were not.
+    /// The figures of what came and was of no use any more, and of what was: messages, or shards of them.
     fn figures(self) -> [&'static str; 2] {
         match self {
             Spreading::Flood => ["gossip_duplicates", "gossip_delivered"],
             Spreading::Feeds => ["feeds_duplicates", "feeds_delivered"],
+            Spreading::Large => ["large_shards_surplus", "large_shards_wanted"],
+        }
+    }
+
+    /// How many of these one message is.
+    fn parts(self, message_bytes: usize) -> usize {
+        match self {
+            Spreading::Flood | Spreading::Feeds => 1,
+            Spreading::Large => message_bytes / SHARD_BYTES,
         }
     }
 }
@@ -91,15 +107,15 @@ fn run(spreading: Spreading, framing: Framing, work: Work) -> Ran {
     let inboxes = nodes[1..].iter().map(|node| node.handle().subscribe(TX));
     let inboxes: Vec<Subscription> = inboxes.collect::<Result<_, _>>()?;
     let inboxes = spread(&nodes[0], inboxes, 0..warm, work.message_bytes)?;
-    let [warm_duplicates, warm_delivered] = figures(&nodes, spreading);
+    let before = received(&nodes, spreading);
     let stopwatch = Stopwatch::start();
     spread(&nodes[0], inboxes, warm..warm + count, work.message_bytes)?;
     let sample = stopwatch.stop();
-    let [duplicates, delivered] = figures(&nodes, spreading);
+    let after = received(&nodes, spreading);
     stop(nodes)?;
-    let delivered = delivered - warm_delivered;
-    let copies = (duplicates - warm_duplicates + delivered) / delivered;
     let messages = count as u64 * u64::from(NODES - 1);
+    let parts = messages * spreading.parts(work.message_bytes) as u64;
+    let copies = (after - before) as f64 / parts as f64;
     Ok(Outcome {
         others: vec![Named::new("copies per message", "", copies)],
         ..Outcome::moved(&sample, messages, work.message_bytes as u64)
@@ -145,6 +161,11 @@ fn network(spreading: Spreading, framing: Framing) -> Result<Vec<Engine>, Failur
                 let feeds = FeedsConfig::new(CONTROL, TX);
                 builder.reactor("gossip", move |_| Feeds::new(feeds.clone()))
             }
+            Spreading::Large => {
+                let mut large = LargeConfig::new(CONTROL, TX);
+                large.shard_bytes = Some(SHARD_BYTES);
+                builder.reactor("gossip", move |_| Large::new(large.clone()))
+            }
         };
         builder.start()
     };
@@ -184,9 +205,10 @@ fn receive(
     Ok(inbox)
 }
 
-/// Bodies that came and were there already, and those that were not, of all nodes together.
-fn figures(nodes: &[Engine], spreading: Spreading) -> [f64; 2] {
-    spreading.figures().map(|name| figure(nodes, name) as f64)
+/// Messages, or shards of them, that came, all nodes together.
+fn received(nodes: &[Engine], spreading: Spreading) -> u64 {
+    let figures = spreading.figures();
+    figures.iter().map(|name| figure(nodes, name)).sum()
 }
 
 /// A figure of the gossip reactors, all nodes together.

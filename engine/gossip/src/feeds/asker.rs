@@ -356,7 +356,9 @@ impl Asker {
             return;
         };
         let heard = open.heard();
-        let feed = routes.origin(origin).choice().feed();
+        let state = routes.origin(origin);
+        let feed = state.choice().feed();
+        let feed = feed.filter(|_| state.is_feeds_affair(open.first_at()));
         let sent = |slot| heard.iter().any(|heard| heard.slot == slot && heard.sent);
         if let Some(feed) = feed
             && open.was_asked()

@@ -970,6 +970,47 @@ fn a_feed_that_misses_messages_of_some_origins_feeds_the_others_still() {
     assert_eq!(node.feeds.feed_of(&[5; 32]), Some(slots[0]));
 }
 
+/// Link 0 feeds origin 1, links 1 and 2 announce its messages, of which the last was 9.
+fn settled() -> (Node, Vec<Slot>) {
+    let (mut node, slots) = Node::with_links(3);
+    slots.iter().for_each(|slot| node.name(*slot, 1));
+    for seq in 0..10 {
+        node.body(slots[0], 1, seq);
+        node.wait(MS);
+        slots[1..]
+            .iter()
+            .for_each(|slot| node.announce(*slot, 1, seq));
+        node.wait(SECOND);
+    }
+    assert_eq!(node.feeds.feed_of(&[1; 32]), Some(slots[0]));
+    (node, slots)
+}
+
+#[test]
+fn a_feed_answers_for_no_message_that_came_before_it_could_know_that_it_is_one() {
+    let (mut node, slots) = settled();
+    // A burst that the feed does not send. Link 1 takes its place with the first of these messages; it has passed the
+    // others on by then, as one that announces.
+    for seq in 20..30 {
+        slots[1..]
+            .iter()
+            .for_each(|slot| node.announce(*slot, 1, seq));
+        node.wait(10 * MS);
+    }
+    node.wait(100 * MS);
+    (20..30).for_each(|seq| node.body(slots[1], 1, seq));
+    node.wait(SECOND);
+    assert_eq!(node.feeds.counters().missed, 1);
+    assert_eq!(node.feeds.feed_of(&[1; 32]), Some(slots[1]));
+    // What comes later is its affair.
+    node.announce(slots[2], 1, 40);
+    node.wait(100 * MS);
+    node.body(slots[2], 1, 40);
+    node.wait(SECOND);
+    assert_eq!(node.feeds.counters().missed, 2);
+    assert_eq!(node.feeds.feed_of(&[1; 32]), Some(slots[2]));
+}
+
 #[test]
 fn who_foretells_messages_does_not_become_their_feed() {
     let (mut node, slots) = Node::with_links(2);

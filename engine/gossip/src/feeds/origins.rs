@@ -111,6 +111,8 @@ pub(super) struct OriginState {
     wanted: WantedParts,
     /// Messages that began before this teach nothing.
     sample_from_ticks: u32,
+    /// Links that were told their parts may not have heard it when messages came that began before this.
+    heeded_from_ticks: u32,
     heard_s: u32,
     allowance: Allowance,
 }
@@ -127,6 +129,7 @@ impl OriginState {
             lateness: Smoothed::default(),
             wanted: WantedParts::default(),
             sample_from_ticks: 0,
+            heeded_from_ticks: 0,
             heard_s: seconds(now),
             allowance: Allowance::default(),
         }
@@ -209,6 +212,12 @@ impl OriginState {
         changes
     }
 
+    /// Whether the feed was to send a message of which something was heard first at this moment: whoever became it
+    /// since, or just before, had passed the message on already, and misses what its forerunner has missed.
+    pub(super) fn is_feeds_affair(&self, first_at: Duration) -> bool {
+        ticks(first_at) >= self.heeded_from_ticks
+    }
+
     /// The feed did not send a message. Returns what to tell whom.
     pub(super) fn handle_missed(&mut self, now: Duration) -> Vec<Change> {
         let changes = self.choice.handle_missed(now);
@@ -236,7 +245,8 @@ impl OriginState {
 
     fn note_told(&mut self, now: Duration, changes: &[Change]) {
         if !changes.is_empty() {
-            self.sample_from_ticks = ticks(now + HEED);
+            self.heeded_from_ticks = ticks(now + HEED);
+            self.sample_from_ticks = self.heeded_from_ticks;
         }
     }
 }

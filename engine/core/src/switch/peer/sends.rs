@@ -24,6 +24,7 @@ use crate::switch::links::table::Links;
 use crate::switch::peer::peer::Peer;
 use crate::switch::peer::queues::WaitingSend;
 use crate::switch::peer::send_budget::SendBudget;
+use crate::time::Instant;
 
 /// Sends that may wait for room at one peer; one more is answered `Full`. A send that nobody waits
 /// for was accepted already, with room held in the queue; it is never refused here, and there are
@@ -87,30 +88,42 @@ impl Sends {
             return Err(TrySendError::PeerLacksChannel(channel));
         }
         let (now, len) = (core.now(), message.len());
-        let counters = &mut core.count().channels[number];
         let sent = match self.budget.has_room(peer.queues().queued(), peers) {
-            true => peer.try_send(now, channel, message),
+            true => self.queue(now, peer, channel, message),
             false => Err(TrySendError::Full(message)),
         };
-        match sent {
+        let counters = &mut core.count().channels[number];
+        match &sent {
             Ok(()) => {
                 counters.sent_messages += 1;
                 counters.sent_bytes += len as u64;
-                let former = peer.queues_mut().queued_mut();
-                let queued = *former + memory_cost(len);
-                self.budget.update(former, queued);
                 self.touch(peer, key, number, channel);
                 links.mark(key);
-                Ok(())
             }
-            Err(error) => {
-                if matches!(error, TrySendError::Full(_)) {
-                    counters.full += 1;
-                    peer.queues_mut().starve(number);
-                }
-                Err(error)
+            Err(TrySendError::Full(_)) => {
+                counters.full += 1;
+                peer.queues_mut().starve(number);
             }
+            Err(_) => {}
         }
+        sent
+    }
+
+    /// Queues a message at a peer, and counts what it costs to keep it.
+    #[inline]
+    fn queue(
+        &mut self,
+        now: Instant,
+        peer: &mut Peer,
+        channel: ChannelId,
+        message: Bytes,
+    ) -> Result<(), TrySendError> {
+        let cost = memory_cost(message.len());
+        peer.try_send(now, channel, message)?;
+        let former = peer.queues_mut().queued_mut();
+        let queued = *former + cost;
+        self.budget.update(former, queued);
+        Ok(())
     }
 
     /// Queues messages from `next` for a peer as long as there is room: each is asked for only when it
@@ -122,8 +135,11 @@ impl Sends {
         (peer, channel): (NodeId, ChannelId),
         mut next: impl FnMut() -> Option<Bytes>,
     ) -> Offered {
+        let (now, peers) = (core.now(), links.peer_count());
         let key = links.key_of_peer(&peer).filter(|_| !core.is_stopping());
-        let Some((key, peer)) = key.and_then(|key| Some((key, links.peer(key)?))) else {
+        let peer = key.and_then(|key| Some((key, links.peer_mut(key)?)));
+        let number = core.channels().number(channel);
+        let (Some((key, peer)), Some(number)) = (peer, number) else {
             return Offered::Gone;
         };
         if peer.is_closing() || !peer.info().has_channel(channel) {
@@ -132,14 +148,30 @@ impl Sends {
         if peer.queues().waits_on(channel) {
             return Offered::Full;
         }
-        while self.can_send(links, key, channel) {
+        // What is the same for all of them is looked up and told once.
+        let (mut messages, mut bytes) = (0, 0);
+        let offered = loop {
+            let has_room = self.budget.has_room(peer.queues().queued(), peers);
+            if !has_room || !peer.can_send(channel) {
+                break Offered::Full;
+            }
             let Some(message) = next() else {
-                return Offered::Taken;
+                break Offered::Taken;
             };
-            let sent = self.try_send(core, links, key, channel, message);
-            debug_assert!(sent.is_ok(), "there was room: {sent:?}");
+            let len = message.len() as u64;
+            match self.queue(now, peer, channel, message) {
+                Ok(()) => (messages, bytes) = (messages + 1, bytes + len),
+                Err(error) => debug_assert!(false, "there was room: {error:?}"),
+            }
+        };
+        if messages > 0 {
+            let counters = &mut core.count().channels[number];
+            counters.sent_messages += messages;
+            counters.sent_bytes += bytes;
+            self.touch(peer, key, number, channel);
+            links.mark(key);
         }
-        Offered::Full
+        offered
     }
 
     /// Queues a message for every peer of this shard that has the channel and room for it.
