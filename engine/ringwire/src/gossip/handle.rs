@@ -40,7 +40,7 @@ impl Handle {
 }
 
 impl GossipHandle {
-    /// Publishes a message of 1 byte up to what the class allows. It is delivered once to the application of every
+    /// Publishes a message of up to what the class allows; one without a byte is a message, too. It is delivered once to the application of every
     /// other node. Waits while the node has more to send than its neighbours take, or publishes faster than others
     /// can remember; that it returns says that the message is on its way, not that it has arrived.
     ///
@@ -86,6 +86,14 @@ impl GossipHandle {
         options: PublishOptions,
     ) -> Result<(), PublishError> {
         block_on(self.publish_with(message, options))
+    }
+
+    /// [`GossipHandle::publish`], but says at once when there is no room.
+    ///
+    /// # Errors
+    /// As [`GossipHandle::publish`]; [`TrySendError::Full`] gives the message back.
+    pub fn try_publish(&self, message: Bytes) -> Result<(), TrySendError> {
+        self.try_publish_with(message, PublishOptions::default())
     }
 
     /// [`GossipHandle::publish_with`], but says at once when there is no room.
