@@ -111,7 +111,7 @@ pub(super) struct OriginState {
     wanted: WantedParts,
     /// Messages that began before this teach nothing.
     sample_from_ticks: u32,
-    /// Links that were told their parts may not have heard it when messages came that began before this.
+    /// The feed may not have heard that it is one when messages came that began before this.
     heeded_from_ticks: u32,
     heard_s: u32,
     allowance: Allowance,
@@ -207,9 +207,9 @@ impl OriginState {
             .filter(|heard| self.wanted.of(heard.slot) != Some(Part::Feed))
             .copied()
             .collect();
-        let changes = self.choice.handle_heard(now, &others, barred, provenance);
-        self.note_told(now, &changes);
-        changes
+        self.choose(now, |choice| {
+            choice.handle_heard(now, &others, barred, provenance)
+        })
     }
 
     /// Whether the feed was to send a message of which something was heard first at this moment: whoever became it
@@ -220,17 +220,13 @@ impl OriginState {
 
     /// The feed did not send a message. Returns what to tell whom.
     pub(super) fn handle_missed(&mut self, now: Duration) -> Vec<Change> {
-        let changes = self.choice.handle_missed(now);
-        self.note_told(now, &changes);
-        changes
+        self.choose(now, |choice| choice.handle_missed(now))
     }
 
     /// A link is gone. Returns what to tell whom.
     pub(super) fn handle_link_down(&mut self, now: Duration, slot: Slot) -> Vec<Change> {
         self.wanted.set(slot, None);
-        let changes = self.choice.handle_link_down(slot);
-        self.note_told(now, &changes);
-        changes
+        self.choose(now, |choice| choice.handle_link_down(slot))
     }
 
     /// What the neighbour wants of us; `None` while it has said nothing of this origin.
@@ -243,11 +239,23 @@ impl OriginState {
         self.wanted.set(slot, Some(part));
     }
 
-    fn note_told(&mut self, now: Duration, changes: &[Change]) {
+    /// Lets the choice change, and notes from when on messages say something of who does its part.
+    fn choose(
+        &mut self,
+        now: Duration,
+        choose: impl FnOnce(&mut FeedChoice) -> Vec<Change>,
+    ) -> Vec<Change> {
+        let former = self.choice.feed();
+        let changes = choose(&mut self.choice);
+        let heeded_from = ticks(now + HEED);
         if !changes.is_empty() {
-            self.heeded_from_ticks = ticks(now + HEED);
-            self.sample_from_ticks = self.heeded_from_ticks;
+            self.sample_from_ticks = heeded_from;
         }
+        // Others may be told their parts as often as they like: that excuses no feed.
+        if self.choice.feed() != former {
+            self.heeded_from_ticks = heeded_from;
+        }
+        changes
     }
 }
 
