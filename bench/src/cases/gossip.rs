@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use ringwire::gossip::{Feeds, FeedsConfig, Flood, FloodConfig, Large, LargeConfig};
+use ringwire::gossip::{Class, Feeds, FeedsConfig, Flood, FloodConfig, Large, LargeConfig};
 use ringwire::peer::Framing;
 use ringwire::{ChannelId, Engine, Subscription};
 
@@ -30,8 +30,6 @@ const QUEUE: usize = 64;
 const CONTROL: ChannelId = ChannelId(TX.0 + 1);
 /// Bytes of the number that makes messages differ.
 const NUMBER_BYTES: usize = 8;
-/// The longest message that feeds carry whole.
-const FEEDS_KIB_MAX: usize = 128;
 /// Bytes of a shard.
 const SHARD_BYTES: usize = 16 << 10;
 
@@ -53,9 +51,9 @@ fn case(plan: &Plan, framing: Framing, message_bytes: usize) -> Case {
         warm: warm_bytes / message_bytes,
         count: bytes / message_bytes,
     };
-    let (ours, contender) = match message_bytes >> 10 {
-        0..=FEEDS_KIB_MAX => (Spreading::Feeds, "ringwire (feeds)"),
-        _ => (Spreading::Large, "ringwire (coded)"),
+    let (ours, contender) = match message_bytes <= Class::Medium.bytes_max() {
+        true => (Spreading::Feeds, "ringwire (feeds)"),
+        false => (Spreading::Large, "ringwire (coded)"),
     };
     let name = format!("{NODES} nodes {} KiB", message_bytes >> 10);
     let case = Case::new("gossip", framing, name)

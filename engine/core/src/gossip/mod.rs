@@ -28,6 +28,7 @@ mod judge;
 mod known;
 mod large;
 mod line;
+mod link;
 mod origin;
 mod outbox;
 mod planned;

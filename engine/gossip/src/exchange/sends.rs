@@ -46,7 +46,6 @@ impl<L: Copy + Ord> Sends<L> {
         links: &Links<L>,
     ) {
         for segment in payload.segments_mut() {
-            let at = segment.place().index();
             let shards = (0..segment.place().pushed()).filter_map(|index| {
                 let root = roots[Stripe::of(index).index()]?;
                 let round = index / STRIPES as u16;
@@ -55,21 +54,16 @@ impl<L: Copy + Ord> Sends<L> {
             let mut shards: Vec<_> = shards.collect();
             shards.sort_unstable();
             for (_, _, index, root) in shards {
-                if segment.push(root, index) {
-                    self.queue.push(root, entry(id, at, index));
-                }
+                self.push(root, id, segment, index);
             }
         }
     }
 
     /// Sends what has come of a segment to the children of its stripes.
     pub(super) fn pass_on(&mut self, id: ManifestId, segment: &mut Segment<L>, tree: &Tree<L>) {
-        let at = segment.place().index();
         for index in segment.begin_passing_on().iter() {
             for child in tree.children(Stripe::of(index)) {
-                if segment.push(*child, index) {
-                    self.queue.push(*child, entry(id, at, index));
-                }
+                self.push(*child, id, segment, index);
             }
         }
     }
@@ -83,12 +77,17 @@ impl<L: Copy + Ord> Sends<L> {
         payload: &mut Payload<L>,
     ) {
         for segment in payload.segments_mut() {
-            let at = segment.place().index();
             for index in segment.held_of(stripes).iter() {
-                if segment.push(to, index) {
-                    self.queue.push(to, entry(id, at, index));
-                }
+                self.push(to, id, segment, index);
             }
+        }
+    }
+
+    /// Sends a shard unasked, unless the neighbour has it or it is on its way there.
+    fn push(&mut self, to: L, id: ManifestId, segment: &mut Segment<L>, index: u16) {
+        if segment.push(to, index) {
+            let at = segment.place().index();
+            self.queue.push(to, entry(id, at, index));
         }
     }
 

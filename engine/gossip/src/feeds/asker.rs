@@ -383,7 +383,6 @@ impl Asker {
 mod tests {
     use super::super::link::PROMISES_MAX;
     use super::super::message::FeedMessage;
-    use super::super::neighbour::{Neighbour, Provenance};
     use super::super::output::Output;
     use super::*;
 
@@ -399,17 +398,7 @@ mod tests {
 
     /// Three links, and the place of an origin.
     fn routes() -> (Routes, OriginIndex) {
-        let mut routes = Routes::new([9; 32], 7);
-        for id in 0..3 {
-            let neighbour = Neighbour {
-                id: [id; 20],
-                provenance: Provenance::default(),
-                rtt: None,
-            };
-            routes
-                .add_link(Link::new(&neighbour))
-                .expect("there is room");
-        }
+        let mut routes = Routes::with_links(3);
         let place = routes.place_of(Duration::ZERO, slot(0), &[1; 32]);
         let (origin, _) = place.expect("there is room");
         while routes.poll_output().is_some() {}

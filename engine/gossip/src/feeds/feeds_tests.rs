@@ -178,15 +178,8 @@ fn name(number: u8, seq: u64) -> Name {
 
 fn body(number: u8, seq: u64, left_ms: u32, payload: &[u8]) -> Bytes {
     FeedMessage::Body(Body {
-        alias: alias(number),
-        seq,
-        urgent: false,
-        is_bundle: false,
-        priority: 0,
         left_ms,
-        signature: None,
-        members: None,
-        payload,
+        ..Body::plain(alias(number), seq, payload)
     })
     .encode()
     .unwrap()
@@ -1076,18 +1069,7 @@ fn fill(node: &mut Node, slot: Slot, first: u32, count: u32) {
         origin[..4].copy_from_slice(&number.to_le_bytes());
         let alias = Alias::new((number % u32::from(ALIASES_MAX)) as u16).unwrap();
         node.say(slot, FeedMessage::Alias(alias, origin));
-        let body = Body {
-            alias,
-            seq: 0,
-            urgent: false,
-            is_bundle: false,
-            priority: 0,
-            left_ms: 0,
-            signature: None,
-            members: None,
-            payload: b"",
-        };
-        node.say(slot, FeedMessage::Body(body));
+        node.say(slot, FeedMessage::Body(Body::plain(alias, 0, b"")));
     }
 }
 
@@ -1298,15 +1280,8 @@ fn direct_body(node: &Node, seq: u64) -> Bytes {
     let members = node.feeds.members_for(7);
     assert!(members.is_some(), "all members are linked");
     FeedMessage::Body(Body {
-        alias: alias(3),
-        seq,
-        urgent: false,
-        is_bundle: false,
-        priority: 0,
-        left_ms: 0,
-        signature: None,
         members,
-        payload: b"payload",
+        ..Body::plain(alias(3), seq, b"payload")
     })
     .encode()
     .unwrap()

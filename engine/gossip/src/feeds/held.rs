@@ -273,15 +273,9 @@ mod tests {
 
     fn body(left_ms: u32, payload: &[u8]) -> Bytes {
         let body = Body {
-            alias: origin(1).alias(),
-            seq: 0,
-            urgent: false,
-            is_bundle: false,
             priority: 3,
             left_ms,
-            signature: None,
-            members: None,
-            payload,
+            ..Body::plain(origin(1).alias(), 0, payload)
         };
         FeedMessage::Body(body).encode().unwrap()
     }

@@ -185,47 +185,20 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use super::super::link::Link;
     use super::super::message::{Body, FeedMessage};
-    use super::super::neighbour::{Neighbour, Provenance};
     use super::super::output::Output;
     use super::*;
 
     const KEEP: Duration = Duration::from_secs(30);
     const NOW: Duration = Duration::from_secs(5);
 
-    fn routes(links: u8) -> Routes {
-        let mut routes = Routes::new([9; 32], 7);
-        for id in 0..links {
-            let neighbour = Neighbour {
-                id: [id; 20],
-                provenance: Provenance::default(),
-                rtt: None,
-            };
-            routes
-                .add_link(Link::new(&neighbour))
-                .expect("there is room");
-        }
-        while routes.poll_output().is_some() {}
-        routes
-    }
-
     fn key(seq: u64) -> Key {
         (OriginIndex::OWN, seq)
     }
 
     fn body(seq: u64, payload: usize) -> Bytes {
-        let body = Body {
-            alias: OriginIndex::OWN.alias(),
-            seq,
-            urgent: false,
-            is_bundle: false,
-            priority: 0,
-            left_ms: 0,
-            signature: None,
-            members: None,
-            payload: &vec![7; payload],
-        };
+        let payload = vec![7; payload];
+        let body = Body::plain(OriginIndex::OWN.alias(), seq, &payload);
         FeedMessage::Body(body).encode().expect("within its bounds")
     }
 
@@ -254,7 +227,7 @@ mod tests {
 
     #[test]
     fn two_links_are_told_each_second_and_nobody_while_there_is_nothing() {
-        let (mut memory, mut routes) = (Memory::new(KEEP, 1 << 20, 7), routes(4));
+        let (mut memory, mut routes) = (Memory::new(KEEP, 1 << 20, 7), Routes::with_links(4));
         assert_eq!(memory.next_due(), None);
         insert(&mut memory, &mut routes, 1, 100);
         let due = memory.next_due().expect("there is a message");
@@ -270,7 +243,7 @@ mod tests {
 
     #[test]
     fn all_are_told_when_much_has_come_and_who_is_behind_only_of_what_it_has() {
-        let (mut memory, mut routes) = (Memory::new(KEEP, 1 << 20, 7), routes(3));
+        let (mut memory, mut routes) = (Memory::new(KEEP, 1 << 20, 7), Routes::with_links(3));
         let behind = Slot::new(1).expect("a slot");
         let link = routes.link_mut(behind).expect("a link");
         link.set_behind(NOW, true);
@@ -283,7 +256,7 @@ mod tests {
 
     #[test]
     fn what_is_still_to_be_had_is_announced_and_no_more_is_published_while_too_much_is_not() {
-        let (mut memory, mut routes) = (Memory::new(KEEP, 100_000, 7), routes(1));
+        let (mut memory, mut routes) = (Memory::new(KEEP, 100_000, 7), Routes::with_links(1));
         let slot = Slot::new(0).expect("a slot");
         insert(&mut memory, &mut routes, 1, 100);
         insert(&mut memory, &mut routes, 2, 100);

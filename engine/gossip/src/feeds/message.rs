@@ -146,6 +146,24 @@ pub struct Body<'a> {
     pub payload: &'a [u8],
 }
 
+#[cfg(test)]
+impl<'a> Body<'a> {
+    /// One message, of which nothing is asked.
+    pub(super) fn plain(alias: Alias, seq: u64, payload: &'a [u8]) -> Self {
+        Body {
+            alias,
+            seq,
+            urgent: false,
+            is_bundle: false,
+            priority: 0,
+            left_ms: 0,
+            signature: None,
+            members: None,
+            payload,
+        }
+    }
+}
+
 /// What neighbours call a message: its origin and the origin's number of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Name {

@@ -288,3 +288,23 @@ impl Routes {
         });
     }
 }
+
+#[cfg(test)]
+impl Routes {
+    /// So many links, to which nothing was said.
+    pub(super) fn with_links(count: u8) -> Self {
+        use super::neighbour::{Neighbour, Provenance};
+        let mut routes = Routes::new([9; 32], 7);
+        for id in 0..count {
+            let neighbour = Neighbour {
+                id: [id; 20],
+                provenance: Provenance::default(),
+                rtt: None,
+            };
+            let slot = routes.add_link(Link::new(&neighbour));
+            slot.expect("there is room");
+        }
+        while routes.poll_output().is_some() {}
+        routes
+    }
+}

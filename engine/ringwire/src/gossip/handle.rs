@@ -40,8 +40,8 @@ impl Handle {
 }
 
 impl GossipHandle {
-    /// Publishes a message of up to what the class allows; one without a byte is a message, too. It is delivered once to the application of every
-    /// other node. Waits while the node has more to send than its neighbours take, or publishes faster than others
+    /// Publishes a message of up to what the class allows; one without a byte is a message, too. It is delivered
+    /// once to the application of every other node. Waits while the node has more to send than its neighbours take, or publishes faster than others
     /// can remember; that it returns says that the message is on its way, not that it has arrived.
     ///
     /// Messages of up to 128 KiB by one thread are sent in order, and so are longer ones, but the ones may overtake

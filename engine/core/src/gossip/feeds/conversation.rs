@@ -23,11 +23,12 @@ use ringwire_gossip::feeds::{
 use super::author::Author;
 use super::counters::Said;
 use super::members::SetMembers;
-use super::neighbours::{Link, Neighbours};
+use super::neighbours::Neighbours;
 use super::note::Outgoing;
 use super::views::{Feeder, MessageReach, Tags, feeders};
 use crate::gossip::checks::{CheckAnswer, Checks, Judged};
 use crate::gossip::judge::Judge;
+use crate::gossip::link::Link;
 
 /// What a conversation wants done.
 #[derive(Debug)]

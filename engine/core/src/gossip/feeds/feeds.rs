@@ -15,7 +15,6 @@ use super::conversation::{Conversation, Identity, Wanted};
 use super::counters::Counters;
 use super::crowd::Crowd;
 use super::members::SetMembers;
-use super::neighbours::Link;
 use super::note::{FeedsNote, FeedsTimer, Outgoing};
 use super::outboxes::Outboxes;
 use super::unpublished::{Class, Unpublished};
@@ -26,6 +25,7 @@ use crate::gossip::acceptance::Acceptance;
 use crate::gossip::bridge::{Bridge, FromFeeds, FromFlood};
 use crate::gossip::checks::{Check, CheckAnswer};
 use crate::gossip::judge::Judge;
+use crate::gossip::link::{Link, stop};
 use crate::gossip::outbox::{LineConfig, LineLimits, Outbox, Which};
 use crate::gossip::planned::Planned;
 use crate::peer::{Direction, PeerInfo, PeerKey, ShardId};
@@ -240,7 +240,7 @@ impl Feeds {
                     self.send_from(cx, to, (lane, order), bytes);
                 }
                 Wanted::Deliver(bringer, payload) => self.deliver_from(cx, bringer, payload),
-                Wanted::Stop(link, reason) => stop(cx, link, reason),
+                Wanted::Stop(link, reason) => stop(cx, link, reason, FeedsNote::Stop),
             }
         }
         self.tell_publishers(cx);
@@ -684,14 +684,6 @@ impl Answers<WhoFeeds> for Feeds {
 
     fn answer(&mut self, _: &mut Context<'_, Self>, _: WhoFeeds) -> Self::Answer {
         self.conversation.feeders()
-    }
-}
-
-fn stop(cx: &mut Context<'_, Feeds>, (shard, peer): Link, reason: String) {
-    if shard == cx.shard() {
-        cx.stop_peer(peer, ReactorError::new(reason));
-    } else {
-        cx.send_note(shard, FeedsNote::Stop(peer, reason));
     }
 }
 

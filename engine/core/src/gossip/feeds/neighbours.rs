@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use ringwire_codec::NodeId;
 use ringwire_gossip::feeds::Slot;
 
-use crate::peer::{PeerKey, ShardId};
-
-/// A peer of the node, on whichever shard.
-pub(super) type Link = (ShardId, PeerKey);
+use crate::gossip::link::Link;
 
 /// The peers that take part, both ways round.
 #[derive(Debug, Default)]

@@ -27,12 +27,10 @@ use super::verdicts::{LargeOffer, OfferValidator, Unchecked, Verdicts};
 use crate::gossip::acceptance::Acceptance;
 use crate::gossip::checks::{CheckAnswer, Judged};
 use crate::gossip::judge::Judge;
+use crate::gossip::link::Link;
 use crate::gossip::origin::node_of;
-use crate::peer::{PeerKey, ShardId};
+use crate::peer::ShardId;
 use crate::time::Instant;
-
-/// A peer of the node, on whichever shard.
-pub(super) type Link = (ShardId, PeerKey);
 
 /// What a conversation wants done.
 #[derive(Debug)]

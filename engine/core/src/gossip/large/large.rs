@@ -10,7 +10,7 @@ use ringwire_gossip::exchange::{Control, TICK};
 
 use super::author::Author;
 use super::config::LargeConfig;
-use super::conversation::{Conversation, Identity, Link, Wanted, account_of};
+use super::conversation::{Conversation, Identity, Wanted, account_of};
 use super::counters::Counters;
 use super::note::{LargeNote, LargeTimer};
 use super::peer_line::PeerLine;
@@ -20,6 +20,7 @@ use crate::error::CloseReason;
 use crate::gossip::acceptance::Acceptance;
 use crate::gossip::checks::{Check, CheckAnswer};
 use crate::gossip::judge::Judge;
+use crate::gossip::link::{Link, stop};
 use crate::gossip::outbox::{LineConfig, LineLimits};
 use crate::gossip::planned::Planned;
 use crate::peer::{PeerInfo, PeerKey, ShardId};
@@ -180,7 +181,7 @@ impl Large {
                 Wanted::Deliver(from, payload) => {
                     cx.deliver(from, self.config.shards.id, payload);
                 }
-                Wanted::Stop(link, reason) => stop(cx, link, reason),
+                Wanted::Stop(link, reason) => stop(cx, link, reason, LargeNote::Stop),
             }
         }
         while let Some((to, shard)) = self.conversation.poll_shard() {
@@ -388,7 +389,7 @@ impl Reactor for Large {
                 self.conversation.handle_left((from, peer), count);
                 self.act(cx);
             }
-            LargeNote::Stop(peer, reason) => stop(cx, (here, peer), reason),
+            LargeNote::Stop(peer, reason) => cx.stop_peer(peer, ReactorError::new(reason)),
             LargeNote::Publish(encoder) => self.spread(cx, *encoder),
         }
     }
@@ -466,14 +467,6 @@ impl Answers<CheckAnswer> for Large {
     fn answer(&mut self, cx: &mut Context<'_, Self>, answer: CheckAnswer) {
         self.conversation.handle_checked(cx.now(), answer);
         self.act(cx);
-    }
-}
-
-fn stop(cx: &mut Context<'_, Large>, (shard, peer): Link, reason: String) {
-    if shard == cx.shard() {
-        cx.stop_peer(peer, ReactorError::new(reason));
-    } else {
-        cx.send_note(shard, LargeNote::Stop(peer, reason));
     }
 }
 

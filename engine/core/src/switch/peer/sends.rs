@@ -92,16 +92,13 @@ impl Sends {
             true => self.queue(now, peer, channel, message),
             false => Err(TrySendError::Full(message)),
         };
-        let counters = &mut core.count().channels[number];
         match &sent {
             Ok(()) => {
-                counters.sent_messages += 1;
-                counters.sent_bytes += len as u64;
-                self.touch(peer, key, number, channel);
+                self.note_queued(core, peer, (key, number, channel), (1, len as u64));
                 links.mark(key);
             }
             Err(TrySendError::Full(_)) => {
-                counters.full += 1;
+                core.count().channels[number].full += 1;
                 peer.queues_mut().starve(number);
             }
             Err(_) => {}
@@ -124,6 +121,21 @@ impl Sends {
         let queued = *former + cost;
         self.budget.update(former, queued);
         Ok(())
+    }
+
+    /// So many messages, of so many bytes together, were queued at a peer.
+    #[inline]
+    fn note_queued(
+        &mut self,
+        core: &mut Core,
+        peer: &mut Peer,
+        (key, number, channel): (PeerKey, usize, ChannelId),
+        (messages, bytes): (u64, u64),
+    ) {
+        let counters = &mut core.count().channels[number];
+        counters.sent_messages += messages;
+        counters.sent_bytes += bytes;
+        self.touch(peer, key, number, channel);
     }
 
     /// Queues messages from `next` for a peer as long as there is room: each is asked for only when it
@@ -165,10 +177,7 @@ impl Sends {
             }
         };
         if messages > 0 {
-            let counters = &mut core.count().channels[number];
-            counters.sent_messages += messages;
-            counters.sent_bytes += bytes;
-            self.touch(peer, key, number, channel);
+            self.note_queued(core, peer, (key, number, channel), (messages, bytes));
             links.mark(key);
         }
         offered

@@ -5,21 +5,12 @@ use ringwire_codec::NodeKey;
 use super::super::unpublished::Class;
 use super::*;
 use crate::gossip::acceptance::Acceptance;
-use crate::peer::{PeerKey, ShardId};
+use crate::gossip::link::link_at as link;
 use crate::reactor::PublishOptions;
 
 const NOW: Duration = Duration::from_secs(5);
 const WITHIN: Duration = Duration::from_secs(10);
 const NOBODY: Link = link(9);
-
-/// A peer of shard `number`.
-const fn link(number: u16) -> Link {
-    let key = PeerKey {
-        index: 3,
-        generation: 0,
-    };
-    (ShardId(number), key)
-}
 
 fn key(seed: u8) -> NodeKey {
     NodeKey::from_seed([seed; 32])

@@ -8,18 +8,10 @@ use ringwire_gossip::coded::SHARD_BYTES_MIN;
 
 use super::*;
 use crate::gossip::checks::Check;
+use crate::gossip::link::link_at as link;
 
 const NOW: Instant = Instant::from_nanos(5_000_000_000);
 const WITHIN: Duration = Duration::from_secs(10);
-
-/// The peer of shard `number`.
-const fn link(number: u16) -> Link {
-    let key = PeerKey {
-        index: 3,
-        generation: 0,
-    };
-    (ShardId(number), key)
-}
 
 fn key(seed: u8) -> NodeKey {
     NodeKey::from_seed([seed; 32])
