@@ -54,10 +54,7 @@ pub enum KeyFileError {
         path: PathBuf,
     },
     /// The operating system refused.
-    #[error(
-        "{}: cannot {action}: {source}; check that the directory exists, is writable by this user \
-         and has room", path.display()
-    )]
+    #[error("{}: cannot {action}: {source}; {}", path.display(), mend(action))]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -66,6 +63,19 @@ pub enum KeyFileError {
         /// The system's answer.
         source: io::Error,
     },
+}
+
+/// What is done while a key is loaded.
+const READ: &str = "read the node key";
+/// What is done while one is saved.
+const SAVE: &str = "save the node key";
+
+/// How to mend what the operating system refused.
+fn mend(action: &str) -> &'static str {
+    match action {
+        READ => "let this user, and nobody else, read the file: it is for its owner alone",
+        _ => "check that the directory exists, is writable by this user and has room",
+    }
 }
 
 impl KeyFileError {
@@ -93,7 +103,7 @@ impl NodeKey {
             ErrorKind::NotFound => KeyFileError::Missing {
                 path: path.to_owned(),
             },
-            _ => KeyFileError::io(path, "read the node key", source),
+            _ => KeyFileError::io(path, READ, source),
         })?;
         Self::from_json(&text).map_err(|fault| KeyFileError::Malformed {
             path: path.to_owned(),
@@ -112,7 +122,7 @@ impl NodeKey {
             Ok(None) => Err(KeyFileError::Exists {
                 path: path.to_owned(),
             }),
-            Err(source) => Err(KeyFileError::io(path, "save the node key", source)),
+            Err(source) => Err(KeyFileError::io(path, SAVE, source)),
         }
     }
 

@@ -5,7 +5,7 @@
 #
 #     target/packages/ringwire-VERSION-TARGET.tar.gz    the program, its pages, completions, unit, profile
 #     target/packages/ringwire_VERSION-1_ARCH.deb       the same for Debian and its like; wants cargo-deb
-#     the image ringwire:VERSION                        wants Docker with its daemon
+#     the image ringwire:VERSION                        wants Docker with its daemon, or Podman
 #
 # PROFILE is cargo's (release if it is not said); dev is for trying this script. What cannot be made here
 # is told at the end, in capitals. docs/packages.md says what is in the packages and why.
@@ -99,15 +99,34 @@ else
 fi
 
 step "the image for containers"
-if docker info >/dev/null 2>&1; then
-    image=ringwire:$version
-    docker build --build-arg "RINGWIRE_COMMIT=$RINGWIRE_COMMIT" -f engine/cli/packaging/Dockerfile -t "$image" .
-    docker run --rm "$image" version
-    confined=(--security-opt "seccomp=engine/cli/packaging/seccomp.json" --ulimit memlock=67108864)
-    docker run --rm "${confined[@]}" "$image" doctor --shards 1
-    docker run --rm "${confined[@]}" "$image" localnet --quiet
+# The first that works here: a client without its daemon is none.
+engine=
+for candidate in docker podman; do
+    if "$candidate" info >/dev/null 2>&1; then
+        engine=$candidate
+        break
+    fi
+done
+absent=
+if [ -z "$engine" ]; then
+    absent="no Docker daemon answers here, and there is no Podman"
 else
-    skipped+=("THE CONTAINER IMAGE IS NEITHER MADE NOR TRIED: no Docker daemon answers here. The Dockerfile was not run")
+    for base in $(sed -n 's/^FROM \([^ ]*\).*/\1/p' engine/cli/packaging/Dockerfile); do
+        "$engine" image inspect "$base" >/dev/null 2>&1 || "$engine" pull "$base" || absent="$engine cannot have $base"
+    done
+fi
+if [ -z "$absent" ]; then
+    image=ringwire:$version
+    "$engine" build --build-arg "RINGWIRE_COMMIT=$RINGWIRE_COMMIT" -f engine/cli/packaging/Dockerfile -t "$image" .
+    "$engine" run --rm "$image" version
+    # Podman's containers have no more than who starts them.
+    memlock=$(ulimit -Hl)
+    [ "$engine" = podman ] && [ "$memlock" != unlimited ] && [ "$memlock" -lt 65536 ] || memlock=65536
+    confined=(--security-opt "seccomp=engine/cli/packaging/seccomp.json" --ulimit "memlock=$((memlock * 1024))")
+    "$engine" run --rm "${confined[@]}" "$image" doctor --shards 1
+    "$engine" run --rm "${confined[@]}" "$image" localnet --quiet
+else
+    skipped+=("THE CONTAINER IMAGE IS NEITHER MADE NOR TRIED: $absent. The Dockerfile was not run")
 fi
 
 step "done: $(find "$out" -maxdepth 1 -type f -printf '%f ')"

@@ -177,3 +177,22 @@ fn the_profile_refuses_what_no_node_needs() {
     };
     ran.succeeded();
 }
+
+#[test]
+fn the_image_is_built_by_the_compiler_that_the_sources_name() {
+    let read = |path: PathBuf| fs::read_to_string(path).expect("a file of the sources");
+    let named = read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rust-toolchain.toml"));
+    let named = named.split("channel = \"").nth(1);
+    let named = named
+        .and_then(|rest| rest.split('"').next())
+        .expect("a version");
+    let dockerfile = read(packaging("Dockerfile"));
+    let base = dockerfile.split("FROM docker.io/library/rust:").nth(1);
+    let base = base
+        .and_then(|rest| rest.split('-').next())
+        .expect("a version");
+    assert!(
+        named.starts_with(&format!("{base}.")),
+        "{base} is not {named}"
+    );
+}
