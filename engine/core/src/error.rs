@@ -262,6 +262,16 @@ impl CloseReason {
     }
 }
 
+/// A reactor panicked as it started: nobody's connection can pay for that, so the node does not start.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("reactor {reactor} panicked as it started: {message}")]
+pub struct StartPanic {
+    /// Name of the reactor.
+    pub reactor: String,
+    /// The panic's message.
+    pub message: String,
+}
+
 /// Why a message was not queued at once. The message comes back where it can be sent again.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

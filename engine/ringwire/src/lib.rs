@@ -64,7 +64,7 @@
 //!
 //! # Spread messages over a network
 //!
-//! A [`gossip::Gossip`] brings each message that is published, of 1 byte to 128 MiB, to every node, once:
+//! A [`gossip::Gossip`] brings each message that is published, empty or of up to 128 MiB, to every node, once:
 //!
 //! ```
 //! use ringwire::gossip::Gossip;

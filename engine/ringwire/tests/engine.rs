@@ -3,14 +3,15 @@
 mod common;
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{CHANNEL, channel, config, connect, echo_builder, skip_without_ring};
 use ringwire::error::SaveError;
-use ringwire::error::{ChangeError, DialError, ShutdownError, SubscribeError};
+use ringwire::error::{ChangeError, DialError, ShutdownError, StartError, SubscribeError};
 use ringwire::error::{CloseReason, PublishError, TrySendError};
 use ringwire::peer::BanTarget;
 use ringwire::reactor::Document;
@@ -704,6 +705,148 @@ fn a_call_on_a_shard_that_would_wait_for_it_is_refused_and_the_node_goes_on() {
     assert!(refused.is_err(), "{refused:?}");
     let ended = faulty.handle().shutdown_blocking(WITHIN);
     ended.expect("the node lives on and ends in order");
+}
+
+/// Panics at one step of the start, on the second shard.
+struct PanicsEarly {
+    shard: u16,
+    step: &'static str,
+}
+
+impl PanicsEarly {
+    fn at(&self, step: &str) {
+        assert!(
+            self.shard != 1 || self.step != step,
+            "nothing works in {step}"
+        );
+    }
+}
+
+impl Reactor for PanicsEarly {
+    type Peer = ();
+    type Note = ();
+    type Timer = ();
+
+    fn channels(&self) -> Vec<ChannelDescriptor> {
+        self.at("channels");
+        vec![channel()]
+    }
+
+    fn start(&mut self, _: &mut Context<'_, Self>) {
+        self.at("start");
+    }
+
+    fn receive(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        _: Envelope<'_>,
+        _: &mut (),
+    ) -> Result<(), ReactorError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_engine_whose_reactor_panics_as_it_starts_does_not_start_and_says_which() {
+    if skip_without_ring() {
+        return;
+    }
+    for step in ["the factory", "channels", "start", "nothing"] {
+        let started = Engine::builder(config())
+            .shards(2)
+            .reactor("early", move |shard| {
+                let reactor = PanicsEarly {
+                    shard: shard.0,
+                    step,
+                };
+                reactor.at("the factory");
+                reactor
+            })
+            .start();
+        if step == "nothing" {
+            let engine = started.expect("nothing panics");
+            let ended = engine.handle().shutdown_blocking(WITHIN);
+            ended.expect("it ends in order");
+            continue;
+        }
+        let error = started.expect_err("one of its shards cannot do its work");
+        let StartError::ReactorPanic { shard, reactor, .. } = &error else {
+            panic!("{step}: {error}");
+        };
+        assert_eq!((shard.0, &**reactor), (1, "early"), "{step}");
+        let said = error.to_string();
+        assert!(said.contains(&format!("nothing works in {step}")), "{said}");
+    }
+}
+
+/// An engine that has `call` made on the thread of its one shard when a peer comes, and what came of it.
+fn call_on_its_shard(
+    call: impl Fn() + Send + Sync + 'static,
+) -> (Engine, mpsc::Receiver<Result<(), String>>) {
+    let (told, outcome) = mpsc::channel();
+    let engine = app_builder(1, 1)
+        .peer_filter(move |_| {
+            let called = catch_unwind(AssertUnwindSafe(&call));
+            let words = called.map_err(|panic| {
+                let words = panic.downcast_ref::<&str>().expect("a sentence");
+                String::from(*words)
+            });
+            told.send(words).expect("the test waits");
+            Ok(())
+        })
+        .start()
+        .expect("an engine");
+    (engine, outcome)
+}
+
+/// A peer comes to the engine, and whatever it finds there is not the test's affair.
+fn come_to(handle: &Handle) {
+    let dialer = app_builder(1, 2).start().expect("the dialer");
+    let address = format!("{}@{}", handle.node_id(), handle.listen_addr());
+    let _ = dialer
+        .handle()
+        .dial_blocking(address.parse().expect("an address"));
+}
+
+#[test]
+fn a_shutdown_on_a_shard_stops_the_engine_and_does_not_wait_for_it() {
+    if skip_without_ring() {
+        return;
+    }
+    let known: Arc<Mutex<Option<Handle>>> = Arc::default();
+    let asked = Arc::clone(&known);
+    let (engine, outcome) = call_on_its_shard(move || {
+        let handle = asked.lock().expect("nobody panics here").clone();
+        let _ = handle.expect("it is known").shutdown_blocking(WITHIN);
+    });
+    let handle = engine.handle();
+    *known.lock().expect("nobody panics here") = Some(handle.clone());
+    come_to(handle);
+    let refused = outcome.recv_timeout(WITHIN).expect("it is called");
+    let words = refused.expect_err("the shard would wait for itself");
+    assert!(words.contains("on a shard's thread"), "{words}");
+    assert!(handle.is_stopping(), "it stops all the same");
+    let ended = handle.shutdown_blocking(WITHIN);
+    ended.expect("it ends in order");
+}
+
+#[test]
+fn an_engine_dropped_on_its_own_shard_stops_in_order() {
+    if skip_without_ring() {
+        return;
+    }
+    let owned: Arc<Mutex<Option<Engine>>> = Arc::default();
+    let owner = Arc::clone(&owned);
+    let (engine, outcome) = call_on_its_shard(move || {
+        drop(owner.lock().expect("nobody panics here").take());
+    });
+    let handle = engine.handle().clone();
+    *owned.lock().expect("nobody panics here") = Some(engine);
+    come_to(&handle);
+    let dropped = outcome.recv_timeout(WITHIN).expect("it is called");
+    assert_eq!(dropped, Ok(()));
+    let ended = handle.shutdown_blocking(WITHIN);
+    ended.expect("it ends in order");
 }
 
 /// Memory of a message that panics when it is freed.

@@ -118,7 +118,7 @@ impl World {
     /// The configuration does not hold.
     ///
     /// # Panics
-    /// When another node has its address.
+    /// When another node has its address, or a reactor panics as it starts.
     pub fn add_node(&mut self, mut spec: NodeSpec) -> Result<u32, ConfigError> {
         let number = self.nodes.len() as u32;
         spec.config.listen_addrs = vec![self.socket_addr_of(number).into()];
@@ -137,7 +137,10 @@ impl World {
         node.start(self.seed, number, &mut self.rng, now)?;
         self.record.ledger_mut().forget_life(number);
         for place in self.places_of(number) {
-            self.tell(place, |switch, now| switch.handle_start(now));
+            self.tell(place, |switch, now| {
+                let started = switch.handle_start(now);
+                started.unwrap_or_else(|panic| panic!("node {number} does not start: {panic}"));
+            });
         }
         self.note(self.place(number, ShardId::COORDINATOR), "start", 0, 0);
         Ok(())

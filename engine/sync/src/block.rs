@@ -46,10 +46,28 @@ thread_local! {
     static CARRIES_OTHERS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// This thread does the work that others wait for. From now on [`block_on`] panics on it where it would have
-/// to wait.
+/// This thread does the work that others wait for. From now on [`block_on`] and [`block_until`] panic on it
+/// where they would have to wait, and [`refuse_to_wait`] does.
 pub fn forbid_waiting() {
     CARRIES_OTHERS.with(|carries| carries.set(true));
+}
+
+/// Whether this thread may wait: it has not called [`forbid_waiting`].
+pub fn may_wait() -> bool {
+    // A thread that ends carries nobody any more.
+    !CARRIES_OTHERS.try_with(Cell::get).unwrap_or(false)
+}
+
+/// For a call that is about to wait by other means than a future.
+///
+/// # Panics
+/// The thread must not wait.
+pub fn refuse_to_wait() {
+    assert!(
+        may_wait(),
+        "a call that waits was made on a shard's thread (in a reactor, validator or filter), which \
+         would wait for itself: take a try_ call, or another thread"
+    );
 }
 
 /// Runs `future` to its end on this thread.
@@ -57,22 +75,24 @@ pub fn forbid_waiting() {
 /// # Panics
 /// It would have to wait, and the thread has said that it must not.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    // A thread that ends carries nobody any more.
-    if !CARRIES_OTHERS.try_with(Cell::get).unwrap_or(false) {
+    if may_wait() {
         return futures_lite::future::block_on(future);
     }
     let mut cx = Context::from_waker(Waker::noop());
     match pin!(future).poll(&mut cx) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!(
-            "a call that waits was made on a shard's thread (in a reactor, validator or filter), which \
-             would wait for itself: take a try_ call, or another thread"
-        ),
+        Poll::Pending => {
+            refuse_to_wait();
+            unreachable!("it was asked above, and nothing allows it again")
+        }
     }
 }
 
 /// Runs `future` to its end on this thread, but gives up at `deadline`: then `None`. Not for use inside an
 /// asynchronous task: it would block the runtime's thread.
+///
+/// # Panics
+/// It would have to wait, and the thread has said that it must not.
 pub fn block_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
     let mut future = pin!(future);
     // The thread's own is gone when the thread ends and something that is dropped then waits.
@@ -87,6 +107,7 @@ pub fn block_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output>
         if left.is_zero() {
             return None;
         }
+        refuse_to_wait();
         thread::park_timeout(left);
     }
 }
@@ -106,14 +127,26 @@ mod tests {
 
     #[test]
     fn a_thread_that_carries_others_takes_what_is_there_and_never_waits() {
-        let waits = thread::spawn(|| {
-            forbid_waiting();
-            assert_eq!(block_on(std::future::ready(3)), 3);
-            block_on(std::future::pending::<()>());
-        });
-        let panicked = waits.join().expect_err("it would wait for ever");
-        let message = panicked.downcast_ref::<&str>().expect("a sentence");
-        assert!(message.contains("on a shard's thread"), "{message}");
+        let later = from_now(Duration::from_secs(3600));
+        let waits: [fn(Instant); 3] = [
+            |_| block_on(std::future::pending::<()>()),
+            |later| assert_eq!(block_until(std::future::pending::<()>(), later), None),
+            |_| refuse_to_wait(),
+        ];
+        for wait in waits {
+            let waits = thread::spawn(move || {
+                refuse_to_wait();
+                forbid_waiting();
+                assert_eq!(block_on(std::future::ready(3)), 3);
+                assert_eq!(block_until(std::future::ready(3), later), Some(3));
+                let now = Instant::now();
+                assert_eq!(block_until(std::future::pending::<()>(), now), None);
+                wait(later);
+            });
+            let panicked = waits.join().expect_err("it would wait");
+            let message = panicked.downcast_ref::<&str>().expect("a sentence");
+            assert!(message.contains("on a shard's thread"), "{message}");
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ mod wake;
 
 pub use alarms::{AlarmKey, Alarms};
 #[cfg(not(loom))]
-pub use block::{block_on, block_until, forbid_waiting, from_now};
+pub use block::{block_on, block_until, forbid_waiting, from_now, may_wait, refuse_to_wait};
 pub use gauge::Gauge;
 pub use inlet::{Inlet, InletSender, inlet};
 pub use inlet_senders::InletSenders;

@@ -11,6 +11,7 @@ pub fn wake(waker: Waker) {
     // The waker is gone afterwards, whatever it did, so nobody sees it half done.
     if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
         tracing::error!(
+            target: "ringwire::handle",
             "a waker of the application panicked: whoever it belongs to may wait for ever"
         );
     }

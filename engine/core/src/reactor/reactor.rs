@@ -45,7 +45,8 @@ pub trait Reactor: Sized + 'static {
         false
     }
 
-    /// The engine runs.
+    /// The engine starts, on all shards or on none. What is sent now leaves when all have started. A panic here,
+    /// or where the reactor is made, is why the engine does not start.
     fn start(&mut self, cx: &mut Context<'_, Self>) {}
 
     /// A peer is about to be started: the state that is kept of it. No sending yet.
@@ -150,7 +151,8 @@ pub trait Reactor: Sized + 'static {
     ) {
     }
 
-    /// The engine stops; peers are already gone. What is saved now is still kept.
+    /// The engine stops; peers are already gone. What is saved now is still kept. Not called where the engine
+    /// did not start, or its shard failed.
     fn stop(&mut self, cx: &mut Context<'_, Self>) {}
 
     /// What an operator may want to read of this instance's state. Asked rarely; it must be cheap

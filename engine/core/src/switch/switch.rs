@@ -10,7 +10,7 @@ use ringwire_codec::{ChannelId, NodeId, SignerError};
 use crate::buffer::{BufferPool, Chunk};
 use crate::config::{Config, ConfigError};
 use crate::conn::ConnectionStatus;
-use crate::error::NetworkError;
+use crate::error::{NetworkError, StartPanic};
 use crate::metrics::{Metrics, RefusalMetrics};
 use crate::peer::{PeerInfo, PeerKey, RemoteAddr, ShardId};
 use crate::reactor::Instance;
@@ -21,7 +21,7 @@ use crate::switch::links::entrance::lose;
 use crate::switch::message::{Parcel, ShardMessage};
 use crate::switch::peer::established::adopt;
 use crate::switch::peer::sends::Offered;
-use crate::switch::reactors::context::call;
+use crate::switch::reactors::context::start;
 use crate::switch::shard::{Parts, Shard};
 use crate::switch::turn::{self, settle};
 use crate::time::Instant;
@@ -66,16 +66,19 @@ impl Switch {
     // ---- told -------------------------------------------------------------------------------
 
     /// The shell is ready: start reactors, dial persistent peers.
-    pub fn handle_start(&mut self, now: Instant) {
+    ///
+    /// # Errors
+    /// A reactor panicked. Those after it were not started, and the switch is of no use.
+    pub fn handle_start(&mut self, now: Instant) -> Result<(), StartPanic> {
         self.at(now);
         for index in 0..self.shard.reactors().len() {
-            // A panic here is counted; there is no peer yet that it could cost.
-            let _ = call(&mut self.shard, index, |reactor, cx| reactor.start(cx));
+            start(&mut self.shard, index)?;
         }
         if let Some((coordinator, mut desk)) = self.shard.coordination() {
             coordinator.start(&mut desk);
         }
         settle(&mut self.shard);
+        Ok(())
     }
 
     /// A socket was accepted. The link starts paused.

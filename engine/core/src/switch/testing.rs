@@ -135,7 +135,8 @@ impl House {
             received,
             writes: Vec::new(),
         };
-        house.switch.handle_start(Instant::ZERO);
+        let started = house.switch.handle_start(Instant::ZERO);
+        started.expect("no reactor panics here");
         house
     }
 

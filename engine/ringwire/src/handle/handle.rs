@@ -10,7 +10,7 @@ use ringwire_core::document::Document;
 use ringwire_core::error::{CloseReason, Reject};
 use ringwire_core::peer::{Ban, ShardId};
 use ringwire_core::switch::{BanTarget, Command, NamedPeer, Reply};
-use ringwire_sync::{block_on, from_now, lanes, reply};
+use ringwire_sync::{block_on, from_now, lanes, refuse_to_wait, reply};
 
 use crate::handle::error::{DialError, PeersTimeout, ShutdownError, SubscribeError};
 use crate::handle::status::PeerStatus;
@@ -335,8 +335,13 @@ impl Handle {
     }
 
     /// [`Handle::shutdown`] for plain threads.
+    ///
+    /// # Panics
+    /// On a shard's thread, in a reactor, validator or filter: it would wait for its own end. The engine stops
+    /// all the same.
     pub fn shutdown_blocking(&self, within: Duration) -> Result<(), ShutdownError> {
         self.node.stop(within);
+        refuse_to_wait();
         let ending = self.node.join(from_now(within.saturating_add(HUNG_AFTER)));
         match ending.faults.into_iter().next() {
             Some(fault) => Err(ShutdownError::Failed(fault)),

@@ -92,6 +92,9 @@ macro_rules! subscription {
 
             /// Blocks the thread for the next item, at most for `timeout`; `None` when none came
             /// or the engine has ended.
+            ///
+            /// # Panics
+            /// It would have to wait, on a shard's thread: [`Self::try_recv`] serves there.
             pub fn recv_timeout(&mut self, timeout: Duration) -> Option<$item> {
                 self.0.recv_timeout(timeout)
             }

@@ -46,10 +46,6 @@ pub(super) struct Driver {
 /// caught here, so that the driver is dropped in order and glommio never sees it unwind.
 pub(super) async fn drive(mut driver: Driver) -> Result<(), String> {
     let mut wait = Wait::None;
-    guarded(|| {
-        driver.shell.start();
-        Ok(())
-    })?;
     for turn in 1usize.. {
         let worked = guarded(|| driver.turn(wait))?;
         if driver.shell.is_done() {

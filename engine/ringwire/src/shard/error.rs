@@ -91,11 +91,23 @@ pub enum StartError {
         /// What glommio said.
         message: String,
     },
-    /// A shard panicked while it started, most likely in a reactor's factory.
-    #[error("shard {} panicked while it started", shard.0)]
+    /// A reactor panicked as it was made or started. The others were dropped without their `stop`.
+    #[error("reactor {reactor} panicked on shard {} as it started: {message}", shard.0)]
+    ReactorPanic {
+        /// Where.
+        shard: ShardId,
+        /// Name of the reactor.
+        reactor: String,
+        /// The panic's message.
+        message: String,
+    },
+    /// A shard panicked as it started, outside of every reactor.
+    #[error("shard {} panicked as it started: {message}", shard.0)]
     Panicked {
         /// Which shard.
         shard: ShardId,
+        /// The panic's message.
+        message: String,
     },
 }
 

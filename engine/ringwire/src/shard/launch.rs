@@ -4,9 +4,12 @@
 //! do they begin to turn. The first error sends all of them home.
 //!
 //! ```text
-//!   launch:  spawn ──▶ collect a report of each ──▶ go ──────────────▶ return
-//!   shard:      └─▶ transport, listener, switch ─▶ report ─▶ wait ─▶ turn until stopped ─▶ gone
+//!   launch:  spawn ──▶ collect a report of each ──────────────▶ go ──────────────▶ return
+//!   shard:      └─▶ transport, listener, switch, reactors ─▶ report ─▶ wait ─▶ turn until stopped ─▶ gone
 //! ```
+//!
+//! Reactors are started before the report: one that panics is an error of the start. What they send waits for
+//! the first turn, so nobody hears of a node that does not start.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
@@ -16,8 +19,9 @@ use std::time::Duration;
 use ringwire_codec::LocalKey;
 use ringwire_core::config::Config;
 use ringwire_core::document::Kept;
+use ringwire_core::error::StartPanic;
 use ringwire_core::peer::ShardId;
-use ringwire_core::reactor::{ChannelDescriptor, erase};
+use ringwire_core::reactor::{ChannelDescriptor, Instance, erase};
 use ringwire_core::switch::{AppChannels, Filters, ReactorFactory, Switch, SwitchConfig};
 use ringwire_sync::forbid_waiting;
 
@@ -183,8 +187,12 @@ impl Starting {
     /// Waits until the shard is ready; the sender makes it turn.
     fn report(self) -> Result<mpsc::Sender<()>, StartError> {
         self.spawned?;
-        let gone = StartError::Panicked { shard: self.shard };
-        self.report.recv().unwrap_or(Err(gone)).map(|()| self.go)
+        let gone = || StartError::Panicked {
+            shard: self.shard,
+            message: String::from("its thread ended"),
+        };
+        let report = self.report.recv().unwrap_or_else(|_| Err(gone()));
+        report.map(|()| self.go)
     }
 }
 
@@ -214,7 +222,15 @@ fn live(berth: Berth, reporter: mpsc::Sender<Result<(), StartError>>, go: mpsc::
     }));
     exit.fault = match lived {
         Ok(ended) => ended.err(),
-        Err(panic) => Some(panic_message(&*panic)),
+        Err(panic) => {
+            let (shard, message) = (exit.shard, panic_message(&*panic));
+            // Who starts the engine waits for a word, unless it has had one.
+            let _ = reporter.send(Err(StartError::Panicked {
+                shard,
+                message: message.clone(),
+            }));
+            Some(message)
+        }
     };
     if let Some(fault) = &exit.fault {
         // The application's logging may panic, too; the exit is told all the same.
@@ -266,7 +282,7 @@ fn set_up(berth: Berth) -> Result<(Executor, Driver), StartError> {
     }
     node.mailbox(shard).waker().attach(transport.waker());
     let switch = switch(&plan, &node, shard)?;
-    let shell = Shell::new(Parts {
+    let mut shell = Shell::new(Parts {
         node,
         shard,
         switch,
@@ -275,6 +291,8 @@ fn set_up(berth: Berth) -> Result<(Executor, Driver), StartError> {
         store: Store::new(plan.files.clone()),
         remote_key: plan.remote_key.clone(),
     });
+    let started = shell.start();
+    started.map_err(|panic| reactor_panic(shard, panic))?;
     let driver = Driver::new(shell, plan.busy_poll, cpu_place);
     Ok((executor, driver))
 }
@@ -292,21 +310,19 @@ fn pin(cpu: usize) {
 
 /// The shard's switch, with an instance of each reactor made on this thread.
 fn switch(plan: &Plan, node: &Node, shard: ShardId) -> Result<Switch, StartError> {
-    let mut reactors: Vec<_> = plan
-        .reactors
-        .iter()
-        .map(|(name, make)| (name.clone(), make(shard)))
-        .collect();
-    if !plan.channels.is_empty() {
-        let channels = erase(AppChannels::new(plan.channels.clone()));
-        reactors.push((AppChannels::NAME.into(), channels));
+    let mut reactors = Vec::new();
+    let mut channels = Vec::new();
+    for (name, make) in &plan.reactors {
+        let (reactor, of_it) = make_one(name, make, shard)?;
+        channels.extend(of_it);
+        reactors.push((name.clone(), reactor));
     }
-    node.set_channels(
-        reactors
-            .iter()
-            .flat_map(|(_, reactor)| reactor.channels())
-            .collect(),
-    );
+    if !plan.channels.is_empty() {
+        channels.extend(plan.channels.iter().cloned());
+        let of_app = erase(AppChannels::new(plan.channels.clone()));
+        reactors.push((AppChannels::NAME.into(), of_app));
+    }
+    node.set_channels(channels);
     let config = SwitchConfig {
         config: plan.config.clone(),
         node_key: plan.node_key.clone(),
@@ -318,6 +334,31 @@ fn switch(plan: &Plan, node: &Node, shard: ShardId) -> Result<Switch, StartError
         kept: Kept::Only(plan.files.keys().cloned().collect()),
     };
     Ok(Switch::new(config, reactors, node.clock.now())?)
+}
+
+/// A reactor and its channels. Both are the application's code.
+fn make_one(
+    name: &str,
+    make: &ReactorFactory,
+    shard: ShardId,
+) -> Result<(Box<dyn Instance>, Vec<ChannelDescriptor>), StartError> {
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        let reactor = make(shard);
+        let channels = reactor.channels();
+        (reactor, channels)
+    }));
+    made.map_err(|panic| {
+        let (reactor, message) = (name.to_owned(), panic_message(&*panic));
+        reactor_panic(shard, StartPanic { reactor, message })
+    })
+}
+
+fn reactor_panic(shard: ShardId, panic: StartPanic) -> StartError {
+    StartError::ReactorPanic {
+        shard,
+        reactor: panic.reactor,
+        message: panic.message,
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringwire_core::error::StartPanic;
 use ringwire_core::peer::{PeerInfo, ShardId};
 use ringwire_core::switch::{Command, Event, Output, Reply, Switch};
 use ringwire_core::time::Instant;
@@ -113,9 +114,9 @@ impl Shell {
         }
     }
 
-    /// The shard is ready.
-    pub(super) fn start(&mut self) {
-        self.switch.handle_start(self.now);
+    /// Starts the reactors. What they want sent leaves with the first turn.
+    pub(super) fn start(&mut self) -> Result<(), StartPanic> {
+        self.switch.handle_start(self.now)
     }
 
     /// Submits what the last turn queued, waits as told, and reads the clock. Gives the time that

@@ -186,7 +186,7 @@ impl Feeds {
         };
         let bound = Document::new(kept.document.clone(), move || numbers.to_bytes());
         if let Err(error) = cx.save(bound) {
-            tracing::warn!(%error, "a gossip's numbers are not kept");
+            tracing::warn!(target: "ringwire::gossip", %error, "a gossip's numbers are not kept");
         }
     }
 

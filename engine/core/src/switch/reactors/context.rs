@@ -10,7 +10,7 @@ use ringwire_codec::key::SIGNATURE_BYTES;
 use ringwire_codec::{ChannelId, NetAddress, NodeId, PublicKey};
 
 use crate::document::{Document, SaveError};
-use crate::error::{CloseReason, TrySendError};
+use crate::error::{CloseReason, StartPanic, TrySendError};
 use crate::peer::{BanOrigin, BanTarget, Census, PeerInfo, PeerKey, ShardId};
 use crate::reactor::{Answer, Ask, AskError, Host, Instance, Note, ReactorError, TimerId};
 use crate::switch::core::Stop;
@@ -43,20 +43,38 @@ fn call_one<R>(
     index: usize,
     call: impl FnOnce(&mut dyn Instance, &mut dyn Host) -> R,
 ) -> Option<Result<R, CloseReason>> {
-    let mut instance = shard.parts().reactors.take(index)?;
-    let mut host = ReactorContext {
-        shard,
-        reactor: index,
-    };
-    let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut *instance, &mut host)));
+    let outcome = catch(shard, index, call)?;
     let Parts { core, reactors, .. } = shard.parts();
-    reactors.put_back(index, instance);
     Some(outcome.map_err(|panic| {
         let reason = reactors.blame(index, &*panic);
         tracing::error!(target: "ringwire::switch", %reason, "a reactor's panic was contained");
         core.count().reactor_panics += 1;
         reason
     }))
+}
+
+/// Starts one reactor. A panic costs the whole start, so it is told and not contained.
+pub(crate) fn start(shard: &mut Shard, index: usize) -> Result<(), StartPanic> {
+    let outcome = catch(shard, index, |reactor, cx| reactor.start(cx));
+    let outcome = outcome.expect("no reactor is called before all have started");
+    outcome.map_err(|panic| shard.reactors().blame_start(index, &*panic))
+}
+
+/// Calls a reactor and catches its panic. `None` if it is being called already.
+#[inline]
+fn catch<R>(
+    shard: &mut Shard,
+    index: usize,
+    call: impl FnOnce(&mut dyn Instance, &mut dyn Host) -> R,
+) -> Option<std::thread::Result<R>> {
+    let mut instance = shard.parts().reactors.take(index)?;
+    let mut host = ReactorContext {
+        shard,
+        reactor: index,
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut *instance, &mut host)));
+    shard.parts().reactors.put_back(index, instance);
+    Some(outcome)
 }
 
 /// Puts a question to the reactor it is for.

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use ringwire_codec::ChannelId;
 
 use crate::document::Document;
-use crate::error::CloseReason;
+use crate::error::{CloseReason, StartPanic};
 use crate::peer::PeerKey;
 use crate::reactor::Instance;
 
@@ -109,7 +109,13 @@ impl ReactorSet {
 
     /// A panic as the reason to close the peer at hand.
     pub(crate) fn blame(&self, index: usize, panic: &(dyn Any + Send)) -> CloseReason {
-        CloseReason::ReactorPanic {
+        let StartPanic { reactor, message } = self.blame_start(index, panic);
+        CloseReason::ReactorPanic { reactor, message }
+    }
+
+    /// A panic as the reason not to start.
+    pub(crate) fn blame_start(&self, index: usize, panic: &(dyn Any + Send)) -> StartPanic {
+        StartPanic {
             reactor: self.entries[index].name.clone(),
             message: text_of(panic),
         }
