@@ -4,6 +4,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use clap::Command;
 use ringwire_core::config::duration;
 
 /// A time in which something has to happen, so over zero.
@@ -21,13 +22,39 @@ pub(crate) fn time_over_zero(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// A sentence with both ends.
-pub(crate) fn up_to<const MAX: usize>(text: &str) -> Result<NonZeroUsize, String> {
-    let number = text.trim().parse::<NonZeroUsize>().ok();
-    let within = number.filter(|number| number.get() <= MAX);
-    within.ok_or_else(|| match MAX {
-        usize::MAX => String::from("it must be a number from 1 on"),
-        _ => format!("it must be a number from 1 to {MAX}"),
-    })
+pub(crate) fn up_to<const MAX: u64>(text: &str) -> Result<NonZeroUsize, String> {
+    let number = within::<usize, 1, MAX>(text)?;
+    NonZeroUsize::new(number).ok_or_else(|| rule(1, MAX))
+}
+
+/// A whole number from `MIN` to `MAX`.
+///
+/// # Errors
+/// A sentence with both ends.
+pub(crate) fn within<N: TryFrom<u64>, const MIN: u64, const MAX: u64>(
+    text: &str,
+) -> Result<N, String> {
+    let number = text.trim().parse().ok();
+    let within = number.filter(|number| (MIN..=MAX).contains(number));
+    let number = within.and_then(|number| N::try_from(number).ok());
+    number.ok_or_else(|| rule(MIN, MAX))
+}
+
+fn rule(min: u64, max: u64) -> String {
+    match max {
+        u64::MAX => format!("it must be a number from {min} on"),
+        _ => format!("it must be a number from {min} to {max}"),
+    }
+}
+
+/// Lets each flag with a value take one that begins with a minus and looks like a number: it is refused with
+/// the flag's own words then, and not as a flag that nobody knows.
+pub(crate) fn take_negative_numbers(command: Command) -> Command {
+    let command = command.mut_args(|arg| match arg.get_long() {
+        Some(_) if arg.get_action().takes_values() => arg.allow_negative_numbers(true),
+        _ => arg,
+    });
+    command.mut_subcommands(take_negative_numbers)
 }
 
 #[cfg(test)]
@@ -56,10 +83,16 @@ mod tests {
                 Err(String::from("it must be a number from 1 to 512"))
             );
         }
-        let without_end = up_to::<{ usize::MAX }>("0");
+        let without_end = up_to::<{ u64::MAX }>("0");
         assert_eq!(
             without_end,
             Err(String::from("it must be a number from 1 on"))
         );
+        let read = within::<u8, 2, 300>;
+        assert_eq!((read("2"), read("255")), (Ok(2), Ok(255)));
+        for wrong in ["1", "256", "301"] {
+            let rule = String::from("it must be a number from 2 to 300");
+            assert_eq!(read(wrong), Err(rule));
+        }
     }
 }

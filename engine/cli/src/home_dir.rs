@@ -1,13 +1,14 @@
 //! Where a home is: `--home`, else `RINGWIRE_HOME`, else `~/.ringwire`.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::error::ErrorKind;
 
 /// The variable that names the home where no flag does.
-pub(crate) const VARIABLE: &str = "RINGWIRE_HOME";
+const VARIABLE: &str = "RINGWIRE_HOME";
 
 /// Name of the home in the directory of its user where neither does.
 const DEFAULT_NAME: &str = ".ringwire";
@@ -18,7 +19,7 @@ pub(crate) struct HomeFlag {
     /// Directory of the node: DIR/config/config.toml and the files it names. Without it
     /// RINGWIRE_HOME says where, else it is ~/.ringwire.
     // Also behind the word of a command that has several, as `config check --home DIR`.
-    #[arg(long, value_name = "DIR", env = VARIABLE, hide_env = true, global = true)]
+    #[arg(long, value_name = "DIR", global = true)]
     home: Option<PathBuf>,
 }
 
@@ -28,7 +29,7 @@ impl HomeFlag {
     /// # Errors
     /// There is neither.
     pub(crate) fn place(self) -> Result<PathBuf, clap::Error> {
-        let place = self.home.or_else(default_place);
+        let place = self.home.or_else(named).or_else(default_place);
         place.ok_or_else(|| {
             clap::Error::raw(
                 ErrorKind::MissingRequiredArgument,
@@ -37,6 +38,16 @@ impl HomeFlag {
             )
         })
     }
+}
+
+/// The home that the variable names.
+pub(crate) fn named() -> Option<PathBuf> {
+    named_by(env::var_os(VARIABLE))
+}
+
+/// A variable that is there and empty is as good as none, as everywhere in a shell.
+fn named_by(value: Option<OsString>) -> Option<PathBuf> {
+    value.filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// The home of a user who named none.
@@ -60,6 +71,13 @@ mod tests {
         assert_eq!(home("/"), Some("/.ringwire".into()));
         assert_eq!(home("ann"), None);
         assert_eq!(home(""), None);
+    }
+
+    #[test]
+    fn a_variable_names_a_home_unless_it_is_empty() {
+        assert_eq!(named_by(Some("a".into())), Some("a".into()));
+        assert_eq!(named_by(Some(OsString::new())), None);
+        assert_eq!(named_by(None), None);
     }
 
     #[test]

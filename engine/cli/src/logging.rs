@@ -16,8 +16,43 @@ use crate::stderr::{self, LogWriter};
 /// The levels, from the least to the most.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Parts of this program that log; a target begins with one of them.
+/// Parts of this program; a target begins with one of them.
 const PARTS: [&str; 3] = ["ringwire", "ringwire_codec", "glommio"];
+
+/// All targets of the first part, in order. A test holds them against the sources.
+const TARGETS: [&str; 31] = [
+    "ringwire::config::file",
+    "ringwire::control::lock",
+    "ringwire::control::server",
+    "ringwire::genesis",
+    "ringwire::gossip",
+    "ringwire::gossip::numbers",
+    "ringwire::handle",
+    "ringwire::handle::address_book",
+    "ringwire::handle::builder",
+    "ringwire::handle::engine",
+    "ringwire::home",
+    "ringwire::metrics::server",
+    "ringwire::overrides",
+    "ringwire::pex",
+    "ringwire::reload",
+    "ringwire::service",
+    "ringwire::shard::launch",
+    "ringwire::shard::logging",
+    "ringwire::shard::shell",
+    "ringwire::shard::signing",
+    "ringwire::shard::store",
+    "ringwire::signals",
+    "ringwire::start::input",
+    "ringwire::start::run",
+    "ringwire::stderr",
+    "ringwire::switch",
+    "ringwire::transport::affinity",
+    "ringwire::transport::listener",
+    "ringwire::transport::listener::unix",
+    "ringwire::transport::ring::dispatch",
+    "ringwire::transport::ring::refusals",
+];
 
 /// What to log and how.
 #[derive(Args)]
@@ -216,15 +251,29 @@ fn is_level(word: &str) -> bool {
 
 fn check_target(target: &str, source: Source) -> Result<(), String> {
     // A target that is asked for takes all that begin with it.
-    let is_ours = PARTS.iter().any(|part| {
-        part.starts_with(target)
-            || target
-                .strip_prefix(part)
-                .is_some_and(|rest| rest.starts_with("::"))
-    });
+    let begins_one = |known: &[&str]| known.iter().any(|known| known.starts_with(target));
+    let is_within = |part: &str| {
+        let rest = target.strip_prefix(part);
+        rest.is_some_and(|rest| rest.starts_with("::"))
+    };
+    let [first, others @ ..] = PARTS;
+    if begins_one(&PARTS) || begins_one(&TARGETS) || others.into_iter().any(is_within) {
+        return Ok(());
+    }
+    if is_within(first) {
+        let rooms = rooms();
+        let named = second_name(target);
+        let meant = nearest(named, rooms.iter().copied().map(second_name));
+        let meant = rooms.iter().find(|room| Some(second_name(room)) == meant);
+        return Err(format!(
+            "\"{target}\" is no part of this program that logs ({}){}",
+            rooms.join(", "),
+            hint(meant.copied())
+        ));
+    }
     let meant = nearest_level(target).or_else(|| nearest(target, PARTS));
     // The variable may name parts of other programs, which are nothing to us.
-    if is_ours || source == Source::Variable && meant.is_none() {
+    if source == Source::Variable && meant.is_none() {
         return Ok(());
     }
     Err(format!(
@@ -233,6 +282,21 @@ fn check_target(target: &str, source: Source) -> Result<(), String> {
         PARTS.join(", "),
         hint(meant)
     ))
+}
+
+fn second_name(target: &str) -> &str {
+    target.split("::").nth(1).unwrap_or_default()
+}
+
+/// The targets as far as their second name.
+fn rooms() -> Vec<&'static str> {
+    let room = |target: &'static str| {
+        let mut ends = target.match_indices("::").map(|(at, _)| at);
+        &target[..ends.nth(1).unwrap_or(target.len())]
+    };
+    let mut rooms: Vec<_> = TARGETS.into_iter().map(room).collect();
+    rooms.dedup();
+    rooms
 }
 
 /// The level that was meant: the one that begins so, or is nearest.
@@ -250,6 +314,10 @@ fn hint(meant: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
     fn fault(filter: &str, source: Source) -> Option<String> {
@@ -268,6 +336,7 @@ mod tests {
             "info,ringwire::switch=debug",
             "warn, ringwire_codec=trace",
             "glommio::executor=off",
+            "ringwire::transport=trace,ringwire::shard::store",
             "ring=debug",
             "",
             "[peer{id=7}]=trace",
@@ -302,6 +371,87 @@ mod tests {
             said.contains("nor a part of this program") && !said.contains("mean"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn a_part_that_logs_nothing_is_refused_with_those_that_do() {
+        for source in [Source::Flag, Source::Variable, Source::Order] {
+            let said = fault("ringwire::nonexistent=debug", source).expect("it is refused");
+            assert!(said.contains("ringwire::pex, ringwire::reload, "), "{said}");
+            assert!(
+                !said.contains("mean") && !said.contains("::shard::"),
+                "{said}"
+            );
+            let said = fault("info,ringwire::swich=debug", source).expect("it is refused");
+            assert!(
+                said.contains("did you mean \"ringwire::switch\"?"),
+                "{said}"
+            );
+            assert!(fault("ringwire::switch::turn=debug", source).is_some());
+            assert_eq!(
+                fault("ringwire::sh,ringwire::transport::ring=warn", source),
+                None
+            );
+        }
+    }
+
+    #[test]
+    fn the_targets_that_are_known_are_those_of_the_sources() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut found = BTreeSet::new();
+        for (folder, name) in [
+            ("engine/cli/src", "ringwire"),
+            ("engine/ringwire/src", "ringwire"),
+            ("engine/core/src", "ringwire_core"),
+            ("engine/gossip/src", "ringwire_gossip"),
+            ("engine/sync/src", "ringwire_sync"),
+            ("codec/src", "ringwire_codec"),
+        ] {
+            targets_below(&root.join(folder), name, &mut found);
+        }
+        let known: BTreeSet<_> = TARGETS.into_iter().map(String::from).collect();
+        assert_eq!(found, known);
+        assert!(TARGETS.is_sorted(), "the rooms are told once each");
+    }
+
+    /// The targets of all that is logged by the sources below a folder, whose module is `module`.
+    fn targets_below(folder: &Path, module: &str, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).expect("the sources are there") {
+            let path = entry.expect("a name").path();
+            let name = path.file_stem().and_then(|name| name.to_str());
+            let name = name.expect("a plain name");
+            let module = match name {
+                "mod" | "lib" | "main" => module.to_owned(),
+                name => format!("{module}::{name}"),
+            };
+            if path.is_dir() {
+                targets_below(&path, &module, found);
+            } else {
+                let text = fs::read_to_string(&path).expect("a source");
+                found.extend(targets_in(&text, &module));
+            }
+        }
+    }
+
+    /// The targets in a text: those that are named, or the module's.
+    fn targets_in<'t>(text: &'t str, module: &'t str) -> impl Iterator<Item = String> + 't {
+        let calls = LEVELS[1..].iter().flat_map(|level| {
+            let plain = text.split(&format!("{level}!(")).collect::<Vec<_>>();
+            let spans = text.split(&format!("{level}_span!(")).collect::<Vec<_>>();
+            [plain, spans].into_iter().flat_map(|parts| {
+                let ends = parts.clone().into_iter().zip(parts.into_iter().skip(1));
+                let is_call = |(before, _): &(&str, &str)| {
+                    !before.ends_with(|sign: char| sign.is_alphanumeric() || sign == '_')
+                };
+                ends.filter(is_call).map(|(_, after)| after.trim_start())
+            })
+        });
+        calls.map(
+            move |arguments| match arguments.strip_prefix("target: \"") {
+                Some(named) => named.split('"').next().unwrap_or_default().to_owned(),
+                None => module.to_owned(),
+            },
+        )
     }
 
     #[test]

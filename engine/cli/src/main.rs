@@ -58,9 +58,10 @@ mod visit;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::failure::Failure;
+use crate::flag_values::take_negative_numbers;
 use crate::logging::LogArgs;
 
 /// Exit code of a run that failed.
@@ -139,7 +140,8 @@ impl Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let called = take_negative_numbers(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&called).unwrap_or_else(|error| error.exit());
     // Held to the end: what was said last is written when it is dropped.
     let _stderr = match stderr::install() {
         Ok(guard) => guard,
@@ -159,6 +161,40 @@ fn main() -> ExitCode {
                 Failure::Misused(_) => MISUSED,
                 _ => FAILED,
             })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    /// The longs of flags with a value, each behind the words of its command.
+    fn valued(command: &clap::Command, words: &[String]) -> Vec<Vec<String>> {
+        let words = [words, &[command.get_name().to_owned()]].concat();
+        let flags = command.get_arguments();
+        let flags = flags.filter(|flag| flag.get_action().takes_values());
+        let longs = flags.filter_map(|flag| flag.get_long());
+        let here = longs.map(|long| [&*words, &[format!("--{long}")]].concat());
+        let below = command.get_subcommands();
+        let below = below.flat_map(|command| valued(command, &words));
+        here.chain(below).collect()
+    }
+
+    #[test]
+    fn a_flag_judges_a_negative_number_itself() {
+        let command = take_negative_numbers(Cli::command());
+        let calls = valued(&command, &[]);
+        assert!(calls.len() > 40, "{calls:?}");
+        for call in calls {
+            let read = command
+                .clone()
+                .try_get_matches_from([&*call, &["-1".into()]].concat());
+            // It may want more than this, or take the value for a text.
+            let kind = read.err().map(|error| error.kind());
+            assert_ne!(kind, Some(ErrorKind::UnknownArgument), "{call:?}");
         }
     }
 }

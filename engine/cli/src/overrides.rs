@@ -1,7 +1,6 @@
 //! What the flags of a running node say in place of its config.toml.
 
 use clap::Args;
-use clap::builder::RangedU64ValueParser;
 use ringwire::TransportChoice;
 use ringwire_codec::NetAddress;
 use ringwire_core::config::{
@@ -11,6 +10,7 @@ use tracing::warn;
 
 use crate::config::{LoadedConfig, NodeConfig, Source};
 use crate::failure::Failure;
+use crate::flag_values::within;
 use crate::genesis;
 use crate::home::Home;
 
@@ -42,8 +42,7 @@ pub(crate) struct Overrides {
     #[arg(long, conflicts_with = "addr_book_strict")]
     local: bool,
     /// Threads that carry the traffic instead of ringwire.shards; 0 means one per usable core.
-    #[arg(long, value_name = "N",
-        value_parser = RangedU64ValueParser::<usize>::new().range(0..=SHARDS_MAX as u64))]
+    #[arg(long, value_name = "N", value_parser = within::<usize, 0, { SHARDS_MAX as u64 }>)]
     shards: Option<usize>,
     /// How bytes are moved, auto, io_uring or readiness, instead of ringwire.transport.
     #[arg(long, value_name = "WAY")]
@@ -87,6 +86,11 @@ impl Overrides {
             (self.local, strict, "--local"),
             (self.local, "p2p.allow_duplicate_ip", "--local"),
             (self.shards.is_some(), "ringwire.shards", "--shards"),
+            (
+                self.transport.is_some(),
+                "ringwire.transport",
+                "--transport",
+            ),
         ];
         let given = flags.into_iter().filter(|(is_given, ..)| *is_given);
         given.map(|(_, key, flag)| (key, flag))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringwire::error::ConfigError;
-use ringwire_core::config::rule::{refuse, within, within_times};
+use ringwire_core::config::rule::{refuse, refuse_against, within, within_times};
 
 use super::NodeConfig;
 use crate::logging;
@@ -63,7 +63,7 @@ impl NodeConfig {
                 );
             } else if let Some((other, _)) = files[..number].iter().find(|(_, it)| *it == file) {
                 let rule = format!("names the same file as {other}: give each a file of its own");
-                refuse(problems, key, rule);
+                refuse_against(problems, key, other, rule);
             }
         }
     }

@@ -77,14 +77,6 @@ impl NodeConfig {
     }
 }
 
-/// Settings whose rule looks at others as well, and these.
-const HELD_AGAINST: [(&str, &[&str]); 4] = [
-    ("node_key_file", &["genesis_file"]),
-    ("p2p.addr_book_file", &["genesis_file", "node_key_file"]),
-    ("p2p.seed_mode", &["p2p.pex"]),
-    ("ringwire.pong_timeout", &["ringwire.ping_interval"]),
-];
-
 /// What the parser says of a name that stands in a table twice.
 const DUPLICATE_KEY: &str = "duplicate key";
 
@@ -300,7 +292,7 @@ impl<'t> Reader<'t> {
 
     fn finish(mut self, file: &str) -> Result<LoadedConfig, ConfigFileError> {
         let broken = self.config.problems().into_iter();
-        let traced = broken.filter(|error| self.could_be_read(error.key));
+        let traced = broken.filter(|error| self.could_be_read(error));
         let traced: Vec<_> = traced.map(|error| self.trace(error)).collect();
         self.problems.extend(traced);
         if self.problems.is_empty() {
@@ -325,22 +317,22 @@ impl<'t> Reader<'t> {
 
     /// Whether neither the key of a rule nor one that it is held against has a fault already. Such a
     /// value stands at its default, so what is said of it is no fault of the file.
-    fn could_be_read(&self, key: &str) -> bool {
+    fn could_be_read(&self, error: &ConfigError) -> bool {
         let has_fault = |key: &str| {
             let mut faulty = self.problems.iter().filter_map(|it| it.key.as_deref());
             faulty.any(|faulty| faulty == key)
         };
-        let mut against = HELD_AGAINST.iter().filter(|(held, _)| *held == key);
-        !has_fault(key) && !against.any(|(_, others)| others.iter().any(|it| has_fault(it)))
+        !keys_of(error).any(has_fault)
     }
 
-    /// Finds the line that set the key of a broken rule.
+    /// Finds the line that set the key of a broken rule; where that stands at its default, the line of one that it
+    /// is held against.
     fn trace(&self, error: ConfigError) -> ConfigFileProblem {
-        let line = self
-            .lines
-            .iter()
-            .find(|(path, _)| path == error.key)
-            .map(|(_, line)| *line);
+        let line_of = |key: &str| {
+            let mut lines = self.lines.iter();
+            lines.find(|(path, _)| path == key).map(|(_, line)| *line)
+        };
+        let line = keys_of(&error).find_map(line_of);
         ConfigFileProblem {
             line,
             key: Some(error.key.to_owned()),
@@ -357,6 +349,11 @@ impl<'t> Reader<'t> {
             .count()
             + 1
     }
+}
+
+/// The settings that a broken rule looked at, the one that it is about first.
+fn keys_of(error: &ConfigError) -> impl Iterator<Item = &'static str> {
+    std::iter::once(error.key).chain(error.against.iter().copied())
 }
 
 /// The entries of a table by their place in the file, those with an exact name first, so that they

@@ -45,24 +45,13 @@ kind!(
     },
     |text| quoted(text.as_deref().unwrap_or_default())
 );
-kind!(
-    addresses,
-    Vec<NetAddress>,
-    |value| weak::text(value)?.and_then(|text| lists::addresses(&text)),
-    |addresses| quoted(&joined(addresses))
-);
-kind!(
-    ids,
-    Vec<NodeId>,
-    |value| weak::text(value)?.and_then(|text| lists::ids(&text)),
-    |ids| quoted(&joined(ids))
-);
-kind!(
-    private_ids,
-    Vec<NodeId>,
-    |value| weak::text(value)?.and_then(|text| lists::private_ids(&text)),
-    |ids| quoted(&joined(ids))
-);
+kind!(addresses, Vec<NetAddress>, lists::addresses, |addresses| {
+    quoted(&joined(addresses))
+});
+kind!(ids, Vec<NodeId>, lists::ids, |ids| quoted(&joined(ids)));
+kind!(private_ids, Vec<NodeId>, lists::private_ids, |ids| quoted(
+    &joined(ids)
+));
 kind!(
     count,
     usize,

@@ -6,33 +6,51 @@ use toml::de::DeValue;
 
 use super::weak::{self, Read};
 
-/// Addresses to listen on: a text with commas, or a list of such texts.
+/// Addresses to listen on.
 pub(super) fn listen_addrs(value: &DeValue<'_>) -> Result<Read<Vec<ListenAddr>>, String> {
-    let of_text =
-        |value| weak::text(value)?.and_then(|text| parse_listen_addrs(&text).map(Read::plain));
+    of_texts(value, |text| parse_listen_addrs(text).map(Read::plain))
+}
+
+/// Addresses that are dialed.
+pub(super) fn addresses(value: &DeValue<'_>) -> Result<Read<Vec<NetAddress>>, String> {
+    of_texts(value, |text| {
+        let list = parse_peer_addresses(text)?;
+        Ok(Read {
+            value: list.addresses,
+            notes: list.left_out,
+        })
+    })
+}
+
+/// Ids; the first that is none is an error.
+pub(super) fn ids(value: &DeValue<'_>) -> Result<Read<Vec<NodeId>>, String> {
+    of_texts(value, ids_of)
+}
+
+/// Ids that are only compared with; what is no id is never met, and left out.
+pub(super) fn private_ids(value: &DeValue<'_>) -> Result<Read<Vec<NodeId>>, String> {
+    of_texts(value, private_ids_of)
+}
+
+/// What stands in a text with commas, as CometBFT writes it, or in a list of such texts.
+fn of_texts<T>(
+    value: &DeValue<'_>,
+    of_text: fn(&str) -> Result<Read<Vec<T>>, String>,
+) -> Result<Read<Vec<T>>, String> {
+    let read_one = |value: &DeValue<'_>| weak::text(value)?.and_then(|text| of_text(&text));
     let DeValue::Array(items) = value else {
-        return of_text(value);
+        return read_one(value);
     };
     let mut read = Read::plain(Vec::new());
     for item in items {
-        let one = of_text(item.get_ref())?;
+        let one = read_one(item.get_ref())?;
         read.value.extend(one.value);
         read.notes.extend(one.notes);
     }
     Ok(read)
 }
 
-/// A list of addresses out of a file.
-pub(super) fn addresses(text: &str) -> Result<Read<Vec<NetAddress>>, String> {
-    let list = parse_peer_addresses(text)?;
-    Ok(Read {
-        value: list.addresses,
-        notes: list.left_out,
-    })
-}
-
-/// A list of ids; the first that is none is an error.
-pub(super) fn ids(text: &str) -> Result<Read<Vec<NodeId>>, String> {
+fn ids_of(text: &str) -> Result<Read<Vec<NodeId>>, String> {
     let parse = |entry: &str| {
         let id = entry.parse();
         id.map_err(|error| format!("\"{entry}\": {error}"))
@@ -41,8 +59,7 @@ pub(super) fn ids(text: &str) -> Result<Read<Vec<NodeId>>, String> {
     ids.map(Read::plain)
 }
 
-/// A list of ids that are only compared with; what is no id is never met, and left out.
-pub(super) fn private_ids(text: &str) -> Result<Read<Vec<NodeId>>, String> {
+fn private_ids_of(text: &str) -> Result<Read<Vec<NodeId>>, String> {
     let mut read = Read::plain(Vec::new());
     for entry in entries(text) {
         match entry.parse() {
@@ -71,8 +88,8 @@ mod tests {
     #[test]
     fn what_is_no_id_matters_only_where_a_peer_is_meant() {
         let text = format!("{ID}, 10.0.0.1");
-        assert!(ids(&text).is_err());
-        let read = private_ids(&text).unwrap_or_else(|error| panic!("{error}"));
+        assert!(ids_of(&text).is_err());
+        let read = private_ids_of(&text).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((read.value.len(), read.notes.len()), (1, 1));
     }
 }

@@ -97,9 +97,9 @@ const SECTIONS: &[Setting] = settings! {
     P2P external_address: optional_text in engine =>
         "Address that other nodes are told to dial, host:port. Empty: laddr.";
     P2P seeds: addresses in engine.discovery =>
-        "Nodes to ask for addresses when nobody else can be asked, a list of ID@host:port.";
+        "Nodes to ask for addresses when nobody else can be asked, ID@host:port, comma-separated or a list.";
     P2P persistent_peers: addresses in engine =>
-        "Peers to stay connected to, a comma-separated list of ID@host:port.";
+        "Peers to stay connected to, ID@host:port, comma-separated or a list.";
     P2P pex: flag in engine.discovery => "Whether to exchange addresses with peers and to dial what they tell.";
     P2P seed_mode: flag in engine.discovery =>
         "Whether this node is a seed: it crawls the network, answers who asks, and hangs up.";
@@ -107,9 +107,9 @@ const SECTIONS: &[Setting] = settings! {
     P2P addr_book_strict: flag in engine.discovery =>
         "Whether to refuse addresses that are not routable over the internet."
         "false for a network on private or loopback addresses.";
-    P2P private_peer_ids: private_ids in engine.discovery => "Ids that are never told to other nodes, comma-separated.";
+    P2P private_peer_ids: private_ids in engine.discovery => "Ids that are never told to other nodes, comma-separated or a list.";
     P2P unconditional_peer_ids: ids in engine =>
-        "Ids of peers that the limits of peers do not count, comma-separated.";
+        "Ids of peers that the limits of peers do not count, comma-separated or a list.";
     P2P max_num_inbound_peers: count in engine => "Peers that may have dialed us, at most.";
     P2P max_num_outbound_peers: count in engine =>
         "Peers that we dial of our own accord, at most; persistent ones not counted.";

@@ -54,13 +54,13 @@ pub(crate) struct CrawlArgs {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Visits at the same time, 512 at most.
-    #[arg(long, value_name = "N", default_value = "32", value_parser = up_to::<CREW_MAX>)]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = up_to::<{ CREW_MAX as u64 }>)]
     at_once: NonZeroUsize,
     /// Time for one visit.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time_over_zero)]
     timeout: Duration,
     /// Addresses that are kept at most.
-    #[arg(long, value_name = "N", default_value = "50000", value_parser = up_to::<{ usize::MAX }>)]
+    #[arg(long, value_name = "N", default_value = "50000", value_parser = up_to::<{ u64::MAX }>)]
     nodes: NonZeroUsize,
     /// Print JSON, an object per line: each visit as it ends, and the summary.
     #[arg(long)]

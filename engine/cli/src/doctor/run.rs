@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::RangedU64ValueParser;
 use ringwire::TransportChoice;
 use ringwire::machine;
 use ringwire::machine::{Finding, Verdict};
@@ -14,6 +13,7 @@ use super::{home, network};
 use crate::config::{LoadedConfig, NodeConfig};
 use crate::console;
 use crate::failure::Failure;
+use crate::flag_values::within;
 use crate::home::Home;
 use crate::home_dir;
 
@@ -24,12 +24,11 @@ use crate::home_dir;
 #[derive(Args)]
 pub(crate) struct DoctorArgs {
     /// Shards the node will have; without it those of the home, else one per usable CPU.
-    #[arg(long, value_name = "N",
-        value_parser = RangedU64ValueParser::<usize>::new().range(1..=SHARDS_MAX as u64))]
+    #[arg(long, value_name = "N", value_parser = within::<usize, 1, { SHARDS_MAX as u64 }>)]
     shards: Option<usize>,
     /// Look at the home of a node, too: its files and file system, its port, room on the disk, the
     /// clock, and whether its seeds and persistent peers answer.
-    #[arg(long, value_name = "DIR", env = home_dir::VARIABLE, hide_env = true)]
+    #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
@@ -38,7 +37,7 @@ pub(crate) struct DoctorArgs {
 
 /// Runs the whole command.
 pub(crate) fn run(args: &DoctorArgs) -> Result<(), Failure> {
-    let home = args.home.clone().map(Home::at);
+    let home = args.home.clone().or_else(home_dir::named).map(Home::at);
     let loaded = home.as_ref().and_then(loaded);
     let engine = loaded.as_ref().map(|loaded| &loaded.config.engine);
     let of_home = engine

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use ringwire::TransportChoice;
 use ringwire_codec::file::{self, FileKind};
@@ -15,7 +14,7 @@ use super::graph::Graph;
 use super::source::{CONTENT_BYTES_MAX, Source, Stream};
 use super::stamp::STAMP_BYTES;
 use crate::failure::Failure;
-use crate::flag_values::time_over_zero;
+use crate::flag_values::{time_over_zero, within};
 use crate::gossip::Gossip;
 
 /// Nodes of a local network at most; each needs a thread per shard and a socket per peer.
@@ -43,11 +42,11 @@ const CHORDS: usize = 1;
 pub(crate) struct LocalnetArgs {
     /// Nodes to start.
     #[arg(long, value_name = "N", default_value_t = 8,
-        value_parser = RangedU64ValueParser::<usize>::new().range(2..=NODES_MAX))]
+        value_parser = within::<usize, 2, NODES_MAX>)]
     pub(super) nodes: usize,
     /// Threads that carry the traffic of each node.
     #[arg(long, value_name = "N", default_value_t = 1,
-        value_parser = RangedU64ValueParser::<usize>::new().range(1..=SHARDS_MAX as u64))]
+        value_parser = within::<usize, 1, { SHARDS_MAX as u64 }>)]
     pub(super) shards: usize,
     /// How bytes are moved: auto, io_uring or readiness.
     #[arg(long, value_name = "WAY", default_value_t)]
@@ -60,19 +59,19 @@ pub(crate) struct LocalnetArgs {
     pub(super) topology: TopologyArg,
     /// Peers that each node dials of its own accord; for the topology seed. [default: 3]
     #[arg(long, value_name = "N",
-        value_parser = RangedU64ValueParser::<usize>::new().range(1..NODES_MAX))]
+        value_parser = within::<usize, 1, { NODES_MAX - 1 }>)]
     outbound_peers: Option<usize>,
     /// Chords from each node across the ring, 0 for the bare ring; for the topology ring.
     /// [default: 1]
     #[arg(long, value_name = "N",
-        value_parser = RangedU64ValueParser::<usize>::new().range(0..=NODES_MAX / 2))]
+        value_parser = within::<usize, 0, { NODES_MAX / 2 }>)]
     chords: Option<usize>,
     /// Spread this file, cut in chunks; - reads standard input.
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// Bytes of a chunk of the input.
     #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024, requires = "input",
-        value_parser = RangedU64ValueParser::<usize>::new().range(1..=CONTENT_BYTES_MAX as u64))]
+        value_parser = within::<usize, 1, { CONTENT_BYTES_MAX as u64 }>)]
     chunk: usize,
     /// Cut the input at newlines instead: one message per line.
     #[arg(long, requires = "input", conflicts_with = "chunk")]
@@ -83,12 +82,12 @@ pub(crate) struct LocalnetArgs {
         value_name = "N",
         default_value_t = 20_000,
         conflicts_with = "input",
-        value_parser = clap::value_parser!(u64).range(1..)
+        value_parser = within::<u64, 1, { u64::MAX }>
     )]
     messages: u64,
     /// Bytes of each message made up.
     #[arg(long, value_name = "BYTES", default_value_t = 1024, conflicts_with = "input",
-        value_parser = RangedU64ValueParser::<usize>::new().range(0..=CONTENT_BYTES_MAX as u64))]
+        value_parser = within::<usize, 0, { CONTENT_BYTES_MAX as u64 }>)]
     size: usize,
     /// Record layer between the nodes.
     #[arg(long, value_enum, default_value_t = FramingArg::Wide)]
@@ -96,7 +95,7 @@ pub(crate) struct LocalnetArgs {
     /// Messages under way at once: a new one is published when the slowest node is no further
     /// behind.
     #[arg(long, value_name = "N", default_value_t = 256,
-        value_parser = clap::value_parser!(u64).range(1..=1 << 15))]
+        value_parser = within::<u64, 1, { 1 << 15 }>)]
     pub(super) window: u64,
     /// Give up when nothing moves for so long.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_over_zero)]

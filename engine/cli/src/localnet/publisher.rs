@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::args::LocalnetArgs;
 use super::ledger::{Holding, Ledger};
 use super::progress::Progress;
+use super::report::messages;
 use super::source::Source;
 use super::stamp::Stamp;
 use super::tally::Tally;
@@ -173,7 +174,8 @@ impl<'a> Publisher<'a> {
         let slowest = held.enumerate().min_by_key(|(_, held)| *held);
         let (node, held) = slowest.unwrap_or_default();
         Failure::new(format!(
-            "nothing moved for {timeout:?}: node {node} holds {held} of the {sent} messages sent"
+            "nothing moved for {timeout:?}: node {node} holds {held} of {} sent",
+            messages(sent)
         ))
     }
 }

@@ -233,9 +233,9 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "{} messages, {} bytes, in {}",
-            holding.messages,
-            holding.content_bytes,
+            "{}, {}, in {}",
+            messages(holding.messages),
+            number_of(holding.content_bytes as usize, "byte"),
             short(self.elapsed)
         )?;
         write!(f, "each message came to a node {:.2} times", self.copies())?;
@@ -250,11 +250,16 @@ impl fmt::Display for Report {
         }
         write!(
             f,
-            "all {nodes} nodes hold the same {} messages, digest {}",
-            holding.messages,
+            "all {nodes} nodes hold the same {}, digest {}",
+            messages(holding.messages),
             holding.set.hex(16)
         )
     }
+}
+
+/// So many messages.
+pub(super) fn messages(number: u64) -> String {
+    number_of(number as usize, "message")
 }
 
 /// A value's name, as it is given.
@@ -340,7 +345,7 @@ mod tests {
             "{table}"
         );
         assert!(table.ends_with(&format!(
-            "all 2 nodes hold the same 1 messages, digest {}",
+            "all 2 nodes hold the same 1 message, digest {}",
             report().holding.set.hex(16)
         )));
     }

@@ -13,7 +13,7 @@ use super::network::Network;
 use super::progress::Progress;
 use super::publisher::{Input, Publisher};
 use super::reach::Reach;
-use super::report::{Delay, NodeReport, Report, SeedReport};
+use super::report::{Delay, NodeReport, Report, SeedReport, messages};
 use super::tally::{Receipt, Tally};
 use crate::console;
 use crate::failure::Failure;
@@ -149,7 +149,7 @@ fn compare(number: usize, held: &Holding, sent: &Holding) -> Result<(), Failure>
     let fault = if let Some(missing) = held.gap {
         format!("message {missing} is missing")
     } else if held.messages != sent.messages {
-        format!("holds {} of {} messages", held.messages, sent.messages)
+        format!("holds {} of {}", held.messages, messages(sent.messages))
     } else if held != sent {
         String::from("holds contents that differ from what was sent")
     } else {

@@ -33,7 +33,7 @@ pub(crate) struct ProbeArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time_over_zero)]
     timeout: Duration,
     /// Visits at the same time, 512 at most.
-    #[arg(long, value_name = "N", default_value = "64", value_parser = up_to::<CREW_MAX>)]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = up_to::<{ CREW_MAX as u64 }>)]
     at_once: NonZeroUsize,
     /// Print JSON, an object per line.
     #[arg(long)]

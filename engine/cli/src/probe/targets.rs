@@ -24,7 +24,8 @@ const LIST_BYTES_MAX: u64 = 8 << 20;
 /// All targets that the words of a command line name, each once, in order.
 ///
 /// # Errors
-/// A word that names none, with its place.
+/// A word that names none, with its place. One of the command line itself makes the call a wrong one; a file
+/// that says something wrong fails.
 pub(crate) fn gather(words: &[String]) -> Result<Vec<Target>, Failure> {
     let mut targets = Vec::new();
     for word in words {
@@ -32,34 +33,34 @@ pub(crate) fn gather(words: &[String]) -> Result<Vec<Target>, Failure> {
     }
     let mut seen = BTreeSet::new();
     targets.retain(|target| seen.insert(target.clone()));
-    match targets.is_empty() {
-        true => Err(Failure::new(
-            "there is nobody to probe: give ID@HOST:PORT, HOST:PORT, ID@unix:///PATH, or a file with a list of them",
-        )),
-        false => Ok(targets),
+    if !targets.is_empty() {
+        return Ok(targets);
     }
+    let nobody = "there is nobody to probe: give ID@HOST:PORT, HOST:PORT, ID@unix:///PATH, or a file with a list of them";
+    // A list that is read and names nobody may name somebody tomorrow.
+    Err(match words.iter().all(|word| is_blank(word)) {
+        true => Failure::misused(nobody),
+        false => Failure::new(nobody),
+    })
 }
 
 fn read_word(word: &str) -> Result<Vec<Target>, Failure> {
     if word == "-" {
         return read_list("standard input", io::stdin());
     }
-    if word.split(is_separator).all(str::is_empty) {
+    if is_blank(word) {
         return Ok(Vec::new());
     }
     let path = Path::new(word);
     // A file may be called anything; an address is none unless such a file is there.
     if !path.exists() && word.contains(':') {
-        return parse_list(word).map_err(Failure::new);
+        return parse_list(word).map_err(Failure::misused);
     }
-    let file = File::open(path).map_err(|error| {
-        let problem = match error.kind() {
-            ErrorKind::NotFound => {
-                String::from("an address has a port, as HOST:PORT, and there is no such file")
-            }
-            _ => error.to_string(),
-        };
-        Failure::new(format!("{word} is no address and no file: {problem}"))
+    let file = File::open(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Failure::misused(format!(
+            "{word} is no address and no file: an address has a port, as HOST:PORT, and there is no such file"
+        )),
+        _ => named(word, &error.to_string()),
     })?;
     read_list(word, file)
 }
@@ -95,6 +96,11 @@ fn read_text(text: &str) -> Result<Vec<Target>, String> {
             Ok(targets)
         }
     }
+}
+
+/// Whether a word names nobody.
+fn is_blank(word: &str) -> bool {
+    word.split(is_separator).all(str::is_empty)
 }
 
 fn is_separator(sign: char) -> bool {

@@ -54,13 +54,9 @@ pub(crate) struct TopArgs {
 }
 
 fn parse_seconds(text: &str) -> Result<f64, String> {
-    let seconds = text
-        .parse()
-        .map_err(|_| String::from("this is no number"))?;
-    match (0.1..=3_600.0).contains(&seconds) {
-        true => Ok(seconds),
-        false => Err(String::from("from 0.1 to 3600")),
-    }
+    let seconds = text.parse().ok();
+    let within = seconds.filter(|seconds| (0.1..=3_600.0).contains(seconds));
+    within.ok_or_else(|| String::from("it must be a number from 0.1 to 3600"))
 }
 
 impl TopArgs {

@@ -221,6 +221,7 @@ impl World<'_> {
         let World { home, .. } = self;
         ctl(home, &["log", ""]).failed(1, "an empty filter says nothing");
         ctl(home, &["log", "inof"]).failed(1, "did you mean \"info\"?");
+        ctl(home, &["log", "ringwire::nobody=debug"]).failed(1, "ringwire::pex, ringwire::reload");
         // Of one peer all is said, from its next connection on, and each line says whose it is.
         let of_peer = format!("info,[peer{{id={}}}]=debug", self.id);
         self.told(&["log", &of_peer]);

@@ -212,6 +212,8 @@ fn a_home_is_named_by_the_flag_else_by_the_variable_else_it_is_that_of_the_user(
     let (at_user, at_variable) = (("HOME", &*user), ("RINGWIRE_HOME", &*variable));
     let flag = ["--home", named.to_str().expect("a plain name")];
     assert_eq!(id_with(&[at_user], &[]).succeeded().stdout, ids[0]);
+    let empty = ("RINGWIRE_HOME", Path::new(""));
+    assert_eq!(id_with(&[at_user, empty], &[]).succeeded().stdout, ids[0]);
     assert_eq!(
         id_with(&[at_user, at_variable], &[]).succeeded().stdout,
         ids[1]
@@ -229,7 +231,10 @@ fn a_home_that_cannot_be_told_is_an_error_that_names_the_ways_to_tell_it() {
         .failed(2, "--home DIR")
         .stderr;
     assert!(said.contains("RINGWIRE_HOME"), "{said}");
-    id_with(&[("RINGWIRE_HOME", Path::new(""))], &[]).failed(2, "--home");
+    let empty = ("RINGWIRE_HOME", Path::new(""));
+    let said = id_with(&[("HOME", nowhere), empty], &[]).failed(2, "--home DIR");
+    assert!(said.stderr.contains("RINGWIRE_HOME"), "{}", said.stderr);
+    id_with(&[], &["--home", ""]).failed(2, "--home");
 }
 
 #[test]

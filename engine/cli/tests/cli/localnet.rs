@@ -178,7 +178,10 @@ fn flags_that_contradict_each_other_are_refused() {
     run(&["localnet", "--chords", "2"]).failed(2, "--chords is for --topology ring");
     run(&["localnet", "--topology", "full", "--outbound-peers", "2"])
         .failed(2, "--outbound-peers is for --topology seed");
-    run(&["localnet", "--nodes", "1"]).failed(2, "--nodes");
+    let range = "for '--nodes <N>': it must be a number from 2 to 64";
+    for nodes in ["1", "65", "-1", "x"] {
+        run(&["localnet", "--nodes", nodes]).failed(2, range);
+    }
     run(&["localnet", "--lines"]).failed(2, "--input");
     run(&["localnet", "--messages", "0"]).failed(2, "--messages");
     run(&["localnet", "--input", "-", "--messages", "5"]).failed(2, "--messages");

@@ -201,9 +201,24 @@ fn a_node_that_says_nothing_costs_no_more_than_the_timeout() {
 #[test]
 fn a_probe_of_nobody_is_a_mistake() {
     run(&["probe"]).failed(2, "NODE");
-    run(&["probe", "192.0.2.1:x"]).failed(1, "192.0.2.1:x: port must be a number");
-    run(&["probe", "unix://p2p.sock"]).failed(1, "must begin with '/'");
-    run(&["probe", "no-such-file"]).failed(1, "no-such-file is no address and no file");
+    // What stands on the command line is the call itself, so a wrong address makes a wrong call.
+    run(&["probe", "192.0.2.1:x"]).failed(2, "192.0.2.1:x: port must be a number");
+    run(&["probe", "192.0.2.1:1", "192.0.2.1:x"]).failed(2, "192.0.2.1:x: ");
+    run(&["probe", "unix://p2p.sock"]).failed(2, "must begin with '/'");
+    run(&["probe", "no-such-file"]).failed(2, "no-such-file is no address and no file");
+    run(&["probe", ","]).failed(2, "there is nobody to probe");
+    run(&["crawl", "--seeds", "192.0.2.1:x"]).failed(2, "192.0.2.1:x: port must be a number");
+    // A list that is named is no part of it.
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let list = place.path().join("list");
+    let named = list.to_str().expect("a plain name");
+    for (text, fault) in [
+        ("192.0.2.1:1\n192.0.2.1:x\n", "line 2: 192.0.2.1:x: "),
+        ("# nobody yet\n", "there is nobody to probe"),
+    ] {
+        fs::write(&list, text).expect("room to write");
+        run(&["probe", named]).failed(1, fault);
+    }
     run(&["probe", "--at-once", "513", "192.0.2.1:1"]).failed(2, "from 1 to 512");
     run(&["probe", "--timeout", "0", "192.0.2.1:1"]).failed(2, "more than 0");
     run(&["crawl", "--seeds", "192.0.2.1:1", "--every", "119s"])

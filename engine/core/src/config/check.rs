@@ -5,8 +5,8 @@ use std::time::Duration;
 use ringwire_codec::net_address::parse_listen_address;
 
 use super::listen::listen_problems;
-use super::rule::{refuse, within, within_times};
-use super::{Config, ConfigError};
+use super::rule::{refuse, refuse_against, within, within_times};
+use super::{Config, ConfigError, duration};
 
 /// Bytes of the longest chain id, as in CometBFT.
 pub const NETWORK_BYTES_MAX: usize = 50;
@@ -113,9 +113,10 @@ impl Config {
     fn check_discovery(&self, problems: &mut Vec<ConfigError>) {
         // The reference's node starts, and is a seed that answers nobody.
         if self.discovery.seed_mode && !self.discovery.pex {
-            refuse(
+            refuse_against(
                 problems,
                 "p2p.seed_mode",
+                "p2p.pex",
                 "a seed exchanges addresses: set pex = true, or seed_mode = false",
             );
         }
@@ -204,10 +205,14 @@ impl Config {
         }
         // The next ping would otherwise start the peer's time anew before it ran out.
         if self.pong_timeout >= self.ping_interval && !self.ping_interval.is_zero() {
-            refuse(
+            let [pong, ping] = [self.pong_timeout, self.ping_interval].map(duration::format);
+            refuse_against(
                 problems,
                 "ringwire.pong_timeout",
-                "must be shorter than ping_interval",
+                "ringwire.ping_interval",
+                format!(
+                    "must be shorter than ping_interval: it is {pong}, and ping_interval {ping}"
+                ),
             );
         }
         if self.busy_poll > BUSY_POLL_MAX {

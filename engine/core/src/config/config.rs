@@ -107,8 +107,21 @@ pub struct Config {
 pub struct ConfigError {
     /// The setting, as it is written in config.toml.
     pub key: &'static str,
+    /// The settings that the broken rule holds it against; none for a rule of its own.
+    pub against: Vec<&'static str>,
     /// What is wrong and how to mend it.
     pub problem: String,
+}
+
+impl ConfigError {
+    /// A setting that breaks a rule of its own: what is wrong, and how to mend it.
+    pub fn new(key: &'static str, problem: impl Into<String>) -> Self {
+        ConfigError {
+            key,
+            against: Vec::new(),
+            problem: problem.into(),
+        }
+    }
 }
 
 impl Default for Config {

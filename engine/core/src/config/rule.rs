@@ -41,8 +41,18 @@ pub fn within_times(
 
 /// Notes that `key` breaks a rule: what is wrong and how to mend it.
 pub fn refuse(problems: &mut Vec<ConfigError>, key: &'static str, problem: impl Into<String>) {
+    problems.push(ConfigError::new(key, problem));
+}
+
+/// Notes that `key` and another setting do not go together: what is wrong with the one, and how to mend it.
+pub fn refuse_against(
+    problems: &mut Vec<ConfigError>,
+    key: &'static str,
+    other: &'static str,
+    problem: impl Into<String>,
+) {
     problems.push(ConfigError {
-        key,
-        problem: problem.into(),
+        against: vec![other],
+        ..ConfigError::new(key, problem)
     });
 }

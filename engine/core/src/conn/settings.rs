@@ -24,13 +24,13 @@ impl MConnectionConfig {
     /// `pong_timeout` is not shorter than `ping_interval`, or zero: the reference refuses to start.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
         if config.pong_timeout >= config.ping_interval || config.pong_timeout.is_zero() {
-            return Err(ConfigError {
-                key: "pong_timeout",
-                problem: format!(
+            return Err(ConfigError::new(
+                "pong_timeout",
+                format!(
                     "{:?} must be more than zero and shorter than ping_interval, {:?}",
                     config.pong_timeout, config.ping_interval
                 ),
-            });
+            ));
         }
         Ok(MConnectionConfig {
             ping_interval: config.ping_interval,

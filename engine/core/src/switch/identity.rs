@@ -189,13 +189,13 @@ fn check_signing(
     };
     match reactors.iter().find(|(_, reactor)| reactor.signs()) {
         None => Ok(()),
-        Some((name, _)) => Err(ConfigError {
-            key: "reactors",
-            problem: format!(
+        Some((name, _)) => Err(ConfigError::new(
+            "reactors",
+            format!(
                 "`{name}` signs with the node's key, and this node's key is with a signer, which signs handshakes alone: \
                  give the engine the key itself, or a reactor that does not sign (FeedsConfig::signed)"
             ),
-        }),
+        )),
     }
 }
 
@@ -234,9 +234,11 @@ fn node_info_of(
             .then(|| extension_of(config))
             .transpose()?,
     };
-    info.validate().map_err(|error| ConfigError {
-        key: "moniker, version, external_address, network, tx_index or rpc_address",
-        problem: format!("peers would refuse our NodeInfo: {error}"),
+    info.validate().map_err(|error| {
+        ConfigError::new(
+            "moniker, version, external_address, network, tx_index or rpc_address",
+            format!("peers would refuse our NodeInfo: {error}"),
+        )
     })?;
     Ok(info)
 }
@@ -251,9 +253,8 @@ fn extension_of(config: &Config) -> Result<Extension, ConfigError> {
     let record_bytes_max = u32::try_from(config.wide_record_bytes_max)
         .ok()
         .filter(|bytes| (1024..=65_536).contains(bytes))
-        .ok_or_else(|| ConfigError {
-            key: "wide_record_bytes_max",
-            problem: String::from("must lie between 1024 and 65536"),
+        .ok_or_else(|| {
+            ConfigError::new("wide_record_bytes_max", "must lie between 1024 and 65536")
         })?;
     Ok(Extension {
         version: EXTENSION_VERSION,

@@ -363,12 +363,7 @@ impl GossipBuilder {
     /// without naming their origin; there are members and origins do not sign; or offers are asked about that no message of
     /// this class is.
     pub fn build(self) -> Result<Gossip, ConfigError> {
-        let refuse = |problem| {
-            Err(ConfigError {
-                key: "gossip",
-                problem,
-            })
-        };
+        let refuse = |problem: String| Err(ConfigError::new("gossip", problem));
         if self.origin == OriginMode::Hidden && self.class == Class::Large {
             let problem = "payloads of more than 128 KiB name their origin: take Class::Medium, or OriginMode::Signed";
             return refuse(String::from(problem));

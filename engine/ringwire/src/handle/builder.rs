@@ -326,12 +326,12 @@ fn check_names(reactors: &[(String, ReactorFactory)]) -> Result<(), ConfigError>
     const RESERVED: [&str; 2] = [Pex::NAME, AppChannels::NAME];
     let taken = |(name, _): &&(String, ReactorFactory)| RESERVED.contains(&name.as_str());
     reactors.iter().find(taken).map_or(Ok(()), |(name, _)| {
-        Err(ConfigError {
-            key: "reactors",
-            problem: format!(
+        Err(ConfigError::new(
+            "reactors",
+            format!(
                 "`{name}` is the name of a reactor of the engine itself; give yours another name"
             ),
-        })
+        ))
     })
 }
 

@@ -219,6 +219,18 @@ fn a_value_of_the_wrong_kind_says_what_it_should_have_been() {
             "p2p.laddr: must be a text in quotes, not a list in brackets",
         ),
         (
+            "seeds = [[]]",
+            "p2p.seeds: must be a text in quotes, not a list in brackets",
+        ),
+        (
+            "private_peer_ids = {}",
+            "p2p.private_peer_ids: must be a text in quotes, not a section",
+        ),
+        (
+            "persistent_peers = [\"\", \"127.0.0.1:1\"]",
+            "p2p.persistent_peers: \"127.0.0.1:1\": ",
+        ),
+        (
             "laddr = \"localhost\"",
             "p2p.laddr: \"localhost\" has no port; write one like",
         ),
@@ -242,6 +254,35 @@ fn a_value_of_the_wrong_kind_says_what_it_should_have_been() {
 }
 
 #[test]
+fn what_has_commas_in_comets_file_may_be_a_list() {
+    let [a, b, c] = ["a", "b", "c"].map(|digit| digit.repeat(40));
+    let read = |text: &str| load(&format!("[p2p]\n{text}")).config.engine;
+    for (key, [first, second, third]) in [
+        ("seeds", [&a, &b, &c].map(|id| format!("{id}@h:1"))),
+        (
+            "persistent_peers",
+            [&a, &b, &c].map(|id| format!("{id}@h:1")),
+        ),
+        ("private_peer_ids", [&a, &b, &c].map(String::clone)),
+        ("unconditional_peer_ids", [&a, &b, &c].map(String::clone)),
+    ] {
+        let of_list = read(&format!("{key} = [\"{first}\", \" {second}, {third}\"]\n"));
+        assert_eq!(
+            of_list,
+            read(&format!("{key} = \"{first},{second},{third}\"\n"))
+        );
+        assert_ne!(of_list, read(""), "{key}");
+        assert_eq!(read(&format!("{key} = []\n")), read(""), "{key}");
+    }
+    // What is odd about an entry is told as in a text.
+    let loaded = load("[p2p]\nprivate_peer_ids = [\"10.0.0.1\"]\n");
+    let notes: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    let expected = "line 2: p2p.private_peer_ids goes on without \"10.0.0.1\": ";
+    assert!(notes[0].starts_with(expected), "{notes:?}");
+}
+
+#[test]
 fn a_number_up_to_the_largest_is_read() {
     assert_eq!(load("[p2p]\nsend_rate = 0\n").config.engine.send_rate, 0);
     let text = format!("[p2p]\nsend_rate = {}\n", i64::MAX);
@@ -256,13 +297,16 @@ fn a_number_up_to_the_largest_is_read() {
 fn a_broken_rule_is_traced_to_its_line() {
     assert_eq!(
         refusal("[ringwire]\nping_interval = \"10s\"\npong_timeout = \"10s\"\n"),
-        "config.toml:3: ringwire.pong_timeout: must be shorter than ping_interval"
+        "config.toml:3: ringwire.pong_timeout: must be shorter than ping_interval: it is 10s, and ping_interval 10s"
     );
-    // Here the faulty side is a default, so no line is to blame.
+    // Here the one side stands at its default, so the line of the other is to blame.
     assert_eq!(
         refusal("[ringwire]\nping_interval = \"10s\"\n"),
-        "config.toml: ringwire.pong_timeout: must be shorter than ping_interval"
+        "config.toml:2: ringwire.pong_timeout: must be shorter than ping_interval: it is 45s, and ping_interval 10s"
     );
+    let told = refusal("genesis_file = \"config/node_key.json\"\n");
+    let expected = "config.toml:1: node_key_file: names the same file as genesis_file";
+    assert!(told.starts_with(expected), "{told}");
 }
 
 #[test]

@@ -67,8 +67,8 @@ impl Settings {
         let mut next = Config::clone(&self.config);
         for change in changes {
             if let Some((key, _)) = change.named().filter(|(_, id)| *id == node) {
-                let problem = String::from("this is the node itself: give another node's address");
-                return Err(ConfigError { key, problem });
+                let problem = "this is the node itself: give another node's address";
+                return Err(ConfigError::new(key, problem));
             }
             change.make(&mut next);
         }

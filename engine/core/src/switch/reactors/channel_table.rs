@@ -102,10 +102,7 @@ fn check_name(name: &str, others: &[String]) -> Result<(), ConfigError> {
         true => format!("two reactors are named `{name}`; give one of them another name"),
         false => return Ok(()),
     };
-    Err(ConfigError {
-        key: "reactors",
-        problem,
-    })
+    Err(ConfigError::new("reactors", problem))
 }
 
 fn check(descriptor: &ChannelDescriptor, reactor: &str) -> Result<(), ConfigError> {
@@ -129,10 +126,7 @@ fn check(descriptor: &ChannelDescriptor, reactor: &str) -> Result<(), ConfigErro
 }
 
 fn problem(problem: String) -> ConfigError {
-    ConfigError {
-        key: "channels",
-        problem,
-    }
+    ConfigError::new("channels", problem)
 }
 
 #[cfg(test)]
