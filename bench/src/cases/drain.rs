@@ -186,10 +186,12 @@ fn ringwire(setup: Setup, work: Work, way: Way) -> Ran {
 }
 
 fn send_from_threads(star: &Star, work: Work, way: Way) -> Result<(), Failure> {
-    let (peer, message) = (star.leaf_id(), work.message());
+    let peer = star.leaf_id();
     let senders: Vec<_> = (0..work.senders)
         .map(|_| {
-            let (hub, message) = (star.hub(), message.clone());
+            // A message of its own: threads that count references to one would wait for each other, as those of no
+            // application do.
+            let (hub, message) = (star.hub(), work.message());
             let mut share = 0..work.count / work.senders;
             thread::spawn(move || send_while(way, || share.next().is_some(), &hub, peer, &message))
         })

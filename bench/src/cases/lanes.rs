@@ -175,11 +175,12 @@ fn run(
             },
         },
     )?;
-    let message = Bytes::from(vec![0x5a; MESSAGE_BYTES]);
     let stopwatch = Stopwatch::start();
     let threads: Vec<_> = (0..work.senders)
         .map(|_| {
-            let (hub, message, send) = (star.hub(), message.clone(), send.clone());
+            // A message of its own: see the rows `drain`.
+            let message = Bytes::from(vec![0x5a; MESSAGE_BYTES]);
+            let (hub, send) = (star.hub(), send.clone());
             thread::spawn(move || send(&hub, &message))
         })
         .collect();

@@ -7,7 +7,7 @@
 //!                      ringwire_gossip::feeds · whose slot · author · judge and checks
 //! ```
 //! The protocol knows slots and asks whether a message is good. Here a slot becomes a peer of a shard, and the question goes first
-//! to the [`Author`], who knows whether a message is its origin's, and then to the application.
+//! to the [`Author`] and [`Proofs`], who know whether a message is its origin's, and then to the application.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,11 +20,12 @@ use ringwire_gossip::feeds::{
     self as protocol, Delivery, Lane, Neighbour, Numbers, Order, Output, Provenance, Slot, Verdict,
 };
 
-use super::author::Author;
+use super::author::{Author, Unproven};
 use super::counters::Said;
 use super::members::SetMembers;
 use super::neighbours::Neighbours;
 use super::note::Outgoing;
+use super::proofs::Proofs;
 use super::views::{Feeder, MessageReach, Tags, feeders};
 use crate::gossip::checks::{CheckAnswer, Checks, Judged};
 use crate::gossip::judge::Judge;
@@ -56,6 +57,13 @@ pub(super) struct Identity {
     pub(super) numbers: Option<Numbers>,
 }
 
+/// A body that waits for its proof, and who brought it. The link may be gone by then, and another one have its slot.
+#[derive(Debug)]
+struct Brought {
+    bringer: Option<(Link, NodeId)>,
+    delivery: Delivery,
+}
+
 /// A body that the application checks.
 #[derive(Debug)]
 struct Unchecked {
@@ -73,6 +81,8 @@ pub(super) struct Conversation {
     /// Those of which the protocol was told last, or will be when it starts.
     members: SetMembers,
     tags: Tags,
+    /// What was brought in this turn, where nodes sign.
+    proofs: Proofs<Brought>,
     judge: Judge,
     /// What the application is checking.
     checks: Checks<Unchecked>,
@@ -98,6 +108,7 @@ impl Conversation {
             },
             members: SetMembers::default(),
             tags: Tags::default(),
+            proofs: Proofs::new([0; 32]),
             judge: Judge::Nobody,
             checks: Checks::default(),
             check_within,
@@ -111,13 +122,15 @@ impl Conversation {
         self.judge = judge;
     }
 
-    /// Begins, as this node.
+    /// Begins, as this node. Nobody else knows the random bytes.
     pub(super) fn start(
         &mut self,
         mut config: protocol::FeedsConfig,
         identity: Identity,
-        seed: u64,
+        random: [u8; 32],
     ) {
+        let seed = u64::from_le_bytes(*random.first_chunk().expect("there are 32 bytes"));
+        self.proofs = Proofs::new(random);
         config.check = !self.judge.is_nobody() || identity.author.is_some();
         let (origin, first_seq) = (identity.origin, identity.first_seq);
         self.protocol = protocol::Feeds::new(config, origin, first_seq, seed);
@@ -245,6 +258,16 @@ impl Conversation {
         }
     }
 
+    /// The turn is over: what waits for its proof has it.
+    pub(super) fn prove(&mut self, now: Duration) {
+        for (brought, proven) in self.proofs.prove() {
+            match proven {
+                Ok(()) => self.judge(now, &brought),
+                Err(unproven) => self.condemn(now, &brought, unproven),
+            }
+        }
+    }
+
     /// What was due by now in the protocol happens.
     pub(super) fn handle_timeout(&mut self, now: Duration) {
         self.protocol.handle_timeout(now);
@@ -279,7 +302,10 @@ impl Conversation {
                 Output::Deliver { from, delivery } => {
                     return Some(Wanted::Deliver(self.bringer(from), delivery.payload));
                 }
-                Output::Check { from, delivery } => self.check(now, from, &delivery),
+                Output::Check { from, delivery } => {
+                    let bringer = self.bringer(from);
+                    self.check(now, Brought { bringer, delivery });
+                }
                 Output::Close { slot, reason } => {
                     if let Some((link, _)) = self.neighbours.at(slot) {
                         self.blame(Some(link), reason.to_string());
@@ -288,6 +314,11 @@ impl Conversation {
                 _ => (),
             }
         }
+    }
+
+    /// Whether [`Conversation::prove`] has something to do.
+    pub(super) fn has_unproven(&self) -> bool {
+        !self.proofs.is_empty()
     }
 
     /// When [`Conversation::handle_timeout`] has something to do.
@@ -338,19 +369,33 @@ impl Conversation {
         from.and_then(|from| self.neighbours.at(from))
     }
 
-    /// Says whether a message, or which messages of a bundle, are good: first whether they are the origin's.
-    fn check(&mut self, now: Duration, from: Option<Slot>, delivery: &Delivery) {
-        let bringer = self.bringer(from);
-        let link = bringer.map(|(link, _)| link);
-        let (origin, seq) = (&delivery.origin, delivery.seq);
-        if let Some(author) = &self.identity.author
-            && let Err(unproven) = author.check(delivery)
-        {
-            self.said.unproven += 1;
-            self.blame(link, unproven.to_string());
-            let verdicts = [Verdict::Blame];
-            return self.protocol.handle_verdicts(now, origin, seq, &verdicts);
+    /// Finds out whether a message, or which messages of a bundle, are good: first whether they are the origin's.
+    fn check(&mut self, now: Duration, brought: Brought) {
+        let Some(author) = &self.identity.author else {
+            return self.judge(now, &brought);
+        };
+        match author.claim(&brought.delivery) {
+            Ok(claim) => self.proofs.push(claim, brought),
+            Err(unproven) => return self.condemn(now, &brought, unproven),
         }
+        if self.proofs.are_enough() {
+            self.prove(now);
+        }
+    }
+
+    /// It is not the origin's.
+    fn condemn(&mut self, now: Duration, brought: &Brought, unproven: Unproven) {
+        self.said.unproven += 1;
+        self.blame(brought.bringer.map(|(link, _)| link), unproven.to_string());
+        let Delivery { origin, seq, .. } = &brought.delivery;
+        let verdicts = [Verdict::Blame];
+        self.protocol.handle_verdicts(now, origin, *seq, &verdicts);
+    }
+
+    /// It is the origin's: what does the application say?
+    fn judge(&mut self, now: Duration, brought: &Brought) {
+        let Brought { bringer, delivery } = brought;
+        let (origin, seq) = (&delivery.origin, delivery.seq);
         if self.judge.is_nobody() {
             return self
                 .protocol
@@ -360,7 +405,7 @@ impl Conversation {
         let body = Unchecked {
             origin: delivery.origin,
             seq: delivery.seq,
-            bringer: link,
+            bringer: bringer.map(|(link, _)| link),
         };
         let due = now + self.check_within;
         for check in self.checks.begin(due, id, body, delivery.messages()) {

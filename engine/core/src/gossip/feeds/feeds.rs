@@ -75,6 +75,7 @@ pub struct Feeds {
     /// What was published here and has not gone yet.
     unpublished: Unpublished,
     due: Planned,
+    proving: Planned,
     look_at_checks: Planned,
     publishing: Planned,
     counters: Counters,
@@ -91,6 +92,7 @@ impl Feeds {
             crowd: Crowd::default(),
             unpublished: Unpublished::new(1),
             due: Planned::default(),
+            proving: Planned::default(),
             look_at_checks: Planned::default(),
             publishing: Planned::default(),
             counters: Counters::default(),
@@ -244,6 +246,9 @@ impl Feeds {
             }
         }
         self.tell_publishers(cx);
+        if self.conversation.has_unproven() {
+            self.proving.plan(cx, Duration::ZERO, FeedsTimer::Prove);
+        }
         if let Some(due) = self.conversation.next_check_due() {
             let wait = due.saturating_sub(now(cx));
             self.look_at_checks.plan(cx, wait, FeedsTimer::Checks);
@@ -475,7 +480,6 @@ impl Reactor for Feeds {
         config.link_rate = NO_RATE;
         self.unpublished = Unpublished::new(cx.shard_count());
         let random = cx.random();
-        let seed = u64::from_le_bytes(*random.first_chunk().expect("there are 32 bytes"));
         let identity = if self.config.signed {
             // The same origin as before the node started again, with higher numbers. The time alone will do where the
             // clock is right: a node gives far less than a number in a microsecond.
@@ -500,7 +504,7 @@ impl Reactor for Feeds {
                 numbers: None,
             }
         };
-        self.conversation.start(config, identity, seed);
+        self.conversation.start(config, identity, random);
     }
 
     fn add_peer(&mut self, cx: &mut Context<'_, Self>, peer: &PeerInfo, (): &mut ()) {
@@ -600,6 +604,11 @@ impl Reactor for Feeds {
             FeedsTimer::Checks => {
                 self.look_at_checks.handle_timeout();
                 self.conversation.expire_checks(now(cx));
+                self.act(cx);
+            }
+            FeedsTimer::Prove => {
+                self.proving.handle_timeout();
+                self.conversation.prove(now(cx));
                 self.act(cx);
             }
             FeedsTimer::Publish => {

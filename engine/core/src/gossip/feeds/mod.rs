@@ -23,6 +23,7 @@ mod members;
 mod neighbours;
 mod note;
 mod outboxes;
+mod proofs;
 mod unpublished;
 mod views;
 

@@ -71,6 +71,8 @@ pub enum FeedsTimer {
     Stuck,
     /// What was published is to be bundled: the turn's messages are there, or the pace lets the next ones go.
     Publish,
+    /// The turn's messages are there: their signatures can be checked together.
+    Prove,
     /// The application may have let the time pass in which it checks a message.
     Checks,
 }

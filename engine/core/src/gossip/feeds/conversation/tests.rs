@@ -28,7 +28,7 @@ fn node(seed: u8, numbers: Option<Numbers>, judge: Judge) -> Conversation {
         first_seq: numbers.map_or(1, |numbers| numbers.first()),
         numbers,
     };
-    node.start(protocol::FeedsConfig::default(), identity, 7);
+    node.start(protocol::FeedsConfig::default(), identity, [7; 32]);
     node
 }
 
@@ -80,6 +80,10 @@ fn talk(one: &mut Conversation, two: &mut Conversation) -> Done {
                 }
                 Wanted::Stop(link, _) => stopped.push(link),
             }
+        }
+        if two.has_unproven() {
+            is_quiet = false;
+            two.prove(NOW);
         }
     }
     (delivered, stopped)
@@ -182,4 +186,50 @@ fn numbers_are_to_be_kept_before_they_come_to_the_bound() {
     assert!(bounds.iter().all(|numbers| numbers.bound() > kept.bound()));
     let mut plain = self::node(1, None, Judge::Nobody);
     assert!((0..20).all(|_| publish(&mut plain, 1, b"vote").is_none()));
+}
+
+#[test]
+fn what_a_turn_has_brought_waits_for_its_proof_together_and_no_longer_than_for_sixteen() {
+    let (mut one, mut two) = pair(Judge::Nobody);
+    let mut delivered = Vec::new();
+    let mut waits = Vec::new();
+    for _ in 0..17 {
+        publish(&mut one, 1, b"vote");
+        while let Some(wanted) = one.poll(NOW) {
+            if let Wanted::Send(_, _, _, bytes) = wanted {
+                two.handle_message(NOW, link(0), &bytes);
+            }
+        }
+        while let Some(wanted) = two.poll(NOW) {
+            if let Wanted::Deliver(_, message) = wanted {
+                delivered.push(message);
+            }
+        }
+        waits.push((delivered.len(), two.has_unproven()));
+    }
+    let mut expected = vec![(0, true); 15];
+    expected.extend([(16, false), (16, true)]);
+    assert_eq!(waits, expected);
+    let rest = talk(&mut one, &mut two).0;
+    assert_eq!((rest.len(), two.has_unproven()), (1, false));
+}
+
+#[test]
+fn one_that_brings_a_forgery_in_a_turn_is_stopped_and_what_others_bring_is_delivered() {
+    let (mut one, mut two) = pair(Judge::Nobody);
+    let mut three = node(3, None, Judge::Nobody);
+    meet(&mut three, link(1), 2);
+    meet(&mut two, link(2), 3);
+    publish(&mut one, 1, b"vote");
+    publish(&mut three, 1, b"veto");
+    for (node, from) in [(&mut three, link(2)), (&mut one, link(0))] {
+        while let Some(wanted) = node.poll(NOW) {
+            if let Wanted::Send(_, _, _, bytes) = wanted {
+                two.handle_message(NOW, from, &bytes);
+            }
+        }
+    }
+    let expected = vec![(Some(link(0)), Bytes::from_static(b"vote"))];
+    assert_eq!(talk(&mut one, &mut two), (expected, vec![link(2)]));
+    assert_eq!(two.counters().0.unproven, 1);
 }
