@@ -8,6 +8,7 @@
 //!
 //! Model, screen and view are values: they know no clock, no socket and no terminal. [`mod@run`] has those.
 
+mod keys;
 mod model;
 mod run;
 mod screen;

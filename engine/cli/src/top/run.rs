@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::crossterm::event::{self, Event};
+use ratatui::crossterm::event::Event;
 use serde_json::Value;
 use terminal_size::{Height, Width, terminal_size_of};
 
+use super::keys::Keys;
 use super::model::Model;
 use super::screen::{Screen, Then};
 use super::terminal::Taken;
@@ -115,6 +116,7 @@ fn asked(home: &Home) -> Result<Value, String> {
 /// The live screen. A thread of its own asks, so that keys work while a node is slow to answer.
 struct Live {
     taken: Taken,
+    keys: Keys,
     every: Duration,
     palette: Palette,
     model: Model,
@@ -139,6 +141,7 @@ impl Live {
             })?;
         Ok(Live {
             taken: Taken::new()?,
+            keys: Keys::new()?,
             every: args.every(),
             palette: args.palette(),
             model: Model::default(),
@@ -155,15 +158,10 @@ impl Live {
         while !self.taken.is_ended() {
             self.ask_when_due();
             let mut is_changed = self.take_answer()?;
-            // A signal interrupts the wait, and is no failure.
-            match event::poll(LOOK_EVERY) {
-                Ok(true) => match event::read()? {
-                    Event::Key(key) if self.screen.handle_key(key) == Then::End => return Ok(()),
-                    _ => is_changed = true,
-                },
-                Ok(false) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
+            match self.keys.next_within(LOOK_EVERY)? {
+                Some(Event::Key(key)) if self.screen.handle_key(key) == Then::End => return Ok(()),
+                Some(_) => is_changed = true,
+                None => {}
             }
             if is_changed {
                 self.draw()?;

@@ -1,6 +1,7 @@
 //! The terminal while the screen has it: taken at the start, given back whatever ends the screen.
 
-use std::io::{self, Stdout, stdout};
+use std::io::{self, IsTerminal as _, Stdout, stdin, stdout};
+use std::mem::ManuallyDrop;
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +25,8 @@ const ENDING: [i32; 8] = [
 
 /// The terminal on standard output. Dropped, it is as it was.
 pub(super) struct Taken {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Not dropped: it would show the cursor, which is done here, and panic where standard error is gone as well.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
     is_ended: Arc<AtomicBool>,
 }
 
@@ -40,7 +42,7 @@ impl Taken {
         }
         give_back_on_panic();
         let taken = Taken {
-            terminal: Terminal::new(CrosstermBackend::new(stdout()))?,
+            terminal: ManuallyDrop::new(Terminal::new(CrosstermBackend::new(stdout()))?),
             is_ended,
         };
         // From here on an error drops `taken`, which gives the terminal back.
@@ -54,9 +56,10 @@ impl Taken {
         &mut self.terminal
     }
 
-    /// Whether a signal asked for the end.
+    /// Whether a signal asked for the end, or the terminal is gone, which is not told by a signal to whoever is
+    /// no part of its session any more.
     pub(super) fn is_ended(&self) -> bool {
-        self.is_ended.load(Ordering::Relaxed)
+        self.is_ended.load(Ordering::Relaxed) || !stdin().is_terminal()
     }
 }
 

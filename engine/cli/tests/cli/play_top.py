@@ -32,6 +32,16 @@ def main():
     if child == 0:
         os.login_tty(inside) if hasattr(os, "login_tty") else login(inside)
         os.environ.update(TERM="xterm", NO_COLOR="1")
+        if ending == "GONE UNTOLD":
+            # In a process below the leader of the session, which hears of no hangup while that lives.
+            os.close(terminal)
+            below = os.fork()
+            if below > 0:
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+                sys.exit(os.waitstatus_to_exitcode(os.waitpid(below, 0)[1]))
+            os.setpgid(0, 0)
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            os.tcsetpgrp(0, os.getpgid(0))
         os.execvp(program[0], program)
     seen = bytearray()
     wait_for(terminal, seen, b"\x1b[?1049h")
@@ -40,6 +50,8 @@ def main():
     wait_for(terminal, seen, b"Any")
     os.write(terminal, b"x")
     wait_for(terminal, seen, b"sort:")
+    if ending.startswith("GONE"):
+        return leave(child, [terminal, inside])
     if ending in ("TERM", "HUP"):
         os.kill(child, getattr(signal, "SIG" + ending))
     else:
@@ -48,6 +60,22 @@ def main():
     status = os.waitpid(child, 0)[1]
     assert os.waitstatus_to_exitcode(status) == 0, status
     assert termios.tcgetattr(inside)[3] == before[3], "the terminal is not as it was"
+
+
+def leave(child, ends):
+    """Closes the terminal, as who closes its window: the program ends, whether a signal tells it or not."""
+    for end in ends:
+        os.close(end)
+    deadline = time.monotonic() + WITHIN_SECONDS / 3
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            break
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            raise AssertionError("it goes on without its terminal")
+        time.sleep(0.05)
+    assert os.waitstatus_to_exitcode(status) == 0, status
 
 
 def login(inside):

@@ -78,7 +78,7 @@ fn a_person_at_a_terminal_sees_presses_and_gets_the_terminal_back() {
     // Nobody runs there: the screen says so, and works all the same.
     let program = command(&["top", "--every", "0.2", "--home"]);
     let args: Vec<_> = program.get_args().collect();
-    for ending in ["q", "\x1b", "\x03", "TERM", "HUP"] {
+    for ending in ["q", "\x1b", "\x03", "TERM", "HUP", "GONE", "GONE UNTOLD"] {
         let played = Command::new("python3")
             .args(["-c", PERSON, ending])
             .arg(program.get_program())
