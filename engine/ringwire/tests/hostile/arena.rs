@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ringwire::Config;
 use ringwire::error::CloseReason;
 use ringwire::error::DialError;
+use ringwire::{Config, Handle};
 use ringwire_codec::{NodeInfo, Packet};
 
 use crate::support::comet_peer::{self, CometPeer, Incoming};
@@ -105,31 +105,21 @@ impl Arena {
     }
 
     /// Lets the engine dial the attacker and holds it to the same answer.
-    pub(crate) fn face_dialed(&mut self, attack: &Attack) {
-        let (listener, addr) = loopback::listen();
-        let id = Oracle::key(ATTACKER_SEED).id();
-        let dialed = thread::scope(|scope| {
-            scope.spawn(|| {
-                let stream = loopback::accept(&listener);
-                let mut probe = stream.try_clone().expect("a socket can be duplicated");
-                let held = (attack.act)(stream);
-                assert!(
-                    ends(&mut probe),
-                    "{}: the socket is still open",
-                    attack.name
-                );
-                drop(held);
-            });
-            self.node
-                .engine
-                .handle()
-                .dial_blocking(address_at(id, addr))
-        });
-        match dialed {
-            Err(DialError::Closed(reason)) if (attack.named)(&reason) => {}
-            other => panic!("{}, dialed: the engine says {other:?}", attack.name),
-        }
+    pub(crate) fn face_dialed(&self, attack: &Attack) {
+        dial_to_attack(self.node.engine.handle(), ATTACKER_SEED, attack);
         self.honest.must_go_on(attack.name);
+    }
+
+    /// The same with dials to all at the same time, each to the id of another key: there is one dial to an id.
+    pub(crate) fn face_dialed_together(&self, attacks: &[([u8; 32], &Attack)]) {
+        let engine = self.node.engine.handle();
+        thread::scope(|scope| {
+            for &(seed, attack) in attacks {
+                let engine = engine.clone();
+                scope.spawn(move || dial_to_attack(&engine, seed, attack));
+            }
+        });
+        self.honest.must_go_on("dials to those who attack");
     }
 
     /// Runs all attacks and checks that none left a file open.
@@ -164,6 +154,30 @@ impl Arena {
             1,
             "only the honest peer is left"
         );
+    }
+}
+
+/// Lets an engine dial the attacker, whom it takes for the owner of a key: it must end for the reason that names what was done.
+fn dial_to_attack(engine: &Handle, seed: [u8; 32], attack: &Attack) {
+    let (listener, addr) = loopback::listen();
+    let id = Oracle::key(seed).id();
+    let dialed = thread::scope(|scope| {
+        scope.spawn(|| {
+            let stream = loopback::accept(&listener);
+            let mut probe = stream.try_clone().expect("a socket can be duplicated");
+            let held = (attack.act)(stream);
+            assert!(
+                ends(&mut probe),
+                "{}: the socket is still open",
+                attack.name
+            );
+            drop(held);
+        });
+        engine.dial_blocking(address_at(id, addr))
+    });
+    match dialed {
+        Err(DialError::Closed(reason)) if (attack.named)(&reason) => {}
+        other => panic!("{}, dialed: the engine says {other:?}", attack.name),
     }
 }
 
