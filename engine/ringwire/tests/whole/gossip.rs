@@ -1,18 +1,17 @@
 //! A [`Gossip`] between whole engines over real sockets, as an application takes it.
 
-mod common;
-
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{builder, connect, skip_without_ring, wait_until};
 use ringwire::gossip::{
     Acceptance, Check, CheckLimits, Gossip, GossipBuilder, GossipHandle, GossipSubscription,
     PublishOptions,
 };
 use ringwire::{ChannelId, Engine};
+
+use crate::common::{builder, connect, skip_without_ring, wait_until};
 
 /// How long anything here is waited for: generous, for a machine that does other work.
 const WITHIN: Duration = Duration::from_secs(60);

@@ -1,17 +1,18 @@
 //! Engines whose key is with somebody else: in another thread, and slow, faulty or gone.
 
-mod common;
-
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use common::{CHANNEL, address, channel as declared, config, echo_builder, skip_without_ring};
 use ringwire::error::{CloseReason, DialError, SignerError};
 use ringwire::gossip::{Feeds, FeedsConfig};
 use ringwire::{ChannelId, Engine, Event, PublicKey, Signer};
 use ringwire_codec::NodeKey;
+
+use crate::common::{
+    CHANNEL, address, channel as declared, config, connect, echo_builder, skip_without_ring,
+};
 
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -91,7 +92,7 @@ fn a_slow_signer_delays_its_own_handshakes_and_not_the_messages_of_others() {
     let handle = slow.handle();
     assert_eq!(handle.node_id(), NodeKey::from_seed([9; 32]).id());
     let mut answers = handle.subscribe(CHANNEL).expect("a subscription");
-    let peer = common::connect(handle, echo.handle());
+    let peer = connect(handle, echo.handle());
 
     // While the next handshakes wait a second each for the key, messages come back at once.
     is_slow.store(1000, Ordering::Relaxed);
@@ -158,7 +159,7 @@ fn a_signer_that_fails_or_panics_costs_that_connection_with_a_clear_error_and_th
         said.contains("the signer panicked: a bug in its driver"),
         "{said}"
     );
-    common::connect(faulty.handle(), echo.handle());
+    connect(faulty.handle(), echo.handle());
 
     // Who comes to it is told nothing but the end; the node itself hears why.
     let told = std::iter::from_fn(|| events.try_recv())

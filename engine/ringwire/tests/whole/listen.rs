@@ -1,14 +1,13 @@
 //! Engines that listen on several addresses, Unix sockets among them.
 
-mod common;
-
 use std::path::Path;
 use std::time::Duration;
 
-use common::{CHANNEL, channel, config, echo_builder, skip_without_ring, wait_until};
 use ringwire::peer::{BanTarget, Direction, RemoteAddr};
 use ringwire::{Builder, Engine, ListenAddr, NetAddress};
 use ringwire_codec::NodeKey;
+
+use crate::common::{CHANNEL, Echo, channel, config, echo_builder, skip_without_ring, wait_until};
 
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -23,7 +22,7 @@ fn echo_at(addresses: Vec<ListenAddr>, seed: u8) -> Engine {
     let builder = Engine::builder(config)
         .node_key(NodeKey::from_seed([seed; 32]))
         .shards(2)
-        .reactor("echo", |_| common::Echo::default());
+        .reactor("echo", |_| Echo::default());
     builder.start().expect("all addresses are free")
 }
 
@@ -133,7 +132,7 @@ fn the_address_that_cannot_be_had_is_named_and_the_others_are_let_go() {
     assert!(!dir.path().join("mine.sock").exists());
 
     let live = echo_at(vec![unix(dir.path(), "live.sock")], 2);
-    let mut config = common::config();
+    let mut config = crate::common::config();
     config.listen_addrs = live.handle().listen_addrs().to_vec();
     let Err(error) = Engine::builder(config).shards(2).start() else {
         panic!("two engines on one path");
