@@ -258,41 +258,83 @@ fn draw_peers(frame: &mut Frame, area: Rect, model: &Model, screen: &mut Screen,
     let peers = screen.arrange(model.peers());
     let room = usize::from(area.height.saturating_sub(1));
     let first = screen.first(peers.len(), room);
-    let rows = peers
-        .iter()
-        .skip(first)
-        .take(room)
-        .map(|peer| peer_row(peer));
-    let heads = [
-        "PEER", "MONIKER", "ADDRESS", "DIR", "FOR", "IN/S", "OUT/S", "QUEUE",
-    ];
-    // On a narrow screen an id gives way: an address is of no use when it is cut.
-    let (id, address) = match area.width {
-        ..NARROW_COLUMNS => (8, Constraint::Length(21)),
-        _ => (12, Constraint::Fill(1)),
+    let shown = peer_columns(area.width);
+    let picked = |cells: [String; PEER_COLUMNS.len()]| {
+        let cells = cells
+            .into_iter()
+            .zip(shown)
+            .filter(|(_, is_shown)| *is_shown);
+        Row::new(cells.map(|(cell, _)| cell))
     };
-    let widths = [
-        Constraint::Length(id),
-        Constraint::Fill(1),
-        address,
-        Constraint::Length(4),
-        Constraint::Length(6),
-        Constraint::Length(8),
-        Constraint::Length(8),
-        Constraint::Length(5),
-    ];
-    let table = Table::new(rows, widths).header(Row::new(heads).style(palette.head()));
+    let rows = peers.iter().skip(first).take(room);
+    let rows = rows.map(|peer| picked(peer_cells(peer)));
+    let heads = picked(PEER_COLUMNS.map(|column| String::from(column.head)));
+    // On a wide screen there is room for more of an id, and for long names and addresses.
+    let is_wide = area.width >= NARROW_COLUMNS;
+    let widths = PEER_COLUMNS.map(|column| match (column.head, is_wide) {
+        ("PEER", true) => Constraint::Length(12),
+        ("MONIKER", _) | ("ADDRESS", true) => Constraint::Fill(1),
+        _ => Constraint::Length(column.width),
+    });
+    let widths = widths.into_iter().zip(shown);
+    let widths = widths
+        .filter(|(_, is_shown)| *is_shown)
+        .map(|(width, _)| width);
+    let table = Table::new(rows, widths).header(heads.style(palette.head()));
     frame.render_widget(table, area);
 }
 
-fn peer_row(peer: &PeerRow) -> Row<'_> {
+/// A column of the peers.
+#[derive(Clone, Copy)]
+struct PeerColumn {
+    head: &'static str,
+    /// The characters it takes on a narrow screen.
+    width: u16,
+    /// Which is the first to stay where there is no room for all; 0 stays longest.
+    rank: usize,
+}
+
+const PEER_COLUMNS: [PeerColumn; 8] = {
+    const fn column(head: &'static str, width: u16, rank: usize) -> PeerColumn {
+        PeerColumn { head, width, rank }
+    }
+    [
+        column("PEER", 8, 0),
+        column("MONIKER", 8, 7),
+        column("ADDRESS", 21, 6),
+        column("DIR", 4, 4),
+        column("FOR", 6, 5),
+        column("IN/S", 8, 1),
+        column("OUT/S", 8, 2),
+        column("QUEUE", 5, 3),
+    ]
+};
+
+/// The columns that a screen has room for. None is cut: half an address is of no use.
+fn peer_columns(width: u16) -> [bool; PEER_COLUMNS.len()] {
+    let mut shown = [false; PEER_COLUMNS.len()];
+    let mut left = width + 1;
+    for rank in 0..PEER_COLUMNS.len() {
+        let at = PEER_COLUMNS.iter().position(|column| column.rank == rank);
+        let at = at.expect("each rank is that of one column");
+        // Each has a blank before it, but for the first.
+        let wanted = PEER_COLUMNS[at].width + 1;
+        shown[at] = wanted <= left;
+        left -= if shown[at] { wanted } else { 0 };
+    }
+    // Somebody stays in the smallest.
+    shown[0] = true;
+    shown
+}
+
+fn peer_cells(peer: &PeerRow) -> [String; PEER_COLUMNS.len()] {
     let direction = match (peer.is_outbound, peer.is_persistent) {
         (true, true) => "out*",
         (true, false) => "out",
         (false, true) => "in*",
         (false, false) => "in",
     };
-    Row::new([
+    [
         peer.id.chars().take(ID_DIGITS).collect(),
         peer.moniker.clone(),
         peer.address.clone(),
@@ -301,7 +343,7 @@ fn peer_row(peer: &PeerRow) -> Row<'_> {
         rate(peer.received_rate),
         rate(peer.sent_rate),
         peer.queued_messages.to_string(),
-    ])
+    ]
 }
 
 /// Bytes a second, where the head says so.
@@ -412,8 +454,10 @@ fn ban_line(ban: &BanRow) -> Line<'static> {
 }
 
 fn count_line(count: &Count) -> Line<'static> {
-    let rate = times(count.rate);
-    Line::raw(format!("{:<18} {:>9} {rate:>7}/s", count.name, count.total))
+    let (rate, name) = (times(count.rate), &count.name);
+    // A long name takes its room from the number beside it, and not from the rate at the edge.
+    let room = 27usize.saturating_sub(name.chars().count().max(18));
+    Line::raw(format!("{name:<18} {:>room$} {rate:>7}/s", count.total))
 }
 
 fn missing_lines(peer: &MissingRow) -> [Line<'static>; 2] {

@@ -135,6 +135,37 @@ fn a_screen_of_any_size_is_drawn() {
 }
 
 #[test]
+fn on_a_narrow_screen_whole_columns_give_way_and_never_the_id() {
+    let heads = |width| {
+        let shown = shown((width, 10), &model(2), &mut Screen::default());
+        let lines: Vec<_> = shown.lines().map(str::trim_end).collect();
+        let at = lines.iter().position(|line| line.starts_with("PEER"));
+        let at = at.unwrap_or_else(|| panic!("no peers in {shown}"));
+        assert_eq!(lines[at + 1].split(' ').next(), Some("01010101"), "{shown}");
+        lines[at].split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(heads(20), "PEER IN/S");
+    assert_eq!(heads(40), "PEER DIR IN/S OUT/S QUEUE");
+    assert_eq!(heads(60), "PEER MONIKER DIR FOR IN/S OUT/S QUEUE");
+    assert_eq!(heads(74), "PEER ADDRESS DIR FOR IN/S OUT/S QUEUE");
+    assert_eq!(heads(75), "PEER MONIKER ADDRESS DIR FOR IN/S OUT/S QUEUE");
+}
+
+#[test]
+fn a_long_name_of_a_count_leaves_room_for_its_rate() {
+    let line = |name: &str| {
+        let (name, total) = (name.to_owned(), 5642);
+        let rate = Some(12.0);
+        count_line(&Count { name, total, rate }).to_string()
+    };
+    assert_eq!(
+        line("feeds control bytes"),
+        "feeds control bytes     5642    12.0/s"
+    );
+    assert_eq!(line("filtered"), "filtered                5642    12.0/s");
+}
+
+#[test]
 fn a_wide_character_takes_two_cells_and_is_printed_once() {
     let mut other = report(60.0, 1);
     other["peers"][0]["moniker"] = serde_json::json!("節点x");
