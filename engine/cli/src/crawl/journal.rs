@@ -91,6 +91,7 @@ pub(super) fn visited(visit: &Visit, now: Timestamp) -> Value {
 pub(super) fn found(event: &Value) -> Found {
     let text = |key: &str| event[key].as_str().map(str::to_owned);
     Found {
+        id: event["id"].as_str().and_then(|id| id.parse().ok()),
         chain: text("chain"),
         version: text("version"),
         reachable: event["ok"] == true,

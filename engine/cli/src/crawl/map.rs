@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use ringwire_codec::Host;
+use ringwire_codec::{Host, NodeId};
 use ringwire_core::pex::Timestamp;
 
 use crate::visit::Target;
@@ -11,6 +11,8 @@ use crate::visit::Target;
 /// What the last visit of a node found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
+    /// Who it is; `None` if it did not say.
+    pub(super) id: Option<NodeId>,
     /// Its chain; `None` if it said nothing.
     pub(super) chain: Option<String>,
     /// The version of its software.
@@ -43,6 +45,8 @@ pub(super) struct Map {
     /// When each place is to be visited. A place under way stands in `away` instead.
     due: BTreeSet<(Timestamp, Target)>,
     away: HashSet<Target>,
+    /// Those visited by an address without an id, as others tell of them.
+    met: BTreeSet<Target>,
     /// Hosts that are being visited: a node refuses a second connection from one address.
     hosts: HashSet<Host>,
     pause: Duration,
@@ -60,6 +64,7 @@ impl Map {
             places: BTreeMap::new(),
             due: BTreeSet::new(),
             away: HashSet::new(),
+            met: BTreeSet::new(),
             hosts: HashSet::new(),
             pause,
             places_max,
@@ -68,9 +73,10 @@ impl Map {
         }
     }
 
-    /// Somebody told of a place. True if it is new and has room; it is due at once.
+    /// Somebody told of a place. True if it is new and has room; it is due at once. A node that was visited by
+    /// an address without an id is not new by the same address with its id.
     pub(super) fn learn(&mut self, target: &Target, now: Timestamp) -> bool {
-        if self.places.contains_key(target) {
+        if self.places.contains_key(target) || self.met.contains(target) {
             return false;
         }
         if self.places.len() == self.places_max {
@@ -112,6 +118,12 @@ impl Map {
         };
         if found.reachable {
             place.last_reached = at;
+        }
+        if target.id.is_none() && found.id.is_some() {
+            self.met.insert(Target {
+                id: found.id,
+                ..target.clone()
+            });
         }
         self.visited += usize::from(place.found.is_none());
         place.found = Some(found);
@@ -189,6 +201,7 @@ mod tests {
 
     fn found(reachable: bool) -> Found {
         Found {
+            id: None,
             chain: None,
             version: None,
             reachable,
@@ -224,6 +237,21 @@ mod tests {
         assert!(map.is_any_due(at(0)));
         map.visited(&places[0], found(false), at(1));
         assert_eq!(map.next(at(1)), Some(places[1].clone()));
+    }
+
+    #[test]
+    fn a_node_met_without_its_id_is_not_new_with_it() {
+        let mut map = Map::new(PAUSE, 10);
+        let [one, other] = ["1", "2"].map(|digit| digit.repeat(40));
+        let place = target("192.0.2.1:1");
+        let met = Found {
+            id: Some(one.parse().expect("an id")),
+            ..found(true)
+        };
+        map.visited(&place, met, at(0));
+        assert!(!map.learn(&target(&format!("{one}@192.0.2.1:1")), at(1)));
+        assert!(map.learn(&target(&format!("{one}@192.0.2.1:2")), at(1)));
+        assert!(map.learn(&target(&format!("{other}@192.0.2.1:1")), at(1)));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What a crawl came to, for eyes and for programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use ringwire_codec::NodeId;
 use ringwire_core::pex::Timestamp;
 use serde_json::{Value, json};
 
@@ -29,6 +30,7 @@ pub(super) struct Summary {
     chain: Option<String>,
     known: usize,
     visited: usize,
+    /// Nodes, each once, however many addresses lead to it.
     reachable: usize,
     other_chains: usize,
     answer_pex: usize,
@@ -56,20 +58,22 @@ impl Summary {
             round_trips: [0; ROUND_TRIPS.len() + 1],
             ages: [0; AGES.len() + 1],
         };
+        let mut counted = BTreeSet::new();
         for (_, place) in map.places() {
-            summary.count(place, now);
+            summary.count(place, now, &mut counted);
         }
         summary
     }
 
-    fn count(&mut self, place: &Place, now: Timestamp) {
+    fn count(&mut self, place: &Place, now: Timestamp, counted: &mut BTreeSet<NodeId>) {
         let Some(found) = &place.found else { return };
         self.visited += 1;
         if found.chain.is_some() && found.chain != self.chain {
             self.other_chains += 1;
             return;
         }
-        if !found.reachable {
+        let is_new = |id| counted.insert(id);
+        if !found.reachable || !found.id.is_none_or(is_new) {
             return;
         }
         self.reachable += 1;
@@ -212,6 +216,7 @@ mod tests {
         ];
         for (target, chain, reachable, millis) in visits {
             let found = Found {
+                id: None,
                 chain: chain.map(str::to_owned),
                 version: Some(String::from("0.38")),
                 reachable,
@@ -236,6 +241,33 @@ mod tests {
         assert_eq!(summary["round_trips"][1]["nodes"], 1);
         assert_eq!(summary["round_trips"][2]["nodes"], 1);
         assert_eq!(summary["first_heard"][1]["nodes"], 2);
+    }
+
+    #[test]
+    fn a_node_of_two_addresses_is_one_node() {
+        let mut map = map();
+        let mut places = map.places();
+        let found = places.next().and_then(|(_, place)| place.found.clone());
+        drop(places);
+        let id = "1".repeat(40).parse().expect("an id");
+        for target in ["192.0.2.5:1", "192.0.2.6:1"] {
+            let found = Found {
+                id: Some(id),
+                ..found.clone().expect("the first of them was visited")
+            };
+            let target = target.parse().expect("an address");
+            map.visited(&target, found, Timestamp::from_unix_nanos(1));
+        }
+        let summary = Summary::new(&map, Some("a-1"), Timestamp::from_unix_nanos(1)).to_json();
+        assert_eq!(
+            (
+                &summary["known"],
+                &summary["visited"],
+                &summary["reachable"]
+            ),
+            (&6.into(), &6.into(), &3.into())
+        );
+        assert_eq!(summary["versions"], json!({ "0.38": 3 }));
     }
 
     #[test]

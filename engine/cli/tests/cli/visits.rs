@@ -271,6 +271,18 @@ fn a_crawl_maps_a_network_and_goes_on_from_its_file() {
         "{}",
         text.stdout
     );
+    // A seed without its id is no other node when others tell of it with the id.
+    let (_, bare) = address.split_once('@').expect("an id and a place");
+    let events = lines(
+        &run(&["crawl", "--json", "--seeds", bare])
+            .succeeded()
+            .stdout,
+    );
+    let summary = events.last().expect("a summary");
+    assert_eq!(
+        (&summary["known"], &summary["reachable"]),
+        (&3.into(), &3.into())
+    );
     for node in others.into_iter().map(|(node, _)| node).chain([first]) {
         node.terminated().succeeded();
     }
