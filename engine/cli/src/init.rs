@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ringwire::error::ConfigError;
 use ringwire_codec::NodeKey;
 use serde_json::json;
 
@@ -149,8 +150,17 @@ fn config(args: &InitArgs) -> Result<NodeConfig, Failure> {
     };
     config.engine.network = network.unwrap_or(config.engine.network);
     config.engine.moniker = args.moniker.clone().unwrap_or(config.engine.moniker);
-    config.check()?;
+    config.check().map_err(|error| match error.key {
+        "ringwire.network" if args.network.is_some() => wrong("--network", &error),
+        "moniker" if args.moniker.is_some() => wrong("--moniker", &error),
+        _ => error.into(),
+    })?;
     Ok(config)
+}
+
+/// A flag that says what no configuration may.
+fn wrong(flag: &str, error: &ConfigError) -> Failure {
+    Failure::misused(format!("{flag}: {}", error.problem))
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
 use ringwire_codec::NetAddress;
-use ringwire_core::config::duration;
+use ringwire_core::config::{PEERS_MAX, duration};
 use serde_json::Value;
 
 use crate::console;
 use crate::control::{self, Edit, Order};
 use crate::failure::Failure;
+use crate::flag_values::within;
 use crate::home::Home;
 use crate::table::{Align, Table, span};
 
@@ -79,20 +80,20 @@ enum Verb {
     #[command(group = ArgGroup::new("limit").required(true).multiple(true))]
     Limits {
         /// Peers that dialed us, at most; as p2p.max_num_inbound_peers.
-        #[arg(long, value_name = "N", group = "limit")]
+        #[arg(long, value_name = "N", group = "limit", value_parser = within::<usize, 0, { PEERS_MAX as u64 }>)]
         inbound: Option<usize>,
         /// Peers that discovery dials, at most; as p2p.max_num_outbound_peers.
-        #[arg(long, value_name = "N", group = "limit")]
+        #[arg(long, value_name = "N", group = "limit", value_parser = within::<usize, 0, { PEERS_MAX as u64 }>)]
         outbound: Option<usize>,
     },
     /// Set how fast a peer is sent to and may send, on connections that stand as well.
     #[command(group = ArgGroup::new("rate").required(true).multiple(true))]
     Rates {
         /// Bytes per second to each peer, 0 for no limit; as p2p.send_rate.
-        #[arg(long, value_name = "BYTES", group = "rate")]
+        #[arg(long, value_name = "BYTES", group = "rate", value_parser = within::<u64, 0, { u64::MAX }>)]
         send: Option<u64>,
         /// Bytes per second from each peer, 0 for no limit; as p2p.recv_rate.
-        #[arg(long, value_name = "BYTES", group = "rate")]
+        #[arg(long, value_name = "BYTES", group = "rate", value_parser = within::<u64, 0, { u64::MAX }>)]
         recv: Option<u64>,
     },
     /// Read config.toml again: what can change is changed, the rest is named. A broken file changes

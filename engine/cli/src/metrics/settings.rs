@@ -1,11 +1,13 @@
 //! Where metrics are served, and which: flags, else what CometBFT's `[instrumentation]` says.
 
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 
 use clap::Args;
 
 use crate::config::Instrumentation;
 use crate::failure::Failure;
+use crate::flag_values::within;
 
 /// Peers with series of their own if nothing else is said.
 const PEERS_MAX: usize = 50;
@@ -18,7 +20,7 @@ pub(crate) struct MetricsArgs {
     #[arg(long, value_name = "HOST:PORT|off")]
     metrics: Option<String>,
     /// Peers that have metrics of their own: those with the most traffic.
-    #[arg(long, value_name = "N", default_value_t = PEERS_MAX)]
+    #[arg(long, value_name = "N", default_value_t = PEERS_MAX, value_parser = within::<usize, 0, { u64::MAX }>)]
     metrics_peers: usize,
 }
 
@@ -60,8 +62,16 @@ impl Settings {
             ),
             None => return Ok(None),
         };
-        let addr = parse_listen(listen)
-            .map_err(|problem| Failure::new(format!("{what}: {listen:?}: {problem}")))?;
+        let addr = parse_listen(listen).map_err(|error| {
+            // A name that nobody knows now is no fault of the call.
+            let is_form = error.kind() == ErrorKind::InvalidInput;
+            match args.metrics.is_some() && is_form {
+                true => Failure::misused(format!(
+                    "{what}: {listen:?}: {error}; expected HOST:PORT, :PORT or off"
+                )),
+                false => Failure::new(format!("{what}: {listen:?}: {error}")),
+            }
+        })?;
         // Where the file asks for no metrics its namespace may be anything.
         if let Some(fault) = instrumentation.namespace_fault() {
             let what = "config.toml: instrumentation.namespace";
@@ -89,23 +99,28 @@ pub(crate) fn words(settings: Option<&Settings>) -> String {
 /// What is wrong with it.
 pub(crate) fn check_address(instrumentation: &Instrumentation) -> Result<(), String> {
     match instrumentation.prometheus {
-        true => parse_listen(&instrumentation.listen_addr).map(drop),
+        true => match parse_listen(&instrumentation.listen_addr) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        },
         false => Ok(()),
     }
 }
 
 /// Reads `host:port`, or `:port` for every address of the machine, as Go does.
-fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+///
+/// # Errors
+/// `InvalidInput` if it is neither; else what the resolver says.
+fn parse_listen(text: &str) -> io::Result<SocketAddr> {
     if let Some(port) = text.strip_prefix(':') {
-        let port = port
-            .parse()
-            .map_err(|_| String::from("the port is no number up to 65535"))?;
+        let port = port.parse().map_err(|_| {
+            let rule = "the port is no number up to 65535";
+            io::Error::new(ErrorKind::InvalidInput, rule)
+        })?;
         return Ok((Ipv4Addr::UNSPECIFIED, port).into());
     }
-    let mut found = text.to_socket_addrs().map_err(|error| error.to_string())?;
-    found
-        .next()
-        .ok_or_else(|| String::from("the name has no address"))
+    let found = text.to_socket_addrs()?.next();
+    found.ok_or_else(|| io::Error::new(ErrorKind::NotFound, "the name has no address"))
 }
 
 #[cfg(test)]

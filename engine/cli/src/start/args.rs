@@ -18,7 +18,8 @@ use crate::overrides::Overrides;
 /// ID@host:port, ready to stand in another node's persistent_peers.
 ///
 /// With --stdin and --stdout it is one end of a gossip pipe: each line that goes
-/// in at one node comes out once at every other node of the network.
+/// in at one node comes out once at every other node of the network. Lines may overtake each other
+/// on their way.
 #[derive(Args, Clone)]
 pub(crate) struct StartArgs {
     #[command(flatten)]

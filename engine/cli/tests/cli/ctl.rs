@@ -196,7 +196,11 @@ impl World<'_> {
         let inbound = in_force(home, "p2p.max_num_inbound_peers");
         assert_eq!(inbound, (String::from("3"), order.clone()));
         ctl(home, &["limits"]).failed(2, "--inbound");
-        ctl(home, &["limits", "--inbound", "2147483648"]).failed(1, "is not between 0 and");
+        for wrong in ["2147483648", "-1"] {
+            let range = "it must be a number from 0 to 2147483647";
+            ctl(home, &["limits", "--inbound", wrong]).failed(2, range);
+        }
+        ctl(home, &["rates", "--send", "-1"]).failed(2, "a number from 0 on");
         assert_eq!(in_force(home, "p2p.max_num_inbound_peers"), inbound);
 
         let rates = ctl(

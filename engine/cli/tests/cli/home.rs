@@ -134,7 +134,8 @@ fn a_mistyped_level_of_the_log_is_refused() {
 #[test]
 fn init_writes_nothing_when_a_flag_breaks_a_rule() {
     let home = tempfile::tempdir().expect("a temporary directory");
-    run_at(home.path(), "init", &["--network", " "]).failed(1, "ringwire.network: must be");
+    run_at(home.path(), "init", &["--network", " "]).failed(2, "--network: must be");
+    run_at(home.path(), "init", &["--moniker", "\u{e9}"]).failed(2, "--moniker: must be");
     assert_eq!(fs::read_dir(home.path()).expect("the directory").count(), 0);
 }
 

@@ -163,5 +163,9 @@ fn the_instrumentation_of_a_cometbft_home_is_honoured() {
         "tcp://127.0.0.1:0",
     ];
     run_at(other.path(), "start", &args).failed(1, "metrics: cannot listen on");
+    for wrong in ["127.0.0.1", "127.0.0.1:x", ":99999"] {
+        let expected = "expected HOST:PORT, :PORT or off";
+        run_at(other.path(), "start", &["--metrics", wrong]).failed(2, expected);
+    }
     node.terminated().succeeded();
 }
