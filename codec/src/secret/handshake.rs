@@ -25,9 +25,9 @@
 use std::mem;
 
 use bytes::{Bytes, BytesMut};
-use x25519_dalek::{PublicKey as EphemeralKey, StaticSecret};
 use zeroize::Zeroize as _;
 
+use super::agreement::{DefaultEphemeral, Ephemeral as _};
 use super::auth::{AUTH_BODY_MAX, AUTH_BYTES, AuthMessage};
 use super::frame::{FRAME_HEADER, FRAME_SEALED, FrameOpener, FrameSealer};
 use super::schedule::FrameKeys;
@@ -73,17 +73,11 @@ pub struct Handshake {
 }
 
 enum State {
-    AwaitEphemeral(Ephemeral),
+    AwaitEphemeral(DefaultEphemeral),
     /// What our key signs was given out.
     AwaitSignature(Box<Secured>),
     AwaitAuth(Box<Secured>),
     Over,
-}
-
-/// Our own ephemeral key pair; the secret half wipes itself.
-struct Ephemeral {
-    secret: StaticSecret,
-    public: [u8; 32],
 }
 
 /// Keys are agreed, but with whom is not known yet.
@@ -114,19 +108,18 @@ impl Handshake {
         mut ephemeral_secret: [u8; 32],
         expected_id: Option<NodeId>,
     ) -> Self {
-        let secret = StaticSecret::from(ephemeral_secret);
+        let ephemeral = DefaultEphemeral::new(&ephemeral_secret);
         ephemeral_secret.zeroize();
-        let public = EphemeralKey::from(&secret).to_bytes();
         let mut message = BytesMut::with_capacity(EPHEMERAL_BYTES);
         message.extend_from_slice(&EPHEMERAL_PREFIX);
-        message.extend_from_slice(&public);
+        message.extend_from_slice(ephemeral.public());
         Self {
             node_key: node_key.into(),
             expected_id,
             ephemeral_out: Some(message.freeze()),
             auth_out: None,
             challenge_out: None,
-            state: State::AwaitEphemeral(Ephemeral { secret, public }),
+            state: State::AwaitEphemeral(ephemeral),
         }
     }
 
@@ -197,7 +190,7 @@ impl Handshake {
 
     fn receive_ephemeral(
         &mut self,
-        own: Ephemeral,
+        own: DefaultEphemeral,
         buf: &mut BytesMut,
     ) -> Result<Step, HandshakeError> {
         check_ephemeral_prefix(buf)?;
@@ -236,20 +229,16 @@ impl Handshake {
 
 impl Secured {
     /// Step 2: from the two ephemeral keys to the keys of the frames and the challenge.
-    fn agree(own: &Ephemeral, remote: &[u8; 32]) -> Result<Self, HandshakeError> {
-        if own.public == *remote {
+    fn agree(own: &DefaultEphemeral, remote: &[u8; 32]) -> Result<Self, HandshakeError> {
+        if own.public() == remote {
             return Err(HandshakeError::EphemeralReflected);
         }
-        let dh = own.secret.diffie_hellman(&EphemeralKey::from(*remote));
-        if !dh.was_contributory() {
-            return Err(HandshakeError::EphemeralLowOrder);
-        }
-        let shared_secret = SharedSecret::from_bytes(dh.to_bytes());
-        let local_is_lower = own.public < *remote;
+        let shared_secret = own.agree(remote).ok_or(HandshakeError::EphemeralLowOrder)?;
+        let local_is_lower = own.public() < remote;
         let (lower, upper) = if local_is_lower {
-            (&own.public, remote)
+            (own.public(), remote)
         } else {
-            (remote, &own.public)
+            (remote, own.public())
         };
         let keys = FrameKeys::derive(&shared_secret);
         let (send, recv) = keys.send_and_recv(local_is_lower);

@@ -15,7 +15,7 @@
 //! | [`schedule`] | keys of frames (HKDF) and of wide records (BLAKE3) from the shared secret |
 //! | [`frame`] | 1 044-byte frames, what CometBFT speaks |
 //! | [`record`] | wide records, what two Ringwire nodes speak once both have offered it |
-//! | [`aead`] | the seam to the two libraries that do the cryptography |
+//! | [`aead`], `agreement` | the seams to the two libraries that do the cryptography |
 //!
 //! What is promised: a peer that completes the handshake holds the private key of the id it is known
 //! by; every byte after the ephemeral keys is secret and cannot be changed, repeated, reordered or
@@ -28,6 +28,7 @@
 //! an expanded key is theirs to wipe.
 
 pub mod aead;
+mod agreement;
 pub mod auth;
 pub mod duplex;
 pub mod frame;
