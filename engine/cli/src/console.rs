@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Write as _};
 
 use serde_json::Value;
+use terminal_size::{Width, terminal_size_of};
 
 use crate::failure::Failure;
 
@@ -17,6 +18,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Writes one JSON object and a newline to standard output.
 pub(crate) fn print_json(value: &Value) -> Result<(), Failure> {
     print(&format!("{value:#}"))
+}
+
+/// Characters of a line of standard output, if that is a terminal.
+pub(crate) fn line_chars() -> Option<usize> {
+    terminal_size_of(io::stdout()).map(|(Width(columns), _)| columns.into())
 }
 
 /// What a failed write to standard output means.

@@ -31,26 +31,48 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
 
     /// The lines, the heads first.
     pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines_without(&[])
+    }
+
+    /// The lines for a screen of so many characters a line. What does not fit is left out by columns, those of these heads, the
+    /// first first; and a last line says which.
+    pub(crate) fn lines_within(&self, screen: usize, least: &[&'static str]) -> Vec<String> {
+        let is_within = |lines: &[String]| lines.iter().all(|it| it.chars().count() <= screen);
+        let mut left_out = 0;
+        loop {
+            let hidden = &least[..left_out];
+            let mut lines = self.lines_without(hidden);
+            if is_within(&lines) || left_out == least.len() {
+                if !hidden.is_empty() {
+                    lines.push(format!("(a wider screen has {})", hidden.join(", ")));
+                }
+                return lines;
+            }
+            left_out += 1;
+        }
+    }
+
+    fn lines_without(&self, hidden: &[&str]) -> Vec<String> {
         let heads = self.heads.map(|(head, _)| head.to_owned());
         let lines = || std::iter::once(&heads).chain(&self.rows);
-        let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
-            lines()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
+        let widths: [Option<usize>; COLUMNS] = std::array::from_fn(|column| {
+            let widest = lines().map(|row| row[column].chars().count()).max();
+            widest.filter(|_| !hidden.contains(&self.heads[column].0))
         });
         lines().map(|row| self.line(row, widths)).collect()
     }
 
-    fn line(&self, row: &[String; COLUMNS], widths: [usize; COLUMNS]) -> String {
+    /// A row, without the columns that have no width.
+    fn line(&self, row: &[String; COLUMNS], widths: [Option<usize>; COLUMNS]) -> String {
         let cells = row.iter().zip(widths).zip(self.heads);
-        let cells: Vec<_> = cells
-            .map(|((cell, width), (_, align))| match align {
+        let cells = cells.filter_map(|((cell, width), (_, align))| {
+            let width = width?;
+            Some(match align {
                 Align::Left => format!("{cell:<width$}"),
                 Align::Right => format!("{cell:>width$}"),
             })
-            .collect();
-        cells.join("  ").trim_end().to_owned()
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     }
 }
 
@@ -114,6 +136,20 @@ mod tests {
             table.lines(),
             ["NAME       N", "a          1", "longer  1000"]
         );
+    }
+
+    #[test]
+    fn a_narrow_screen_lacks_the_least_columns_and_is_told_which() {
+        let heads = ["NAME", "A", "B"].map(|head| (head, Align::Left));
+        let mut table = Table::new(heads);
+        table.push(["name", "aa", "bb"].map(String::from));
+        let within = |screen| table.lines_within(screen, &["B", "A"]);
+        assert_eq!(within(12), ["NAME  A   B", "name  aa  bb"]);
+        let told = "(a wider screen has B)";
+        assert_eq!(within(11), ["NAME  A", "name  aa", told]);
+        let told = "(a wider screen has B, A)";
+        assert_eq!(within(7), ["NAME", "name", told]);
+        assert_eq!(within(1), ["NAME", "name", told], "a name stays");
     }
 
     #[test]

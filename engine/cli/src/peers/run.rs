@@ -51,6 +51,7 @@ pub(crate) fn run(args: &PeersArgs) -> Result<(), Failure> {
             text::Style {
                 ids_in_full: args.full,
                 addresses_max: args.addresses,
+                screen: console::line_chars().unwrap_or(usize::MAX),
             },
         ))?;
     }

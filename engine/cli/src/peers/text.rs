@@ -15,6 +15,10 @@ const MINUTES: usize = "2026-01-02T03:04".len();
 /// Characters of a moniker, which is up to its node.
 const MONIKER_CHARS_MAX: usize = 24;
 
+/// What a narrow screen lacks of the peers, and of the address book.
+const LEAST_OF_PEERS: [&str; 5] = ["SMOOTHED", "RECORDS", "PING", "QUEUED", "MONIKER"];
+const LEAST_OF_ADDRESSES: [&str; 4] = ["TOLD BY", "BANNED UNTIL", "ATTEMPTS", "LAST SUCCESS"];
+
 /// How much is shown.
 #[derive(Clone, Copy)]
 pub(super) struct Style {
@@ -22,6 +26,8 @@ pub(super) struct Style {
     pub(super) ids_in_full: bool,
     /// Rows of the address book.
     pub(super) addresses_max: usize,
+    /// Characters of a line of the screen. Where there is none, whatever reads has room.
+    pub(super) screen: usize,
 }
 
 /// Everything, without the last newline.
@@ -87,7 +93,7 @@ fn peers(lines: &mut Vec<String>, peers: &Value, style: Style) {
         for peer in &peers {
             table.push(peer_row(peer, style));
         }
-        lines.extend(table.lines());
+        lines.extend(table.lines_within(style.screen, &LEAST_OF_PEERS));
     }
     let outbound = peers
         .iter()
@@ -180,9 +186,11 @@ fn missing_row(peer: &Value, style: Style) -> [String; 5] {
 }
 
 fn peer_row(peer: &Value, style: Style) -> [String; 11] {
+    // Inbound, outbound.
+    let direction = words(&peer["direction"]).trim_end_matches("bound");
     let direction = match peer["persistent"] == true {
-        true => format!("{}, kept", words(&peer["direction"])),
-        false => words(&peer["direction"]).to_owned(),
+        true => format!("{direction}, kept"),
+        false => direction.to_owned(),
     };
     let queued = peer["queued_messages"].as_object();
     let queued = queued.into_iter().flat_map(|queues| queues.values());
@@ -235,7 +243,7 @@ fn addresses(lines: &mut Vec<String>, book: &Book, style: Style) {
                 short(&row.known.source().id.to_string(), style),
             ]);
         }
-        lines.extend(table.lines());
+        lines.extend(table.lines_within(style.screen, &LEAST_OF_ADDRESSES));
     }
     let hidden = rows.len() - shown;
     if hidden > 0 {
@@ -315,6 +323,7 @@ mod tests {
     const STYLE: Style = Style {
         ids_in_full: false,
         addresses_max: 2,
+        screen: usize::MAX,
     };
 
     #[test]
@@ -323,7 +332,7 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "node \"m\" of network \"n\", up 1m01s");
         assert!(lines[4].starts_with("001122334455  outbound-moniker"));
-        assert!(lines[4].contains("outbound, kept"), "{text}");
+        assert!(lines[4].contains("  out, kept  "), "{text}");
         assert!(
             lines[4].ends_with("1m01s    1.5 kB  2.0 MB       4  12.3 ms    400 µs"),
             "{text}"
@@ -376,6 +385,19 @@ mod tests {
             text.contains("1 persistent peer is not connected"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn eighty_columns_are_enough() {
+        let style = Style {
+            screen: 80,
+            ..STYLE
+        };
+        let text = render(&report(), Some(&hearsay(2)), style);
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest.is_some_and(|widest| widest <= 80), "{text}");
+        assert!(text.contains("(a wider screen has SMOOTHED, "), "{text}");
+        assert!(text.contains("(a wider screen has TOLD BY, "), "{text}");
     }
 
     #[test]

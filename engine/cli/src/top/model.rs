@@ -83,6 +83,19 @@ pub(super) struct ChannelRow {
     pub(super) receive_time: Option<Spread>,
 }
 
+/// What of gossip stands first: what moves, then what is wrong. The names of the rest begin alike.
+const GOSSIP_FIRST: [&str; 9] = [
+    "_delivered",
+    "_published",
+    "_duplicates",
+    "_lost",
+    "_missed",
+    "_blamed",
+    "_control_bytes",
+    "_body_bytes",
+    "_left_out",
+];
+
 /// A figure that only grows.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Count {
@@ -328,32 +341,42 @@ impl Since {
 
     fn counts(&self, group: &str, figures: &Value) -> Vec<Count> {
         let all = figures.as_object().into_iter().flatten();
-        let some = all.filter(|(_, total)| number(total) > 0);
-        some.map(|(name, total)| {
-            let total = number(total);
-            Count {
-                name: name.replace('_', " "),
-                total,
-                rate: self.rate(total, self.counter(&[group, name])),
-            }
-        })
-        .collect()
+        let mut some: Vec<_> = all.filter(|(_, total)| number(total) > 0).collect();
+        some.sort_by_key(|(name, _)| {
+            let place = GOSSIP_FIRST.iter().position(|what| name.ends_with(what));
+            place.unwrap_or(GOSSIP_FIRST.len())
+        });
+        some.into_iter()
+            .map(|(name, total)| {
+                let total = number(total);
+                Count {
+                    name: name.replace('_', " "),
+                    total,
+                    rate: self.rate(total, self.counter(&[group, name])),
+                }
+            })
+            .collect()
     }
 
     fn gossip(&self, reactors: &Value) -> Vec<Count> {
         let all = reactors["gossip"].as_object().into_iter().flatten();
-        let some = all.filter(|(_, total)| number(total) > 0);
-        some.map(|(name, total)| {
-            let total = number(total);
-            let before = self.before.as_ref();
-            let before = before.map(|before| number(&before.reactors["gossip"][name]));
-            Count {
-                name: name.trim_start_matches("gossip_").replace('_', " "),
-                total,
-                rate: self.rate(total, before),
-            }
-        })
-        .collect()
+        let mut some: Vec<_> = all.filter(|(_, total)| number(total) > 0).collect();
+        some.sort_by_key(|(name, _)| {
+            let place = GOSSIP_FIRST.iter().position(|what| name.ends_with(what));
+            place.unwrap_or(GOSSIP_FIRST.len())
+        });
+        some.into_iter()
+            .map(|(name, total)| {
+                let total = number(total);
+                let before = self.before.as_ref();
+                let before = before.map(|before| number(&before.reactors["gossip"][name]));
+                Count {
+                    name: name.trim_start_matches("gossip_").replace('_', " "),
+                    total,
+                    rate: self.rate(total, before),
+                }
+            })
+            .collect()
     }
 }
 
@@ -515,6 +538,26 @@ pub(super) mod tests {
         assert_eq!(model.refusals()[0].rate, Some(2.0));
         assert_eq!(model.gossip()[0].name, "delivered");
         assert_eq!(model.gossip()[0].rate, Some(6.0));
+    }
+
+    #[test]
+    fn what_gossip_moves_stands_before_what_it_says_and_the_rest_is_in_order() {
+        let mut one = report(10.0, 2);
+        one["reactors"]["gossip"] = json!({
+            "feeds_announced": 1, "feeds_body_bytes": 2, "feeds_delivered": 3, "feeds_expired": 4,
+            "feeds_missed": 5, "large_published": 6,
+        });
+        let model = after(&[one]);
+        let names: Vec<_> = model.gossip().iter().map(|it| it.name.as_str()).collect();
+        let expected = [
+            "feeds delivered",
+            "large published",
+            "feeds missed",
+            "feeds body bytes",
+            "feeds announced",
+            "feeds expired",
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]

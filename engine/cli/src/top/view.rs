@@ -454,10 +454,14 @@ fn ban_line(ban: &BanRow) -> Line<'static> {
 }
 
 fn count_line(count: &Count) -> Line<'static> {
-    let (rate, name) = (times(count.rate), &count.name);
+    let (total, rate) = match count.name.ends_with(" bytes") {
+        true => (bytes(count.total), rate(count.rate)),
+        false => (count.total.to_string(), times(count.rate)),
+    };
     // A long name takes its room from the number beside it, and not from the rate at the edge.
-    let room = 27usize.saturating_sub(name.chars().count().max(18));
-    Line::raw(format!("{name:<18} {:>room$} {rate:>7}/s", count.total))
+    let name = &count.name;
+    let room = 26usize.saturating_sub(name.chars().count().max(18));
+    Line::raw(format!("{name:<18} {total:>room$} {rate:>8}/s"))
 }
 
 fn missing_lines(peer: &MissingRow) -> [Line<'static>; 2] {

@@ -160,9 +160,13 @@ fn a_long_name_of_a_count_leaves_room_for_its_rate() {
     };
     assert_eq!(
         line("feeds control bytes"),
-        "feeds control bytes     5642    12.0/s"
+        "feeds control bytes  5.6 kB     12 B/s"
     );
-    assert_eq!(line("filtered"), "filtered                5642    12.0/s");
+    assert_eq!(
+        line("feeds promises refused"),
+        "feeds promises refused 5642     12.0/s"
+    );
+    assert_eq!(line("filtered"), "filtered               5642     12.0/s");
 }
 
 #[test]
