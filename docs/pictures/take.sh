@@ -52,5 +52,5 @@ cd "$homes"
 sleep 20
 
 take top 24 8 "ringwire top --home alice"
-take peers 14 3 "ringwire peers --home alice"
+take peers 40 3 "ringwire peers --home alice"
 take localnet 40 20 "ringwire localnet"
