@@ -271,6 +271,10 @@ impl Asker {
             return;
         };
         let (state, links) = (routes.origin(key.0), routes.links());
+        let asked_at = match open.stage() {
+            Stage::Asked { at, .. } => at,
+            _ => now,
+        };
         match asking::due(now, open, state, links, self.patience_bytes) {
             Due::Close => self.close(now, key, routes),
             Due::Wait(until) => self.open.set_due(key, until),
@@ -278,7 +282,15 @@ impl Asker {
                 let is_fresh = now < open.first_at() + GIVE_UP;
                 if let Some(slot) = failed {
                     open.handle_unanswered(slot);
-                    self.handle_unanswered(now, slot, is_at_work, routes);
+                    self.counted.unanswered += 1;
+                    if let Some(link) = routes.link_mut(slot) {
+                        // One that sends other messages meanwhile has a line that is too slow for them all, and is no liar.
+                        if is_at_work {
+                            link.handle_excused();
+                        } else if link.handle_unanswered(now, key, asked_at) {
+                            routes.close(slot, CloseReason::Promises);
+                        }
+                    }
                 }
                 if is_fresh && !has_room {
                     self.wait_again(now, key);
@@ -286,26 +298,6 @@ impl Asker {
                     self.ask(now, key, routes);
                 }
             }
-        }
-    }
-
-    /// A neighbour did not send in time what it had announced. One that sends other messages meanwhile has a line
-    /// that is too slow for them all, and is no liar.
-    fn handle_unanswered(
-        &mut self,
-        now: Duration,
-        slot: Slot,
-        is_at_work: bool,
-        routes: &mut Routes,
-    ) {
-        self.counted.unanswered += 1;
-        let Some(link) = routes.link_mut(slot) else {
-            return;
-        };
-        if is_at_work {
-            link.handle_excused();
-        } else if link.handle_unanswered(now) {
-            routes.close(slot, CloseReason::Promises);
         }
     }
 

@@ -408,6 +408,9 @@ impl Feeds {
             _ => None,
         };
         let was_asked = asked_at.is_some();
+        if !was_asked && let Some(link) = self.routes.link_mut(slot) {
+            link.handle_unasked(now, key);
+        }
         let is_had = self.routes.origin(origin).window().contains(body.seq);
         if is_had || stage == Some(Stage::Checking) {
             self.counters.duplicates += amount.0 as u64;

@@ -9,6 +9,7 @@ use super::message::{ALIASES_MAX, Alias, NAMES_MAX, Part};
 use super::neighbour::{Neighbour, Provenance};
 use super::origins::{OriginIndex, room_for_more, seconds};
 use super::output::{LANES, Lane};
+use super::owed::Owed;
 use super::smoothed::Smoothed;
 
 /// An answer that came within this is never late.
@@ -90,6 +91,9 @@ pub(super) struct Link {
     missed_bytes: u64,
     strikes: u8,
     struck_s: u32,
+    /// When a broken promise counted last.
+    broken_at: Duration,
+    owed: Owed,
     is_closing: bool,
     /// When a good message that was new came over it last.
     good_at: Option<Duration>,
@@ -130,6 +134,8 @@ impl Link {
             answers,
             is_suspect: false,
             misses: 0,
+            broken_at: Duration::ZERO,
+            owed: Owed::default(),
             missed_bytes: 0,
             strikes: 0,
             struck_s: 0,
@@ -315,9 +321,31 @@ impl Link {
         self.strikes = self.strikes.saturating_sub(1);
     }
 
-    /// It did not answer in time. Returns whether it is to be hung up on.
-    pub(super) fn handle_unanswered(&mut self, now: Duration) -> bool {
+    /// It did not send in time what it was asked for then. Returns whether it is to be hung up on.
+    ///
+    /// Whatever it was asked for before the last of its broken promises counted does not count again: who is late by a
+    /// second is late with all that it was asked for in it.
+    pub(super) fn handle_unanswered(
+        &mut self,
+        now: Duration,
+        key: Key,
+        asked_at: Duration,
+    ) -> bool {
+        self.owed.insert(key, asked_at);
+        if asked_at < self.broken_at {
+            return false;
+        }
+        self.broken_at = now;
         self.strike(now, BROKEN)
+    }
+
+    /// A body came over it which it was not asked for, or not any more. If it owed that, it is late, and no liar.
+    pub(super) fn handle_unasked(&mut self, now: Duration, key: Key) {
+        if let Some(asked_at) = self.owed.take(key) {
+            self.answers.add(now.saturating_sub(asked_at));
+            self.strikes = self.strikes.saturating_sub(BROKEN);
+            self.handle_excused();
+        }
     }
 
     /// A good message that was new came over it.
@@ -508,20 +536,60 @@ mod tests {
         assert!(link.note_named(Lane::Control, origin(ALIASES_MAX - 1)));
     }
 
+    const KEY: Key = (OriginIndex::OWN, 7);
+
+    /// It does not send what it was asked for just before.
+    fn breaks(link: &mut Link, now: Duration) -> bool {
+        link.handle_unanswered(now, KEY, now)
+    }
+
     #[test]
     fn three_broken_promises_cost_trust_and_kept_ones_win_it_back() {
         let mut link = link();
         for _ in 0..2 {
-            assert!(!link.handle_unanswered(NOW) && link.is_trusted());
+            assert!(!breaks(&mut link, NOW) && link.is_trusted());
         }
-        link.handle_unanswered(NOW);
+        breaks(&mut link, NOW);
         assert!(!link.is_trusted());
         link.handle_answered(Duration::from_millis(100));
         assert!(link.is_trusted());
         // Who keeps every second promise loses.
         while link.is_trusted() {
-            link.handle_unanswered(NOW);
+            breaks(&mut link, NOW);
             link.handle_answered(Duration::from_millis(100));
+        }
+    }
+
+    #[test]
+    fn who_is_late_with_many_at_once_is_late_once() {
+        let mut link = link();
+        let later = NOW + Duration::from_millis(100);
+        for seq in 0..100 {
+            assert!(!link.handle_unanswered(later, (OriginIndex::OWN, seq), NOW));
+        }
+        assert!(link.is_trusted());
+        // What it was asked for since counts.
+        let closed = (0..11).map(|_| link.handle_unanswered(later, KEY, later));
+        assert_eq!(closed.filter(|closes| *closes).count(), 1);
+    }
+
+    #[test]
+    fn who_sends_late_is_asked_last_and_given_more_time_and_never_hung_up_on() {
+        let mut link = link_of(Some(Duration::from_millis(10)));
+        let before = link.answer_time();
+        let late = NOW + Duration::from_millis(400);
+        for _ in 0..100 {
+            assert!(!breaks(&mut link, NOW));
+            link.handle_unasked(late, KEY);
+        }
+        assert!(!link.is_trusted() && !link.is_closing());
+        assert!(link.answer_time() > before && link.answer_time() >= Duration::from_millis(400));
+        // What it does not owe wins it nothing.
+        let mut liar = link_of(None);
+        for seq in 0..12 {
+            let closes = breaks(&mut liar, NOW + Duration::from_secs(seq));
+            assert_eq!(closes, seq == 11);
+            liar.handle_unasked(late, (OriginIndex::OWN, 1_000 + seq));
         }
     }
 
@@ -539,12 +607,12 @@ mod tests {
         for (pause, closes) in [(STRIKES_LAST, true), (STRIKES_LAST + NOW, false)] {
             let mut link = link();
             for _ in 0..11 {
-                assert!(!link.handle_unanswered(NOW));
+                assert!(!breaks(&mut link, NOW));
             }
-            assert_eq!(link.handle_unanswered(NOW + pause), closes);
+            assert_eq!(breaks(&mut link, NOW + pause), closes);
             assert_eq!(link.is_closing(), closes);
             assert!(
-                !closes || !link.handle_unanswered(NOW + pause),
+                !closes || !breaks(&mut link, NOW + pause),
                 "it is said once"
             );
         }

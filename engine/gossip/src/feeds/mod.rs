@@ -38,6 +38,7 @@ mod open;
 mod order;
 mod origins;
 mod output;
+mod owed;
 mod reach;
 mod refusal;
 mod routes;
