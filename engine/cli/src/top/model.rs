@@ -85,15 +85,15 @@ pub(super) struct ChannelRow {
 
 /// What of gossip stands first: what moves, then what is wrong. The names of the rest begin alike.
 const GOSSIP_FIRST: [&str; 9] = [
-    "_delivered",
-    "_published",
-    "_duplicates",
-    "_lost",
-    "_missed",
-    "_blamed",
-    "_control_bytes",
-    "_body_bytes",
-    "_left_out",
+    " delivered",
+    " published",
+    " duplicates",
+    " lost",
+    " missed",
+    " blamed",
+    " control bytes",
+    " body bytes",
+    " left out",
 ];
 
 /// A figure that only grows.
@@ -168,7 +168,7 @@ impl Model {
             .collect();
         self.remember_times(&since, counters);
         self.channels = since.channels(&counters["channels"], &self.window);
-        self.refusals = since.counts("refused", &counters["refused"]);
+        self.refusals = since.counts(&counters["refused"], |before| &before.counters["refused"]);
         self.gossip = since.gossip(&report["reactors"]);
         self.missing = list(&report["named_peers"]).filter_map(missing).collect();
         self.bans = list(&report["bans"]).map(ban).collect();
@@ -339,44 +339,35 @@ impl Since {
         .collect()
     }
 
-    fn counts(&self, group: &str, figures: &Value) -> Vec<Count> {
+    /// The figures that are not zero, in their order; `of` finds them in the report before.
+    fn counts(&self, figures: &Value, of: impl Fn(&Before) -> &Value) -> Vec<Count> {
+        let before = self.before.as_ref().map(of);
         let all = figures.as_object().into_iter().flatten();
-        let mut some: Vec<_> = all.filter(|(_, total)| number(total) > 0).collect();
-        some.sort_by_key(|(name, _)| {
-            let place = GOSSIP_FIRST.iter().position(|what| name.ends_with(what));
-            place.unwrap_or(GOSSIP_FIRST.len())
-        });
-        some.into_iter()
-            .map(|(name, total)| {
-                let total = number(total);
-                Count {
-                    name: name.replace('_', " "),
-                    total,
-                    rate: self.rate(total, self.counter(&[group, name])),
-                }
-            })
-            .collect()
+        let some = all.filter(|(_, total)| number(total) > 0);
+        some.map(|(name, total)| {
+            let total = number(total);
+            Count {
+                name: name.replace('_', " "),
+                total,
+                rate: self.rate(total, before.map(|before| number(&before[name]))),
+            }
+        })
+        .collect()
     }
 
+    /// The figures of gossip, those of [`GOSSIP_FIRST`] first.
     fn gossip(&self, reactors: &Value) -> Vec<Count> {
-        let all = reactors["gossip"].as_object().into_iter().flatten();
-        let mut some: Vec<_> = all.filter(|(_, total)| number(total) > 0).collect();
-        some.sort_by_key(|(name, _)| {
-            let place = GOSSIP_FIRST.iter().position(|what| name.ends_with(what));
+        let mut counts = self.counts(&reactors["gossip"], |before| &before.reactors["gossip"]);
+        counts.sort_by_key(|count| {
+            let place = GOSSIP_FIRST
+                .iter()
+                .position(|what| count.name.ends_with(what));
             place.unwrap_or(GOSSIP_FIRST.len())
         });
-        some.into_iter()
-            .map(|(name, total)| {
-                let total = number(total);
-                let before = self.before.as_ref();
-                let before = before.map(|before| number(&before.reactors["gossip"][name]));
-                Count {
-                    name: name.trim_start_matches("gossip_").replace('_', " "),
-                    total,
-                    rate: self.rate(total, before),
-                }
-            })
-            .collect()
+        for count in &mut counts {
+            count.name = count.name.trim_start_matches("gossip ").to_owned();
+        }
+        counts
     }
 }
 

@@ -10,9 +10,13 @@ pub(super) fn has_signed<B: AsRef<[u8]>>(
     signature: &[u8; SIGNATURE_BYTES],
     signed: impl FnOnce() -> B,
 ) -> bool {
-    let origin = PublicKey::from_bytes(origin);
-    // Anybody can sign for a key of low order.
-    !origin.is_low_order() && origin.verify(signed().as_ref(), signature).is_ok()
+    signer(origin).is_some_and(|key| key.verify(signed().as_ref(), signature).is_ok())
+}
+
+/// The key that an origin is where nodes sign. `None` for one of low order, for which anybody can sign.
+pub(super) fn signer(origin: Origin) -> Option<PublicKey> {
+    let key = PublicKey::from_bytes(origin);
+    (!key.is_low_order()).then_some(key)
 }
 
 /// The node that an origin is: its public key, or its name where nobody signs.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::asking::{self, ASK_AGAIN, Due, GIVE_UP};
+use super::asking::{self, ASK_AGAIN, Due, GIVE_UP, Unanswered};
 use super::config::Counters;
 use super::held::Key;
 use super::link::Link;
@@ -271,26 +271,14 @@ impl Asker {
             return;
         };
         let (state, links) = (routes.origin(key.0), routes.links());
-        let asked_at = match open.stage() {
-            Stage::Asked { at, .. } => at,
-            _ => now,
-        };
         match asking::due(now, open, state, links, self.patience_bytes) {
             Due::Close => self.close(now, key, routes),
             Due::Wait(until) => self.open.set_due(key, until),
-            Due::Ask { failed, is_at_work } => {
+            Due::Ask(unanswered) => {
                 let is_fresh = now < open.first_at() + GIVE_UP;
-                if let Some(slot) = failed {
-                    open.handle_unanswered(slot);
-                    self.counted.unanswered += 1;
-                    if let Some(link) = routes.link_mut(slot) {
-                        // One that sends other messages meanwhile has a line that is too slow for them all, and is no liar.
-                        if is_at_work {
-                            link.handle_excused();
-                        } else if link.handle_unanswered(now, key, asked_at) {
-                            routes.close(slot, CloseReason::Promises);
-                        }
-                    }
+                if let Some(unanswered) = unanswered {
+                    open.handle_unanswered(unanswered.slot);
+                    self.handle_unanswered(now, key, unanswered, routes);
                 }
                 if is_fresh && !has_room {
                     self.wait_again(now, key);
@@ -298,6 +286,26 @@ impl Asker {
                     self.ask(now, key, routes);
                 }
             }
+        }
+    }
+
+    /// A neighbour did not send in time what it had announced. One that sends other messages meanwhile has a line
+    /// that is too slow for them all, and is no liar.
+    fn handle_unanswered(
+        &mut self,
+        now: Duration,
+        key: Key,
+        unanswered: Unanswered,
+        routes: &mut Routes,
+    ) {
+        self.counted.unanswered += 1;
+        let Some(link) = routes.link_mut(unanswered.slot) else {
+            return;
+        };
+        if unanswered.is_at_work {
+            link.handle_excused();
+        } else if link.handle_unanswered(now, key, unanswered.asked_at) {
+            routes.close(unanswered.slot, CloseReason::Promises);
         }
     }
 

@@ -48,20 +48,20 @@ pub(super) enum Due {
     Close,
     /// Nothing until then.
     Wait(Duration),
-    /// Ask for it; this link was asked before, and did not send it.
-    Ask {
-        /// `None` if nobody was asked, or who was is gone.
-        failed: Option<Slot>,
-        /// Whether that link sends other messages meanwhile.
-        is_at_work: bool,
-    },
+    /// Ask for it. `None` if nobody was asked before, or who was is gone.
+    Ask(Option<Unanswered>),
 }
 
-/// Nobody has failed.
-const ASK: Due = Due::Ask {
-    failed: None,
-    is_at_work: false,
-};
+/// A link was asked for a message, and did not send it in time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Unanswered {
+    /// Which link.
+    pub(super) slot: Slot,
+    /// When it was asked.
+    pub(super) asked_at: Duration,
+    /// Whether it sends other messages meanwhile.
+    pub(super) is_at_work: bool,
+}
 
 /// What is to be done about a message of the origin. Whoever is to send it and brings so many bytes first has no more
 /// time.
@@ -86,7 +86,7 @@ pub(super) fn due(
             received_bytes,
         } => {
             let Some(link) = links.get(slot) else {
-                return ASK;
+                return Due::Ask(None);
             };
             let is_busy = is_busy(link, received_bytes, patience_bytes);
             let time = link.answer_time();
@@ -94,10 +94,11 @@ pub(super) fn due(
             if is_busy && now < at + patience {
                 Due::Wait(now + time)
             } else {
-                Due::Ask {
-                    failed: Some(slot),
+                Due::Ask(Some(Unanswered {
+                    slot,
+                    asked_at: at,
                     is_at_work: link.is_at_work(at),
-                }
+                }))
             }
         }
     }
@@ -121,7 +122,7 @@ fn due_from_feed(
     if is_busy && now < open.first_at() + PATIENCE {
         Due::Wait(now + lateness.bound().clamp(GRACE_MIN, GRACE_MAX))
     } else {
-        ASK
+        Due::Ask(None)
     }
 }
 

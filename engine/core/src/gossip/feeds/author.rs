@@ -8,6 +8,8 @@ use ringwire_codec::key::{SIGNATURE_BYTES, Signed};
 use ringwire_gossip::feeds::{Delivery, MessageId, SIGNED_BYTES, Scope};
 use thiserror::Error;
 
+use crate::gossip::origin::signer;
+
 /// A message is not its origin's, as far as anybody can tell. No honest node passes it on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub(super) enum Unproven {
@@ -70,11 +72,7 @@ impl Author {
     /// [`Unproven`] if nothing can prove that.
     pub(super) fn claim(&self, message: &Delivery) -> Result<Claim, Unproven> {
         let signature = message.signature.ok_or(Unproven::Unsigned)?;
-        let origin = PublicKey::from_bytes(message.origin);
-        // Anybody can sign for a key of low order.
-        if origin.is_low_order() {
-            return Err(Unproven::Forged);
-        }
+        let origin = signer(message.origin).ok_or(Unproven::Forged)?;
         let bytes = MessageId::of(&self.scope, message).signed();
         Ok(Claim {
             origin,
@@ -85,7 +83,7 @@ impl Author {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use bytes::Bytes;
     use ringwire_codec::NodeKey;
     use ringwire_codec::key::BatchVerifier;
@@ -98,7 +96,8 @@ mod tests {
         holds.then_some(()).ok_or(Unproven::Forged)
     }
 
-    fn signed(key: &NodeKey, author: &Author) -> Delivery {
+    /// A message of this key's owner, signed by it.
+    pub(in crate::gossip::feeds) fn signed(key: &NodeKey, author: &Author) -> Delivery {
         let mut message = Delivery {
             origin: *key.public_key().as_bytes(),
             seq: 7,

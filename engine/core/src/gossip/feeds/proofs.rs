@@ -55,9 +55,9 @@ impl<M> Proofs<M> {
 #[cfg(test)]
 mod tests {
     use ringwire_codec::NodeKey;
-    use ringwire_gossip::feeds::Delivery;
 
     use super::super::author::Author;
+    use super::super::author::tests::signed;
     use super::*;
 
     /// Proofs with so many messages, each by another origin; the one at `forged` is signed by none.
@@ -66,19 +66,7 @@ mod tests {
         let mut proofs = Proofs::new([5; 32]);
         for at in 0..count {
             let key = NodeKey::from_seed([1 + at; 32]);
-            let mut message = Delivery {
-                origin: *key.public_key().as_bytes(),
-                seq: 7,
-                index: 0,
-                urgent: false,
-                is_bundle: false,
-                priority: 0,
-                ends: false,
-                signature: None,
-                members: None,
-                payload: vec![at].into(),
-            };
-            author.sign(&mut message, |bytes| key.sign(bytes));
+            let mut message = signed(&key, &author);
             message.seq += u64::from(forged == Some(at));
             proofs.push(author.claim(&message).expect("it is signed"), at);
         }
