@@ -2,8 +2,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Stdio};
-use std::thread;
+use std::process::{Child, ChildStderr, ChildStdout, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -17,6 +18,7 @@ pub(crate) const WITHIN: Duration = Duration::from_secs(90);
 pub(crate) struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
+    log: Log,
 }
 
 impl Running {
@@ -43,9 +45,11 @@ impl Running {
             .spawn()
             .expect("the program starts");
         let stdout = child.stdout.take().expect("stdout is a pipe");
+        let stderr = child.stderr.take().expect("stderr is a pipe");
         Running {
             child,
             stdout: BufReader::new(stdout),
+            log: Log::of(stderr),
         }
     }
 
@@ -80,13 +84,19 @@ impl Running {
         line.trim_end().to_owned()
     }
 
-    /// Asks the program to end and waits for it; what it said from now on.
+    /// Waits until its log has a line with `words`: what a signal has brought about is not confirmed in any other way.
+    #[track_caller]
+    pub(crate) fn wait_log(&self, words: &str) {
+        self.log.wait(words);
+    }
+
+    /// Asks the program to end and waits for it; its log, and what else it said from now on.
     pub(crate) fn terminated(mut self) -> Run {
         terminate(&self.child);
         self.ended()
     }
 
-    /// Waits for the end that something else has brought about; what it said from now on.
+    /// Waits for the end that something else has brought about; its log, and what else it said from now on.
     pub(crate) fn ended_by_itself(mut self) -> Run {
         self.ended()
     }
@@ -99,14 +109,12 @@ impl Running {
 
     fn ended(&mut self) -> Run {
         let status = self.child.wait().expect("the program ends");
-        let (mut stdout, mut stderr) = (String::new(), String::new());
+        let mut stdout = String::new();
         self.stdout.read_to_string(&mut stdout).expect("UTF-8");
-        let pipe = self.child.stderr.as_mut().expect("stderr is a pipe");
-        pipe.read_to_string(&mut stderr).expect("UTF-8");
         Run {
             code: status.code(),
             stdout,
-            stderr,
+            stderr: self.log.whole(),
         }
     }
 }
@@ -116,6 +124,62 @@ impl Drop for Running {
         // Fails when the process has ended already, and then there is nothing to end.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What a program writes to standard error, read as it comes: a program that logs much never waits for its test.
+struct Log {
+    lines: Arc<Lines>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// The lines so far, and who waits for one.
+#[derive(Default)]
+struct Lines {
+    text: Mutex<String>,
+    more: Condvar,
+}
+
+impl Lines {
+    fn text(&self) -> MutexGuard<'_, String> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log {
+    fn of(stderr: ChildStderr) -> Log {
+        let lines = Arc::new(Lines::default());
+        let heard = Arc::clone(&lines);
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(stderr).lines() {
+                let line = line.expect("the program writes UTF-8");
+                heard.text().push_str(&format!("{line}\n"));
+                heard.more.notify_all();
+            }
+        });
+        Log {
+            lines,
+            reader: Some(reader),
+        }
+    }
+
+    /// Waits until one of the lines has `words`.
+    #[track_caller]
+    fn wait(&self, words: &str) {
+        let (text, waited) = self
+            .lines
+            .more
+            .wait_timeout_while(self.lines.text(), WITHIN, |text| !text.contains(words))
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(!waited.timed_out(), "{words:?} is not in {text}");
+    }
+
+    /// All of it, once the program has ended.
+    fn whole(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the program writes UTF-8");
+        }
+        self.lines.text().clone()
     }
 }
 

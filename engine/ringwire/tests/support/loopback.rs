@@ -1,11 +1,16 @@
 //! Sockets on 127.0.0.1. No port is fixed and no read waits for ever: a test that goes wrong fails,
 //! it does not hang.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-/// The longest any read or write of a test may take.
+/// The longest that a read, a write or an accept of a test may take.
 pub(crate) const IO_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Pause between two looks at who has dialed.
+const POLL: Duration = Duration::from_millis(1);
 
 /// A listener on a port that the system chose.
 pub(crate) fn listen() -> (TcpListener, SocketAddr) {
@@ -21,9 +26,30 @@ pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
     with_timeouts(TcpStream::connect(addr).expect("the listener is up"))
 }
 
-/// Accepts one connection, with the timeouts of a test.
+/// Accepts one connection, with the timeouts of a test. Panics when nobody dials in time.
+#[track_caller]
 pub(crate) fn accept(listener: &TcpListener) -> TcpStream {
-    with_timeouts(listener.accept().expect("somebody dials").0)
+    listener
+        .set_nonblocking(true)
+        .expect("a socket takes the option");
+    let deadline = Instant::now() + IO_TIMEOUT;
+    let stream = loop {
+        match listener.accept() {
+            Ok((stream, _)) => break stream,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => panic!("accept: {error}"),
+        }
+        assert!(
+            Instant::now() < deadline,
+            "nobody dialed within {IO_TIMEOUT:?}"
+        );
+        thread::sleep(POLL);
+    };
+    // Some systems hand the option of the listener down.
+    stream
+        .set_nonblocking(false)
+        .expect("a socket takes the option");
+    with_timeouts(stream)
 }
 
 /// Two ends of one connection: who dialed, who listened.
