@@ -72,11 +72,7 @@ impl World {
     pub fn peer(&self, node: u32, peer: u32) -> Option<PeerInfo> {
         let id = self.id_of(peer);
         let home = self.home_of(node, peer)?;
-        let peers = self.switch(node, home).peers(self.now());
-        peers
-            .into_iter()
-            .map(|(info, _)| info)
-            .find(|info| info.id == id)
+        self.switch(node, home).peer(&id).cloned()
     }
 
     /// Messages that wait in the queue of `node` for its peer `peer`, as its application sees it.

@@ -364,6 +364,13 @@ impl Switch {
         self.peers_after(now, None, usize::MAX)
     }
 
+    /// The peer of this shard with this id.
+    pub fn peer(&self, id: &NodeId) -> Option<&PeerInfo> {
+        let links = self.shard.links();
+        let peer = links.peer(links.key_of_peer(id)?)?;
+        Some(peer.info())
+    }
+
     /// At most `max` of them: those whose ids are behind `after`, or the first ones. Who asks on with
     /// the last id of each answer until one has less than `max` sees every peer that stays meanwhile,
     /// once.
