@@ -17,7 +17,7 @@
 
 use std::ops::Range;
 
-use super::aead::{Aead, DefaultAesGcm, KEY_BYTES, SEAL_BYTES_MAX, TAG_BYTES};
+use super::aead::{Aead, DefaultAesGcm, KEY_BYTES, NONCE_BYTES, SEAL_BYTES_MAX, TAG_BYTES};
 use super::nonce::{NonceCounter, NonceExhausted};
 use crate::error::Blame;
 
@@ -126,10 +126,35 @@ impl<A: Aead> RecordSealer<A> {
     /// # Errors
     /// [`RecordError::WrongSize`] or [`RecordError::NonceExhausted`]; the record is then unchanged.
     pub fn seal(&mut self, record: &mut [u8]) -> Result<(), RecordError> {
-        let wrong = RecordError::WrongSize {
-            len: record.len(),
-            max: self.plain_max,
-        };
+        let (nonce, (header, plain, tag)) = self.begin(record)?;
+        *tag = self.aead.seal(&nonce, header, plain);
+        self.nonces.advance();
+        Ok(())
+    }
+
+    /// The same for a plaintext whose end, `tail`, lies elsewhere: `record` has room for it, and it is sealed into that without
+    /// being copied there first.
+    ///
+    /// # Errors
+    /// [`RecordError::WrongSize`], also when `tail` is longer than the plaintext, or [`RecordError::NonceExhausted`].
+    pub fn seal_with_tail(&mut self, record: &mut [u8], tail: &[u8]) -> Result<(), RecordError> {
+        if record.len() < tail.len() + RECORD_OVERHEAD {
+            return Err(self.wrong_size(record.len()));
+        }
+        let (nonce, (header, ..)) = self.begin(record)?;
+        let header = *header;
+        let sealed = &mut record[RECORD_HEADER..];
+        self.aead.seal_with_tail(&nonce, &header, sealed, tail);
+        self.nonces.advance();
+        Ok(())
+    }
+
+    /// Writes the header of `record` and gives its parts, with the nonce, once it is known that it can be sealed.
+    fn begin<'a>(
+        &self,
+        record: &'a mut [u8],
+    ) -> Result<([u8; NONCE_BYTES], Parts<'a>), RecordError> {
+        let wrong = self.wrong_size(record.len());
         let (header, plain, tag) = split(record).ok_or(wrong)?;
         if plain.is_empty() || plain.len() > self.plain_max {
             return Err(wrong);
@@ -137,9 +162,14 @@ impl<A: Aead> RecordSealer<A> {
         let nonce = self.nonces.current()?;
         // At most 65 536, so the cast keeps the value.
         *header = (plain.len() as u32).to_le_bytes();
-        *tag = self.aead.seal(&nonce, header, plain);
-        self.nonces.advance();
-        Ok(())
+        Ok((nonce, (header, plain, tag)))
+    }
+
+    fn wrong_size(&self, len: usize) -> RecordError {
+        RecordError::WrongSize {
+            len,
+            max: self.plain_max,
+        }
     }
 }
 

@@ -67,6 +67,24 @@ impl<A: Choice> Aead for Key<A> {
             .expect("both algorithms have tags of TAG_BYTES")
     }
 
+    fn seal_with_tail(
+        &self,
+        nonce: &[u8; NONCE_BYTES],
+        aad: &[u8],
+        sealed: &mut [u8],
+        tail: &[u8],
+    ) {
+        assert!(
+            sealed.len() <= SEAL_BYTES_MAX + TAG_BYTES,
+            "a record is never longer than {SEAL_BYTES_MAX}"
+        );
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let (head, tail_and_tag) = sealed.split_at_mut(sealed.len() - tail.len() - TAG_BYTES);
+        self.key
+            .seal_in_place_scatter(nonce, Aad::from(aad), head, tail, tail_and_tag)
+            .expect("the room is that of tail and tag, and the length was checked above");
+    }
+
     fn open(
         &self,
         nonce: &[u8; NONCE_BYTES],

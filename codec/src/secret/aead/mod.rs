@@ -5,8 +5,8 @@
 //! | ChaCha20-Poly1305, frames | `aws_lc::ChaCha` | [`rustcrypto::ChaCha`] |
 //! | AES-256-GCM, wide records | `aws_lc::AesGcm` | [`rustcrypto::AesGcm`] |
 //!
-//! Both work in place, on memory the caller lends, and allocate nothing per call. Both give the same
-//! bytes, so the feature chooses speed, never behaviour; the tests seal with one and open with the
+//! Both work on memory the caller lends, in place or with the end of the plaintext apart, and allocate nothing per call. Both
+//! give the same bytes, so the feature chooses speed, never behaviour; the tests seal with one and open with the
 //! other.
 
 #[cfg(feature = "aws-lc")]
@@ -44,7 +44,7 @@ pub type DefaultAesGcm = rustcrypto::AesGcm;
 #[error("authentication failed")]
 pub struct OpenError;
 
-/// One key of an algorithm that encrypts and authenticates in place.
+/// One key of an algorithm that encrypts and authenticates.
 ///
 /// An implementation must be `Send`: a session moves once to the shard of its peer.
 pub trait Aead: Send + Sized + 'static {
@@ -56,6 +56,26 @@ pub trait Aead: Send + Sized + 'static {
     /// # Panics
     /// When `in_out` is longer than [`SEAL_BYTES_MAX`].
     fn seal(&self, nonce: &[u8; NONCE_BYTES], aad: &[u8], in_out: &mut [u8]) -> [u8; TAG_BYTES];
+
+    /// Encrypts a text of which the end, `tail`, lies elsewhere and is not copied first where the library can do without.
+    /// `sealed` is the text without it, then room for the tail and for the tag, [`TAG_BYTES`], both of which are written here.
+    ///
+    /// # Panics
+    /// When `sealed` is shorter than tail and tag, or the text longer than [`SEAL_BYTES_MAX`].
+    fn seal_with_tail(
+        &self,
+        nonce: &[u8; NONCE_BYTES],
+        aad: &[u8],
+        sealed: &mut [u8],
+        tail: &[u8],
+    ) {
+        let (text, tag) = sealed
+            .split_last_chunk_mut::<TAG_BYTES>()
+            .expect("the caller leaves room for the tag");
+        let head_len = text.len() - tail.len();
+        text[head_len..].copy_from_slice(tail);
+        *tag = self.seal(nonce, aad, text);
+    }
 
     /// Verifies `tag` over `in_out` and `aad`, and decrypts `in_out`.
     ///

@@ -34,6 +34,44 @@ fn records_of_every_length_come_back() {
     }
 }
 
+/// At every border of the cipher's blocks, and with each library.
+#[test]
+fn a_record_is_the_same_wherever_the_end_of_its_text_lies() {
+    fn check<A: Aead>(len: usize, tail_len: usize) {
+        let plain: Vec<u8> = (0..len).map(|i| i as u8).collect();
+        let whole = sealed(&mut pair(RECORD_PLAIN_MAX).0, &plain);
+        let (head, tail) = plain.split_at(len - tail_len);
+        let mut record = vec![0xee; len + RECORD_OVERHEAD];
+        record[RECORD_HEADER..RECORD_HEADER + head.len()].copy_from_slice(head);
+        let mut sealer = RecordSealer::<A>::new(&KEY, RECORD_PLAIN_MAX);
+        assert_eq!(sealer.seal_with_tail(&mut record, tail), Ok(()));
+        assert!(record == whole, "{tail_len} of {len}");
+    }
+    for len in [1, 15, 16, 17, 255, 1024, 5000, RECORD_PLAIN_MAX] {
+        for head_len in (0..70).chain([127, 128, 129, 4096]) {
+            let Some(tail_len) = len.checked_sub(head_len) else {
+                continue;
+            };
+            check::<DefaultAesGcm>(len, tail_len);
+            check::<rustcrypto::AesGcm>(len, tail_len);
+        }
+    }
+}
+
+#[test]
+fn a_tail_longer_than_its_record_is_refused_and_changes_nothing() {
+    let (mut sealer, mut opener) = pair(100);
+    let mut record = [9; 10 + RECORD_OVERHEAD];
+    let len = record.len();
+    for tail in [11, 30, 31] {
+        let refused = sealer.seal_with_tail(&mut record, &vec![1; tail]);
+        assert_eq!(refused, Err(RecordError::WrongSize { len, max: 100 }));
+        assert_eq!(record, [9; 10 + RECORD_OVERHEAD]);
+    }
+    assert_eq!(sealer.seal_with_tail(&mut record, &[1; 10]), Ok(()));
+    assert_eq!(opener.open(&mut record), Ok(4..14));
+}
+
 #[test]
 fn the_header_says_how_much_to_wait_for_as_soon_as_it_has_come() {
     let (mut sealer, opener) = pair(100);

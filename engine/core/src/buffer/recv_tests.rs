@@ -270,25 +270,68 @@ fn a_header_and_its_data_lie_as_if_one_was_put_behind_the_other() {
         let mut recv = RecvBuf::new(opener);
         let room = SendBuf::new(pool.take_send(), &sealer).room();
         let unit = if wide { room } else { 1024 };
-        for before in [0, 1, unit - 40, unit - 13, unit - 8, unit - 7] {
-            let data = plain_bytes((room - before - HEADER.len()).min(8));
+        for (before, len, behind) in [
+            (0, 8, 0),
+            (1, 8, 0),
+            (unit - 40, 8, 0),
+            (unit - 13, 8, 0),
+            (unit - 8, 8, 0),
+            (unit - 7, 8, 0),
+            // Long enough to be sealed from where it lies, if nothing follows.
+            (0, 4095, 0),
+            (0, 4096, 0),
+            (3, 4096, 1),
+            (0, room - HEADER.len(), 0),
+            (100, room - 105, 0),
+            (100, 40_000, room - 40_105),
+        ] {
+            let len = len.min(room - before - HEADER.len());
+            let message = Bytes::from(plain_bytes(len + 2));
             let mut buf = SendBuf::new(pool.take_send(), &sealer);
             buf.put(&plain_bytes(before));
             let header = |out: &mut [u8; 12]| {
                 out[..HEADER.len()].copy_from_slice(&HEADER);
                 HEADER.len()
             };
-            assert_eq!(buf.put_behind_header(header, &data), HEADER.len());
-            let expected = [plain_bytes(before), HEADER.to_vec(), data].concat();
+            let header_len = buf.put_behind_header(header, &message, 1..1 + len);
+            assert_eq!(header_len, HEADER.len());
+            buf.put(&plain_bytes(behind));
+            let expected = [
+                &plain_bytes(before),
+                &HEADER[..],
+                &message[1..1 + len],
+                &plain_bytes(behind),
+            ]
+            .concat();
             assert_eq!(buf.written(), expected.len());
             let sealed = buf.seal(&mut sealer).expect("nonces are left");
             recv.push(chunk(&sealed, &mut pool), &mut pool);
             open_all(&mut recv, &mut pool);
-            assert!(recv.plain() == expected, "{wide} {before}");
+            assert!(recv.plain() == expected, "{wide} {before} {len} {behind}");
             recv.consume(expected.len());
             pool.give_back_send(sealed);
         }
     }
+}
+
+/// Two long messages in one record: the first is copied when the second comes.
+#[test]
+fn only_the_last_message_of_a_record_is_sealed_from_where_it_lies() {
+    let (mut sealer, opener) = layer(true);
+    let mut pool = pool();
+    let messages = [vec![1; 5000], vec![2; 6000]].map(Bytes::from);
+    let mut buf = SendBuf::new(pool.take_send(), &sealer);
+    for message in &messages {
+        buf.put_behind_header(|_: &mut [u8; 12]| 3, message, 0..message.len());
+    }
+    assert!(messages[0].is_unique() && !messages[1].is_unique());
+    let sealed = buf.seal(&mut sealer).expect("nonces are left");
+    assert!(messages[1].is_unique());
+    let mut recv = RecvBuf::new(opener);
+    recv.push(chunk(&sealed, &mut pool), &mut pool);
+    open_all(&mut recv, &mut pool);
+    let expected = [&[0; 3][..], &messages[0], &[0; 3], &messages[1]].concat();
+    assert!(recv.plain() == expected);
 }
 
 /// A connection of which the shard has received half a record behind a whole one.

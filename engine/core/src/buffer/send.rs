@@ -1,19 +1,24 @@
 //! The writing cursor: room for plaintext in a send buffer, sealed where it was written.
 //!
-//! A message is copied once on its way out: from its [`Bytes`](bytes::Bytes) into the place in the
-//! send buffer where it is then sealed. Who writes sees one run of room; in frames that run jumps
-//! over the gaps that headers and tags will fill:
+//! A message is copied once on its way out, from its [`Bytes`] into the place in the send buffer where it
+//! is then sealed; the last one of a record not at all, if it is long: it is sealed from where it lies into
+//! its place. Who writes sees one run of room; in frames that run jumps over the gaps that headers and
+//! tags will fill:
 //!
 //! ```text
 //!  frames   |4|######## 1024 ########|16|4|#### 700 ####.........|16|   at most 64 of them
 //!            len      plaintext      tag              ^ put writes here; padding zeroed by the seal
 //!
 //!  record   |4|################ plaintext ################......|16|    one, cut to what was put
+//!                              └ its tail may lie elsewhere ┘
 //! ```
 //!
 //! Invariant: `written <= room_max`, and `written + unit_left` is a whole number of units.
 //! A packet is put whole into one buffer, so in a record it never spans two.
 
+use std::ops::Range;
+
+use bytes::Bytes;
 use ringwire_codec::secret::{FRAME_DATA_MAX, FRAME_SEALED, RECORD_PLAIN_MAX};
 use smallvec::SmallVec;
 
@@ -27,10 +32,17 @@ const HEADER_BYTES: usize = 4;
 const TAG_BYTES: usize = 16;
 /// Frames that one send buffer holds.
 const FRAMES_MAX: usize = 64;
+/// The shortest data that is left where it is until it is sealed: what is shorter is sooner copied than its
+/// message is held on to.
+const TAIL_BYTES_MIN: usize = 4096;
 /// Plaintext bytes that one send buffer takes as frames.
 pub const FRAMES_ROOM: usize = FRAMES_MAX * FRAME_DATA_MAX;
 
 const _: () = assert!(FRAMES_MAX * FRAME_SEALED <= SEND_BYTES);
+const _: () = assert!(
+    TAIL_BYTES_MIN > FRAME_DATA_MAX,
+    "a frame is padded behind its data, so all of that is copied"
+);
 const _: () = assert!(HEADER_BYTES + RECORD_PLAIN_MAX + TAG_BYTES <= SEND_BYTES);
 const _: () = assert!(HEADER_BYTES + FRAME_DATA_MAX + TAG_BYTES == FRAME_SEALED);
 
@@ -51,6 +63,8 @@ pub struct SendBuf {
     at: usize,
     /// Plaintext bytes the current unit still takes.
     unit_left: usize,
+    /// The last bytes put, if their place is still empty: they are sealed into it, or copied when more follow.
+    tail: Bytes,
 }
 
 impl SendBuf {
@@ -79,6 +93,7 @@ impl SendBuf {
             written: 0,
             at,
             unit_left,
+            tail: Bytes::new(),
         }
     }
 
@@ -122,6 +137,7 @@ impl SendBuf {
             plain.len() <= self.room(),
             "the caller asked for room first"
         );
+        self.settle();
         while !plain.is_empty() {
             if self.unit_left == 0 {
                 self.at += TAG_BYTES + HEADER_BYTES;
@@ -137,8 +153,8 @@ impl SendBuf {
         self.invariants();
     }
 
-    /// Puts a header of at most `N` bytes, which `header` writes and tells the length of, and `data` behind it.
-    /// Returns the header's length.
+    /// Puts a header of at most `N` bytes, which `header` writes and tells the length of, and the bytes of `message` in
+    /// `range` behind it. Returns the header's length.
     ///
     /// # Panics
     /// If they do not fit in [`SendBuf::room`].
@@ -146,10 +162,14 @@ impl SendBuf {
     pub fn put_behind_header<const N: usize>(
         &mut self,
         header: impl FnOnce(&mut [u8; N]) -> usize,
-        data: &[u8],
+        message: &Bytes,
+        range: Range<usize>,
     ) -> usize {
+        self.settle();
+        let data = &message[range.clone()];
         // In one piece and with room for the longest header it is written where it stays.
-        if let Some(space) = self.bytes[self.at..].get_mut(..N + data.len())
+        if data.len() < TAIL_BYTES_MIN
+            && let Some(space) = self.bytes[self.at..].get_mut(..N + data.len())
             && N + data.len() <= self.unit_left
         {
             let (head, _) = space.split_first_chunk_mut().expect("N bytes and more");
@@ -165,8 +185,25 @@ impl SendBuf {
         let mut head = [0; N];
         let header_len = header(&mut head);
         self.put(&head[..header_len]);
-        self.put(data);
+        if (TAIL_BYTES_MIN..=self.unit_left).contains(&data.len()) {
+            self.at += data.len();
+            self.unit_left -= data.len();
+            self.written += data.len();
+            self.tail = message.slice(range);
+            self.invariants();
+        } else {
+            self.put(data);
+        }
         header_len
+    }
+
+    /// Copies what lies elsewhere into its place, now that it will not be the last.
+    #[inline]
+    fn settle(&mut self) {
+        if !self.tail.is_empty() {
+            self.bytes[self.at - self.tail.len()..self.at].copy_from_slice(&self.tail);
+            self.tail.clear();
+        }
     }
 
     /// Seals all that was put and cuts the buffer to it.
@@ -194,7 +231,11 @@ impl SendBuf {
             }
             Sealer::Wide { sealer, .. } => {
                 let used = HEADER_BYTES + self.written + TAG_BYTES;
-                sealer.seal(&mut self.bytes[..used])?;
+                let record = &mut self.bytes[..used];
+                match self.tail.is_empty() {
+                    true => sealer.seal(record)?,
+                    false => sealer.seal_with_tail(record, &self.tail)?,
+                }
                 used
             }
         };
@@ -207,5 +248,6 @@ impl SendBuf {
         debug_assert!(self.written <= self.room_max && self.unit_left <= self.unit_plain);
         debug_assert!(self.room_max.is_multiple_of(self.unit_plain));
         debug_assert!((self.written + self.unit_left).is_multiple_of(self.unit_plain));
+        debug_assert!(self.tail.len() <= self.written);
     }
 }

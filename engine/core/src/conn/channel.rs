@@ -133,7 +133,7 @@ impl Channel {
         let header = |out: &mut [u8; PACKET_HEADER_MAX]| {
             PacketHeader::encode(self.descriptor.id, eof, len, out)
         };
-        let header_len = buf.put_behind_header(header, &message[self.sent..self.sent + len]);
+        let header_len = buf.put_behind_header(header, message, self.sent..self.sent + len);
         if eof {
             self.queued_bytes -= memory_cost(message.len());
             self.queue.pop_front();
