@@ -1,6 +1,7 @@
 //! How the values of flags are read that several commands take. What is wrong with one is found
 //! before the command does anything, so that it ends as every wrong call does.
 
+use std::any::TypeId;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -47,11 +48,17 @@ fn rule(min: u64, max: u64) -> String {
     }
 }
 
-/// Lets each flag with a value take one that begins with a minus and looks like a number: it is refused with
-/// the flag's own words then, and not as a flag that nobody knows.
+/// Lets each flag with a value take one that begins with a minus and looks like a number, or, where it wants a time,
+/// like anything: it is refused with the flag's own words then, and not as a flag that nobody knows.
 pub(crate) fn take_negative_numbers(command: Command) -> Command {
     let command = command.mut_args(|arg| match arg.get_long() {
-        Some(_) if arg.get_action().takes_values() => arg.allow_negative_numbers(true),
+        Some(_) if arg.get_action().takes_values() => {
+            let is_time = arg.get_value_parser().type_id() == TypeId::of::<Duration>();
+            match is_time {
+                true => arg.allow_hyphen_values(true),
+                false => arg.allow_negative_numbers(true),
+            }
+        }
         _ => arg,
     });
     command.mut_subcommands(take_negative_numbers)
@@ -59,6 +66,9 @@ pub(crate) fn take_negative_numbers(command: Command) -> Command {
 
 #[cfg(test)]
 mod tests {
+    use clap::Arg;
+    use clap::error::ErrorKind;
+
     use super::*;
 
     #[test]
@@ -70,6 +80,25 @@ mod tests {
         }
         let refused = time_over_zero("5").expect_err("it has no unit");
         assert!(refused.contains("needs a unit"), "{refused}");
+    }
+
+    #[test]
+    fn a_value_that_begins_with_a_minus_is_the_flags_affair() {
+        let command = Command::new("ringwire")
+            .arg(Arg::new("every").long("every").value_parser(time_over_zero))
+            .arg(Arg::new("max").long("max").value_parser(up_to::<9>));
+        let command = take_negative_numbers(command);
+        for wrong in [["--every", "-5s"], ["--every", "-5"], ["--max", "-5"]] {
+            let called = command
+                .clone()
+                .try_get_matches_from([&["ringwire"], &wrong[..]].concat());
+            let error = called.expect_err("it is no such value");
+            assert_eq!(error.kind(), ErrorKind::ValueValidation, "{error}");
+            assert!(error.to_string().contains(wrong[1]), "{error}");
+        }
+        let called = command.try_get_matches_from(["ringwire", "--max", "--every", "5s"]);
+        let error = called.expect_err("a flag has no value");
+        assert_eq!(error.kind(), ErrorKind::InvalidValue, "{error}");
     }
 
     #[test]

@@ -84,6 +84,32 @@ fn one_provider_opens_what_the_other_sealed() {
     opens_what_the_other_sealed::<rustcrypto::AesGcm, DefaultAesGcm>();
 }
 
+fn is_the_same_wherever_the_end_of_the_text_lies<A: Aead>() {
+    for len in [0, 1, 16, 17, 100, 1028, 5000] {
+        let plain: Vec<u8> = (0..len).map(|i| i as u8).collect();
+        let (text, tag) = sealed::<A>(b"header", &plain);
+        let whole = [text, tag.to_vec()].concat();
+        for head_len in [0, 1, 15, 16, 64, 65, len]
+            .into_iter()
+            .filter(|head| *head <= len)
+        {
+            let (head, tail) = plain.split_at(head_len);
+            let mut apart = [head, &vec![0xee; tail.len() + TAG_BYTES]].concat();
+            let aead = A::new(&[7; KEY_BYTES]);
+            aead.seal_with_tail(&[9; NONCE_BYTES], b"header", &mut apart, tail);
+            assert_eq!(apart, whole, "{head_len} of {len} bytes");
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_text_may_lie_elsewhere() {
+    is_the_same_wherever_the_end_of_the_text_lies::<rustcrypto::ChaCha>();
+    is_the_same_wherever_the_end_of_the_text_lies::<rustcrypto::AesGcm>();
+    is_the_same_wherever_the_end_of_the_text_lies::<DefaultChaCha>();
+    is_the_same_wherever_the_end_of_the_text_lies::<DefaultAesGcm>();
+}
+
 #[test]
 fn every_flipped_bit_is_refused() {
     refuses_every_change::<rustcrypto::ChaCha>();
