@@ -21,8 +21,9 @@ use super::aead::{Aead, DefaultAesGcm, KEY_BYTES, NONCE_BYTES, SEAL_BYTES_MAX, T
 use super::nonce::{NonceCounter, NonceExhausted};
 use crate::error::Blame;
 
-/// The most plaintext bytes a record may carry, whatever is agreed.
-pub const RECORD_PLAIN_MAX: usize = 65_536;
+/// The most plaintext bytes a record may carry, whatever is agreed: a message of 64 KiB with a kilobyte for what its
+/// protocol and its packet put in front of it.
+pub const RECORD_PLAIN_MAX: usize = 65 * 1024;
 
 /// Bytes of the length before the ciphertext.
 pub const RECORD_HEADER: usize = 4;

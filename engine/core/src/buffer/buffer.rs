@@ -12,6 +12,7 @@
 use std::ops::{Deref, DerefMut};
 
 use bytes::{Bytes, BytesMut};
+use ringwire_codec::secret::record::RECORD_SEALED_MAX;
 
 /// Bytes in front of a receive chunk, enough for the rest of any frame or record.
 pub const RECV_HEADROOM: usize = 68 * 1024;
@@ -23,10 +24,10 @@ pub const CHUNK_BYTES: usize = RECV_HEADROOM + RECV_BYTES;
 pub const SEND_BYTES: usize = 68 * 1024;
 
 const _: () = assert!(
-    RECV_HEADROOM >= 65_536 + 20,
+    RECV_HEADROOM >= RECORD_SEALED_MAX,
     "headroom holds the rest of a record"
 );
-const _: () = assert!(SEND_BYTES >= 65_536 + 20 && SEND_BYTES >= 64 * 1044);
+const _: () = assert!(SEND_BYTES >= RECORD_SEALED_MAX && SEND_BYTES >= 64 * 1044);
 
 /// Bytes to receive into or to seal in. Reads and writes as a slice.
 #[derive(Debug)]
@@ -85,6 +86,29 @@ impl Buffer {
     /// Whether slices of it may be alive.
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut
+    }
+
+    /// Bytes for which there is memory behind the first `len`. A pool's buffer has no more than its length.
+    pub(super) fn room_behind(&self, len: usize) -> usize {
+        match self.origin {
+            Origin::Foreign => self.bytes.capacity() - len,
+            Origin::Chunk | Origin::Send => self.bytes.len() - len,
+        }
+    }
+
+    /// Writes `bytes` behind the first `len`, over what was there. Memory of ours that nobody has written to yet is written
+    /// once, not cleared before.
+    ///
+    /// # Panics
+    /// If there is not so much [room](Buffer::room_behind), or less than `len` bytes.
+    pub(super) fn write_behind(&mut self, len: usize, bytes: &[u8]) {
+        assert!(
+            bytes.len() <= self.room_behind(len),
+            "the caller asked for room first"
+        );
+        let (now, later) = bytes.split_at(bytes.len().min(self.bytes.len() - len));
+        self.bytes[len..len + now.len()].copy_from_slice(now);
+        self.bytes.extend_from_slice(later);
     }
 
     /// Drops all bytes behind the first `len`.
@@ -175,6 +199,30 @@ mod tests {
         let back = foreign.reclaim().expect_err("it was never initialised");
         assert!(back.is_empty());
         assert_eq!(Buffer::chunk().clone().origin(), Origin::Foreign);
+    }
+
+    #[test]
+    fn memory_of_others_is_written_up_to_its_capacity_and_a_pools_up_to_its_length() {
+        let memory = BytesMut::with_capacity(100);
+        let (place, room) = (memory.as_ptr(), memory.capacity());
+        let mut own = Buffer::from(memory);
+        assert_eq!((own.len(), own.room_behind(0)), (0, room));
+        own.write_behind(0, b"one two");
+        own.write_behind(4, b"and");
+        own.write_behind(7, b" three");
+        assert_eq!(
+            (&own[..], own.room_behind(13)),
+            (&b"one and three"[..], room - 13)
+        );
+        own.write_behind(13, &vec![7; room - 13]);
+        assert_eq!((own.as_ptr(), own.room_behind(room)), (place, 0));
+
+        let mut chunk = Buffer::chunk();
+        chunk.truncate(50);
+        assert_eq!(chunk.room_behind(40), 10);
+        chunk.write_behind(40, &[7; 10]);
+        let full = std::panic::catch_unwind(move || chunk.write_behind(40, &[7; 11]));
+        assert!(full.is_err());
     }
 
     #[test]

@@ -220,10 +220,10 @@ impl RecvBuf {
             (None, Some(front)) => (&mut front.bytes, &mut front.end),
             (None, None) => return false,
         };
-        let Some(room) = bytes.get_mut(*end..*end + received.len()) else {
+        if received.len() > bytes.room_behind(*end) {
             return false;
-        };
-        room.copy_from_slice(received);
+        }
+        bytes.write_behind(*end, received);
         *end += received.len();
         if !self.queued.is_empty() {
             self.queued_bytes += received.len();
@@ -314,10 +314,9 @@ impl Window {
         Window::own(pool.take_sized(2 * bytes.next_power_of_two(), usize::MAX))
     }
 
-    /// An empty window in memory of our own, all of which it uses.
-    fn own(mut memory: BytesMut) -> Self {
+    /// An empty window in empty memory of our own, all of which it uses.
+    fn own(memory: BytesMut) -> Self {
         let bytes = memory.capacity();
-        memory.resize(bytes, 0);
         Window {
             bytes: Buffer::from(memory),
             read: 0,
@@ -363,7 +362,7 @@ impl Window {
     }
 
     fn tail_room(&self) -> usize {
-        self.bytes.len() - self.end
+        self.bytes.room_behind(self.end)
     }
 
     /// Puts the rest of an earlier buffer in front of the received bytes, sealed bytes last.
@@ -386,7 +385,7 @@ impl Window {
     }
 
     fn append(&mut self, received: &[u8]) {
-        self.bytes[self.end..self.end + received.len()].copy_from_slice(received);
+        self.bytes.write_behind(self.end, received);
         self.end += received.len();
         self.invariants();
     }

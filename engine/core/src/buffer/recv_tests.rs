@@ -244,7 +244,9 @@ fn a_send_buffer_takes_what_it_has_room_for_and_not_a_byte_more() {
         let mut pool = pool();
         let mut buf = SendBuf::new(pool.take_send(), &sealer);
         let room = buf.room();
+        assert!(!buf.is_begun_record());
         buf.put(&plain_bytes(room));
+        assert_eq!(buf.is_begun_record(), wide, "frames are a stream");
         assert_eq!(buf.room(), 0);
         let sealed = buf.seal(&mut sealer).expect("nonces are left");
         let mut recv = RecvBuf::new(opener);

@@ -53,6 +53,8 @@ pub type Transmit = SmallVec<[Buffer; 8]>;
 #[derive(Debug)]
 pub struct SendBuf {
     bytes: Buffer,
+    /// Whether all is one record, not frames.
+    is_record: bool,
     /// Plaintext bytes per sealed unit.
     unit_plain: usize,
     /// Plaintext bytes the buffer takes in all.
@@ -78,16 +80,17 @@ impl SendBuf {
             SEND_BYTES,
             "a send buffer comes whole from the pool"
         );
-        let (unit_plain, room_max) = match sealer {
-            Sealer::Comet(_) => (FRAME_DATA_MAX, FRAMES_ROOM),
+        let (is_record, unit_plain, room_max) = match sealer {
+            Sealer::Comet(_) => (false, FRAME_DATA_MAX, FRAMES_ROOM),
             Sealer::Wide { plain_max, .. } => {
                 let plain_max = RECORD_PLAIN_MAX.min(*plain_max);
-                (plain_max, plain_max)
+                (true, plain_max, plain_max)
             }
         };
         let (at, unit_left) = (HEADER_BYTES, unit_plain);
         SendBuf {
             bytes,
+            is_record,
             unit_plain,
             room_max,
             written: 0,
@@ -119,6 +122,12 @@ impl SendBuf {
     #[inline]
     pub fn room(&self) -> usize {
         self.room_max - self.written
+    }
+
+    /// Whether what is put now shares a record with what was put before.
+    #[inline]
+    pub fn is_begun_record(&self) -> bool {
+        self.is_record && self.written > 0
     }
 
     /// Plaintext bytes put so far.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringwire_codec::net_address::parse_listen_address;
+use ringwire_codec::secret::RECORD_PLAIN_MAX;
 
 use super::listen::listen_problems;
 use super::rule::{refuse, refuse_against, within, within_times};
@@ -28,7 +29,7 @@ pub const PACKET_PAYLOAD_SENT_MAX: usize = 64_000;
 pub const WIDE_RECORD_BYTES_MIN: usize = 4_096;
 
 /// Plaintext bytes of the largest limit of wide records (docs/wire.md).
-pub const WIDE_RECORD_BYTES_MAX: usize = 65_536;
+pub const WIDE_RECORD_BYTES_MAX: usize = RECORD_PLAIN_MAX;
 
 /// Shards of one node at most: more than any machine has cores, and the lanes between them grow
 /// with the square.

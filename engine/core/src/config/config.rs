@@ -6,6 +6,7 @@ use std::time::Duration;
 use ringwire_codec::{NetAddress, NodeId};
 use thiserror::Error;
 
+use super::check::WIDE_RECORD_BYTES_MAX;
 use super::discovery::DiscoveryConfig;
 use super::listen::{ListenAddr, listen_text, told_listen_addr};
 use super::pin::PinShards;
@@ -82,7 +83,7 @@ pub struct Config {
     pub pong_timeout: Duration,
     /// Whether wide records are offered to peers that speak them.
     pub wide_records: bool,
-    /// Plaintext bytes of the largest wide record we accept, at most 65 536.
+    /// Plaintext bytes of the largest wide record we accept, at most [`WIDE_RECORD_BYTES_MAX`].
     pub wide_record_bytes_max: usize,
     /// Shards of the node, each a thread; zero means one per usable core.
     pub shards: usize,
@@ -157,7 +158,7 @@ impl Default for Config {
             ping_interval: Duration::from_secs(60),
             pong_timeout: Duration::from_secs(45),
             wide_records: true,
-            wide_record_bytes_max: 65_536,
+            wide_record_bytes_max: WIDE_RECORD_BYTES_MAX,
             shards: 0,
             transport: TransportChoice::Auto,
             pin_shards: PinShards::Off,

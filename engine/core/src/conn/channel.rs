@@ -111,7 +111,7 @@ impl Channel {
     }
 
     /// Writes the next packet of the message in transmission. `None` if `buf` has too little room
-    /// for a packet worth its header.
+    /// for a packet worth its header, or for all of a message that fits the next record.
     ///
     /// # Panics
     /// If nothing is queued.
@@ -127,7 +127,9 @@ impl Channel {
         let rest = message.len() - self.sent;
         let len = self.payload_len(rest, buf.room(), payload_max)?;
         let eof = len == rest;
-        if !eof && buf.room() < PACKET_ROOM_MIN {
+        // A message that the next record takes whole is not cut: its reader gets it as a slice of that record.
+        let is_cut = !eof && rest <= payload_max && buf.is_begun_record();
+        if is_cut || !eof && buf.room() < PACKET_ROOM_MIN {
             return None;
         }
         let header = |out: &mut [u8; PACKET_HEADER_MAX]| {

@@ -130,7 +130,7 @@ pub(super) fn packet_bytes(framing: Framing, sealed: u64) -> u64 {
     match framing {
         // Rounded up, so that not even a byte at a time comes for nothing.
         Framing::Comet => (sealed * FRAME_DATA_MAX as u64).div_ceil(FRAME_SEALED as u64),
-        // Twenty bytes of up to 65 536.
+        // Twenty bytes of up to 66 560.
         Framing::Wide => sealed,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use ringwire_codec::DecodeError;
 use ringwire_codec::packet::PacketHeader;
-use ringwire_codec::secret::{FRAME_SEALED, FrameError, RecordError};
+use ringwire_codec::secret::{FRAME_SEALED, FrameError, RECORD_PLAIN_MAX, RecordError};
 
 use super::super::testing::*;
 use super::*;
@@ -431,7 +431,7 @@ fn send_at(rate: u64, offer: Offer, len: usize) -> Paced {
 fn packed(offer: Offer, len: usize) -> u64 {
     let payload_max = match offer {
         Offer::Comet => 1024,
-        Offer::Wide => 16_384,
+        Offer::Wide => RECORD_PLAIN_MAX as u64,
     };
     len as u64 + 11 * (len as u64).div_ceil(payload_max)
 }
@@ -772,6 +772,31 @@ fn a_small_message_is_a_small_record_and_a_whole_frame() {
             .expect("the queue has room");
         let len = a.transmit(NOW).expect("a vote waits").len();
         assert!(len.abs_diff(expected) <= 4, "{offer:?}: {len}");
+    }
+}
+
+#[test]
+fn a_message_that_a_record_takes_whole_is_one_packet_and_a_longer_one_fills_records() {
+    let payload = RECORD_PLAIN_MAX - packet::PACKET_HEADER_MAX;
+    for (lens, packets) in [
+        (&[65_536 + 200][..], 1),
+        (&[40_000, 40_000, 200, 40_000], 4),
+        (&[1_000, 66_000, 1_000], 3),
+        (&[60_000, 3 * payload], 5),
+    ] {
+        let (mut a, mut b) = pair(Offer::Wide);
+        for (fill, len) in (0..).zip(lens) {
+            a.conn
+                .try_send(NOW, DATA, message(fill, *len))
+                .expect("the queue has room");
+        }
+        b.receive(&a.transmit_all(NOW), NOW);
+        let expected = (0..).zip(lens);
+        let expected: Vec<_> = expected
+            .map(|(fill, len)| (DATA, message(fill, *len)))
+            .collect();
+        assert!(b.messages(NOW) == expected, "{lens:?}");
+        assert_eq!(a.conn.counters().sent_packets, packets, "{lens:?}");
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ringwire_codec::extension::EXTENSION_VERSION;
+use ringwire_codec::secret::RECORD_PLAIN_MAX;
 use ringwire_codec::{ChannelId, Extension, NodeInfo, NodeKey};
 
 use super::{ChannelDescriptor, ConnError, MConnection, MConnectionConfig};
@@ -26,7 +27,7 @@ pub(super) enum Offer {
 }
 
 pub(super) fn extension(record_bytes_max: u32) -> Extension {
-    let packet_payload_max = 65_536;
+    let packet_payload_max = record_bytes_max;
     Extension {
         version: EXTENSION_VERSION,
         record_bytes_max,
@@ -49,7 +50,7 @@ pub(super) fn node_info(seed: u8, offer: Offer) -> NodeInfo {
         channels: [VOTE, DATA, HIGH, ZERO].into_iter().collect(),
         moniker: format!("node {seed}"),
         other: Default::default(),
-        extension: (offer == Offer::Wide).then(|| extension(65_536)),
+        extension: (offer == Offer::Wide).then(|| extension(RECORD_PLAIN_MAX as u32)),
     }
 }
 

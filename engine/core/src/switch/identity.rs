@@ -5,8 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringwire_codec::extension::EXTENSION_VERSION;
+use ringwire_codec::extension::{EXTENSION_VERSION, RECORD_BYTES_MIN};
 use ringwire_codec::key::SIGNATURE_BYTES;
+use ringwire_codec::secret::RECORD_PLAIN_MAX;
 use ringwire_codec::{Extension, LocalKey, NodeId, NodeInfo, NodeInfoOther, ProtocolVersion};
 
 use crate::config::{Config, ConfigError};
@@ -243,23 +244,19 @@ fn node_info_of(
     Ok(info)
 }
 
-/// The largest packet payload we take on wide records: a quarter of a record, so that a vote never
-/// waits behind a whole record of one bulk packet.
-fn packet_payload_max(record_bytes_max: u32) -> u32 {
-    record_bytes_max / 4
-}
-
 fn extension_of(config: &Config) -> Result<Extension, ConfigError> {
     let record_bytes_max = u32::try_from(config.wide_record_bytes_max)
         .ok()
-        .filter(|bytes| (1024..=65_536).contains(bytes))
+        .filter(|bytes| (RECORD_BYTES_MIN..=RECORD_PLAIN_MAX as u32).contains(bytes))
         .ok_or_else(|| {
-            ConfigError::new("wide_record_bytes_max", "must lie between 1024 and 65536")
+            let rule = format!("must lie between {RECORD_BYTES_MIN} and {RECORD_PLAIN_MAX}");
+            ConfigError::new("wide_record_bytes_max", rule)
         })?;
     Ok(Extension {
         version: EXTENSION_VERSION,
         record_bytes_max,
-        packet_payload_max: packet_payload_max(record_bytes_max),
+        // A packet may fill a record: the agreement takes its header off.
+        packet_payload_max: record_bytes_max,
         gossip_features: 0,
     })
 }
@@ -286,6 +283,26 @@ mod tests {
             (3, "on")
         );
         assert_eq!(info.other.rpc_address, config.rpc_address);
+    }
+
+    #[test]
+    fn a_packet_may_fill_the_largest_record_that_is_accepted() {
+        let with = |wide_record_bytes_max| Config {
+            wide_record_bytes_max,
+            ..Config::default()
+        };
+        let offered = info(&Config::default()).expect("nothing is wrong with it");
+        let agreed = offered
+            .extension
+            .and_then(|ours| Extension::agree(&ours, &ours));
+        let payload = agreed.expect("it is offered").packet_payload_max as usize;
+        assert!(
+            (64 * 1024 + 1000..RECORD_PLAIN_MAX).contains(&payload),
+            "{payload}"
+        );
+        for (bytes, is_good) in [(1023, false), (1024, true), (66_560, true), (66_561, false)] {
+            assert_eq!(info(&with(bytes)).is_ok(), is_good, "{bytes}");
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn limits_hold_at_both_ends() {
     assert!(faults(|c| c.wide_record_bytes_max = 4_096).is_empty());
     let key = "ringwire.wide_record_bytes_max";
     assert_eq!(faults(|c| c.wide_record_bytes_max = 4_095), [key]);
-    assert_eq!(faults(|c| c.wide_record_bytes_max = 65_537), [key]);
+    assert_eq!(faults(|c| c.wide_record_bytes_max = 66_561), [key]);
     assert!(faults(|c| c.max_num_handshakes = 1).is_empty());
     assert_eq!(
         faults(|c| c.max_num_handshakes = 0),
