@@ -161,11 +161,12 @@ impl Report {
         (received + duplicates) as f64 / received.max(1) as f64
     }
 
-    /// Bytes beside each hundred bytes of messages, if they were counted.
+    /// Bytes beside each hundred bytes of messages, if they were counted and messages have any.
     fn control_percent(&self) -> Option<f64> {
         let counted: Option<u64> = self.nodes.iter().map(|node| node.control_bytes).sum();
         let received: u64 = self.nodes.iter().map(|node| node.received_bytes).sum();
-        Some(counted? as f64 * 100.0 / received.max(1) as f64)
+        let percent = counted? as f64 * 100.0 / received as f64;
+        (received > 0).then_some(percent)
     }
 
     /// Bytes per second over the whole run.
@@ -337,6 +338,15 @@ mod tests {
         assert!(table.contains("   0  00112233  "), "{table}");
         let copies = "each message came to a node 2.00 times, with 5.0 % of bytes beside";
         assert!(table.contains(copies), "{table}");
+        let mut of_no_bytes = report();
+        for node in &mut of_no_bytes.nodes {
+            node.received_bytes = 0;
+        }
+        let table_of_none = of_no_bytes.to_string();
+        assert!(
+            table_of_none.contains("a node 2.00 times\n"),
+            "{table_of_none}"
+        );
         let reach = "75 % of each node's last messages; oldest unannounced: 1.50 s ago\n";
         assert!(table.contains(reach), "{table}");
         assert!(

@@ -3,10 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use ringwire_codec::secret::RECORD_PLAIN_MAX;
 use ringwire_codec::{NetAddress, NodeId};
 use thiserror::Error;
 
-use super::check::WIDE_RECORD_BYTES_MAX;
 use super::discovery::DiscoveryConfig;
 use super::listen::{ListenAddr, listen_text, told_listen_addr};
 use super::pin::PinShards;
@@ -83,7 +83,7 @@ pub struct Config {
     pub pong_timeout: Duration,
     /// Whether wide records are offered to peers that speak them.
     pub wide_records: bool,
-    /// Plaintext bytes of the largest wide record we accept, at most [`WIDE_RECORD_BYTES_MAX`].
+    /// Plaintext bytes of the largest wide record we accept, at most [`RECORD_PLAIN_MAX`].
     pub wide_record_bytes_max: usize,
     /// Shards of the node, each a thread; zero means one per usable core.
     pub shards: usize,
@@ -158,7 +158,7 @@ impl Default for Config {
             ping_interval: Duration::from_secs(60),
             pong_timeout: Duration::from_secs(45),
             wide_records: true,
-            wide_record_bytes_max: WIDE_RECORD_BYTES_MAX,
+            wide_record_bytes_max: RECORD_PLAIN_MAX,
             shards: 0,
             transport: TransportChoice::Auto,
             pin_shards: PinShards::Off,
