@@ -72,7 +72,8 @@ const MISUSED: u8 = 2;
 /// A thread-per-core peer-to-peer engine on io_uring that speaks the Tendermint/CometBFT wire.
 ///
 /// Results go to standard output, logs to standard error. Exit codes: 0 all went well, 1 it failed
-/// and said why, 2 it was called in a wrong way.
+/// and said why, 2 it was called in a wrong way; 128 and the signal's number when a signal ended it
+/// at once.
 #[derive(Parser)]
 #[command(
     name = "ringwire",

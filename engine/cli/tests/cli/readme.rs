@@ -190,12 +190,12 @@ fn the_node_of_the_readme_finds_its_seed_and_says_whom_it_knows() {
     }
     let folder = tempfile::tempdir().expect("a temporary directory");
     let mut first = Terminal::open(folder.path(), &blocks[SEED]);
-    first.wait_for("@127.0.0.1:26660");
+    first.wait_for("@127.0.0.1:26659");
     drop(first);
     // A seed says goodbye at once. The node knows its address when the seed has come to look whether the node's is good.
     hurry(&folder.path().join("s"));
     let mut seed = Terminal::open(folder.path(), &blocks[SEED]);
-    let address = seed.wait_for("@127.0.0.1:26660");
+    let address = seed.wait_for("@127.0.0.1:26659");
     let mut node = Terminal::open(folder.path(), &blocks[NODE]);
     node.wait_for("@127.0.0.1:26661");
     // Tables show the first digits of an id.
