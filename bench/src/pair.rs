@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use ringwire::peer::Framing;
 use ringwire::{ChannelId, NodeInfo, NodeKey};
 use ringwire_codec::Extension;
+use ringwire_codec::secret::RECORD_PLAIN_MAX;
 use ringwire_core::buffer::pool::RECV_HEADROOM;
 use ringwire_core::buffer::{BufferPool, Chunk, PoolLimits, Transmit};
 use ringwire_core::conn::{
@@ -34,12 +35,7 @@ pub fn node_key(seed: u8) -> NodeKey {
 
 /// What the node of that key says of itself; with `Wide` it offers wide records.
 pub fn node_info(seed: u8, framing: Framing) -> NodeInfo {
-    let extension = Extension {
-        version: ringwire_codec::extension::EXTENSION_VERSION,
-        record_bytes_max: 65_536,
-        packet_payload_max: 16_384,
-        gossip_features: 0,
-    };
+    let extension = Extension::of_records(RECORD_PLAIN_MAX as u32);
     NodeInfo {
         protocol_version: Default::default(),
         node_id: node_key(seed).id(),

@@ -126,6 +126,18 @@ impl Extension {
         put_varint(FIELD_GOSSIP_FEATURES, self.gossip_features, buf);
     }
 
+    /// The offer of a node that accepts records of so many plaintext bytes. A packet may fill one: what is agreed takes its
+    /// header off.
+    #[must_use]
+    pub const fn of_records(record_bytes_max: u32) -> Self {
+        Extension {
+            version: EXTENSION_VERSION,
+            record_bytes_max,
+            packet_payload_max: record_bytes_max,
+            gossip_features: 0,
+        }
+    }
+
     /// What two nodes with these offers use, or `None` if one of them speaks no version at all.
     /// Both sides come to the same answer, as the order of the two does not matter.
     #[must_use]

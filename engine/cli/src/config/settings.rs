@@ -143,7 +143,7 @@ const SECTIONS: &[Setting] = settings! {
     RINGWIRE wide_records: flag in engine =>
         "Whether to offer the faster record layer to peers that speak it.";
     RINGWIRE wide_record_bytes_max: count in engine =>
-        "Plaintext of the largest wide record to accept, bytes, 4096 to 65536.";
+        "Plaintext of the largest wide record to accept, bytes, 4096 to 66560.";
     RINGWIRE recv_budget_bytes: count in engine =>
         "Received bytes held for all peers together: messages that are not whole or not taken."
         "Shared out over the shards. Beyond it only peers that hold little are read.";

@@ -1,23 +1,24 @@
 //! The reading cursor against every cut of the wire.
 
 use proptest::prelude::*;
-use ringwire_codec::secret::{FRAME_SEALED, FrameOpener, FrameSealer, RecordOpener, RecordSealer};
+use ringwire_codec::secret::{
+    FRAME_SEALED, FrameOpener, FrameSealer, RECORD_PLAIN_MAX, RecordOpener, RecordSealer,
+};
 
 use super::super::pool::{PoolLimits, RECV_BYTES, RECV_HEADROOM};
 use super::super::{Sealer, SendBuf};
 use super::*;
 
 const KEY: [u8; 32] = [7; 32];
-const RECORD_MAX: usize = 65_536;
 
 fn layer(wide: bool) -> (Sealer, Opener) {
     if wide {
-        let sealer = RecordSealer::new(&KEY, RECORD_MAX);
-        let opener = RecordOpener::new(&KEY, RECORD_MAX);
+        let sealer = RecordSealer::new(&KEY, RECORD_PLAIN_MAX);
+        let opener = RecordOpener::new(&KEY, RECORD_PLAIN_MAX);
         return (
             Sealer::Wide {
                 sealer,
-                plain_max: RECORD_MAX,
+                plain_max: RECORD_PLAIN_MAX,
             },
             Opener::Wide(opener),
         );

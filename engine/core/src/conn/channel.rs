@@ -128,8 +128,8 @@ impl Channel {
         let len = self.payload_len(rest, buf.room(), payload_max)?;
         let eof = len == rest;
         // A message that the next record takes whole is not cut: its reader gets it as a slice of that record.
-        let is_cut = !eof && rest <= payload_max && buf.is_begun_record();
-        if is_cut || !eof && buf.room() < PACKET_ROOM_MIN {
+        let fits_the_next = rest <= payload_max && buf.is_begun_record();
+        if !eof && (fits_the_next || buf.room() < PACKET_ROOM_MIN) {
             return None;
         }
         let header = |out: &mut [u8; PACKET_HEADER_MAX]| {

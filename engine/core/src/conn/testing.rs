@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use ringwire_codec::extension::EXTENSION_VERSION;
 use ringwire_codec::secret::RECORD_PLAIN_MAX;
 use ringwire_codec::{ChannelId, Extension, NodeInfo, NodeKey};
 
@@ -27,12 +26,9 @@ pub(super) enum Offer {
 }
 
 pub(super) fn extension(record_bytes_max: u32) -> Extension {
-    let packet_payload_max = record_bytes_max;
     Extension {
-        version: EXTENSION_VERSION,
-        record_bytes_max,
-        packet_payload_max,
         gossip_features: 3,
+        ..Extension::of_records(record_bytes_max)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringwire_codec::extension::{EXTENSION_VERSION, RECORD_BYTES_MIN};
+use ringwire_codec::extension::RECORD_BYTES_MIN;
 use ringwire_codec::key::SIGNATURE_BYTES;
 use ringwire_codec::secret::RECORD_PLAIN_MAX;
 use ringwire_codec::{Extension, LocalKey, NodeId, NodeInfo, NodeInfoOther, ProtocolVersion};
@@ -252,13 +252,7 @@ fn extension_of(config: &Config) -> Result<Extension, ConfigError> {
             let rule = format!("must lie between {RECORD_BYTES_MIN} and {RECORD_PLAIN_MAX}");
             ConfigError::new("wide_record_bytes_max", rule)
         })?;
-    Ok(Extension {
-        version: EXTENSION_VERSION,
-        record_bytes_max,
-        // A packet may fill a record: the agreement takes its header off.
-        packet_payload_max: record_bytes_max,
-        gossip_features: 0,
-    })
+    Ok(Extension::of_records(record_bytes_max))
 }
 
 #[cfg(test)]
